@@ -1,0 +1,2 @@
+//! swr-exporter: a Prometheus exporter for Huawei Cloud SWR.
+pub mod simulator;

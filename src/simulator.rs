@@ -1,0 +1,1 @@
+//! SWR over real HTTP: a world that grows, faults, latency.

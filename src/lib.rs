@@ -1,2 +1,16 @@
-//! swr-exporter: a Prometheus exporter for Huawei Cloud SWR.
+//! swr-exporter: a Prometheus exporter for Huawei Cloud SWR (Software Repository for Container).
+//!
+//! Data flows one way, and a module names only modules declared before it:
+//!
+//! ```text
+//! SWR API -> swr -> collect -> Snapshot -> exposition -> page -> cache -> web -> Prometheus
+//! ```
+//!
+//! Read the modules in the order below and no name comes before its explanation. ARCHITECTURE.md tells the same as a walk.
+
+pub mod secret;
+pub mod deadline;
+pub mod failure;
+pub mod model;
+pub mod catalog;
 pub mod simulator;

@@ -1,0 +1,169 @@
+//! Every family the exporter may write, declared once: name, type, unit, labels, HELP.
+//!
+//! The names are promises to users. `metrics.md`'s rules hold here: prefix `swr_`, base units, unit last, HELP a full
+//! sentence that names the API field. A new metric is one row here and one line where its samples are made; the README's
+//! table and the tests follow from [`ALL`]. HELP and label names must not need escaping, which a test below checks.
+
+/// A family of metrics.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name; of a counter, with `_total`.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// The base unit that ends the name, where it has one.
+    pub unit: Option<&'static str>,
+    /// Label names in the order in which they are written.
+    pub labels: &'static [&'static str],
+    /// A full sentence.
+    pub help: &'static str,
+}
+
+/// The type of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// May rise and fall.
+    Gauge,
+    /// Only rises while the process lives.
+    Counter,
+    /// Observations in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of both exposition formats.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+macro_rules! families {
+    ($($constant:ident = $name:literal, $kind:ident, $unit:expr, $labels:expr, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Family =
+                Family { name: $name, kind: Kind::$kind, unit: $unit, labels: &$labels, help: $help };
+        )*
+        /// Every family of our own, in the order of the README's table.
+        pub const ALL: &[&Family] = &[$(&$constant),*];
+    };
+}
+
+const BYTES: Option<&str> = Some("bytes");
+const SECONDS: Option<&str> = Some("seconds");
+const REPOSITORY: [&str; 2] = ["namespace", "repository"];
+
+families! {
+    // Repositories and namespaces: written once per snapshot.
+    REPOSITORY_SIZE = "swr_repository_size_bytes", Gauge, BYTES, REPOSITORY,
+        "Size of the repository in bytes (API field size), as of swr_snapshot_timestamp_seconds.";
+    REPOSITORY_IMAGES = "swr_repository_images", Gauge, None, REPOSITORY,
+        "Number of image tags in the repository (API field num_images), as of swr_snapshot_timestamp_seconds.";
+    REPOSITORY_DOWNLOADS = "swr_repository_downloads", Gauge, None, REPOSITORY,
+        "Downloads of the repository so far (API field num_download, not promised never to fall), as of swr_snapshot_timestamp_seconds.";
+    REPOSITORY_CREATED = "swr_repository_created_timestamp_seconds", Gauge, SECONDS, REPOSITORY,
+        "Unix time at which the repository was created (API field created_at), as of swr_snapshot_timestamp_seconds.";
+    REPOSITORY_UPDATED = "swr_repository_updated_timestamp_seconds", Gauge, SECONDS, REPOSITORY,
+        "Unix time at which the repository was last updated (API field updated_at), as of swr_snapshot_timestamp_seconds.";
+    REPOSITORY_INFO = "swr_repository_info", Gauge, None, ["namespace", "repository", "category", "visibility"],
+        "Constant 1 with the category and visibility of the repository (API fields category and is_public), as of swr_snapshot_timestamp_seconds.";
+    NAMESPACE_REPOSITORIES = "swr_namespace_repositories", Gauge, None, ["namespace"],
+        "Number of listed repositories in the organisation, as of swr_snapshot_timestamp_seconds.";
+    NAMESPACE_SIZE = "swr_namespace_size_bytes", Gauge, BYTES, ["namespace"],
+        "Sum of the sizes of the listed repositories of the organisation in bytes (API field size), as of swr_snapshot_timestamp_seconds.";
+    NAMESPACE_IMAGES = "swr_namespace_images", Gauge, None, ["namespace"],
+        "Sum of the image tags of the listed repositories of the organisation (API field num_images), as of swr_snapshot_timestamp_seconds.";
+    NAMESPACE_DOWNLOADS = "swr_namespace_downloads", Gauge, None, ["namespace"],
+        "Sum of the downloads of the listed repositories of the organisation (API field num_download), as of swr_snapshot_timestamp_seconds.";
+    NAMESPACE_UP = "swr_namespace_up", Gauge, None, ["namespace"],
+        "Whether the latest listing of the organisation was complete, where organisations are listed one by one; if 0, its series are those of an earlier read.";
+    NAMESPACE_SNAPSHOT = "swr_namespace_snapshot_timestamp_seconds", Gauge, SECONDS, ["namespace"],
+        "Unix time at which the read behind the organisation's series began, where organisations are listed one by one.";
+    REPOSITORIES = "swr_repositories", Gauge, None, [],
+        "Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.";
+
+    // The collection: live.
+    UP = "swr_up", Gauge, None, [],
+        "Whether the latest refresh was complete; 0 when it failed or none has ended yet.";
+    COLLECTOR_UP = "swr_collector_up", Gauge, None, ["collector"],
+        "Whether the collector's part of the latest refresh was complete.";
+    SNAPSHOT = "swr_snapshot_timestamp_seconds", Gauge, SECONDS, [],
+        "Unix time at which the read behind the served data began; absent while no data is served.";
+    REFRESH = "swr_refresh_timestamp_seconds", Gauge, SECONDS, [],
+        "Unix time at which the latest refresh ended, good or bad; absent before the first.";
+    REFRESH_DURATION = "swr_refresh_duration_seconds", Gauge, SECONDS, [],
+        "Duration of the latest refresh in seconds, good or bad; absent before the first.";
+    CACHE_WINDOW = "swr_cache_window_seconds", Gauge, SECONDS, [],
+        "How long a snapshot is served without asking the upstream again, as configured.";
+    REFRESHES = "swr_refreshes_total", Counter, None, [],
+        "Refreshes that ended, good or bad.";
+    REFRESH_FAILURES = "swr_refresh_failures_total", Counter, None, ["reason"],
+        "Refreshes that failed or were incomplete, by reason.";
+    SCRAPES = "swr_scrapes_total", Counter, None, ["served"],
+        "Scrapes by what they were given: data inside its window, data refreshed for them, older data, or none.";
+    API_REQUESTS = "swr_api_requests_total", Counter, None, ["operation", "code"],
+        "Requests sent to the upstream by operation and HTTP status; code none where no answer came.";
+    API_REQUEST_DURATION = "swr_api_request_duration_seconds", Histogram, SECONDS, ["operation"],
+        "Time from sending a request to the upstream to the end of its answer, in seconds.";
+    API_RETRIES = "swr_api_retries_total", Counter, None, ["operation"],
+        "Requests that were sent again after a failure.";
+    API_THROTTLE_WAIT = "swr_api_throttle_wait_seconds_total", Counter, SECONDS, [],
+        "Seconds that requests waited for the rate limit or because the upstream asked for a pause.";
+    API_CIRCUIT_OPEN = "swr_api_circuit_open", Gauge, None, [],
+        "Whether requests are held back because the upstream failed repeatedly.";
+    LISTING_INCONSISTENCIES = "swr_listing_inconsistencies_total", Counter, None, ["kind"],
+        "Signs that a listing changed or was incomplete while it was read, by kind.";
+    SAMPLES_DROPPED = "swr_samples_dropped_total", Counter, None, ["reason"],
+        "Values of the upstream that could not be understood and were left out, or names that were cut, by reason.";
+    CREDENTIAL_EXPIRY = "swr_credential_expiry_timestamp_seconds", Gauge, SECONDS, [],
+        "Unix time at which the credential in use expires; absent where it never does or is not known.";
+    API_CLOCK_SKEW = "swr_api_clock_skew_seconds", Gauge, SECONDS, [],
+        "The upstream's clock minus ours in seconds, from the latest Date header; absent before the first answer.";
+
+    // The exporter itself: live.
+    PAGE_SERIES = "swr_exporter_page_series", Gauge, None, [],
+        "Series on the page of the current snapshot, without the exporter's own; compare with the scraper's sample_limit.";
+    PAGE_BYTES = "swr_exporter_page_bytes", Gauge, BYTES, [],
+        "Bytes of the page of the current snapshot before compression, without the exporter's own series; compare with the scraper's body_size_limit.";
+    BUILD_INFO = "swr_exporter_build_info", Gauge, None, ["version", "revision", "rustversion"],
+        "Constant 1 with the version, source revision and compiler of the exporter.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_keep_the_naming_rules() {
+        for family in ALL {
+            let name = family.name;
+            assert!(name.starts_with("swr_"), "{name}");
+            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}: _total is for counters");
+            assert!(!name.ends_with("_count") && !name.ends_with("_info_total"), "{name}");
+            if let Some(unit) = family.unit {
+                assert!(name.trim_end_matches("_total").ends_with(&format!("_{unit}")), "{name}: unit last");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = ALL.iter().map(|family| family.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn help_is_a_sentence_that_needs_no_escaping() {
+        for family in ALL {
+            let help = family.help;
+            assert!(help.ends_with('.') && help.starts_with(char::is_uppercase), "{help}");
+            assert!(!help.contains(['\\', '"', '\n']), "{}: both formats share this text", family.name);
+        }
+    }
+}

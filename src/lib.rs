@@ -13,4 +13,5 @@ pub mod deadline;
 pub mod failure;
 pub mod model;
 pub mod catalog;
+pub mod exposition;
 pub mod simulator;

@@ -1,1 +1,65 @@
-//! x
+//! From calls to one snapshot: the verified walk over the listing, and the merge into what was known before.
+//!
+//! Belongs here: what several calls mean together, and what a failure among them costs. Deliberately absent: HTTP,
+//! exposition, when to collect.
+
+mod chain;
+pub mod listing;
+pub mod metrics;
+pub mod namespaces;
+pub mod windows;
+
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::model::{Snapshot, Timestamp};
+use crate::swr::{Client, Effort};
+pub use metrics::Metrics;
+use std::sync::Arc;
+
+/// What to collect.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// List only these organisations, each by itself; empty lists the account as a whole.
+    pub namespaces: Vec<String>,
+    /// Rows a page.
+    pub page_size: u64,
+    /// More repositories than this are refused: memory stays bounded whatever the upstream says.
+    pub most_repositories: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { namespaces: Vec::new(), page_size: 1000, most_repositories: 5_000_000 }
+    }
+}
+
+/// A snapshot, and what keeps it from being complete, if anything.
+#[derive(Debug)]
+pub struct Collected {
+    /// Never half a listing: an organisation that failed keeps its previous rows.
+    pub snapshot: Snapshot,
+    /// The first failure among the organisations.
+    pub gap: Option<Failure>,
+}
+
+/// Reads everything once.
+///
+/// # Errors
+/// When there is nothing new to publish; what was known before stays as it is. Dropping the future ends the requests.
+pub async fn collect(
+    client: &Client,
+    options: &Options,
+    previous: Option<Arc<Snapshot>>,
+    began: Timestamp,
+    deadline: Deadline,
+    metrics: &Metrics,
+) -> Result<Collected, Failure> {
+    let effort = Effort::until(deadline);
+    if !options.namespaces.is_empty() {
+        return namespaces::collect(client, options, previous.as_deref(), began, &effort, metrics).await;
+    }
+    // The previous snapshot is not needed: a listing is whole or it fails.
+    drop(previous);
+    let rows = listing::read(client, None, options, &effort, metrics).await?;
+    Ok(Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
+}

@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod failure;
 pub mod model;
 pub mod catalog;
+pub mod instruments;
 pub mod auth;
 pub mod swr;
 pub mod collect;

@@ -23,18 +23,8 @@ impl Snapshot {
     ///
     /// Returns the snapshot and the number of rows dropped.
     pub fn new(read_at: Timestamp, mut repositories: Vec<Repository>) -> (Self, usize) {
-        let before = repositories.len();
-        // Stable, so that among equals the order of reading is kept.
-        repositories.sort_by(|a, b| a.key().cmp(&b.key()));
-        repositories.dedup_by(|later, kept| {
-            let same = later.key() == kept.key();
-            if same {
-                std::mem::swap(later, kept);
-            }
-            same
-        });
+        let dropped = sort_unique(&mut repositories);
         repositories.shrink_to_fit();
-        let dropped = before - repositories.len();
         (Self { read_at, repositories, namespaces: Vec::new() }, dropped)
     }
 
@@ -42,6 +32,21 @@ impl Snapshot {
     pub fn by_namespace(&self) -> impl Iterator<Item = &[Repository]> {
         self.repositories.chunk_by(|a, b| a.namespace == b.namespace)
     }
+}
+
+/// Sorts by (namespace, name) and drops the earlier of two rows with one key; says how many it dropped.
+pub fn sort_unique(repositories: &mut Vec<Repository>) -> usize {
+    let before = repositories.len();
+    // Stable, so that among equals the order of reading is kept.
+    repositories.sort_by(|a, b| a.key().cmp(&b.key()));
+    repositories.dedup_by(|later, kept| {
+        let same = later.key() == kept.key();
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+    before - repositories.len()
 }
 
 /// One image repository as the listing shows it. Absent is not zero: what was missing or unreadable is `None`.

@@ -1,1 +1,21 @@
-//! x
+//! The client of the SWR API: requests, tolerant wire structs, error classes, retry, rate limit, circuit breaker.
+//!
+//! Belongs here: everything that is true of one call. Deliberately absent: what calls together mean (`collect`), and
+//! any route by which a failed call could become an empty list.
+
+pub mod array;
+pub mod breaker;
+pub mod client;
+pub mod error;
+pub mod error_body;
+pub mod metrics;
+pub mod pages;
+pub mod retry;
+pub mod throttle;
+pub mod transport;
+pub mod wire;
+
+pub use client::{Client, Options};
+pub use error::ApiError;
+pub use metrics::{Metrics, Operation};
+pub use retry::Effort;

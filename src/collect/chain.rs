@@ -1,0 +1,234 @@
+//! Pages joined to a chain: the pure half of the verified walk.
+//!
+//! The list is ordered by name, and repositories that exist throughout keep their order, so a page holds all of them
+//! between its first row and its last. Two pages that share a row therefore leave none out between them, whenever each
+//! was read. A chain takes a page in only when it shares a row with the page before.
+
+use super::windows::Window;
+use crate::model::Repository;
+use crate::swr::pages::Page;
+use std::collections::{HashMap, HashSet};
+
+/// Why a page proves nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unsound {
+    /// Fewer rows than the page's own total says there are.
+    Short { received: u64, expected: u64 },
+    /// One repository twice.
+    Duplicate { times: u64 },
+}
+
+impl std::fmt::Display for Unsound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Short { received, expected } => write!(f, "{received} rows instead of {expected}"),
+            Self::Duplicate { times } => write!(f, "{times} repositories twice"),
+        }
+    }
+}
+
+/// Whether a page is what its own total and its own names allow.
+pub(super) fn sound(window: Window, page: &Page) -> Result<(), Unsound> {
+    let expected = page.total.map_or(0, |total| total.saturating_sub(window.offset).min(window.limit));
+    if page.received < expected {
+        return Err(Unsound::Short { received: page.received, expected });
+    }
+    let unique = page.rows.iter().map(Repository::key).collect::<HashSet<_>>().len();
+    if unique < page.rows.len() {
+        return Err(Unsound::Duplicate { times: (page.rows.len() - unique) as u64 });
+    }
+    Ok(())
+}
+
+/// What a page turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It shares a row with the page before, and more is to come.
+    Joined,
+    /// It joined, and the list ends with it.
+    Last,
+    /// It shares no row with the page before: the list moved.
+    Gap,
+}
+
+/// What has joined so far.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// In the order of reading.
+    pub(super) rows: Vec<Repository>,
+    /// The latest page that brought something new begins here.
+    tail: usize,
+    /// The place in the list behind the latest page that joined.
+    pub(super) end: u64,
+    /// Rows without a usable name: they stand in the total and not in `rows`.
+    nameless: u64,
+    /// The latest total.
+    pub(super) total: Option<u64>,
+    /// Two pages told different totals: the list moved.
+    pub(super) total_changed: bool,
+    /// Borders at which the overlap was not, row for row, what had been read before.
+    pub(super) moved_borders: u64,
+}
+
+impl Chain {
+    /// Begins with the first page of the list. The verdict is `Last` when it is the whole list.
+    pub(super) fn begin(page: Page, page_size: u64) -> (Self, Verdict) {
+        let last = match page.total {
+            // A total that is too low is believed only when the page is not full.
+            Some(total) => page.received == total || (page.received > total && page.received < page_size),
+            None => page.received != page_size,
+        };
+        let chain = Self {
+            tail: 0,
+            end: page.received,
+            nameless: nameless(&page),
+            total: page.total,
+            total_changed: false,
+            moved_borders: 0,
+            rows: page.rows,
+        };
+        (chain, if last { Verdict::Last } else { Verdict::Joined })
+    }
+
+    /// Whether a page from further on begins like the list itself: the server ignores the offset.
+    pub(super) fn repeats_its_beginning(&self, window: Window, page: &Page) -> bool {
+        window.offset > 0
+            && page.rows.first().zip(self.rows.first()).is_some_and(|(new, old)| new.key() == old.key())
+    }
+
+    /// Takes a page in, if it shares a row with the page before.
+    pub(super) fn join(&mut self, window: Window, page: Page) -> Verdict {
+        if self.total.is_some() && page.total.is_some() && self.total != page.total {
+            self.total_changed = true;
+        }
+        self.total = page.total.or(self.total);
+
+        let known: HashMap<_, _> =
+            self.rows[self.tail..].iter().enumerate().map(|(index, row)| (row.key(), self.tail + index)).collect();
+        let places: Vec<Option<usize>> = page.rows.iter().map(|row| known.get(&row.key()).copied()).collect();
+        let Some(border) = places.iter().rposition(Option::is_some) else {
+            return Verdict::Gap;
+        };
+        if !self.in_place(window, &page, &places, border) {
+            self.moved_borders += 1;
+        }
+        let brings_new = border + 1 < places.len();
+        if brings_new {
+            // From the first row that the page knows on, so that a small page leaves enough to meet.
+            self.tail = places.iter().flatten().copied().min().unwrap_or(self.tail);
+        }
+        let (received, total) = (page.received, page.total);
+        self.nameless += nameless(&page);
+        for (row, place) in page.rows.into_iter().zip(places) {
+            match place {
+                // The later read wins.
+                Some(index) => self.rows[index] = row,
+                None => self.rows.push(row),
+            }
+        }
+        self.end = window.offset + received;
+        let short = received < window.limit;
+        let last = match total {
+            Some(total) if self.end > total => short,
+            Some(total) => self.end == total,
+            None => short,
+        };
+        if last { Verdict::Last } else { Verdict::Joined }
+    }
+
+    /// At rest, the overlap is exactly the rows from the window's offset to the end. Rows without a name blur that.
+    fn in_place(&self, window: Window, page: &Page, places: &[Option<usize>], border: usize) -> bool {
+        if self.nameless > 0 || nameless(page) > 0 {
+            return true;
+        }
+        let expected = self.end.saturating_sub(window.offset);
+        let rows = self.rows.len();
+        border as u64 + 1 == expected
+            && places[..=border].iter().rev().enumerate().all(|(back, place)| *place == Some(rows - 1 - back))
+    }
+
+    /// Rows that `unique` repositories leave unaccounted for, when the total stood still all the time. A moving total
+    /// counts what came and went as well, so there the borders alone are the proof.
+    pub(super) fn missing(&self, unique: u64) -> Option<u64> {
+        let total = self.total.filter(|_| !self.total_changed)?;
+        Some(total.saturating_sub(unique + self.nameless)).filter(|missing| *missing > 0)
+    }
+}
+
+fn nameless(page: &Page) -> u64 {
+    page.received.saturating_sub(page.rows.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(names: &str, total: u64) -> Page {
+        let rows: Vec<_> = names.chars().map(|name| row(&name.to_string())).collect();
+        Page { received: rows.len() as u64, rows, total: Some(total) }
+    }
+
+    fn row(name: &str) -> Repository {
+        Repository {
+            namespace: "n".into(),
+            name: name.into(),
+            category: None,
+            visibility: None,
+            size: None,
+            images: None,
+            downloads: None,
+            created: None,
+            updated: None,
+        }
+    }
+
+    fn names(chain: &Chain) -> String {
+        chain.rows.iter().map(|row| &*row.name).collect()
+    }
+
+    #[test]
+    fn pages_that_share_a_row_join_and_the_total_ends_the_list() {
+        let (mut chain, verdict) = Chain::begin(page("abc", 6), 3);
+        assert_eq!(verdict, Verdict::Joined);
+        assert_eq!(chain.join(Window { offset: 2, limit: 3 }, page("cde", 6)), Verdict::Joined);
+        assert_eq!(chain.join(Window { offset: 4, limit: 3 }, page("ef", 6)), Verdict::Last);
+        assert_eq!((names(&chain).as_str(), chain.moved_borders, chain.missing(6)), ("abcdef", 0, None));
+    }
+
+    #[test]
+    fn a_deletion_before_the_cursor_leaves_a_gap() {
+        let (mut chain, _) = Chain::begin(page("abc", 6), 3);
+        // a was deleted: c stands before the window now.
+        assert_eq!(chain.join(Window { offset: 2, limit: 3 }, page("def", 5)), Verdict::Gap);
+        assert!(chain.total_changed);
+        assert_eq!(chain.join(Window { offset: 1, limit: 3 }, page("cde", 5)), Verdict::Joined);
+        assert_eq!(chain.moved_borders, 1);
+    }
+
+    #[test]
+    fn an_insertion_before_the_cursor_overlaps_more_and_loses_nothing() {
+        let (mut chain, _) = Chain::begin(page("bcd", 6), 3);
+        assert_eq!(chain.join(Window { offset: 2, limit: 3 }, page("cde", 7)), Verdict::Joined);
+        assert_eq!(chain.join(Window { offset: 4, limit: 3 }, page("efg", 7)), Verdict::Last);
+        assert_eq!(names(&chain), "bcdefg");
+    }
+
+    #[test]
+    fn a_total_that_stood_still_must_be_reached() {
+        let (mut chain, _) = Chain::begin(page("abc", 6), 3);
+        chain.join(Window { offset: 2, limit: 4 }, page("cdff", 6));
+        assert_eq!(chain.missing(5), Some(1));
+        chain.total_changed = true;
+        assert_eq!(chain.missing(5), None);
+    }
+
+    #[test]
+    fn unsound_pages_are_told_from_sound_ones() {
+        let window = Window { offset: 2, limit: 3 };
+        assert_eq!(sound(window, &page("abc", 9)), Ok(()));
+        assert_eq!(sound(window, &page("ab", 4)), Ok(()), "the last page");
+        assert_eq!(sound(window, &page("ab", 9)), Err(Unsound::Short { received: 2, expected: 3 }));
+        assert_eq!(sound(window, &page("aba", 9)), Err(Unsound::Duplicate { times: 1 }));
+        assert_eq!(sound(window, &page("", 1)), Ok(()), "behind the end");
+    }
+}

@@ -1,0 +1,51 @@
+//! What the walk counts.
+
+use crate::catalog;
+use crate::instruments;
+use prometheus::{IntCounterVec, Registry};
+
+/// A sign that the list changed or was incomplete while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inconsistency {
+    /// One repository stood in two places.
+    Duplicate,
+    /// Two pages told different totals, or the rows and the total do not fit.
+    TotalChanged,
+    /// A page had fewer rows than asked for, and was not the last.
+    ShortPage,
+    /// Two neighbouring pages did not meet as they should.
+    Border,
+}
+
+impl Inconsistency {
+    const ALL: [Self; 4] = [Self::Duplicate, Self::TotalChanged, Self::ShortPage, Self::Border];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::TotalChanged => "total_changed",
+            Self::ShortPage => "short_page",
+            Self::Border => "border",
+        }
+    }
+}
+
+/// The collection's instruments.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    inconsistencies: IntCounterVec,
+}
+
+impl Metrics {
+    /// Makes the instruments in this registry.
+    pub fn new(registry: &Registry) -> Self {
+        let kinds = Inconsistency::ALL.map(Inconsistency::as_str);
+        Self { inconsistencies: instruments::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds) }
+    }
+
+    /// Counts signs of one kind.
+    pub fn saw(&self, kind: Inconsistency, times: u64) {
+        self.inconsistencies.with_label_values(&[kind.as_str()]).inc_by(times);
+    }
+}

@@ -1,0 +1,175 @@
+//! The circuit breaker: an upstream that fails again and again is left alone, then asked by one request at a time.
+
+use prometheus::Gauge;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Consecutive failures that open the circuit: more than one call with all its attempts.
+const THRESHOLD: u32 = 5;
+
+/// How long it stays open at first, and at most. With the longest, an upstream that has recovered is found within a
+/// minute, counting the wait of the cache's own back-off.
+const FIRST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The breaker of one upstream.
+#[derive(Debug)]
+pub struct Breaker {
+    state: Mutex<State>,
+    open: Gauge,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant, length: Duration, probing: bool },
+}
+
+/// Leave to send one request. Dropped without a verdict (a cancelled request), it changes nothing.
+#[derive(Debug)]
+pub struct Admission<'a> {
+    breaker: &'a Breaker,
+    probe: bool,
+}
+
+impl Breaker {
+    /// A closed circuit; `open` shows its state.
+    pub fn new(open: Gauge) -> Self {
+        Self { state: Mutex::new(State::Closed { failures: 0 }), open }
+    }
+
+    /// Whether a request may leave.
+    ///
+    /// # Errors
+    /// How long the circuit stays open.
+    pub fn admit(&self) -> Result<Admission<'_>, Duration> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let probe = match &mut *state {
+            State::Closed { .. } => false,
+            State::Open { until, probing, .. } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                if *probing || !wait.is_zero() {
+                    return Err(wait.max(Duration::from_millis(100)));
+                }
+                *probing = true;
+                true
+            }
+        };
+        Ok(Admission { breaker: self, probe })
+    }
+
+    /// Whether requests are held back now.
+    pub fn is_open(&self) -> bool {
+        matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Open { .. })
+    }
+}
+
+impl Admission<'_> {
+    /// The upstream answered, be it with a refusal.
+    pub fn healthy(self) {
+        let mut state = self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // A late success of a request from before the opening does not close the circuit; the probe does.
+        if self.probe || matches!(*state, State::Closed { .. }) {
+            *state = State::Closed { failures: 0 };
+            self.breaker.open.set(0.0);
+        }
+    }
+
+    /// The upstream failed.
+    pub fn unhealthy(self) {
+        let mut state = self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = match *state {
+            State::Closed { failures } if failures + 1 < THRESHOLD => {
+                *state = State::Closed { failures: failures + 1 };
+                return;
+            }
+            State::Closed { .. } => FIRST,
+            State::Open { length, .. } if self.probe => (length * 2).min(LONGEST),
+            State::Open { .. } => return,
+        };
+        *state = State::Open { until: Instant::now() + length, length, probing: false };
+        self.breaker.open.set(1.0);
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        if self.probe
+            && let State::Open { probing, .. } =
+                &mut *self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            *probing = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> Breaker {
+        Breaker::new(Gauge::new("open", "Open.").unwrap())
+    }
+
+    fn fail(breaker: &Breaker) {
+        breaker.admit().unwrap().unhealthy();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_opens_after_repeated_failures_and_half_opens_for_one_request() {
+        let breaker = breaker();
+        for _ in 0..THRESHOLD {
+            assert!(!breaker.is_open());
+            fail(&breaker);
+        }
+        assert!(breaker.is_open() && breaker.open.get() == 1.0);
+        assert_eq!(breaker.admit().unwrap_err(), FIRST);
+        tokio::time::advance(FIRST).await;
+        let probe = breaker.admit().unwrap();
+        assert!(breaker.admit().is_err(), "one probe at a time");
+        probe.healthy();
+        assert!(!breaker.is_open() && breaker.open.get() == 0.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_probes_lengthen_the_pause_up_to_its_bound() {
+        let breaker = breaker();
+        for _ in 0..THRESHOLD {
+            fail(&breaker);
+        }
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let wait = breaker.admit().unwrap_err();
+            waits.push(wait.as_secs());
+            tokio::time::advance(wait).await;
+            fail(&breaker);
+        }
+        assert_eq!(waits, [5, 10, 20, 30, 30]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_probe_makes_room_for_the_next() {
+        let breaker = breaker();
+        for _ in 0..THRESHOLD {
+            fail(&breaker);
+        }
+        tokio::time::advance(FIRST).await;
+        drop(breaker.admit().unwrap());
+        assert!(breaker.admit().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_verdicts_from_before_the_opening_are_ignored() {
+        let breaker = breaker();
+        let early = breaker.admit().unwrap();
+        let bad = breaker.admit().unwrap();
+        for _ in 0..THRESHOLD {
+            fail(&breaker);
+        }
+        early.healthy();
+        bad.unhealthy();
+        assert!(breaker.is_open());
+        assert_eq!(breaker.admit().unwrap_err(), FIRST);
+    }
+}

@@ -1,0 +1,301 @@
+//! What can go wrong with one call, by meaning.
+//!
+//! The class is decided by status *and* code: throttling comes as 429, as 403 and as 409, and "not yours" comes as 401.
+//! Source: swr-api.md section 5, after the vendor's error code pages.
+
+use super::array::ArrayError;
+use super::error_body::{self, Said};
+use super::transport::TransportError;
+use crate::auth::AuthError;
+use crate::failure::{Failure, Reason, chain};
+use hyper::http::{HeaderMap, StatusCode};
+use std::time::{Duration, SystemTime};
+
+/// However long the upstream asks to be left alone, it is asked again after this.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// An answer that is an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// What the body says.
+    pub said: Said,
+}
+
+impl Answer {
+    /// Reads an error answer.
+    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let mut said = error_body::read(body);
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).and_then(error_body::one_line);
+        said.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(said.request_id);
+        Self { status, said }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the API answered {}", self.status.as_u16())?;
+        if let Some(code) = &self.said.code {
+            write!(f, " {code}")?;
+        }
+        match &self.said.message {
+            Some(message) => write!(f, " \"{message}\"")?,
+            None => write!(f, " without a word")?,
+        }
+        match &self.said.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The identity was not established; a fresh credential may help, repetition does not.
+    #[error("the credential was refused: {0}")]
+    Auth(Answer),
+    /// There is no credential to send.
+    #[error("no usable credential")]
+    Credential(#[source] AuthError),
+    /// The identity is known and not allowed.
+    #[error("not permitted: {0}")]
+    Permission(Answer),
+    /// Too many requests, or the service is busy.
+    #[error("throttled: {answer}")]
+    Throttled {
+        /// What the API said.
+        answer: Answer,
+        /// How long it asked to be left alone, at most [`LONGEST_PAUSE`].
+        retry_after: Option<Duration>,
+    },
+    /// What was asked for does not exist.
+    #[error("not found: {0}")]
+    NotFound(Answer),
+    /// The API calls the request itself wrong.
+    #[error("the request was refused: {0}")]
+    Refused(Answer),
+    /// The upstream failed.
+    #[error("the upstream failed: {answer}")]
+    Server {
+        /// What the API said.
+        answer: Answer,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// A redirect; it is not followed, because credentials would go along.
+    #[error("the upstream redirects, which is not followed: {0}")]
+    Redirect(Answer),
+    /// No answer, or not all of it, in time.
+    #[error("{0} timed out")]
+    Timeout(&'static str),
+    /// The connection could not be made or broke.
+    #[error("the connection failed")]
+    Network(#[source] TransportError),
+    /// The body is no array of objects.
+    #[error("the answer could not be understood")]
+    Array(#[from] ArrayError),
+    /// An object of the body is no JSON.
+    #[error("the answer could not be understood")]
+    Json(#[from] serde_json::Error),
+    /// The body is larger than is read.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The bound on decompressed bytes.
+        limit: usize,
+    },
+    /// Requests are held back after repeated failures of the upstream.
+    #[error("held back for {} s because the upstream failed repeatedly", wait.as_secs().max(1))]
+    CircuitOpen {
+        /// Until it is asked again.
+        wait: Duration,
+    },
+    /// The rate limit or a pause that the upstream asked for outlasts the deadline.
+    #[error("the rate limit or a pause asked for by the upstream outlasts the deadline by {} s", wait.as_secs())]
+    Crowded {
+        /// How long the request would have had to wait.
+        wait: Duration,
+    },
+}
+
+impl ApiError {
+    /// The class of an error answer.
+    pub fn classify(answer: Answer, retry_after: Option<Duration>) -> Self {
+        let (status, code) = (answer.status.as_u16(), answer.said.code.as_deref().unwrap_or_default());
+        let number = code.rsplit('.').next().unwrap_or_default();
+        let gateway = code.starts_with("APIG");
+        match (gateway, number) {
+            // Busy and too many requests, under statuses that mean something else elsewhere.
+            (false, "4031032" | "4031042" | "4090023") | (true, "0308") => {
+                return Self::Throttled { answer, retry_after };
+            }
+            // Another account's resource: a new token would change nothing.
+            (false, "4011064" | "4011044") => return Self::Permission(answer),
+            // A bad key or no token in the request, under status 400.
+            (false, "4000031" | "4001048" | "4019000") | (true, "0301" | "0307") => return Self::Auth(answer),
+            _ => {}
+        }
+        // SWR's codes begin with the status that is meant, whatever proxy changed the one in front.
+        let meant = (code.starts_with("SVCSTG.") && number.len() == 7)
+            .then(|| number[..3].parse::<u16>().ok())
+            .flatten()
+            .filter(|meant| (400..600).contains(meant))
+            .unwrap_or(status);
+        match meant {
+            300..=399 => Self::Redirect(answer),
+            401 => Self::Auth(answer),
+            403 => Self::Permission(answer),
+            404 | 410 => Self::NotFound(answer),
+            408 | 425 => Self::Server { answer, retry_after },
+            429 => Self::Throttled { answer, retry_after },
+            400..=499 => Self::Refused(answer),
+            _ => Self::Server { answer, retry_after },
+        }
+    }
+
+    /// The reason under which a refresh that this ends is counted.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Auth(_) | Self::Credential(_) => Reason::Auth,
+            Self::Permission(_) => Reason::Permission,
+            Self::Throttled { .. } | Self::Crowded { .. } => Reason::Throttled,
+            Self::Server { .. } | Self::CircuitOpen { .. } => Reason::Server,
+            Self::Timeout(_) => Reason::Timeout,
+            Self::Network(_) => Reason::Network,
+            Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } => Reason::Decode,
+            Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) => Reason::Internal,
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    pub fn passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Throttled { .. }
+                | Self::Server { .. }
+                | Self::Timeout(_)
+                | Self::Network(_)
+                | Self::Array(_)
+                | Self::Json(_)
+        )
+    }
+
+    /// Whether this speaks against the upstream's health, as the circuit breaker sees it.
+    pub fn unhealthy(&self) -> bool {
+        matches!(self, Self::Server { .. } | Self::Timeout(_) | Self::Network(_))
+    }
+
+    /// How long the upstream asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            Self::CircuitOpen { wait } | Self::Crowded { wait } => Some(*wait),
+            _ => None,
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self { reason: error.reason(), message: chain(&error), retry_after: error.retry_after() }
+    }
+}
+
+/// `Retry-After` in both its forms (RFC 9110, 10.2.3): seconds, or an HTTP date, which is measured against the answer's
+/// own `Date` so that a wrong clock here does not matter. A date that has passed is no wait; garbage is no word at all.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get("retry-after")?.to_str().ok()?.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().map_or(LONGEST_PAUSE, Duration::from_secs)
+    } else {
+        let until = httpdate::parse_http_date(text).ok()?;
+        until.duration_since(date(headers).unwrap_or(now)).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_PAUSE))
+}
+
+/// The upstream's clock, from the `Date` header.
+pub fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get("date")?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, code: &str) -> Reason {
+        let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
+        let answer = Answer::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
+        ApiError::classify(answer, None).reason()
+    }
+
+    #[test]
+    fn classes_follow_status_and_code() {
+        for (status, code, reason) in [
+            (429, "", Reason::Throttled),
+            (429, "APIG.0308", Reason::Throttled),
+            (403, "SVCSTG.SWR.4031042", Reason::Throttled),
+            (403, "SVCSTG.SWR.4031032", Reason::Throttled),
+            (409, "SVCSTG.SWR.4090023", Reason::Throttled),
+            (403, "SVCSTG.SWR.4030170", Reason::Permission),
+            (403, "APIGW.0302", Reason::Permission),
+            (401, "SVCSTG.SWR.4011064", Reason::Permission),
+            (401, "SVCSTG.SWR.4010000", Reason::Auth),
+            (401, "APIGW.0301", Reason::Auth),
+            (401, "APIGW.0307", Reason::Auth),
+            (400, "SVCSTG.SWR.4000031", Reason::Auth),
+            (401, "SVCSTG.S2I.4019000", Reason::Auth),
+            (400, "SVCSTG.SWR.4001025", Reason::Internal),
+            (404, "APIGW.0101", Reason::Internal),
+            (500, "SVCSTG.SWR.5000003", Reason::Server),
+            (200, "SVCSTG.SWR.5000003", Reason::Server),
+            (503, "", Reason::Server),
+            (302, "", Reason::Internal),
+        ] {
+            assert_eq!(class(status, code), reason, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn u2_retry_after_is_understood_in_both_forms_and_capped() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let wait = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", text.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&httpdate::fmt_http_date(now + Duration::from_secs(9))), Some(Duration::from_secs(9)));
+        assert_eq!(wait(&httpdate::fmt_http_date(now - Duration::from_secs(9))), Some(Duration::ZERO));
+        for huge in ["1000000000", "99999999999999999999999"] {
+            assert_eq!(wait(huge), Some(LONGEST_PAUSE), "{huge}");
+        }
+        for garbage in ["soon", "-7", "7.5", ""] {
+            assert_eq!(wait(garbage), None, "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_to_come_back_is_measured_by_the_clock_that_wrote_it() {
+        let theirs = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        let mut headers = HeaderMap::new();
+        headers.insert("date", httpdate::fmt_http_date(theirs).parse().unwrap());
+        let until = httpdate::fmt_http_date(theirs + Duration::from_secs(5));
+        headers.insert("retry-after", until.parse().unwrap());
+        assert_eq!(retry_after(&headers, SystemTime::UNIX_EPOCH), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn the_log_line_says_what_the_api_said() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", "77aa".parse().unwrap());
+        let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
+        let failure: Failure =
+            ApiError::classify(Answer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
+        assert_eq!(
+            failure.message,
+            "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! What the client counts.
+
+use super::wire::Omissions;
+use crate::catalog;
+use crate::instruments::{self, OptionalGauge};
+use prometheus::{Counter, Gauge, HistogramVec, IntCounterVec, Registry};
+use std::time::Duration;
+
+/// A kind of call: the `operation` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `GET /v2/manage/repos`.
+    ListRepositories,
+}
+
+impl Operation {
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ListRepositories => "list_repositories",
+        }
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// From a local answer to one that took as long as a request may.
+const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The client's instruments.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    retries: IntCounterVec,
+    throttle_wait: Counter,
+    pub(super) circuit_open: Gauge,
+    dropped: IntCounterVec,
+    pub(super) clock_skew: OptionalGauge,
+    pub(super) credential_expiry: OptionalGauge,
+}
+
+/// The `reason` values of `swr_samples_dropped_total`.
+const DROPPED: [&str; 3] = ["timestamp", "number", "name"];
+
+impl Metrics {
+    /// Makes the instruments in this registry.
+    pub fn new(registry: &Registry) -> Self {
+        let retries = instruments::counters(registry, &catalog::API_RETRIES, &[Operation::ListRepositories.as_str()]);
+        Self {
+            requests: instruments::counters(registry, &catalog::API_REQUESTS, &[]),
+            duration: instruments::histograms(registry, &catalog::API_REQUEST_DURATION, &BUCKETS),
+            retries,
+            throttle_wait: instruments::fractional_counter(registry, &catalog::API_THROTTLE_WAIT),
+            circuit_open: instruments::gauge(registry, &catalog::API_CIRCUIT_OPEN),
+            dropped: instruments::counters(registry, &catalog::SAMPLES_DROPPED, &DROPPED),
+            clock_skew: OptionalGauge::new(registry, &catalog::API_CLOCK_SKEW),
+            credential_expiry: OptionalGauge::new(registry, &catalog::CREDENTIAL_EXPIRY),
+        }
+    }
+
+    pub(super) fn request(&self, operation: Operation, status: Option<u16>, took: Duration) {
+        let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        self.requests.with_label_values(&[operation.as_str(), code.as_str()]).inc();
+        self.duration.with_label_values(&[operation.as_str()]).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn retry(&self, operation: Operation) {
+        self.retries.with_label_values(&[operation.as_str()]).inc();
+    }
+
+    pub(super) fn waited(&self, wait: Duration) {
+        self.throttle_wait.inc_by(wait.as_secs_f64());
+    }
+
+    pub(super) fn omitted(&self, omissions: Omissions) {
+        for (reason, count) in DROPPED.iter().zip([omissions.timestamp, omissions.number, omissions.name]) {
+            self.dropped.with_label_values(&[*reason]).inc_by(count);
+        }
+    }
+}

@@ -1,1 +1,347 @@
-//! x
+//! When to collect and what to serve: window, single flight, deadline, last good value, maximum age, back-off.
+//!
+//! Generic over what it holds. A refresh is detached from the scrape that asked for it: a scraper that hangs up cancels
+//! nothing that others wait for, and one refresh runs at a time however many ask. Waiting is measured on the monotonic
+//! clock; the wall clock is only shown. Deliberately absent: how to collect, and HTTP.
+
+pub mod metrics;
+pub mod policy;
+pub mod state_file;
+
+use crate::deadline::Deadline;
+use crate::failure::{Failure, Reason};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use policy::Backoff;
+pub use policy::{Options, Wait};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+/// What a refresh brings.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// The new value; it replaces the old one as a whole.
+    pub value: T,
+    /// What keeps it from being complete, if anything.
+    pub gap: Option<Failure>,
+}
+
+/// Reads anew, given the value held so far, by the deadline. Dropping its future must be safe.
+pub type Refresh<T> =
+    Box<dyn Fn(Option<Arc<T>>, Deadline) -> BoxFuture<'static, Result<Outcome<T>, Failure>> + Send + Sync>;
+
+/// Is told of each new value and when its read began, on a thread that may block.
+pub type Keep<T> = Box<dyn Fn(&T, SystemTime) + Send + Sync>;
+
+/// How a scrape was served: the `served` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Inside the window.
+    Fresh,
+    /// A refresh ended in time.
+    Refreshed,
+    /// Older data: the refresh failed, is late, or is held back.
+    Stale,
+    /// There is no data, or none young enough.
+    Nothing,
+}
+
+impl How {
+    /// All, in the order of the metrics contract.
+    pub const ALL: [Self; 4] = [Self::Fresh, Self::Refreshed, Self::Stale, Self::Nothing];
+
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Refreshed => "refreshed",
+            Self::Stale => "stale",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// What a scrape gets.
+#[derive(Debug)]
+pub struct Served<T> {
+    /// The value; `None` exactly when `how` is [`How::Nothing`].
+    pub value: Option<Arc<T>>,
+    /// How it came.
+    pub how: How,
+}
+
+/// The latest refresh that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// When it ended, by the wall clock.
+    pub ended_at: SystemTime,
+    /// How long it took.
+    pub took: Duration,
+    /// What was wrong, if anything.
+    pub failure: Option<Failure>,
+}
+
+/// How things stand.
+#[derive(Debug)]
+pub struct Status<T> {
+    /// What would be served now, and when its read began by the wall clock.
+    pub held: Option<(Arc<T>, SystemTime)>,
+    /// How old it is.
+    pub age: Option<Duration>,
+    /// The latest refresh that ended.
+    pub latest: Option<Attempt>,
+    /// Whether a refresh is running.
+    pub running: bool,
+    /// How long until the upstream may be asked again; zero when the next scrape will ask.
+    pub next_in: Duration,
+}
+
+/// The cache of one account. Cheap to clone.
+pub struct Cache<T>(Arc<Shared<T>>);
+
+impl<T> Clone for Cache<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Shared<T> {
+    options: Options,
+    refresh: Refresh<T>,
+    keep: Option<Keep<T>>,
+    wall_clock: fn() -> SystemTime,
+    metrics: metrics::Counters,
+    /// How many refreshes have ended.
+    ended: watch::Sender<u64>,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    held: Option<Held<T>>,
+    latest: Option<Attempt>,
+    running: Option<AbortHandle>,
+    backoff: Backoff,
+    closed: bool,
+}
+
+struct Held<T> {
+    value: Arc<T>,
+    read_at: SystemTime,
+    /// The age at `since`: not zero for a value from before a restart.
+    age_then: Duration,
+    since: Instant,
+    /// Until then nothing is asked.
+    fresh_until: Instant,
+}
+
+impl<T> Held<T> {
+    fn age(&self, now: Instant) -> Duration {
+        self.age_then + now.saturating_duration_since(self.since)
+    }
+}
+
+impl<T: Send + Sync + 'static> Cache<T> {
+    /// An empty cache; the first scrape starts the first refresh.
+    pub fn new(
+        options: Options,
+        refresh: Refresh<T>,
+        keep: Option<Keep<T>>,
+        metrics: metrics::Counters,
+        wall_clock: fn() -> SystemTime,
+    ) -> Self {
+        let backoff = Backoff::new(&options);
+        let state = Mutex::new(State { held: None, latest: None, running: None, backoff, closed: false });
+        Self(Arc::new(Shared { options, refresh, keep, wall_clock, metrics, ended: watch::Sender::new(0), state }))
+    }
+
+    /// Puts in a value from before a restart. Its age goes on counting; inside its window nothing is asked.
+    pub fn restore(&self, value: T, read_at: SystemTime, age: Duration) {
+        let now = Instant::now();
+        let fresh_until = now + self.0.options.window.saturating_sub(age);
+        let held = Held { value: Arc::new(value), read_at, age_then: age, since: now, fresh_until };
+        self.state().held = Some(held);
+    }
+
+    /// The value to serve, after waiting for a refresh where one is due, no longer than the deadline.
+    ///
+    /// Dropping the future ends the wait and not the refresh.
+    pub async fn get(&self, deadline: Deadline) -> Served<T> {
+        let served = self.serve(deadline).await;
+        self.0.metrics.served(served.how);
+        served
+    }
+
+    async fn serve(&self, deadline: Deadline) -> Served<T> {
+        let (older, ticket) = {
+            let mut state = self.state();
+            let now = Instant::now();
+            let older = state.servable(now, self.0.options.max_age);
+            if let Some(held) = &state.held
+                && let Some(value) = &older
+                && now < held.fresh_until
+            {
+                return Served { value: Some(value.clone()), how: How::Fresh };
+            }
+            if state.running.is_none() {
+                if state.closed || !state.backoff.allows(now) {
+                    return stale(older);
+                }
+                self.start(&mut state);
+            }
+            // Subscribed under the lock: an end that comes from here on is seen.
+            (older, self.0.ended.subscribe())
+        };
+        let mut ticket = ticket;
+        let deadline = match (&older, self.0.options.wait) {
+            (Some(_), Wait::AtMost(longest)) => deadline.at_most(longest),
+            _ => deadline,
+        };
+        let before = *ticket.borrow_and_update();
+        let ended = deadline.bound(ticket.wait_for(|ended| *ended > before)).await.is_ok();
+        let now = self.state().servable(Instant::now(), self.0.options.max_age);
+        match (now, older) {
+            (Some(new), Some(old)) if ended && !Arc::ptr_eq(&new, &old) => {
+                Served { value: Some(new), how: How::Refreshed }
+            }
+            (Some(new), None) if ended => Served { value: Some(new), how: How::Refreshed },
+            (now, _) => stale(now),
+        }
+    }
+
+    /// How things stand now.
+    pub fn status(&self) -> Status<T> {
+        let state = self.state();
+        let now = Instant::now();
+        let held = state.held.as_ref().filter(|held| held.age(now) <= self.0.options.max_age);
+        let due = held.map_or(now, |held| held.fresh_until).max(state.backoff.until().unwrap_or(now));
+        Status {
+            held: held.map(|held| (held.value.clone(), held.read_at)),
+            age: held.map(|held| held.age(now)),
+            latest: state.latest.clone(),
+            running: state.running.is_some(),
+            next_in: due.saturating_duration_since(now),
+        }
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Starts a refresh whatever the window says, unless one runs or a back-off holds.
+    pub fn refresh_now(&self) {
+        let mut state = self.state();
+        if state.running.is_none() && !state.closed && state.backoff.allows(Instant::now()) {
+            self.start(&mut state);
+        }
+    }
+
+    /// Cancels a running refresh and starts no more; what is held is still served.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        if let Some(running) = state.running.take() {
+            running.abort();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, state: &mut State<T>) {
+        let cache = self.clone();
+        let previous = state.servable(Instant::now(), self.0.options.max_age);
+        let task = tokio::spawn(async move {
+            let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
+            let deadline = Deadline::after(cache.0.options.refresh_timeout);
+            // The closure itself may panic too, so it is called inside what is caught.
+            let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
+            let result = match deadline.bound(refresh).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_panic)) => Err(Failure::new(Reason::Internal, "the refresh panicked")),
+                Err(_) => Err(Failure::new(Reason::Timeout, "the refresh was not done by its deadline")),
+            };
+            cache.finish(result, began, read_at).await;
+        });
+        state.running = Some(task.abort_handle());
+    }
+
+    async fn finish(&self, result: Result<Outcome<T>, Failure>, began: Instant, read_at: SystemTime) {
+        let (value, failure) = match result {
+            Ok(Outcome { value, gap }) => (Some(Arc::new(value)), gap),
+            Err(failure) => (None, Some(failure)),
+        };
+        self.0.metrics.refreshed(failure.as_ref().map(|failure| failure.reason));
+        let kept = value.clone();
+        {
+            let mut state = self.state();
+            let now = Instant::now();
+            state.say(&self.0.options, failure.as_ref(), value.is_some(), now);
+            match &failure {
+                None => state.backoff.reset(),
+                Some(failure) => state.backoff.failed(now, failure.retry_after, fastrand::f64()),
+            }
+            if let Some(value) = value {
+                let fresh_until = now + self.0.options.window;
+                state.held = Some(Held { value, read_at, age_then: Duration::ZERO, since: began, fresh_until });
+            }
+            state.latest =
+                Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.saturating_duration_since(began), failure });
+            state.running = None;
+        }
+        // Those who wait read the state, so it is unlocked before they are woken.
+        self.0.ended.send_modify(|ended| *ended += 1);
+        if let Some(value) = kept
+            && self.0.keep.is_some()
+        {
+            let cache = self.clone();
+            let keeping = tokio::task::spawn_blocking(move || {
+                if let Some(keep) = &cache.0.keep {
+                    keep(&value, read_at);
+                }
+            });
+            if keeping.await.is_err() {
+                error!("keeping the snapshot panicked; it is served all the same");
+            }
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn servable(&self, now: Instant, max_age: Duration) -> Option<Arc<T>> {
+        self.held.as_ref().filter(|held| held.age(now) <= max_age).map(|held| held.value.clone())
+    }
+
+    /// One line for what changed: repeated failures are not news, and the back-off keeps them rare anyway.
+    fn say(&self, options: &Options, failure: Option<&Failure>, partial: bool, now: Instant) {
+        let before = self.latest.as_ref().map(|attempt| attempt.failure.as_ref());
+        match (before, failure) {
+            (None, None) => info!("the first refresh is complete"),
+            (Some(Some(_)), None) => info!(failed = self.backoff.failures(), "refreshes succeed again"),
+            (_, None) => {}
+            (_, Some(failure)) => {
+                let serving = match (&self.held, partial) {
+                    (_, true) => "what could be read is served",
+                    (Some(held), _) if held.age(now) <= options.max_age => "the last good data is served",
+                    _ => "there is no data to serve",
+                };
+                warn!(reason = %failure.reason, in_a_row = self.backoff.failures() + 1, "a refresh failed, {serving}: {}", failure.message);
+            }
+        }
+    }
+}
+
+fn stale<T>(older: Option<Arc<T>>) -> Served<T> {
+    let how = if older.is_some() { How::Stale } else { How::Nothing };
+    Served { value: older, how }
+}
+
+#[cfg(test)]
+#[path = "cache/cache_tests.rs"]
+mod tests;

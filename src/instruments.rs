@@ -6,8 +6,8 @@ use crate::catalog::Family;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const VALID: &str = "the catalog's names are valid, which its tests check";
 const ONCE: &str = "a family is registered once per registry";

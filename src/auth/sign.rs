@@ -38,7 +38,8 @@ pub fn authorization(request: &Request<'_>, key: &AccessKey) -> String {
         .expect("the caller signs x-sdk-date");
     let (canonical, signed) = canonical_request(request);
     let text = format!("{ALGORITHM}\n{date}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.secret.expose().as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.secret.expose().as_bytes()).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
     format!("{ALGORITHM} Access={}, SignedHeaders={signed}, Signature={signature}", key.id)
@@ -153,8 +154,7 @@ mod tests {
                 headers: &headers,
                 body: text("body").as_bytes(),
             };
-            let key =
-                AccessKey { id: text("ak").into(), secret: Secret::new(text("sk").into()), security_token: None };
+            let key = AccessKey { id: text("ak").into(), secret: Secret::new(text("sk").into()), security_token: None };
             assert_eq!(canonical_request(&request).0, text("canonical_request"), "{}", text("name"));
             assert_eq!(authorization(&request, &key), text("authorization"), "{}", text("name"));
         }

@@ -92,8 +92,7 @@ impl Chain {
 
     /// Whether a page from further on begins like the list itself: the server ignores the offset.
     pub(super) fn repeats_its_beginning(&self, window: Window, page: &Page) -> bool {
-        window.offset > 0
-            && page.rows.first().zip(self.rows.first()).is_some_and(|(new, old)| new.key() == old.key())
+        window.offset > 0 && page.rows.first().zip(self.rows.first()).is_some_and(|(new, old)| new.key() == old.key())
     }
 
     /// Takes a page in, if it shares a row with the page before.

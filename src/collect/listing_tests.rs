@@ -173,7 +173,8 @@ async fn u10_lying_totals_end_the_walk_within_two_pages_of_what_they_promise() {
 
 #[tokio::test]
 async fn u10_a_total_that_changes_at_every_page_ends() {
-    let model = Model { lie: |read, page, _| page.total = page.total.map(|total| total + read % 2), ..Model::of(0..250) };
+    let model =
+        Model { lie: |read, page, _| page.total = page.total.map(|total| total + read % 2), ..Model::of(0..250) };
     let listed = list(&model, 100).await;
     assert!(listed.is_err() || listed.unwrap().len() == 250);
     assert!(model.reads() < 100);

@@ -96,8 +96,7 @@ impl Admission<'_> {
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
         if self.probe
-            && let State::Open { probing, .. } =
-                &mut *self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner)
+            && let State::Open { probing, .. } = &mut *self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner)
         {
             *probing = false;
         }

@@ -74,11 +74,7 @@ pub struct Row {
 ///
 /// # Errors
 /// When it is no JSON object.
-pub fn repository(
-    object: &[u8],
-    shared: &mut Shared,
-    omissions: &mut Omissions,
-) -> Result<Row, serde_json::Error> {
+pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions) -> Result<Row, serde_json::Error> {
     // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the page.
     let text = String::from_utf8_lossy(object);
     let wire: Wire<'_> = serde_json::from_str(&text)?;
@@ -246,7 +242,8 @@ mod tests {
 
     #[test]
     fn a_row_without_a_usable_name_is_left_out_and_counted() {
-        for object in [r#"{"namespace":"a"}"#, r#"{"name":"","namespace":"a"}"#, r#"{"name":7,"namespace":"a"}"#, "{}"] {
+        for object in [r#"{"namespace":"a"}"#, r#"{"name":"","namespace":"a"}"#, r#"{"name":7,"namespace":"a"}"#, "{}"]
+        {
             let (row, omissions) = read(object);
             assert!(row.repository.is_none());
             assert_eq!(omissions, Omissions { name: 1, ..Omissions::default() }, "{object}");

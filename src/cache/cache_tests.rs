@@ -1,0 +1,214 @@
+//! The cache on a paused clock, holding numbers.
+
+use super::*;
+use prometheus::Registry;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Upstream {
+    asked: AtomicUsize,
+    running: AtomicUsize,
+    takes: Duration,
+    answer: Mutex<Box<dyn FnMut(usize) -> Result<Outcome<usize>, Failure> + Send>>,
+}
+
+fn good(value: usize) -> Result<Outcome<usize>, Failure> {
+    Ok(Outcome { value, gap: None })
+}
+
+fn bad() -> Result<Outcome<usize>, Failure> {
+    Err(Failure::new(Reason::Server, "it failed"))
+}
+
+fn cache(
+    options: Options,
+    takes: Duration,
+    answer: impl FnMut(usize) -> Result<Outcome<usize>, Failure> + Send + 'static,
+) -> (Cache<usize>, Arc<Upstream>) {
+    let upstream = Arc::new(Upstream {
+        asked: AtomicUsize::new(0),
+        running: AtomicUsize::new(0),
+        takes,
+        answer: Mutex::new(Box::new(answer)),
+    });
+    let shared = upstream.clone();
+    let refresh: Refresh<usize> = Box::new(move |_, _| {
+        let upstream = shared.clone();
+        Box::pin(async move {
+            let number = upstream.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            assert_eq!(upstream.running.fetch_add(1, Ordering::SeqCst), 0, "one refresh at a time");
+            tokio::time::sleep(upstream.takes).await;
+            upstream.running.fetch_sub(1, Ordering::SeqCst);
+            (upstream.answer.lock().unwrap_or_else(PoisonError::into_inner))(number)
+        })
+    });
+    (Cache::new(options, refresh, None, metrics::Counters::new(&Registry::new()), SystemTime::now), upstream)
+}
+
+fn asked(upstream: &Upstream) -> usize {
+    upstream.asked.load(Ordering::SeqCst)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn scrape(cache: &Cache<usize>) -> (Option<usize>, How) {
+    let served = cache.get(Deadline::after(10 * SECOND)).await;
+    (served.value.map(|value| *value), served.how)
+}
+
+#[tokio::test(start_paused = true)]
+async fn inside_the_window_nothing_is_asked() {
+    let (cache, upstream) = cache(Options::default(), SECOND, good);
+    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    for _ in 0..299 {
+        tokio::time::advance(SECOND).await;
+        assert_eq!(scrape(&cache).await, (Some(1), How::Fresh));
+    }
+    tokio::time::advance(2 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(2), How::Refreshed));
+    assert_eq!(asked(&upstream), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s8_a_thousand_scrapes_at_once_cause_one_refresh_and_get_one_value() {
+    let (cache, upstream) = cache(Options::default(), SECOND, good);
+    let scrapes: Vec<_> = (0..1000)
+        .map(|_| {
+            let cache = cache.clone();
+            tokio::spawn(async move { scrape(&cache).await })
+        })
+        .collect();
+    for scrape in scrapes {
+        assert_eq!(scrape.await.unwrap(), (Some(1), How::Refreshed));
+    }
+    assert_eq!(asked(&upstream), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_a_cold_scrape_waits_until_its_deadline_and_then_gets_nothing() {
+    let (cache, _) = cache(Options::default(), 60 * SECOND, good);
+    let start = Instant::now();
+    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert_eq!(start.elapsed(), 10 * SECOND);
+    // The refresh goes on without it.
+    tokio::time::sleep(51 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(1), How::Fresh));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_refresh_costs_a_scrape_no_more_than_it_is_set_to_wait() {
+    for (wait, waits) in [(Wait::Deadline, 10), (Wait::AtMost(2 * SECOND), 2), (Wait::AtMost(Duration::ZERO), 0)] {
+        let (cache, _) = cache(Options { wait, ..Options::default() }, 60 * SECOND, good);
+        cache.restore(7, SystemTime::now(), 400 * SECOND);
+        let start = Instant::now();
+        assert_eq!(scrape(&cache).await, (Some(7), How::Stale));
+        assert_eq!(start.elapsed(), waits * SECOND, "{wait:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_keep_the_last_good_value_and_leave_the_upstream_alone() {
+    let (cache, upstream) =
+        cache(Options::default(), Duration::ZERO, |number| if number == 1 { good(1) } else { bad() });
+    scrape(&cache).await;
+    tokio::time::advance(301 * SECOND).await;
+    let mut times = Vec::new();
+    for second in 0..600 {
+        let before = asked(&upstream);
+        assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+        if asked(&upstream) > before {
+            times.push(second);
+        }
+        tokio::time::advance(SECOND).await;
+    }
+    let gaps: Vec<i32> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps[0] <= 5 && gaps.iter().all(|gap| *gap <= 46), "{gaps:?}");
+    assert!(times.len() <= 22, "asked {} times in ten minutes", times.len());
+    let status = cache.status();
+    assert_eq!(status.latest.unwrap().failure.unwrap().reason, Reason::Server);
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_beyond_the_maximum_age_is_withdrawn() {
+    let (cache, _) = cache(Options::default(), Duration::ZERO, |number| if number == 1 { good(1) } else { bad() });
+    scrape(&cache).await;
+    tokio::time::advance(3600 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+    tokio::time::advance(SECOND).await;
+    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert!(cache.status().held.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_value_counts_its_age_from_before_the_restart() {
+    let (cache, upstream) = cache(Options::default(), Duration::ZERO, |_| bad());
+    cache.restore(7, SystemTime::now(), 200 * SECOND);
+    assert_eq!(scrape(&cache).await, (Some(7), How::Fresh));
+    assert_eq!(asked(&upstream), 0, "inside the window a restart asks nothing");
+    tokio::time::advance(3401 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s10_a_refresh_that_panics_is_one_failed_refresh() {
+    let (cache, _) = cache(Options::default(), Duration::ZERO, |number| match number {
+        2 => panic!("on purpose"),
+        number => good(number),
+    });
+    scrape(&cache).await;
+    tokio::time::advance(301 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+    assert_eq!(cache.status().latest.unwrap().failure.unwrap().reason, Reason::Internal);
+    tokio::time::advance(6 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(3), How::Refreshed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s10_a_scraper_that_hangs_up_cancels_nothing() {
+    let (cache, upstream) = cache(Options::default(), 5 * SECOND, good);
+    let first = tokio::spawn({
+        let cache = cache.clone();
+        async move { scrape(&cache).await }
+    });
+    tokio::time::sleep(SECOND).await;
+    first.abort();
+    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!(asked(&upstream), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_outlasts_its_deadline_is_a_timeout() {
+    let (cache, _) = cache(Options { refresh_timeout: 5 * SECOND, ..Options::default() }, 60 * SECOND, good);
+    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert_eq!(cache.status().latest.unwrap().failure.unwrap().reason, Reason::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_upstreams_word_on_when_to_come_back_counts() {
+    let (cache, upstream) = cache(Options::default(), Duration::ZERO, |_| {
+        Err(Failure { retry_after: Some(120 * SECOND), ..Failure::new(Reason::Throttled, "slow down") })
+    });
+    for _ in 0..119 {
+        scrape(&cache).await;
+        tokio::time::advance(SECOND).await;
+    }
+    assert_eq!(asked(&upstream), 1);
+    tokio::time::advance(2 * SECOND).await;
+    scrape(&cache).await;
+    assert_eq!(asked(&upstream), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_closing_what_is_held_is_served_and_nothing_is_asked() {
+    let (cache, upstream) = cache(Options::default(), 5 * SECOND, good);
+    cache.restore(7, SystemTime::now(), 301 * SECOND);
+    let waiting = tokio::spawn({
+        let cache = cache.clone();
+        async move { scrape(&cache).await }
+    });
+    tokio::time::sleep(SECOND).await;
+    cache.close();
+    assert_eq!(waiting.await.unwrap(), (Some(7), How::Stale));
+    assert_eq!(scrape(&cache).await, (Some(7), How::Stale));
+    assert_eq!(asked(&upstream), 1);
+    assert_eq!(upstream.running.load(Ordering::SeqCst), 1, "the refresh was cancelled in its middle");
+}

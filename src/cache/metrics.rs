@@ -1,0 +1,95 @@
+//! What the cache counts, and how it stands, as metrics.
+
+use super::{Cache, How};
+use crate::catalog::{self, Family};
+use crate::failure::Reason;
+use crate::instruments::{self, OptionalGauge};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, Registry};
+use std::time::SystemTime;
+
+/// Counters of refreshes and scrapes.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    refreshes: IntCounter,
+    failures: IntCounterVec,
+    scrapes: IntCounterVec,
+}
+
+impl Counters {
+    /// Makes them in this registry, each at 0.
+    pub fn new(registry: &Registry) -> Self {
+        Self {
+            refreshes: instruments::counter(registry, &catalog::REFRESHES),
+            failures: instruments::counters(registry, &catalog::REFRESH_FAILURES, &Reason::ALL.map(Reason::as_str)),
+            scrapes: instruments::counters(registry, &catalog::SCRAPES, &How::ALL.map(How::as_str)),
+        }
+    }
+
+    pub(super) fn refreshed(&self, failure: Option<Reason>) {
+        self.refreshes.inc();
+        if let Some(reason) = failure {
+            self.failures.with_label_values(&[reason.as_str()]).inc();
+        }
+    }
+
+    pub(super) fn served(&self, how: How) {
+        self.scrapes.with_label_values(&[how.as_str()]).inc();
+    }
+}
+
+/// The cache's state as gauges, read when they are asked for.
+pub struct State<T> {
+    cache: Cache<T>,
+    up: OptionalGauge,
+    snapshot: OptionalGauge,
+    refresh: OptionalGauge,
+    duration: OptionalGauge,
+    window: OptionalGauge,
+}
+
+impl<T: Send + Sync + 'static> State<T> {
+    /// Registers the state of a cache.
+    pub fn register(registry: &Registry, cache: Cache<T>) {
+        // The gauges live in a registry of their own; this collector sets them and hands them on.
+        let own = Registry::new();
+        let gauge = |family: &Family| OptionalGauge::new(&own, family);
+        let state = Self {
+            cache,
+            up: gauge(&catalog::UP),
+            snapshot: gauge(&catalog::SNAPSHOT),
+            refresh: gauge(&catalog::REFRESH),
+            duration: gauge(&catalog::REFRESH_DURATION),
+            window: gauge(&catalog::CACHE_WINDOW),
+        };
+        registry.register(Box::new(state)).expect("a cache's state is registered once");
+    }
+
+    fn gauges(&self) -> [&OptionalGauge; 5] {
+        [&self.up, &self.snapshot, &self.refresh, &self.duration, &self.window]
+    }
+}
+
+impl<T: Send + Sync + 'static> Collector for State<T> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let status = self.cache.status();
+        let complete = status.latest.as_ref().is_some_and(|latest| latest.failure.is_none());
+        // Data that was withdrawn is not up, whatever the latest refresh said.
+        self.up.set(Some(f64::from(u8::from(complete && status.held.is_some()))));
+        self.snapshot.set(status.held.map(|(_, read_at)| unix_seconds(read_at)));
+        self.refresh.set(status.latest.as_ref().map(|latest| unix_seconds(latest.ended_at)));
+        self.duration.set(status.latest.as_ref().map(|latest| latest.took.as_secs_f64()));
+        self.window.set(Some(self.cache.options().window.as_secs_f64()));
+        self.gauges().into_iter().flat_map(Collector::collect).collect()
+    }
+}
+
+/// Times before 1970, which only a broken clock shows, are shown as 0.
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |after| after.as_secs_f64())
+}

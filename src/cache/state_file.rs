@@ -1,0 +1,258 @@
+//! The last good value in a file, so that a restart serves at once and does not burst.
+//!
+//! One file an account: a header with magic, version, length, time of reading and checksum, then the payload, which is
+//! the caller's. Written to a temporary file beside it, synced, renamed: a process killed at any moment leaves either
+//! the old file or the new one. Whatever else is found there is ignored with one warning. No secrets are in it.
+
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+const MAGIC: &[u8; 8] = b"SWRSNAP\n";
+const VERSION: u32 = 1;
+
+/// magic 8, version 4, zero 4, read_at 8 (nanoseconds since 1970), payload length 8, SHA-256 32.
+const HEADER: usize = 64;
+
+/// A payload that is longer is no snapshot of ours: a million repositories have about 100 MB.
+const LONGEST: u64 = 2 << 30;
+
+/// Why a file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It cannot be read.
+    #[error("cannot be read")]
+    Unreadable(#[from] io::Error),
+    /// It is not one of ours.
+    #[error("is no snapshot of this exporter")]
+    Foreign,
+    /// Another version of the exporter wrote it.
+    #[error("has format {found}, this exporter reads {VERSION}")]
+    Version {
+        /// What the file says.
+        found: u32,
+    },
+    /// It ends too early, or goes on too long.
+    #[error("is truncated or has something after its end")]
+    Length,
+    /// The checksum does not fit.
+    #[error("is corrupt")]
+    Corrupt,
+    /// It was read later than now: the age cannot be told.
+    #[error("is dated {} s in the future", .0.as_secs())]
+    Future(Duration),
+    /// The payload makes no sense.
+    #[error("cannot be understood")]
+    Payload,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub struct Kept {
+    /// The caller's bytes.
+    pub payload: Vec<u8>,
+    /// When the read behind them began, by the wall clock of then.
+    pub read_at: SystemTime,
+    /// How old they are by the wall clock of now.
+    pub age: Duration,
+}
+
+/// Writes the file anew; the payload is streamed.
+///
+/// # Errors
+/// When the directory is read-only, the disk is full and the like. The file that was there stays.
+pub fn write(
+    path: &Path,
+    read_at: SystemTime,
+    payload: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = temporary(path);
+    let result = write_to(&temporary, read_at, payload).and_then(|()| fs::rename(&temporary, path));
+    if result.is_err() {
+        // Best effort: what is left is overwritten next time.
+        let _ = fs::remove_file(&temporary);
+        return result;
+    }
+    // The rename itself must survive a power cut, too.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}
+
+/// Beside the file, so that the rename stays within one file system; per process, so that two do not mix their bytes.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn write_to(
+    temporary: &Path,
+    read_at: SystemTime,
+    payload: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(temporary)?;
+    let mut out = Hashed { out: BufWriter::with_capacity(128 << 10, file), hash: Sha256::new(), length: 0 };
+    out.out.write_all(&[0; HEADER])?;
+    payload(&mut out)?;
+    let Hashed { out, hash, length } = out;
+    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    file.write_all(&header(read_at, length, &hash.finalize()))?;
+    file.sync_all()
+}
+
+fn header(read_at: SystemTime, length: u64, digest: &[u8]) -> [u8; HEADER] {
+    let since = read_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    header[16..24].copy_from_slice(&u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+    header[24..32].copy_from_slice(&length.to_le_bytes());
+    header[32..].copy_from_slice(digest);
+    header
+}
+
+struct Hashed {
+    out: BufWriter<File>,
+    hash: Sha256,
+    length: u64,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads the file; `None` when there is none.
+///
+/// # Errors
+/// Why it is not used.
+pub fn read(path: &Path, now: SystemTime) -> Result<Option<Kept>, Unusable> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Opening a pipe or a device could wait for ever.
+        Ok(metadata) if !metadata.is_file() => return Err(Unusable::Foreign),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
+    parse(bytes, now).map(Some)
+}
+
+/// Reads the bytes of a file.
+///
+/// # Errors
+/// Why they are not used.
+pub fn parse(mut bytes: Vec<u8>, now: SystemTime) -> Result<Kept, Unusable> {
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    if bytes.get(..8) != Some(MAGIC) {
+        return Err(Unusable::Foreign);
+    }
+    if bytes.len() < HEADER {
+        return Err(Unusable::Length);
+    }
+    let found = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
+    if found != VERSION {
+        return Err(Unusable::Version { found });
+    }
+    if (bytes.len() - HEADER) as u64 != number(24) {
+        return Err(Unusable::Length);
+    }
+    if Sha256::digest(&bytes[HEADER..])[..] != bytes[32..HEADER] {
+        return Err(Unusable::Corrupt);
+    }
+    let read_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(number(16));
+    let age = now.duration_since(read_at).map_err(|future| Unusable::Future(future.duration()))?;
+    bytes.drain(..HEADER);
+    Ok(Kept { payload: bytes, read_at, age })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn file() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("default.snapshot");
+        (folder, path)
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_with_its_true_age() {
+        let (folder, path) = file();
+        assert!(read(&path, at(0)).unwrap().is_none());
+        write(&path, at(1000), |out| out.write_all(b"first")).unwrap();
+        write(&path, at(2000), |out| out.write_all(b"second")).unwrap();
+        let kept = read(&path, at(2600)).unwrap().unwrap();
+        assert_eq!(
+            (kept.payload.as_slice(), kept.read_at, kept.age),
+            (&b"second"[..], at(2000), Duration::from_secs(600))
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file() {
+        let (folder, path) = file();
+        write(&path, at(1), |out| out.write_all(b"old")).unwrap();
+        let full = |out: &mut dyn Write| {
+            out.write_all(&[1; 1000])?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        };
+        assert!(write(&path, at(2), full).is_err());
+        assert_eq!(read(&path, at(3)).unwrap().unwrap().payload, b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn foreign_future_and_odd_files_are_told_apart() {
+        let (folder, path) = file();
+        write(&path, at(1000), |out| out.write_all(b"payload")).unwrap();
+        assert!(matches!(read(&path, at(900)), Err(Unusable::Future(_))));
+        assert!(matches!(read(folder.path(), at(900)), Err(Unusable::Foreign)));
+        let good = fs::read(&path).unwrap();
+        let mut newer = good.clone();
+        newer[8] = 9;
+        assert!(matches!(parse(newer, at(2000)), Err(Unusable::Version { found: 9 })));
+        assert!(matches!(parse(b"{}".to_vec(), at(2000)), Err(Unusable::Foreign)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_that_is_cut_or_changed_anywhere_is_never_taken_for_whole(
+            payload in proptest::collection::vec(any::<u8>(), 0..300), cut in any::<prop::sample::Index>(),
+            flip in any::<prop::sample::Index>(), bit in 0u8..8
+        ) {
+            let mut whole = header(at(5), payload.len() as u64, &Sha256::digest(&payload)).to_vec();
+            whole.extend_from_slice(&payload);
+            prop_assert_eq!(parse(whole.clone(), at(6)).unwrap().payload, payload);
+            prop_assert!(parse(whole[..cut.index(whole.len())].to_vec(), at(6)).is_err());
+            let mut flipped = whole.clone();
+            let place = flip.index(whole.len());
+            flipped[place] ^= 1 << bit;
+            // The time and the four spare bytes are not under the checksum; a wrong time shows as one.
+            if !(12..24).contains(&place) {
+                prop_assert!(parse(flipped, at(6)).is_err());
+            }
+        }
+    }
+}

@@ -11,21 +11,23 @@
 //!
 //! Deliberately absent: a runtime, HTTP, the choice of a format (`web` negotiates), the store (`cache` holds pages).
 
-mod compress;
 mod escape;
-mod families;
-mod live;
 mod number;
-mod page;
+mod text;
 mod selection;
+mod families;
+mod compress;
+mod page;
+mod live;
 #[cfg(test)]
 mod testing;
 
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL, compress_block, eof};
-pub use families::{Counts, write_snapshot};
+pub use families::write_snapshot;
 pub use live::live;
 pub use page::Page;
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
+pub use text::Counts;
 
 /// What a page holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

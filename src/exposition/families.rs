@@ -1,51 +1,89 @@
-//! The families of a snapshot, written line by line into a sink.
+//! The families of a snapshot: which there are, and where their samples come from.
 //!
-//! The sink gets chunks of [`CHUNK`] bytes, so a page of tens of megabytes is never held whole on its way into a
-//! compressor. The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
+//! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
 
-use super::{Options, RepositoryMetric, escape, number};
-use crate::catalog::{self, Family};
-use crate::model::{Repository, Snapshot, Timestamp, Visibility};
+use super::text::{Counts, Value, Writer, label};
+use super::{Options, RepositoryMetric, RepositoryMetrics};
+use crate::catalog;
+use crate::model::{NamespaceRead, Repository, Snapshot, Visibility};
 use std::io::{self, Write};
-
-/// Fits the second-level cache beside the compressor's own tables, and makes calls into the sink rare.
-const CHUNK: usize = 64 * 1024;
-
-/// How much was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Sample lines; each is a series, as no sample repeats.
-    pub series: usize,
-    /// Bytes before compression.
-    pub bytes: usize,
-}
 
 /// Writes every family of the snapshot that has a sample.
 ///
 /// # Errors
 /// Only those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    let mut writer = Writer { sink, buffer: Vec::with_capacity(CHUNK + CHUNK / 8), counts: Counts::default() };
-    for metric in options.repository_metrics.iter() {
-        writer.repository_metric(metric, snapshot)?;
+    let mut writer = Writer::new(sink);
+    if options.repository_metrics != RepositoryMetrics::NONE {
+        let identities = Identities::new(snapshot);
+        for metric in options.repository_metrics.iter() {
+            repositories(metric, snapshot, &identities, &mut writer)?;
+        }
     }
-    writer.namespaces(&catalog::NAMESPACE_REPOSITORIES, snapshot, |rows| Some(Value::Integer(rows.len() as u64)))?;
-    writer.namespaces(&catalog::NAMESPACE_SIZE, snapshot, |rows| sum(rows, |row| row.size))?;
-    writer.namespaces(&catalog::NAMESPACE_IMAGES, snapshot, |rows| sum(rows, |row| row.images))?;
-    writer.namespaces(&catalog::NAMESPACE_DOWNLOADS, snapshot, |rows| sum(rows, |row| row.downloads))?;
-    let reads = &snapshot.namespaces;
-    writer.family(&catalog::NAMESPACE_UP, reads, |read| (&read.name, Some(Value::Integer(read.complete.into()))))?;
-    writer.family(&catalog::NAMESPACE_SNAPSHOT, reads, |read| (&read.name, read.read_at.map(Value::Time)))?;
-    writer.single(&catalog::REPOSITORIES, Value::Integer(snapshot.repositories.len() as u64))?;
+    namespaces(snapshot, &mut writer)?;
+    let total = Value::Integer(snapshot.repositories.len() as u64);
+    writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
     writer.finish()
 }
 
-/// A sample value. Floats are absent: nothing that the API counts is one.
-#[derive(Clone, Copy)]
-enum Value {
-    Integer(u64),
-    Sum(u128),
-    Time(Timestamp),
+/// A family with a sample per repository.
+fn repositories(
+    metric: RepositoryMetric,
+    snapshot: &Snapshot,
+    identities: &Identities,
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
+    let rows = snapshot.repositories.iter().zip(identities.iter());
+    let mut write = |family, value: fn(&Repository) -> Option<Value>| {
+        writer.family(
+            family,
+            rows.clone(),
+            |(row, _)| value(row),
+            |(_, identity), out| {
+                out.extend_from_slice(identity);
+                out.push(b'}');
+            },
+        )
+    };
+    match metric {
+        RepositoryMetric::Size => write(&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
+        RepositoryMetric::Images => write(&catalog::REPOSITORY_IMAGES, |row| row.images.map(Value::Integer)),
+        RepositoryMetric::Downloads => write(&catalog::REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer)),
+        RepositoryMetric::Created => write(&catalog::REPOSITORY_CREATED, |row| row.created.map(Value::Time)),
+        RepositoryMetric::Updated => write(&catalog::REPOSITORY_UPDATED, |row| row.updated.map(Value::Time)),
+        RepositoryMetric::Info => {
+            let family = &catalog::REPOSITORY_INFO;
+            writer.family(
+                family,
+                rows,
+                |_| Some(Value::Integer(1)),
+                |(row, identity), out| {
+                    out.extend_from_slice(identity);
+                    label(b',', family.labels[2], row.category.as_deref().unwrap_or_default(), out);
+                    label(b',', family.labels[3], visibility(row), out);
+                    out.push(b'}');
+                },
+            )
+        }
+    }
+}
+
+/// The families with a sample per organisation: sums over its rows, and the state of its own listing if it has one.
+fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let mut sums = |family, value: fn(&[Repository]) -> Option<Value>| {
+        writer.family(family, snapshot.by_namespace(), value, |rows, out| {
+            namespace(&rows[0].namespace, out);
+        })
+    };
+    sums(&catalog::NAMESPACE_REPOSITORIES, |rows| Some(Value::Integer(rows.len() as u64)))?;
+    sums(&catalog::NAMESPACE_SIZE, |rows| sum(rows, |row| row.size))?;
+    sums(&catalog::NAMESPACE_IMAGES, |rows| sum(rows, |row| row.images))?;
+    sums(&catalog::NAMESPACE_DOWNLOADS, |rows| sum(rows, |row| row.downloads))?;
+    let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
+        writer.family(family, &snapshot.namespaces, value, |read, out| namespace(&read.name, out))
+    };
+    reads(&catalog::NAMESPACE_UP, |read| Some(Value::Integer(read.complete.into())))?;
+    reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
 }
 
 /// The sum over the rows that have the field; `None` where no row has it.
@@ -53,168 +91,10 @@ fn sum(rows: &[Repository], field: impl Fn(&Repository) -> Option<u64>) -> Optio
     rows.iter().filter_map(field).map(u128::from).reduce(|a, b| a + b).map(Value::Sum)
 }
 
-struct Writer<W> {
-    sink: W,
-    buffer: Vec<u8>,
-    counts: Counts,
-}
-
-impl<W: Write> Writer<W> {
-    fn repository_metric(&mut self, metric: RepositoryMetric, snapshot: &Snapshot) -> io::Result<()> {
-        let (family, value): (_, fn(&Repository) -> Option<Value>) = match metric {
-            RepositoryMetric::Size => (&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
-            RepositoryMetric::Images => (&catalog::REPOSITORY_IMAGES, |row| row.images.map(Value::Integer)),
-            RepositoryMetric::Downloads => (&catalog::REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer)),
-            RepositoryMetric::Created => (&catalog::REPOSITORY_CREATED, |row| row.created.map(Value::Time)),
-            RepositoryMetric::Updated => (&catalog::REPOSITORY_UPDATED, |row| row.updated.map(Value::Time)),
-            RepositoryMetric::Info => {
-                return self.repositories(
-                    &catalog::REPOSITORY_INFO,
-                    snapshot,
-                    |_| Some(Value::Integer(1)),
-                    |row| [row.category.as_deref().unwrap_or_default(), visibility(row)],
-                );
-            }
-        };
-        self.repositories(family, snapshot, value, |_| [])
-    }
-
-    /// A family with a sample per repository; `more` are the values of its labels after namespace and repository.
-    fn repositories<const MORE: usize>(
-        &mut self,
-        family: &Family,
-        snapshot: &Snapshot,
-        value: impl Fn(&Repository) -> Option<Value>,
-        more: impl Fn(&Repository) -> [&str; MORE],
-    ) -> io::Result<()> {
-        let [namespace_label, repository_label, more_labels @ ..] = family.labels else { return Ok(()) };
-        debug_assert_eq!(more_labels.len(), MORE);
-        let start = self.open(family);
-        // What the lines of one namespace have in common is put together once.
-        let mut common = Vec::new();
-        for rows in snapshot.by_namespace() {
-            common.clear();
-            common.extend_from_slice(family.name.as_bytes());
-            open_label(b'{', namespace_label, &mut common);
-            escape::label_value(&rows[0].namespace, &mut common);
-            common.push(b'"');
-            open_label(b',', repository_label, &mut common);
-            for row in rows {
-                let Some(value) = value(row) else { continue };
-                self.buffer.extend_from_slice(&common);
-                escape::label_value(&row.name, &mut self.buffer);
-                for (label, value) in more_labels.iter().zip(more(row)) {
-                    self.buffer.push(b'"');
-                    open_label(b',', label, &mut self.buffer);
-                    escape::label_value(value, &mut self.buffer);
-                }
-                self.buffer.extend_from_slice(b"\"}");
-                self.end(value)?;
-            }
-        }
-        self.close(start);
-        Ok(())
-    }
-
-    fn namespaces(
-        &mut self,
-        family: &Family,
-        snapshot: &Snapshot,
-        value: impl Fn(&[Repository]) -> Option<Value>,
-    ) -> io::Result<()> {
-        self.family(family, snapshot.by_namespace(), |rows| (&rows[0].namespace, value(rows)))
-    }
-
-    /// A family with one label and a sample per item that has a value.
-    fn family<'a, T>(
-        &mut self,
-        family: &Family,
-        items: impl IntoIterator<Item = T>,
-        sample: impl Fn(T) -> (&'a str, Option<Value>),
-    ) -> io::Result<()> {
-        let [label] = family.labels else { return Ok(()) };
-        let start = self.open(family);
-        for (text, value) in items.into_iter().map(sample) {
-            let Some(value) = value else { continue };
-            self.buffer.extend_from_slice(family.name.as_bytes());
-            open_label(b'{', label, &mut self.buffer);
-            escape::label_value(text, &mut self.buffer);
-            self.buffer.extend_from_slice(b"\"}");
-            self.end(value)?;
-        }
-        self.close(start);
-        Ok(())
-    }
-
-    /// A family of one sample without labels.
-    fn single(&mut self, family: &Family, value: Value) -> io::Result<()> {
-        self.open(family);
-        self.buffer.extend_from_slice(family.name.as_bytes());
-        self.end(value)
-    }
-
-    /// Writes the metadata, in the order that OpenMetrics recommends; returns what [`Self::close`] needs.
-    fn open(&mut self, family: &Family) -> Opened {
-        let opened = Opened { position: self.buffer.len(), series: self.counts.series };
-        let mut line = |keyword: &str, text: &str| {
-            for part in [keyword, family.name, " ", text, "\n"] {
-                self.buffer.extend_from_slice(part.as_bytes());
-            }
-        };
-        line("# TYPE ", family.kind.as_str());
-        if let Some(unit) = family.unit {
-            line("# UNIT ", unit);
-        }
-        // Not escaped: a test of the catalog sees to it that there is nothing to escape.
-        line("# HELP ", family.help);
-        opened
-    }
-
-    /// Takes the metadata back if no sample followed.
-    fn close(&mut self, opened: Opened) {
-        if self.counts.series == opened.series {
-            // Still in the buffer: only the end of a sample empties it.
-            self.buffer.truncate(opened.position);
-        }
-    }
-
-    /// Ends a sample whose name and labels are written.
-    fn end(&mut self, value: Value) -> io::Result<()> {
-        self.buffer.push(b' ');
-        match value {
-            Value::Integer(value) => number::integer(value, &mut self.buffer),
-            Value::Sum(value) => number::integer(value, &mut self.buffer),
-            Value::Time(value) => number::seconds(value, &mut self.buffer),
-        }
-        self.buffer.push(b'\n');
-        self.counts.series += 1;
-        if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.write_all(&self.buffer)?;
-        self.counts.bytes += self.buffer.len();
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> io::Result<Counts> {
-        self.flush()?;
-        Ok(self.counts)
-    }
-}
-
-/// Where a family began.
-#[derive(Clone, Copy)]
-struct Opened {
-    position: usize,
-    series: usize,
-}
-
-fn open_label(separator: u8, name: &str, out: &mut Vec<u8>) {
-    out.push(separator);
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"=\"");
+/// The only label of the families with a sample per organisation.
+fn namespace(name: &str, out: &mut Vec<u8>) {
+    label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
+    out.push(b'}');
 }
 
 fn visibility(row: &Repository) -> &'static str {
@@ -225,12 +105,44 @@ fn visibility(row: &Repository) -> &'static str {
     }
 }
 
+/// What all samples of a repository have in common, `{namespace="..",repository=".."`, escaped, in the order of the rows.
+///
+/// Put together once and read in a row by each family: the names themselves lie where the listing happened to allocate
+/// them, and in sorted order nearly each of them is a cache miss. Halves the time of a page of three families.
+struct Identities {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Identities {
+    fn new(snapshot: &Snapshot) -> Self {
+        let mut text = Vec::new();
+        let mut ends = Vec::with_capacity(snapshot.repositories.len());
+        // All repository families begin with the same two labels; the golden page would show another.
+        let labels = catalog::REPOSITORY_INFO.labels;
+        for row in &snapshot.repositories {
+            label(b'{', labels[0], &row.namespace, &mut text);
+            label(b',', labels[1], &row.name, &mut text);
+            ends.push(text.len());
+        }
+        Self { text, ends }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.ends.iter().scan(0, |start, end| {
+            let identity = &self.text[*start..*end];
+            *start = *end;
+            Some(identity)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::RepositoryMetrics;
+    use crate::catalog::Family;
     use crate::exposition::testing::{Sample, bare_row, parse, row};
-    use crate::model::NamespaceRead;
+    use crate::model::Timestamp;
     use proptest::prelude::*;
 
     fn page(snapshot: &Snapshot, options: &Options) -> Vec<u8> {

@@ -3,6 +3,7 @@
 //! The crate has an encoder for text 0.0.4 only; this one writes both, so that a scraper finds the same series whichever
 //! it asks for. Deliberately absent: timestamps and exemplars, which no family of ours has.
 
+use super::text::{label, open_label};
 use super::{Format, escape, number};
 use crate::catalog;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -119,13 +120,11 @@ fn series(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, out: &mu
     out.extend_from_slice(suffix.as_bytes());
     let mut separator = b'{';
     for pair in metric.get_label() {
-        open_label(separator, pair.name(), out);
-        escape::label_value(pair.value(), out);
-        out.push(b'"');
+        label(separator, pair.name(), pair.value(), out);
         separator = b',';
     }
-    if let Some((label, value, format)) = more {
-        open_label(separator, label, out);
+    if let Some((name, value, format)) = more {
+        open_label(separator, name, out);
         number::bound(value, format == Format::OpenMetrics, out);
         out.push(b'"');
         separator = b',';
@@ -133,12 +132,6 @@ fn series(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, out: &mu
     if separator == b',' {
         out.push(b'}');
     }
-}
-
-fn open_label(separator: u8, name: &str, out: &mut Vec<u8>) {
-    out.push(separator);
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"=\"");
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! What is kept and what is made on demand:
 //! - gzip is made when the snapshot is published and kept: it is what Prometheus asks for, and the encoder streams into it,
-//!   so that a refresh never holds the plain text, which is several times larger.
+//!   so that a refresh never holds the plain text, which is some eight times larger.
 //! - identity and zstd are made by the first scraper that asks and then kept for the life of the page, so that an
 //!   exporter nobody asks for them spends neither time nor memory on them. Both are written from the snapshot again: that
 //!   is pure, takes a fraction of the time that unpacking the gzip would, and gives the same bytes. The exact size is
@@ -11,7 +11,8 @@
 //! Every scraper shares the same bytes. Deliberately absent: the choice of an encoding, and which thread pays for it.
 
 use super::compress::{GZIP_LEVEL, ZSTD_LEVEL};
-use super::families::{Counts, write_snapshot};
+use super::families::write_snapshot;
+use super::text::Counts;
 use super::{Encoding, Options};
 use crate::model::Snapshot;
 use bytes::Bytes;

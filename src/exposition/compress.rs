@@ -11,16 +11,16 @@ use std::io::Write as _;
 ///
 /// | level | ms | MB |
 /// |---|---|---|
-/// | 1 | 100 | 9.8 |
-/// | **2** | 152 | 7.3 |
-/// | 3 | 253 | 6.9 |
-/// | 6 | 552 | 6.6 |
+/// | 1 | 82 | 9.8 |
+/// | **2** | 135 | 7.3 |
+/// | 3 | 196 | 6.9 |
+/// | 6 | 406 | 6.6 |
 ///
 /// The body is compressed once per refresh, but kept for a whole window and sent with every scrape: a quarter less of it is
-/// worth 50 ms, a further twentieth is not worth 100 ms. `benches/encode.rs` measures it again.
+/// worth 50 ms, a further sixteenth is not worth 60 ms. `benches/encode.rs` measures it again.
 pub const GZIP_LEVEL: u32 = 2;
 
-/// zstd level of a page: 70 ms and 6.9 MB for the page above, so faster than any gzip and smaller than most.
+/// zstd level of a page: 71 ms and 6.9 MB for the page above: faster than any gzip, and as small as level 3.
 pub const ZSTD_LEVEL: i32 = 1;
 
 /// Small blocks are compressed once per scrape, so the fastest level is right for them.

@@ -1,8 +1,40 @@
 //! Pure: a snapshot in, finished pages out.
+//!
+//! Two bodies make a scrape. The large one holds the families of a snapshot and is made once per snapshot ([`Page`]);
+//! the small one holds the exporter's own, live families ([`live()`]) and is made for each scrape. Their names are
+//! disjoint, and in every encoding two parts written one after the other are one valid stream, so the large part is
+//! never compressed again.
+//!
+//! **One large body serves both formats.** All families of a snapshot are gauges, whose sample lines are the same in both;
+//! `# TYPE` and `# HELP` are too, as no HELP of the catalog needs escaping; and a `# UNIT` line is a comment in text
+//! 0.0.4. OpenMetrics asks only for [`EOF`] at the very end, which is a block of its own ([`eof`]).
+//!
+//! Deliberately absent: a runtime, HTTP, the choice of a format (`web` negotiates), the store (`cache` holds pages).
 
-use crate::model::Snapshot;
-use bytes::Bytes;
-use std::sync::Arc;
+mod escape;
+mod number;
+mod text;
+mod selection;
+mod families;
+mod compress;
+mod page;
+mod live;
+#[cfg(test)]
+mod testing;
+
+pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL, compress_block, eof};
+pub use families::write_snapshot;
+pub use live::live;
+pub use page::Page;
+pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
+pub use text::Counts;
+
+/// What a page holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which of the families with a series per repository are written.
+    pub repository_metrics: RepositoryMetrics,
+}
 
 /// The two text formats that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,37 +64,4 @@ pub enum Encoding {
     Gzip,
     /// RFC 8878. Several frames make one stream.
     Zstd,
-}
-
-/// The finished page of one snapshot.
-#[derive(Debug)]
-pub struct Page {
-    snapshot: Arc<Snapshot>,
-}
-
-impl Page {
-    /// Encodes.
-    pub fn build(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot }
-    }
-
-    /// The snapshot.
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
-        &self.snapshot
-    }
-
-    /// The body if it is ready in this encoding.
-    pub fn ready(&self, _encoding: Encoding) -> Option<Bytes> {
-        Some(Bytes::new())
-    }
-
-    /// The body, made now if it is not ready: may take long, not for an async thread.
-    pub fn body(&self, _encoding: Encoding) -> Bytes {
-        Bytes::new()
-    }
-}
-
-/// Compresses a small block into one member or frame of its own.
-pub fn compress_block(block: &[u8], _encoding: Encoding) -> Vec<u8> {
-    block.to_vec()
 }

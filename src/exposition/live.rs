@@ -1,0 +1,257 @@
+//! The exporter's own families, gathered from a `prometheus` registry, in either format.
+//!
+//! The crate has an encoder for text 0.0.4 only; this one writes both, so that a scraper finds the same series whichever
+//! it asks for. Deliberately absent: timestamps and exemplars, which no family of ours has.
+
+use super::text::{label, open_label};
+use super::{Format, escape, number};
+use crate::catalog;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+
+/// Appends the families to `out`; an OpenMetrics page lacks only its end.
+///
+/// Families without samples are left out, and untyped ones too: the crate's registry never yields them.
+pub fn live(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) {
+    for family in families.iter().filter(|family| !family.get_metric().is_empty()) {
+        let name = family.name();
+        let (stem, kind) = match (family.get_field_type(), format) {
+            (MetricType::GAUGE, _) => (name, "gauge"),
+            (MetricType::HISTOGRAM, _) => (name, "histogram"),
+            (MetricType::SUMMARY, _) => (name, "summary"),
+            (MetricType::COUNTER, Format::Text) => (name, "counter"),
+            // OpenMetrics names the family without `_total` and demands it of the sample. A counter that lacks it keeps
+            // its series name, as dashboards must not depend on the format, and so cannot be called a counter.
+            (MetricType::COUNTER, Format::OpenMetrics) => match name.strip_suffix("_total") {
+                Some(stem) => (stem, "counter"),
+                None => (name, "unknown"),
+            },
+            (MetricType::UNTYPED, _) => continue,
+        };
+        metadata(stem, kind, unit(name, stem), family.help(), format, out);
+        for metric in family.get_metric() {
+            match family.get_field_type() {
+                MetricType::COUNTER => sample(name, "", metric, None, metric.get_counter().get_value(), out),
+                MetricType::GAUGE => sample(name, "", metric, None, metric.get_gauge().get_value(), out),
+                MetricType::HISTOGRAM => histogram(name, metric, format, out),
+                MetricType::SUMMARY => summary(name, metric, format, out),
+                MetricType::UNTYPED => {}
+            }
+        }
+    }
+}
+
+/// The unit by the catalog, or by the end of the name for those that the crate brings (`process_*`).
+fn unit(name: &str, stem: &str) -> Option<&'static str> {
+    match catalog::ALL.iter().find(|family| family.name == name) {
+        Some(family) => family.unit,
+        None => ["bytes", "seconds"].into_iter().find(|unit| {
+            // `_seconds` ends the name, and something stands before it.
+            stem.strip_suffix(unit).is_some_and(|rest| rest.len() > 1 && rest.ends_with('_'))
+        }),
+    }
+}
+
+/// In the order that OpenMetrics recommends. Text 0.0.4 knows no unit.
+fn metadata(stem: &str, kind: &str, unit: Option<&str>, help: &str, format: Format, out: &mut Vec<u8>) {
+    line(&["# TYPE ", stem, " ", kind, "\n"], out);
+    if let (Some(unit), Format::OpenMetrics) = (unit, format) {
+        line(&["# UNIT ", stem, " ", unit, "\n"], out);
+    }
+    line(&["# HELP ", stem, " "], out);
+    match format {
+        Format::Text => escape::text_help(help, out),
+        Format::OpenMetrics => escape::open_metrics_help(help, out),
+    }
+    out.push(b'\n');
+}
+
+fn line(parts: &[&str], out: &mut Vec<u8>) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn histogram(name: &str, metric: &Metric, format: Format, out: &mut Vec<u8>) {
+    let histogram = metric.get_histogram();
+    let count = histogram.get_sample_count();
+    for bucket in histogram.get_bucket().iter().filter(|bucket| bucket.upper_bound() != f64::INFINITY) {
+        let label = Some(("le", bucket.upper_bound(), format));
+        series(name, "_bucket", metric, label, out);
+        integer(bucket.cumulative_count(), out);
+    }
+    // The crate leaves the last bucket out; both formats demand it.
+    series(name, "_bucket", metric, Some(("le", f64::INFINITY, format)), out);
+    integer(count, out);
+    sample(name, "_sum", metric, None, histogram.get_sample_sum(), out);
+    series(name, "_count", metric, None, out);
+    integer(count, out);
+}
+
+fn summary(name: &str, metric: &Metric, format: Format, out: &mut Vec<u8>) {
+    let summary = metric.get_summary();
+    for quantile in summary.get_quantile() {
+        sample(name, "", metric, Some(("quantile", quantile.quantile(), format)), quantile.value(), out);
+    }
+    sample(name, "_sum", metric, None, summary.sample_sum(), out);
+    series(name, "_count", metric, None, out);
+    integer(summary.sample_count(), out);
+}
+
+/// A label whose value is a number, printed as the format wants it.
+type NumberLabel = Option<(&'static str, f64, Format)>;
+
+fn sample(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, value: f64, out: &mut Vec<u8>) {
+    series(name, suffix, metric, more, out);
+    out.push(b' ');
+    number::float(value, out);
+    out.push(b'\n');
+}
+
+/// The value of a sample that counts something.
+fn integer(value: u64, out: &mut Vec<u8>) {
+    out.push(b' ');
+    number::integer(value, out);
+    out.push(b'\n');
+}
+
+/// Name and labels of a sample.
+fn series(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    let mut separator = b'{';
+    for pair in metric.get_label() {
+        label(separator, pair.name(), pair.value(), out);
+        separator = b',';
+    }
+    if let Some((name, value, format)) = more {
+        open_label(separator, name, out);
+        number::bound(value, format == Format::OpenMetrics, out);
+        out.push(b'"');
+        separator = b',';
+    }
+    if separator == b',' {
+        out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::testing::parse;
+    use prometheus::{
+        Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    };
+
+    fn encoded(registry: &Registry, format: Format) -> String {
+        let mut out = Vec::new();
+        live(&registry.gather(), format, &mut out);
+        parse(&out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// One of each kind, two of them known to the catalog.
+    fn registry() -> Registry {
+        let registry = Registry::new();
+        let wait = catalog::API_THROTTLE_WAIT;
+        let counter = Counter::new(wait.name, wait.help).unwrap();
+        counter.inc_by(1.5);
+        registry.register(Box::new(counter)).unwrap();
+        let duration = catalog::API_REQUEST_DURATION;
+        let options = HistogramOpts::new(duration.name, duration.help).buckets(vec![0.005, 1.0]);
+        let histogram = HistogramVec::new(options, duration.labels).unwrap();
+        for seconds in [0.001, 0.5, 30.0] {
+            histogram.with_label_values(&["list_repositories"]).observe(seconds);
+        }
+        registry.register(Box::new(histogram)).unwrap();
+        let gauge = GaugeVec::new(Opts::new("zoo", "A \"quoted\"\nhelp with a \\."), &["kind"]).unwrap();
+        gauge.with_label_values(&["a\\b\"\nc"]).set(f64::NAN);
+        gauge.with_label_values(&["b"]).set(f64::INFINITY);
+        registry.register(Box::new(gauge)).unwrap();
+        registry
+    }
+
+    #[test]
+    fn text_has_the_types_and_samples_of_0_0_4() {
+        let want = r#"# TYPE swr_api_request_duration_seconds histogram
+# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1"} 2
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
+swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
+swr_api_request_duration_seconds_count{operation="list_repositories"} 3
+# TYPE swr_api_throttle_wait_seconds_total counter
+# HELP swr_api_throttle_wait_seconds_total Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+swr_api_throttle_wait_seconds_total 1.5
+# TYPE zoo gauge
+# HELP zoo A "quoted"\nhelp with a \\.
+zoo{kind="a\\b\"\nc"} NaN
+zoo{kind="b"} +Inf
+"#;
+        assert_eq!(encoded(&registry(), Format::Text), want);
+    }
+
+    #[test]
+    fn open_metrics_has_units_float_bounds_and_families_without_total() {
+        let want = r#"# TYPE swr_api_request_duration_seconds histogram
+# UNIT swr_api_request_duration_seconds seconds
+# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1.0"} 2
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
+swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
+swr_api_request_duration_seconds_count{operation="list_repositories"} 3
+# TYPE swr_api_throttle_wait_seconds counter
+# UNIT swr_api_throttle_wait_seconds seconds
+# HELP swr_api_throttle_wait_seconds Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+swr_api_throttle_wait_seconds_total 1.5
+# TYPE zoo gauge
+# HELP zoo A \"quoted\"\nhelp with a \\.
+zoo{kind="a\\b\"\nc"} NaN
+zoo{kind="b"} +Inf
+"#;
+        assert_eq!(encoded(&registry(), Format::OpenMetrics), want);
+    }
+
+    #[test]
+    fn a_counter_without_total_keeps_its_series_name_in_both_formats() {
+        let registry = Registry::new();
+        registry.register(Box::new(IntCounter::new("odd", "Odd.").unwrap())).unwrap();
+        assert_eq!(encoded(&registry, Format::Text), "# TYPE odd counter\n# HELP odd Odd.\nodd 0\n");
+        assert_eq!(encoded(&registry, Format::OpenMetrics), "# TYPE odd unknown\n# HELP odd Odd.\nodd 0\n");
+    }
+
+    #[test]
+    fn a_family_without_samples_is_left_out() {
+        let registry = Registry::new();
+        let failures = IntCounterVec::new(Opts::new("swr_refresh_failures_total", "Help."), &["reason"]).unwrap();
+        registry.register(Box::new(failures)).unwrap();
+        assert_eq!(encoded(&registry, Format::Text), "");
+    }
+
+    #[test]
+    fn the_unit_of_a_foreign_family_is_read_from_its_name() {
+        assert_eq!(unit("process_cpu_seconds_total", "process_cpu_seconds"), Some("seconds"));
+        assert_eq!(unit("process_resident_memory_bytes", "process_resident_memory_bytes"), Some("bytes"));
+        assert_eq!(unit("process_open_fds", "process_open_fds"), None);
+        assert_eq!(unit("swr_up", "swr_up"), None);
+        assert_eq!(unit("kilobytes", "kilobytes"), None);
+    }
+
+    #[test]
+    fn every_series_is_the_same_in_both_formats_but_for_bounds() {
+        let registry = registry();
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process)).unwrap();
+        registry.register(Box::new(Gauge::new("a", "A.").unwrap())).unwrap();
+        let families = registry.gather();
+        let series = |format| {
+            let mut out = Vec::new();
+            live(&families, format, &mut out);
+            let mut samples = parse(&out);
+            samples.retain(|sample| sample.label("le").is_none());
+            samples
+        };
+        assert!(series(Format::Text).iter().any(|sample| sample.name.starts_with("process_")));
+        assert_eq!(series(Format::Text), series(Format::OpenMetrics));
+    }
+}

@@ -1,0 +1,139 @@
+//! For tests only: a reader of both formats that shares no code with the writers, rows to write, and decoders.
+
+use super::Encoding;
+use crate::model::{Repository, Timestamp, Visibility};
+use std::collections::HashSet;
+use std::io::Read as _;
+
+/// A sample line, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Sample {
+    pub(super) name: String,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) value: String,
+}
+
+impl Sample {
+    pub(super) fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads a page; panics where it breaks a rule that the formats share: a family's metadata comes once each, before its
+/// samples, which stand together; no series repeats; every line ends.
+pub(super) fn parse(page: &[u8]) -> Vec<Sample> {
+    let page = std::str::from_utf8(page).expect("a page is UTF-8");
+    assert!(page.is_empty() || page.ends_with('\n'), "the last line has no end");
+    let mut samples: Vec<Sample> = Vec::new();
+    let (mut families, mut metadata, mut series) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut current = String::new();
+    let mut sampled = true;
+    for line in page.split_terminator('\n') {
+        if line == "# EOF" {
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix("# ") {
+            let mut words = rest.splitn(3, ' ');
+            let (keyword, family, text) =
+                (words.next().expect("keyword"), words.next().expect("family"), words.next().expect("text"));
+            assert!(["TYPE", "UNIT", "HELP"].contains(&keyword) && !text.is_empty(), "{line}");
+            if family != current {
+                assert!(sampled, "{current} has metadata but no samples");
+                assert!(families.insert(family.to_owned()), "{family} comes twice");
+                family.clone_into(&mut current);
+                sampled = false;
+            }
+            assert!(!sampled, "metadata after samples: {line}");
+            assert!(metadata.insert((keyword.to_owned(), family.to_owned())), "twice: {line}");
+            continue;
+        }
+        let sample = parse_sample(line);
+        let suffix = sample.name.strip_prefix(&current).unwrap_or_else(|| panic!("{line} stands below {current}"));
+        assert!(["", "_total", "_bucket", "_sum", "_count"].contains(&suffix), "{line} stands below {current}");
+        assert!(series.insert((sample.name.clone(), sample.labels.clone())), "twice: {line}");
+        sampled = true;
+        samples.push(sample);
+    }
+    assert!(sampled, "{current} has metadata but no samples");
+    samples
+}
+
+fn parse_sample(line: &str) -> Sample {
+    let mut rest = line.chars();
+    let mut name = String::new();
+    let mut labels = Vec::new();
+    let mut more = loop {
+        match rest.next().expect("a value") {
+            ' ' => break false,
+            '{' => break true,
+            c => name.push(c),
+        }
+    };
+    assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{line}");
+    while more {
+        let label: String = rest.by_ref().take_while(|c| *c != '=').collect();
+        assert_eq!(rest.next(), Some('"'), "{line}");
+        let mut value = String::new();
+        loop {
+            match rest.next().expect("a closing quote") {
+                '"' => break,
+                '\\' => value.push(match rest.next() {
+                    Some('n') => '\n',
+                    Some(c @ ('\\' | '"')) => c,
+                    other => panic!("escaped {other:?}: {line}"),
+                }),
+                c => value.push(c),
+            }
+        }
+        labels.push((label, value));
+        more = match rest.next() {
+            Some(',') => true,
+            Some('}') => false,
+            other => panic!("{other:?} after a label: {line}"),
+        };
+        assert!(more || rest.next() == Some(' '), "{line}");
+    }
+    let value = rest.as_str().to_owned();
+    assert!(value.parse::<f64>().is_ok(), "{line}");
+    Sample { name, labels, value }
+}
+
+/// The bytes behind an encoding, over all members or frames.
+pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match encoding {
+        Encoding::Identity => plain.extend_from_slice(body),
+        Encoding::Gzip => drop(flate2::read::MultiGzDecoder::new(body).read_to_end(&mut plain).unwrap()),
+        Encoding::Zstd => drop(zstd::Decoder::new(body).unwrap().read_to_end(&mut plain).unwrap()),
+    }
+    plain
+}
+
+/// A row that has every field.
+pub(super) fn row(namespace: &str, name: &str) -> Repository {
+    Repository {
+        namespace: namespace.into(),
+        name: name.into(),
+        category: Some("linux".into()),
+        visibility: Some(Visibility::Private),
+        size: Some(1_024),
+        images: Some(3),
+        downloads: Some(7),
+        created: Some(Timestamp(1_483_228_800_000_000_000)),
+        updated: Some(Timestamp(1_505_098_802_542_841_141)),
+    }
+}
+
+/// A row that has none.
+pub(super) fn bare_row(namespace: &str, name: &str) -> Repository {
+    Repository {
+        category: None,
+        visibility: None,
+        size: None,
+        images: None,
+        downloads: None,
+        created: None,
+        updated: None,
+        ..row(namespace, name)
+    }
+}

@@ -1,0 +1,165 @@
+//! The shape of the text: metadata, sample lines, chunks.
+//!
+//! The sink gets chunks of about [`CHUNK`] bytes, so a page of tens of megabytes is never held whole on its way into a
+//! compressor.
+
+use super::{escape, number};
+use crate::catalog::Family;
+use crate::model::Timestamp;
+use std::io::{self, Write};
+
+/// Fits the second-level cache beside the compressor's own tables, and makes calls into the sink rare.
+const CHUNK: usize = 64 * 1024;
+
+/// Room above [`CHUNK`] for the line that crosses it, so that the buffer does not grow for names of legal length.
+const LAST_LINE: usize = 4 * 1024;
+
+/// How much was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sample lines; each is a series, as no sample repeats.
+    pub series: usize,
+    /// Bytes before compression.
+    pub bytes: usize,
+}
+
+/// A sample value. Floats are absent: nothing that the API counts is one.
+#[derive(Clone, Copy)]
+pub(super) enum Value {
+    Integer(u64),
+    Sum(u128),
+    Time(Timestamp),
+}
+
+/// Writes families into a sink and counts.
+pub(super) struct Writer<W> {
+    sink: W,
+    buffer: Vec<u8>,
+    counts: Counts,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(sink: W) -> Self {
+        Self { sink, buffer: Vec::with_capacity(CHUNK + LAST_LINE), counts: Counts::default() }
+    }
+
+    /// Writes a family: a sample for each item that has a value. Without any, the family is left out.
+    ///
+    /// `labels` appends what stands between name and value, braces included. HELP is not escaped: a test of the catalog
+    /// sees to it that there is nothing to escape.
+    pub(super) fn family<T: Copy>(
+        &mut self,
+        family: &Family,
+        items: impl IntoIterator<Item = T>,
+        value: impl Fn(T) -> Option<Value>,
+        labels: impl Fn(T, &mut Vec<u8>),
+    ) -> io::Result<()> {
+        let mut samples = items.into_iter().filter_map(|item| Some((item, value(item)?))).peekable();
+        if samples.peek().is_some() {
+            self.metadata(family);
+        }
+        for (item, value) in samples {
+            self.buffer.extend_from_slice(family.name.as_bytes());
+            labels(item, &mut self.buffer);
+            self.value(value)?;
+        }
+        Ok(())
+    }
+
+    /// In the order that OpenMetrics recommends.
+    fn metadata(&mut self, family: &Family) {
+        let mut line = |keyword: &str, text: &str| {
+            for part in [keyword, family.name, " ", text, "\n"] {
+                self.buffer.extend_from_slice(part.as_bytes());
+            }
+        };
+        line("# TYPE ", family.kind.as_str());
+        if let Some(unit) = family.unit {
+            line("# UNIT ", unit);
+        }
+        line("# HELP ", family.help);
+    }
+
+    fn value(&mut self, value: Value) -> io::Result<()> {
+        self.buffer.push(b' ');
+        match value {
+            Value::Integer(value) => number::integer(value, &mut self.buffer),
+            Value::Sum(value) => number::integer(value, &mut self.buffer),
+            Value::Time(value) => number::seconds(value, &mut self.buffer),
+        }
+        self.buffer.push(b'\n');
+        self.counts.series += 1;
+        if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.write_all(&self.buffer)?;
+        self.counts.bytes += self.buffer.len();
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(mut self) -> io::Result<Counts> {
+        self.flush()?;
+        Ok(self.counts)
+    }
+}
+
+/// Appends a label behind `{` or `,`.
+pub(super) fn label(separator: u8, name: &str, value: &str, out: &mut Vec<u8>) {
+    open_label(separator, name, out);
+    escape::label_value(value, out);
+    out.push(b'"');
+}
+
+/// Appends a label up to its value.
+pub(super) fn open_label(separator: u8, name: &str, out: &mut Vec<u8>) {
+    out.push(separator);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"=\"");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    /// Keeps the length of every write.
+    #[derive(Default)]
+    struct Chunks(Vec<usize>);
+
+    impl Write for &mut Chunks {
+        fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+            self.0.push(chunk.len());
+            Ok(chunk.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_sink_gets_chunks_and_every_byte_is_counted() {
+        let mut chunks = Chunks::default();
+        let mut writer = Writer::new(&mut chunks);
+        let name = "x".repeat(1_000);
+        let sample = |_| Some(Value::Integer(1));
+        writer
+            .family(&catalog::NAMESPACE_IMAGES, 0..500, sample, |_, out| label(b'{', "namespace", &name, out))
+            .unwrap();
+        let counts = writer.finish().unwrap();
+        assert_eq!((counts.series, counts.bytes), (500, chunks.0.iter().sum()));
+        assert!(chunks.0.len() > 5 && chunks.0.iter().all(|length| *length < CHUNK + LAST_LINE));
+    }
+
+    #[test]
+    fn a_family_without_samples_leaves_no_trace() {
+        let mut body = Vec::new();
+        let mut writer = Writer::new(&mut body);
+        writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_, _| {}).unwrap();
+        assert_eq!(writer.finish().unwrap(), Counts::default());
+        assert!(body.is_empty());
+    }
+}

@@ -14,4 +14,5 @@ pub mod failure;
 pub mod model;
 pub mod catalog;
 pub mod exposition;
+pub mod web;
 pub mod simulator;

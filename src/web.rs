@@ -73,7 +73,7 @@ pub struct Limits {
     pub response_total: Duration,
     /// How long open answers may take to finish once the server stops; then they are cut off.
     pub drain: Duration,
-    /// The size of a request's head in bytes; at least 8192. Also the most that is buffered of one connection.
+    /// The size of a request's head in bytes; less than 8192 means 8192. Also the most that is buffered of one connection.
     pub header_bytes: usize,
     /// The number of headers of a request.
     pub headers: usize,

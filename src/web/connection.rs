@@ -24,6 +24,9 @@ use tokio::sync::watch;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// hyper panics below it.
+const LEAST_BUFFER: usize = 8192;
+
 /// Whether the server is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -66,7 +69,7 @@ pub(super) async fn run(
         // Only a second line: it does not tell a head from an idle connection. The guard does, and is always sooner.
         .header_read_timeout(limits.first_byte.max(limits.header).max(limits.idle) + Duration::from_secs(5))
         .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
         // A peer that has said all it wants to say may still listen.
         .half_close(true)
         .serve_connection(io, service);

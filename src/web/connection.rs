@@ -58,7 +58,6 @@ pub(super) async fn run(
         clock.answering();
         let (clock, responder) = (Arc::clone(&clock), Arc::clone(&responder));
         async move {
-            clock.unblocked().await;
             let response: Response<Body> = responder.answer(request).await;
             Ok::<_, Infallible>(response.map(|body| body.watched(clock.sending())))
         }

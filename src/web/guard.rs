@@ -93,15 +93,6 @@ impl Watch {
         BodyHeld(Arc::clone(self))
     }
 
-    /// Waits until nothing of an earlier answer is stuck.
-    ///
-    /// hyper puts answers to pipelined requests into its buffer without asking whether the peer takes them; without
-    /// this wait a peer that sends requests and reads nothing would fill our memory.
-    pub(super) async fn unblocked(&self) {
-        // No waker: the socket wakes this task when it can be written to, and this future is polled with it.
-        std::future::poll_fn(|_| if self.state().blocked.is_some() { Poll::Pending } else { Poll::Ready(()) }).await;
-    }
-
     fn enter(&self, phase: Phase) {
         let mut state = self.state();
         state.phase = phase;

@@ -180,7 +180,7 @@ mod tests {
     use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
-    fn headers(name: HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
         lines.iter().map(|line| (name.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect()
     }
 
@@ -238,10 +238,10 @@ mod tests {
             (",;=;,,q=;\"", Text),
         ];
         for (accept, expected) in cases {
-            assert_eq!(format(&headers(ACCEPT, &[accept])), expected, "{accept}");
+            assert_eq!(format(&headers(&ACCEPT, &[accept])), expected, "{accept}");
         }
         assert_eq!(format(&HeaderMap::new()), Text);
-        let two_lines = headers(ACCEPT, &["text/plain;q=0.5", "application/openmetrics-text"]);
+        let two_lines = headers(&ACCEPT, &["text/plain;q=0.5", "application/openmetrics-text"]);
         assert_eq!(format(&two_lines), OpenMetrics, "the lines of a header are one list");
     }
 
@@ -281,7 +281,7 @@ mod tests {
             (&long, Ok(Identity)),
         ];
         for (accepted, expected) in cases {
-            assert_eq!(encoding(&headers(ACCEPT_ENCODING, &[accepted])), expected, "{accepted}");
+            assert_eq!(encoding(&headers(&ACCEPT_ENCODING, &[accepted])), expected, "{accepted}");
         }
         assert_eq!(encoding(&HeaderMap::new()), Ok(Identity));
     }
@@ -305,7 +305,7 @@ mod tests {
                 Encoding::Zstd => zstd == 0,
                 Encoding::Identity => identity == 0,
             };
-            match encoding(&headers(ACCEPT_ENCODING, &[&line])) {
+            match encoding(&headers(&ACCEPT_ENCODING, &[&line])) {
                 Ok(encoding) => prop_assert!(!refused(encoding), "{line}"),
                 Err(NotAcceptable) => prop_assert!(gzip + zstd + identity == 0, "{line}"),
             }

@@ -3,6 +3,7 @@
 //! The wire shape may change with the vendor and the exposition is a promise to users; they meet only here. Belongs
 //! here: values with their units. Deliberately absent: serde, clocks, metrics, any idea of HTTP.
 
+pub mod codec;
 pub mod names;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 pub mod array;
 pub mod breaker;
 pub mod client;
+pub mod endpoint;
 pub mod error;
 pub mod error_body;
 pub mod metrics;

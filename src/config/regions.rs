@@ -1,0 +1,52 @@
+//! The regions of Huawei Cloud that have an SWR endpoint of the usual form.
+//!
+//! Source: the region file of the vendor's Python SDK 3.1.219 (swr-api.md, section 7).
+
+/// The one region whose host ends otherwise.
+const EUROPE: &str = "eu-west-101";
+
+/// In alphabetical order.
+pub const KNOWN: [&str; 35] = [
+    "ae-ad-1",
+    "af-north-1",
+    "af-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "cn-east-2",
+    "cn-east-3",
+    "cn-east-4",
+    "cn-east-5",
+    "cn-north-1",
+    "cn-north-11",
+    "cn-north-12",
+    "cn-north-2",
+    "cn-north-4",
+    "cn-north-9",
+    "cn-south-1",
+    "cn-south-2",
+    "cn-south-4",
+    "cn-southwest-2",
+    "cn-southwest-3",
+    "eu-west-0",
+    EUROPE,
+    "la-north-2",
+    "la-south-2",
+    "me-east-1",
+    "my-kualalumpur-1",
+    "na-mexico-1",
+    "ru-moscow-1",
+    "ru-northwest-2",
+    "sa-brazil-1",
+    "sa-peru-1",
+    "tr-west-1",
+];
+
+/// The endpoint of a known region.
+pub fn endpoint(region: &str) -> Option<String> {
+    let known = KNOWN.iter().find(|known| **known == region)?;
+    let domain = if *known == EUROPE { "myhuaweicloud.eu" } else { "myhuaweicloud.com" };
+    Some(format!("https://swr-api.{known}.{domain}"))
+}

@@ -1,0 +1,226 @@
+//! Log lines: logfmt or JSON, one a line, on standard error, never in the way of a scrape.
+//!
+//! A line goes into a bounded queue that a thread of its own empties; when the reader is slow or gone, lines are dropped
+//! and not waited for. Levels say who must act: ERROR somebody, now; WARN degraded but serving; INFO a change of state.
+
+use serde_json::Value;
+use std::fmt::{Debug, Write};
+use std::io;
+use std::str::FromStr;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Settings of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The least level that is written.
+    pub level: Level,
+    /// How lines look.
+    pub format: Format,
+}
+
+/// Levels, the most talkative first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Each call.
+    Debug,
+    /// Changes of state.
+    Info,
+    /// Degraded but serving.
+    Warn,
+    /// Someone must act.
+    Error,
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "debug" => Ok(Self::Debug),
+            "info" => Ok(Self::Info),
+            "warn" => Ok(Self::Warn),
+            "error" => Ok(Self::Error),
+            other => Err(format!("`{other}` is not known; known are debug, info, warn, error")),
+        }
+    }
+}
+
+impl From<Level> for tracing::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::DEBUG,
+            Level::Info => Self::INFO,
+            Level::Warn => Self::WARN,
+            Level::Error => Self::ERROR,
+        }
+    }
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `key=value` pairs.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "logfmt" => Ok(Self::Logfmt),
+            "json" => Ok(Self::Json),
+            other => Err(format!("`{other}` is not known; known are logfmt, json")),
+        }
+    }
+}
+
+/// Lines that wait to be written; more are dropped.
+const QUEUE: usize = 4096;
+
+/// Starts logging to standard error. What waits in the queue is written when the guard is dropped.
+///
+/// # Errors
+/// When logging has been started before.
+pub fn start(options: Options) -> Result<WorkerGuard, Box<dyn std::error::Error + Send + Sync>> {
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(io::stderr());
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::from(options.level))
+        .with_writer(writer)
+        .event_format(Lines { format: options.format, only: env!("CARGO_CRATE_NAME") })
+        .try_init()?;
+    Ok(guard)
+}
+
+/// Writes events of our own crate, and warnings of others.
+struct Lines {
+    format: Format,
+    only: &'static str,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        let metadata = event.metadata();
+        let ours = metadata.target().starts_with(self.only);
+        if !ours && *metadata.level() > tracing::Level::WARN {
+            return Ok(());
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = metadata.level().as_str().to_ascii_lowercase();
+        let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let head = [("ts", Value::from(time)), ("level", Value::from(level)), ("msg", Value::from(fields.message))];
+        let pairs = head.into_iter().chain(fields.others);
+        match self.format {
+            Format::Logfmt => logfmt(&mut out, pairs),
+            Format::Json => json(&mut out, pairs),
+        }
+    }
+}
+
+fn logfmt(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
+    for (index, (key, value)) in pairs.enumerate() {
+        if index > 0 {
+            out.write_char(' ')?;
+        }
+        write!(out, "{key}=")?;
+        match value {
+            Value::String(text) if plain(&text) => out.write_str(&text)?,
+            // JSON's escapes are those that logfmt readers know; control characters never reach the terminal.
+            value => write!(out, "{value}")?,
+        }
+    }
+    out.write_char('\n')
+}
+
+fn json(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
+    for (index, (key, value)) in pairs.enumerate() {
+        write!(out, "{}\"{key}\":{value}", if index == 0 { '{' } else { ',' })?;
+    }
+    out.write_str("}\n")
+}
+
+/// Whether a text needs no quotes.
+fn plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"=\\".contains(&byte))
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn add(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(text)) => self.message = text,
+            (name, value) => self.others.push((name, value)),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.add(field, Value::from(format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, Value::from(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, Value::from(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, Value::from(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, Value::from(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, Value::from(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: Format, pairs: &[(&'static str, Value)]) -> String {
+        let mut text = String::new();
+        let pairs = pairs.iter().cloned();
+        match format {
+            Format::Logfmt => logfmt(&mut Writer::new(&mut text), pairs),
+            Format::Json => json(&mut Writer::new(&mut text), pairs),
+        }
+        .unwrap();
+        text
+    }
+
+    #[test]
+    fn lines_cannot_be_forged_by_what_they_quote() {
+        let pairs = [("level", "info".into()), ("msg", "a \"b\"\nlevel=error \u{1b}[31m".into()), ("n", 3.into())];
+        assert_eq!(
+            line(Format::Logfmt, &pairs),
+            "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3\n"
+        );
+        let object: Value = serde_json::from_str(&line(Format::Json, &pairs)).unwrap();
+        assert_eq!((object["n"].as_i64(), object["level"].as_str()), (Some(3), Some("info")));
+    }
+}

@@ -1,0 +1,212 @@
+//! What Prometheus talks to: listeners, connections, routes and answers.
+//!
+//! Belongs here: everything between an accepted socket and the bytes of a finished page. Deliberately absent: the
+//! upstream, credentials and when to collect. What this room needs of the others it is given as functions in a
+//! [`Site`], so no request can go round the cache, and no handler can reach a secret.
+//!
+//! hyper reads and writes HTTP/1.1; the limits that it does not have are enforced around it, in `guard` (time) and
+//! `listener` (numbers).
+
+mod route;
+mod negotiate;
+mod guard;
+mod body;
+mod scrape;
+mod landing;
+mod respond;
+mod connection;
+mod listener;
+#[cfg(test)]
+mod tests;
+
+use crate::deadline::Deadline;
+use crate::exposition::{Format, Page};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What the operator may choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where the metrics are; begins with `/`. It wins over every other page.
+    pub telemetry_path: String,
+    /// Scrapes answered at once; one more gets 503.
+    pub max_requests: usize,
+    /// How long a scrape may wait where the scraper does not say.
+    pub scrape_timeout: Duration,
+    /// Taken off what the scraper says, so that the answer is back before it gives up.
+    pub timeout_offset: Duration,
+    /// The bounds on connections.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            max_requests: 40,
+            scrape_timeout: Duration::from_secs(10),
+            timeout_offset: Duration::from_millis(500),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The bounds on connections: what one peer, and all of them, may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections. At the bound new ones wait in the kernel's backlog.
+    pub connections: usize,
+    /// Open connections from one address (IPv6: from one /64). More are closed at once; loopback is no exception.
+    pub connections_per_address: usize,
+    /// From the accept to the first byte.
+    pub first_byte: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub header: Duration,
+    /// Between two requests. Longer than usual scrape intervals, or Prometheus would have to connect for each.
+    pub idle: Duration,
+    /// How long a peer may take no byte of an answer that is being sent.
+    pub write_progress: Duration,
+    /// How long sending one answer may take in all.
+    pub response_total: Duration,
+    /// How long open answers may take to finish once the server stops; then they are cut off.
+    pub drain: Duration,
+    /// The size of a request's head in bytes; less than 8192 means 8192. Also the most that is buffered of one connection.
+    pub header_bytes: usize,
+    /// The number of headers of a request.
+    pub headers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            connections_per_address: 64,
+            first_byte: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            idle: Duration::from_secs(90),
+            write_progress: Duration::from_secs(30),
+            response_total: Duration::from_secs(120),
+            drain: Duration::from_secs(4),
+            header_bytes: 16 * 1024,
+            headers: 100,
+        }
+    }
+}
+
+/// Encodes the live metrics. Called once a scrape is done, so that they speak of it.
+pub type Live = Arc<dyn Fn(Format) -> Vec<u8> + Send + Sync>;
+
+/// Gets the page of one account, by the deadline. Dropping the future only stops the wait.
+pub type ScrapePage = Arc<dyn Fn(Deadline) -> BoxFuture<'static, Scrape> + Send + Sync>;
+
+/// Everything that is served.
+pub struct Site {
+    /// Of this program, for the landing page.
+    pub version: String,
+    /// In the order of the settings. Exactly one: its page is on the telemetry path. Otherwise only live metrics are.
+    pub accounts: Vec<Account>,
+    /// The metrics that are not in any page, without an end marker. Their families are in no page.
+    pub live: Live,
+    /// What was refused.
+    pub tally: Arc<Tally>,
+}
+
+/// One account as the web sees it.
+pub struct Account {
+    /// As in the settings.
+    pub name: String,
+    /// Gets its page.
+    pub scrape: ScrapePage,
+    /// How it is, for people.
+    pub state: Arc<dyn Fn() -> AccountState + Send + Sync>,
+}
+
+/// What a scrape of an account gave.
+#[derive(Clone, Debug)]
+pub struct Scrape {
+    /// `None`: there is nothing to serve; the live metrics say so.
+    pub page: Option<Arc<Page>>,
+}
+
+/// How an account is, for the landing page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// How the latest refresh ended.
+    pub latest: Latest,
+    /// What is being served; `None` when there is nothing, or it is too old.
+    pub served: Option<Served>,
+    /// When the next refresh comes.
+    pub next: Next,
+}
+
+/// How the latest refresh ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Latest {
+    /// None has ended yet.
+    None,
+    /// Everything was read.
+    Complete,
+    /// It failed; the reason in plain words, free of secrets.
+    Failed(String),
+}
+
+/// What is being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Since the read behind it began.
+    pub age: Duration,
+    /// How many repositories it holds.
+    pub repositories: usize,
+}
+
+/// When the next refresh comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is under way.
+    Running,
+    /// The next scrape starts it.
+    AtNextScrape,
+    /// Not before this time has passed.
+    In(Duration),
+}
+
+/// What was refused or went wrong here, counted since the start.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Scrapes answered 503 because too many were being answered.
+    pub scrapes_refused: AtomicU64,
+    /// Connections closed at once because their address had too many.
+    pub connections_refused: AtomicU64,
+    /// Connections closed because the peer was silent or slow for too long.
+    pub connections_overdue: AtomicU64,
+    /// Failed accepts, e.g. for want of file descriptors.
+    pub accepts_failed: AtomicU64,
+    /// Requests answered 500 because answering them panicked.
+    pub panics: AtomicU64,
+}
+
+impl Tally {
+    /// Counts one more.
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// Serves until `shutdown` is done, then drains.
+///
+/// Draining stops accepting at once, closes idle connections, lets open answers finish for [`Limits::drain`] and cuts
+/// off what is left. Dropping the future closes everything at once.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    site: Arc<Site>,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let limits = options.limits.clone();
+    let tally = Arc::clone(&site.tally);
+    let responder = Arc::new(respond::Responder::new(site, options));
+    listener::run(listeners, &responder, &limits, &tally, shutdown).await;
+}

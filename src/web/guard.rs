@@ -1,0 +1,300 @@
+//! How long a peer may take: the deadlines around one connection that hyper does not have.
+//!
+//! [`Guarded`] wraps the socket and notes what moves; the handler notes where the exchange is; [`Watch::due`] says, as
+//! a pure function of both, when the peer has had its time. All of it runs within the connection's one task, so there
+//! is nobody to wake and the lock is never contended.
+//!
+//! A scrape that waits for a refresh has no deadline here: it has its own, and the peer is not at fault.
+
+use super::Limits;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// Where the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Accepted; nothing came yet.
+    Fresh,
+    /// A request has begun to come.
+    Head,
+    /// The request is being answered; the peer waits for us.
+    Answering,
+    /// The answer is being sent.
+    Sending,
+    /// Between requests.
+    Idle,
+}
+
+/// What the peer was too slow in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// It never sent a byte.
+    FirstByte,
+    /// It did not finish a request's head.
+    Head,
+    /// It sent no further request.
+    Idle,
+    /// It took no byte of an answer.
+    Stalled,
+    /// It took the answer, but too slowly.
+    Slow,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    since: Instant,
+    /// Since when the socket takes nothing, while there is something to send.
+    blocked: Option<Instant>,
+    /// hyper has all of the answer's body; once it is flushed too, the exchange is over.
+    body_ended: bool,
+}
+
+/// The clock of one connection.
+#[derive(Debug)]
+pub(super) struct Watch {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+impl Watch {
+    /// Starts the clock: the connection is accepted now.
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        let state = State { phase: Phase::Fresh, since: Instant::now(), blocked: None, body_ended: false };
+        Arc::new(Self { limits, state: Mutex::new(state) })
+    }
+
+    /// When the peer's time is over, and in what.
+    pub(super) fn due(&self) -> Option<(Instant, Overdue)> {
+        let state = self.state();
+        let phase = match state.phase {
+            Phase::Fresh => Some((state.since + self.limits.first_byte, Overdue::FirstByte)),
+            Phase::Head => Some((state.since + self.limits.header, Overdue::Head)),
+            Phase::Idle => Some((state.since + self.limits.idle, Overdue::Idle)),
+            Phase::Sending => Some((state.since + self.limits.response_total, Overdue::Slow)),
+            Phase::Answering => None,
+        };
+        let stalled = state.blocked.map(|since| (since + self.limits.write_progress, Overdue::Stalled));
+        phase.into_iter().chain(stalled).min_by_key(|(at, _)| *at)
+    }
+
+    /// The head has been read: from now on the peer waits for us.
+    pub(super) fn answering(&self) {
+        self.enter(Phase::Answering);
+    }
+
+    /// The answer's head is there: from now on we wait for the peer. Returns what the answer's body must hold.
+    pub(super) fn sending(self: &Arc<Self>) -> BodyHeld {
+        self.enter(Phase::Sending);
+        BodyHeld(Arc::clone(self))
+    }
+
+    fn enter(&self, phase: Phase) {
+        let mut state = self.state();
+        state.phase = phase;
+        state.since = Instant::now();
+        state.body_ended = false;
+    }
+
+    fn received(&self) {
+        let begins = matches!(self.state().phase, Phase::Fresh | Phase::Idle);
+        if begins {
+            self.enter(Phase::Head);
+        }
+    }
+
+    fn sent(&self) {
+        self.state().blocked = None;
+    }
+
+    fn blocked(&self) {
+        self.state().blocked.get_or_insert_with(Instant::now);
+    }
+
+    fn flushed(&self) {
+        let over = {
+            let mut state = self.state();
+            state.blocked = None;
+            state.phase == Phase::Sending && state.body_ended
+        };
+        if over {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every section leaves a valid state, so a panic elsewhere in the task does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held by an answer's body: tells the clock when hyper needs no more of it.
+#[derive(Debug)]
+pub(super) struct BodyHeld(Arc<Watch>);
+
+impl Drop for BodyHeld {
+    fn drop(&mut self) {
+        self.0.state().body_ended = true;
+    }
+}
+
+/// Ends when the peer's time is over. To be polled after whatever moves the clock, in the same task.
+pub(super) struct Watchdog {
+    watch: Arc<Watch>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Watchdog {
+    /// Watches a clock.
+    pub(super) fn new(watch: Arc<Watch>) -> Self {
+        Self { watch, sleep: Box::pin(tokio::time::sleep_until(Instant::now())) }
+    }
+
+    /// Ready with the reason once the peer is overdue.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Overdue> {
+        let Some((at, overdue)) = self.watch.due() else { return Poll::Pending };
+        // Deadlines mostly move away: then the timer stays as it is, and when it fires it is set anew.
+        if at < self.sleep.deadline() {
+            self.sleep.as_mut().reset(at);
+        }
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            if at <= Instant::now() {
+                return Poll::Ready(overdue);
+            }
+            self.sleep.as_mut().reset(at);
+        }
+    }
+}
+
+/// A socket whose movements the clock is told of.
+#[derive(Debug)]
+pub(super) struct Guarded<S> {
+    socket: S,
+    watch: Arc<Watch>,
+}
+
+impl<S> Guarded<S> {
+    /// Wraps a socket.
+    pub(super) fn new(socket: S, watch: Arc<Watch>) -> Self {
+        Self { socket, watch }
+    }
+
+    /// The socket.
+    pub(super) fn into_inner(self) -> S {
+        self.socket
+    }
+
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.watch.blocked(),
+            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.watch.sent(),
+            Poll::Ready(_) => {}
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.watch.received();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes the socket only once its own buffer is empty.
+        let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+        self.watch.flushed();
+        Poll::Ready(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn left(watch: &Watch) -> Option<(Duration, Overdue)> {
+        watch.due().map(|(at, overdue)| (at - Instant::now(), overdue))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_phase_has_the_deadline_of_who_is_waited_for() {
+        let seconds = Duration::from_secs;
+        let watch = Watch::new(Limits::default());
+        assert_eq!(left(&watch), Some((seconds(10), Overdue::FirstByte)));
+        tokio::time::advance(seconds(9)).await;
+        watch.received();
+        tokio::time::advance(seconds(3)).await;
+        watch.received();
+        assert_eq!(left(&watch), Some((seconds(7), Overdue::Head)), "more bytes do not prolong a head");
+        watch.answering();
+        assert_eq!(left(&watch), None, "a scrape that waits for a refresh is not the peer's fault");
+        let held = watch.sending();
+        assert_eq!(left(&watch), Some((seconds(120), Overdue::Slow)));
+        watch.blocked();
+        tokio::time::advance(seconds(20)).await;
+        watch.blocked();
+        assert_eq!(left(&watch), Some((seconds(10), Overdue::Stalled)));
+        watch.sent();
+        assert_eq!(left(&watch), Some((seconds(100), Overdue::Slow)), "a byte is progress, but time runs on");
+        watch.flushed();
+        assert_eq!(left(&watch), Some((seconds(100), Overdue::Slow)), "there is more of the body");
+        drop(held);
+        watch.flushed();
+        assert_eq!(left(&watch), Some((seconds(90), Overdue::Idle)));
+        watch.received();
+        assert_eq!(left(&watch), Some((seconds(10), Overdue::Head)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watchdog_follows_deadlines_that_move_both_ways() {
+        let watch = Watch::new(Limits::default());
+        let started = Instant::now();
+        let mut dog = Watchdog::new(Arc::clone(&watch));
+        drop(watch.sending());
+        watch.flushed();
+        let mut polls = 0;
+        let overdue = std::future::poll_fn(|cx| {
+            // The first byte comes with the first poll, so 90 s become 10 s.
+            polls += 1;
+            let first = dog.poll(cx);
+            watch.received();
+            if polls == 1 { dog.poll(cx) } else { first }
+        });
+        assert_eq!(overdue.await, Overdue::Head);
+        assert_eq!(started.elapsed().as_secs(), 10);
+    }
+}

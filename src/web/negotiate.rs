@@ -1,0 +1,314 @@
+//! Which format and encoding a scraper wants: RFC 9110, 12.5.1 and 12.5.3, as pure functions of the headers.
+//!
+//! Whatever the headers hold, the outcome is a page or 406; what cannot be understood is passed over.
+
+use crate::exposition::{Encoding, Format};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
+
+/// What to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// From `Accept`.
+    pub(super) format: Format,
+    /// From `Accept-Encoding`.
+    pub(super) encoding: Encoding,
+}
+
+/// Every encoding that we have is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotAcceptable;
+
+/// In thousandths, 0 to 1000.
+type Quality = u16;
+
+const FULL: Quality = 1000;
+
+/// One element of a list header, with its weight.
+struct Item<'a> {
+    name: &'a str,
+    version: Option<&'a str>,
+    quality: Quality,
+}
+
+/// How an `Accept` header speaks of one of our formats.
+#[derive(Clone, Copy)]
+struct Match {
+    /// The more specific range decides (RFC 9110, 12.5.1); from 2 the format is named, below it is a wildcard.
+    specificity: u8,
+    quality: Quality,
+    place: usize,
+}
+
+/// Chooses; see [`format`](fn@format) and [`encoding`].
+///
+/// # Errors
+/// [`NotAcceptable`] when no encoding is left.
+pub(super) fn negotiate(headers: &HeaderMap) -> Result<Choice, NotAcceptable> {
+    Ok(Choice { format: format(headers), encoding: encoding(headers)? })
+}
+
+/// OpenMetrics only where it is named: a wildcard means text, as in Prometheus' own libraries. Higher quality wins;
+/// of equals the named one before the wildcard, then the one listed first. A format of a version that we do not have
+/// is not ours. Nothing acceptable, or no header: text, as exporters do, since a page that can perhaps not be read is
+/// more use to a scraper than none.
+fn format(headers: &HeaderMap) -> Format {
+    let (mut text, mut open) = (None::<Match>, None::<Match>);
+    for (place, item) in items(headers, &ACCEPT).enumerate() {
+        let is = |name: &str| item.name.eq_ignore_ascii_case(name);
+        let (slot, specificity) = if is("application/openmetrics-text") {
+            match item.version {
+                Some("1.0.0") => (&mut open, 4),
+                None => (&mut open, 3),
+                // The draft: the same syntax, and readers of it take 1.0.0.
+                Some("0.0.1") => (&mut open, 2),
+                Some(_) => continue,
+            }
+        } else if is("text/plain") {
+            match item.version {
+                Some("0.0.4") => (&mut text, 3),
+                None => (&mut text, 2),
+                Some(_) => continue,
+            }
+        } else if is("text/*") {
+            (&mut text, 1)
+        } else if is("*/*") {
+            (&mut text, 0)
+        } else {
+            continue;
+        };
+        if slot.is_none_or(|kept| kept.specificity < specificity) {
+            *slot = Some(Match { specificity, quality: item.quality, place });
+        }
+    }
+    let Some(open) = open.filter(|open| open.quality > 0) else { return Format::Text };
+    let Some(text) = text else { return Format::OpenMetrics };
+    match open.quality.cmp(&text.quality) {
+        std::cmp::Ordering::Greater => Format::OpenMetrics,
+        std::cmp::Ordering::Less => Format::Text,
+        std::cmp::Ordering::Equal if text.specificity < 2 || open.place < text.place => Format::OpenMetrics,
+        std::cmp::Ordering::Equal => Format::Text,
+    }
+}
+
+/// Higher quality wins; of equals gzip before zstd before identity, because gzip is encoded when a snapshot is
+/// published and so is always ready. No header: identity. Identity is acceptable until it is refused by name or by
+/// `*`, but what is listed comes first.
+fn encoding(headers: &HeaderMap) -> Result<Encoding, NotAcceptable> {
+    let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
+    for item in items(headers, &ACCEPT_ENCODING) {
+        let is = |name: &str| item.name.eq_ignore_ascii_case(name);
+        let slot = if is("gzip") || is("x-gzip") {
+            &mut gzip
+        } else if is("zstd") {
+            &mut zstd
+        } else if is("identity") {
+            &mut identity
+        } else if is("*") {
+            &mut any
+        } else {
+            continue;
+        };
+        slot.get_or_insert(item.quality);
+    }
+    // Doubled, so that an identity that is not listed fits between refused (0) and the lowest weight (2).
+    let weight = |listed: Option<Quality>, unlisted| listed.or(any).map_or(unlisted, |quality| 2 * quality);
+    let offers = [
+        (Encoding::Gzip, weight(gzip, 0)),
+        (Encoding::Zstd, weight(zstd, 0)),
+        (Encoding::Identity, weight(identity, 1)),
+    ];
+    let best = offers.iter().map(|(_, weight)| *weight).max().filter(|best| *best > 0).ok_or(NotAcceptable)?;
+    offers.iter().find(|(_, weight)| *weight == best).map(|(encoding, _)| *encoding).ok_or(NotAcceptable)
+}
+
+/// The elements of a list header over all its lines; those without a readable weight are left out.
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Item<'a>> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| split(line, b',')).filter_map(item)
+}
+
+fn item(element: &str) -> Option<Item<'_>> {
+    let mut pieces = split(element, b';').map(|piece| piece.trim_matches([' ', '\t']));
+    let name = pieces.next().filter(|name| !name.is_empty())?;
+    let mut item = Item { name, version: None, quality: FULL };
+    for piece in pieces {
+        let Some((key, value)) = piece.split_once('=') else { continue };
+        if key.eq_ignore_ascii_case("q") {
+            item.quality = quality(value)?;
+        } else if key.eq_ignore_ascii_case("version") {
+            item.version = Some(value.trim_matches('"'));
+        }
+    }
+    Some(item)
+}
+
+/// `0`, `1`, `0.5`; lenient in the number of digits and above 1.
+fn quality(text: &str) -> Option<Quality> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    if whole.bytes().any(|byte| byte != b'0') {
+        return Some(FULL);
+    }
+    let places = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
+    Some(places.fold(0, |sum, digit| 10 * sum + Quality::from(digit - b'0')))
+}
+
+/// Splits at a separator that is not within quotes.
+fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let end = text.bytes().position(|byte| {
+            let literal = escaped;
+            escaped = quoted && byte == b'\\' && !literal;
+            quoted ^= byte == b'"' && !literal;
+            byte == separator && !quoted
+        });
+        let (element, next) = end.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
+        rest = next;
+        Some(element)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect()
+    }
+
+    #[test]
+    fn s16_content_negotiation() {
+        use Format::{OpenMetrics, Text};
+        let cases = [
+            // Prometheus 2.x, with the default protocols, and with native histograms.
+            (
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                OpenMetrics,
+            ),
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                OpenMetrics,
+            ),
+            // Prometheus 3: default, text 1.0.0 alone, text 0.0.4 alone.
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                OpenMetrics,
+            ),
+            ("text/plain;version=1.0.0;escaping=allow-utf-8;q=0.2,*/*;q=0.1", Text),
+            ("text/plain;version=0.0.4;q=0.2,*/*;q=0.1", Text),
+            ("application/openmetrics-text;version=0.0.1;q=0.2,*/*;q=0.1", OpenMetrics),
+            // Protobuf alone: we have none, so text.
+            ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", Text),
+            // A browser, curl, nothing.
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", Text),
+            ("*/*", Text),
+            ("", Text),
+            // Weights and order.
+            ("application/openmetrics-text", OpenMetrics),
+            ("application/openmetrics-text;q=0.1", OpenMetrics),
+            ("application/openmetrics-text;q=0", Text),
+            ("application/openmetrics-text,text/plain", OpenMetrics),
+            ("text/plain,application/openmetrics-text", Text),
+            ("*/*,application/openmetrics-text", OpenMetrics),
+            ("text/plain;q=0.9,application/openmetrics-text;q=0.8", Text),
+            ("text/plain;q=0,application/openmetrics-text;q=0.001", OpenMetrics),
+            ("text/*;q=0.4,application/openmetrics-text;q=0.5", OpenMetrics),
+            // The specific range decides for its format, whatever a wider one says.
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.2,application/openmetrics-text;q=0.9,text/plain;q=0.5",
+                Text,
+            ),
+            ("text/plain;version=0.0.4;q=0.2,text/plain;q=0.9,application/openmetrics-text;q=0.5", OpenMetrics),
+            // Wildcards, versions that we do not have, quotes, case, garbage.
+            ("application/*", Text),
+            ("application/openmetrics-text;version=2.0.0", Text),
+            ("application/openmetrics-text; version=\"1.0.0\" ; charset=utf-8", OpenMetrics),
+            ("Application/OpenMetrics-Text;Version=1.0.0;Q=1.0", OpenMetrics),
+            ("x/y;a=\"application/openmetrics-text,\\\",application/openmetrics-text\"", Text),
+            ("application/openmetrics-text;q=nonsense", Text),
+            ("application/openmetrics-text;q=-1", Text),
+            (",;=;,,q=;\"", Text),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(format(&headers(&ACCEPT, &[accept])), expected, "{accept}");
+        }
+        assert_eq!(format(&HeaderMap::new()), Text);
+        let two_lines = headers(&ACCEPT, &["text/plain;q=0.5", "application/openmetrics-text"]);
+        assert_eq!(format(&two_lines), OpenMetrics, "the lines of a header are one list");
+    }
+
+    #[test]
+    fn s15_encodings_are_chosen_by_weight() {
+        use Encoding::{Gzip, Identity, Zstd};
+        let long = "x".repeat(8000);
+        let cases = [
+            ("", Ok(Identity)),
+            ("gzip", Ok(Gzip)),
+            ("GZip", Ok(Gzip)),
+            ("x-gzip", Ok(Gzip)),
+            ("zstd", Ok(Zstd)),
+            ("gzip, zstd", Ok(Gzip)),
+            ("zstd, gzip", Ok(Gzip)),
+            ("gzip;q=0.5, zstd", Ok(Zstd)),
+            ("gzip, deflate, br, zstd", Ok(Gzip)),
+            ("br, deflate", Ok(Identity)),
+            ("identity", Ok(Identity)),
+            ("identity, gzip;q=0.9", Ok(Identity)),
+            ("identity, gzip", Ok(Gzip)),
+            ("gzip;q=0.001", Ok(Gzip)),
+            ("gzip;q=0", Ok(Identity)),
+            ("gzip;q=0.0000", Ok(Identity)),
+            ("gzip;q=0, *", Ok(Zstd)),
+            ("*", Ok(Gzip)),
+            ("*;q=0.1, identity", Ok(Identity)),
+            ("*;q=0, gzip", Ok(Gzip)),
+            ("*;q=0, identity;q=0.1", Ok(Identity)),
+            ("identity;q=0, zstd;q=0.2", Ok(Zstd)),
+            ("identity;q=0", Err(NotAcceptable)),
+            ("identity;q=0, br", Err(NotAcceptable)),
+            ("*;q=0", Err(NotAcceptable)),
+            ("gzip;q=x", Ok(Identity)),
+            ("\"gzip", Ok(Identity)),
+            (";;;,,,q=1", Ok(Identity)),
+            (&long, Ok(Identity)),
+        ];
+        for (accepted, expected) in cases {
+            assert_eq!(encoding(&headers(&ACCEPT_ENCODING, &[accepted])), expected, "{accepted}");
+        }
+        assert_eq!(encoding(&HeaderMap::new()), Ok(Identity));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_upsets_the_choice(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let map = HeaderMap::from_iter([(ACCEPT, value.clone()), (ACCEPT_ENCODING, value)]);
+                let _ = negotiate(&map);
+            }
+        }
+
+        #[test]
+        fn what_is_refused_by_name_is_never_chosen(
+            gzip in 0..=2u16, zstd in 0..=2u16, identity in 0..=2u16, any in 0..=2u16,
+        ) {
+            let line = format!("*;q=0.{any}, gzip;q=0.{gzip}, identity;q=0.{identity}, zstd;q=0.{zstd}");
+            let refused = |encoding| match encoding {
+                Encoding::Gzip => gzip == 0,
+                Encoding::Zstd => zstd == 0,
+                Encoding::Identity => identity == 0,
+            };
+            match encoding(&headers(&ACCEPT_ENCODING, &[&line])) {
+                Ok(encoding) => prop_assert!(!refused(encoding), "{line}"),
+                Err(NotAcceptable) => prop_assert!(gzip + zstd + identity == 0, "{line}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! S11, S12, S15, S16 and the routes: what an answer is made of.
+
+use super::*;
+use crate::exposition::{Encoding, compress_block};
+use tokio::time::Instant;
+
+/// The body that a scrape should get.
+fn expected(server: &Server, format: Format, encoding: Encoding) -> Vec<u8> {
+    let mut body = compress_block(b"live 1\n", encoding);
+    body.extend_from_slice(&server.page.body(encoding));
+    if format == Format::OpenMetrics {
+        body.extend_from_slice(&compress_block(b"# EOF\n", encoding));
+    }
+    body
+}
+
+#[tokio::test]
+async fn s15_encodings() {
+    let server = Server::start(Plan::default()).await;
+    let cases = [
+        ("", Encoding::Identity, None),
+        ("Accept-Encoding: gzip\r\n", Encoding::Gzip, Some("gzip")),
+        ("Accept-Encoding: gzip;q=0\r\n", Encoding::Identity, None),
+        ("Accept-Encoding: zstd\r\n", Encoding::Zstd, Some("zstd")),
+        ("Accept-Encoding: \u{7f}\r\n", Encoding::Identity, None),
+    ];
+    for (headers, encoding, named) in cases {
+        let mut answer = server.get_with("/metrics", headers).await;
+        if answer.status == 400 && headers.contains('\u{7f}') {
+            // Not even a header: refused before it is looked at.
+            continue;
+        }
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, named), "{headers}");
+        assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
+        assert!(std::mem::take(&mut answer.body) == expected(&server, Format::Text, encoding), "{headers}");
+    }
+    let refused = server.get_with("/metrics", "Accept-Encoding: identity;q=0\r\n").await;
+    assert_eq!(refused.status, 406);
+    assert_eq!(refused.header("vary"), Some("Accept, Accept-Encoding"));
+    let long = format!("Accept-Encoding: {}\r\n", "gzip;q=0.5,".repeat(720));
+    assert_eq!(server.get_with("/metrics", &long).await.header("content-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn s16_each_format_has_its_exact_type_and_openmetrics_its_end() {
+    let server = Server::start(Plan::default()).await;
+    let text = server.get_with("/metrics", "Accept: text/plain;version=0.0.4\r\n").await;
+    assert_eq!(text.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(text.body == expected(&server, Format::Text, Encoding::Identity));
+    let open = server.get_with("/metrics", "Accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n").await;
+    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert!(open.body == expected(&server, Format::OpenMetrics, Encoding::Identity));
+    assert!(open.body.ends_with(b"# EOF\n"));
+}
+
+#[tokio::test]
+async fn s11_a_scrape_too_many_gets_503_at_once() {
+    let mut plan = Plan::default();
+    plan.options.max_requests = 3;
+    let server = Server::start(plan).await;
+    server.gate.send_replace(false);
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        waiting.push(client);
+    }
+    until("three wait", || server.scrapes() == 3).await;
+    let started = Instant::now();
+    let refused = server.get("/metrics").await;
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(count(&server.tally.scrapes_refused), 1);
+    assert_eq!(server.get("/-/healthy").await.status, 200, "other pages are not affected");
+    server.gate.send_replace(true);
+    for client in &mut waiting {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert_eq!(server.get("/metrics").await.status, 200, "the places are free again");
+}
+
+#[tokio::test]
+async fn s11_slow_readers_keep_their_places() {
+    let body = vec![b'#'; 4 << 20];
+    let mut plan = Plan { live: Arc::new(move |_| body.clone()), ..Plan::default() };
+    plan.options.max_requests = 2;
+    let server = Server::start(plan).await;
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect_narrow().await;
+        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(client.head().await.0, 200);
+        slow.push(client);
+    }
+    assert_eq!(server.get("/metrics").await.status, 503);
+    drop(slow);
+    soon(async { while server.get("/metrics").await.status != 200 {} }).await;
+}
+
+#[tokio::test]
+async fn s12_odd_timeout_headers_neither_delay_nor_panic() {
+    let server = Server::start(Plan::default()).await;
+    for (value, least, most) in [
+        ("0.001", 0.0, 0.0),
+        ("0.6", 0.0, 0.1),
+        ("5", 4.0, 4.5),
+        ("-1", 9.0, 10.0),
+        ("NaN", 9.0, 10.0),
+        ("1e308", 590.0, 600.0),
+        ("1e309", 9.0, 10.0),
+        ("soon", 9.0, 10.0),
+    ] {
+        let header = format!("X-Prometheus-Scrape-Timeout-Seconds: {value}\r\n");
+        assert_eq!(server.get_with("/metrics", &header).await.status, 200, "{value}");
+        let patience = server.patience.borrow().as_secs_f64();
+        assert!((least..=most).contains(&patience), "{value}: {patience}");
+    }
+    // With nothing to wait for, a short deadline is a short wait.
+    server.gate.send_replace(false);
+    let started = Instant::now();
+    let answer = server.get_with("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 0.001\r\n").await;
+    assert_eq!(answer.status, 200);
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(count(&server.tally.panics), 0);
+}
+
+#[tokio::test]
+async fn without_a_page_the_live_metrics_are_the_answer() {
+    let nothing: ScrapePage = Arc::new(|_| Box::pin(async { Scrape { page: None } }));
+    // Breaks its promise to end by the deadline.
+    let endless: ScrapePage = Arc::new(|_| Box::pin(std::future::pending()));
+    for scrape in [nothing, endless] {
+        let server = Server::start(Plan { scrape: Some(scrape), ..Plan::default() }).await;
+        let headers = "X-Prometheus-Scrape-Timeout-Seconds: 0.6\r\nAccept: application/openmetrics-text\r\n";
+        let answer = server.get_with("/metrics", headers).await;
+        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"live 1\n# EOF\n"[..]));
+    }
+}
+
+#[tokio::test]
+async fn of_several_accounts_none_is_on_the_telemetry_path() {
+    let server = Server::start(Plan { accounts: 2, ..Plan::default() }).await;
+    let answer = server.get("/metrics").await;
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"live 1\n"[..]));
+    assert_eq!(server.scrapes(), 0);
+}
+
+#[tokio::test]
+async fn the_live_metrics_speak_of_the_scrape_they_are_in() {
+    let scrapes = Arc::new(AtomicUsize::new(0));
+    let scrape: ScrapePage = {
+        let scrapes = Arc::clone(&scrapes);
+        Arc::new(move |_| {
+            let scrapes = Arc::clone(&scrapes);
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                scrapes.fetch_add(1, Ordering::SeqCst);
+                Scrape { page: None }
+            })
+        })
+    };
+    let live: Live = Arc::new(move |_| format!("scrapes {}\n", scrapes.load(Ordering::SeqCst)).into_bytes());
+    let server = Server::start(Plan { scrape: Some(scrape), live, ..Plan::default() }).await;
+    assert_eq!(server.get("/metrics").await.body, b"scrapes 1\n");
+}
+
+#[tokio::test]
+async fn the_pages_and_their_headers() {
+    let server = Server::start(Plan::default()).await;
+    let metrics = server.get("/metrics?name[]=x&collect=y").await;
+    assert_eq!(metrics.status, 200, "a query is ignored");
+    for path in ["/-/healthy", "/-/ready"] {
+        let answer = server.get(path).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    }
+    let landing = server.get("/").await;
+    assert_eq!((landing.status, landing.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(landing.header("content-security-policy").unwrap().starts_with("default-src 'none'; "));
+    assert!(String::from_utf8(landing.body).unwrap().contains("account-0"));
+    let missing = server.get("/nowhere").await;
+    assert_eq!((missing.status, missing.body.as_slice()), (404, &b"not found\n"[..]));
+    for answer in [metrics, server.get("/").await, server.get("/nowhere").await] {
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let server = Server::start(Plan::default()).await;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let mut client = server.connect().await;
+        client.send(format!("{method} /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+    }
+    assert_eq!(server.scrapes(), 0);
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_the_body() {
+    let server = Server::start(Plan::default()).await;
+    for path in ["/metrics", "/", "/-/healthy", "/nowhere"] {
+        let get = server.get(path).await;
+        let mut client = server.connect().await;
+        client.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
+        let (status, head) = client.head().await;
+        assert_eq!(status, get.status);
+        assert!(head.to_lowercase().contains(&format!("content-length: {}\r\n", get.body.len())), "{head}");
+        assert_eq!(client.rest().await, b"", "{path}");
+    }
+}

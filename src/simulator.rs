@@ -1,1 +1,447 @@
-//! SWR over real HTTP: a world that grows, faults, latency.
+//! SWR as real HTTP: a world of repositories that grows, verified callers, and faults that can be switched on.
+//!
+//! For tests, benches and the demonstration. Everything that a client can notice is here: listings with their odd
+//! headers, five shapes of errors, tokens and signatures, and connections that break in every way we could think of.
+//! It is deliberately ignorant of the rest of this crate: a fake that shared the client's types would agree with the
+//! client's mistakes. TLS and a bound on connections' idle time are absent; the peer is always one of ours.
+//!
+//! ```
+//! # use swr_exporter::simulator::{Action, Options, Rule, Simulator};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let running = Simulator::start(Options { repositories: 10, ..Options::default() }).await?;
+//! let simulator = &running.handle;
+//! simulator.fault(Rule::once(Action::busy()).path("/v2/manage/repos").query("offset", "0"));
+//! assert_eq!(simulator.repositories().len(), 10);
+//! assert!(running.url().starts_with("http://127.0.0.1:"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod connection;
+mod deliver;
+mod distort;
+mod faults;
+mod growth;
+mod http;
+mod iam;
+mod image;
+mod journal;
+mod listing;
+mod names;
+mod options;
+#[cfg(test)]
+mod probe;
+mod repository;
+mod routes;
+mod timestamp;
+mod verify;
+mod world;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+pub use answer::{Answer, Refusal, Shape};
+pub use faults::{
+    Action, AnswerHook, Delivery, Framing, RetryAfter, Rows, RowsHook, Rule, RuleId, Total,
+    WorldHook,
+};
+pub use http::Request;
+pub use journal::Journaling;
+pub use options::{
+    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT,
+    DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, DEMO_USER, Offsets, Options, OverLimit,
+    Permission, Project, Ties, UnknownNamespace, User,
+};
+pub use timestamp::rfc3339;
+pub use world::{Repository, World};
+
+use faults::Faults;
+use journal::Journal;
+use verify::Tokens;
+
+/// Connections at a time. More wait to be accepted.
+const MOST_CONNECTIONS: usize = 4_096;
+/// Pause after a failed accept, which means that descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A handle to a simulated service; clones are the same service.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+}
+
+/// A simulator that serves on a port of its own until this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// The service.
+    pub handle: Simulator,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Mutex<Arc<Options>>,
+    world: Mutex<Paced>,
+    tokens: Mutex<Tokens>,
+    faults: Mutex<Faults>,
+    journal: Mutex<Journal>,
+    rate: Mutex<(Instant, u32)>,
+    ordinal: AtomicU64,
+    connections: AtomicU64,
+}
+
+/// The world and the moment up to which it has grown.
+#[derive(Debug)]
+struct Paced {
+    world: World,
+    until: Instant,
+}
+
+/// The world, locked.
+struct WorldGuard<'a>(MutexGuard<'a, Paced>);
+
+/// A request that is being answered; dropping it says that it no longer is.
+struct Flight {
+    shared: Arc<Shared>,
+    number: u64,
+    counted: bool,
+}
+
+impl Simulator {
+    /// Makes the world. Nothing listens yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let now = Instant::now();
+        Self {
+            shared: Arc::new(Shared {
+                world: Mutex::new(Paced {
+                    world: World::generate(&options),
+                    until: now,
+                }),
+                options: Mutex::new(Arc::new(options)),
+                tokens: Mutex::default(),
+                faults: Mutex::default(),
+                journal: Mutex::new(Journal::new()),
+                rate: Mutex::new((now, 0)),
+                ordinal: AtomicU64::new(0),
+                connections: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// Makes a world and serves it on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// If no port can be bound.
+    pub async fn start(options: Options) -> io::Result<Running> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let handle = Self::new(options);
+        let served = handle.clone();
+        let task =
+            tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
+        Ok(Running {
+            handle,
+            address,
+            task,
+        })
+    }
+
+    /// Serves until `shutdown` completes, then drops every connection at once. So does dropping the future.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                Some(_) = connections.join_next() => {}
+                accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => {
+                        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+                        connections.spawn(connection::serve(Arc::clone(&self.shared), stream));
+                    }
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+            }
+        }
+    }
+
+    /// Changes settings while the simulator runs. Those that shape the world in the beginning no longer matter.
+    pub fn configure(&self, change: impl FnOnce(&mut Options)) {
+        // The world first catches up at the speed that held until now.
+        drop(self.shared.world());
+        change(Arc::make_mut(&mut lock(&self.shared.options)));
+    }
+
+    /// Looks at or changes the world while no request does. Do not call the simulator from within.
+    pub fn with_world<T>(&self, visit: impl FnOnce(&mut World) -> T) -> T {
+        visit(&mut self.shared.world())
+    }
+
+    /// The truth, by name and then organisation.
+    #[must_use]
+    pub fn repositories(&self) -> Vec<Repository> {
+        self.with_world(|world| world.repositories())
+    }
+
+    /// One repository, if it is there.
+    #[must_use]
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Repository> {
+        self.with_world(|world| world.get(namespace, name))
+    }
+
+    /// Puts a repository in, replacing one of the same name.
+    pub fn insert(&self, repository: Repository) {
+        self.with_world(|world| world.insert(repository));
+    }
+
+    /// Deletes a repository; whether it was there.
+    pub fn remove(&self, namespace: &str, name: &str) -> bool {
+        self.with_world(|world| world.remove(namespace, name))
+    }
+
+    /// Pushes an image under a tag; whether the repository was there.
+    pub fn push(&self, namespace: &str, name: &str, tag: &str) -> bool {
+        self.with_world(|world| world.push(namespace, name, tag))
+    }
+
+    /// Counts downloads; whether the repository was there.
+    pub fn download(&self, namespace: &str, name: &str, times: u64) -> bool {
+        self.with_world(|world| world.download(namespace, name, times))
+    }
+
+    /// Changes a repository by hand; whether it was there.
+    pub fn update(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: impl FnOnce(&mut Repository),
+    ) -> bool {
+        self.with_world(|world| world.update(namespace, name, change))
+    }
+
+    /// Lets simulated time pass at once, besides what passes by itself.
+    pub fn advance(&self, time: Duration) {
+        self.with_world(|world| world.advance(time));
+    }
+
+    /// Makes a token that is valid for a time.
+    #[must_use]
+    pub fn issue_token(&self, life: Duration) -> String {
+        lock(&self.shared.tokens).issue(life)
+    }
+
+    /// Makes a token of choice valid for a time.
+    pub fn accept_token(&self, token: &str, life: Duration) {
+        lock(&self.shared.tokens).accept(token, life);
+    }
+
+    /// Makes a token invalid: 401 with `APIGW.0307` from now on.
+    pub fn revoke_token(&self, token: &str) {
+        lock(&self.shared.tokens).revoke(token);
+    }
+
+    /// Makes every token invalid that the simulated IAM has issued so far.
+    pub fn revoke_issued_tokens(&self) {
+        lock(&self.shared.tokens).revoke_issued();
+    }
+
+    /// Switches a fault on.
+    pub fn fault(&self, rule: Rule) -> RuleId {
+        lock(&self.shared.faults).add(rule)
+    }
+
+    /// Switches a fault off.
+    pub fn clear_fault(&self, rule: RuleId) {
+        lock(&self.shared.faults).remove(rule);
+    }
+
+    /// How many requests a fault has met.
+    #[must_use]
+    pub fn fault_hits(&self, rule: RuleId) -> u64 {
+        lock(&self.shared.faults).hits(rule)
+    }
+
+    /// Switches every fault off, random ones too.
+    pub fn clear_faults(&self) {
+        lock(&self.shared.faults).clear();
+    }
+
+    /// Lets one of `kinds` meet each request with a probability. Which ones follows from the seed and from the order in
+    /// which requests come. No kinds: none.
+    pub fn random_faults(&self, seed: u64, probability: f64, kinds: Vec<Action>) {
+        lock(&self.shared.faults).randomly(seed, probability, kinds);
+    }
+
+    /// The last ten thousand requests, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.shared.journal).requests()
+    }
+
+    /// Requests since the journal was cleared whose path begins so.
+    #[must_use]
+    pub fn count(&self, path_prefix: &str) -> u64 {
+        lock(&self.shared.journal).count(path_prefix)
+    }
+
+    /// Requests since the journal was cleared.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        lock(&self.shared.journal).total()
+    }
+
+    /// Answers by status since the journal was cleared.
+    #[must_use]
+    pub fn statuses(&self) -> BTreeMap<u16, u64> {
+        lock(&self.shared.journal).statuses()
+    }
+
+    /// Requests that are being answered now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        lock(&self.shared.journal).in_flight()
+    }
+
+    /// The most requests that were being answered at a time since the journal was cleared.
+    #[must_use]
+    pub fn max_in_flight(&self) -> usize {
+        lock(&self.shared.journal).max_in_flight()
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Forgets requests and counts.
+    pub fn clear_journal(&self) {
+        lock(&self.shared.journal).clear();
+    }
+
+    /// Keeps requests or not. Counters go on.
+    pub fn set_journal(&self, journaling: Journaling) {
+        lock(&self.shared.journal).set(journaling);
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint for clients, without a slash at its end. It serves the IAM paths as well.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn options(&self) -> Arc<Options> {
+        Arc::clone(&lock(&self.options))
+    }
+
+    /// The world as it is at this moment.
+    fn world(&self) -> WorldGuard<'_> {
+        let speed = self.options().speed;
+        let mut paced = lock(&self.world);
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(paced.until);
+        paced.until = now;
+        if speed > 0.0 {
+            paced.world.advance(passed.mul_f64(speed));
+        }
+        WorldGuard(paced)
+    }
+
+    /// The service's clock.
+    fn now(&self) -> SystemTime {
+        let skew = self.options().clock_skew_seconds;
+        let away = Duration::from_secs(skew.unsigned_abs());
+        let now = SystemTime::now();
+        if skew < 0 { now - away } else { now + away }
+    }
+
+    fn now_seconds(&self) -> i64 {
+        let since = self
+            .now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Counts a request against the rate limit; whether it is one too many in this second.
+    fn over_rate(&self, options: &Options) -> bool {
+        let Some(limit) = options.requests_per_second else {
+            return false;
+        };
+        let mut rate = lock(&self.rate);
+        let now = Instant::now();
+        if now.duration_since(rate.0) >= Duration::from_secs(1) {
+            *rate = (now, 0);
+        }
+        rate.1 = rate.1.saturating_add(1);
+        rate.1 > limit
+    }
+}
+
+impl Deref for WorldGuard<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0.world
+    }
+}
+
+impl DerefMut for WorldGuard<'_> {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.0.world
+    }
+}
+
+impl Flight {
+    /// Begins; what is not a request is not counted.
+    fn begin(shared: &Arc<Shared>, request: Option<&Request>) -> Self {
+        let number = request.map(|request| lock(&shared.journal).begin(request));
+        Self {
+            shared: Arc::clone(shared),
+            number: number.unwrap_or_default(),
+            counted: number.is_some(),
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if self.counted {
+            lock(&self.shared.journal).finished();
+        }
+    }
+}
+
+/// Locks. A hook that panicked while it held the lock has failed its own test; the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,98 @@
+//! Answers that are wrong in what they say.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::answer::Answer;
+use super::answer::quoted;
+use super::faults::{Rows, RowsHook, Total};
+
+/// A row whose values are kept as text, so that they can be what no number type can hold.
+type RawRow = BTreeMap<String, String>;
+
+/// Puts JSON under a key of some rows, or takes the key away. Does nothing to a body that is not an array of objects.
+pub(super) fn field(answer: &mut Answer, rows: &Rows, key: &str, json: Option<&str>) {
+    raw_rows(answer, |index, row| {
+        let meant = match rows {
+            Rows::All => true,
+            Rows::At(place) => *place == index,
+            Rows::Named(name) => row.get("name") == Some(&quoted(name)),
+        };
+        if meant {
+            match json {
+                Some(json) => drop(row.insert(key.to_owned(), json.to_owned())),
+                None => drop(row.remove(key)),
+            }
+        }
+    });
+}
+
+/// Runs a hook on the rows. Does nothing to a body that is not an array.
+pub(super) fn rows(answer: &mut Answer, hook: &RowsHook) {
+    if let Ok(mut rows) = serde_json::from_slice::<Vec<Value>>(&answer.body) {
+        hook(&mut rows);
+        answer.body = Value::from(rows).to_string().into_bytes();
+    }
+}
+
+/// Lies about the total. `ordinal` is the number of the request.
+pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
+    let range = answer.header("Content-Range").and_then(|range| {
+        let (page, total) = range.split_once('/')?;
+        Some((page.to_owned(), total.parse::<i64>().ok()?))
+    });
+    let changed = |truth: i64| match lie {
+        Total::Is(number) => Some((number.to_string(), number.to_string())),
+        Total::Off(difference) => Some((
+            (truth + difference).to_string(),
+            (truth + difference).to_string(),
+        )),
+        Total::Changing => {
+            let number = truth + i64::try_from(ordinal % 7).unwrap_or_default() - 3;
+            Some((number.to_string(), number.to_string()))
+        }
+        Total::Absent => None,
+        Total::Text(text) => Some((text.clone(), quoted(text))),
+    };
+    if let Some((page, truth)) = range {
+        match changed(truth) {
+            Some((in_header, _)) => answer.set("Content-Range", format!("{page}/{in_header}")),
+            None => answer.remove("Content-Range"),
+        }
+    }
+    raw_rows(answer, |_, row| {
+        let Some(truth) = row.get("total_range").and_then(|text| text.parse().ok()) else {
+            return;
+        };
+        match changed(truth) {
+            Some((_, in_row)) => drop(row.insert("total_range".to_owned(), in_row)),
+            None => drop(row.remove("total_range")),
+        }
+    });
+}
+
+fn raw_rows(answer: &mut Answer, mut change: impl FnMut(usize, &mut RawRow)) {
+    let Ok(rows) = serde_json::from_slice::<Vec<BTreeMap<String, Box<RawValue>>>>(&answer.body)
+    else {
+        return;
+    };
+    let rows: Vec<String> = rows
+        .into_iter()
+        .enumerate()
+        .map(|(index, row)| {
+            let mut row: RawRow = row
+                .into_iter()
+                .map(|(key, value)| (key, value.get().to_owned()))
+                .collect();
+            change(index, &mut row);
+            let pairs: Vec<String> = row
+                .iter()
+                .map(|(key, value)| format!("{}:{value}", quoted(key)))
+                .collect();
+            format!("{{{}}}", pairs.join(","))
+        })
+        .collect();
+    answer.body = format!("[{}]", rows.join(",")).into_bytes();
+}

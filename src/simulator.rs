@@ -18,57 +18,55 @@
 //! # }
 //! ```
 
-mod answer;
-mod connection;
-mod deliver;
-mod distort;
-mod faults;
+mod timestamp;
+mod names;
+mod image;
+mod options;
+mod row;
+mod world;
 mod growth;
 mod http;
-mod iam;
-mod image;
+mod answer;
 mod journal;
+mod verify;
+mod faults;
+mod rules;
+mod shared;
+mod routes;
+mod iam;
 mod listing;
-mod names;
-mod options;
+mod repository;
+mod distort;
+mod deliver;
+mod connection;
 #[cfg(test)]
 mod probe;
-mod repository;
-mod routes;
-mod timestamp;
-mod verify;
-mod world;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
 
 pub use answer::{Answer, Refusal, Shape};
-pub use faults::{
-    Action, AnswerHook, Delivery, Framing, RetryAfter, Rows, RowsHook, Rule, RuleId, Total,
-    WorldHook,
-};
+pub use faults::{Action, AnswerHook, Delivery, Framing, RetryAfter, Rows, RowsHook, Total, WorldHook};
 pub use http::Request;
 pub use journal::Journaling;
 pub use options::{
-    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT,
-    DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, DEMO_USER, Offsets, Options, OverLimit,
-    Permission, Project, Ties, UnknownNamespace, User,
+    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID,
+    DEMO_SECRET_KEY, DEMO_TOKEN, DEMO_USER, Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
+    User,
 };
+pub use row::Repository;
+pub use rules::{Rule, RuleId};
 pub use timestamp::rfc3339;
-pub use world::{Repository, World};
+pub use world::World;
 
-use faults::Faults;
-use journal::Journal;
-use verify::Tokens;
+use shared::{Shared, lock};
 
 /// Connections at a time. More wait to be accepted.
 const MOST_CONNECTIONS: usize = 4_096;
@@ -90,55 +88,11 @@ pub struct Running {
     task: JoinHandle<()>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    options: Mutex<Arc<Options>>,
-    world: Mutex<Paced>,
-    tokens: Mutex<Tokens>,
-    faults: Mutex<Faults>,
-    journal: Mutex<Journal>,
-    rate: Mutex<(Instant, u32)>,
-    ordinal: AtomicU64,
-    connections: AtomicU64,
-}
-
-/// The world and the moment up to which it has grown.
-#[derive(Debug)]
-struct Paced {
-    world: World,
-    until: Instant,
-}
-
-/// The world, locked.
-struct WorldGuard<'a>(MutexGuard<'a, Paced>);
-
-/// A request that is being answered; dropping it says that it no longer is.
-struct Flight {
-    shared: Arc<Shared>,
-    number: u64,
-    counted: bool,
-}
-
 impl Simulator {
     /// Makes the world. Nothing listens yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let now = Instant::now();
-        Self {
-            shared: Arc::new(Shared {
-                world: Mutex::new(Paced {
-                    world: World::generate(&options),
-                    until: now,
-                }),
-                options: Mutex::new(Arc::new(options)),
-                tokens: Mutex::default(),
-                faults: Mutex::default(),
-                journal: Mutex::new(Journal::new()),
-                rate: Mutex::new((now, 0)),
-                ordinal: AtomicU64::new(0),
-                connections: AtomicU64::new(0),
-            }),
-        }
+        Self { shared: Arc::new(Shared::new(options)) }
     }
 
     /// Makes a world and serves it on a free port of the loopback interface.
@@ -150,13 +104,8 @@ impl Simulator {
         let address = listener.local_addr()?;
         let handle = Self::new(options);
         let served = handle.clone();
-        let task =
-            tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
-        Ok(Running {
-            handle,
-            address,
-            task,
-        })
+        let task = tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
+        Ok(Running { handle, address, task })
     }
 
     /// Serves until `shutdown` completes, then drops every connection at once. So does dropping the future.
@@ -180,9 +129,7 @@ impl Simulator {
 
     /// Changes settings while the simulator runs. Those that shape the world in the beginning no longer matter.
     pub fn configure(&self, change: impl FnOnce(&mut Options)) {
-        // The world first catches up at the speed that held until now.
-        drop(self.shared.world());
-        change(Arc::make_mut(&mut lock(&self.shared.options)));
+        self.shared.configure(change);
     }
 
     /// Looks at or changes the world while no request does. Do not call the simulator from within.
@@ -223,12 +170,7 @@ impl Simulator {
     }
 
     /// Changes a repository by hand; whether it was there.
-    pub fn update(
-        &self,
-        namespace: &str,
-        name: &str,
-        change: impl FnOnce(&mut Repository),
-    ) -> bool {
+    pub fn update(&self, namespace: &str, name: &str, change: impl FnOnce(&mut Repository)) -> bool {
         self.with_world(|world| world.update(namespace, name, change))
     }
 
@@ -356,92 +298,4 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-impl Shared {
-    fn options(&self) -> Arc<Options> {
-        Arc::clone(&lock(&self.options))
-    }
-
-    /// The world as it is at this moment.
-    fn world(&self) -> WorldGuard<'_> {
-        let speed = self.options().speed;
-        let mut paced = lock(&self.world);
-        let now = Instant::now();
-        let passed = now.saturating_duration_since(paced.until);
-        paced.until = now;
-        if speed > 0.0 {
-            paced.world.advance(passed.mul_f64(speed));
-        }
-        WorldGuard(paced)
-    }
-
-    /// The service's clock.
-    fn now(&self) -> SystemTime {
-        let skew = self.options().clock_skew_seconds;
-        let away = Duration::from_secs(skew.unsigned_abs());
-        let now = SystemTime::now();
-        if skew < 0 { now - away } else { now + away }
-    }
-
-    fn now_seconds(&self) -> i64 {
-        let since = self
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    }
-
-    /// Counts a request against the rate limit; whether it is one too many in this second.
-    fn over_rate(&self, options: &Options) -> bool {
-        let Some(limit) = options.requests_per_second else {
-            return false;
-        };
-        let mut rate = lock(&self.rate);
-        let now = Instant::now();
-        if now.duration_since(rate.0) >= Duration::from_secs(1) {
-            *rate = (now, 0);
-        }
-        rate.1 = rate.1.saturating_add(1);
-        rate.1 > limit
-    }
-}
-
-impl Deref for WorldGuard<'_> {
-    type Target = World;
-
-    fn deref(&self) -> &World {
-        &self.0.world
-    }
-}
-
-impl DerefMut for WorldGuard<'_> {
-    fn deref_mut(&mut self) -> &mut World {
-        &mut self.0.world
-    }
-}
-
-impl Flight {
-    /// Begins; what is not a request is not counted.
-    fn begin(shared: &Arc<Shared>, request: Option<&Request>) -> Self {
-        let number = request.map(|request| lock(&shared.journal).begin(request));
-        Self {
-            shared: Arc::clone(shared),
-            number: number.unwrap_or_default(),
-            counted: number.is_some(),
-        }
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if self.counted {
-            lock(&self.shared.journal).finished();
-        }
-    }
-}
-
-/// Locks. A hook that panicked while it held the lock has failed its own test; the others go on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

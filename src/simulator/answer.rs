@@ -15,12 +15,7 @@ impl Answer {
     /// An answer with a body of the given type.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
-        .with("Content-Type", content_type)
+        Self { status, headers: Vec::new(), body: body.into() }.with("Content-Type", content_type)
     }
 
     /// 200 with JSON.
@@ -39,10 +34,7 @@ impl Answer {
     /// A header; the name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Sets a header, replacing those of the same name.
@@ -53,8 +45,7 @@ impl Answer {
 
     /// Removes a header.
     pub fn remove(&mut self, name: &str) {
-        self.headers
-            .retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
     }
 }
 
@@ -94,23 +85,13 @@ impl Refusal {
     /// An error in a shape of choice.
     #[must_use]
     pub fn new(status: u16, shape: Shape, code: &str, message: &str) -> Self {
-        Self {
-            status,
-            shape,
-            code: code.to_owned(),
-            message: message.to_owned(),
-        }
+        Self { status, shape, code: code.to_owned(), message: message.to_owned() }
     }
 
     /// An error that SWR itself reports, in its current shape.
     #[must_use]
     pub fn swr(status: u16, number: u32, message: &str) -> Self {
-        Self::new(
-            status,
-            Shape::Current,
-            &format!("SVCSTG.SWR.{number}"),
-            message,
-        )
+        Self::new(status, Shape::Current, &format!("SVCSTG.SWR.{number}"), message)
     }
 
     /// An error that the gateway reports.
@@ -130,16 +111,11 @@ impl Refusal {
             Shape::Listed => format!(r#"{{"errors":[{listed}]}}"#),
             Shape::Array => format!("[{listed}]"),
             Shape::Gateway => {
-                format!(
-                    r#"{{"error_msg":{message},"error_code":{code},"request_id":"{request_id}"}}"#
-                )
+                format!(r#"{{"error_msg":{message},"error_code":{code},"request_id":"{request_id}"}}"#)
             }
             Shape::Iam => {
                 let title = quoted(reason(self.status));
-                format!(
-                    r#"{{"error":{{"code":{},"message":{message},"title":{title}}}}}"#,
-                    self.status
-                )
+                format!(r#"{{"error":{{"code":{},"message":{message},"title":{title}}}}}"#, self.status)
             }
             Shape::Html => {
                 let text = format!("{} {}", self.status, reason(self.status));
@@ -149,11 +125,7 @@ impl Refusal {
                 return Answer::new(self.status, "text/html", html);
             }
             Shape::Empty => {
-                return Answer {
-                    status: self.status,
-                    headers: Vec::new(),
-                    body: Vec::new(),
-                };
+                return Answer { status: self.status, headers: Vec::new(), body: Vec::new() };
             }
         };
         Answer::new(self.status, "application/json", body)

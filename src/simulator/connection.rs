@@ -9,12 +9,13 @@ use tokio::net::TcpStream;
 
 use super::answer::{Answer, Refusal};
 use super::deliver::{self, Next};
+use super::distort;
 use super::faults::{Action, Delivery};
 use super::http::{self, Reader, Received, Request};
 use super::image::mix;
 use super::options::Compression;
 use super::routes::{self, Service};
-use super::{Flight, Shared, distort, lock};
+use super::shared::{Flight, Shared, lock};
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
@@ -42,11 +43,7 @@ async fn converse(shared: &Arc<Shared>, stream: &mut TcpStream) -> io::Result<()
     }
 }
 
-async fn exchange(
-    shared: &Arc<Shared>,
-    stream: &mut TcpStream,
-    mut request: Request,
-) -> io::Result<Next> {
+async fn exchange(shared: &Arc<Shared>, stream: &mut TcpStream, mut request: Request) -> io::Result<Next> {
     let flight = Flight::begin(shared, Some(&request));
     let actions = lock(&shared.faults).choose(&request);
     if !actions.is_empty() {
@@ -55,16 +52,7 @@ async fn exchange(
     }
     let options = shared.options();
     let delay: Duration = options.latency
-        + actions
-            .iter()
-            .map(|action| {
-                if let Action::Delay(time) = action {
-                    *time
-                } else {
-                    Duration::ZERO
-                }
-            })
-            .sum();
+        + actions.iter().map(|action| if let Action::Delay(time) = action { *time } else { Duration::ZERO }).sum();
     if !delay.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
@@ -80,10 +68,12 @@ async fn exchange(
         options,
     };
     let (mut answer, delivery) = decide(&mut request, &service, &actions);
+    if let Delivery::Bomb(bytes) = delivery {
+        answer.body = shared.bomb(bytes).await;
+        answer.set("Content-Encoding", "gzip");
+    }
     if service.options.compression == Compression::Gzip
-        && request
-            .header("accept-encoding")
-            .is_some_and(|accepted| accepted.contains("gzip"))
+        && request.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"))
         && answer.header("Content-Encoding").is_none()
     {
         answer.body = deliver::gzip(&answer.body);
@@ -92,11 +82,7 @@ async fn exchange(
     if !matches!(delivery, Delivery::Hang | Delivery::Reset) {
         lock(&shared.journal).answered(flight.number, answer.status);
     }
-    let wanted = if request.wants_close() {
-        Next::Close
-    } else {
-        Next::KeepAlive
-    };
+    let wanted = if request.wants_close() { Next::Close } else { Next::KeepAlive };
     deliver::send(stream, &answer, &delivery, wanted, flight).await
 }
 
@@ -106,15 +92,7 @@ fn decide(request: &mut Request, service: &Service<'_>, actions: &[Action]) -> (
         match action {
             Action::Before(hook) => hook(&mut service.world(), request),
             Action::Query(key, value) => request.set_query(key, value.clone()),
-            Action::ClampLimit(most) => {
-                if request
-                    .query("limit")
-                    .and_then(|limit| limit.parse().ok())
-                    .is_some_and(|limit: usize| limit > *most)
-                {
-                    request.set_query("limit", most.to_string());
-                }
-            }
+            Action::ClampLimit(most) => clamp_limit(request, *most),
             _ => {}
         }
     }
@@ -130,7 +108,7 @@ fn decide(request: &mut Request, service: &Service<'_>, actions: &[Action]) -> (
             Action::Header(name, None) => answer.remove(name),
             Action::Total(lie) => distort::total(&mut answer, lie, service.ordinal),
             Action::Field(rows, key, json) => {
-                distort::field(&mut answer, rows, key, json.as_deref())
+                distort::field(&mut answer, rows, key, json.as_deref());
             }
             Action::Rows(hook) => distort::rows(&mut answer, hook),
             Action::Change(hook) => hook(&mut answer, request),
@@ -144,12 +122,18 @@ fn decide(request: &mut Request, service: &Service<'_>, actions: &[Action]) -> (
 
 /// Puts another answer in the place of one, with the headers that every answer has.
 fn replace(answer: &mut Answer, other: Answer) {
-    let common =
-        ["Date", "X-Request-Id"].map(|name| (name, answer.header(name).map(str::to_owned)));
+    let common = ["Date", "X-Request-Id"].map(|name| (name, answer.header(name).map(str::to_owned)));
     *answer = other;
     for (name, value) in common {
         if let (None, Some(value)) = (answer.header(name), value) {
             answer.set(name, value);
         }
+    }
+}
+
+/// Lowers the `limit` that was asked for, if one was.
+fn clamp_limit(request: &mut Request, most: usize) {
+    if let Some(asked) = request.query("limit").and_then(|limit| limit.parse::<usize>().ok()) {
+        request.set_query("limit", asked.min(most).to_string());
     }
 }

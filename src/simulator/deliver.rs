@@ -7,10 +7,10 @@ use flate2::write::GzEncoder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::Flight;
 use super::answer::{Answer, reason};
 use super::faults::{Delivery, Framing};
 use super::http;
+use super::shared::Flight;
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub(super) enum Next {
 }
 
 /// The row that floods are made of.
-const FLOOD_ROW: &str = r#"{"name":"flood","namespace":"flood","size":1,"num_images":1,"num_download":1,"tags":["latest"]}"#;
+const FLOOD_ROW: &str =
+    r#"{"name":"flood","namespace":"flood","size":1,"num_images":1,"num_download":1,"tags":["latest"]}"#;
 
 /// Sends one answer. The flight ends just before the client can know that the answer is complete, so that a client that
 /// asks one thing after another is never counted twice.
@@ -34,7 +35,8 @@ pub(super) async fn send(
     let body = &answer.body;
     let length = Some(body.len() as u64);
     match delivery {
-        Delivery::Whole => {
+        // The body of a bomb was put in before.
+        Delivery::Whole | Delivery::Bomb(_) => {
             write(stream, head(answer, length, wanted), body, flight).await?;
             Ok(wanted)
         }
@@ -47,34 +49,16 @@ pub(super) async fn send(
             close(stream).await
         }
         Delivery::Truncated(sent) => {
-            write(
-                stream,
-                head(answer, length, wanted),
-                &body[..body.len().min(*sent)],
-                flight,
-            )
-            .await?;
+            write(stream, head(answer, length, wanted), &body[..body.len().min(*sent)], flight).await?;
             close(stream).await
         }
         Delivery::Cut(kept) => {
             let body = &body[..body.len().min(*kept)];
-            write(
-                stream,
-                head(answer, Some(body.len() as u64), wanted),
-                body,
-                flight,
-            )
-            .await?;
+            write(stream, head(answer, Some(body.len() as u64), wanted), body, flight).await?;
             Ok(wanted)
         }
         Delivery::DeclaredLength(declared) => {
-            write(
-                stream,
-                head(answer, Some(*declared), Next::Close),
-                body,
-                flight,
-            )
-            .await?;
+            write(stream, head(answer, Some(*declared), Next::Close), body, flight).await?;
             close(stream).await
         }
         Delivery::Reset => {
@@ -107,43 +91,17 @@ pub(super) async fn send(
             }
             Ok(wanted)
         }
-        Delivery::Flood(framing, most) => {
-            flood(stream, answer, *framing, most.unwrap_or(u64::MAX)).await
-        }
-        Delivery::Bomb(bytes) => {
-            let mut answer = answer.clone();
-            answer.set("Content-Encoding", "gzip");
-            let bytes = *bytes;
-            answer.body = tokio::task::spawn_blocking(move || bomb(bytes))
-                .await
-                .map_err(io::Error::other)?;
-            write(
-                stream,
-                head(&answer, Some(answer.body.len() as u64), wanted),
-                &answer.body,
-                flight,
-            )
-            .await?;
-            Ok(wanted)
-        }
+        Delivery::Flood(framing, most) => flood(stream, answer, *framing, most.unwrap_or(u64::MAX)).await,
     }
 }
 
 /// Compresses a body.
 pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder
-        .write_all(body)
-        .and_then(|()| encoder.finish())
-        .expect("memory takes every write")
+    encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes every write")
 }
 
-async fn write(
-    stream: &mut TcpStream,
-    mut head: Vec<u8>,
-    body: &[u8],
-    flight: Flight,
-) -> io::Result<()> {
+async fn write(stream: &mut TcpStream, mut head: Vec<u8>, body: &[u8], flight: Flight) -> io::Result<()> {
     const SMALL: usize = 16 * 1024;
     if body.len() < SMALL {
         head.extend_from_slice(body);
@@ -177,12 +135,7 @@ fn head(answer: &Answer, length: Option<u64>, next: Next) -> Vec<u8> {
     head.into_bytes()
 }
 
-async fn flood(
-    stream: &mut TcpStream,
-    answer: &Answer,
-    framing: Framing,
-    most: u64,
-) -> io::Result<Next> {
+async fn flood(stream: &mut TcpStream, answer: &Answer, framing: Framing, most: u64) -> io::Result<Next> {
     let mut answer = answer.clone();
     let length = match framing {
         Framing::UntilClose => None,
@@ -192,9 +145,7 @@ async fn flood(
             None
         }
     };
-    stream
-        .write_all(&head(&answer, length, Next::Close))
-        .await?;
+    stream.write_all(&head(&answer, length, Next::Close)).await?;
     let rows = format!("{FLOOD_ROW},").repeat(600);
     let mut sent = 0;
     send_part(stream, framing, b"[").await?;
@@ -212,9 +163,7 @@ async fn flood(
 
 async fn send_part(stream: &mut TcpStream, framing: Framing, part: &[u8]) -> io::Result<()> {
     if framing == Framing::Chunked {
-        stream
-            .write_all(format!("{:x}\r\n", part.len()).as_bytes())
-            .await?;
+        stream.write_all(format!("{:x}\r\n", part.len()).as_bytes()).await?;
         stream.write_all(part).await?;
         return stream.write_all(b"\r\n").await;
     }
@@ -222,19 +171,14 @@ async fn send_part(stream: &mut TcpStream, framing: Framing, part: &[u8]) -> io:
 }
 
 /// Much space and an empty list, compressed. Never unpacked in memory: the encoder is fed one block again and again.
-fn bomb(bytes: u64) -> Vec<u8> {
+pub(super) fn bomb(bytes: u64) -> Vec<u8> {
     let block = [b' '; 64 * 1024];
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let mut left = bytes.saturating_sub(2);
     while left > 0 {
         let now = left.min(block.len() as u64);
-        encoder
-            .write_all(&block[..usize::try_from(now).unwrap_or(block.len())])
-            .expect("memory takes every write");
+        encoder.write_all(&block[..usize::try_from(now).unwrap_or(block.len())]).expect("memory takes every write");
         left -= now;
     }
-    encoder
-        .write_all(b"[]")
-        .and_then(|()| encoder.finish())
-        .expect("memory takes every write")
+    encoder.write_all(b"[]").and_then(|()| encoder.finish()).expect("memory takes every write")
 }

@@ -45,10 +45,7 @@ pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
     });
     let changed = |truth: i64| match lie {
         Total::Is(number) => Some((number.to_string(), number.to_string())),
-        Total::Off(difference) => Some((
-            (truth + difference).to_string(),
-            (truth + difference).to_string(),
-        )),
+        Total::Off(difference) => Some(((truth + difference).to_string(), (truth + difference).to_string())),
         Total::Changing => {
             let number = truth + i64::try_from(ordinal % 7).unwrap_or_default() - 3;
             Some((number.to_string(), number.to_string()))
@@ -74,23 +71,16 @@ pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
 }
 
 fn raw_rows(answer: &mut Answer, mut change: impl FnMut(usize, &mut RawRow)) {
-    let Ok(rows) = serde_json::from_slice::<Vec<BTreeMap<String, Box<RawValue>>>>(&answer.body)
-    else {
+    let Ok(rows) = serde_json::from_slice::<Vec<BTreeMap<String, Box<RawValue>>>>(&answer.body) else {
         return;
     };
     let rows: Vec<String> = rows
         .into_iter()
         .enumerate()
         .map(|(index, row)| {
-            let mut row: RawRow = row
-                .into_iter()
-                .map(|(key, value)| (key, value.get().to_owned()))
-                .collect();
+            let mut row: RawRow = row.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect();
             change(index, &mut row);
-            let pairs: Vec<String> = row
-                .iter()
-                .map(|(key, value)| format!("{}:{value}", quoted(key)))
-                .collect();
+            let pairs: Vec<String> = row.iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();
             format!("{{{}}}", pairs.join(","))
         })
         .collect();

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::names;
 use super::options::Options;
-use super::world::{Row, Tags, World};
+use super::row::{Row, Tags};
+use super::world::World;
 
 const NANOS_PER_DAY: f64 = 86_400e9;
 /// The oldest repository is three years old when the world begins.
@@ -19,14 +20,8 @@ const MOST_TAGS: u32 = 400;
 impl World {
     /// The world as it is when the simulator starts.
     pub(super) fn generate(options: &Options) -> Self {
-        let start = options
-            .start
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        let mut world = Self::empty(
-            options.seed,
-            i64::try_from(start.as_nanos()).unwrap_or(i64::MAX / 2),
-        );
+        let start = options.start.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut world = Self::empty(options.seed, i64::try_from(start.as_nanos()).unwrap_or(i64::MAX / 2));
         for index in 0..options.namespaces {
             world.insert_namespace(&names::organisation(index));
         }
@@ -34,8 +29,7 @@ impl World {
             world.populate(options.repositories);
         }
         if options.events_per_day > 0.0 {
-            world.mean_gap =
-                NANOS_PER_DAY / (options.events_per_day * as_f64(options.repositories.max(1)));
+            world.mean_gap = NANOS_PER_DAY / (options.events_per_day * as_f64(options.repositories.max(1)));
             world.next_event = world.now;
             world.draw_next_event();
         }
@@ -44,9 +38,7 @@ impl World {
 
     /// Lets simulated time pass.
     pub fn advance(&mut self, time: Duration) {
-        let target = self
-            .now
-            .saturating_add(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        let target = self.now.saturating_add(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
         while self.next_event <= target {
             self.now = self.next_event;
             self.happen();
@@ -97,13 +89,10 @@ impl World {
                 }
                 row.size = row.tags.bytes(row.id);
             }
-            Tags::Named(names) => {
-                let fresh = (names.len()..)
-                    .map(|number| format!("grown-{number}"))
-                    .find(|name| !names.contains(name));
-                names.extend(fresh);
-                let number = u32::try_from(names.len() - 1).unwrap_or(u32::MAX);
-                row.size += super::image::bytes(row.id, number);
+            Tags::Named(tags) => {
+                let name = format!("grown-{}", tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default());
+                row.tags.push(row.id, &name);
+                row.size = row.tags.bytes(row.id);
             }
         }
     }
@@ -140,11 +129,7 @@ impl World {
         row.created = self.moment(self.now);
         row.updated = row.created;
         row.category = self.category_number();
-        row.tags = Tags::Numbered {
-            first: 0,
-            count: 1,
-            latest: self.rng.bool(),
-        };
+        row.tags = Tags::Numbered { first: 0, count: 1, latest: self.rng.bool() };
         row.size = row.tags.bytes(row.id);
         self.insert_row(row);
     }
@@ -181,23 +166,14 @@ impl World {
         row.category = self.category_number();
         row.is_public = self.rng.u32(..20) == 0;
         if self.rng.u32(..10) == 0 {
-            row.description =
-                Some(format!("Built by the pipeline of \"{}\"", row.name).into_boxed_str());
+            row.description = Some(format!("Built by the pipeline of \"{}\"", row.name).into_boxed_str());
         }
         row.downloads = heavy_tail(self.rng.f64(), 40.0, 5_000_000);
         // One in fifty was created and never pushed to.
-        let count = if self.rng.u32(..50) == 0 {
-            0
-        } else {
-            heavy_tail(self.rng.f64(), 1.0, u64::from(MOST_TAGS))
-        };
+        let count = if self.rng.u32(..50) == 0 { 0 } else { heavy_tail(self.rng.f64(), 1.0, u64::from(MOST_TAGS)) };
         let count = u32::try_from(count).expect("at most MOST_TAGS");
         let latest = count > 0 && self.rng.bool();
-        row.tags = Tags::Numbered {
-            first: self.rng.u32(..50),
-            count,
-            latest,
-        };
+        row.tags = Tags::Numbered { first: self.rng.u32(..50), count, latest };
         row.size = row.tags.bytes(row.id);
         row
     }
@@ -245,27 +221,17 @@ fn heavy_tail(draw: f64, least: f64, most: u64) -> u64 {
     whole(least / (1.0 - draw)).min(most)
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "draws are positive and far below 2^53"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "draws are positive and far below 2^53")]
 fn whole(value: f64) -> u64 {
     value as u64
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "saturates, which is what is wanted of an endless gap"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted of an endless gap")]
 fn whole_nanos(value: f64) -> i64 {
     value as i64
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of things in memory are far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of things in memory are far below 2^53")]
 fn as_f64(value: usize) -> f64 {
     value as f64
 }
@@ -275,11 +241,7 @@ mod tests {
     use super::*;
 
     fn options(repositories: usize, seed: u64) -> Options {
-        Options {
-            repositories,
-            seed,
-            ..Options::default()
-        }
+        Options { repositories, seed, ..Options::default() }
     }
 
     #[test]
@@ -291,10 +253,7 @@ mod tests {
 
     #[test]
     fn growth_does_not_depend_on_the_size_of_the_steps() {
-        let (mut leap, mut walk) = (
-            World::generate(&options(200, 9)),
-            World::generate(&options(200, 9)),
-        );
+        let (mut leap, mut walk) = (World::generate(&options(200, 9)), World::generate(&options(200, 9)));
         leap.advance(Duration::from_secs(30 * 3_600));
         for _ in 0..30 * 60 {
             walk.advance(Duration::from_secs(60));
@@ -310,28 +269,14 @@ mod tests {
         world.advance(Duration::from_secs(72 * 3_600));
         let after = world.repositories();
         let find = |list: &[_], r: &super::super::Repository| {
-            list.iter().position(|o: &super::super::Repository| {
-                (&o.namespace, &o.name) == (&r.namespace, &r.name)
-            })
+            list.iter().position(|o: &super::super::Repository| (&o.namespace, &o.name) == (&r.namespace, &r.name))
         };
         assert!(after.iter().any(|r| find(&before, r).is_none()), "births");
         assert!(before.iter().any(|r| find(&after, r).is_none()), "deaths");
-        let kept: Vec<_> = before
-            .iter()
-            .filter_map(|r| Some((r, &after[find(&after, r)?])))
-            .collect();
-        assert!(
-            kept.iter()
-                .any(|(old, new)| new.num_download > old.num_download)
-        );
-        assert!(
-            kept.iter()
-                .any(|(old, new)| new.num_images() > old.num_images() && new.size > old.size)
-        );
-        assert!(
-            kept.iter()
-                .all(|(old, new)| new.updated_nanos >= old.updated_nanos)
-        );
+        let kept: Vec<_> = before.iter().filter_map(|r| Some((r, &after[find(&after, r)?]))).collect();
+        assert!(kept.iter().any(|(old, new)| new.num_download > old.num_download));
+        assert!(kept.iter().any(|(old, new)| new.num_images() > old.num_images() && new.size > old.size));
+        assert!(kept.iter().all(|(old, new)| new.updated_nanos >= old.updated_nanos));
     }
 
     #[test]
@@ -341,23 +286,11 @@ mod tests {
         assert_eq!(all.len(), 2_000);
         let mut sizes: Vec<u64> = all.iter().map(|r| r.size).collect();
         sizes.sort_unstable();
-        assert!(
-            sizes[1_990] > 20 * sizes[1_000],
-            "few large, many small: {} and {}",
-            sizes[1_990],
-            sizes[1_000]
-        );
-        let mut shares: Vec<usize> = world
-            .organisations()
-            .iter()
-            .map(|o| o.by_name.len())
-            .collect();
+        assert!(sizes[1_990] > 20 * sizes[1_000], "few large, many small: {} and {}", sizes[1_990], sizes[1_000]);
+        let mut shares: Vec<usize> = world.organisations().iter().map(|o| o.by_name.len()).collect();
         shares.sort_unstable();
         assert!(shares[0] > 0 && shares[4] > 3 * shares[0], "{shares:?}");
-        assert!(
-            all.windows(2).any(|pair| pair[0].name == pair[1].name),
-            "one name in two organisations"
-        );
+        assert!(all.windows(2).any(|pair| pair[0].name == pair[1].name), "one name in two organisations");
         assert!(all.iter().any(|r| r.tags.is_empty()) && all.iter().any(|r| r.name.contains('/')));
     }
 }

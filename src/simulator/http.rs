@@ -43,10 +43,7 @@ impl Request {
     /// The first query parameter of that name.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A header; `name` in lower case.
@@ -62,8 +59,7 @@ impl Request {
 
     /// Whether the client wants the connection closed after the answer.
     pub(super) fn wants_close(&self) -> bool {
-        self.header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
@@ -85,11 +81,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Received> {
         let head_end = loop {
-            if let Some(at) = self
-                .buffer
-                .windows(4)
-                .position(|window| window == b"\r\n\r\n")
-            {
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
             }
             if self.buffer.len() > LONGEST_HEAD {
@@ -104,13 +96,9 @@ impl Reader {
         let Some(mut request) = parse_head(head) else {
             return Ok(Received::Malformed("request head is not HTTP/1.1 in UTF-8"));
         };
-        let length = request
-            .header("content-length")
-            .map_or(Ok(0), str::parse::<usize>);
+        let length = request.header("content-length").map_or(Ok(0), str::parse::<usize>);
         match length {
-            Ok(length)
-                if length <= LONGEST_BODY && request.header("transfer-encoding").is_none() =>
-            {
+            Ok(length) if length <= LONGEST_BODY && request.header("transfer-encoding").is_none() => {
                 while self.buffer.len() < length {
                     if stream.read_buf(&mut self.buffer).await? == 0 {
                         return Ok(Received::Closed);
@@ -175,10 +163,7 @@ pub(super) fn parse_query(query: &str) -> Vec<(String, String)> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (
-                percent_decode(&key.replace('+', " ")),
-                percent_decode(&value.replace('+', " ")),
-            )
+            (percent_decode(&key.replace('+', " ")), percent_decode(&value.replace('+', " ")))
         })
         .collect()
 }
@@ -189,9 +174,8 @@ pub(super) fn percent_decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let escaped = (bytes[at] == b'%' && at + 2 < bytes.len())
-            .then(|| hex::decode(&bytes[at + 1..at + 3]).ok())
-            .flatten();
+        let escaped =
+            (bytes[at] == b'%' && at + 2 < bytes.len()).then(|| hex::decode(&bytes[at + 1..at + 3]).ok()).flatten();
         match escaped {
             Some(decoded) => {
                 out.extend(decoded);
@@ -212,24 +196,13 @@ mod tests {
 
     #[test]
     fn heads_are_taken_apart() {
-        let request = parse_head(
-            b"GET /a%2Fb?x=1&y=%7C+z&flag HTTP/1.1\r\nHost: h:1\r\nX-A: 1\r\nx-a:  2 ".to_vec(),
-        );
+        let request = parse_head(b"GET /a%2Fb?x=1&y=%7C+z&flag HTTP/1.1\r\nHost: h:1\r\nX-A: 1\r\nx-a:  2 ".to_vec());
         let request = request.unwrap();
-        assert_eq!(
-            (request.method.as_str(), request.path.as_str()),
-            ("GET", "/a%2Fb")
-        );
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/a%2Fb"));
         assert_eq!(request.query("y"), Some("| z"));
         assert_eq!(request.query("flag"), Some(""));
         assert_eq!(request.header("x-a"), Some("1, 2"));
-        for bad in [
-            "",
-            "GET /",
-            "GET / SPDY/3",
-            "GET http://x/ HTTP/1.1",
-            "GET / HTTP/1.1\r\nno colon",
-        ] {
+        for bad in ["", "GET /", "GET / SPDY/3", "GET http://x/ HTTP/1.1", "GET / HTTP/1.1\r\nno colon"] {
             assert!(parse_head(bad.into()).is_none(), "{bad}");
         }
     }

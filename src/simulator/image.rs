@@ -38,10 +38,7 @@ impl Image {
     pub(super) fn new(repository: u32, number: u32) -> Self {
         let mut layers = Vec::new();
         each_layer(repository, number, |blob| layers.push(blob));
-        Self {
-            config: config(repository, number),
-            layers,
-        }
+        Self { config: config(repository, number), layers }
     }
 
     /// Size of the image as the service counts it: configuration and layers, without the manifest.
@@ -58,10 +55,7 @@ impl Image {
             .collect();
         format!(
             r#"{{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{},"layers":[{}]}}"#,
-            descriptor(
-                "application/vnd.docker.container.image.v1+json",
-                &self.config
-            ),
+            descriptor("application/vnd.docker.container.image.v1+json", &self.config),
             layers.join(",")
         )
     }
@@ -84,10 +78,7 @@ pub(super) fn mix(value: u64) -> u64 {
 
 fn config(repository: u32, number: u32) -> Blob {
     let seed = mix((u64::from(repository) << 32 | u64::from(number)) ^ 0xc0f1);
-    Blob {
-        seed,
-        bytes: 1_500 + seed % 7_000,
-    }
+    Blob { seed, bytes: 1_500 + seed % 7_000 }
 }
 
 fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
@@ -95,10 +86,7 @@ fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
     let base = character % BASES;
     for layer in 0..1 + base % 4 {
         let seed = mix(base << 8 | layer | 0xba5e << 32);
-        visit(Blob {
-            seed,
-            bytes: skewed(seed, 20, 6),
-        });
+        visit(Blob { seed, bytes: skewed(seed, 20, 6) });
     }
     // A repository has a scale: some build one static binary, some ship a model of several gigabytes.
     let scale = 12 + u32::try_from(character >> 8 & 7).expect("three bits");
@@ -106,10 +94,7 @@ fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
         // The lowest of its own layers changes with every sixteenth image, the highest with each.
         let version = u64::from(number) >> (2 * (OWN_LAYERS - 1 - layer));
         let seed = mix(character ^ layer << 40 ^ mix(version));
-        visit(Blob {
-            seed,
-            bytes: skewed(seed, scale, 8),
-        });
+        visit(Blob { seed, bytes: skewed(seed, scale, 8) });
     }
 }
 
@@ -121,11 +106,7 @@ fn skewed(seed: u64, low: u32, spread: u64) -> u64 {
 }
 
 fn descriptor(media_type: &str, blob: &Blob) -> String {
-    format!(
-        r#"{{"mediaType":"{media_type}","size":{},"digest":"sha256:{}"}}"#,
-        blob.bytes,
-        blob.digest()
-    )
+    format!(r#"{{"mediaType":"{media_type}","size":{},"digest":"sha256:{}"}}"#, blob.bytes, blob.digest())
 }
 
 #[cfg(test)]
@@ -138,16 +119,8 @@ mod tests {
             let image = Image::new(repository, number);
             assert_eq!(image.bytes(), bytes(repository, number));
             let manifest: serde_json::Value = serde_json::from_str(&image.manifest()).unwrap();
-            let layers: u64 = manifest["layers"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|l| l["size"].as_u64().unwrap())
-                .sum();
-            assert_eq!(
-                manifest["config"]["size"].as_u64().unwrap() + layers,
-                image.bytes()
-            );
+            let layers: u64 = manifest["layers"].as_array().unwrap().iter().map(|l| l["size"].as_u64().unwrap()).sum();
+            assert_eq!(manifest["config"]["size"].as_u64().unwrap() + layers, image.bytes());
         }
     }
 

@@ -96,11 +96,7 @@ impl Journal {
 
     /// Requests whose path begins with `prefix`, kept or not.
     pub(super) fn count(&self, prefix: &str) -> u64 {
-        self.paths
-            .range(prefix.to_owned()..)
-            .take_while(|(path, _)| path.starts_with(prefix))
-            .map(|(_, n)| n)
-            .sum()
+        self.paths.range(prefix.to_owned()..).take_while(|(path, _)| path.starts_with(prefix)).map(|(_, n)| n).sum()
     }
 
     pub(super) fn total(&self) -> u64 {

@@ -22,20 +22,12 @@ pub(super) const COMMON: [&str; 12] = [
     "tools/kubectl",
 ];
 
-pub(super) const CATEGORIES: [&str; 8] = [
-    "app_server",
-    "linux",
-    "framework_app",
-    "database",
-    "lang",
-    "other",
-    "windows",
-    "arm",
-];
+pub(super) const CATEGORIES: [&str; 8] =
+    ["app_server", "linux", "framework_app", "database", "lang", "other", "windows", "arm"];
 
 const TEAMS: [&str; 16] = [
-    "payments", "platform", "search", "mobile", "data", "ml", "infra", "edge", "billing",
-    "identity", "media", "maps", "storage", "security", "devtools", "games",
+    "payments", "platform", "search", "mobile", "data", "ml", "infra", "edge", "billing", "identity", "media", "maps",
+    "storage", "security", "devtools", "games",
 ];
 
 const WORDS: [&str; 40] = [
@@ -123,13 +115,7 @@ fn longest(first: &str, second: &str, number: u32) -> String {
             name.push('0');
         } else {
             name.push('-');
-            name.extend(
-                first
-                    .chars()
-                    .cycle()
-                    .filter(|c| *c != '-')
-                    .take((rest - 1).min(12)),
-            );
+            name.extend(first.chars().cycle().filter(|c| *c != '-').take((rest - 1).min(12)));
         }
     }
     name
@@ -176,14 +162,9 @@ mod tests {
     use std::collections::HashSet;
 
     fn is_legal(name: &str) -> bool {
-        let edge =
-            |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        let inside = name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c));
-        let separators = name
-            .split(|c: char| c.is_ascii_alphanumeric())
-            .all(|run| run.len() <= 1 || run == "__");
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let inside = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c));
+        let separators = name.split(|c: char| c.is_ascii_alphanumeric()).all(|run| run.len() <= 1 || run == "__");
         (1..=128).contains(&name.len())
             && inside
             && separators
@@ -202,10 +183,7 @@ mod tests {
             assert!(is_legal(&other), "{other}");
             lengths.insert(name.len());
         }
-        assert!(
-            lengths.contains(&1) && lengths.contains(&128),
-            "both ends of the range occur"
-        );
+        assert!(lengths.contains(&1) && lengths.contains(&128), "both ends of the range occur");
         assert!((0..200).all(|index| is_legal(&organisation(index))));
     }
 

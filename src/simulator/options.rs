@@ -179,10 +179,7 @@ impl Default for Options {
                 name: DEMO_USER.to_owned(),
                 password: DEMO_PASSWORD.to_owned(),
             }],
-            projects: vec![Project {
-                id: DEMO_PROJECT_ID.to_owned(),
-                name: DEMO_PROJECT.to_owned(),
-            }],
+            projects: vec![Project { id: DEMO_PROJECT_ID.to_owned(), name: DEMO_PROJECT.to_owned() }],
             token_life: Duration::from_secs(24 * 3_600),
             clock_skew_seconds: 0,
             default_limit: 100,

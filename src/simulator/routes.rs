@@ -6,9 +6,10 @@ use super::answer::{Answer, Refusal};
 use super::http::{self, Request};
 use super::image::mix;
 use super::options::Options;
+use super::shared::{self, Shared};
 use super::verify::{self, Tokens};
 use super::world::World;
-use super::{Shared, iam, listing, repository};
+use super::{iam, listing, repository};
 
 /// What an answer is made from, besides the request.
 pub(super) struct Service<'a> {
@@ -28,14 +29,12 @@ impl Service<'_> {
     }
 
     pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        super::lock(&self.shared.tokens)
+        shared::lock(&self.shared.tokens)
     }
 
     /// An identifier of 32 hexadecimal digits that always belongs to the same name.
     pub(super) fn id_of(&self, name: &str) -> String {
-        let hash = name
-            .bytes()
-            .fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
+        let hash = name.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
         format!("{:016x}{:016x}", hash, mix(hash))
     }
 }
@@ -59,15 +58,9 @@ fn route(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
     if request.path.to_ascii_lowercase().contains("%2f") {
         return Err(unknown_api());
     }
-    let segments: Vec<String> = request
-        .path
-        .split('/')
-        .skip(1)
-        .map(http::percent_decode)
-        .collect();
+    let segments: Vec<String> = request.path.split('/').skip(1).map(http::percent_decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let allowed =
-        |request| verify::check(request, &service.tokens(), &service.options, service.now);
+    let allowed = |request| verify::check(request, &service.tokens(), &service.options, service.now);
     match (request.method.as_str(), segments.as_slice()) {
         ("POST", ["v3", "auth", "tokens"]) => iam::login(request, service),
         ("GET", [""] | ["v2"]) => Ok(Answer::json(
@@ -107,9 +100,5 @@ fn with_slashes(name: &str) -> String {
 
 /// The gateway knows pairs of method and path, and says the same whichever of the two is wrong.
 fn unknown_api() -> Refusal {
-    Refusal::gateway(
-        404,
-        "0101",
-        "The API does not exist or has not been published in the environment",
-    )
+    Refusal::gateway(404, "0101", "The API does not exist or has not been published in the environment")
 }

@@ -26,11 +26,7 @@ pub(super) fn write_rfc3339(out: &mut Vec<u8>, nanos: i64) {
             *digit = ascii_digit(rest % 10);
             rest /= 10;
         }
-        let kept = 9 - digits
-            .iter()
-            .rev()
-            .take_while(|&&digit| digit == b'0')
-            .count();
+        let kept = 9 - digits.iter().rev().take_while(|&&digit| digit == b'0').count();
         out.push(b'.');
         out.extend_from_slice(&digits[..kept]);
     }
@@ -52,21 +48,12 @@ pub(super) fn parse_basic(text: &str) -> Option<i64> {
         return None;
     }
     let number = |from: usize, to: usize| -> Option<i64> {
-        bytes[from..to].iter().try_fold(0, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + i64::from(byte - b'0'))
-        })
+        bytes[from..to].iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
     };
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
     let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
-    let legal = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 61;
-    legal.then(|| {
-        days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second
-    })
+    let legal = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    legal.then(|| days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second)
 }
 
 /// Prints seconds since the Unix epoch in the form of `X-Sdk-Date`.
@@ -83,13 +70,9 @@ fn write_seconds(out: &mut Vec<u8>, seconds: i64) {
     let clock = seconds.rem_euclid(SECONDS_PER_DAY);
     two_digits(out, year / 100);
     two_digits(out, year % 100);
-    for (separator, value) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', clock / 3_600),
-        (b':', clock / 60 % 60),
-        (b':', clock % 60),
-    ] {
+    for (separator, value) in
+        [(b'-', month), (b'-', day), (b'T', clock / 3_600), (b':', clock / 60 % 60), (b':', clock % 60)]
+    {
         out.push(separator);
         two_digits(out, value);
     }
@@ -113,11 +96,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -156,13 +135,7 @@ mod tests {
             assert_eq!(parse_basic(&basic(seconds)), Some(seconds));
         }
         assert_eq!(basic(1_735_787_045), "20250102T030405Z");
-        for bad in [
-            "",
-            "20250102T030405",
-            "20251302T030405Z",
-            "20250102 030405Z",
-            "2025010aT030405Z",
-        ] {
+        for bad in ["", "20250102T030405", "20251302T030405Z", "20250102 030405Z", "2025010aT030405Z"] {
             assert_eq!(parse_basic(bad), None, "{bad}");
         }
     }

@@ -299,3 +299,79 @@ impl Drop for Running {
         self.task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_world_grows_by_itself_at_the_speed_that_is_set() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let simulator = &running.handle;
+        let before = simulator.repositories();
+        let start = simulator.with_world(|world| world.now_nanos());
+        assert_eq!(simulator.repositories(), before, "speed 0 stands still");
+        simulator.configure(|options| options.speed = 1e6);
+        probe::until("something happens", || simulator.repositories() != before).await;
+        simulator.configure(|options| options.speed = 0.0);
+        let (then, after) = (simulator.with_world(|world| world.now_nanos()), simulator.repositories());
+        // Whatever time has passed: one step of the same length leads to the same world.
+        let other = Simulator::new(Options::default());
+        other.advance(Duration::from_nanos(u64::try_from(then - start).unwrap()));
+        assert_eq!(other.repositories(), after);
+    }
+
+    #[tokio::test]
+    async fn shutdown_ends_serving_and_its_connections() {
+        use tokio::io::AsyncReadExt;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let simulator = Simulator::new(Options::default());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let served = simulator.clone();
+        let task = tokio::spawn(async move {
+            served.serve(listener, async { drop(stopped.await) }).await;
+        });
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        probe::until("it is accepted", || simulator.connections() == 1).await;
+        stop.send(()).unwrap();
+        task.await.unwrap();
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_ordinary_client_finds_nothing_odd() {
+        // Fails only where another test has installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for page in 0..4 {
+            let url = format!("{}/v2/manage/repos?offset={}&limit=25", running.url(), page * 25);
+            let mut response = client.get(url).header("X-Auth-Token", DEMO_TOKEN).send().await.unwrap();
+            assert_eq!(response.headers()["content-range"], format!("{}-25/100", page * 25));
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.unwrap() {
+                body.extend_from_slice(&chunk);
+            }
+            let rows: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap();
+            assert_eq!(rows.len(), 25);
+        }
+        assert_eq!(running.handle.connections(), 1, "one connection is kept");
+    }
+
+    #[tokio::test]
+    async fn dropping_the_running_simulator_frees_its_port() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let address = running.addr();
+        drop(running);
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, async {
+            while tokio::net::TcpStream::connect(address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -86,3 +86,60 @@ fn raw_rows(answer: &mut Answer, mut change: impl FnMut(usize, &mut RawRow)) {
         .collect();
     answer.body = format!("[{}]", rows.join(",")).into_bytes();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"[{"name":"a","size":1,"total_range":2},{"name":"b","size":2,"total_range":2}]"#;
+
+    fn page() -> Answer {
+        Answer::json(BODY).with("Content-Range", "0-2/2")
+    }
+
+    fn text(answer: &Answer) -> &str {
+        std::str::from_utf8(&answer.body).unwrap()
+    }
+
+    #[test]
+    fn a_field_can_hold_what_no_number_type_can() {
+        for json in ["1e400", "1.5", "-1", "null", "\"12\"", "9007199254740993", "18446744073709551616", "NaN"] {
+            let mut answer = page();
+            field(&mut answer, &Rows::Named("b".to_owned()), "size", Some(json));
+            let expected = BODY.replace("\"size\":2", &format!("\"size\":{json}"));
+            assert_eq!(text(&answer), expected);
+        }
+        let mut answer = page();
+        field(&mut answer, &Rows::At(0), "size", None);
+        assert_eq!(text(&answer), BODY.replace("\"size\":1,", ""));
+        field(&mut answer, &Rows::All, "tags", Some("null"));
+        assert_eq!(text(&answer).matches("\"tags\":null").count(), 2);
+    }
+
+    #[test]
+    fn a_total_can_lie_in_both_places() {
+        for (lie, header, row) in [
+            (Total::Is(-7), Some("0-2/-7"), Some("-7")),
+            (Total::Off(3), Some("0-2/5"), Some("5")),
+            (Total::Absent, None, None),
+            (Total::Text("many".to_owned()), Some("0-2/many"), Some("\"many\"")),
+            (Total::Changing, Some("0-2/3"), Some("3")),
+        ] {
+            let mut answer = page();
+            total(&mut answer, &lie, 4);
+            assert_eq!(answer.header("content-range"), header, "{lie:?}");
+            let rows = row.map_or(0, |row| text(&answer).matches(&format!("\"total_range\":{row}}}")).count());
+            assert_eq!(rows, if row.is_some() { 2 } else { 0 }, "{lie:?}");
+            assert_eq!(text(&answer).contains("total_range"), row.is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_list_is_left_alone() {
+        let mut answer = Answer::json("{}");
+        field(&mut answer, &Rows::All, "x", Some("1"));
+        total(&mut answer, &Total::Absent, 0);
+        rows(&mut answer, &(std::sync::Arc::new(Vec::clear) as RowsHook));
+        assert_eq!(text(&answer), "{}");
+    }
+}

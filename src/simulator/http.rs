@@ -122,7 +122,7 @@ pub(super) async fn gone(stream: &TcpStream) {
     }
 }
 
-fn parse_head(head: Vec<u8>) -> Option<Request> {
+pub(super) fn parse_head(head: Vec<u8>) -> Option<Request> {
     let head = String::from_utf8(head).ok()?;
     let mut lines = head.split("\r\n");
     let mut first = lines.next()?.splitn(3, ' ');

@@ -572,7 +572,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_rows_cost_little() {
+    async fn the_last_page_downwards_holds_the_first_row() {
         let simulator = Simulator::new(Options { repositories: 20_000, ..Options::default() });
         let (total, first) = simulator.with_world(|world| {
             let order = Order { column: Column::Name, descending: true };

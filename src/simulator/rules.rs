@@ -1,17 +1,24 @@
 //! When something goes wrong: for which requests, how often, or by chance.
 
+use std::fmt;
+use std::sync::Arc;
+
 use fastrand::Rng;
 
 use super::faults::Action;
 use super::http::Request;
 
+/// Decides whether a rule is meant for a request.
+type Condition = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
+
 /// A fault for some requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rule {
     action: Action,
     method: Option<String>,
     path: String,
     query: Vec<(String, Option<String>)>,
+    condition: Option<Condition>,
     skip: u64,
     times: u64,
     met: u64,
@@ -25,7 +32,16 @@ impl Rule {
     /// A fault for every request.
     #[must_use]
     pub fn always(action: Action) -> Self {
-        Self { action, method: None, path: String::new(), query: Vec::new(), skip: 0, times: u64::MAX, met: 0 }
+        Self {
+            action,
+            method: None,
+            path: String::new(),
+            query: Vec::new(),
+            condition: None,
+            skip: 0,
+            times: u64::MAX,
+            met: 0,
+        }
     }
 
     /// A fault for the next request.
@@ -62,6 +78,13 @@ impl Rule {
         self
     }
 
+    /// Only for requests of which this is true.
+    #[must_use]
+    pub fn when(mut self, condition: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
+        self.condition = Some(Arc::new(condition));
+        self
+    }
+
     /// Leaves the first `count` matching requests in peace.
     #[must_use]
     pub fn after(mut self, count: u64) -> Self {
@@ -79,6 +102,7 @@ impl Rule {
     fn matches(&self, request: &Request) -> bool {
         self.method.as_ref().is_none_or(|method| *method == request.method)
             && request.path.starts_with(&self.path)
+            && self.condition.as_ref().is_none_or(|condition| condition(request))
             && self.query.iter().all(|(key, wanted)| {
                 let found = request.query(key);
                 wanted.as_ref().map_or(found.is_some(), |wanted| found == Some(wanted))
@@ -95,6 +119,12 @@ impl Rule {
 
     fn hits(&self) -> u64 {
         self.met.saturating_sub(self.skip).min(self.times)
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?} for {}* after {}, {} times", self.action, self.path, self.skip, self.times)
     }
 }
 
@@ -149,5 +179,73 @@ impl Faults {
             chosen.extend(random.rng.choice(&random.kinds).cloned());
         }
         chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::http::parse_head;
+    use super::*;
+
+    fn request(target: &str) -> Request {
+        parse_head(format!("GET {target} HTTP/1.1").into_bytes()).unwrap()
+    }
+
+    fn nothing() -> Action {
+        Action::Delay(Duration::ZERO)
+    }
+
+    #[test]
+    fn a_rule_meets_only_what_it_is_meant_for() {
+        let page = "/v2/manage/repos?offset=200&limit=100";
+        for (rule, meets) in [
+            (Rule::always(nothing()), true),
+            (Rule::always(nothing()).method("GET"), true),
+            (Rule::always(nothing()).method("POST"), false),
+            (Rule::always(nothing()).path("/v2/manage"), true),
+            (Rule::always(nothing()).path("/v3"), false),
+            (Rule::always(nothing()).query("offset", "200").has_query("limit"), true),
+            (Rule::always(nothing()).query("offset", "100"), false),
+            (Rule::always(nothing()).has_query("namespace"), false),
+            (Rule::always(nothing()).when(|request| request.query("offset") != Some("0")), true),
+        ] {
+            let text = format!("{rule:?}");
+            let mut faults = Faults::default();
+            faults.add(rule);
+            assert_eq!(!faults.choose(&request(page)).is_empty(), meets, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_can_spare_the_first_and_tire() {
+        let mut faults = Faults::default();
+        let id = faults.add(Rule::always(nothing()).path("/a").after(2).times(3));
+        let met: Vec<bool> = (0..8)
+            .map(|_| {
+                faults.choose(&request("/b"));
+                !faults.choose(&request("/a")).is_empty()
+            })
+            .collect();
+        assert_eq!(met, [false, false, true, true, true, false, false, false]);
+        assert_eq!(faults.hits(id), 3);
+        faults.remove(id);
+        assert_eq!(faults.hits(id), 0);
+    }
+
+    #[test]
+    fn chance_follows_from_its_seed() {
+        let draw = |seed| {
+            let mut faults = Faults::default();
+            faults.randomly(seed, 0.3, vec![nothing(), Action::busy()]);
+            (0..1_000).map(|_| faults.choose(&request("/")).first().map(Action::kind)).collect::<Vec<_>>()
+        };
+        let drawn = draw(1);
+        assert_eq!(drawn, draw(1));
+        assert_ne!(drawn, draw(2));
+        let share = drawn.iter().flatten().count();
+        assert!((200..400).contains(&share), "{share}");
+        assert!(drawn.contains(&Some("delay")) && drawn.contains(&Some("refuse")));
     }
 }

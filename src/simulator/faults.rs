@@ -188,8 +188,9 @@ impl Action {
     #[must_use]
     pub fn insert_before(count: usize) -> Self {
         Self::Before(Arc::new(move |world, _| {
-            for number in 0..count {
-                let name = format!("0000-{:010}-{number}", 9_999_999_999 - world.len() as u64);
+            let free = (0_u64..).map(|number| format!("0000-{number:06}"));
+            let free: Vec<String> = free.filter(|name| world.find("moving", name).is_none()).take(count).collect();
+            for name in free {
                 world.insert(Repository::new("moving", name));
             }
         }))

@@ -79,7 +79,8 @@ impl World {
         let Some(slot) = self.popular() else { return };
         let moment = self.moment(self.now);
         let row = self.row_mut(slot);
-        row.updated = moment;
+        // Cut down, it may lie before an earlier push in the same second.
+        row.updated = moment.max(row.updated);
         match &mut row.tags {
             Tags::Numbered { first, count, .. } => {
                 *count += 1;

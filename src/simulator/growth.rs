@@ -1,0 +1,297 @@
+//! How the world comes to be, and how it changes while simulated time passes.
+//!
+//! Both follow from the seed alone. Events happen at moments drawn in advance, so the world at a given simulated time is
+//! the same whether it was reached in one step or in thousands.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::names;
+use super::options::Options;
+use super::row::{Row, Tags};
+use super::world::World;
+
+const NANOS_PER_DAY: f64 = 86_400e9;
+/// The oldest repository is three years old when the world begins.
+const HISTORY_NANOS: i64 = 3 * 365 * 86_400 * 1_000_000_000;
+/// A tag list in the thousands is what retention rules exist to prevent.
+const MOST_TAGS: u32 = 400;
+
+impl World {
+    /// The world as it is when the simulator starts.
+    pub(super) fn generate(options: &Options) -> Self {
+        let start = options.start.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut world = Self::empty(options.seed, i64::try_from(start.as_nanos()).unwrap_or(i64::MAX / 2));
+        for index in 0..options.namespaces {
+            world.insert_namespace(&names::organisation(index));
+        }
+        if options.namespaces > 0 {
+            world.populate(options.repositories);
+        }
+        if options.events_per_day > 0.0 {
+            world.mean_gap = NANOS_PER_DAY / (options.events_per_day * as_f64(options.repositories.max(1)));
+            world.next_event = world.now;
+            world.draw_next_event();
+        }
+        world
+    }
+
+    /// Lets simulated time pass.
+    pub fn advance(&mut self, time: Duration) {
+        let target = self.now.saturating_add(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        while self.next_event <= target {
+            self.now = self.next_event;
+            self.happen();
+            self.draw_next_event();
+        }
+        self.now = target;
+    }
+
+    fn draw_next_event(&mut self) {
+        // Exponential gaps: events come in clusters and pauses, as they do where people and pipelines push.
+        let gap = -(1.0 - self.rng.f64()).ln() * self.mean_gap;
+        self.next_event = self.next_event.saturating_add(whole_nanos(gap).max(1));
+    }
+
+    fn happen(&mut self) {
+        match self.rng.u32(..1_000) {
+            0..700 => {
+                let times = self.rng.u64(1..=20);
+                if let Some(slot) = self.popular() {
+                    self.row_mut(slot).downloads += times;
+                }
+            }
+            700..930 => self.push_somewhere(),
+            930..960 => self.clean_up_somewhere(),
+            960..990 => self.create_somewhere(),
+            _ => {
+                // The last repositories stay, or a small world would be empty after a long run.
+                if self.len() > 1
+                    && let Some(slot) = self.popular()
+                {
+                    self.remove_slot(slot);
+                }
+            }
+        }
+    }
+
+    fn push_somewhere(&mut self) {
+        let Some(slot) = self.popular() else { return };
+        let moment = self.moment(self.now);
+        let row = self.row_mut(slot);
+        // Cut down, it may lie before an earlier push in the same second.
+        row.updated = moment.max(row.updated);
+        match &mut row.tags {
+            Tags::Numbered { first, count, .. } => {
+                *count += 1;
+                if *count > MOST_TAGS {
+                    *first += 1;
+                    *count -= 1;
+                }
+                row.size = row.tags.bytes(row.id);
+            }
+            Tags::Named(tags) => {
+                let name = format!("grown-{}", tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default());
+                row.tags.push(row.id, &name);
+                row.size = row.tags.bytes(row.id);
+            }
+        }
+    }
+
+    /// A retention rule at work: the oldest tags go.
+    fn clean_up_somewhere(&mut self) {
+        let Some(slot) = self.popular() else { return };
+        let share = self.rng.u32(2..5);
+        let row = self.row_mut(slot);
+        if let Tags::Numbered { first, count, .. } = &mut row.tags
+            && *count > 3
+        {
+            let gone = *count / share;
+            *first += gone;
+            *count -= gone;
+            row.size = row.tags.bytes(row.id);
+        }
+    }
+
+    fn create_somewhere(&mut self) {
+        if self.organisations().is_empty() {
+            return;
+        }
+        let organisation = self.skewed_organisation();
+        let namespace = self.organisations()[organisation as usize].name.clone();
+        let wanted = names::repository(&mut self.rng);
+        let mut name = wanted.clone();
+        let mut number = 2;
+        while self.find(&namespace, &name).is_some() {
+            name = names::numbered(&wanted, number);
+            number += 1;
+        }
+        let mut row = self.new_row(organisation, name);
+        row.created = self.moment(self.now);
+        row.updated = row.created;
+        row.category = self.category_number();
+        row.tags = Tags::Numbered { first: 0, count: 1, latest: self.rng.bool() };
+        row.size = row.tags.bytes(row.id);
+        self.insert_row(row);
+    }
+
+    fn populate(&mut self, repositories: usize) {
+        let mut taken = HashSet::new();
+        let mut rows = Vec::with_capacity(repositories);
+        for index in 0..repositories {
+            let organisation = self.skewed_organisation();
+            let mut name = if self.rng.u32(..100) < 12 {
+                names::COMMON[self.rng.usize(..names::COMMON.len())].to_owned()
+            } else {
+                names::repository(&mut self.rng)
+            };
+            let wanted = name.clone();
+            let mut number = index;
+            while !taken.insert((organisation, name.clone())) {
+                name = names::numbered(&wanted, number);
+                number += repositories;
+            }
+            rows.push(self.born_earlier(organisation, name));
+        }
+        self.insert_all(rows);
+    }
+
+    /// A repository with a past.
+    fn born_earlier(&mut self, organisation: u32, name: String) -> Row {
+        let now = self.now;
+        let mut row = self.new_row(organisation, name);
+        let created = now - self.rng.i64(0..HISTORY_NANOS);
+        let updated = self.rng.i64(created..=now);
+        row.created = self.moment(created);
+        row.updated = self.moment(updated).max(row.created);
+        row.category = self.category_number();
+        row.is_public = self.rng.u32(..20) == 0;
+        if self.rng.u32(..10) == 0 {
+            row.description = Some(format!("Built by the pipeline of \"{}\"", row.name).into_boxed_str());
+        }
+        row.downloads = heavy_tail(self.rng.f64(), 40.0, 5_000_000);
+        // One in fifty was created and never pushed to.
+        let count = if self.rng.u32(..50) == 0 { 0 } else { heavy_tail(self.rng.f64(), 1.0, u64::from(MOST_TAGS)) };
+        let count = u32::try_from(count).expect("at most MOST_TAGS");
+        let latest = count > 0 && self.rng.bool();
+        row.tags = Tags::Numbered { first: self.rng.u32(..50), count, latest };
+        row.size = row.tags.bytes(row.id);
+        row
+    }
+
+    fn category_number(&mut self) -> u8 {
+        // Most people leave the default.
+        if self.rng.bool() { 5 } else { self.rng.u8(..8) }
+    }
+
+    /// The first organisations are much larger than the last.
+    fn skewed_organisation(&mut self) -> u32 {
+        let all = self.organisations().len();
+        let place = self.rng.f64().powi(3) * as_f64(all);
+        u32::try_from(whole(place).min(all as u64 - 1)).expect("an index into the organisations")
+    }
+
+    /// A repository, the older ones more often than the younger.
+    fn popular(&mut self) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        loop {
+            let place = whole(self.rng.f64().powi(2) * as_f64(self.slots()));
+            let slot = u32::try_from(place).expect("an index into the rows");
+            if self.is_live(slot) {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// Cuts a time down to the precision that different parts of the service keep: mostly microseconds.
+    fn moment(&mut self, nanos: i64) -> i64 {
+        let unit = match self.rng.u32(..100) {
+            0..15 => 1_000_000_000,
+            15..25 => 1_000_000,
+            25..85 => 1_000,
+            _ => 1,
+        };
+        nanos - nanos.rem_euclid(unit)
+    }
+}
+
+/// Few large, many small: `least` for half of all draws or so, `most` once in a blue moon.
+fn heavy_tail(draw: f64, least: f64, most: u64) -> u64 {
+    whole(least / (1.0 - draw)).min(most)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "draws are positive and far below 2^53")]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "saturates, which is what is wanted of an endless gap")]
+fn whole_nanos(value: f64) -> i64 {
+    value as i64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of things in memory are far below 2^53")]
+fn as_f64(value: usize) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(repositories: usize, seed: u64) -> Options {
+        Options { repositories, seed, ..Options::default() }
+    }
+
+    #[test]
+    fn one_seed_makes_one_world() {
+        let first = World::generate(&options(500, 1)).repositories();
+        assert_eq!(first, World::generate(&options(500, 1)).repositories());
+        assert_ne!(first, World::generate(&options(500, 2)).repositories());
+    }
+
+    #[test]
+    fn growth_does_not_depend_on_the_size_of_the_steps() {
+        let (mut leap, mut walk) = (World::generate(&options(200, 9)), World::generate(&options(200, 9)));
+        leap.advance(Duration::from_secs(30 * 3_600));
+        for _ in 0..30 * 60 {
+            walk.advance(Duration::from_secs(60));
+        }
+        assert_eq!(leap.repositories(), walk.repositories());
+        assert_eq!(leap.now_nanos(), walk.now_nanos());
+    }
+
+    #[test]
+    fn a_growing_world_has_pushes_downloads_births_and_deaths() {
+        let mut world = World::generate(&options(300, 4));
+        let before = world.repositories();
+        world.advance(Duration::from_secs(72 * 3_600));
+        let after = world.repositories();
+        let find = |list: &[_], r: &super::super::Repository| {
+            list.iter().position(|o: &super::super::Repository| (&o.namespace, &o.name) == (&r.namespace, &r.name))
+        };
+        assert!(after.iter().any(|r| find(&before, r).is_none()), "births");
+        assert!(before.iter().any(|r| find(&after, r).is_none()), "deaths");
+        let kept: Vec<_> = before.iter().filter_map(|r| Some((r, &after[find(&after, r)?]))).collect();
+        assert!(kept.iter().any(|(old, new)| new.num_download > old.num_download));
+        assert!(kept.iter().any(|(old, new)| new.num_images() > old.num_images() && new.size > old.size));
+        assert!(kept.iter().all(|(old, new)| new.updated_nanos >= old.updated_nanos));
+    }
+
+    #[test]
+    fn the_world_is_as_uneven_as_asked_for() {
+        let world = World::generate(&options(2_000, 1));
+        let all = world.repositories();
+        assert_eq!(all.len(), 2_000);
+        let mut sizes: Vec<u64> = all.iter().map(|r| r.size).collect();
+        sizes.sort_unstable();
+        assert!(sizes[1_990] > 20 * sizes[1_000], "few large, many small: {} and {}", sizes[1_990], sizes[1_000]);
+        let mut shares: Vec<usize> = world.organisations().iter().map(|o| o.by_name.len()).collect();
+        shares.sort_unstable();
+        assert!(shares[0] > 0 && shares[4] > 3 * shares[0], "{shares:?}");
+        assert!(all.windows(2).any(|pair| pair[0].name == pair[1].name), "one name in two organisations");
+        assert!(all.iter().any(|r| r.tags.is_empty()) && all.iter().any(|r| r.name.contains('/')));
+    }
+}

@@ -1,0 +1,216 @@
+//! The smallest HTTP/1.1 server that serves: reads one request after another from a connection.
+//!
+//! Not hyper, because this server must be able to lie about lengths, stop in the middle of a header and reset the
+//! connection, which a correct server rightly makes hard. Requests with chunked bodies are refused; nobody sends them.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Bytes of a request's head. Tokens of several kilobytes are usual.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// Bytes of a request's body. The gateway takes 12 MB; nothing that is simulated comes near.
+const LONGEST_BODY: usize = 1024 * 1024;
+
+/// One request as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Such as `GET`.
+    pub method: String,
+    /// Path and query as they were on the wire.
+    pub target: String,
+    /// The path as it was on the wire, still percent-encoded.
+    pub path: String,
+    /// The query, decoded, in the order in which it came.
+    pub query: Vec<(String, String)>,
+    /// Headers; names in lower case, repeated ones joined by a comma.
+    pub headers: BTreeMap<String, String>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// When the head was complete.
+    pub at: Instant,
+    /// Status of the answer. `None` while there is none, and for ever if the request was left hanging or the connection
+    /// was reset first.
+    pub status: Option<u16>,
+    /// Kinds of the faults that met this request.
+    pub faults: Vec<&'static str>,
+}
+
+impl Request {
+    /// The first query parameter of that name.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A header; `name` in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub(super) fn set_query(&mut self, name: &str, value: String) {
+        self.query.retain(|(key, _)| key != name);
+        self.query.push((name.to_owned(), value));
+    }
+
+    /// Whether the client wants the connection closed after the answer.
+    pub(super) fn wants_close(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+/// What came from a connection.
+pub(super) enum Received {
+    Request(Request),
+    /// Not HTTP, or more of it than is taken. Says what was wrong.
+    Malformed(&'static str),
+    /// The client closed the connection between requests.
+    Closed,
+}
+
+/// Reads requests; keeps what came too early.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Received> {
+        let head_end = loop {
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at;
+            }
+            if self.buffer.len() > LONGEST_HEAD {
+                return Ok(Received::Malformed("request head too long"));
+            }
+            if stream.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(Received::Closed);
+            }
+        };
+        let head = self.buffer[..head_end].to_vec();
+        self.buffer.drain(..head_end + 4);
+        let Some(mut request) = parse_head(head) else {
+            return Ok(Received::Malformed("request head is not HTTP/1.1 in UTF-8"));
+        };
+        let length = request.header("content-length").map_or(Ok(0), str::parse::<usize>);
+        match length {
+            Ok(length) if length <= LONGEST_BODY && request.header("transfer-encoding").is_none() => {
+                while self.buffer.len() < length {
+                    if stream.read_buf(&mut self.buffer).await? == 0 {
+                        return Ok(Received::Closed);
+                    }
+                }
+                request.body = self.buffer.drain(..length).collect();
+                Ok(Received::Request(request))
+            }
+            _ => Ok(Received::Malformed("request body without a usable length")),
+        }
+    }
+}
+
+/// Completes when the client has gone. Data that comes instead is left unread.
+pub(super) async fn gone(stream: &TcpStream) {
+    let mut byte = [0];
+    match stream.peek(&mut byte).await {
+        Ok(0) | Err(_) => {}
+        // A pipelined request hides the end of the connection; the answer will find out when it is written.
+        Ok(_) => std::future::pending().await,
+    }
+}
+
+pub(super) fn parse_head(head: Vec<u8>) -> Option<Request> {
+    let head = String::from_utf8(head).ok()?;
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.splitn(3, ' ');
+    let (method, target, version) = (first.next()?, first.next()?, first.next()?);
+    if !version.starts_with("HTTP/1.") || !target.starts_with('/') {
+        return None;
+    }
+    let mut headers = BTreeMap::<String, String>::new();
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        let value = value.trim();
+        headers
+            .entry(name.to_ascii_lowercase())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(value);
+            })
+            .or_insert_with(|| value.to_owned());
+    }
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Some(Request {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        path: path.to_owned(),
+        query: parse_query(query),
+        headers,
+        body: Vec::new(),
+        at: Instant::now(),
+        status: None,
+        faults: Vec::new(),
+    })
+}
+
+/// Decodes a query as the usual servers do: `+` is a space.
+pub(super) fn parse_query(query: &str) -> Vec<(String, String)> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decode(&key.replace('+', " ")), percent_decode(&value.replace('+', " ")))
+        })
+        .collect()
+}
+
+/// Decodes `%XX`; whatever is not a proper escape stays as it is.
+pub(super) fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped =
+            (bytes[at] == b'%' && at + 2 < bytes.len()).then(|| hex::decode(&bytes[at + 1..at + 3]).ok()).flatten();
+        match escaped {
+            Some(decoded) => {
+                out.extend(decoded);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_taken_apart() {
+        let request = parse_head(b"GET /a%2Fb?x=1&y=%7C+z&flag HTTP/1.1\r\nHost: h:1\r\nX-A: 1\r\nx-a:  2 ".to_vec());
+        let request = request.unwrap();
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/a%2Fb"));
+        assert_eq!(request.query("y"), Some("| z"));
+        assert_eq!(request.query("flag"), Some(""));
+        assert_eq!(request.header("x-a"), Some("1, 2"));
+        for bad in ["", "GET /", "GET / SPDY/3", "GET http://x/ HTTP/1.1", "GET / HTTP/1.1\r\nno colon"] {
+            assert!(parse_head(bad.into()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn improper_escapes_stay() {
+        assert_eq!(percent_decode("%24%e7%BB%84%2"), "$组%2");
+        assert_eq!(percent_decode("%zz%"), "%zz%");
+        assert_eq!(percent_decode("%41"), "A");
+    }
+}

@@ -1,0 +1,135 @@
+//! What an image is made of: a configuration and layers, some of them shared.
+//!
+//! Nothing is stored: everything follows from the number of the repository and the number of the image within it. Base
+//! layers are shared between repositories, upper layers between neighbouring images of one repository, so the bytes
+//! that are really stored are fewer than the sum of the sizes.
+
+/// Base images in the whole world.
+const BASES: u64 = 24;
+/// Layers of its own that an image has above its base.
+const OWN_LAYERS: u64 = 3;
+
+/// One blob: a configuration or a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Blob {
+    seed: u64,
+    pub(super) bytes: u64,
+}
+
+impl Blob {
+    /// The digest without its `sha256:` prefix. It only looks like one: there is no content to hash.
+    pub(super) fn digest(&self) -> String {
+        let mut bytes = [0; 32];
+        for (index, part) in (0_u64..).zip(bytes.chunks_exact_mut(8)) {
+            part.copy_from_slice(&mix(self.seed ^ mix(index + 1)).to_be_bytes());
+        }
+        hex::encode(bytes)
+    }
+}
+
+/// One image.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    pub(super) config: Blob,
+    pub(super) layers: Vec<Blob>,
+}
+
+impl Image {
+    pub(super) fn new(repository: u32, number: u32) -> Self {
+        let mut layers = Vec::new();
+        each_layer(repository, number, |blob| layers.push(blob));
+        Self { config: config(repository, number), layers }
+    }
+
+    /// Size of the image as the service counts it: configuration and layers, without the manifest.
+    pub(super) fn bytes(&self) -> u64 {
+        self.config.bytes + self.layers.iter().map(|layer| layer.bytes).sum::<u64>()
+    }
+
+    /// The manifest document.
+    pub(super) fn manifest(&self) -> String {
+        let layers: Vec<String> = self
+            .layers
+            .iter()
+            .map(|layer| descriptor("application/vnd.docker.image.rootfs.diff.tar.gzip", layer))
+            .collect();
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{},"layers":[{}]}}"#,
+            descriptor("application/vnd.docker.container.image.v1+json", &self.config),
+            layers.join(",")
+        )
+    }
+}
+
+/// Size of one image, without building it.
+pub(super) fn bytes(repository: u32, number: u32) -> u64 {
+    let mut sum = config(repository, number).bytes;
+    each_layer(repository, number, |blob| sum += blob.bytes);
+    sum
+}
+
+/// A number that no seed of another kind is likely to meet: the finaliser of splitmix64.
+pub(super) fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+fn config(repository: u32, number: u32) -> Blob {
+    let seed = mix((u64::from(repository) << 32 | u64::from(number)) ^ 0xc0f1);
+    Blob { seed, bytes: 1_500 + seed % 7_000 }
+}
+
+fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
+    let character = mix(u64::from(repository));
+    let base = character % BASES;
+    for layer in 0..1 + base % 4 {
+        let seed = mix(base << 8 | layer | 0xba5e << 32);
+        visit(Blob { seed, bytes: skewed(seed, 20, 6) });
+    }
+    // A repository has a scale: some build one static binary, some ship a model of several gigabytes.
+    let scale = 12 + u32::try_from(character >> 8 & 7).expect("three bits");
+    for layer in 0..OWN_LAYERS {
+        // The lowest of its own layers changes with every sixteenth image, the highest with each.
+        let version = u64::from(number) >> (2 * (OWN_LAYERS - 1 - layer));
+        let seed = mix(character ^ layer << 40 ^ mix(version));
+        visit(Blob { seed, bytes: skewed(seed, scale, 8) });
+    }
+}
+
+/// Between `2^low` and `2^(low + spread)` bytes, each power of two equally likely.
+fn skewed(seed: u64, low: u32, spread: u64) -> u64 {
+    let exponent = low + u32::try_from(seed % spread).expect("a small spread");
+    let unit = 1_u64 << exponent;
+    unit + (seed >> 8) % unit
+}
+
+fn descriptor(media_type: &str, blob: &Blob) -> String {
+    format!(r#"{{"mediaType":"{media_type}","size":{},"digest":"sha256:{}"}}"#, blob.bytes, blob.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_is_the_sum_of_config_and_layers() {
+        for (repository, number) in [(0, 0), (7, 3), (1_000_000, 99)] {
+            let image = Image::new(repository, number);
+            assert_eq!(image.bytes(), bytes(repository, number));
+            let manifest: serde_json::Value = serde_json::from_str(&image.manifest()).unwrap();
+            let layers: u64 = manifest["layers"].as_array().unwrap().iter().map(|l| l["size"].as_u64().unwrap()).sum();
+            assert_eq!(manifest["config"]["size"].as_u64().unwrap() + layers, image.bytes());
+        }
+    }
+
+    #[test]
+    fn neighbouring_images_share_layers() {
+        let (first, second) = (Image::new(5, 0), Image::new(5, 1));
+        assert_ne!(first.config, second.config);
+        assert_eq!(first.layers[0], second.layers[0]);
+        assert_ne!(first.layers.last(), second.layers.last());
+        assert_eq!(first.layers[0].digest().len(), 64);
+    }
+}

@@ -1,0 +1,599 @@
+//! `GET /v2/manage/repos`: parameters, selection, and pages written by hand.
+//!
+//! A page of a thousand repositories is made in about a millisecond, so that what is measured against this simulator is
+//! the client.
+
+use super::answer::{Answer, Refusal, quoted};
+use super::http::Request;
+use super::options::{Offsets, Options, OverLimit, Permission, Ties, UnknownNamespace};
+use super::routes::Service;
+use super::row::{Column, Row};
+use super::timestamp::write_rfc3339;
+use super::world::World;
+
+/// Where images are pulled from, in `path` and `internal_path`.
+pub(super) const REGISTRY: &str = "swr.cn-north-4.myhuaweicloud.com";
+/// Account, in `domain_name`.
+pub(super) const ACCOUNT: &str = "demo-account";
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) offset: usize,
+    pub(super) limit: usize,
+    /// Whether `Content-Range` is sent: only if both parameters came.
+    pub(super) announced: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    column: Column,
+    descending: bool,
+}
+
+#[derive(Debug, Default)]
+struct Filter {
+    namespace: Option<String>,
+    /// Part of the organisation's name; the old form of the filter is said to match so.
+    namespace_part: Option<String>,
+    name_part: Option<String>,
+    category: Option<String>,
+    is_public: Option<bool>,
+}
+
+/// Answers a listing.
+pub(super) fn list(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+    let options = &*service.options;
+    let parameters = Parameters::read(request)?;
+    let page = parameters.page(options)?;
+    let order = parameters.order()?;
+    let filter = parameters.filter()?;
+    if options.permission == Permission::None {
+        return Err(denied());
+    }
+    if let Some(namespace) = &filter.namespace
+        && is_denied(options, namespace)
+    {
+        return Err(denied());
+    }
+    let mut world = service.world();
+    if let Some(namespace) = &filter.namespace
+        && options.unknown_namespace == UnknownNamespace::NotFound
+        && world.organisation(namespace).is_none()
+    {
+        return Err(Refusal::swr(404, 4_041_061, "namespace not exist"));
+    }
+    let ties = if service.ordinal % 2 == 1 { options.ties } else { Ties::Stable };
+    let (slots, total) = select(&mut world, options, &filter, order, page, ties);
+    let mut body = Vec::with_capacity(64 + slots.len() * 700);
+    body.push(b'[');
+    for (index, slot) in slots.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        write_row(&mut body, &world, world.row(*slot), total);
+    }
+    body.push(b']');
+    Ok(page.announce(Answer::json(body), slots.len(), total))
+}
+
+/// The answer to whoever may not.
+pub(super) fn denied() -> Refusal {
+    Refusal::swr(403, 4_030_170, "no permission to access the resource")
+}
+
+/// Whether an organisation is closed to the caller.
+pub(super) fn is_denied(options: &Options, namespace: &str) -> bool {
+    match &options.permission {
+        Permission::All => false,
+        Permission::None => true,
+        Permission::Except(closed) => closed.iter().any(|name| name == namespace),
+    }
+}
+
+/// Parameters, after the old-style `filter` has had its say.
+pub(super) struct Parameters {
+    plain: Vec<(String, String)>,
+    filter: Vec<(String, String)>,
+}
+
+impl Parameters {
+    pub(super) fn read(request: &Request) -> Result<Self, Refusal> {
+        let mut plain = request.query.clone();
+        let mut filter = Vec::new();
+        if let Some(text) = request.query("filter") {
+            for item in text.split('|') {
+                let (key, value) = item.split_once("::").ok_or_else(|| Refusal::swr(400, 4_001_035, "filter error"))?;
+                filter.push((key.to_owned(), value.to_owned()));
+            }
+            plain.retain(|(key, _)| !["namespace", "name", "category"].contains(&key.as_str()));
+        }
+        Ok(Self { plain, filter })
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.filter.iter().chain(&self.plain).find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn page(&self, options: &Options) -> Result<Page, Refusal> {
+        let (Some(offset), Some(limit)) = (self.get("offset"), self.get("limit")) else {
+            return Ok(Page { offset: 0, limit: options.default_limit, announced: false });
+        };
+        let number = |text: &str| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| text.parse::<usize>().ok()).flatten().ok_or_else(|| bad_parameter("offset or limit error"))
+        };
+        let (offset, limit) = (number(offset)?, number(limit)?);
+        let too_many = limit > options.max_limit && options.over_limit == OverLimit::Refuse;
+        if limit == 0 || too_many {
+            return Err(Refusal::swr(400, 4_000_056, "page size error"));
+        }
+        if options.offsets == Offsets::MultiplesOfLimit && offset % limit != 0 {
+            return Err(bad_parameter("offset must be 0 or a multiple of limit"));
+        }
+        Ok(Page { offset, limit: limit.min(options.max_limit), announced: true })
+    }
+
+    fn order(&self) -> Result<Order, Refusal> {
+        let (Some(column), Some(direction)) = (self.get("order_column"), self.get("order_type")) else {
+            return Ok(Order { column: Column::Name, descending: false });
+        };
+        let column = match column {
+            "name" => Column::Name,
+            "updated_time" => Column::UpdatedTime,
+            "tag_count" => Column::TagCount,
+            "namespace" => Column::Namespace,
+            "is_public" => Column::IsPublic,
+            _ => return Err(Refusal::swr(400, 4_001_096, "param order column error")),
+        };
+        Ok(Order { column, descending: descends(direction)? })
+    }
+
+    fn filter(&self) -> Result<Filter, Refusal> {
+        let old = |name: &str| self.filter.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let plain = |name: &str| self.plain.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        if self.get("center").is_some_and(|center| center != "self") {
+            return Err(Refusal::swr(400, 4_001_035, "filter error"));
+        }
+        let is_public = match self.get("is_public") {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => return Err(bad_parameter("is_public error")),
+        };
+        // An empty value is no condition, as in most services that take strings.
+        let given = |value: Option<String>| value.filter(|text| !text.is_empty());
+        Ok(Filter {
+            namespace: given(plain("namespace")),
+            namespace_part: given(old("namespace")),
+            name_part: given(self.get("name").map(|name| name.replace('$', "/"))),
+            category: given(self.get("category").map(str::to_owned)),
+            is_public,
+        })
+    }
+}
+
+impl Page {
+    /// Adds `Content-Range` if it is due.
+    pub(super) fn announce(self, answer: Answer, count: usize, total: usize) -> Answer {
+        if self.announced { answer.with("Content-Range", format!("{}-{count}/{total}", self.offset)) } else { answer }
+    }
+}
+
+/// Reads `order_type`.
+pub(super) fn descends(direction: &str) -> Result<bool, Refusal> {
+    match direction {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        _ => Err(bad_parameter("order type error")),
+    }
+}
+
+pub(super) fn bad_parameter(message: &str) -> Refusal {
+    Refusal::swr(400, 4_001_025, message)
+}
+
+impl Filter {
+    fn admits(&self, world: &World, options: &Options, row: &Row) -> bool {
+        let namespace = world.organisation_name(row);
+        self.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
+            && self.namespace_part.as_ref().is_none_or(|part| namespace.contains(part))
+            && self.name_part.as_ref().is_none_or(|part| row.name.contains(&**part))
+            && self.category.as_ref().is_none_or(|wanted| wanted == world.category(row))
+            && self.is_public.is_none_or(|wanted| wanted == row.is_public)
+            && !is_denied(options, namespace)
+    }
+
+    /// Whether it asks for nothing but an organisation.
+    fn is_simple(&self) -> bool {
+        self.namespace_part.is_none() && self.name_part.is_none() && self.category.is_none() && self.is_public.is_none()
+    }
+}
+
+/// The rows of a page, and how many match in all.
+fn select(
+    world: &mut World,
+    options: &Options,
+    filter: &Filter,
+    order: Order,
+    page: Page,
+    ties: Ties,
+) -> (Vec<u32>, usize) {
+    let everyone_admitted = filter.is_simple() && options.permission == Permission::All;
+    if everyone_admitted && filter.namespace.is_none() {
+        world.prepare(order.column);
+        let slots = world.ordered(order.column);
+        return (cut(world, slots, order, page, ties), slots.len());
+    }
+    let mut slots = match &filter.namespace {
+        Some(namespace) => world.organisation(namespace).map_or(Vec::new(), |(_, found)| found.by_name.clone()),
+        None => world.ordered(Column::Name).to_vec(),
+    };
+    if !everyone_admitted {
+        slots.retain(|&slot| filter.admits(world, options, world.row(slot)));
+    }
+    if order.column != Column::Name {
+        world.sort(&mut slots, order.column);
+    }
+    (cut(world, &slots, order, page, ties), slots.len())
+}
+
+/// Cuts a page out of rows in ascending order.
+fn cut(world: &World, slots: &[u32], order: Order, page: Page, ties: Ties) -> Vec<u32> {
+    let name = |at: usize| &world.row(slots[at]).name;
+    (page.offset..slots.len().min(page.offset.saturating_add(page.limit)))
+        .map(|place| if order.descending { slots.len() - 1 - place } else { place })
+        .map(|at| {
+            if ties == Ties::Stable || order.column != Column::Name {
+                return slots[at];
+            }
+            let before = (0..at).rev().take_while(|&other| name(other) == name(at)).count();
+            let after = (at + 1..slots.len()).take_while(|&other| name(other) == name(at)).count();
+            slots[at - before + after]
+        })
+        .collect()
+}
+
+/// Writes one row with all keys that are documented.
+fn write_row(out: &mut Vec<u8>, world: &World, row: &Row, total: usize) {
+    let namespace = world.organisation_name(row);
+    string(out, "{\"name\":", &row.name);
+    string(out, ",\"category\":", world.category(row));
+    string(out, ",\"description\":", row.description.as_deref().unwrap_or_default());
+    number(out, ",\"size\":", row.size);
+    out.extend_from_slice(if row.is_public { b",\"is_public\":true" } else { b",\"is_public\":false" });
+    number(out, ",\"num_images\":", row.tags.count());
+    number(out, ",\"num_download\":", row.downloads);
+    out.extend_from_slice(b",\"created_at\":\"");
+    write_rfc3339(out, row.created);
+    out.extend_from_slice(b"\",\"updated_at\":\"");
+    write_rfc3339(out, row.updated);
+    out.extend_from_slice(b"\",\"logo\":\"\",\"url\":\"\"");
+    for key in [",\"path\":\"", ",\"internal_path\":\""] {
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(REGISTRY.as_bytes());
+        for part in [namespace, &row.name] {
+            out.push(b'/');
+            escaped(out, part);
+        }
+        out.push(b'"');
+    }
+    string(out, ",\"domain_name\":", ACCOUNT);
+    string(out, ",\"namespace\":", namespace);
+    out.extend_from_slice(b",\"tags\":[");
+    let mut between = "";
+    row.tags.each(row.id, |tag, _| {
+        string(out, between, tag);
+        between = ",";
+    });
+    number(out, "],\"status\":false,\"total_range\":", total as u64);
+    out.push(b'}');
+}
+
+fn string(out: &mut Vec<u8>, before: &str, text: &str) {
+    out.extend_from_slice(before.as_bytes());
+    out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// Writes the inside of a JSON string. Names rarely need escaping; the careful way is taken when one does.
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let quoted = quoted(text);
+        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn number(out: &mut Vec<u8>, before: &str, value: u64) {
+    out.extend_from_slice(before.as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::super::probe::{ask, get, list};
+    use super::super::{DEMO_TOKEN, Repository, Simulator};
+    use super::*;
+
+    async fn start(repositories: usize) -> super::super::Running {
+        Simulator::start(Options { repositories, ..Options::default() }).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn content_range_counts_items_and_needs_both_parameters() {
+        let running = start(250).await;
+        for (query, count, range) in [
+            ("offset=0&limit=100", 100, Some("0-100/250")),
+            ("offset=200&limit=100", 50, Some("200-50/250")),
+            ("offset=300&limit=100", 0, Some("300-0/250")),
+            ("offset=7&limit=1", 1, Some("7-1/250")),
+            ("offset=0&limit=5000", 250, Some("0-250/250")),
+            ("", 100, None),
+            ("limit=7", 100, None),
+            ("offset=240", 100, None),
+            ("offset=minus", 100, None),
+        ] {
+            let reply = list(&running, query).await;
+            assert_eq!((reply.status, reply.header("content-range")), (200, range), "{query}");
+            assert_eq!(reply.json().as_array().unwrap().len(), count, "{query}");
+            assert_eq!(reply.header("x-request-id").unwrap().len(), 32);
+            assert!(httpdate::parse_http_date(reply.header("date").unwrap()).is_ok());
+        }
+        let empty = start(0).await;
+        let reply = list(&empty, "offset=0&limit=100").await;
+        assert_eq!((reply.text(), reply.header("content-range")), ("[]", Some("0-0/0")));
+    }
+
+    #[tokio::test]
+    async fn pages_of_any_size_cover_the_truth_once() {
+        let running = start(300).await;
+        let truth = running.handle.repositories();
+        for limit in [1_usize, 7, 100, 299, 300, 1_000] {
+            let mut rows: Vec<Value> = Vec::new();
+            for offset in (0..300).step_by(limit) {
+                let page = list(&running, &format!("offset={offset}&limit={limit}")).await.json();
+                rows.extend(page.as_array().unwrap().iter().cloned());
+            }
+            assert_eq!(rows.len(), truth.len());
+            for (row, known) in rows.iter().zip(&truth) {
+                assert_eq!(row["name"], *known.name);
+                assert_eq!(row["namespace"], *known.namespace);
+                assert_eq!(row["size"], known.size);
+                assert_eq!(row["num_images"], known.num_images());
+                assert_eq!(row["num_download"], known.num_download);
+                assert_eq!(row["is_public"], known.is_public);
+                assert_eq!(row["category"], *known.category);
+                assert_eq!(row["description"], *known.description);
+                assert_eq!(row["tags"], Value::from(known.tags.clone()));
+                assert_eq!(row["created_at"], super::super::rfc3339(known.created_nanos));
+                assert_eq!(row["updated_at"], super::super::rfc3339(known.updated_nanos));
+                assert_eq!(row["total_range"], 300);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_has_the_documented_keys_and_is_legal_json_whatever_its_name() {
+        let running = start(0).await;
+        let name = "we\"ird\\/\u{7}组织";
+        running.handle.insert(Repository { tags: vec!["a\"b".to_owned()], ..Repository::new("org", name) });
+        let reply = list(&running, "offset=0&limit=1").await.json();
+        let row = reply[0].as_object().unwrap();
+        let keys: BTreeSet<&str> = row.keys().map(String::as_str).collect();
+        let documented = "name namespace category description size is_public num_images num_download created_at updated_at \
+                          logo url path internal_path domain_name tags status total_range";
+        assert_eq!(keys, documented.split_whitespace().collect());
+        assert_eq!(row["name"], name);
+        assert_eq!(row["tags"][0], "a\"b");
+        assert_eq!(row["path"], format!("{REGISTRY}/org/{name}"));
+    }
+
+    #[tokio::test]
+    async fn filters_select() {
+        let running = start(0).await;
+        for (namespace, name, category, is_public) in [
+            ("team-a", "web/api", "linux", false),
+            ("team-a", "web/ui", "arm", true),
+            ("team-b", "web/api", "linux", true),
+            ("other", "db", "database", false),
+        ] {
+            let category = category.to_owned();
+            running.handle.insert(Repository { category, is_public, ..Repository::new(namespace, name) });
+        }
+        for (query, expected) in [
+            ("namespace=team-a", "team-a:web/api team-a:web/ui"),
+            ("namespace=team", ""),
+            ("name=api", "team-a:web/api team-b:web/api"),
+            ("name=web%24u", "team-a:web/ui"),
+            ("category=linux", "team-a:web/api team-b:web/api"),
+            ("is_public=true", "team-b:web/api team-a:web/ui"),
+            ("namespace=team-a&is_public=false", "team-a:web/api"),
+            ("namespace=", "other:db team-a:web/api team-b:web/api team-a:web/ui"),
+            // The filter wins over plain conditions; in it, organisations match by part.
+            ("filter=center::self", "other:db team-a:web/api team-b:web/api team-a:web/ui"),
+            ("filter=namespace%3A%3Ateam%7Cname%3A%3Aui&namespace=other", "team-a:web/ui"),
+            ("filter=offset::1|limit::1|order_column::name|order_type::desc&offset=0", "team-b:web/api"),
+        ] {
+            let reply = list(&running, query).await;
+            let rows = reply.json();
+            let found: Vec<String> = rows
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| format!("{}:{}", row["namespace"].as_str().unwrap(), row["name"].as_str().unwrap()))
+                .collect();
+            assert_eq!(found.join(" "), expected, "{query}");
+        }
+        let page = list(&running, "namespace=team-a&offset=1&limit=1").await;
+        assert_eq!(page.header("content-range"), Some("1-1/2"));
+    }
+
+    #[tokio::test]
+    async fn orders_sort_by_their_column() {
+        let running = start(200).await;
+        for (column, key) in [
+            ("name", "name"),
+            ("updated_time", "updated"),
+            ("tag_count", "num_images"),
+            ("namespace", "namespace"),
+            ("is_public", "is_public"),
+        ] {
+            for direction in ["asc", "desc"] {
+                let filters = ["", "&namespace=payments", "&is_public=false"];
+                for filter in filters {
+                    let query = format!("offset=0&limit=1000&order_column={column}&order_type={direction}{filter}");
+                    let rows = list(&running, &query).await.json();
+                    let mut keys: Vec<String> = rows
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|row| match key {
+                            "num_images" => format!("{:09}", row[key].as_u64().unwrap()),
+                            "updated" => {
+                                let known = |k: &str| row[k].as_str().unwrap().to_owned();
+                                let found = running.handle.get(&known("namespace"), &known("name")).unwrap();
+                                format!("{:020}", found.updated_nanos)
+                            }
+                            _ => row[key].to_string(),
+                        })
+                        .collect();
+                    assert!(!keys.is_empty());
+                    if direction == "desc" {
+                        keys.reverse();
+                    }
+                    assert!(keys.is_sorted(), "{query}");
+                }
+            }
+        }
+        // One without the other is ignored, even a wrong one.
+        assert_eq!(list(&running, "order_column=nonsense").await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn a_new_update_time_changes_the_order_by_it() {
+        let running = start(50).await;
+        let last = "offset=0&limit=1&order_column=updated_time&order_type=desc";
+        let before = list(&running, last).await.column("name");
+        running.handle.insert(Repository { updated_nanos: i64::MAX, ..Repository::new("new", "newest") });
+        assert_ne!(before, ["newest"]);
+        assert_eq!(list(&running, last).await.column("name"), ["newest"]);
+        running.handle.update("new", "newest", |repository| repository.updated_nanos = 0);
+        assert_eq!(list(&running, last).await.column("name"), before);
+    }
+
+    #[tokio::test]
+    async fn bad_parameters_get_their_codes_in_the_current_shape() {
+        let running = start(10).await;
+        for (query, code) in [
+            ("offset=-1&limit=10", "SVCSTG.SWR.4001025"),
+            ("offset=0&limit=ten", "SVCSTG.SWR.4001025"),
+            ("offset=&limit=10", "SVCSTG.SWR.4001025"),
+            ("offset=0&limit=0", "SVCSTG.SWR.4000056"),
+            ("order_column=updated_at&order_type=asc", "SVCSTG.SWR.4001096"),
+            ("order_column=name&order_type=up", "SVCSTG.SWR.4001025"),
+            ("is_public=maybe", "SVCSTG.SWR.4001025"),
+            ("filter=namespace", "SVCSTG.SWR.4001035"),
+            ("filter=center::thirdparty", "SVCSTG.SWR.4001035"),
+        ] {
+            let reply = list(&running, query).await;
+            assert_eq!((reply.status, &reply.json()["error_code"]), (400, &Value::from(code)), "{query}");
+            assert_eq!(reply.json()["errors"][0]["errorCode"], code);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_undocumented_can_be_switched() {
+        let running = start(40).await;
+        running.handle.configure(|options| {
+            options.max_limit = 20;
+            options.over_limit = OverLimit::Refuse;
+            options.offsets = Offsets::MultiplesOfLimit;
+            options.unknown_namespace = UnknownNamespace::NotFound;
+        });
+        assert_eq!(list(&running, "offset=0&limit=21").await.json()["error_code"], "SVCSTG.SWR.4000056");
+        assert_eq!(list(&running, "offset=5&limit=10").await.json()["error_code"], "SVCSTG.SWR.4001025");
+        assert_eq!(list(&running, "offset=10&limit=10").await.header("content-range"), Some("10-10/40"));
+        assert_eq!(list(&running, "namespace=absent").await.status, 404);
+        running.handle.configure(|options| options.over_limit = OverLimit::Clamp);
+        assert_eq!(list(&running, "offset=0&limit=21").await.header("content-range"), Some("0-20/40"));
+    }
+
+    #[tokio::test]
+    async fn permission_can_be_withdrawn_wholly_or_in_part() {
+        let running = start(0).await;
+        for namespace in ["open", "closed"] {
+            running.handle.insert(Repository::new(namespace, "app"));
+        }
+        running.handle.configure(|options| options.permission = Permission::Except(vec!["closed".to_owned()]));
+        assert_eq!(list(&running, "offset=0&limit=9").await.column("namespace"), ["open"]);
+        let reply = list(&running, "namespace=closed").await;
+        assert_eq!((reply.status, &reply.json()["error_code"]), (403, &Value::from("SVCSTG.SWR.4030170")));
+        running.handle.configure(|options| options.permission = Permission::None);
+        assert_eq!(list(&running, "").await.status, 403);
+        assert_eq!(get(&running, "/v2/manage/namespaces/open/repos/app").await.status, 403);
+    }
+
+    #[tokio::test]
+    async fn ties_can_change_places_between_requests() {
+        let running = start(0).await;
+        for namespace in ["a", "b", "c"] {
+            running.handle.insert(Repository::new(namespace, "same"));
+            running.handle.insert(Repository::new(namespace, format!("own-{namespace}")));
+        }
+        running.handle.configure(|options| options.ties = Ties::Alternating);
+        let query = "offset=0&limit=9&order_column=name&order_type=asc";
+        let (first, second) = (list(&running, query).await, list(&running, query).await);
+        assert_eq!(first.column("name"), second.column("name"));
+        assert_eq!(first.column("namespace"), ["a", "b", "c", "a", "b", "c"]);
+        assert_eq!(second.column("namespace"), ["a", "b", "c", "c", "b", "a"]);
+    }
+
+    #[tokio::test]
+    async fn paths_and_methods_that_do_not_exist_are_the_gateways_business() {
+        let running = start(1).await;
+        for (method, target) in [
+            ("GET", "/nothing"),
+            ("GET", "/v2/manage/repos/"),
+            ("POST", "/v2/manage/repos"),
+            ("DELETE", "/v2/manage/namespaces"),
+        ] {
+            // Before anybody asks who is calling.
+            let reply = ask(&running, method, target, &[], "").await;
+            assert_eq!((reply.status, &reply.json()["error_code"]), (404, &Value::from("APIGW.0101")), "{target}");
+            assert_eq!(reply.json()["request_id"], reply.header("x-request-id").unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_page_downwards_holds_the_first_row() {
+        let simulator = Simulator::new(Options { repositories: 20_000, ..Options::default() });
+        let (total, first) = simulator.with_world(|world| {
+            let order = Order { column: Column::Name, descending: true };
+            let page = Page { offset: 19_999, limit: 1_000, announced: true };
+            let (slots, total) = select(world, &Options::default(), &Filter::default(), order, page, Ties::Stable);
+            (total, world.row(slots[0]).name.clone())
+        });
+        assert_eq!((total, &*first), (20_000, &*simulator.repositories()[0].name));
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_many_requests() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let running = start(3).await;
+        let mut stream = tokio::net::TcpStream::connect(running.addr()).await.unwrap();
+        let request = format!("GET /v2/manage/repos HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {DEMO_TOKEN}\r\n");
+        // Pipelined: the second is there before the first is answered.
+        stream.write_all(format!("{request}\r\n{request}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut both = String::new();
+        stream.read_to_string(&mut both).await.unwrap();
+        assert_eq!(both.matches("HTTP/1.1 200 OK").count(), 2);
+        assert_eq!((running.handle.connections(), running.handle.total()), (1, 2));
+    }
+}

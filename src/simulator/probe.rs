@@ -1,0 +1,111 @@
+//! A client for the tests of this room that takes bytes as they come and has no opinion about them.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{DEMO_TOKEN, Running};
+
+/// What came back on a connection until it ended.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    /// Names in lower case.
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
+    /// What ended the connection, if not an orderly close.
+    pub(super) error: Option<io::ErrorKind>,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    /// The values of a key in all rows.
+    pub(super) fn column(&self, key: &str) -> Vec<Value> {
+        self.json().as_array().unwrap().iter().map(|row| row[key].clone()).collect()
+    }
+}
+
+/// Asks with the token of the default options, on a connection of its own that the server is asked to close.
+pub(super) async fn get(running: &Running, target: &str) -> Reply {
+    ask(running, "GET", target, &[("X-Auth-Token", DEMO_TOKEN)], "").await
+}
+
+/// Lists repositories.
+pub(super) async fn list(running: &Running, query: &str) -> Reply {
+    get(running, &format!("/v2/manage/repos?{query}")).await
+}
+
+pub(super) async fn ask(running: &Running, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    let mut stream = send(running, method, target, headers, body, "close").await;
+    let mut raw = Vec::new();
+    let error = loop {
+        match stream.read_buf(&mut raw).await {
+            Ok(0) => break None,
+            Ok(_) => {}
+            Err(error) => break Some(error.kind()),
+        }
+    };
+    parse(&raw, error)
+}
+
+/// Sends a request and returns the connection, nothing read yet.
+pub(super) async fn send(
+    running: &Running,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    connection: &str,
+) -> TcpStream {
+    let mut stream = TcpStream::connect(running.addr()).await.unwrap();
+    let mut head =
+        format!("{method} {target} HTTP/1.1\r\nConnection: {connection}\r\nContent-Length: {}\r\n", body.len());
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        head.push_str(&format!("Host: {}\r\n", running.addr()));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+    stream
+}
+
+/// Takes an answer apart; one that never came has status 0.
+pub(super) fn parse(raw: &[u8], error: Option<io::ErrorKind>) -> Reply {
+    let mut reply = Reply { status: 0, headers: BTreeMap::new(), body: Vec::new(), error };
+    let Some(end) = raw.windows(4).position(|window| window == b"\r\n\r\n") else { return reply };
+    let head = std::str::from_utf8(&raw[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    reply.status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        let double = reply.headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        assert!(double.is_none(), "{name} came twice");
+    }
+    reply.body = raw[end + 4..].to_vec();
+    reply
+}
+
+/// Waits until something is so, looking again whenever other tasks have had their turn.
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = std::time::Duration::from_secs(20);
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(patience, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}

@@ -1,0 +1,149 @@
+//! One repository: as a person describes it, and as the world stores it by the million.
+
+use super::image;
+use super::names;
+
+/// One repository, as a person would describe it. The world keeps a smaller form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Organisation.
+    pub namespace: String,
+    /// Name within the organisation; may contain `/`.
+    pub name: String,
+    /// Such as `app_server` or `linux`.
+    pub category: String,
+    /// Often empty.
+    pub description: String,
+    /// Bytes, the sum over all tags.
+    pub size: u64,
+    /// Whether everybody may pull.
+    pub is_public: bool,
+    /// Downloads so far.
+    pub num_download: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub created_nanos: i64,
+    /// Nanoseconds since the Unix epoch.
+    pub updated_nanos: i64,
+    /// Names of the tags; `num_images` is how many there are.
+    pub tags: Vec<String>,
+}
+
+impl Repository {
+    /// A private, empty repository that was never pulled, created on 2025-01-01.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            category: "other".to_owned(),
+            description: String::new(),
+            size: 0,
+            is_public: false,
+            num_download: 0,
+            created_nanos: 1_735_689_600_000_000_000,
+            updated_nanos: 1_735_689_600_000_000_000,
+            tags: Vec::new(),
+        }
+    }
+
+    /// Number of tags, which the service calls images.
+    #[must_use]
+    pub fn num_images(&self) -> usize {
+        self.tags.len()
+    }
+}
+
+/// One repository, stored.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) id: u32,
+    pub(super) organisation: u32,
+    pub(super) category: u8,
+    pub(super) is_public: bool,
+    pub(super) name: Box<str>,
+    pub(super) description: Option<Box<str>>,
+    pub(super) size: u64,
+    pub(super) downloads: u64,
+    pub(super) created: i64,
+    pub(super) updated: i64,
+    pub(super) tags: Tags,
+}
+
+/// The tags of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tags {
+    /// The images numbered `first` to `first + count`, under names that follow from the numbers, and perhaps `latest`.
+    Numbered { first: u32, count: u32, latest: bool },
+    /// Names chosen by a test, each with the number of its image.
+    Named(Vec<(String, u32)>),
+}
+
+/// Columns that the service can order repositories by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Name,
+    UpdatedTime,
+    TagCount,
+    Namespace,
+    IsPublic,
+}
+
+impl Tags {
+    pub(super) fn count(&self) -> u64 {
+        match self {
+            Self::Numbered { count, latest, .. } => u64::from(*count) + u64::from(*latest),
+            Self::Named(names) => names.len() as u64,
+        }
+    }
+
+    /// Calls `visit` with the name of each tag and the number of the image that it names.
+    pub(super) fn each(&self, repository: u32, mut visit: impl FnMut(&str, u32)) {
+        match self {
+            Self::Numbered { first, count, latest } => {
+                let mut name = Vec::with_capacity(24);
+                for number in *first..first + count {
+                    name.clear();
+                    names::write_tag(&mut name, repository, number);
+                    visit(&String::from_utf8_lossy(&name), number);
+                }
+                if *latest {
+                    visit("latest", first + count.saturating_sub(1));
+                }
+            }
+            Self::Named(tags) => {
+                for (name, number) in tags {
+                    visit(name, *number);
+                }
+            }
+        }
+    }
+
+    /// Bytes of all tags together, each counted as if it shared nothing.
+    pub(super) fn bytes(&self, repository: u32) -> u64 {
+        match self {
+            Self::Numbered { first, count, latest } => {
+                let newest = if *latest { image::bytes(repository, first + count.saturating_sub(1)) } else { 0 };
+                (*first..first + count).map(|number| image::bytes(repository, number)).sum::<u64>() + newest
+            }
+            Self::Named(tags) => tags.iter().map(|(_, number)| image::bytes(repository, *number)).sum(),
+        }
+    }
+
+    /// The same tags as a list that can be changed at will.
+    pub(super) fn named(&self, repository: u32) -> Vec<(String, u32)> {
+        let mut tags = Vec::new();
+        self.each(repository, |name, number| tags.push((name.to_owned(), number)));
+        tags
+    }
+
+    /// Puts a new image under a tag, which may be a new one.
+    pub(super) fn push(&mut self, repository: u32, tag: &str) {
+        let mut tags = self.named(repository);
+        let number = tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default();
+        match tags.iter_mut().find(|(name, _)| name == tag) {
+            Some((_, image)) => *image = number,
+            None => tags.push((tag.to_owned(), number)),
+        }
+        *self = Self::Named(tags);
+    }
+}

@@ -1,0 +1,427 @@
+//! The truth: organisations, repositories, their tags, and the orders in which they are listed.
+//!
+//! Made for a million repositories: a row is small, the names of tags are written only when somebody reads them, and the
+//! order by name is kept rather than sorted for each page. How the world comes to be and how it grows is in `growth`.
+
+use std::cmp::Ordering;
+
+use fastrand::Rng;
+
+use super::names;
+use super::row::{Column, Repository, Row, Tags};
+
+/// Everything that the simulated account holds.
+#[derive(Debug)]
+pub struct World {
+    organisations: Vec<Organisation>,
+    categories: Vec<String>,
+    /// Rows keep their place for life, so that the orders below can be lists of small numbers.
+    rows: Vec<Option<Row>>,
+    free: Vec<u32>,
+    /// All rows by name, then organisation.
+    by_name: Vec<u32>,
+    /// The last order by another column, and the version of the world that it holds for.
+    sorted: Option<(Column, u64, Vec<u32>)>,
+    version: u64,
+    next_id: u32,
+    pub(super) now: i64,
+    pub(super) next_event: i64,
+    pub(super) mean_gap: f64,
+    pub(super) rng: Rng,
+}
+
+/// One organisation.
+#[derive(Debug)]
+pub(super) struct Organisation {
+    pub(super) name: String,
+    /// Its rows by name.
+    pub(super) by_name: Vec<u32>,
+}
+
+impl World {
+    /// A world without organisations, at `now` (nanoseconds since the Unix epoch).
+    pub(super) fn empty(seed: u64, now: i64) -> Self {
+        Self {
+            organisations: Vec::new(),
+            categories: names::CATEGORIES.iter().map(ToString::to_string).collect(),
+            rows: Vec::new(),
+            free: Vec::new(),
+            by_name: Vec::new(),
+            sorted: None,
+            version: 0,
+            next_id: 1,
+            now,
+            next_event: i64::MAX,
+            mean_gap: f64::INFINITY,
+            rng: Rng::with_seed(seed),
+        }
+    }
+
+    /// Number of repositories.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there is no repository.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// The simulated time, in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_nanos(&self) -> i64 {
+        self.now
+    }
+
+    /// Names of the organisations, in the order in which they came to be. Empty ones are among them.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        self.organisations.iter().map(|organisation| organisation.name.clone()).collect()
+    }
+
+    /// Every repository, by name and then organisation.
+    #[must_use]
+    pub fn repositories(&self) -> Vec<Repository> {
+        self.by_name.iter().map(|&slot| self.describe(self.row(slot))).collect()
+    }
+
+    /// One repository.
+    #[must_use]
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Repository> {
+        self.find(namespace, name).map(|slot| self.describe(self.row(slot)))
+    }
+
+    /// Adds an organisation; one that exists already is left as it is.
+    pub fn insert_namespace(&mut self, name: &str) {
+        self.organisation_or_new(name);
+    }
+
+    /// Puts a repository in, replacing one of the same name; its organisation appears if need be.
+    pub fn insert(&mut self, repository: Repository) {
+        self.remove(&repository.namespace, &repository.name);
+        let organisation = self.organisation_or_new(&repository.namespace);
+        let mut row = self.new_row(organisation, repository.name.clone());
+        self.fill(&mut row, repository);
+        self.insert_row(row);
+    }
+
+    /// Deletes a repository; whether it was there.
+    pub fn remove(&mut self, namespace: &str, name: &str) -> bool {
+        let slot = self.find(namespace, name);
+        if let Some(slot) = slot {
+            self.remove_slot(slot);
+        }
+        slot.is_some()
+    }
+
+    /// Deletes the first `count` repositories in the order of names.
+    pub fn remove_first(&mut self, count: usize) {
+        let first = self.by_name[..count.min(self.by_name.len())].to_vec();
+        for slot in first {
+            self.remove_slot(slot);
+        }
+    }
+
+    /// Changes a repository by hand; whether it was there. The name and the organisation may be changed as well.
+    pub fn update(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Repository)) -> bool {
+        let Some(slot) = self.find(namespace, name) else {
+            return false;
+        };
+        let before = self.describe(self.row(slot));
+        let mut after = before.clone();
+        change(&mut after);
+        if (&before.namespace, &before.name) == (&after.namespace, &after.name) {
+            let mut row = self.row(slot).clone();
+            self.fill(&mut row, after);
+            self.rows[slot as usize] = Some(row);
+            self.version += 1;
+        } else {
+            self.remove_slot(slot);
+            self.insert(after);
+        }
+        true
+    }
+
+    /// Pushes an image under `tag`: one more tag if it is a new one, more bytes, a new update time. Whether the
+    /// repository was there.
+    pub fn push(&mut self, namespace: &str, name: &str, tag: &str) -> bool {
+        let Some(slot) = self.find(namespace, name) else {
+            return false;
+        };
+        let now = self.now;
+        let row = self.row_mut(slot);
+        let before = row.tags.bytes(row.id);
+        row.tags.push(row.id, tag);
+        // By the difference: a test may have given the repository a size that its tags do not explain.
+        row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
+        row.updated = now;
+        true
+    }
+
+    /// Counts `times` downloads. Whether the repository was there.
+    pub fn download(&mut self, namespace: &str, name: &str, times: u64) -> bool {
+        let slot = self.find(namespace, name);
+        if let Some(slot) = slot {
+            self.row_mut(slot).downloads += times;
+        }
+        slot.is_some()
+    }
+
+    pub(super) fn row(&self, slot: u32) -> &Row {
+        self.rows[slot as usize].as_ref().expect("the orders name living rows only")
+    }
+
+    /// A row to be changed in anything but its name and organisation.
+    pub(super) fn row_mut(&mut self, slot: u32) -> &mut Row {
+        self.version += 1;
+        self.rows[slot as usize].as_mut().expect("the orders name living rows only")
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn is_live(&self, slot: u32) -> bool {
+        self.rows.get(slot as usize).is_some_and(Option::is_some)
+    }
+
+    pub(super) fn organisations(&self) -> &[Organisation] {
+        &self.organisations
+    }
+
+    pub(super) fn organisation(&self, name: &str) -> Option<(u32, &Organisation)> {
+        (0..).zip(&self.organisations).find(|(_, organisation)| organisation.name == name)
+    }
+
+    pub(super) fn organisation_name(&self, row: &Row) -> &str {
+        &self.organisations[row.organisation as usize].name
+    }
+
+    pub(super) fn category(&self, row: &Row) -> &str {
+        &self.categories[row.category as usize]
+    }
+
+    pub(super) fn find(&self, namespace: &str, name: &str) -> Option<u32> {
+        let (_, organisation) = self.organisation(namespace)?;
+        let place = organisation.by_name.binary_search_by(|&slot| (*self.row(slot).name).cmp(name)).ok()?;
+        Some(organisation.by_name[place])
+    }
+
+    /// Sorts by a column, unless the last order by it still holds.
+    pub(super) fn prepare(&mut self, column: Column) {
+        let holds = matches!(&self.sorted, Some((c, version, _)) if *c == column && *version == self.version);
+        if column != Column::Name && !holds {
+            let mut order = self.by_name.clone();
+            self.sort(&mut order, column);
+            self.sorted = Some((column, self.version, order));
+        }
+    }
+
+    /// All rows in the ascending order of a column that was prepared, ties by name and organisation. The order by name
+    /// needs no preparation.
+    pub(super) fn ordered(&self, column: Column) -> &[u32] {
+        match &self.sorted {
+            Some((sorted, version, order)) if *sorted == column && *version == self.version => order,
+            _ => &self.by_name,
+        }
+    }
+
+    /// Sorts rows that are in the order of names by another column.
+    pub(super) fn sort(&self, slots: &mut [u32], column: Column) {
+        match column {
+            Column::Name => slots.sort_by(|a, b| self.compare(*a, *b)),
+            Column::UpdatedTime => slots.sort_by_key(|slot| self.row(*slot).updated),
+            Column::TagCount => slots.sort_by_key(|slot| self.row(*slot).tags.count()),
+            Column::Namespace => slots.sort_by_key(|slot| self.organisation_name(self.row(*slot))),
+            Column::IsPublic => slots.sort_by_key(|slot| self.row(*slot).is_public),
+        }
+    }
+
+    pub(super) fn organisation_or_new(&mut self, name: &str) -> u32 {
+        if let Some((index, _)) = self.organisation(name) {
+            return index;
+        }
+        self.organisations.push(Organisation { name: name.to_owned(), by_name: Vec::new() });
+        u32::try_from(self.organisations.len() - 1).expect("fewer than 2^32 organisations")
+    }
+
+    /// An empty row with a number of its own; it is not in the world yet.
+    pub(super) fn new_row(&mut self, organisation: u32, name: String) -> Row {
+        let id = self.next_id;
+        self.next_id += 1;
+        Row {
+            id,
+            organisation,
+            category: 0,
+            is_public: false,
+            name: name.into_boxed_str(),
+            description: None,
+            size: 0,
+            downloads: 0,
+            created: self.now,
+            updated: self.now,
+            tags: Tags::Named(Vec::new()),
+        }
+    }
+
+    pub(super) fn insert_row(&mut self, row: Row) {
+        let slot = self.place(row);
+        let at = self.by_name.partition_point(|&other| self.compare(other, slot) == Ordering::Less);
+        self.by_name.insert(at, slot);
+        let row = self.row(slot);
+        let (organisation, name) = (row.organisation as usize, &row.name);
+        let within = &self.organisations[organisation].by_name;
+        let at = within.partition_point(|&other| self.row(other).name < *name);
+        self.organisations[organisation].by_name.insert(at, slot);
+    }
+
+    /// Puts in rows whose names are known to be free: sorts once, where `insert_row` would move the tail each time.
+    pub(super) fn insert_all(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let slot = self.place(row);
+            self.by_name.push(slot);
+        }
+        let mut order = std::mem::take(&mut self.by_name);
+        order.sort_unstable_by(|a, b| self.compare(*a, *b));
+        for organisation in &mut self.organisations {
+            organisation.by_name.clear();
+        }
+        for &slot in &order {
+            let organisation = self.row(slot).organisation as usize;
+            self.organisations[organisation].by_name.push(slot);
+        }
+        self.by_name = order;
+    }
+
+    pub(super) fn remove_slot(&mut self, slot: u32) {
+        let at = self.by_name.partition_point(|&other| self.compare(other, slot) == Ordering::Less);
+        self.by_name.remove(at);
+        let row = self.row(slot);
+        let (organisation, name) = (row.organisation as usize, &row.name);
+        let at = self.organisations[organisation].by_name.partition_point(|&other| self.row(other).name < *name);
+        self.organisations[organisation].by_name.remove(at);
+        self.rows[slot as usize] = None;
+        self.free.push(slot);
+        self.version += 1;
+    }
+
+    fn place(&mut self, row: Row) -> u32 {
+        self.version += 1;
+        if let Some(slot) = self.free.pop() {
+            self.rows[slot as usize] = Some(row);
+            return slot;
+        }
+        self.rows.push(Some(row));
+        u32::try_from(self.rows.len() - 1).expect("fewer than 2^32 repositories")
+    }
+
+    fn compare(&self, a: u32, b: u32) -> Ordering {
+        let (a, b) = (self.row(a), self.row(b));
+        a.name.cmp(&b.name).then_with(|| self.organisation_name(a).cmp(self.organisation_name(b)))
+    }
+
+    fn describe(&self, row: &Row) -> Repository {
+        Repository {
+            namespace: self.organisation_name(row).to_owned(),
+            name: row.name.to_string(),
+            category: self.category(row).to_owned(),
+            description: row.description.as_deref().unwrap_or_default().to_owned(),
+            size: row.size,
+            is_public: row.is_public,
+            num_download: row.downloads,
+            created_nanos: row.created,
+            updated_nanos: row.updated,
+            tags: row.tags.named(row.id).into_iter().map(|(name, _)| name).collect(),
+        }
+    }
+
+    /// Takes everything but the identity over into a row.
+    fn fill(&mut self, row: &mut Row, repository: Repository) {
+        let known = self.categories.iter().position(|category| *category == repository.category);
+        let category = known.unwrap_or_else(|| {
+            self.categories.push(repository.category);
+            self.categories.len() - 1
+        });
+        // More than 255 categories would be a test of nothing; the last one stands for the rest.
+        row.category = u8::try_from(category).unwrap_or(u8::MAX);
+        row.description = (!repository.description.is_empty()).then(|| repository.description.into_boxed_str());
+        row.size = repository.size;
+        row.is_public = repository.is_public;
+        row.downloads = repository.num_download;
+        row.created = repository.created_nanos;
+        row.updated = repository.updated_nanos;
+        let known = row.tags.named(row.id);
+        let mut next = known.iter().map(|(_, number)| number + 1).max().unwrap_or_default();
+        let tags = repository.tags.into_iter().map(|name| {
+            let image = known.iter().find(|(other, _)| *other == name).map(|(_, number)| *number);
+            let number = image.unwrap_or(next);
+            next = next.max(number + 1);
+            (name, number)
+        });
+        row.tags = Tags::Named(tags.collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(world: &World) -> Vec<(String, String)> {
+        world.repositories().into_iter().map(|r| (r.name, r.namespace)).collect()
+    }
+
+    #[test]
+    fn the_order_by_name_and_organisation_survives_every_change() {
+        let mut world = World::empty(1, 0);
+        let mut rng = Rng::with_seed(3);
+        for step in 0..2_000 {
+            let (namespace, name) = (format!("org-{}", rng.u8(..4)), format!("repo/{}", rng.u8(..60)));
+            match step % 3 {
+                0 | 1 => world.insert(Repository::new(namespace, name)),
+                _ => {
+                    world.remove(&namespace, &name);
+                }
+            }
+        }
+        let listed = names(&world);
+        let mut expected = listed.clone();
+        expected.sort();
+        expected.dedup();
+        assert_eq!(listed, expected);
+        let by_organisation: usize = world.organisations.iter().map(|o| o.by_name.len()).sum();
+        assert_eq!(by_organisation, world.len());
+        for (name, namespace) in listed {
+            assert!(world.get(&namespace, &name).is_some());
+        }
+    }
+
+    #[test]
+    fn push_adds_a_tag_bytes_and_a_new_time() {
+        let mut world = World::empty(1, 5);
+        world.insert(Repository::new("a", "b/c"));
+        assert!(world.push("a", "b/c", "v1"));
+        let first = world.get("a", "b/c").unwrap();
+        assert!(world.push("a", "b/c", "v1"));
+        assert!(world.download("a", "b/c", 3));
+        let second = world.get("a", "b/c").unwrap();
+        assert_eq!(first.tags, ["v1"]);
+        assert_eq!(first.updated_nanos, 5);
+        assert!(first.size > 0);
+        assert_eq!((second.num_images(), second.num_download), (1, 3));
+        assert!(!world.push("a", "absent", "v1"));
+    }
+
+    #[test]
+    fn update_can_rename() {
+        let mut world = World::empty(1, 0);
+        world.insert(Repository::new("a", "old"));
+        assert!(world.update("a", "old", |r| {
+            r.name = "new".to_owned();
+            r.category = "home-made".to_owned();
+        }));
+        assert!(world.get("a", "old").is_none());
+        assert_eq!(world.get("a", "new").unwrap().category, "home-made");
+    }
+}

@@ -242,11 +242,16 @@ impl<T: Send + Sync + 'static> Cache<T> {
     }
 
     /// Cancels a running refresh and starts no more; what is held is still served.
+    ///
+    /// The snapshot's file is safe at any moment, so nothing is waited for.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
         if let Some(running) = state.running.take() {
             running.abort();
+            drop(state);
+            // Those who wait for it need wait no longer.
+            self.0.ended.send_modify(|ended| *ended += 1);
         }
     }
 

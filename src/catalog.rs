@@ -129,6 +129,14 @@ families! {
         "Series on the page of the current snapshot, without the exporter's own; compare with the scraper's sample_limit.";
     PAGE_BYTES = "swr_exporter_page_bytes", Gauge, BYTES, [],
         "Bytes of the page of the current snapshot before compression, without the exporter's own series; compare with the scraper's body_size_limit.";
+    SCRAPES_REFUSED = "swr_exporter_scrapes_refused_total", Counter, None, [],
+        "Scrapes answered with 503 because as many were being served as may be.";
+    CONNECTIONS_CLOSED = "swr_exporter_connections_closed_total", Counter, None, ["reason"],
+        "Connections the exporter closed: too many from one address, or overdue with a request or with reading an answer.";
+    ACCEPT_ERRORS = "swr_exporter_accept_errors_total", Counter, None, [],
+        "Connections that could not be accepted, such as for want of file descriptors.";
+    PANICS = "swr_exporter_handler_panics_total", Counter, None, [],
+        "Requests that ended in a panic and were answered with 500; each is a fault of the exporter.";
     BUILD_INFO = "swr_exporter_build_info", Gauge, None, ["version", "revision", "rustversion"],
         "Constant 1 with the version, source revision and compiler of the exporter.";
 }

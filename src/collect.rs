@@ -15,6 +15,7 @@ use crate::model::{Snapshot, Timestamp};
 use crate::swr::{Client, Effort};
 pub use metrics::Metrics;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What to collect.
 #[derive(Clone, Debug)]
@@ -25,11 +26,18 @@ pub struct Options {
     pub page_size: u64,
     /// More repositories than this are refused: memory stays bounded whatever the upstream says.
     pub most_repositories: u64,
+    /// Older rows of an organisation that cannot be read are given up.
+    pub max_age: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { namespaces: Vec::new(), page_size: 1000, most_repositories: 5_000_000 }
+        Self {
+            namespaces: Vec::new(),
+            page_size: 1000,
+            most_repositories: 5_000_000,
+            max_age: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -55,11 +63,15 @@ pub async fn collect(
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let effort = Effort::until(deadline);
-    if !options.namespaces.is_empty() {
-        return namespaces::collect(client, options, previous.as_deref(), began, &effort, metrics).await;
-    }
-    // The previous snapshot is not needed: a listing is whole or it fails.
-    drop(previous);
-    let rows = listing::read(client, None, options, &effort, metrics).await?;
-    Ok(Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
+    let collected = if options.namespaces.is_empty() {
+        // The previous snapshot is not needed: the listing of an account is whole or it fails.
+        drop(previous);
+        listing::read(client, None, options, &effort, metrics)
+            .await
+            .map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
+    } else {
+        namespaces::collect(client, options, previous.as_deref(), began, &effort, metrics).await
+    };
+    metrics.ended(collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
+    collected
 }

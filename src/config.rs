@@ -75,7 +75,13 @@ impl Problems {
     }
 
     /// The value if it is given, or the default, also when it is wrong: the other problems are still to be found.
-    fn read<T>(&mut self, flag: &str, given: Option<&str>, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
+    fn read<T>(
+        &mut self,
+        flag: &str,
+        given: Option<&str>,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
         match given.map(parse) {
             None => default,
             Some(Ok(value)) => value,
@@ -115,7 +121,9 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     };
     for address in &args.web_listen_address {
         if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            at.add(format!("--web.listen-address: `{address}` has no port; write it as in 127.0.0.1:10179 or [::]:10179"));
+            at.add(format!(
+                "--web.listen-address: `{address}` has no port; write it as in 127.0.0.1:10179 or [::]:10179"
+            ));
         }
     }
     let https = HttpsOptions { ca_file: args.swr_ca_file.as_ref().map(PathBuf::from), ..HttpsOptions::default() };
@@ -131,13 +139,22 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
 fn web_options(args: &ServeArgs, at: &mut Problems) -> web::Options {
     let default = web::Options::default();
     let options = web::Options {
-        telemetry_path: at.read("web.telemetry-path", args.web_telemetry_path.as_deref(), default.telemetry_path, |path| {
-            if path.starts_with('/') && path.len() > 1 && !path.contains(['?', '#', ' ']) && !path.starts_with("/-/") {
-                Ok(path.to_owned())
-            } else {
-                Err(format!("`{path}` is no path such as /metrics; / and /-/ are taken"))
-            }
-        }),
+        telemetry_path: at.read(
+            "web.telemetry-path",
+            args.web_telemetry_path.as_deref(),
+            default.telemetry_path,
+            |path| {
+                if path.starts_with('/')
+                    && path.len() > 1
+                    && !path.contains(['?', '#', ' '])
+                    && !path.starts_with("/-/")
+                {
+                    Ok(path.to_owned())
+                } else {
+                    Err(format!("`{path}` is no path such as /metrics; / and /-/ are taken"))
+                }
+            },
+        ),
         max_requests: at.read("web.max-requests", args.web_max_requests.as_deref(), default.max_requests, |text| {
             number(text, 1, 10_000)
         }),
@@ -203,7 +220,9 @@ fn endpoint(args: &ServeArgs, at: &mut Problems) -> Option<Endpoint> {
             }
         },
         (None, None) => {
-            at.add("no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither");
+            at.add(
+                "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
+            );
             None
         }
     }
@@ -225,9 +244,8 @@ fn client_options(args: &ServeArgs, endpoint: Option<&Endpoint>, at: &mut Proble
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),
         project_id,
-        concurrency: at.read("swr.concurrency", args.swr_concurrency.as_deref(), default.concurrency, |text| {
-            number(text, 1, 64)
-        }),
+        concurrency: at
+            .read("swr.concurrency", args.swr_concurrency.as_deref(), default.concurrency, |text| number(text, 1, 64)),
         rate,
         request_timeout: at.read(
             "swr.request-timeout",
@@ -249,9 +267,8 @@ fn collect_options(args: &ServeArgs, max_age: Duration, at: &mut Problems) -> co
     }
     collect::Options {
         namespaces,
-        page_size: at.read("swr.page-size", args.swr_page_size.as_deref(), default.page_size, |text| {
-            number(text, 10, 1000)
-        }),
+        page_size: at
+            .read("swr.page-size", args.swr_page_size.as_deref(), default.page_size, |text| number(text, 10, 1000)),
         max_age,
         ..default
     }
@@ -272,10 +289,8 @@ fn credentials(args: &ServeArgs, environment: Environment<'_>, at: &mut Problems
     };
     let id = part(&args.credentials_access_key_file, &["SWR_EXPORTER_ACCESS_KEY", "HUAWEICLOUD_SDK_AK"]);
     let key = part(&args.credentials_secret_key_file, &["SWR_EXPORTER_SECRET_KEY", "HUAWEICLOUD_SDK_SK"]);
-    let security_token = part(
-        &args.credentials_security_token_file,
-        &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
-    );
+    let security_token =
+        part(&args.credentials_security_token_file, &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"]);
     let source = args.credentials_source.as_deref().unwrap_or("auto");
     let (has_id, has_key) = (id.is_some(), key.is_some());
     let access_key = match (id, key) {

@@ -5,7 +5,7 @@
 use crate::catalog::Family;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +43,15 @@ pub fn counters(registry: &Registry, family: &Family, known: &[&str]) -> IntCoun
 /// A gauge that is always there.
 pub fn gauge(registry: &Registry, family: &Family) -> Gauge {
     registered(registry, Gauge::with_opts(opts(family)).expect(VALID))
+}
+
+/// A gauge per value of the family's labels; those known beforehand are made at once, at 0.
+pub fn gauges(registry: &Registry, family: &Family, known: &[&str]) -> GaugeVec {
+    let gauges = registered(registry, GaugeVec::new(opts(family), family.labels).expect(VALID));
+    for value in known {
+        gauges.with_label_values(&[*value]);
+    }
+    gauges
 }
 
 /// A histogram per value of the family's labels.

@@ -4,7 +4,7 @@
 //! and not waited for. Levels say who must act: ERROR somebody, now; WARN degraded but serving; INFO a change of state.
 
 use serde_json::Value;
-use std::fmt::{Debug, Write};
+use std::fmt::Debug;
 use std::io;
 use std::str::FromStr;
 use tracing::field::{Field, Visit};
@@ -90,8 +90,7 @@ const QUEUE: usize = 4096;
 /// # Errors
 /// When logging has been started before.
 pub fn start(options: Options) -> Result<WorkerGuard, Box<dyn std::error::Error + Send + Sync>> {
-    let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(io::stderr());
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::from(options.level))
         .with_writer(writer)
@@ -216,10 +215,7 @@ mod tests {
     #[test]
     fn lines_cannot_be_forged_by_what_they_quote() {
         let pairs = [("level", "info".into()), ("msg", "a \"b\"\nlevel=error \u{1b}[31m".into()), ("n", 3.into())];
-        assert_eq!(
-            line(Format::Logfmt, &pairs),
-            "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3\n"
-        );
+        assert_eq!(line(Format::Logfmt, &pairs), "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3\n");
         let object: Value = serde_json::from_str(&line(Format::Json, &pairs)).unwrap();
         assert_eq!((object["n"].as_i64(), object["level"].as_str()), (Some(3), Some("info")));
     }

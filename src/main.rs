@@ -1,1 +1,31 @@
-fn main() {}
+//! Parse, run, print the error chain once, exit: 0 done, 1 failed while starting or running, 2 bad flags or settings.
+
+use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+use swr_exporter::cli::{Cli, Command};
+use swr_exporter::{app, config, logging};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Serve(args)) => serve(&args),
+        Some(Command::Demo(args)) => app::demo::run(&args),
+        Some(Command::Simulate(args)) => app::demo::simulate(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "swr-exporter: {error:#}");
+            ExitCode::from(if error.is::<config::Problems>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
+    let config = config::resolve(args, &|name| std::env::var(name).ok())?;
+    let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
+    app::runtime()?.block_on(async { app::serve(config, app::stop_signal()?).await })
+}

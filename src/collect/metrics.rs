@@ -2,7 +2,7 @@
 
 use crate::catalog;
 use crate::instruments;
-use prometheus::{IntCounterVec, Registry};
+use prometheus::{GaugeVec, IntCounterVec, Registry};
 
 /// A sign that the list changed or was incomplete while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,25 @@ impl Inconsistency {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     inconsistencies: IntCounterVec,
+    up: GaugeVec,
 }
+
+/// The `collector` label of the listing.
+const REPOSITORIES: &str = "repositories";
 
 impl Metrics {
     /// Makes the instruments in this registry.
     pub fn new(registry: &Registry) -> Self {
         let kinds = Inconsistency::ALL.map(Inconsistency::as_str);
-        Self { inconsistencies: instruments::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds) }
+        Self {
+            inconsistencies: instruments::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
+            up: instruments::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
+        }
+    }
+
+    /// A collection ended.
+    pub(super) fn ended(&self, complete: bool) {
+        self.up.with_label_values(&[REPOSITORIES]).set(f64::from(u8::from(complete)));
     }
 
     /// Counts signs of one kind.

@@ -1,4 +1,6 @@
 //! Organisations listed one by one: what one of them loses does not cost the others.
+//!
+//! The gap that a failed one leaves is data: it stands in the snapshot and in its metrics.
 
 use super::metrics::Metrics;
 use super::{Collected, Options, listing};
@@ -6,7 +8,7 @@ use crate::failure::Failure;
 use crate::model::{NamespaceRead, Repository, Snapshot, Timestamp};
 use crate::swr::{Client, Effort};
 use futures_util::{StreamExt, stream};
-use tracing::warn;
+use tracing::debug;
 
 /// Lists each organisation of the options. One that fails keeps the rows of its previous read and says so.
 ///
@@ -20,32 +22,30 @@ pub(super) async fn collect(
     effort: &Effort,
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
-    let reads: Vec<(&String, Result<Vec<Repository>, Failure>)> = stream::iter(&options.namespaces)
-        .map(|name| async move { (name, listing::read(client, Some(name), options, effort, metrics).await) })
+    let reads: Vec<Result<Vec<Repository>, Failure>> = stream::iter(0..options.namespaces.len())
+        .map(|index| listing::read(client, Some(&options.namespaces[index]), options, effort, metrics))
         .buffered(client.concurrency())
         .collect()
         .await;
-    let read_any = reads.iter().any(|(_, rows)| rows.is_ok());
+    let failed = reads.iter().filter(|rows| rows.is_err()).count();
     let mut gap = None;
     let (mut rows, mut namespaces) = (Vec::new(), Vec::new());
-    for (name, read) in reads {
+    for (name, read) in options.namespaces.iter().zip(reads) {
         let (complete, read_at) = match read {
             Ok(read) => {
                 rows.extend(read);
                 (true, Some(began))
             }
             Err(failure) => {
-                if read_any {
-                    warn!(namespace = %name, reason = %failure.reason, "listing `{name}` failed, its older rows stay: {}", failure.message);
-                }
-                gap.get_or_insert(failure);
-                (false, previous.and_then(|previous| keep(previous, name, &mut rows)))
+                debug!(namespace = %name, reason = %failure.reason, "listing `{name}` failed: {}", failure.message);
+                gap.get_or_insert_with(|| first_of(failed, options.namespaces.len(), name, failure));
+                (false, previous.and_then(|previous| keep(previous, name, began, options, &mut rows)))
             }
         };
         namespaces.push(NamespaceRead { name: name.as_str().into(), read_at, complete });
     }
     match gap {
-        Some(failure) if !read_any => Err(failure),
+        Some(failure) if failed == options.namespaces.len() => Err(failure),
         gap => {
             let (mut snapshot, _) = Snapshot::new(began, rows);
             snapshot.namespaces = namespaces;
@@ -54,9 +54,26 @@ pub(super) async fn collect(
     }
 }
 
-/// Takes over what is known of one organisation, and says when it was read.
-fn keep(previous: &Snapshot, name: &str, rows: &mut Vec<Repository>) -> Option<Timestamp> {
+/// One failure that speaks for all of them.
+fn first_of(failed: usize, of: usize, name: &str, failure: Failure) -> Failure {
+    let message =
+        format!("{failed} of {of} organisations could not be listed, the first is `{name}`: {}", failure.message);
+    Failure { message, ..failure }
+}
+
+/// Takes over what is known of one organisation, unless it is too old, and says when it was read.
+fn keep(
+    previous: &Snapshot,
+    name: &str,
+    now: Timestamp,
+    options: &Options,
+    rows: &mut Vec<Repository>,
+) -> Option<Timestamp> {
     let read_at = previous.namespaces.iter().find(|read| &*read.name == name)?.read_at?;
+    let max_age = i64::try_from(options.max_age.as_nanos()).unwrap_or(i64::MAX);
+    if now.0.saturating_sub(read_at.0) > max_age {
+        return None;
+    }
     let first = previous.repositories.partition_point(|row| &*row.namespace < name);
     rows.extend(previous.repositories[first..].iter().take_while(|row| &*row.namespace == name).cloned());
     Some(read_at)

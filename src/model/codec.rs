@@ -69,11 +69,21 @@ pub fn decode(bytes: &[u8]) -> Option<Snapshot> {
             2 => Some(Visibility::Private),
             _ => return None,
         };
-        let mut time = |value: Option<u64>| value.map(|value| Timestamp(unzigzag(value)));
+        let time = |value: Option<u64>| value.map(|value| Timestamp(unzigzag(value)));
         let (size, images, downloads) = (input.optional()?, input.optional()?, input.optional()?);
         let (created, updated) = (time(input.optional()?), time(input.optional()?));
         let (namespace, category) = (namespace.clone(), category.clone());
-        repositories.push(Repository { namespace, name, category, visibility, size, images, downloads, created, updated });
+        repositories.push(Repository {
+            namespace,
+            name,
+            category,
+            visibility,
+            size,
+            images,
+            downloads,
+            created,
+            updated,
+        });
     }
     if !input.0.is_empty() {
         return None;
@@ -159,17 +169,29 @@ mod tests {
         let number = proptest::option::of(any::<u64>());
         let time = proptest::option::of(any::<i64>().prop_map(Timestamp));
         let visibility = proptest::option::of(prop_oneof![Just(Visibility::Public), Just(Visibility::Private)]);
-        ("[a-c]", ".{1,20}", proptest::option::of("[a-z]{1,9}"), visibility, number.clone(), number.clone(), number, time.clone(), time)
-            .prop_map(|(namespace, name, category, visibility, size, images, downloads, created, updated)| Repository {
-                namespace: namespace.into(),
-                name: name.into(),
-                category: category.map(Into::into),
-                visibility,
-                size,
-                images,
-                downloads,
-                created,
-                updated,
+        (
+            "[a-c]",
+            ".{1,20}",
+            proptest::option::of("[a-z]{1,9}"),
+            visibility,
+            number.clone(),
+            number.clone(),
+            number,
+            time.clone(),
+            time,
+        )
+            .prop_map(|(namespace, name, category, visibility, size, images, downloads, created, updated)| {
+                Repository {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                    category: category.map(Into::into),
+                    visibility,
+                    size,
+                    images,
+                    downloads,
+                    created,
+                    updated,
+                }
             })
     }
 

@@ -52,7 +52,10 @@ async fn exchange(shared: &Arc<Shared>, stream: &mut TcpStream, mut request: Req
     }
     let options = shared.options();
     let delay: Duration = options.latency
-        + actions.iter().map(|action| if let Action::Delay(time) = action { *time } else { Duration::ZERO }).sum();
+        + actions
+            .iter()
+            .map(|action| if let Action::Delay(time) = action { *time } else { Duration::ZERO })
+            .sum::<Duration>();
     if !delay.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}

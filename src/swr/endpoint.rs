@@ -55,7 +55,12 @@ mod tests {
 
     #[test]
     fn endpoints_are_bare_and_encrypted() {
-        for good in ["https://swr-api.cn-north-4.myhuaweicloud.com", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost:9"] {
+        for good in [
+            "https://swr-api.cn-north-4.myhuaweicloud.com",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+            "http://localhost:9",
+        ] {
             assert_eq!(good.parse::<Endpoint>().unwrap().to_string(), good);
         }
         assert_eq!("HTTPS://Example.com:443/".parse::<Endpoint>().unwrap().to_string(), "https://example.com");

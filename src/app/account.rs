@@ -1,0 +1,160 @@
+//! One account: its client, its cache and what joins them.
+
+use crate::auth::Authenticator;
+use crate::cache::{self, Cache, Outcome, state_file};
+use crate::collect;
+use crate::config;
+use crate::deadline::Deadline;
+use crate::exposition::{self, Page};
+use crate::failure::{Failure, Reason};
+use crate::model::{Snapshot, Timestamp, codec};
+use crate::swr::transport::Https;
+use crate::swr::{self, Client};
+use crate::web;
+use anyhow::Context;
+use prometheus::Registry;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tracing::{info, warn};
+
+/// A running account. Dropping it stops nothing; [`Account::close`] does.
+pub struct Account {
+    name: String,
+    cache: Cache<Page>,
+}
+
+impl Account {
+    /// Builds the account and takes over what a former process kept.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn build(config: config::Account, registry: &Registry) -> anyhow::Result<Self> {
+        let transport = Https::new(&config.https).context("cannot connect to the upstream")?;
+        let authenticator = Authenticator::new(config.credentials);
+        info!(
+            endpoint = %config.client.endpoint,
+            credentials = authenticator.source_name(),
+            "collecting from {} with {}",
+            config.client.endpoint,
+            authenticator.source_name()
+        );
+        let metrics = swr::Metrics::new(registry);
+        let client = Client::new(config.client, Box::new(transport), authenticator, metrics, SystemTime::now);
+        let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
+        let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
+        let refresh = refresher(Arc::new(client), config.collect, config.exposition, collect::Metrics::new(registry));
+        let counters = cache::metrics::Counters::new(registry);
+        let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
+        if let Some(file) = file {
+            restore(&cache, &file, config.exposition);
+        }
+        cache::metrics::State::register(registry, cache.clone());
+        Ok(Self { name: config.name, cache })
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &Cache<Page> {
+        &self.cache
+    }
+
+    /// Ends a running refresh.
+    pub fn close(&self) {
+        self.cache.close();
+    }
+
+    /// What the web room may know of it.
+    pub fn on_the_web(&self) -> web::Account {
+        let (scraped, asked) = (self.cache.clone(), self.cache.clone());
+        web::Account {
+            name: self.name.clone(),
+            scrape: Arc::new(move |deadline| {
+                let cache = scraped.clone();
+                Box::pin(async move { web::Scrape { page: cache.get(deadline).await.value } })
+            }),
+            state: Arc::new(move || state(&asked)),
+        }
+    }
+}
+
+/// Collects, then encodes: the page is made once, where it is published.
+fn refresher(
+    client: Arc<Client>,
+    options: collect::Options,
+    exposition: exposition::Options,
+    metrics: collect::Metrics,
+) -> cache::Refresh<Page> {
+    let parts = Arc::new((client, options, metrics));
+    Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
+        let parts = parts.clone();
+        Box::pin(async move {
+            let (client, options, metrics) = &*parts;
+            let began = Timestamp::from(SystemTime::now());
+            let previous = previous.map(|page| page.snapshot().clone());
+            let collect::Collected { snapshot, gap } =
+                collect::collect(client, options, previous, began, deadline, metrics).await?;
+            let page = tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition))
+                .await
+                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+            Ok(Outcome { value: page, gap })
+        })
+    })
+}
+
+/// Writes each snapshot to the state file; a disk that is full or read-only costs a warning and no more.
+fn keeper(file: PathBuf) -> cache::Keep<Page> {
+    Box::new(move |page, read_at| {
+        let snapshot: &Snapshot = page.snapshot();
+        if let Err(error) = state_file::write(&file, read_at, |out| codec::encode(snapshot, out)) {
+            warn!(file = %file.display(), %error, "cannot keep the snapshot in {}: {error}", file.display());
+        }
+    })
+}
+
+fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
+    let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
+        let Some(kept) = kept else { return Ok(None) };
+        let snapshot = codec::decode(&kept.payload).ok_or(state_file::Unusable::Payload)?;
+        Ok(Some((snapshot, kept.read_at, kept.age)))
+    });
+    match kept {
+        Ok(None) => {}
+        Ok(Some((snapshot, read_at, age))) => {
+            info!(
+                repositories = snapshot.repositories.len(),
+                age_seconds = age.as_secs(),
+                "took over a snapshot of {} repositories that is {} s old",
+                snapshot.repositories.len(),
+                age.as_secs()
+            );
+            cache.restore(Page::build(Arc::new(snapshot), &exposition), read_at, age);
+        }
+        Err(error) => {
+            let error = crate::failure::chain(&error);
+            warn!(file = %file.display(), %error, "{} is ignored: it {error}", file.display());
+        }
+    }
+}
+
+/// The cache's state in the words of the landing page.
+fn state(cache: &Cache<Page>) -> web::AccountState {
+    let status = cache.status();
+    web::AccountState {
+        latest: match status.latest {
+            None => web::Latest::None,
+            Some(cache::Attempt { failure: None, .. }) => web::Latest::Complete,
+            Some(cache::Attempt { failure: Some(failure), .. }) => web::Latest::Failed(failure.to_string()),
+        },
+        served: status
+            .held
+            .zip(status.age)
+            .map(|((page, _), age)| web::Served { age, repositories: page.snapshot().repositories.len() }),
+        next: if status.running {
+            web::Next::Running
+        } else if status.next_in.is_zero() {
+            web::Next::AtNextScrape
+        } else {
+            web::Next::In(status.next_in)
+        },
+    }
+}

@@ -1,0 +1,113 @@
+//! The exporter against the simulator, and the simulator alone: for trying both without an account.
+
+use crate::auth::{Source, access_key};
+use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
+use crate::config::{self, Account, Config};
+use crate::logging;
+use crate::secret::Secret;
+use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Simulator};
+use crate::swr::transport::HttpsOptions;
+use crate::{cache, collect, exposition, swr, web};
+use anyhow::Context;
+use std::io::Write;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Runs the simulator and the exporter in one process until a signal comes.
+///
+/// # Errors
+/// When an address cannot be listened on.
+pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let window = config::duration(&args.cache_window).map_err(anyhow::Error::msg).context("--cache.window")?;
+    let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
+        .map_err(anyhow::Error::msg)?;
+    super::runtime()?.block_on(async {
+        let stop = super::stop_signal()?;
+        let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
+        let endpoint = format!("http://{}", upstream.local_addr()?);
+        let simulator = Simulator::new(world(&args.world, Duration::ZERO));
+        let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
+        let listener = TcpListener::bind(&args.listen_address)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.listen_address))?;
+        let address = listener.local_addr()?;
+        print(&format!(
+            "A simulated account of {} repositories is being exported. Open\n\
+             \n  http://{address}/          how it stands\
+             \n  http://{address}/metrics   what Prometheus scrapes\n\
+             \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
+            args.world.repositories
+        ))?;
+        let config = demo_config(endpoint, window);
+        let outcome = super::run(config, vec![listener], stop).await;
+        serving.abort();
+        outcome
+    })
+}
+
+/// Serves the simulated API until a signal comes.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
+    let latency = config::duration(&args.latency).map_err(anyhow::Error::msg).context("--latency")?;
+    super::runtime()?.block_on(async {
+        let stop = super::stop_signal()?;
+        let listener = TcpListener::bind(&args.listen_address)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.listen_address))?;
+        print(&format!(
+            "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
+            listener.local_addr()?
+        ))?;
+        Simulator::new(world(&args.world, latency)).serve(listener, stop).await;
+        Ok(())
+    })
+}
+
+fn world(args: &WorldArgs, latency: Duration) -> simulator::Options {
+    simulator::Options {
+        repositories: args.repositories,
+        namespaces: args.namespaces,
+        seed: args.seed,
+        speed: args.speed,
+        latency,
+        start: std::time::SystemTime::now(),
+        ..simulator::Options::default()
+    }
+}
+
+/// The signed path, as with a real account; only the address differs.
+fn demo_config(endpoint: String, window: Duration) -> Config {
+    let given = |text: &str| access_key::Part::Given(Secret::new(text.to_owned()));
+    let account = Account {
+        name: "demo".to_owned(),
+        credentials: Source::AccessKey(access_key::Source {
+            id: given(DEMO_ACCESS_KEY),
+            secret: given(DEMO_SECRET_KEY),
+            security_token: None,
+        }),
+        client: swr::Options { endpoint, ..swr::Options::default() },
+        https: HttpsOptions::default(),
+        collect: collect::Options::default(),
+        cache: cache::Options { window, ..cache::Options::default() },
+        exposition: exposition::Options::default(),
+        cache_directory: None,
+    };
+    let limits = web::Limits { connections: 2048, connections_per_address: 2048, ..web::Limits::default() };
+    Config {
+        listen: Vec::new(),
+        listen_is_default: false,
+        // Whoever tries it tries it from one machine.
+        web: web::Options { max_requests: 1000, limits, ..web::Options::default() },
+        account,
+        log: logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt },
+    }
+}
+
+/// To standard output, also when it is a pipe.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

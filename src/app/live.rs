@@ -1,0 +1,105 @@
+//! The live metrics: what the stages count, and what only the root can see.
+
+use crate::cache::Cache;
+use crate::catalog;
+use crate::exposition::{self, Page};
+use crate::instruments::{self, OptionalGauge};
+use crate::web::{Live, Tally};
+use prometheus::core::{Collector, Desc};
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntCounterVec, Registry};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Registers the process, the build, the page and the web room's tally.
+pub(super) fn register(registry: &Registry, tally: &Arc<Tally>, cache: &Cache<Page>) {
+    registry.register(Box::new(ProcessCollector::for_self())).expect("the process is registered once");
+    let build = instruments::gauges(registry, &catalog::BUILD_INFO, &[]);
+    let labels = [env!("CARGO_PKG_VERSION"), env!("SWR_EXPORTER_REVISION"), env!("SWR_EXPORTER_RUSTC")];
+    build.with_label_values(&labels).set(1.0);
+    // Instruments of the collectors below live in registries of their own: these here set them before they are read.
+    let own = Registry::new();
+    let page = PageSize {
+        cache: cache.clone(),
+        series: OptionalGauge::new(&own, &catalog::PAGE_SERIES),
+        bytes: OptionalGauge::new(&own, &catalog::PAGE_BYTES),
+    };
+    registry.register(Box::new(page)).expect("the page is registered once");
+    let refusals = Refusals {
+        tally: tally.clone(),
+        scrapes: instruments::counter(&own, &catalog::SCRAPES_REFUSED),
+        connections: instruments::counters(&own, &catalog::CONNECTIONS_CLOSED, &["address_limit", "overdue"]),
+        accepts: instruments::counter(&own, &catalog::ACCEPT_ERRORS),
+        panics: instruments::counter(&own, &catalog::PANICS),
+    };
+    registry.register(Box::new(refusals)).expect("the tally is registered once");
+}
+
+/// Encodes all that is registered.
+pub(super) fn encoder(registry: Registry) -> Live {
+    Arc::new(move |format| {
+        let mut out = Vec::with_capacity(16 << 10);
+        exposition::live(&registry.gather(), format, &mut out);
+        out
+    })
+}
+
+/// How large the page is that is served now.
+struct PageSize {
+    cache: Cache<Page>,
+    series: OptionalGauge,
+    bytes: OptionalGauge,
+}
+
+impl Collector for PageSize {
+    fn desc(&self) -> Vec<&Desc> {
+        [&self.series, &self.bytes].into_iter().flat_map(Collector::desc).collect()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no page has 2^53 bytes")]
+    fn collect(&self) -> Vec<MetricFamily> {
+        let page = self.cache.status().held.map(|(page, _)| page);
+        self.series.set(page.as_ref().map(|page| page.series() as f64));
+        self.bytes.set(page.as_ref().map(|page| page.bytes() as f64));
+        [&self.series, &self.bytes].into_iter().flat_map(Collector::collect).collect()
+    }
+}
+
+/// What the web room refused.
+struct Refusals {
+    tally: Arc<Tally>,
+    scrapes: IntCounter,
+    connections: IntCounterVec,
+    accepts: IntCounter,
+    panics: IntCounter,
+}
+
+impl Collector for Refusals {
+    fn desc(&self) -> Vec<&Desc> {
+        let mut descriptions = self.scrapes.desc();
+        descriptions.extend(self.connections.desc());
+        descriptions.extend(self.accepts.desc());
+        descriptions.extend(self.panics.desc());
+        descriptions
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        raise(&self.scrapes, &self.tally.scrapes_refused);
+        raise(&self.connections.with_label_values(&["address_limit"]), &self.tally.connections_refused);
+        raise(&self.connections.with_label_values(&["overdue"]), &self.tally.connections_overdue);
+        raise(&self.accepts, &self.tally.accepts_failed);
+        raise(&self.panics, &self.tally.panics);
+        let mut families = self.scrapes.collect();
+        families.extend(self.connections.collect());
+        families.extend(self.accepts.collect());
+        families.extend(self.panics.collect());
+        families
+    }
+}
+
+/// Brings a counter up to a tally. Two at once may both add; the counter is set anew from the tally, so none counts twice.
+fn raise(counter: &IntCounter, tally: &AtomicU64) {
+    counter.reset();
+    counter.inc_by(tally.load(Ordering::Relaxed));
+}

@@ -1,1 +1,9 @@
+//! Behaviour over real sockets: the exporter as its own process, the simulator as its upstream.
+//!
+//! One binary, a module a topic. Tests wait for states, never for time; ports are free ones; nothing leaves loopback.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(unreachable_pub, reason = "nothing of a test binary is reachable from elsewhere")]
 
+mod support;
+
+mod main_job;

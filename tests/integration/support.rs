@@ -1,0 +1,269 @@
+//! What the tests share: starting the exporter against the simulator, scraping it, reading a scrape by name and labels.
+
+use std::collections::BTreeMap;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options, Running, Simulator};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// The longest that a state is waited for; on a loaded machine everything takes longer, and nothing waits this long for
+/// nothing.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A simulated account that stands still.
+pub async fn simulator(repositories: usize, namespaces: usize) -> Running {
+    Simulator::start(Options { repositories, namespaces, ..Options::default() }).await.unwrap()
+}
+
+/// The exporter as a process of its own; killed when dropped.
+pub struct Exporter {
+    process: Child,
+    address: String,
+    log: Arc<Mutex<String>>,
+    client: reqwest::Client,
+}
+
+/// A command with the demo's access key, an environment of its own and no settings.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command
+        .env_clear()
+        .env("SWR_EXPORTER_ACCESS_KEY", DEMO_ACCESS_KEY)
+        .env("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Starts the exporter for an upstream with some flags more, and waits until it listens.
+pub async fn exporter(upstream: &str, flags: &[&str]) -> Exporter {
+    let mut command = command();
+    command.args(["--swr.endpoint", upstream]).args(flags);
+    start(command).await
+}
+
+/// Starts a prepared command on a free port, and waits until it listens.
+pub async fn start(mut command: Command) -> Exporter {
+    let mut process = command.args(["--web.listen-address", "127.0.0.1:0"]).spawn().unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let (found, address) = tokio::sync::oneshot::channel();
+    let kept = log.clone();
+    tokio::spawn(async move {
+        let mut found = Some(found);
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some((_, address)) = line.split_once("address=")
+                && line.contains("msg=listening")
+                && let Some(found) = found.take()
+            {
+                let _ = found.send(address.to_owned());
+            }
+            let mut log = kept.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    let address = match tokio::time::timeout(PATIENCE, address).await {
+        Ok(Ok(address)) => address,
+        _ => panic!("the exporter did not start:\n{}", log.lock().unwrap()),
+    };
+    Exporter { process, address, log, client: client() }
+}
+
+/// An HTTP client that goes nowhere but where it is sent.
+pub fn client() -> reqwest::Client {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap()
+}
+
+/// The whole body of an answer.
+pub async fn text(mut answer: reqwest::Response) -> String {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.unwrap() {
+        body.extend_from_slice(&piece);
+    }
+    String::from_utf8(body).unwrap()
+}
+
+impl Exporter {
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id().expect("the process runs")
+    }
+
+    /// An answer to GET.
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap()
+    }
+
+    /// One scrape, as Prometheus would read it.
+    pub async fn scrape(&self) -> Scrape {
+        self.scrape_within(Duration::from_secs(20)).await
+    }
+
+    /// One scrape by a scraper that gives up after `timeout`.
+    pub async fn scrape_within(&self, timeout: Duration) -> Scrape {
+        let request = self
+            .client
+            .get(format!("http://{}/metrics", self.address))
+            .header("x-prometheus-scrape-timeout-seconds", timeout.as_secs_f64().to_string());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        Scrape::parse(text(answer).await)
+    }
+
+    /// Scrapes until the condition holds, and gives that scrape.
+    pub async fn scrape_until(&self, what: &str, condition: impl Fn(&Scrape) -> bool) -> Scrape {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let scrape = self.scrape().await;
+            if condition(&scrape) {
+                return scrape;
+            }
+            if tokio::time::Instant::now() > deadline {
+                panic!("not within {PATIENCE:?}: {what}\n{}\n--- log\n{}", scrape.without_repositories(), self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a signal, e.g. `TERM`.
+    pub fn signal(&self, name: &str) {
+        let done = std::process::Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(done.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.process.wait()).await.expect("the exporter ends").unwrap()
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Its open file descriptors.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+}
+
+/// Waits until a condition holds.
+pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A page of metrics, read by a parser of its own.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    /// As it came.
+    pub text: String,
+    series: BTreeMap<String, Vec<(Labels, String)>>,
+}
+
+/// Label names and values, unescaped.
+pub type Labels = BTreeMap<String, String>;
+
+impl Scrape {
+    /// Reads text format 0.0.4, strictly: what is no comment and no sample fails the test.
+    pub fn parse(text: String) -> Self {
+        let mut series: BTreeMap<String, Vec<(Labels, String)>> = BTreeMap::new();
+        for line in text.split('\n').filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (name, labels, value) = sample(line);
+            series.entry(name).or_default().push((labels, value));
+        }
+        Self { text, series }
+    }
+
+    /// All series of a family.
+    pub fn series(&self, name: &str) -> &[(Labels, String)] {
+        self.series.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value as it is written of the one series that has these labels (and maybe others).
+    pub fn raw(&self, name: &str, labels: &[(&str, &str)]) -> Option<&str> {
+        let mut found = self
+            .series(name)
+            .iter()
+            .filter(|(have, _)| labels.iter().all(|(key, value)| have.get(*key).is_some_and(|have| have == value)));
+        let (_, value) = found.next()?;
+        assert!(found.next().is_none(), "{name} {labels:?} is more than one series");
+        Some(value)
+    }
+
+    /// The value as a number.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.raw(name, labels).map(|value| value.parse().unwrap())
+    }
+
+    /// The value of a series without labels, or of the one there is.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.value(name, &[])
+    }
+
+    /// For messages: all but the many.
+    pub fn without_repositories(&self) -> String {
+        let keep = |line: &&str| !line.starts_with('#') && !line.starts_with("swr_repository_");
+        self.text.lines().filter(keep).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn sample(line: &str) -> (String, Labels, String) {
+    let Some((name, rest)) = line.split_once('{') else {
+        let (name, value) = line.split_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
+        return (name.to_owned(), Labels::new(), value.to_owned());
+    };
+    let mut labels = Labels::new();
+    let mut rest = rest;
+    while !rest.starts_with('}') {
+        let (key, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("no label: {line}"));
+        let (mut value, mut end) = (String::new(), None);
+        let mut characters = after.char_indices();
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '"' => {
+                    end = Some(at);
+                    break;
+                }
+                '\\' => value.push(match characters.next() {
+                    Some((_, 'n')) => '\n',
+                    Some((_, other @ ('\\' | '"'))) => other,
+                    other => panic!("odd escape {other:?}: {line}"),
+                }),
+                other => value.push(other),
+            }
+        }
+        let end = end.unwrap_or_else(|| panic!("open label: {line}"));
+        assert!(labels.insert(key.to_owned(), value).is_none(), "a label twice: {line}");
+        rest = &after[end + 1..];
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    let value = rest[1..].trim_start();
+    (name.to_owned(), labels, value.to_owned())
+}

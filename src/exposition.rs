@@ -22,10 +22,10 @@ mod live;
 #[cfg(test)]
 mod testing;
 
-pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL, compress_block, eof};
+pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use live::live;
-pub use page::Page;
+pub use page::{Page, response};
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
 
@@ -60,8 +60,8 @@ impl Format {
 pub enum Encoding {
     /// As it is.
     Identity,
-    /// RFC 1952; what Prometheus asks for. Several members make one stream.
+    /// RFC 1952; what Prometheus asks for.
     Gzip,
-    /// RFC 8878. Several frames make one stream.
+    /// RFC 8878.
     Zstd,
 }

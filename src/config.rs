@@ -331,7 +331,7 @@ fn positive(text: &str) -> Result<Duration, String> {
     })
 }
 
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T, most: T) -> Result<T, String> {
+fn number<T: Copy + FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T, most: T) -> Result<T, String> {
     match text.parse() {
         Ok(number) if least <= number && number <= most => Ok(number),
         _ => Err(not_in(text, &least.to_string(), &most.to_string())),

@@ -118,6 +118,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
         repository_metrics: at.read("collector.repositories.metrics", metrics, RepositoryMetrics::default(), |text| {
             text.parse().map_err(|unknown: exposition::UnknownMetrics| unknown.to_string())
         }),
+        most_repositories: at
+            .read("repositories.limit", args.repositories_limit.as_deref(), 0, |text| number(text, 0, 100_000_000)),
     };
     for address in &args.web_listen_address {
         if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {

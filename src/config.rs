@@ -334,9 +334,10 @@ fn positive(text: &str) -> Result<Duration, String> {
 }
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T, most: T) -> Result<T, String> {
+    let range = least..=most;
     match text.parse() {
-        Ok(number) if least <= number && number <= most => Ok(number),
-        _ => Err(not_in(text, &least.to_string(), &most.to_string())),
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(not_in(text, &range.start().to_string(), &range.end().to_string())),
     }
 }
 

@@ -16,6 +16,7 @@ mod number;
 mod text;
 mod selection;
 mod families;
+mod limit;
 mod compress;
 mod page;
 mod live;
@@ -34,6 +35,8 @@ pub use text::Counts;
 pub struct Options {
     /// Which of the families with a series per repository are written.
     pub repository_metrics: RepositoryMetrics,
+    /// How many repositories get series of their own at most, the largest; 0 for all.
+    pub most_repositories: usize,
 }
 
 /// The two text formats that Prometheus reads.

@@ -38,7 +38,7 @@ pub(super) async fn collect(
             }
             Err(failure) => {
                 debug!(namespace = %name, reason = %failure.reason, "listing `{name}` failed: {}", failure.message);
-                gap.get_or_insert_with(|| first_of(failed, options.namespaces.len(), name, &failure));
+                gap.get_or_insert_with(|| first_of(failed, options.namespaces.len(), name, failure));
                 (false, previous.and_then(|previous| keep(previous, name, began, options, &mut rows)))
             }
         };
@@ -55,10 +55,10 @@ pub(super) async fn collect(
 }
 
 /// One failure that speaks for all of them.
-fn first_of(failed: usize, of: usize, name: &str, failure: &Failure) -> Failure {
-    let message =
+fn first_of(failed: usize, of: usize, name: &str, mut failure: Failure) -> Failure {
+    failure.message =
         format!("{failed} of {of} organisations could not be listed, the first is `{name}`: {}", failure.message);
-    Failure { message, ..failure.clone() }
+    failure
 }
 
 /// Takes over what is known of one organisation, unless it is too old, and says when it was read.

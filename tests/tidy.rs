@@ -455,7 +455,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),
         ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
         (
-            "tries of one refused credential",
+            "refusals before a credential is held back",
             format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::LONGEST as u64))),

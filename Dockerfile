@@ -1,4 +1,5 @@
 # One static binary and nothing else: no shell, no package manager, not root.
+# A static glibc resolves names without further libraries from 2.34 on, so older bases than bookworm (2.36) will not do.
 ARG RUST_VERSION=1.95
 FROM rust:${RUST_VERSION}-bookworm AS build
 WORKDIR /src

@@ -50,7 +50,7 @@ fn main() {
     std::fs::write(folder.join("gzip"), &gzip).expect("room");
     std::fs::write(folder.join("plain"), &plain).expect("room");
     let nginx = Nginx::start(&folder);
-    let (bare_gzip, bare_plain) = (bare(gzip), bare(plain));
+    let (bare_gzip, bare_plain) = (bare(&gzip), bare(&plain));
     if nginx.is_none() {
         println!("nginx is not installed: compared with the bare loop alone");
     }
@@ -146,11 +146,11 @@ fn small() {
 }
 
 /// A server that writes one answer from memory and can do nothing else.
-fn bare(body: Vec<u8>) -> String {
+fn bare(body: &[u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = listener.local_addr().expect("bound").to_string();
     let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
-    answer.extend_from_slice(&body);
+    answer.extend_from_slice(body);
     let answer: Arc<[u8]> = answer.into();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

@@ -33,9 +33,8 @@ fn inconsistencies(scrape: &Scrape, kind: &str) -> f64 {
 /// Waits for a good refresh that began after the faults were switched on.
 async fn next_good(account: &Account) -> Scrape {
     let before = account.good.get("swr_snapshot_timestamp_seconds");
-    let newer = |scrape: &Scrape| {
-        scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before
-    };
+    let newer =
+        |scrape: &Scrape| scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before;
     account.exporter.scrape_until("a good refresh in spite of it", newer).await
 }
 
@@ -71,7 +70,7 @@ async fn u9_equal_names_in_an_order_that_changes_lose_nothing() {
 #[tokio::test]
 async fn u10_a_total_that_is_no_help_does_not_hide_the_end_of_the_list() {
     let lies = [Total::Absent, Total::Text("many".into()), Total::Is(-5), Total::Is(0), Total::Off(-100)];
-    join_all(lies.map(|lie| async {
+    join_all(lies.map(|lie| async move {
         let account = account(250, &SMALL_PAGES).await;
         let before = account.listed();
         account.listing(Action::Total(lie.clone()));
@@ -101,8 +100,7 @@ async fn u10_a_total_that_changes_with_every_page_ends_either_way() {
     let account = account(250, &SMALL_PAGES).await;
     account.listing(Action::Total(Total::Changing));
     let before = (account.listed(), account.good.get("swr_refreshes_total"));
-    let scrape =
-        account.exporter.scrape_until("an end", |scrape| scrape.get("swr_refreshes_total") > before.1).await;
+    let scrape = account.exporter.scrape_until("an end", |scrape| scrape.get("swr_refreshes_total") > before.1).await;
     assert_eq!(shown(&scrape), standing(&account.upstream), "new and whole, or old");
     assert!(account.listed() - before.0 < 40, "{}", account.listed() - before.0);
 }
@@ -120,10 +118,13 @@ async fn u11_a_server_that_ignores_the_offset_costs_two_requests() {
 #[tokio::test]
 async fn u12_rows_that_come_twice_are_one_series_and_counted() {
     let account = account(250, &SMALL_PAGES).await;
+    let before = account.listed();
     account.listing(Action::duplicate_rows(3));
     let scrape = next_good(&account).await;
     assert_eq!(shown(&scrape), standing(&account.upstream));
-    assert_eq!(inconsistencies(&scrape, "duplicate"), 9.0, "three on each of three pages");
+    let pages = account.listed() - before;
+    assert!(pages <= 4, "no page is read twice for it: {pages}");
+    assert_eq!(inconsistencies(&scrape, "duplicate"), 3.0 * pages as f64, "three on each page");
     is_clean(&scrape);
 }
 
@@ -206,7 +207,8 @@ async fn a_page_size_that_is_clamped_or_refused_is_followed_and_remembered() {
         account.upstream.handle.clear_journal();
         let scrape = next_good(&account).await;
         assert_eq!(failures(&scrape, "internal"), 0.0);
-        let limit = |request: &swr_exporter::simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
+        let limit =
+            |request: &swr_exporter::simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
         assert!(account.upstream.handle.requests().iter().all(|request| limit(request) <= 100), "{over_limit:?}");
         assert!(account.listed() <= 6, "{over_limit:?}: {}", account.listed());
     }))

@@ -11,3 +11,4 @@ mod main_job;
 mod upstream_support;
 mod upstream_bodies;
 mod upstream_listing;
+mod upstream_outage;

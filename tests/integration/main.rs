@@ -7,3 +7,8 @@
 mod support;
 
 mod main_job;
+
+mod upstream_support;
+mod upstream_bodies;
+mod upstream_listing;
+mod upstream_outage;

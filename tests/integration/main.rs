@@ -5,5 +5,9 @@
 #![allow(unreachable_pub, reason = "nothing of a test binary is reachable from elsewhere")]
 
 mod support;
+mod peers;
 
 mod main_job;
+mod commands;
+mod prometheus;
+mod settings;

@@ -11,3 +11,5 @@ mod main_job;
 mod commands;
 mod prometheus;
 mod settings;
+mod flags;
+mod secrets;

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use swr_exporter::catalog::{self, Family};
-use swr_exporter::exposition::{Encoding, Options, Page, write_snapshot};
+use swr_exporter::exposition::{Encoding, Format, Options, Page, response, write_snapshot};
 use swr_exporter::model::{Repository, Snapshot, Timestamp, Visibility};
 
 const REPOSITORIES: u64 = 100_000;
@@ -33,7 +33,8 @@ fn main() {
 }
 
 fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
-    let three = Options { repository_metrics: "size,images,downloads".parse().expect("known names") };
+    let three =
+        Options { repository_metrics: "size,images,downloads".parse().expect("known names"), ..Options::default() };
     let mut body = Vec::new();
     let counts = write_snapshot(snapshot, &three, &mut body).expect("memory");
     println!("our page: {} series, {} bytes", counts.series, counts.bytes);
@@ -46,7 +47,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
         });
     });
     group.bench_function("ours, Page::build with gzip", |bencher| {
-        bencher.iter(|| Page::build(Arc::clone(snapshot), &three));
+        bencher.iter(|| Page::build(Arc::clone(snapshot), &three, None));
     });
 
     let registry = registry(snapshot);
@@ -62,11 +63,15 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     });
 
     let all = Options::default();
-    let page = Page::build(Arc::clone(snapshot), &all);
-    println!("all six families: {} bytes, {} as gzip", page.bytes(), page.body(Encoding::Gzip).len());
+    let page = Page::build(Arc::clone(snapshot), &all, None);
+    println!(
+        "all six families: {} bytes, {} as gzip",
+        page.bytes(),
+        response(b"", Some(&page), Format::Text, Encoding::Gzip).concat().len()
+    );
     group.throughput(Throughput::Bytes(page.bytes() as u64));
     group.bench_function("ours, Page::build with gzip, all six families", |bencher| {
-        bencher.iter(|| Page::build(Arc::clone(snapshot), &all));
+        bencher.iter(|| Page::build(Arc::clone(snapshot), &all, None));
     });
     group.finish();
 }
@@ -77,7 +82,7 @@ fn compress(criterion: &mut Criterion, snapshot: &Snapshot) {
         [("three gauges", "size,images,downloads"), ("six families", "size,images,downloads,created,updated,info")]
     {
         let mut body = Vec::new();
-        let options = Options { repository_metrics: metrics.parse().expect("known names") };
+        let options = Options { repository_metrics: metrics.parse().expect("known names"), ..Options::default() };
         write_snapshot(snapshot, &options, &mut body).expect("memory");
         let mut group = criterion.benchmark_group(format!("compress {name}"));
         group.throughput(Throughput::Bytes(body.len() as u64));

@@ -264,6 +264,16 @@ pub struct ServeArgs {
     )]
     pub collector_repositories_metrics: Option<String>,
 
+    /// At most so many repositories get series, the largest; the rest stay in the sums of their organisation [default: 0, no limit]
+    #[arg(
+        long = "repositories.limit",
+        env = "SWR_EXPORTER_REPOSITORIES_LIMIT",
+        value_name = "N",
+        hide_env_values = true,
+        help_heading = "Collectors"
+    )]
+    pub repositories_limit: Option<String>,
+
     /// debug, info, warn or error [default: info]
     #[arg(
         long = "log.level",

@@ -16,16 +16,17 @@ mod number;
 mod text;
 mod selection;
 mod families;
+mod limit;
 mod compress;
 mod page;
 mod live;
 #[cfg(test)]
 mod testing;
 
-pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL, compress_block, eof};
+pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use live::live;
-pub use page::Page;
+pub use page::{Page, response};
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
 
@@ -34,6 +35,8 @@ pub use text::Counts;
 pub struct Options {
     /// Which of the families with a series per repository are written.
     pub repository_metrics: RepositoryMetrics,
+    /// How many repositories get series of their own at most, the largest; 0 for all.
+    pub most_repositories: usize,
 }
 
 /// The two text formats that Prometheus reads.
@@ -60,8 +63,8 @@ impl Format {
 pub enum Encoding {
     /// As it is.
     Identity,
-    /// RFC 1952; what Prometheus asks for. Several members make one stream.
+    /// RFC 1952; what Prometheus asks for.
     Gzip,
-    /// RFC 8878. Several frames make one stream.
+    /// RFC 8878.
     Zstd,
 }

@@ -90,12 +90,13 @@ fn refresher(
         Box::pin(async move {
             let (client, options, metrics) = &*parts;
             let began = Timestamp::from(SystemTime::now());
-            let previous = previous.map(|page| page.snapshot().clone());
+            let known = previous.as_ref().map(|page| page.snapshot().clone());
             let collect::Collected { snapshot, gap } =
-                collect::collect(client, options, previous, began, deadline, metrics).await?;
-            let page = tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition))
-                .await
-                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+                collect::collect(client, options, known, began, deadline, metrics).await?;
+            let page =
+                tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
+                    .await
+                    .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
             Ok(Outcome { value: page, gap })
         })
     })
@@ -127,7 +128,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            cache.restore(Page::build(Arc::new(snapshot), &exposition), read_at, age);
+            cache.restore(Page::build(Arc::new(snapshot), &exposition, None), read_at, age);
         }
         Err(error) => {
             let error = crate::failure::chain(&error);

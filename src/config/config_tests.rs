@@ -41,7 +41,7 @@ fn the_sdks_variables_and_files_work_too() {
 fn every_problem_is_listed_with_its_place_and_what_to_do() {
     let text = problems(
         "--swr.page-size 5000 --cache.window never --swr.concurrency 0 --log.level loud --web.listen-address nowhere \
-         --collector.repositories.metrics size,colour --swr.rate-limit -1 --web.telemetry-path metrics",
+         --collector.repositories.metrics size,colour --swr.rate-limit=-1 --web.telemetry-path metrics",
         &[],
     );
     for expected in [

@@ -1,11 +1,15 @@
-//! Compression: the levels, and small blocks that follow or precede a page.
+//! Compression: the levels, and how parts that were compressed apart become one body.
 //!
-//! A gzip stream is a row of members (RFC 1952, 2.2) and a zstd stream a row of frames (RFC 8878, 3.1). So a response is
-//! put together from parts that were compressed apart, and the large one is not touched again.
+//! The large part of a response is compressed once per snapshot and not touched again. In zstd each part is a frame of
+//! its own (RFC 8878, 3.1). In gzip a row of members would be as legal (RFC 1952, 2.2) and Prometheus reads it, but curl,
+//! browsers and several HTTP libraries stop after the first member or fail on the second. So each part is kept as raw
+//! DEFLATE that ends on a byte border without a final block, and a response is *one* member around all of them: header,
+//! parts, an empty final block, and a checksum that is computed from those of the parts.
 
 use super::Encoding;
-use flate2::{Compression, write::GzEncoder};
-use std::io::Write as _;
+use bytes::Bytes;
+use flate2::{Compression, Crc, write::DeflateEncoder};
+use std::io::{self, Write};
 
 /// gzip level of a page: the knee of the curve. 100,000 repositories with all six families are 63.4 MB; two cores gave
 ///
@@ -29,31 +33,91 @@ const BLOCK_GZIP_LEVEL: u32 = 1;
 /// What ends an OpenMetrics page.
 pub const EOF: &[u8] = b"# EOF\n";
 
-/// [`EOF`] as a gzip member: a stored block, no time, unknown system.
-const EOF_GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x06\0\xf9\xff# EOF\n\x50\x9a\xc1\x60\x06\0\0\0";
+/// DEFLATE, no flags, no time, unknown system (RFC 1952, 2.3).
+const GZIP_HEADER: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff";
 
-/// [`EOF`] as a zstd frame: one segment, one raw block, no checksum.
-const EOF_ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x20\x06\x31\0\0# EOF\n";
+/// An empty stored block that is the last one (RFC 1951, 3.2.4).
+const LAST_BLOCK: &[u8] = b"\x01\0\0\xff\xff";
 
-/// [`EOF`] as a member or frame of its own.
-pub const fn eof(encoding: Encoding) -> &'static [u8] {
-    match encoding {
-        Encoding::Identity => EOF,
-        Encoding::Gzip => EOF_GZIP,
-        Encoding::Zstd => EOF_ZSTD,
+/// Bytes of a body in one encoding, which can be joined with others by [`join`].
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) bytes: Bytes,
+    /// Of the bytes before compression; only gzip needs it.
+    crc: Crc,
+}
+
+impl Part {
+    /// A part whose encoding keeps no checksum.
+    pub(super) fn unchecked(bytes: Vec<u8>) -> Self {
+        Self { bytes: packed(bytes), crc: Crc::new() }
+    }
+
+    /// Compresses a small block; cheap enough for each scrape.
+    fn small(block: &[u8], encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Identity => Self::unchecked(block.to_vec()),
+            Encoding::Zstd => {
+                Self::unchecked(zstd::bulk::compress(block, ZSTD_LEVEL).expect("compressing into memory cannot fail"))
+            }
+            Encoding::Gzip => {
+                let mut sink = Deflate::new(BLOCK_GZIP_LEVEL);
+                sink.write_all(block).and_then(|()| sink.finish()).expect("compressing into memory cannot fail")
+            }
+        }
     }
 }
 
-/// Compresses a small block into one member or frame of its own; cheap enough for each scrape.
-pub fn compress_block(block: &[u8], encoding: Encoding) -> Vec<u8> {
-    match encoding {
-        Encoding::Identity => block.to_vec(),
-        Encoding::Gzip => {
-            let mut member = GzEncoder::new(Vec::new(), Compression::new(BLOCK_GZIP_LEVEL));
-            member.write_all(block).and_then(|()| member.finish()).expect("compressing into memory cannot fail")
-        }
-        Encoding::Zstd => zstd::bulk::compress(block, ZSTD_LEVEL).expect("compressing into memory cannot fail"),
+/// Takes text and makes a gzip [`Part`] of it.
+pub(super) struct Deflate {
+    encoder: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+}
+
+impl Deflate {
+    pub(super) fn new(level: u32) -> Self {
+        Self { encoder: DeflateEncoder::new(Vec::new(), Compression::new(level)), crc: Crc::new() }
     }
+
+    /// Ends on a byte border, and not with a final block: more parts may follow.
+    pub(super) fn finish(mut self) -> io::Result<Part> {
+        self.encoder.flush()?;
+        Ok(Part { bytes: packed(std::mem::take(self.encoder.get_mut())), crc: self.crc })
+    }
+}
+
+impl Write for Deflate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.encoder.write(bytes)?;
+        self.crc.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One body of a small block, a part and maybe the end of an OpenMetrics page. The part's bytes are shared, not copied.
+pub(super) fn join(small: &[u8], large: Option<&Part>, end: bool, encoding: Encoding) -> Vec<Bytes> {
+    let small = Part::small(small, encoding);
+    let end = end.then(|| Part::small(EOF, encoding));
+    let parts = || [Some(&small), large, end.as_ref()].into_iter().flatten();
+    let bytes = parts().map(|part| part.bytes.clone());
+    if encoding != Encoding::Gzip {
+        return bytes.collect();
+    }
+    let mut crc = Crc::new();
+    parts().for_each(|part| crc.combine(&part.crc));
+    let mut trailer = LAST_BLOCK.to_vec();
+    trailer.extend_from_slice(&crc.sum().to_le_bytes());
+    trailer.extend_from_slice(&crc.amount().to_le_bytes());
+    [Bytes::from_static(GZIP_HEADER)].into_iter().chain(bytes).chain([Bytes::from(trailer)]).collect()
+}
+
+/// Gives back the spare capacity: a page lives for a whole window.
+fn packed(body: Vec<u8>) -> Bytes {
+    Bytes::from(body.into_boxed_slice())
 }
 
 #[cfg(test)]
@@ -61,16 +125,16 @@ mod tests {
     use super::*;
     use crate::exposition::testing::decode;
 
-    const ALL: [Encoding; 3] = [Encoding::Identity, Encoding::Gzip, Encoding::Zstd];
-
     #[test]
-    fn a_block_and_the_end_are_read_as_one_stream() {
-        for encoding in ALL {
-            for block in [&b""[..], b"swr_up 1\n", &b"swr_repositories 1\n".repeat(10_000)] {
-                let mut stream = compress_block(block, encoding);
-                assert_eq!(decode(&stream, encoding), block, "{encoding:?}");
-                stream.extend_from_slice(eof(encoding));
-                assert_eq!(decode(&stream, encoding), [block, EOF].concat(), "{encoding:?}");
+    fn parts_that_were_compressed_apart_are_one_body() {
+        for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
+            for small in [&b""[..], b"swr_up 1\n", &b"swr_repositories 1\n".repeat(10_000)] {
+                for (large, end) in [(None, false), (None, true), (Some(b"large 1\n".repeat(50_000)), true)] {
+                    let part = large.as_deref().map(|large| Part::small(large, encoding));
+                    let body = join(small, part.as_ref(), end, encoding).concat();
+                    let expected = [small, large.as_deref().unwrap_or_default(), if end { EOF } else { b"" }].concat();
+                    assert!(decode(&body, encoding) == expected, "{encoding:?}");
+                }
             }
         }
     }

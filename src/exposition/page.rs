@@ -10,32 +10,40 @@
 //!
 //! Every scraper shares the same bytes. Deliberately absent: the choice of an encoding, and which thread pays for it.
 
-use super::compress::{GZIP_LEVEL, ZSTD_LEVEL};
-use super::families::write_snapshot;
+use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
+use super::families::write_chosen;
+use super::limit::Chosen;
 use super::text::Counts;
-use super::{Encoding, Options};
+use super::{Encoding, Format, Options};
 use crate::model::Snapshot;
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+const MEMORY: &str = "writing to memory cannot fail";
+
 /// The families of one snapshot as bytes, complete but for the end of an OpenMetrics page.
 pub struct Page {
     snapshot: Arc<Snapshot>,
+    chosen: Chosen,
     options: Options,
     counts: Counts,
-    gzip: Bytes,
-    identity: OnceLock<Bytes>,
-    zstd: OnceLock<Bytes>,
+    gzip: Part,
+    identity: OnceLock<Part>,
+    zstd: OnceLock<Part>,
 }
 
 impl Page {
-    /// Encodes and compresses: may take long, not for an async thread.
-    pub fn build(snapshot: Arc<Snapshot>, options: &Options) -> Self {
-        let (counts, gzip) = gzip(&snapshot, options).expect("writing to memory cannot fail");
-        Self { snapshot, options: *options, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
+    /// Encodes and compresses: may take long, not for an async thread. Where the number of repositories is limited, those
+    /// of the page before are preferred.
+    pub fn build(snapshot: Arc<Snapshot>, options: &Options, before: Option<&Self>) -> Self {
+        let before = before.map(|page| (&*page.snapshot, &page.chosen));
+        let chosen = Chosen::new(&snapshot, options.most_repositories, before);
+        let mut sink = Deflate::new(GZIP_LEVEL);
+        let counts = write_chosen(&snapshot, &chosen, options, &mut sink).expect(MEMORY);
+        let gzip = sink.finish().expect(MEMORY);
+        Self { snapshot, chosen, options: *options, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -53,39 +61,39 @@ impl Page {
         self.counts.bytes
     }
 
-    /// The body if it is ready in this encoding.
-    pub fn ready(&self, encoding: Encoding) -> Option<Bytes> {
+    /// Whether the body is there in this encoding, or has to be made first.
+    pub fn is_ready(&self, encoding: Encoding) -> bool {
         match encoding {
-            Encoding::Gzip => Some(self.gzip.clone()),
-            Encoding::Identity => self.identity.get().cloned(),
-            Encoding::Zstd => self.zstd.get().cloned(),
+            Encoding::Gzip => true,
+            Encoding::Identity => self.identity.get().is_some(),
+            Encoding::Zstd => self.zstd.get().is_some(),
         }
     }
 
-    /// The body, made now if it is not ready: may take long, not for an async thread. Of several threads that ask at
-    /// once, one makes it and the others wait.
-    pub fn body(&self, encoding: Encoding) -> Bytes {
-        match encoding {
-            Encoding::Gzip => self.gzip.clone(),
-            Encoding::Identity => self.identity.get_or_init(|| self.make(Self::identity)).clone(),
-            Encoding::Zstd => self.zstd.get_or_init(|| self.make(Self::zstd)).clone(),
-        }
+    /// Makes the body in this encoding if it is not there: may take long, not for an async thread. Of several threads
+    /// that ask at once, one makes it and the others wait.
+    pub fn prepare(&self, encoding: Encoding) {
+        self.part(encoding);
     }
 
-    fn make(&self, encode: impl Fn(&Self) -> io::Result<Vec<u8>>) -> Bytes {
-        packed(encode(self).expect("writing to memory cannot fail"))
+    fn part(&self, encoding: Encoding) -> &Part {
+        match encoding {
+            Encoding::Gzip => &self.gzip,
+            Encoding::Identity => self.identity.get_or_init(|| Part::unchecked(self.identity().expect(MEMORY))),
+            Encoding::Zstd => self.zstd.get_or_init(|| Part::unchecked(self.zstd().expect(MEMORY))),
+        }
     }
 
     fn identity(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::with_capacity(self.counts.bytes);
-        write_snapshot(&self.snapshot, &self.options, &mut body)?;
+        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut body)?;
         Ok(body)
     }
 
     fn zstd(&self) -> io::Result<Vec<u8>> {
         let mut frame = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
         frame.set_pledged_src_size(Some(self.counts.bytes as u64))?;
-        write_snapshot(&self.snapshot, &self.options, &mut frame)?;
+        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut frame)?;
         frame.finish()
     }
 }
@@ -96,27 +104,22 @@ impl fmt::Debug for Page {
         f.debug_struct("Page")
             .field("options", &self.options)
             .field("counts", &self.counts)
-            .field("gzip", &self.gzip.len())
+            .field("gzip", &self.gzip.bytes.len())
             .finish_non_exhaustive()
     }
 }
 
-fn gzip(snapshot: &Snapshot, options: &Options) -> io::Result<(Counts, Bytes)> {
-    let mut member = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
-    let counts = write_snapshot(snapshot, options, &mut member)?;
-    Ok((counts, packed(member.finish()?)))
-}
-
-/// Gives back the spare capacity: a page lives for a whole window.
-fn packed(body: Vec<u8>) -> Bytes {
-    Bytes::from(body.into_boxed_slice())
+/// The body of a response: the live metrics, the page if there is one, and what the format ends with. The page's bytes
+/// are shared and not copied. Calls [`Page::prepare`] where that has not been done.
+pub fn response(live: &[u8], page: Option<&Page>, format: Format, encoding: Encoding) -> Vec<Bytes> {
+    join(live, page.map(|page| page.part(encoding)), format == Format::OpenMetrics, encoding)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exposition::testing::{decode, parse, row};
-    use crate::exposition::{Format, RepositoryMetrics, compress_block, eof, live};
+    use crate::exposition::{RepositoryMetrics, live};
     use crate::model::Timestamp;
     use prometheus::{Gauge, Registry};
 
@@ -125,40 +128,47 @@ mod tests {
     /// Large enough for many chunks.
     fn page(options: &Options) -> Page {
         let rows = (0..3_000).map(|index| row(&format!("team-{}", index % 7), &format!("app/service-{index}")));
-        Page::build(Arc::new(Snapshot::new(Timestamp(0), rows.collect()).0), options)
+        Page::build(Arc::new(Snapshot::new(Timestamp(0), rows.collect()).0), options, None)
+    }
+
+    fn body(page: &Page, encoding: Encoding) -> Vec<u8> {
+        decode(&response(b"", Some(page), Format::Text, encoding).concat(), encoding)
     }
 
     #[test]
     fn every_encoding_holds_the_same_bytes() {
         let page = page(&Options::default());
-        let plain = page.body(Encoding::Identity);
+        let plain = body(&page, Encoding::Identity);
         assert_eq!(page.bytes(), plain.len());
         assert_eq!(page.series(), parse(&plain).len());
-        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 1);
+        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 2);
         for encoding in ALL {
-            assert!(decode(&page.body(encoding), encoding) == plain, "{encoding:?}");
+            assert!(body(&page, encoding) == plain, "{encoding:?}");
         }
     }
 
     #[test]
     fn a_body_made_on_demand_keeps_to_the_options_of_the_page() {
-        let page = page(&Options { repository_metrics: RepositoryMetrics::NONE });
-        assert_eq!(page.series(), 7 * 4 + 1);
-        assert_eq!(decode(&page.body(Encoding::Gzip), Encoding::Gzip), page.body(Encoding::Identity));
+        let page = page(&Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() });
+        assert_eq!(page.series(), 7 * 4 + 2);
+        assert_eq!(body(&page, Encoding::Gzip), body(&page, Encoding::Identity));
     }
 
     #[test]
     fn only_gzip_is_ready_at_first_and_a_body_is_made_once() {
         let page = page(&Options::default());
-        assert!(page.ready(Encoding::Gzip).is_some());
+        assert!(page.is_ready(Encoding::Gzip));
         for encoding in [Encoding::Identity, Encoding::Zstd] {
-            assert!(page.ready(encoding).is_none());
+            assert!(!page.is_ready(encoding));
             let pointers: Vec<_> = std::thread::scope(|scope| {
-                let askers: Vec<_> = (0..4).map(|_| scope.spawn(|| page.body(encoding).as_ptr() as usize)).collect();
+                let askers: Vec<_> =
+                    (0..4).map(|_| scope.spawn(|| page.part(encoding).bytes.as_ptr() as usize)).collect();
                 askers.into_iter().map(|asker| asker.join().unwrap()).collect()
             });
-            let ready = page.ready(encoding).unwrap().as_ptr() as usize;
-            assert!(pointers.iter().all(|pointer| *pointer == ready), "one body, shared");
+            assert!(page.is_ready(encoding));
+            let sent = response(b"", Some(&page), Format::Text, encoding);
+            assert!(sent.iter().any(|part| part.as_ptr() as usize == pointers[0]), "sent as it is");
+            assert!(pointers.iter().all(|pointer| *pointer == pointers[0]), "one body, shared");
         }
     }
 
@@ -170,7 +180,7 @@ mod tests {
         let mut front = Vec::new();
         live(&registry.gather(), Format::OpenMetrics, &mut front);
         for encoding in ALL {
-            let stream = [&compress_block(&front, encoding), &page.body(encoding)[..], eof(encoding)].concat();
+            let stream = response(&front, Some(&page), Format::OpenMetrics, encoding).concat();
             let whole = decode(&stream, encoding);
             assert_eq!(parse(&whole).len(), page.series() + 1);
             assert!(whole.ends_with(b"\n# EOF\n"));
@@ -180,6 +190,6 @@ mod tests {
     #[test]
     fn debug_shows_sizes_and_no_bodies() {
         let shown = format!("{:?}", page(&Options::default()));
-        assert!(shown.len() < 300 && shown.contains("series: 18029"), "{shown}");
+        assert!(shown.len() < 300 && shown.contains("series: 18030"), "{shown}");
     }
 }

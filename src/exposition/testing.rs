@@ -103,7 +103,12 @@ pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
     let mut plain = Vec::new();
     match encoding {
         Encoding::Identity => plain.extend_from_slice(body),
-        Encoding::Gzip => drop(flate2::read::MultiGzDecoder::new(body).read_to_end(&mut plain).unwrap()),
+        Encoding::Gzip => {
+            // One member and nothing after it: that is what every client reads.
+            let mut member = flate2::bufread::GzDecoder::new(body);
+            member.read_to_end(&mut plain).unwrap();
+            assert!(member.into_inner().is_empty());
+        }
         Encoding::Zstd => drop(zstd::Decoder::new(body).unwrap().read_to_end(&mut plain).unwrap()),
     }
     plain

@@ -5,8 +5,7 @@ use super::negotiate::{Choice, NotAcceptable, negotiate};
 use super::respond::plain;
 use super::{Options, Scrape, Site, Tally};
 use crate::deadline::Deadline;
-use crate::exposition::{Encoding, Format, Page, compress_block};
-use bytes::Bytes;
+use crate::exposition::{self, Encoding, Page};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY};
 use hyper::{Response, StatusCode};
 use std::sync::Arc;
@@ -21,9 +20,6 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// What getting a page may take over the deadline. It ends by the deadline of itself; this is for when it does not.
 const GRACE: Duration = Duration::from_millis(250);
-
-/// The last line of an OpenMetrics page.
-const END: &[u8] = b"# EOF\n";
 
 /// Answers a scrape.
 pub(super) async fn scrape(
@@ -75,18 +71,12 @@ async fn answer(site: &Site, Choice { format, encoding }: Choice, patience: Dura
         }
         _ => None,
     };
-    let page = match page {
-        Some(page) => Some(encoded(page, encoding).await),
-        None => None,
-    };
+    if let Some(page) = &page {
+        prepare(page, encoding).await;
+    }
     // The live metrics after the scrape, so that they speak of it, but in front of the page.
-    let live = compress_block(&(site.live)(format), encoding);
-    let end = match format {
-        Format::Text => Vec::new(),
-        Format::OpenMetrics => compress_block(END, encoding),
-    };
-    let parts = [Some(Bytes::from(live)), page, Some(Bytes::from(end))];
-    let mut response = Response::new(Body::new(parts.into_iter().flatten()));
+    let live = (site.live)(format);
+    let mut response = Response::new(Body::new(exposition::response(&live, page.as_deref(), format, encoding)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     match encoding {
@@ -97,15 +87,15 @@ async fn answer(site: &Site, Choice { format, encoding }: Choice, patience: Dura
     response
 }
 
-/// The page's bytes; when they must be made first, away from the threads that serve others.
-async fn encoded(page: Arc<Page>, encoding: Encoding) -> Bytes {
-    if let Some(bytes) = page.ready(encoding) {
-        return bytes;
+/// Where the body must be made first, that is done away from the threads that serve others.
+async fn prepare(page: &Arc<Page>, encoding: Encoding) {
+    if page.is_ready(encoding) {
+        return;
     }
-    match tokio::task::spawn_blocking(move || page.body(encoding)).await {
-        Ok(bytes) => bytes,
+    let page = page.clone();
+    if let Err(failed) = tokio::task::spawn_blocking(move || page.prepare(encoding)).await {
         // The connection turns it into 500, like any other panic.
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        std::panic::resume_unwind(failed.into_panic());
     }
 }
 

@@ -1,17 +1,12 @@
 //! S11, S12, S15, S16 and the routes: what an answer is made of.
 
 use super::*;
-use crate::exposition::{Encoding, compress_block};
+use crate::exposition::{Encoding, response};
 use tokio::time::Instant;
 
 /// The body that a scrape should get.
 fn expected(server: &Server, format: Format, encoding: Encoding) -> Vec<u8> {
-    let mut body = compress_block(b"live 1\n", encoding);
-    body.extend_from_slice(&server.page.body(encoding));
-    if format == Format::OpenMetrics {
-        body.extend_from_slice(&compress_block(b"# EOF\n", encoding));
-    }
-    body
+    response(b"live 1\n", Some(&server.page), format, encoding).concat()
 }
 
 #[tokio::test]

@@ -13,3 +13,4 @@ mod prometheus;
 mod settings;
 mod flags;
 mod secrets;
+mod lifecycle;

@@ -31,5 +31,5 @@ fn main() -> ExitCode {
 fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
-    app::runtime()?.block_on(async { app::serve(config, app::stop_signal()?).await })
+    app::block_on(async { app::serve(config, app::stop_signal()?).await })
 }

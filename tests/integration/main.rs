@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nothing of a test binary is reachable from elsewhere")]
 
 mod support;
+mod peers;
 
 mod main_job;
 
@@ -12,3 +13,9 @@ mod upstream_support;
 mod upstream_bodies;
 mod upstream_listing;
 mod upstream_outage;
+mod commands;
+mod prometheus;
+mod settings;
+mod flags;
+mod secrets;
+mod lifecycle;

@@ -12,3 +12,6 @@ mod upstream_support;
 mod upstream_bodies;
 mod upstream_listing;
 mod upstream_outage;
+mod upstream_namespaces;
+mod upstream_pace;
+mod upstream_credentials;

@@ -15,3 +15,5 @@ mod upstream_outage;
 mod upstream_namespaces;
 mod upstream_pace;
 mod upstream_credentials;
+mod upstream_connections;
+mod upstream_tls;

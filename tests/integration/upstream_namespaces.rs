@@ -2,7 +2,6 @@
 
 use crate::support::{Scrape, eventually, simulator};
 use crate::upstream_support::{Account, LISTING, account_of, failures};
-use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use swr_exporter::simulator::{Action, Permission, Rule, Running, Shape, UnknownNamespace};
 
@@ -61,36 +60,47 @@ async fn only_the_organisations_that_are_named_are_listed() {
     assert_eq!(asked, BTreeSet::from([names[1].clone(), names[3].clone()]));
 }
 
-#[tokio::test]
-async fn u20_one_organisation_that_fails_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
-    let cases = [(denied(), "permission"), (Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "x"), "server")];
-    join_all(cases.map(|(action, reason)| async move {
-        let (mut account, names) = by_organisation(simulator(300, 12).await, &["--cache.max-age", "8s"]).await;
-        let (failed, well) = (names[4].as_str(), names[7].as_str());
-        let read_at = |scrape: &Scrape, name: &str| {
-            scrape.value("swr_namespace_snapshot_timestamp_seconds", &[("namespace", name)])
-        };
-        account.upstream.handle.fault(Rule::always(action).path(LISTING).query("namespace", failed));
-        grow(&account, failed);
-        grow(&account, well);
-        let scrape = account.exporter.scrape_until("it fails", |scrape| failures(scrape, reason) > 0.0).await;
-        assert_eq!((scrape.get("swr_up"), up(&scrape, failed), up(&scrape, well)), (Some(0.0), Some(0.0), Some(1.0)));
-        assert_eq!(sizes(&scrape, failed), sizes(&account.good, failed), "as before");
-        assert_eq!(read_at(&scrape, failed), read_at(&account.good, failed));
-        assert!(sizes(&scrape, well).is_disjoint(&sizes(&account.good, well)), "all larger");
-        assert!(read_at(&scrape, well) > read_at(&account.good, well));
-        assert!(names.iter().all(|name| up(&scrape, name) == Some(f64::from(u8::from(name != failed)))));
+/// When an organisation was read last.
+fn read_at(scrape: &Scrape, namespace: &str) -> Option<f64> {
+    scrape.value("swr_namespace_snapshot_timestamp_seconds", &[("namespace", namespace)])
+}
 
-        let withdrawn =
-            account.exporter.scrape_until("its rows are withdrawn", |scrape| sizes(scrape, failed).is_empty()).await;
-        assert_eq!((up(&withdrawn, failed), read_at(&withdrawn, failed)), (Some(0.0), None));
-        assert_eq!(withdrawn.value("swr_namespace_repositories", &[("namespace", failed)]), None);
-        assert_eq!(sizes(&withdrawn, well).len(), sizes(&account.good, well).len());
-        account.recovers().await;
-        assert_eq!(up(&account.good, failed), Some(1.0));
-        eventually("the log names it", || account.exporter.log().contains(&format!("`{failed}`"))).await;
-    }))
-    .await;
+/// Lets one organisation fail and sees that it keeps what it had while the others advance.
+async fn only_itself_stands_still(account: &Account, names: &[String], failed: &str, action: Action, reason: &str) {
+    let well = names.iter().find(|name| *name != failed).unwrap();
+    account.upstream.handle.fault(Rule::always(action).path(LISTING).query("namespace", failed));
+    grow(account, failed);
+    grow(account, well);
+    let scrape = account.exporter.scrape_until("it fails", |scrape| failures(scrape, reason) > 0.0).await;
+    assert_eq!(scrape.get("swr_up"), Some(0.0));
+    assert_eq!(sizes(&scrape, failed), sizes(&account.good, failed), "as before");
+    assert_eq!(read_at(&scrape, failed), read_at(&account.good, failed));
+    assert!(sizes(&scrape, well).is_disjoint(&sizes(&account.good, well)), "all larger");
+    assert!(read_at(&scrape, well) > read_at(&account.good, well));
+    assert!(names.iter().all(|name| up(&scrape, name) == Some(f64::from(u8::from(name != failed)))));
+    eventually("the log names it", || account.exporter.log().contains(&format!("`{failed}`"))).await;
+}
+
+#[tokio::test]
+async fn u20_one_organisation_that_is_denied_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
+    let (mut account, names) = by_organisation(simulator(300, 12).await, &["--cache.max-age", "2s"]).await;
+    let (failed, well) = (names[4].as_str(), names[7].as_str());
+    only_itself_stands_still(&account, &names, failed, denied(), "permission").await;
+    let withdrawn =
+        account.exporter.scrape_until("its rows are withdrawn", |scrape| sizes(scrape, failed).is_empty()).await;
+    assert_eq!((up(&withdrawn, failed), read_at(&withdrawn, failed)), (Some(0.0), None));
+    assert_eq!(withdrawn.value("swr_namespace_repositories", &[("namespace", failed)]), None);
+    assert_eq!(sizes(&withdrawn, well).len(), sizes(&account.good, well).len());
+    account.recovers().await;
+    assert_eq!(up(&account.good, failed), Some(1.0));
+}
+
+#[tokio::test]
+async fn u20_one_organisation_that_answers_500_costs_only_itself() {
+    let (mut account, names) = by_organisation(simulator(600, 100).await, &["--swr.burst", "1000"]).await;
+    let action = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
+    only_itself_stands_still(&account, &names, &names[42], action, "server").await;
+    account.recovers().await;
 }
 
 #[tokio::test]

@@ -31,10 +31,13 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The lines of repositories and organisations: what is not live, and so the same for all who are given one snapshot.
-    pub fn page(&self) -> Vec<&str> {
-        let page = |line: &&str| line.contains("swr_repositor") || line.contains("swr_namespace_");
-        self.text().lines().filter(page).collect()
+    /// The page of the snapshot, which follows the live metrics and is the same for all who are given one snapshot.
+    pub fn page(&self) -> &str {
+        let text = self.text();
+        let begins = |mark: &str| text.find(mark).unwrap_or(text.len());
+        let page = &text[begins("# TYPE swr_repository_").min(begins("# HELP swr_repository_"))..];
+        assert!(!page.contains("swr_scrapes_total"), "the live metrics come first");
+        page
     }
 }
 

@@ -14,3 +14,4 @@ mod settings;
 mod flags;
 mod secrets;
 mod lifecycle;
+mod state_file;

@@ -15,3 +15,4 @@ mod flags;
 mod secrets;
 mod lifecycle;
 mod state_file;
+mod chaos;

@@ -15,4 +15,5 @@ mod flags;
 mod secrets;
 mod lifecycle;
 mod state_file;
+mod serving;
 mod chaos;

@@ -60,14 +60,15 @@ pub async fn exchange(mut stream: TcpStream, request: &str) -> std::io::Result<A
     Ok(Answer { head: String::from_utf8_lossy(&all).into_owned(), body })
 }
 
-/// So many scrapes at once: first everyone connects, then everyone asks. Beyond 512 they wait to be let in.
+/// So many scrapes at once, each on a connection of its own. Beyond 512 they wait to be let in.
 pub async fn scrape_at_once(address: &str, count: usize) -> Vec<Answer> {
     allow_many_files();
-    let mut streams = Vec::with_capacity(count);
-    for number in 0..count {
-        streams.push(connect(address, number).await);
-    }
-    let scrapes: Vec<_> = streams.into_iter().map(|stream| tokio::spawn(exchange(stream, SCRAPE))).collect();
+    let scrapes: Vec<_> = (0..count)
+        .map(|number| {
+            let address = address.to_owned();
+            tokio::spawn(async move { exchange(connect(&address, number).await, SCRAPE).await })
+        })
+        .collect();
     let mut answers = Vec::with_capacity(count);
     for scrape in scrapes {
         answers.push(tokio::time::timeout(crate::support::PATIENCE, scrape).await.unwrap().unwrap().unwrap());

@@ -10,7 +10,7 @@ mod guard;
 pub mod sign;
 pub mod token;
 
-pub use guard::{Authenticator, Lease, MOST_REJECTIONS, REJECTION_PERIOD};
+pub use guard::{Authenticator, Lease, Loan, MOST_REJECTIONS, REJECTION_PERIOD};
 
 use crate::secret::Secret;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! Commands and flags, as clap sees them. Values are texts here: `config` reads them, so that it can name every problem
 //! at once and not only the first.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls, reason = "these comments are what --help prints")]
 
 use clap::{Args, Parser, Subcommand};
 

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use swr_exporter::cli::{Cli, Command};
 use swr_exporter::{app, config, logging};
 
+/// Gives memory back after a refresh; Cargo.toml has the figures.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {

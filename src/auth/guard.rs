@@ -14,6 +14,10 @@ pub const MOST_REJECTIONS: usize = 2;
 /// The period in which [`MOST_REJECTIONS`] are counted.
 pub const REJECTION_PERIOD: Duration = Duration::from_secs(15 * 60);
 
+/// How long a credential that was accepted counts as good: longer than the pause between two requests of one refresh, and
+/// shorter than the usual one between two refreshes, so that each refresh finds out with one request first.
+const PROOF: Duration = Duration::from_secs(60);
+
 /// A credential lent for one request.
 #[derive(Debug)]
 pub struct Lease {
@@ -34,11 +38,21 @@ impl Lease {
 /// A hash by which a changed credential is told from an unchanged one.
 type Fingerprint = [u8; 32];
 
+/// A lease for one request, alone with it as long as the credential has to prove itself.
+#[derive(Debug)]
+pub struct Loan<'a> {
+    /// The credential.
+    pub lease: Arc<Lease>,
+    _alone: Option<tokio::sync::MutexGuard<'a, ()>>,
+}
+
 /// Lends the credential of one account. Cheap to share.
 #[derive(Debug)]
 pub struct Authenticator {
     source: Source,
     state: Mutex<State>,
+    /// Held by the one request that finds out whether a credential is good.
+    proving: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -47,17 +61,42 @@ struct State {
     /// Which credential was refused, and when, the earliest first.
     refused: Fingerprint,
     refusals: VecDeque<Instant>,
+    /// Which credential was accepted last, and when.
+    accepted: Option<(Fingerprint, Instant)>,
 }
 
 impl Authenticator {
     /// An authenticator that has asked for nothing yet.
     pub fn new(source: Source) -> Self {
-        Self { source, state: Mutex::default() }
+        Self { source, state: Mutex::default(), proving: tokio::sync::Mutex::default() }
     }
 
     /// The name of the source in use.
     pub fn source_name(&self) -> &'static str {
         self.source.name()
+    }
+
+    /// The credential for one request. One that was not accepted lately is lent to one request at a time: many at once
+    /// would be refused more often than the cloud forgives. Keep the loan until the verdict is in; dropping the future
+    /// ends the wait.
+    ///
+    /// # Errors
+    /// As [`Authenticator::lease`].
+    pub async fn lend(&self) -> Result<Loan<'_>, AuthError> {
+        let lease = self.lease()?;
+        if self.is_proven(&lease) {
+            return Ok(Loan { lease, _alone: None });
+        }
+        let alone = self.proving.lock().await;
+        // The request before may have proved it, or have used up its attempts.
+        let lease = self.lease()?;
+        let alone = (!self.is_proven(&lease)).then_some(alone);
+        Ok(Loan { lease, _alone: alone })
+    }
+
+    fn is_proven(&self, lease: &Lease) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.accepted.is_some_and(|(accepted, at)| accepted == lease.fingerprint && at.elapsed() < PROOF)
     }
 
     /// The credential to use now.
@@ -87,6 +126,7 @@ impl Authenticator {
             state.refused = lease.fingerprint;
             state.refusals.clear();
         }
+        state.accepted = state.accepted.filter(|(accepted, _)| *accepted != lease.fingerprint);
         state.refusals.push_back(Instant::now());
         while state.refusals.len() > MOST_REJECTIONS {
             state.refusals.pop_front();
@@ -96,6 +136,7 @@ impl Authenticator {
     /// The upstream took this credential: what went before is forgotten.
     pub fn accepted(&self, lease: &Lease) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.accepted = Some((lease.fingerprint, Instant::now()));
         if state.refused == lease.fingerprint {
             state.refusals.clear();
         }

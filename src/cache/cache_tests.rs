@@ -4,11 +4,13 @@ use super::*;
 use prometheus::Registry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+type Answer = dyn FnMut(usize) -> Result<Outcome<usize>, Failure> + Send;
+
 struct Upstream {
     asked: AtomicUsize,
     running: AtomicUsize,
     takes: Duration,
-    answer: Mutex<Box<dyn FnMut(usize) -> Result<Outcome<usize>, Failure> + Send>>,
+    answer: Mutex<Box<Answer>>,
 }
 
 fn good(value: usize) -> Result<Outcome<usize>, Failure> {

@@ -8,6 +8,7 @@ use super::windows::Window;
 use crate::model::Repository;
 use crate::swr::pages::Page;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Why a page proves nothing.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,11 +34,49 @@ pub(super) fn sound(window: Window, page: &Page) -> Result<(), Unsound> {
     if page.received < expected {
         return Err(Unsound::Short { received: page.received, expected });
     }
-    let unique = page.rows.iter().map(Repository::key).collect::<HashSet<_>>().len();
+    let unique = keys(page).collect::<HashSet<_>>().len();
     if unique < page.rows.len() {
         return Err(Unsound::Duplicate { times: (page.rows.len() - unique) as u64 });
     }
     Ok(())
+}
+
+/// Whether repeated rows are more than the page should hold: without them it is just what its total allows.
+pub(super) fn is_surplus(window: Window, page: &Page) -> bool {
+    let repeated = (page.rows.len() - keys(page).collect::<HashSet<_>>().len()) as u64;
+    page.total.is_some_and(|total| {
+        let expected = total.saturating_sub(window.offset).min(window.limit);
+        repeated > 0 && page.received - repeated >= expected
+    })
+}
+
+/// Whether repeated rows stand in the list itself: two reads agree, and each stands where the order by name puts it. A
+/// row that took another's place would stand out of order.
+pub(super) fn stand_repeated(first: &Page, second: &Page) -> bool {
+    let mut places = HashMap::new();
+    keys(first).eq(keys(second))
+        && second.rows.iter().enumerate().all(|(place, row)| {
+            let before = *places.entry(row.key()).or_insert(place);
+            second.rows[before..place].iter().all(|between| between.name == row.name)
+        })
+}
+
+/// Each repository once, as it was read last.
+pub(super) fn once_each(rows: Vec<Repository>) -> Vec<Repository> {
+    let mut unique: Vec<Repository> = Vec::with_capacity(rows.len());
+    let mut places: HashMap<(Arc<str>, Box<str>), usize> = HashMap::new();
+    for row in rows {
+        let next = unique.len();
+        match *places.entry((row.namespace.clone(), row.name.clone())).or_insert(next) {
+            place if place == next => unique.push(row),
+            place => unique[place] = row,
+        }
+    }
+    unique
+}
+
+fn keys(page: &Page) -> impl Iterator<Item = (&str, &str)> {
+    page.rows.iter().map(Repository::key)
 }
 
 /// What a page turned out to be.
@@ -215,6 +254,20 @@ mod tests {
         assert_eq!(chain.missing(5), Some(1));
         chain.total_changed = true;
         assert_eq!(chain.missing(5), None);
+    }
+
+    #[test]
+    fn rows_that_repeat_are_told_from_rows_that_replace_others() {
+        let window = Window { offset: 0, limit: 3 };
+        assert!(is_surplus(window, &page("abca", 9)) && is_surplus(window, &page("aab", 2)));
+        assert!(!is_surplus(window, &page("aba", 9)) && !is_surplus(window, &page("abc", 9)));
+        let unknown = Page { total: None, ..page("abca", 9) };
+        assert!(!is_surplus(window, &unknown), "a full page must not become the last one");
+        assert!(stand_repeated(&page("aab", 3), &page("aab", 3)));
+        assert!(!stand_repeated(&page("aab", 3), &page("abb", 3)), "two reads that differ");
+        assert!(!stand_repeated(&page("aba", 3), &page("aba", 3)), "out of order");
+        let rows = once_each(page("aabca", 3).rows);
+        assert_eq!(rows.iter().map(|row| &*row.name).collect::<String>(), "abc");
     }
 
     #[test]

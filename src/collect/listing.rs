@@ -10,7 +10,7 @@
 //! and all of it ends with the refresh's deadline.
 
 use super::Options;
-use super::chain::{Chain, Unsound, Verdict, sound};
+use super::chain::{Chain, Unsound, Verdict, is_surplus, once_each, sound, stand_repeated};
 use super::metrics::{Inconsistency, Metrics};
 use super::windows::{self, Window};
 use crate::failure::{Failure, Reason};
@@ -175,7 +175,7 @@ impl<P: Pages> Walk<'_, P> {
             self.page_size = received;
             self.pages.found_largest_page(received);
         }
-        sound(window, &page).map_err(|unsound| self.broken(window, &unsound))?;
+        let page = self.proved(window, page, None).await?;
         Ok(Chain::begin(page, self.page_size))
     }
 
@@ -229,13 +229,25 @@ impl<P: Pages> Walk<'_, P> {
         Ok(self.pages.page(window).await?)
     }
 
-    /// The page if it proves something; an unsound one is read once more.
+    /// The page if it proves something; an unsound one is read once more, unless it has all that it should have.
     async fn proved(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, Stop> {
         let Err(unsound) = sound(window, &page) else { return Ok(page) };
         self.broken(window, &unsound);
+        if is_surplus(window, &page) {
+            let surplus = page.rows.len();
+            let rows = once_each(page.rows);
+            return Ok(Page { received: page.received - (surplus - rows.len()) as u64, rows, ..page });
+        }
         let again = self.page(window, total).await?;
-        sound(window, &again).map_err(|unsound| self.broken(window, &unsound))?;
-        Ok(again)
+        let Err(unsound) = sound(window, &again) else { return Ok(again) };
+        let broken = self.broken(window, &unsound);
+        match unsound {
+            // They keep their places in the list, and count in its total.
+            Unsound::Duplicate { .. } if stand_repeated(&page, &again) => {
+                Ok(Page { rows: once_each(again.rows), ..again })
+            }
+            _ => Err(broken),
+        }
     }
 
     /// Counts what is wrong with a page.

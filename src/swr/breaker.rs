@@ -1,12 +1,14 @@
 //! The circuit breaker: an upstream that fails again and again is left alone, then asked by one request at a time.
 
+use crate::deadline::Deadline;
 use prometheus::Gauge;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Consecutive failures that open the circuit: more than one call with all its attempts.
-const THRESHOLD: u32 = 5;
+const THRESHOLD: u32 = super::retry::MOST_ATTEMPTS + 1;
 
 /// How long it stays open at first, and at most. With the longest, an upstream that has recovered is found within a
 /// minute, counting the wait of the cache's own back-off.
@@ -18,12 +20,23 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub struct Breaker {
     state: Mutex<State>,
     open: Gauge,
+    /// A probe ended, with a verdict or without.
+    probed: Notify,
 }
 
 #[derive(Debug)]
 enum State {
     Closed { failures: u32 },
     Open { until: Instant, length: Duration, probing: bool },
+}
+
+/// Why a request may not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// The circuit is open so long.
+    Open(Duration),
+    /// A probe is on its way and will tell.
+    Probed,
 }
 
 /// Leave to send one request. Dropped without a verdict (a cancelled request), it changes nothing.
@@ -36,21 +49,37 @@ pub struct Admission<'a> {
 impl Breaker {
     /// A closed circuit; `open` shows its state.
     pub fn new(open: Gauge) -> Self {
-        Self { state: Mutex::new(State::Closed { failures: 0 }), open }
+        Self { state: Mutex::new(State::Closed { failures: 0 }), open, probed: Notify::new() }
     }
 
-    /// Whether a request may leave.
+    /// Leave for a request. While another request finds out whether the upstream has recovered, its verdict is awaited:
+    /// to fail all others would cost a refresh of several calls its first chance.
     ///
     /// # Errors
     /// How long the circuit stays open.
-    pub fn admit(&self) -> Result<Admission<'_>, Duration> {
+    pub async fn admit(&self, deadline: Deadline) -> Result<Admission<'_>, Duration> {
+        loop {
+            // Before the state is looked at, so that no end of a probe is missed.
+            let probed = self.probed.notified();
+            match self.try_admit() {
+                Ok(admission) => return Ok(admission),
+                Err(Held::Open(wait)) => return Err(wait),
+                Err(Held::Probed) => deadline.bound(probed).await.map_err(|_| Duration::ZERO)?,
+            }
+        }
+    }
+
+    fn try_admit(&self) -> Result<Admission<'_>, Held> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let probe = match &mut *state {
             State::Closed { .. } => false,
             State::Open { until, probing, .. } => {
+                if *probing {
+                    return Err(Held::Probed);
+                }
                 let wait = until.saturating_duration_since(Instant::now());
-                if *probing || !wait.is_zero() {
-                    return Err(wait.max(Duration::from_millis(100)));
+                if !wait.is_zero() {
+                    return Err(Held::Open(wait));
                 }
                 *probing = true;
                 true
@@ -95,11 +124,13 @@ impl Admission<'_> {
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        if self.probe
-            && let State::Open { probing, .. } = &mut *self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner)
-        {
+        if !self.probe {
+            return;
+        }
+        if let State::Open { probing, .. } = &mut *self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner) {
             *probing = false;
         }
+        self.breaker.probed.notify_waiters();
     }
 }
 
@@ -112,7 +143,7 @@ mod tests {
     }
 
     fn fail(breaker: &Breaker) {
-        breaker.admit().unwrap().unhealthy();
+        breaker.try_admit().unwrap().unhealthy();
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,10 +154,10 @@ mod tests {
             fail(&breaker);
         }
         assert!(breaker.is_open() && breaker.open.get() == 1.0);
-        assert_eq!(breaker.admit().unwrap_err(), FIRST);
+        assert_eq!(breaker.try_admit().unwrap_err(), Held::Open(FIRST));
         tokio::time::advance(FIRST).await;
-        let probe = breaker.admit().unwrap();
-        assert!(breaker.admit().is_err(), "one probe at a time");
+        let probe = breaker.try_admit().unwrap();
+        assert_eq!(breaker.try_admit().unwrap_err(), Held::Probed, "one probe at a time");
         probe.healthy();
         assert!(!breaker.is_open() && breaker.open.get() == 0.0);
     }
@@ -139,7 +170,7 @@ mod tests {
         }
         let mut waits = Vec::new();
         for _ in 0..5 {
-            let wait = breaker.admit().unwrap_err();
+            let Held::Open(wait) = breaker.try_admit().unwrap_err() else { panic!("nothing is on its way") };
             waits.push(wait.as_secs());
             tokio::time::advance(wait).await;
             fail(&breaker);
@@ -154,21 +185,21 @@ mod tests {
             fail(&breaker);
         }
         tokio::time::advance(FIRST).await;
-        drop(breaker.admit().unwrap());
-        assert!(breaker.admit().is_ok());
+        drop(breaker.try_admit().unwrap());
+        assert!(breaker.try_admit().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn late_verdicts_from_before_the_opening_are_ignored() {
         let breaker = breaker();
-        let early = breaker.admit().unwrap();
-        let bad = breaker.admit().unwrap();
+        let early = breaker.try_admit().unwrap();
+        let bad = breaker.try_admit().unwrap();
         for _ in 0..THRESHOLD {
             fail(&breaker);
         }
         early.healthy();
         bad.unhealthy();
         assert!(breaker.is_open());
-        assert_eq!(breaker.admit().unwrap_err(), FIRST);
+        assert_eq!(breaker.try_admit().unwrap_err(), Held::Open(FIRST));
     }
 }

@@ -151,23 +151,25 @@ impl Client {
         reader: impl Fn() -> R,
     ) -> Result<R::Output, ApiError> {
         let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
-        effort.earn();
         let mut attempt = 1;
         let mut renewed = false;
         loop {
-            let lease = self.authenticator.lease().map_err(ApiError::Credential)?;
+            let lending = effort.deadline.bound(self.authenticator.lend()).await;
+            let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
+            let lease = &loan.lease;
             self.metrics.credential_expiry.set(lease.expires_at.map(unix_seconds));
-            let error = match self.attempt(&call, &lease, effort.deadline, reader()).await {
+            let error = match self.attempt(&call, lease, effort.deadline, reader()).await {
                 Ok(output) => {
-                    self.authenticator.accepted(&lease);
+                    self.authenticator.accepted(lease);
+                    effort.earn();
                     return Ok(output);
                 }
                 Err(error) => error,
             };
             if let ApiError::Auth(_) = &error {
-                self.authenticator.refused(&lease);
+                self.authenticator.refused(lease);
                 // Another credential may have come meanwhile; the same one again would only count towards a lock-out.
-                let fresh = self.authenticator.lease().is_ok_and(|fresh| !fresh.same_as(&lease));
+                let fresh = self.authenticator.lease().is_ok_and(|fresh| !fresh.same_as(lease));
                 if renewed || !fresh {
                     return Err(error);
                 }
@@ -175,6 +177,11 @@ impl Client {
                 self.metrics.retry(call.operation);
                 continue;
             }
+            if let ApiError::Permission(_) | ApiError::NotFound(_) = &error {
+                // Whom it knows it may still turn away.
+                self.authenticator.accepted(lease);
+            }
+            drop(loan);
             let wait = self.wait_before_retry(&error, attempt, effort).ok_or(error)?;
             tokio::time::sleep(wait).await;
             self.metrics.retry(call.operation);
@@ -212,8 +219,12 @@ impl Client {
         deadline: Deadline,
         reader: R,
     ) -> Result<R::Output, ApiError> {
-        let admission = self.breaker.admit().map_err(|wait| ApiError::CircuitOpen { wait })?;
+        let admission = self.breaker.admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
         let waited = self.throttle.turn(deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
+        if deadline.passed() {
+            // A future is polled once even when its time is over, and that would be enough to send.
+            return Err(ApiError::Timeout("the refresh"));
+        }
         self.metrics.waited(waited);
         let start = Instant::now();
         let mut status = None;
@@ -354,6 +365,10 @@ fn unix_seconds(time: SystemTime) -> f64 {
         Err(before) => -before.duration().as_secs_f64(),
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod rules;
 
 #[cfg(test)]
 mod tests {

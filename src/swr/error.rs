@@ -105,6 +105,12 @@ pub enum ApiError {
         /// The bound on decompressed bytes.
         limit: usize,
     },
+    /// The page has more rows than are read.
+    #[error("the answer has more than {limit} rows")]
+    TooManyRows {
+        /// The bound on rows.
+        limit: u64,
+    },
     /// Requests are held back after repeated failures of the upstream.
     #[error("held back for {} s because the upstream failed repeatedly", wait.as_secs().max(1))]
     CircuitOpen {
@@ -163,7 +169,7 @@ impl ApiError {
             Self::Server { .. } | Self::CircuitOpen { .. } => Reason::Server,
             Self::Timeout(_) => Reason::Timeout,
             Self::Network(_) => Reason::Network,
-            Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } => Reason::Decode,
+            Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } | Self::TooManyRows { .. } => Reason::Decode,
             Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) => Reason::Internal,
         }
     }

@@ -22,6 +22,10 @@ pub struct Page {
     pub total: Option<u64>,
 }
 
+/// Rows that are read of one answer: ten times the largest page there is. Legal rows may be so short that the bound on
+/// bytes alone would let them fill several times as much memory.
+const MOST_ROWS: u64 = 10_000;
+
 impl Client {
     /// Lists repositories from `offset` on, by name; of one organisation, or of all that the caller may see.
     ///
@@ -70,6 +74,9 @@ impl Reader for PageReader {
         cutter.feed(piece, |object| {
             let row = wire::repository(object, shared, omissions)?;
             page.received += 1;
+            if page.received > MOST_ROWS {
+                return Err(ApiError::TooManyRows { limit: MOST_ROWS });
+            }
             page.total = page.total.or(row.total);
             page.rows.extend(row.repository);
             Ok(())
@@ -155,7 +162,7 @@ mod tests {
         let utf16: String = three().chars().flat_map(|c| [c, '\0']).collect();
         for body in ["<html></html>", "", "null", "{}", "[1]", "[{\"name\":}]", "\u{feff}[]", &deep, &utf16] {
             let error = read(body, 4096).unwrap_err();
-            assert_eq!(error.reason(), crate::failure::Reason::Decode, "{:.20}", body);
+            assert_eq!(error.reason(), crate::failure::Reason::Decode, "{body:.20}");
         }
     }
 }

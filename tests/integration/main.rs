@@ -8,6 +8,11 @@ mod support;
 mod peers;
 
 mod main_job;
+
+mod upstream_support;
+mod upstream_bodies;
+mod upstream_listing;
+mod upstream_outage;
 mod commands;
 mod prometheus;
 mod settings;

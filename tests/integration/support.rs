@@ -74,9 +74,8 @@ pub async fn start_as_it_is(mut command: Command) -> Exporter {
             log.push('\n');
         }
     });
-    let address = match tokio::time::timeout(PATIENCE, address).await {
-        Ok(Ok(address)) => address,
-        _ => panic!("the exporter did not start:\n{}", log.lock().unwrap()),
+    let Ok(Ok(address)) = tokio::time::timeout(PATIENCE, address).await else {
+        panic!("the exporter did not start:\n{}", log.lock().unwrap());
     };
     Exporter { process, address, log, reading, client: client() }
 }

@@ -1,0 +1,276 @@
+//! The client's rules on a paused clock, against an upstream that is a function.
+
+use super::super::transport::TransportError;
+use super::*;
+use crate::auth::{Source, token};
+use crate::secret::Secret;
+use futures_util::future::{BoxFuture, join_all};
+use hyper::StatusCode;
+use std::sync::Mutex;
+
+/// What the upstream does with a request, by its number from 0.
+type Script = Box<dyn Fn(usize) -> Reply + Send + Sync>;
+
+enum Reply {
+    Status(u16, Option<&'static str>),
+    /// A connection that breaks.
+    Broken,
+    /// Never anything.
+    Silence,
+    /// Pieces of the body, each after a pause; then nothing more, and no end, unless it is whole.
+    Pieces(Vec<(Duration, &'static str)>, End),
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Whole,
+    Never,
+}
+
+fn good() -> Reply {
+    Reply::Pieces(vec![(Duration::ZERO, "[]")], End::Whole)
+}
+
+/// Takes the time that an answer takes, and notes when each request was sent.
+struct Scripted {
+    script: Script,
+    sent: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Transport for Scripted {
+    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async {
+            let number = {
+                let mut sent = self.sent.lock().unwrap();
+                sent.push(Instant::now());
+                sent.len() - 1
+            };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut headers = HeaderMap::new();
+            let (status, pieces, end) = match (self.script)(number) {
+                Reply::Broken => {
+                    return Err(TransportError { what: "no answer came", source: "connection reset".into() });
+                }
+                Reply::Silence => std::future::pending().await,
+                Reply::Status(status, retry_after) => {
+                    headers.extend(retry_after.map(|text| (hyper::header::RETRY_AFTER, text.parse().unwrap())));
+                    (status, vec![], End::Whole)
+                }
+                Reply::Pieces(pieces, end) => (200, pieces, end),
+            };
+            let pieces = futures_util::stream::iter(pieces).then(|(pause, text)| async move {
+                tokio::time::sleep(pause).await;
+                Ok(Bytes::from_static(text.as_bytes()))
+            });
+            let body = match end {
+                End::Whole => pieces.boxed(),
+                End::Never => pieces.chain(futures_util::stream::pending()).boxed(),
+            };
+            Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
+        })
+    }
+}
+
+struct Setup {
+    client: Client,
+    sent: Arc<Mutex<Vec<Instant>>>,
+    began: Instant,
+}
+
+fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Setup {
+    // The waits' jitter comes from here: with it the whole test is the same each time.
+    fastrand::seed(7);
+    let sent = Arc::new(Mutex::default());
+    let transport = Scripted { script: Box::new(script), sent: Arc::clone(&sent) };
+    let token = Source::Token(token::Source::Given(Secret::new("token".to_owned())));
+    let metrics = Metrics::new(&prometheus::Registry::new());
+    let options = Options { endpoint: "http://127.0.0.1:1".into(), ..Options::default() };
+    let client = Client::new(options, Box::new(transport), Authenticator::new(token), metrics, SystemTime::now);
+    Setup { client, sent, began: Instant::now() }
+}
+
+impl Setup {
+    async fn list(&self, effort: &Effort) -> Result<(), ApiError> {
+        self.client.repositories(None, 0, 100, effort).await.map(drop)
+    }
+
+    /// When each request was sent, in milliseconds from the beginning.
+    fn sent(&self) -> Vec<u128> {
+        self.sent.lock().unwrap().iter().map(|at| (*at - self.began).as_millis()).collect()
+    }
+}
+
+fn minutes(minutes: u64) -> Effort {
+    Effort::until(Deadline::after(Duration::from_secs(60 * minutes)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn u2_after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
+    let setup = setup(|number| if number == 0 { Reply::Status(429, Some("7")) } else { good() });
+    let effort = minutes(5);
+    let calls = join_all((0..40).map(|_| setup.list(&effort))).await;
+    assert!(calls.iter().all(Result::is_ok));
+    let sent = setup.sent();
+    let early = sent.iter().filter(|at| **at < 7000).count();
+    assert!(early <= setup.client.concurrency(), "only what was already on its way: {sent:?}");
+    assert!(sent.iter().all(|at| *at <= 20 || (7020..8500).contains(at)), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn u2_a_429_without_a_word_is_a_pause_of_seconds_for_all() {
+    for word in [None, Some("soon"), Some("-7")] {
+        let setup = setup(move |number| if number == 0 { Reply::Status(429, word) } else { good() });
+        let effort = minutes(5);
+        let calls = join_all((0..10).map(|_| setup.list(&effort))).await;
+        assert!(calls.iter().all(Result::is_ok));
+        assert!(setup.sent().iter().all(|at| *at <= 20 || (1600..=4500).contains(at)), "{:?}", setup.sent());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn u2_a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes() {
+    let setup = setup(|number| if number == 0 { Reply::Status(429, Some("1000000000")) } else { good() });
+    let error = setup.list(&minutes(5)).await.unwrap_err();
+    assert_eq!(
+        (error.reason(), error.retry_after()),
+        (crate::failure::Reason::Throttled, Some(Duration::from_secs(300)))
+    );
+    assert!(setup.began.elapsed() < Duration::from_secs(1), "it is known at once that nothing will come of it");
+    tokio::time::advance(Duration::from_secs(100)).await;
+    assert!(matches!(setup.list(&minutes(1)).await, Err(ApiError::Crowded { .. })));
+    assert_eq!(setup.sent().len(), 1);
+    setup.list(&minutes(5)).await.unwrap();
+    assert!((300_000..=301_000).contains(&setup.sent()[1]), "{:?}", setup.sent());
+}
+
+#[tokio::test(start_paused = true)]
+async fn u3_a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_more() {
+    for percent in [1, 3, 5, 10] {
+        for seed in 0..20 {
+            let random = Mutex::new(fastrand::Rng::with_seed(seed));
+            let setup = setup(move |_| {
+                let mut random = random.lock().unwrap();
+                if random.u32(..100) >= percent {
+                    return good();
+                }
+                match random.u32(..4) {
+                    0 => Reply::Broken,
+                    1 => Reply::Status(503, None),
+                    2 => Reply::Pieces(vec![(Duration::ZERO, "[{")], End::Whole),
+                    _ => Reply::Status(500, None),
+                }
+            });
+            let effort = minutes(5);
+            let calls = join_all((0..1000).map(|_| setup.list(&effort))).await;
+            let failed: Vec<_> = calls.into_iter().filter_map(Result::err).collect();
+            assert!(failed.is_empty(), "{percent} %, seed {seed}: {failed:?}");
+            assert!(setup.sent().len() <= 1200, "{percent} %: {} requests", setup.sent().len());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn u4_a_body_that_stalls_is_given_up_after_twenty_seconds_without_a_byte() {
+    let pause = Duration::from_secs(1);
+    let setup = setup(move |number| match number {
+        0 => Reply::Pieces(vec![(pause, "["), (pause, "{")], End::Never),
+        // Slow, but it moves.
+        _ => Reply::Pieces(vec![(Duration::from_secs(12), "["), (Duration::from_secs(12), "]")], End::Whole),
+    });
+    setup.list(&minutes(5)).await.unwrap();
+    let sent = setup.sent();
+    assert!((22_000..23_000).contains(&sent[1]), "{sent:?}");
+    assert_eq!(sent.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn u4_a_body_that_drips_is_given_up_after_thirty_seconds_in_all() {
+    let setup = setup(|number| match number {
+        0 => Reply::Pieces(vec![(Duration::from_secs(1), " "); 1000], End::Whole),
+        1 => Reply::Silence,
+        _ => good(),
+    });
+    setup.list(&minutes(5)).await.unwrap();
+    let sent = setup.sent();
+    assert!((30_000..31_000).contains(&sent[1]) && (60_000..62_000).contains(&sent[2]), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_beyond_the_deadline() {
+    let setup = setup(|_| Reply::Status(500, None));
+    let effort = Effort::until(Deadline::after(Duration::from_millis(150)));
+    assert!(matches!(setup.list(&effort).await, Err(ApiError::Server { .. })), "the last word, not the deadline");
+    let sent = setup.sent().len();
+    assert_eq!(sent, 1, "no retry would end in time");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    setup.list(&effort).await.unwrap_err();
+    assert_eq!(setup.sent().len(), sent, "nor does a new call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_late_ends_with_the_deadline() {
+    let setup = setup(|_| Reply::Silence);
+    let effort = Effort::until(Deadline::after(Duration::from_secs(3)));
+    let error = setup.list(&effort).await.unwrap_err();
+    assert_eq!(error.reason(), crate::failure::Reason::Timeout);
+    assert_eq!((setup.sent().len(), setup.began.elapsed().as_millis()), (1, 3000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_fails_again_and_again_is_left_alone_and_then_asked_by_one_request() {
+    let setup = setup(|number| if number < 20 { Reply::Status(500, None) } else { good() });
+    let mut refusals = 0;
+    while setup.sent().len() < 20 {
+        match setup.list(&minutes(5)).await {
+            Err(ApiError::CircuitOpen { wait }) => {
+                refusals += 1;
+                tokio::time::advance(wait).await;
+            }
+            other => drop(other.unwrap_err()),
+        }
+    }
+    assert!(refusals >= 10, "{refusals}");
+    let gaps: Vec<_> = setup.sent().windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps[13..].iter().all(|gap| *gap >= 30_000), "{gaps:?}");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    setup.list(&minutes(5)).await.unwrap();
+    setup.list(&minutes(5)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_come_while_the_circuit_is_tried_wait_for_its_verdict() {
+    let setup = setup(|number| if number < 6 { Reply::Status(500, None) } else { good() });
+    while !setup.client.breaker.is_open() {
+        setup.list(&minutes(5)).await.unwrap_err();
+    }
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let before = setup.sent().len();
+    let effort = minutes(5);
+    let calls = join_all((0..4).map(|_| setup.list(&effort))).await;
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
+    let sent = setup.sent();
+    assert!(sent[before + 1] > sent[before], "one request tries it, the others follow: {sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however_many_calls_there_are() {
+    let setup = setup(|_| Reply::Status(401, None));
+    for _minute in 0..24 * 60 {
+        let effort = minutes(1);
+        let calls = join_all((0..10).map(|_| setup.list(&effort))).await;
+        assert!(calls.iter().all(|call| call.as_ref().unwrap_err().reason() == crate::failure::Reason::Auth));
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.sent();
+    assert!(sent.windows(3).all(|three| three[2] - three[0] >= 15 * 60 * 1000), "{sent:?}");
+    assert!((180..=192).contains(&sent.len()), "{}", sent.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
+    let setup = setup(|_| good());
+    let effort = minutes(1);
+    join_all((0..9).map(|_| setup.list(&effort))).await;
+    // One of twenty milliseconds alone, and eight by four.
+    assert_eq!(setup.began.elapsed().as_millis(), 60);
+}

@@ -1,0 +1,131 @@
+//! Answers whose body stalls, breaks off, is something else or never ends: the old data stays, and the class says why.
+
+use crate::support::{Exporter, eventually};
+use crate::upstream_support::{Account, account};
+use futures_util::future::join_all;
+use std::time::Duration;
+use swr_exporter::simulator::{Action, Answer, Delivery, Framing, Rule};
+use tokio::time::Instant;
+
+const SHORT_PATIENCE: [&str; 2] = ["--swr.request-timeout", "300ms"];
+
+/// Lets each answer be served to an exporter of its own, and expects this reason and a recovery.
+async fn each_fails(reason: &str, flags: &[&str], faults: Vec<(&str, Action)>) {
+    let cases = faults.into_iter().map(|(name, action)| async move {
+        let mut account = account(30, flags).await;
+        account.listing(action);
+        account.fails(reason).await;
+        account.upstream.handle.clear_faults();
+        if !matches!(reason, "network" | "timeout") {
+            // Those two open the circuit, and that it closes again is tested on a paused clock.
+            account.recovers().await;
+        }
+        assert!(!account.exporter.log().contains("panic"), "{name}: {}", account.exporter.log());
+    });
+    join_all(cases).await;
+}
+
+#[tokio::test]
+async fn u4_a_stalled_or_dripping_body_is_a_timeout_and_the_old_data_stays() {
+    let faults = vec![
+        ("no answer", Delivery::Hang),
+        ("headers alone", Delivery::Stall(0)),
+        ("half a body", Delivery::Stall(5000)),
+        ("a byte now and then", Delivery::Drip(1, Duration::from_millis(50))),
+    ];
+    let faults = faults.into_iter().map(|(name, delivery)| (name, Action::Deliver(delivery))).collect();
+    each_fails("timeout", &SHORT_PATIENCE, faults).await;
+}
+
+#[tokio::test]
+async fn u4_a_body_that_is_slow_but_moves_is_read_whole() {
+    let mut account = account(30, &[]).await;
+    account.delivers(Delivery::Drip(600, Duration::from_millis(10)));
+    let before = account.good.get("swr_snapshot_timestamp_seconds");
+    let scrape = account
+        .exporter
+        .scrape_until("a slow refresh", |scrape| scrape.get("swr_snapshot_timestamp_seconds") > before)
+        .await;
+    assert_eq!(scrape.get("swr_up"), Some(1.0));
+    assert_eq!(scrape.series("swr_repository_size_bytes"), account.good.series("swr_repository_size_bytes"));
+    account.recovers().await;
+}
+
+#[tokio::test]
+async fn u5_a_body_that_breaks_off_is_never_a_shorter_listing() {
+    let network = [Delivery::Truncated(2000), Delivery::Reset, Delivery::ResetAfter(2000)];
+    let decode = [Delivery::Cut(0), Delivery::Cut(1), Delivery::Cut(2000), Delivery::Cut(10_000)];
+    let named = |delivery: Delivery| ("breaks off", Action::Deliver(delivery));
+    tokio::join!(
+        each_fails("network", &[], network.into_iter().map(named).collect()),
+        each_fails("decode", &[], decode.into_iter().map(named).collect()),
+    );
+}
+
+#[tokio::test]
+async fn u6_what_is_no_listing_is_a_decode_failure_and_the_old_data_stays() {
+    let deep = format!("[{{\"a\":{}", "[".repeat(100_000));
+    let utf16: Vec<u8> = "[{\"name\":\"a\"}]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let json = |body: &str| Action::Answer(Answer::json(body));
+    let faults = vec![
+        ("HTML", Action::Answer(Answer::new(200, "text/html", "<html><body>Welcome</body></html>"))),
+        ("empty", json("")),
+        ("null", json("null")),
+        ("an object", json("{}")),
+        ("an object with a list", json(r#"{"repos":[]}"#)),
+        ("numbers", json("[1,2,3]")),
+        ("a list of lists", json("[[]]")),
+        ("a byte order mark", json("\u{feff}[]")),
+        ("UTF-16", Action::Answer(Answer::json(utf16))),
+        ("deep", json(&deep)),
+        ("text behind the end", json("[] []")),
+    ];
+    each_fails("decode", &[], faults).await;
+}
+
+/// The most memory that the process has had at once, in bytes.
+fn peak_bytes(exporter: &Exporter) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Expects a flood to be given up soon and without much memory.
+async fn is_dammed(account: &Account, name: &str, reason: &str) {
+    let (before, start) = (account.exporter.resident_bytes(), Instant::now());
+    account.fails(reason).await;
+    let (grown, took) = (peak_bytes(&account.exporter).saturating_sub(before), start.elapsed());
+    println!("{name}: peak grew by {:.1} MB in {took:?}", grown as f64 / 1e6);
+    assert!(grown <= 48 << 20, "{name}: {grown} bytes");
+    // Of which an optimised build needs a tenth.
+    assert!(took < Duration::from_secs(4), "{name}: {took:?}");
+}
+
+#[tokio::test]
+async fn u7_a_gzip_bomb_is_stopped_at_the_limit_of_an_answer() {
+    let account = account(30, &[]).await;
+    account.upstream.handle.fault(Rule::once(Action::Deliver(Delivery::Bomb(1 << 30))));
+    is_dammed(&account, "bomb", "decode").await;
+    eventually("the log says so", || account.exporter.log().contains("larger than 33554432 bytes")).await;
+}
+
+#[tokio::test]
+async fn u8_rows_without_end_are_given_up_at_a_bound() {
+    for framing in [Framing::UntilClose, Framing::Chunked, Framing::Length(1 << 40)] {
+        let account = account(30, &[]).await;
+        account.upstream.handle.fault(Rule::once(Action::Deliver(Delivery::Flood(framing, None))));
+        is_dammed(&account, &format!("{framing:?}"), "decode").await;
+        eventually("the log says so", || account.exporter.log().contains("more than 10000 rows")).await;
+        eventually("the connection is dropped", || account.upstream.handle.in_flight() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn u8_a_content_length_that_lies_is_never_a_shorter_listing() {
+    let short = vec![("too short", Action::Deliver(Delivery::DeclaredLength(3000)))];
+    let long = vec![
+        ("too long", Action::Deliver(Delivery::DeclaredLength(1 << 20))),
+        ("absurd", Action::Deliver(Delivery::DeclaredLength(u64::MAX))),
+    ];
+    tokio::join!(each_fails("decode", &[], short), each_fails("network", &[], long));
+}

@@ -1,0 +1,224 @@
+//! Listings that move, lie or repeat themselves while they are read: whole in the end, or the old data stays.
+
+use crate::support::{Scrape, eventually, simulator};
+use crate::upstream_support::{Account, LISTING, account, account_of, failures};
+use futures_util::future::join_all;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use swr_exporter::simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Running, Simulator, Ties, Total};
+
+/// Pages small enough that a list has many, and no wait between them.
+const SMALL_PAGES: [&str; 6] = ["--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
+
+type Keys = BTreeSet<(String, String)>;
+
+/// What a scrape shows; that no series is there twice is seen to on the way.
+fn shown(scrape: &Scrape) -> Keys {
+    let series = scrape.series("swr_repository_size_bytes");
+    let keys: Keys =
+        series.iter().map(|(labels, _)| (labels["namespace"].clone(), labels["repository"].clone())).collect();
+    assert_eq!(keys.len(), series.len(), "each repository once");
+    keys
+}
+
+fn standing(upstream: &Running) -> Keys {
+    upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
+}
+
+fn inconsistencies(scrape: &Scrape, kind: &str) -> f64 {
+    scrape.value("swr_listing_inconsistencies_total", &[("kind", kind)]).unwrap()
+}
+
+/// Waits for a good refresh that began after the faults were switched on.
+async fn next_good(account: &Account) -> Scrape {
+    let before = account.good.get("swr_snapshot_timestamp_seconds");
+    let newer =
+        |scrape: &Scrape| scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before;
+    account.exporter.scrape_until("a good refresh in spite of it", newer).await
+}
+
+#[tokio::test]
+async fn u9_insertions_before_the_cursor_lose_no_standing_repository() {
+    let account = account(3000, &SMALL_PAGES).await;
+    let standing = standing(&account.upstream);
+    account.listing(Action::insert_before(1));
+    let scrape = next_good(&account).await;
+    assert!(shown(&scrape).is_superset(&standing));
+    assert!(inconsistencies(&scrape, "total_changed") > 0.0 && inconsistencies(&scrape, "border") > 0.0);
+}
+
+#[tokio::test]
+async fn u9_deletions_before_the_cursor_lose_no_standing_repository() {
+    let account = account(3000, &SMALL_PAGES).await;
+    account.listing(Action::remove_before(1));
+    let scrape = next_good(&account).await;
+    assert!(account.listed() > 60, "two listings of thirty pages and more");
+    assert!(shown(&scrape).is_superset(&standing(&account.upstream)));
+    assert!(inconsistencies(&scrape, "border") > 0.0);
+}
+
+#[tokio::test]
+async fn u9_equal_names_in_an_order_that_changes_lose_nothing() {
+    let options = Options { repositories: 1000, namespaces: 40, ..Options::default() };
+    let upstream = Simulator::start(options).await.unwrap();
+    let account = account_of(upstream, &SMALL_PAGES).await;
+    account.upstream.handle.configure(|options| options.ties = Ties::Alternating);
+    assert_eq!(shown(&next_good(&account).await), standing(&account.upstream));
+}
+
+#[tokio::test]
+async fn u10_a_total_that_is_no_help_does_not_hide_the_end_of_the_list() {
+    let lies = [Total::Absent, Total::Text("many".into()), Total::Is(-5), Total::Is(0), Total::Off(-100)];
+    join_all(lies.map(|lie| async move {
+        let account = account(250, &SMALL_PAGES).await;
+        let before = account.listed();
+        account.listing(Action::Total(lie.clone()));
+        let scrape = next_good(&account).await;
+        assert_eq!(shown(&scrape), standing(&account.upstream), "{lie:?}");
+        assert!(account.listed() - before <= 3 + 2, "{lie:?}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn u10_a_total_that_promises_too_much_is_not_chased_and_the_old_data_stays() {
+    join_all([1_u64, 500].map(|more| async move {
+        let mut account = account(250, &SMALL_PAGES).await;
+        let before = account.listed();
+        account.listing(Action::Total(Total::Off(more.cast_signed())));
+        account.fails("incomplete").await;
+        let walk = (250 + more).div_ceil(100) + 2;
+        assert!(account.listed() - before <= 3 * walk, "{} requests for {more} more", account.listed() - before);
+        account.recovers().await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn u10_a_total_that_changes_with_every_page_ends_either_way() {
+    let account = account(250, &SMALL_PAGES).await;
+    account.listing(Action::Total(Total::Changing));
+    let before = (account.listed(), account.good.get("swr_refreshes_total"));
+    let scrape = account.exporter.scrape_until("an end", |scrape| scrape.get("swr_refreshes_total") > before.1).await;
+    assert_eq!(shown(&scrape), standing(&account.upstream), "new and whole, or old");
+    assert!(account.listed() - before.0 < 40, "{}", account.listed() - before.0);
+}
+
+#[tokio::test]
+async fn u11_a_server_that_ignores_the_offset_costs_two_requests() {
+    let mut account = account(1000, &SMALL_PAGES).await;
+    let before = account.listed();
+    account.listing(Action::Query("offset".into(), "0".into()));
+    account.fails("incomplete").await;
+    assert_eq!(account.listed() - before, 2);
+    account.recovers().await;
+}
+
+#[tokio::test]
+async fn u12_rows_that_come_twice_are_one_series_and_counted() {
+    let account = account(250, &SMALL_PAGES).await;
+    let before = account.listed();
+    account.listing(Action::duplicate_rows(3));
+    let scrape = next_good(&account).await;
+    assert_eq!(shown(&scrape), standing(&account.upstream));
+    let pages = account.listed() - before;
+    assert!(pages <= 4, "no page is read twice for it: {pages}");
+    assert_eq!(inconsistencies(&scrape, "duplicate"), 3.0 * pages as f64, "three on each page");
+    is_clean(&scrape);
+}
+
+#[tokio::test]
+async fn u12_rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
+    let account = account(30, &[]).await;
+    let twice = Action::Rows(std::sync::Arc::new(|rows| rows.insert(5, rows[5].clone())));
+    account.listing(twice);
+    // A total that counts them; in the other test it does not.
+    account.listing(Action::Total(Total::Off(1)));
+    let scrape = next_good(&account).await;
+    assert_eq!(shown(&scrape), standing(&account.upstream));
+    assert!(inconsistencies(&scrape, "duplicate") > 0.0);
+    is_clean(&scrape);
+}
+
+/// What Prometheus' own tool says of a scrape.
+fn is_clean(scrape: &Scrape) {
+    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let Ok(mut tool) = tool else {
+        return eprintln!("promtool is not there, so the scrape is not checked with it");
+    };
+    tool.stdin.take().unwrap().write_all(scrape.text.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn u13_odd_numbers_are_left_out_and_counted_and_never_zero() {
+    let upstream = simulator(30, 3).await;
+    let odd = ["-1", "1e400", "\"12\"", "1.5", "true", "[]", "18446744073709551616"];
+    for (place, value) in odd.iter().enumerate() {
+        let field = Action::Field(Rows::At(place), "size".into(), Some((*value).into()));
+        upstream.handle.fault(Rule::always(field).path(LISTING));
+    }
+    let exact = Action::Field(Rows::At(odd.len()), "size".into(), Some("9007199254740993".into()));
+    let null = Action::Field(Rows::At(odd.len() + 1), "size".into(), Some("null".into()));
+    upstream.handle.fault(Rule::always(exact).path(LISTING));
+    upstream.handle.fault(Rule::always(null).path(LISTING));
+    let account = account_of(upstream, &[]).await;
+    let scrape = &account.good;
+    let truth = account.upstream.handle.repositories();
+    let size = |place: usize| {
+        let (namespace, name) = (truth[place].namespace.as_str(), truth[place].name.as_str());
+        scrape.raw("swr_repository_size_bytes", &[("namespace", namespace), ("repository", name)])
+    };
+    for (place, value) in odd.iter().enumerate() {
+        assert_eq!(size(place), None, "{value}");
+    }
+    assert_eq!((size(odd.len()), size(odd.len() + 1)), (Some("9007199254740993"), None));
+    assert_eq!(scrape.series("swr_repository_images").len(), 30, "the rest of the row stands");
+    assert_eq!(scrape.value("swr_samples_dropped_total", &[("reason", "number")]), Some(7.0));
+}
+
+#[tokio::test]
+async fn u14_a_hundred_thousand_repositories_are_all_there() {
+    let upstream = simulator(100_000, 100).await;
+    let account = account_of(upstream, &["--swr.rate-limit", "10000", "--swr.burst", "10000"]).await;
+    assert_eq!(account.good.series("swr_repository_size_bytes").len(), 100_000);
+    assert_eq!(account.good.get("swr_repositories"), Some(100_000.0));
+    assert!(account.listed() <= 106, "{}", account.listed());
+}
+
+#[tokio::test]
+async fn u14_a_total_above_the_bound_is_refused_before_it_is_read() {
+    let account = account(1000, &SMALL_PAGES).await;
+    let before = account.listed();
+    account.listing(Action::Total(Total::Is(5_000_001)));
+    account.fails("incomplete").await;
+    assert!(account.listed() - before <= 2);
+    eventually("the log says so", || account.exporter.log().contains("more than 5000000 repositories")).await;
+}
+
+#[tokio::test]
+async fn a_page_size_that_is_clamped_or_refused_is_followed_and_remembered() {
+    join_all([OverLimit::Clamp, OverLimit::Refuse].map(|over_limit| async move {
+        let options = Options { repositories: 450, max_limit: 100, over_limit, ..Options::default() };
+        let account = account_of(Simulator::start(options).await.unwrap(), &[]).await;
+        assert_eq!(shown(&account.good), standing(&account.upstream), "{over_limit:?}");
+        account.upstream.handle.clear_journal();
+        let scrape = next_good(&account).await;
+        assert_eq!(failures(&scrape, "internal"), 0.0);
+        let limit =
+            |request: &swr_exporter::simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
+        assert!(account.upstream.handle.requests().iter().all(|request| limit(request) <= 100), "{over_limit:?}");
+        assert!(account.listed() <= 6, "{over_limit:?}: {}", account.listed());
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn offsets_are_multiples_of_the_limit_where_nothing_else_is_taken() {
+    let options = Options { repositories: 2345, offsets: Offsets::MultiplesOfLimit, ..Options::default() };
+    let account = account_of(Simulator::start(options).await.unwrap(), &[]).await;
+    assert_eq!(shown(&account.good), standing(&account.upstream));
+    assert_eq!(account.upstream.handle.statuses().into_iter().collect::<Vec<_>>(), [(200, 3)]);
+}

@@ -206,7 +206,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
             let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
             let mut random = fastrand::Rng::with_seed(lane);
             // How long the first one takes to its first file; on a loaded machine everything takes longer.
-            let mut usual = None;
+            let mut usual: Option<Duration> = None;
             let mut wrote = 0;
             for _ in 0..25 {
                 let before = fs::read(&file).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+use tracing::warn;
 
 /// How often one credential may be refused before it is held back. The strictest lock-out that IAM can be set to counts
 /// three failures in fifteen minutes (IAM: login policy), and another program may use the same key.
@@ -130,6 +131,15 @@ impl Authenticator {
         state.refusals.push_back(Instant::now());
         while state.refusals.len() > MOST_REJECTIONS {
             state.refusals.pop_front();
+        }
+        if state.refusals.len() == MOST_REJECTIONS {
+            drop(state);
+            warn!(
+                source = self.source.name(),
+                "the credential was refused {MOST_REJECTIONS} times and is held back for {} minutes, because the cloud \
+                 locks keys and users after repeated failures; a changed credential is tried at once",
+                REJECTION_PERIOD.as_secs() / 60
+            );
         }
     }
 

@@ -6,13 +6,9 @@
 
 mod support;
 mod peers;
+mod upstream_support;
 
 mod main_job;
-
-mod upstream_support;
-mod upstream_bodies;
-mod upstream_listing;
-mod upstream_outage;
 mod commands;
 mod prometheus;
 mod settings;
@@ -22,3 +18,11 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod chaos;
+mod upstream_bodies;
+mod upstream_connections;
+mod upstream_credentials;
+mod upstream_listing;
+mod upstream_namespaces;
+mod upstream_outage;
+mod upstream_pace;
+mod upstream_tls;

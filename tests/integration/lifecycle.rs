@@ -87,7 +87,7 @@ async fn l5_stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done()
             let scrapes: Vec<_> = (0..3)
                 .map(|_| {
                     let address = exporter.address().to_owned();
-                    tokio::spawn(async move { peers::exchange(peers::connect(&address, 0).await, SCRAPE).await })
+                    tokio::spawn(async move { peers::exchange(peers::try_connect(&address, 0).await?, SCRAPE).await })
                 })
                 .collect();
             // Spread evenly over a refresh and what comes after it; the machine adds its own chance.

@@ -43,11 +43,16 @@ impl Answer {
 
 /// Connects as the `number`th client: each fifty come from another address of the loopback network.
 pub async fn connect(to: &str, number: usize) -> TcpStream {
+    try_connect(to, number).await.unwrap()
+}
+
+/// As [`connect`], where nobody may be listening any more.
+pub async fn try_connect(to: &str, number: usize) -> std::io::Result<TcpStream> {
     let to: SocketAddr = to.parse().unwrap();
     let last = u8::try_from(2 + number / PER_ADDRESS).expect("at most 253 addresses");
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
-    socket.connect(to).await.unwrap()
+    socket.connect(to).await
 }
 
 /// Sends a request and reads until the peer closes.

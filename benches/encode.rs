@@ -33,7 +33,8 @@ fn main() {
 }
 
 fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
-    let three = Options { repository_metrics: "size,images,downloads".parse().expect("known names") };
+    let three =
+        Options { repository_metrics: "size,images,downloads".parse().expect("known names"), ..Options::default() };
     let mut body = Vec::new();
     let counts = write_snapshot(snapshot, &three, &mut body).expect("memory");
     println!("our page: {} series, {} bytes", counts.series, counts.bytes);
@@ -46,7 +47,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
         });
     });
     group.bench_function("ours, Page::build with gzip", |bencher| {
-        bencher.iter(|| Page::build(Arc::clone(snapshot), &three));
+        bencher.iter(|| Page::build(Arc::clone(snapshot), &three, None));
     });
 
     let registry = registry(snapshot);
@@ -62,7 +63,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     });
 
     let all = Options::default();
-    let page = Page::build(Arc::clone(snapshot), &all);
+    let page = Page::build(Arc::clone(snapshot), &all, None);
     println!(
         "all six families: {} bytes, {} as gzip",
         page.bytes(),
@@ -70,7 +71,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     );
     group.throughput(Throughput::Bytes(page.bytes() as u64));
     group.bench_function("ours, Page::build with gzip, all six families", |bencher| {
-        bencher.iter(|| Page::build(Arc::clone(snapshot), &all));
+        bencher.iter(|| Page::build(Arc::clone(snapshot), &all, None));
     });
     group.finish();
 }
@@ -81,7 +82,7 @@ fn compress(criterion: &mut Criterion, snapshot: &Snapshot) {
         [("three gauges", "size,images,downloads"), ("six families", "size,images,downloads,created,updated,info")]
     {
         let mut body = Vec::new();
-        let options = Options { repository_metrics: metrics.parse().expect("known names") };
+        let options = Options { repository_metrics: metrics.parse().expect("known names"), ..Options::default() };
         write_snapshot(snapshot, &options, &mut body).expect("memory");
         let mut group = criterion.benchmark_group(format!("compress {name}"));
         group.throughput(Throughput::Bytes(body.len() as u64));

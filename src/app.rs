@@ -19,12 +19,24 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-/// The runtime. Two threads serve whatever this does: pages are finished bytes. The blocking threads encode, sort and
-/// resolve names; a few are enough, and a resolver that hangs cannot pile up more.
+/// What still runs on blocking threads once all is served may take so long: a snapshot that is being kept is finished,
+/// a disk or a resolver that hangs is not waited for.
+const LAST_WORK: Duration = Duration::from_millis(300);
+
+/// Runs a program on a runtime of its own.
 ///
 /// # Errors
-/// When threads cannot be started.
-pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
+/// Those of the program, or when threads cannot be started.
+pub fn block_on(program: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(program);
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
+}
+
+/// The runtime. Two threads serve whatever this does: pages are finished bytes. The blocking threads encode, sort and
+/// resolve names; a few are enough, and a resolver that hangs cannot pile up more.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)
@@ -91,10 +103,38 @@ pub async fn run(
         live: live::encoder(registry),
         tally,
     };
-    web::serve(listeners, Arc::new(site), config.web, stop).await;
-    account.close();
+    // The refresh ends first: whoever waits for it is answered with what there is, while connections drain.
+    let stop = async {
+        stop.await;
+        account.close();
+    };
+    web::serve(listeners, Arc::new(site), bounded(config.web), stop).await;
     info!("stopped");
     Ok(())
+}
+
+/// Descriptors for all that is no client's connection: standard streams, the runtime, listeners, the upstream (64 at the
+/// most), files.
+const RESERVED_FILES: usize = 96;
+
+/// No more connections than there are descriptors for: a flood of clients must not keep us from the upstream.
+fn bounded(mut web: web::Options) -> web::Options {
+    if let Some(files) = most_open_files() {
+        // Where there is little, half is for clients.
+        let free = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
+        if free < web.limits.connections {
+            info!(limit = free, open_files = files, "at most {free} connections are served: {files} files may be open");
+            web.limits.connections = free;
+        }
+    }
+    web
+}
+
+/// The soft limit of open files, where the system says it in `/proc` (Linux) and there is one.
+fn most_open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 async fn listen(address: &str, fall_back: bool) -> anyhow::Result<TcpListener> {

@@ -6,6 +6,7 @@
 
 pub mod metrics;
 pub mod policy;
+pub mod quiet;
 pub mod state_file;
 
 use crate::deadline::Deadline;
@@ -14,6 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use policy::Backoff;
 pub use policy::{Options, Wait};
+use quiet::Quiet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -126,6 +128,11 @@ struct State<T> {
     latest: Option<Attempt>,
     running: Option<AbortHandle>,
     backoff: Backoff,
+    quiet: Quiet<Reason>,
+    /// Whether the log's last word is that refreshes fail.
+    said_failing: bool,
+    /// Whether a task is at it: two at once would write one file, and more would only wait for a disk that hangs.
+    keeping: bool,
     closed: bool,
 }
 
@@ -155,7 +162,16 @@ impl<T: Send + Sync + 'static> Cache<T> {
         wall_clock: fn() -> SystemTime,
     ) -> Self {
         let backoff = Backoff::new(&options);
-        let state = Mutex::new(State { held: None, latest: None, running: None, backoff, closed: false });
+        let state = Mutex::new(State {
+            held: None,
+            latest: None,
+            running: None,
+            backoff,
+            quiet: Quiet::default(),
+            said_failing: false,
+            keeping: false,
+            closed: false,
+        });
         Self(Arc::new(Shared { options, refresh, keep, wall_clock, metrics, ended: watch::Sender::new(0), state }))
     }
 
@@ -283,7 +299,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
             Err(failure) => (None, Some(failure)),
         };
         self.0.metrics.refreshed(failure.as_ref().map(|failure| failure.reason));
-        let kept = value.clone();
+        let is_new = value.is_some();
         {
             let mut state = self.state();
             let now = Instant::now();
@@ -302,9 +318,27 @@ impl<T: Send + Sync + 'static> Cache<T> {
         }
         // Those who wait read the state, so it is unlocked before they are woken.
         self.0.ended.send_modify(|ended| *ended += 1);
-        if let Some(value) = kept
-            && self.0.keep.is_some()
-        {
+        if is_new {
+            self.keep().await;
+        }
+    }
+
+    /// Keeps the newest value. While another task does, it is left to that one, which looks again when it is done.
+    async fn keep(&self) {
+        if self.0.keep.is_none() || std::mem::replace(&mut self.state().keeping, true) {
+            return;
+        }
+        let mut kept: Option<Arc<T>> = None;
+        loop {
+            let newest = {
+                let mut state = self.state();
+                let held = state.held.as_ref().map(|held| (held.value.clone(), held.read_at));
+                let newest = held.filter(|(value, _)| kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, value)));
+                state.keeping = newest.is_some();
+                newest
+            };
+            let Some((value, read_at)) = newest else { return };
+            kept = Some(value.clone());
             let cache = self.clone();
             let keeping = tokio::task::spawn_blocking(move || {
                 if let Some(keep) = &cache.0.keep {
@@ -323,22 +357,26 @@ impl<T> State<T> {
         self.held.as_ref().filter(|held| held.age(now) <= max_age).map(|held| held.value.clone())
     }
 
-    /// One line for what changed: repeated failures are not news, and the back-off keeps them rare anyway.
-    fn say(&self, options: &Options, failure: Option<&Failure>, partial: bool, now: Instant) {
-        let before = self.latest.as_ref().map(|attempt| attempt.failure.as_ref());
-        match (before, failure) {
-            (None, None) => info!("the first refresh is complete"),
-            (Some(Some(_)), None) => info!(failed = self.backoff.failures(), "refreshes succeed again"),
-            (_, None) => {}
-            (_, Some(failure)) => {
-                let serving = match (&self.held, partial) {
-                    (_, true) => "what could be read is served",
-                    (Some(held), _) if held.age(now) <= options.max_age => "the last good data is served",
-                    _ => "there is no data to serve",
-                };
-                warn!(reason = %failure.reason, in_a_row = self.backoff.failures() + 1, "a refresh failed, {serving}: {}", failure.message);
+    /// One line for what changed. Repeated failures are not news, nor is a recovery from one that was not told.
+    fn say(&mut self, options: &Options, failure: Option<&Failure>, partial: bool, now: Instant) {
+        let Some(failure) = failure else {
+            if self.latest.is_none() {
+                info!("the first refresh is complete");
+            } else if self.said_failing {
+                info!(failed = self.backoff.failures(), "refreshes succeed again");
             }
-        }
+            self.said_failing = false;
+            return;
+        };
+        let Some(suppressed) = self.quiet.admit(failure.reason, now) else { return };
+        self.said_failing = true;
+        let serving = match (&self.held, partial) {
+            (_, true) => "what could be read is served",
+            (Some(held), _) if held.age(now) <= options.max_age => "the last good data is served",
+            _ => "there is no data to serve",
+        };
+        let in_a_row = self.backoff.failures().saturating_add(1);
+        warn!(reason = %failure.reason, in_a_row, suppressed, "a refresh failed, {serving}: {}", failure.message);
     }
 }
 

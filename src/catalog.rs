@@ -85,6 +85,8 @@ families! {
         "Unix time at which the read behind the organisation's series began, where organisations are listed one by one.";
     REPOSITORIES = "swr_repositories", Gauge, None, [],
         "Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.";
+    REPOSITORIES_OMITTED = "swr_repositories_omitted", Gauge, None, ["reason"],
+        "Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.";
 
     // The collection: live.
     UP = "swr_up", Gauge, None, [],

@@ -1,5 +1,6 @@
 //! Commands and flags, as clap sees them. Values are texts here: `config` reads them, so that it can name every problem
 //! at once and not only the first.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls, reason = "these comments are what --help prints")]
 
 use clap::{Args, Parser, Subcommand};
 
@@ -263,6 +264,16 @@ pub struct ServeArgs {
         help_heading = "Collectors"
     )]
     pub collector_repositories_metrics: Option<String>,
+
+    /// At most so many repositories get series, the largest; the rest stay in the sums of their organisation [default: 0, no limit]
+    #[arg(
+        long = "repositories.limit",
+        env = "SWR_EXPORTER_REPOSITORIES_LIMIT",
+        value_name = "N",
+        hide_env_values = true,
+        help_heading = "Collectors"
+    )]
+    pub repositories_limit: Option<String>,
 
     /// debug, info, warn or error [default: info]
     #[arg(

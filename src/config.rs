@@ -118,6 +118,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
         repository_metrics: at.read("collector.repositories.metrics", metrics, RepositoryMetrics::default(), |text| {
             text.parse().map_err(|unknown: exposition::UnknownMetrics| unknown.to_string())
         }),
+        most_repositories: at
+            .read("repositories.limit", args.repositories_limit.as_deref(), 0, |text| number(text, 0, 100_000_000)),
     };
     for address in &args.web_listen_address {
         if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
@@ -332,9 +334,10 @@ fn positive(text: &str) -> Result<Duration, String> {
 }
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T, most: T) -> Result<T, String> {
+    let range = least..=most;
     match text.parse() {
-        Ok(number) if least <= number && number <= most => Ok(number),
-        _ => Err(not_in(text, &least.to_string(), &most.to_string())),
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(not_in(text, &range.start().to_string(), &range.end().to_string())),
     }
 }
 

@@ -2,12 +2,11 @@
 //!
 //! Two bodies make a scrape. The large one holds the families of a snapshot and is made once per snapshot ([`Page`]);
 //! the small one holds the exporter's own, live families ([`live()`]) and is made for each scrape. Their names are
-//! disjoint, and in every encoding two parts written one after the other are one valid stream, so the large part is
-//! never compressed again.
+//! disjoint. [`response`] joins the two in any encoding without compressing the large one again.
 //!
 //! **One large body serves both formats.** All families of a snapshot are gauges, whose sample lines are the same in both;
 //! `# TYPE` and `# HELP` are too, as no HELP of the catalog needs escaping; and a `# UNIT` line is a comment in text
-//! 0.0.4. OpenMetrics asks only for [`EOF`] at the very end, which is a block of its own ([`eof`]).
+//! 0.0.4. OpenMetrics asks only for [`EOF`] at the very end.
 //!
 //! Deliberately absent: a runtime, HTTP, the choice of a format (`web` negotiates), the store (`cache` holds pages).
 
@@ -16,6 +15,7 @@ mod number;
 mod text;
 mod selection;
 mod families;
+mod limit;
 mod compress;
 mod page;
 mod live;
@@ -34,6 +34,8 @@ pub use text::Counts;
 pub struct Options {
     /// Which of the families with a series per repository are written.
     pub repository_metrics: RepositoryMetrics,
+    /// How many repositories get series of their own at most, the largest; 0 for all.
+    pub most_repositories: usize,
 }
 
 /// The two text formats that Prometheus reads.

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use swr_exporter::cli::{Cli, Command};
 use swr_exporter::{app, config, logging};
 
+/// Gives memory back after a refresh; Cargo.toml has the figures.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
@@ -27,5 +31,5 @@ fn main() -> ExitCode {
 fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
-    app::runtime()?.block_on(async { app::serve(config, app::stop_signal()?).await })
+    app::block_on(async { app::serve(config, app::stop_signal()?).await })
 }

@@ -1,6 +1,7 @@
 //! One account: its client, its cache and what joins them.
 
 use crate::auth::Authenticator;
+use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
 use crate::collect;
 use crate::config;
@@ -14,8 +15,9 @@ use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// A running account. Dropping it stops nothing; [`Account::close`] does.
@@ -90,28 +92,33 @@ fn refresher(
         Box::pin(async move {
             let (client, options, metrics) = &*parts;
             let began = Timestamp::from(SystemTime::now());
-            let previous = previous.map(|page| page.snapshot().clone());
+            let known = previous.as_ref().map(|page| page.snapshot().clone());
             let collect::Collected { snapshot, gap } =
-                collect::collect(client, options, previous, began, deadline, metrics).await?;
-            let page = tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition))
-                .await
-                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+                collect::collect(client, options, known, began, deadline, metrics).await?;
+            let page =
+                tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
+                    .await
+                    .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
             Ok(Outcome { value: page, gap })
         })
     })
 }
 
-/// Writes each snapshot to the state file; a disk that is full or read-only costs a warning and no more.
+/// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
 fn keeper(file: PathBuf) -> cache::Keep<Page> {
+    let quiet = Mutex::new(Quiet::default());
     Box::new(move |page, read_at| {
         let snapshot: &Snapshot = page.snapshot();
         if let Err(error) = state_file::write(&file, read_at, |out| codec::encode(snapshot, out)) {
-            warn!(file = %file.display(), %error, "cannot keep the snapshot in {}: {error}", file.display());
+            let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
+            warn!(file = %file.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", file.display());
         }
     })
 }
 
 fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
+    state_file::sweep(file);
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
         let snapshot = codec::decode(&kept.payload).ok_or(state_file::Unusable::Payload)?;
@@ -127,7 +134,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            cache.restore(Page::build(Arc::new(snapshot), &exposition), read_at, age);
+            cache.restore(Page::build(Arc::new(snapshot), &exposition, None), read_at, age);
         }
         Err(error) => {
             let error = crate::failure::chain(&error);

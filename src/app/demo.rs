@@ -21,7 +21,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let window = config::duration(&args.cache_window).map_err(anyhow::Error::msg).context("--cache.window")?;
     let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
         .map_err(anyhow::Error::msg)?;
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         let stop = super::stop_signal()?;
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let endpoint = format!("http://{}", upstream.local_addr()?);
@@ -51,7 +51,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 /// When the address cannot be listened on.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     let latency = config::duration(&args.latency).map_err(anyhow::Error::msg).context("--latency")?;
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         let stop = super::stop_signal()?;
         let listener = TcpListener::bind(&args.listen_address)
             .await

@@ -4,11 +4,13 @@ use super::*;
 use prometheus::Registry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+type Answer = dyn FnMut(usize) -> Result<Outcome<usize>, Failure> + Send;
+
 struct Upstream {
     asked: AtomicUsize,
     running: AtomicUsize,
     takes: Duration,
-    answer: Mutex<Box<dyn FnMut(usize) -> Result<Outcome<usize>, Failure> + Send>>,
+    answer: Mutex<Box<Answer>>,
 }
 
 fn good(value: usize) -> Result<Outcome<usize>, Failure> {
@@ -211,4 +213,36 @@ async fn after_closing_what_is_held_is_served_and_nothing_is_asked() {
     assert_eq!(scrape(&cache).await, (Some(7), How::Stale));
     assert_eq!(asked(&upstream), 1);
     assert_eq!(upstream.running.load(Ordering::SeqCst), 1, "the refresh was cancelled in its middle");
+}
+
+#[tokio::test]
+async fn values_are_kept_one_at_a_time_and_the_newest_last() {
+    // On the real clock: keeping happens on threads of its own.
+    let (running, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (at_once, values) = (running.clone(), kept.clone());
+    let keep: Keep<usize> = Box::new(move |value, _| {
+        assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two at once would write one file");
+        std::thread::sleep(Duration::from_millis(30));
+        at_once.fetch_sub(1, Ordering::SeqCst);
+        values.lock().unwrap().push(*value);
+    });
+    let number = AtomicUsize::new(0);
+    let refresh: Refresh<usize> = Box::new(move |_, _| {
+        let number = number.fetch_add(1, Ordering::SeqCst) + 1;
+        Box::pin(async move { good(number) })
+    });
+    let options = Options { window: Duration::from_millis(1), ..Options::default() };
+    let counters = metrics::Counters::new(&Registry::new());
+    let cache = Cache::new(options, refresh, Some(keep), counters, SystemTime::now);
+    let mut last = 0;
+    for _ in 0..40 {
+        last = scrape(&cache).await.0.unwrap();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let start = Instant::now();
+    while kept.lock().unwrap().last() != Some(&last) {
+        assert!(start.elapsed() < 20 * SECOND, "{last} is not kept: {kept:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(kept.lock().unwrap().is_sorted(), "{kept:?}");
 }

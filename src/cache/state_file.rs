@@ -81,6 +81,25 @@ pub fn write(
     File::open(directory)?.sync_all()
 }
 
+/// Removes what processes that were killed while they wrote have left beside the file. To be called before the first
+/// write; another process that is writing right now would lose that write, and no more.
+pub fn sweep(path: &Path) {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let left_over = entry.file_name().to_str().is_some_and(|other| {
+            let middle = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"));
+            middle.is_some_and(|process| process.parse::<u32>().is_ok())
+        });
+        if left_over {
+            // Best effort: whoever may not delete will be told when it may not write.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Beside the file, so that the rename stays within one file system; per process, so that two do not mix their bytes.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -208,6 +227,20 @@ mod tests {
         );
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_swept_up_and_nothing_else() {
+        let (folder, path) = file();
+        write(&path, at(1), |out| out.write_all(b"kept")).unwrap();
+        let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+        for suffix in [".1.tmp", ".4194304.tmp", ".mine.tmp", ".7.tmp.bak"] {
+            fs::write(beside(suffix), "part").unwrap();
+        }
+        sweep(&path);
+        assert_eq!(read(&path, at(2)).unwrap().unwrap().payload, b"kept");
+        assert!(beside(".mine.tmp").exists() && beside(".7.tmp.bak").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[test]

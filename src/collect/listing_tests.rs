@@ -1,4 +1,5 @@
 //! The walk against a model of a list that moves while it is read.
+#![allow(clippy::cast_possible_truncation, reason = "names of the model are small numbers")]
 
 use super::*;
 use proptest::prelude::*;

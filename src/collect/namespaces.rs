@@ -55,10 +55,10 @@ pub(super) async fn collect(
 }
 
 /// One failure that speaks for all of them.
-fn first_of(failed: usize, of: usize, name: &str, failure: Failure) -> Failure {
-    let message =
+fn first_of(failed: usize, of: usize, name: &str, mut failure: Failure) -> Failure {
+    failure.message =
         format!("{failed} of {of} organisations could not be listed, the first is `{name}`: {}", failure.message);
-    Failure { message, ..failure }
+    failure
 }
 
 /// Takes over what is known of one organisation, unless it is too old, and says when it was read.

@@ -2,38 +2,59 @@
 //!
 //! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
 
+use super::limit::Chosen;
 use super::text::{Counts, Value, Writer, label};
 use super::{Options, RepositoryMetric, RepositoryMetrics};
 use crate::catalog;
 use crate::model::{NamespaceRead, Repository, Snapshot, Visibility};
 use std::io::{self, Write};
 
-/// Writes every family of the snapshot that has a sample.
+/// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
 ///
 /// # Errors
 /// Only those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
+    write_chosen(snapshot, &Chosen::new(snapshot, options.most_repositories, None), options, sink)
+}
+
+/// The same for a choice that was made before.
+pub(super) fn write_chosen(
+    snapshot: &Snapshot,
+    chosen: &Chosen,
+    options: &Options,
+    sink: impl Write,
+) -> io::Result<Counts> {
     let mut writer = Writer::new(sink);
     if options.repository_metrics != RepositoryMetrics::NONE {
-        let identities = Identities::new(snapshot);
+        let identities = Identities::new(chosen.rows(snapshot));
         for metric in options.repository_metrics.iter() {
-            repositories(metric, snapshot, &identities, &mut writer)?;
+            repositories(metric, chosen.rows(snapshot), &identities, &mut writer)?;
         }
     }
     namespaces(snapshot, &mut writer)?;
     let total = Value::Integer(snapshot.repositories.len() as u64);
     writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
+    let (family, omitted) = (&catalog::REPOSITORIES_OMITTED, Value::Integer(chosen.omitted() as u64));
+    writer.family(
+        family,
+        ["limit"],
+        |_| Some(omitted),
+        |reason, out| {
+            label(b'{', family.labels[0], reason, out);
+            out.push(b'}');
+        },
+    )?;
     writer.finish()
 }
 
 /// A family with a sample per repository.
-fn repositories(
+fn repositories<'a>(
     metric: RepositoryMetric,
-    snapshot: &Snapshot,
+    rows: impl Iterator<Item = &'a Repository> + Clone,
     identities: &Identities,
     writer: &mut Writer<impl Write>,
 ) -> io::Result<()> {
-    let rows = snapshot.repositories.iter().zip(identities.iter());
+    let rows = rows.zip(identities.iter());
     let mut write = |family, value: fn(&Repository) -> Option<Value>| {
         writer.family(
             family,
@@ -115,12 +136,12 @@ struct Identities {
 }
 
 impl Identities {
-    fn new(snapshot: &Snapshot) -> Self {
+    fn new<'a>(rows: impl Iterator<Item = &'a Repository>) -> Self {
         let mut text = Vec::new();
-        let mut ends = Vec::with_capacity(snapshot.repositories.len());
+        let mut ends = Vec::new();
         // All repository families begin with the same two labels; the golden page would show another.
         let labels = catalog::REPOSITORY_INFO.labels;
-        for row in &snapshot.repositories {
+        for row in rows {
             label(b'{', labels[0], &row.namespace, &mut text);
             label(b',', labels[1], &row.name, &mut text);
             ends.push(text.len());
@@ -208,8 +229,11 @@ swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
 # TYPE swr_repositories gauge
 # HELP swr_repositories Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.
 swr_repositories 2
+# TYPE swr_repositories_omitted gauge
+# HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.
+swr_repositories_omitted{reason="limit"} 0
 "#;
-        let options = Options { repository_metrics: "size,updated,info".parse().unwrap() };
+        let options = Options { repository_metrics: "size,updated,info".parse().unwrap(), ..Options::default() };
         assert_eq!(String::from_utf8(page(&snapshot, &options)).unwrap(), want);
     }
 
@@ -217,13 +241,13 @@ swr_repositories 2
     fn only_the_chosen_repository_families_are_written() {
         let snapshot = snapshot(vec![row("a", "b")]);
         for metric in RepositoryMetric::ALL {
-            let options = Options { repository_metrics: RepositoryMetrics::NONE.with(metric) };
+            let options = Options { repository_metrics: RepositoryMetrics::NONE.with(metric), ..Options::default() };
             let samples = parse(&page(&snapshot, &options));
             let mut names = samples.iter().filter(|sample| sample.name.starts_with("swr_repository_"));
             assert!(names.next().unwrap().name.contains(metric.name()) && names.next().is_none());
         }
-        let none = Options { repository_metrics: RepositoryMetrics::NONE };
-        assert_eq!(parse(&page(&snapshot, &none)).len(), 5, "namespace sums and the total stay");
+        let none = Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() };
+        assert_eq!(parse(&page(&snapshot, &none)).len(), 6, "namespace sums and the totals stay");
     }
 
     #[test]
@@ -241,7 +265,8 @@ swr_repositories 2
     #[test]
     fn an_empty_listing_says_so() {
         let page = page(&snapshot(Vec::new()), &Options::default());
-        assert!(page.ends_with(b"\nswr_repositories 0\n") && page.starts_with(b"# TYPE swr_repositories gauge\n"));
+        let lines: Vec<_> = page.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
+        assert_eq!(lines, [&b"swr_repositories 0"[..], b"swr_repositories_omitted{reason=\"limit\"} 0", b""]);
     }
 
     #[test]

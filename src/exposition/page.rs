@@ -11,7 +11,8 @@
 //! Every scraper shares the same bytes. Deliberately absent: the choice of an encoding, and which thread pays for it.
 
 use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
-use super::families::write_snapshot;
+use super::families::write_chosen;
+use super::limit::Chosen;
 use super::text::Counts;
 use super::{Encoding, Format, Options};
 use crate::model::Snapshot;
@@ -20,9 +21,12 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+const MEMORY: &str = "writing to memory cannot fail";
+
 /// The families of one snapshot as bytes, complete but for the end of an OpenMetrics page.
 pub struct Page {
     snapshot: Arc<Snapshot>,
+    chosen: Chosen,
     options: Options,
     counts: Counts,
     gzip: Part,
@@ -31,10 +35,15 @@ pub struct Page {
 }
 
 impl Page {
-    /// Encodes and compresses: may take long, not for an async thread.
-    pub fn build(snapshot: Arc<Snapshot>, options: &Options) -> Self {
-        let (counts, gzip) = gzip(&snapshot, options).expect("writing to memory cannot fail");
-        Self { snapshot, options: *options, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
+    /// Encodes and compresses: may take long, not for an async thread. Where the number of repositories is limited, those
+    /// of the page before are preferred.
+    pub fn build(snapshot: Arc<Snapshot>, options: &Options, before: Option<&Self>) -> Self {
+        let before = before.map(|page| (&*page.snapshot, &page.chosen));
+        let chosen = Chosen::new(&snapshot, options.most_repositories, before);
+        let mut sink = Deflate::new(GZIP_LEVEL);
+        let counts = write_chosen(&snapshot, &chosen, options, &mut sink).expect(MEMORY);
+        let gzip = sink.finish().expect(MEMORY);
+        Self { snapshot, chosen, options: *options, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -68,7 +77,6 @@ impl Page {
     }
 
     fn part(&self, encoding: Encoding) -> &Part {
-        const MEMORY: &str = "writing to memory cannot fail";
         match encoding {
             Encoding::Gzip => &self.gzip,
             Encoding::Identity => self.identity.get_or_init(|| Part::unchecked(self.identity().expect(MEMORY))),
@@ -78,14 +86,14 @@ impl Page {
 
     fn identity(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::with_capacity(self.counts.bytes);
-        write_snapshot(&self.snapshot, &self.options, &mut body)?;
+        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut body)?;
         Ok(body)
     }
 
     fn zstd(&self) -> io::Result<Vec<u8>> {
         let mut frame = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
         frame.set_pledged_src_size(Some(self.counts.bytes as u64))?;
-        write_snapshot(&self.snapshot, &self.options, &mut frame)?;
+        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut frame)?;
         frame.finish()
     }
 }
@@ -99,12 +107,6 @@ impl fmt::Debug for Page {
             .field("gzip", &self.gzip.bytes.len())
             .finish_non_exhaustive()
     }
-}
-
-fn gzip(snapshot: &Snapshot, options: &Options) -> io::Result<(Counts, Part)> {
-    let mut sink = Deflate::new(GZIP_LEVEL);
-    let counts = write_snapshot(snapshot, options, &mut sink)?;
-    Ok((counts, sink.finish()?))
 }
 
 /// The body of a response: the live metrics, the page if there is one, and what the format ends with. The page's bytes
@@ -126,7 +128,7 @@ mod tests {
     /// Large enough for many chunks.
     fn page(options: &Options) -> Page {
         let rows = (0..3_000).map(|index| row(&format!("team-{}", index % 7), &format!("app/service-{index}")));
-        Page::build(Arc::new(Snapshot::new(Timestamp(0), rows.collect()).0), options)
+        Page::build(Arc::new(Snapshot::new(Timestamp(0), rows.collect()).0), options, None)
     }
 
     fn body(page: &Page, encoding: Encoding) -> Vec<u8> {
@@ -139,7 +141,7 @@ mod tests {
         let plain = body(&page, Encoding::Identity);
         assert_eq!(page.bytes(), plain.len());
         assert_eq!(page.series(), parse(&plain).len());
-        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 1);
+        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 2);
         for encoding in ALL {
             assert!(body(&page, encoding) == plain, "{encoding:?}");
         }
@@ -147,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_body_made_on_demand_keeps_to_the_options_of_the_page() {
-        let page = page(&Options { repository_metrics: RepositoryMetrics::NONE });
-        assert_eq!(page.series(), 7 * 4 + 1);
+        let page = page(&Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() });
+        assert_eq!(page.series(), 7 * 4 + 2);
         assert_eq!(body(&page, Encoding::Gzip), body(&page, Encoding::Identity));
     }
 
@@ -188,6 +190,6 @@ mod tests {
     #[test]
     fn debug_shows_sizes_and_no_bodies() {
         let shown = format!("{:?}", page(&Options::default()));
-        assert!(shown.len() < 300 && shown.contains("series: 18029"), "{shown}");
+        assert!(shown.len() < 300 && shown.contains("series: 18030"), "{shown}");
     }
 }

@@ -55,15 +55,15 @@ impl World {
 
     fn happen(&mut self) {
         match self.rng.u32(..1_000) {
-            0..700 => {
+            0..734 => {
                 let times = self.rng.u64(1..=20);
                 if let Some(slot) = self.popular() {
                     self.row_mut(slot).downloads += times;
                 }
             }
-            700..930 => self.push_somewhere(),
-            930..960 => self.clean_up_somewhere(),
-            960..990 => self.create_somewhere(),
+            734..964 => self.push_somewhere(),
+            964..994 => self.clean_up_somewhere(),
+            994..998 => self.create_somewhere(),
             _ => {
                 // The last repositories stay, or a small world would be empty after a long run.
                 if self.len() > 1

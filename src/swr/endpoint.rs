@@ -31,13 +31,16 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
+        if text.contains('@') {
+            // Before anything quotes it: a password may stand there, also one that makes the address unreadable.
+            return Err(EndpointError::MoreThanAnAddress);
+        }
         let url = reqwest::Url::parse(text).map_err(|_| EndpointError::NotAnAddress(text.to_owned()))?;
         let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
             return Err(EndpointError::NotAnAddress(text.to_owned()));
         };
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if !bare || !url.username().is_empty() || url.password().is_some() {
-            // Not quoted: what stands there may be a password.
+        if !bare {
             return Err(EndpointError::MoreThanAnAddress);
         }
         let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
@@ -67,7 +70,11 @@ mod tests {
         let error = |text: &str| text.parse::<Endpoint>().unwrap_err();
         assert!(matches!(error("swr-api.example.com"), EndpointError::NotAnAddress(_)));
         assert!(matches!(error("ftp://example.com"), EndpointError::NotAnAddress(_)));
-        assert_eq!(error("https://user:hunter2@example.com"), EndpointError::MoreThanAnAddress);
+        for password in
+            ["https://user:hunter2@example.com", "https://user:hun/ter2@example.com", "ftp://u:p@example.com"]
+        {
+            assert_eq!(error(password), EndpointError::MoreThanAnAddress, "a password is never quoted");
+        }
         assert_eq!(error("https://example.com/v2"), EndpointError::MoreThanAnAddress);
         assert!(matches!(error("http://10.0.0.1"), EndpointError::Unencrypted(_)));
     }

@@ -162,7 +162,7 @@ mod tests {
         let utf16: String = three().chars().flat_map(|c| [c, '\0']).collect();
         for body in ["<html></html>", "", "null", "{}", "[1]", "[{\"name\":}]", "\u{feff}[]", &deep, &utf16] {
             let error = read(body, 4096).unwrap_err();
-            assert_eq!(error.reason(), crate::failure::Reason::Decode, "{:.20}", body);
+            assert_eq!(error.reason(), crate::failure::Reason::Decode, "{body:.20}");
         }
     }
 }

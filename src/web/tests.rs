@@ -77,7 +77,7 @@ impl Server {
         let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
 
-        let page = Arc::new(Page::build(Arc::new(snapshot()), &crate::exposition::Options::default()));
+        let page = Arc::new(Page::build(Arc::new(snapshot()), &crate::exposition::Options::default(), None));
         let (gate, open) = watch::channel(true);
         let (asked, patience) = watch::channel(Duration::ZERO);
         let scrapes = Arc::new(AtomicUsize::new(0));

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "nothing of a test binary is reachable from elsewhere")]
 
 mod support;
+mod peers;
 
 mod main_job;
 
@@ -17,3 +18,9 @@ mod upstream_pace;
 mod upstream_credentials;
 mod upstream_connections;
 mod upstream_tls;
+mod commands;
+mod prometheus;
+mod settings;
+mod flags;
+mod secrets;
+mod lifecycle;

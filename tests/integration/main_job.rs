@@ -1,34 +1,224 @@
 //! The main job: what the listing says is what the scrape shows, at the cost of one listing a window.
 
-use crate::support::{exporter, simulator};
+use crate::peers;
+use crate::support::{Scrape, command, exporter, simulator, start};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+use swr_exporter::simulator::{Action, DEMO_TOKEN, Repository, Rule, Running, Shape};
+
+const LISTING: &str = "/v2/manage/repos";
+
+/// The families that every repository has.
+const FAMILIES: [&str; 6] = [
+    "swr_repository_size_bytes",
+    "swr_repository_images",
+    "swr_repository_downloads",
+    "swr_repository_created_timestamp_seconds",
+    "swr_repository_updated_timestamp_seconds",
+    "swr_repository_info",
+];
+
+/// Nanoseconds since 1970 as seconds with every digit that is not a trailing zero.
+fn seconds(nanoseconds: i64) -> String {
+    let (whole, fraction) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+    let text = format!("{whole}.{fraction:09}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Holds a scrape to the upstream's truth: these repositories, each with its six series and its numbers, and no others.
+fn assert_shows(scrape: &Scrape, truth: &[Repository]) {
+    for family in FAMILIES {
+        let key = |labels: &crate::support::Labels| (labels["namespace"].clone(), labels["repository"].clone());
+        let series: BTreeMap<_, _> =
+            scrape.series(family).iter().map(|(labels, value)| (key(labels), (labels, value))).collect();
+        assert_eq!(scrape.series(family).len(), truth.len(), "{family}");
+        for repository in truth {
+            let key = (repository.namespace.clone(), repository.name.clone());
+            let (labels, value) = series.get(&key).unwrap_or_else(|| panic!("{family} of {key:?} is missing"));
+            let expected = match family {
+                "swr_repository_size_bytes" => repository.size.to_string(),
+                "swr_repository_images" => repository.tags.len().to_string(),
+                "swr_repository_downloads" => repository.num_download.to_string(),
+                "swr_repository_created_timestamp_seconds" => seconds(repository.created_nanos),
+                "swr_repository_updated_timestamp_seconds" => seconds(repository.updated_nanos),
+                _ => "1".to_owned(),
+            };
+            assert_eq!(**value, expected, "{family} of {key:?}");
+            if family == "swr_repository_info" {
+                let visibility = if repository.is_public { "public" } else { "private" };
+                assert_eq!(labels["category"], repository.category, "{key:?}");
+                assert_eq!(labels["visibility"], visibility, "{key:?}");
+                assert_eq!(labels.len(), 4);
+            } else {
+                assert_eq!(labels.len(), 2, "{family}");
+            }
+        }
+    }
+}
+
+/// Puts in names that break the API's own rules, and would break a page that does not escape.
+fn insert_odd_names(upstream: &Running) {
+    for name in [
+        "a/b/c/d",
+        "quote\"quote",
+        "back\\slash\\n",
+        "line\nfeed",
+        "carriage\rreturn",
+        "nul\0",
+        "line separator \u{2028}",
+        "gr\u{fc}\u{df}e \u{1f680}",
+        "\"} 1\nswr_up{forged=\"",
+        " ",
+    ] {
+        upstream.handle.insert(Repository {
+            size: 7,
+            tags: vec!["v1".to_owned()],
+            is_public: true,
+            ..Repository::new("odd", name)
+        });
+    }
+}
 
 #[tokio::test]
 async fn every_repository_has_its_six_series_with_the_upstreams_numbers() {
-    let upstream = simulator(2345, 20).await;
+    let upstream = simulator(2335, 20).await;
+    insert_odd_names(&upstream);
     let exporter = exporter(&upstream.url(), &[]).await;
     let scrape = exporter.scrape().await;
     let truth = upstream.handle.repositories();
     assert_eq!(truth.len(), 2345);
-    let families = [
-        "swr_repository_size_bytes",
-        "swr_repository_images",
-        "swr_repository_downloads",
-        "swr_repository_created_timestamp_seconds",
-        "swr_repository_updated_timestamp_seconds",
-        "swr_repository_info",
-    ];
-    for family in families {
-        assert_eq!(scrape.series(family).len(), truth.len(), "{family}");
-    }
-    for repository in truth.iter().step_by(50) {
-        let labels = [("namespace", repository.namespace.as_str()), ("repository", repository.name.as_str())];
-        let raw = |family: &str| scrape.raw(family, &labels).unwrap().to_owned();
-        assert_eq!(raw("swr_repository_size_bytes"), repository.size.to_string());
-        assert_eq!(raw("swr_repository_images"), repository.tags.len().to_string());
-        assert_eq!(raw("swr_repository_downloads"), repository.num_download.to_string());
-    }
+    assert!(truth.iter().filter(|repository| repository.name.contains('/')).count() > 100);
+    assert_shows(&scrape, &truth);
+    assert_eq!(scrape.get("swr_repositories"), Some(2345.0));
+    assert_eq!(scrape.get("swr_up"), Some(1.0));
     for _ in 0..20 {
         exporter.scrape().await;
     }
-    assert_eq!(upstream.handle.count("/v2/manage/repos"), 3, "three pages, once");
+    assert_eq!(upstream.handle.count(LISTING), 3, "three pages, once");
+    assert_eq!(upstream.handle.total(), 3, "and nothing else");
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_to_say_about_a_full_scrape() {
+    let upstream = simulator(300, 8).await;
+    insert_odd_names(&upstream);
+    let exporter = exporter(&upstream.url(), &[]).await;
+    // The second one has every counter of the first.
+    exporter.scrape().await;
+    let scrape = exporter.scrape().await;
+    let mut promtool = std::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed (Debian and Ubuntu: apt-get install prometheus)");
+    promtool.stdin.take().unwrap().write_all(scrape.text.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let (out, error) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success() && out.is_empty() && error.is_empty(), "promtool says:\n{out}{error}");
+}
+
+#[tokio::test]
+async fn the_listing_is_read_once_a_window_however_often_it_is_scraped() {
+    let upstream = simulator(2345, 20).await;
+    let exporter = exporter(&upstream.url(), &["--cache.window", "1s"]).await;
+    let start = tokio::time::Instant::now();
+    let mut scrapes = 0;
+    while start.elapsed() < Duration::from_millis(3500) {
+        exporter.scrape().await;
+        scrapes += 1;
+    }
+    let windows = start.elapsed().as_secs() + 1;
+    let calls = upstream.handle.count(LISTING);
+    assert_eq!(calls % 3, 0, "whole listings");
+    assert!(calls > 3 && calls <= 3 * windows, "{calls} calls in {windows} windows and {scrapes} scrapes");
+}
+
+#[tokio::test]
+async fn five_hundred_scrapes_of_a_cold_cache_cause_one_listing() {
+    let upstream = simulator(2345, 20).await;
+    upstream.handle.configure(|options| options.latency = Duration::from_millis(500));
+    let exporter = exporter(&upstream.url(), &["--web.max-requests", "500", "--scrape.timeout", "30s"]).await;
+    let answers = peers::scrape_at_once(exporter.address(), 500).await;
+    assert!(answers.iter().all(|answer| answer.status() == 200));
+    let page = answers[0].page();
+    assert!(answers.iter().all(|answer| answer.page() == page), "all get the same page");
+    assert_shows(&Scrape::parse(answers[0].text().to_owned()), &upstream.handle.repositories());
+    assert_eq!(upstream.handle.count(LISTING), 3);
+    assert_eq!(exporter.scrape().await.get("swr_refreshes_total"), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_failed_listing_leaves_the_old_numbers_and_the_upstream_in_peace() {
+    let upstream = simulator(120, 4).await;
+    let truth = upstream.handle.repositories();
+    let exporter = exporter(&upstream.url(), &["--cache.window", "2s"]).await;
+    let good = exporter.scrape_until("the first listing", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let snapshot = good.get("swr_snapshot_timestamp_seconds").unwrap();
+
+    upstream.handle.fault(Rule::always(Action::error(500, Shape::Current, "SVCSTG.SWR.5000001", "internal error")));
+    upstream.handle.insert(Repository::new("new", "later"));
+    let failing = exporter.scrape_until("a failure", |scrape| scrape.get("swr_up") == Some(0.0)).await;
+    assert_shows(&failing, &truth);
+    assert_eq!(failing.get("swr_snapshot_timestamp_seconds"), Some(snapshot), "the data is no younger");
+    assert_eq!(failing.value("swr_refresh_failures_total", &[("reason", "server")]), Some(1.0));
+
+    // A back-off of at least three quarters of the window, and at most three requests an attempt.
+    let start = tokio::time::Instant::now();
+    upstream.handle.clear_journal();
+    for _ in 0..300 {
+        assert_shows(&exporter.scrape().await, &truth);
+    }
+    let attempts = 1 + start.elapsed().as_millis() / 1500;
+    let calls = u128::from(upstream.handle.total());
+    assert!(calls <= 3 * attempts, "{calls} calls in {:?}", start.elapsed());
+
+    upstream.handle.clear_faults();
+    let again = exporter.scrape_until("recovery", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    assert!(again.get("swr_snapshot_timestamp_seconds").unwrap() > snapshot);
+    assert_shows(&again, &upstream.handle.repositories());
+}
+
+#[tokio::test]
+async fn integers_are_printed_as_the_integers_they_are() {
+    let upstream = simulator(0, 0).await;
+    let sizes = [0, 1, (1 << 53) + 1, u64::try_from(i64::MAX).unwrap()];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let name = format!("size-{number}");
+        upstream.handle.insert(Repository { size, num_download: size, ..Repository::new("exact", name) });
+    }
+    let exporter = exporter(&upstream.url(), &[]).await;
+    let scrape = exporter.scrape().await;
+    assert_shows(&scrape, &upstream.handle.repositories());
+    assert_eq!(scrape.raw(FAMILIES[0], &[("repository", "size-3")]), Some("9223372036854775807"));
+    // The sum is beyond what 64 bits with a sign hold, and exact all the same.
+    let sum: u128 = sizes.into_iter().map(u128::from).sum();
+    assert_eq!(scrape.raw("swr_namespace_size_bytes", &[]), Some(sum.to_string().as_str()));
+}
+
+#[tokio::test]
+async fn a_token_is_sent_as_it_is_and_nothing_is_signed() {
+    let upstream = simulator(12, 2).await;
+    let mut command = command();
+    command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+    command.env("SWR_EXPORTER_TOKEN", DEMO_TOKEN).args(["--swr.endpoint", &upstream.url()]);
+    let exporter = start(command).await;
+    assert_shows(&exporter.scrape().await, &upstream.handle.repositories());
+    for request in upstream.handle.requests() {
+        assert_eq!((request.header("x-auth-token"), request.header("authorization")), (Some(DEMO_TOKEN), None));
+    }
+}
+
+#[tokio::test]
+async fn only_the_chosen_families_are_written() {
+    let upstream = simulator(12, 2).await;
+    let flags = ["--collector.repositories.metrics", "size,images,downloads"];
+    let scrape = exporter(&upstream.url(), &flags).await.scrape().await;
+    for (family, series) in FAMILIES.into_iter().zip([12, 12, 12, 0, 0, 0]) {
+        assert_eq!(scrape.series(family).len(), series, "{family}");
+    }
+    assert_eq!(scrape.get("swr_repositories"), Some(12.0));
 }

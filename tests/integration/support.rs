@@ -48,7 +48,13 @@ pub async fn exporter(upstream: &str, flags: &[&str]) -> Exporter {
 
 /// Starts a prepared command on a free port, and waits until it listens.
 pub async fn start(mut command: Command) -> Exporter {
-    let mut process = command.args(["--web.listen-address", "127.0.0.1:0"]).spawn().unwrap();
+    command.args(["--web.listen-address", "127.0.0.1:0"]);
+    start_as_it_is(command).await
+}
+
+/// Starts a command that says itself where to listen, and waits until it does.
+pub async fn start_as_it_is(mut command: Command) -> Exporter {
+    let mut process = command.spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let (found, address) = tokio::sync::oneshot::channel();
@@ -67,9 +73,8 @@ pub async fn start(mut command: Command) -> Exporter {
             log.push('\n');
         }
     });
-    let address = match tokio::time::timeout(PATIENCE, address).await {
-        Ok(Ok(address)) => address,
-        _ => panic!("the exporter did not start:\n{}", log.lock().unwrap()),
+    let Ok(Ok(address)) = tokio::time::timeout(PATIENCE, address).await else {
+        panic!("the exporter did not start:\n{}", log.lock().unwrap());
     };
     Exporter { process, address, log, client: client() }
 }

@@ -1,0 +1,22 @@
+# One static binary and nothing else: no shell, no package manager, not root.
+# A static glibc resolves names without further libraries from 2.34 on, so older bases than bookworm (2.36) will not do.
+ARG RUST_VERSION=1.95
+FROM rust:${RUST_VERSION}-bookworm AS build
+WORKDIR /src
+COPY . .
+# There is no repository in here to ask for the revision: --build-arg REVISION=$(git rev-parse --short=12 HEAD)
+ARG REVISION=
+RUN set -eu; \
+    target="$(uname -m)-unknown-linux-gnu"; \
+    SWR_EXPORTER_REVISION="$REVISION" RUSTFLAGS="-C target-feature=+crt-static" \
+        cargo build --release --locked --target "$target"; \
+    mkdir -p /image/snapshots; \
+    cp "target/$target/release/swr-exporter" /image/
+
+FROM scratch
+COPY --from=build /image/swr-exporter /swr-exporter
+# Where a volume for --cache.file is mounted, it takes over this owner.
+COPY --from=build --chown=65534:65534 /image/snapshots /var/lib/swr-exporter
+USER 65534:65534
+EXPOSE 10179
+ENTRYPOINT ["/swr-exporter"]

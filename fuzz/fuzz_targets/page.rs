@@ -1,0 +1,40 @@
+//! A page of the listing, in pieces: no panic, one verdict however it is cut, and what comes out can be written.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::Arc;
+use swr_exporter::exposition::{Options, write_snapshot};
+use swr_exporter::model::{Repository, Snapshot, Timestamp};
+use swr_exporter::swr::ApiError;
+use swr_exporter::swr::array::Cutter;
+use swr_exporter::swr::pages::total_of;
+use swr_exporter::swr::wire::{self, Omissions, Shared};
+
+fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
+    let (mut cutter, mut shared, mut omissions) = (Cutter::default(), Shared::default(), Omissions::default());
+    let mut rows = Vec::new();
+    for piece in body.chunks(piece) {
+        cutter.feed(piece, |object| {
+            rows.extend(wire::repository(object, &mut shared, &mut omissions)?.repository);
+            Ok::<_, ApiError>(())
+        })?;
+    }
+    cutter.finish()?;
+    Ok(rows)
+}
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (piece, body) = input;
+    let whole = read(body, body.len().max(1)).ok();
+    assert_eq!(whole, read(body, usize::from(piece) + 1).ok());
+    if let Some(rows) = whole {
+        let snapshot = Arc::new(Snapshot::new(Timestamp(0), rows).0);
+        let mut page = Vec::new();
+        write_snapshot(&snapshot, &Options::default(), &mut page).unwrap();
+        assert!(std::str::from_utf8(&page).is_ok());
+    }
+    if let Ok(text) = std::str::from_utf8(body) {
+        let _ = total_of(text);
+        let _ = wire::parse_time(text);
+    }
+});

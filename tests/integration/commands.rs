@@ -1,0 +1,75 @@
+//! The commands that need no account: `demo` and `simulate`, as a person or a script starts them.
+
+use crate::support::{PATIENCE, Scrape, client, exporter, text};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// Starts a command without settings, and reads what it prints until a line holds the given text. The environment is
+/// empty: nothing that is set on this machine may matter.
+async fn started(arguments: &[&str], until: &str) -> (Child, Vec<String>) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
+        .env_clear()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut said = Vec::new();
+    let reading = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let done = line.contains(until);
+            said.push(line);
+            if done {
+                return;
+            }
+        }
+        panic!("it ended without saying `{until}`");
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap();
+    (process, said)
+}
+
+/// The address in the first line that holds a text.
+fn address(lines: &[String], holding: &str) -> String {
+    let line = lines.iter().find(|line| line.contains(holding)).unwrap_or_else(|| panic!("{holding} in {lines:?}"));
+    let start = line.find("http://").unwrap();
+    line[start..].split_whitespace().next().unwrap().trim_end_matches('.').to_owned()
+}
+
+async fn end(mut process: Child, signal: &str) {
+    let id = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0), "{signal}");
+}
+
+#[tokio::test]
+async fn the_demo_prints_addresses_that_work_and_ends_with_0() {
+    let arguments = ["demo", "--repositories", "50", "--namespaces", "3", "--speed", "0"];
+    let (process, lines) = started(&arguments, "The simulated SWR API").await;
+    let metrics = address(&lines, "/metrics");
+    let scrape = Scrape::parse(text(client().get(&metrics).send().await.unwrap()).await);
+    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(50.0)));
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), 50);
+    let landing = text(client().get(metrics.trim_end_matches("metrics")).send().await.unwrap()).await;
+    assert!(landing.contains("50") && landing.contains("/metrics"), "{landing}");
+    // The simulated service is real too, and lets nobody in without a credential.
+    let upstream = address(&lines, "The simulated SWR API");
+    let answer = client().get(format!("{upstream}/v2/manage/repos")).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    end(process, "-TERM").await;
+}
+
+#[tokio::test]
+async fn the_simulator_alone_serves_an_exporter_and_ends_with_0() {
+    let arguments = ["simulate", "--listen-address", "127.0.0.1:0", "--repositories", "30", "--speed", "0"];
+    let (process, lines) = started(&arguments, "secret key").await;
+    let exporter = exporter(&address(&lines, "http://"), &[]).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(30.0)));
+    end(process, "-INT").await;
+}

@@ -1,0 +1,270 @@
+//! Every flag of `serve`, given by its environment variable, does what it says: none is read and then forgotten.
+
+use crate::support::{Exporter, Scrape, command, eventually, simulator, start, start_as_it_is, text};
+use std::process::Stdio;
+use std::time::Duration;
+use swr_exporter::simulator::{Action, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+/// The exporter for an upstream, set up by its environment alone.
+fn prepared(upstream: &Running, environment: &[(&str, &str)]) -> Command {
+    let mut command = command();
+    command.env("SWR_EXPORTER_SWR_ENDPOINT", upstream.url()).envs(environment.iter().copied());
+    command
+}
+
+async fn with(upstream: &Running, environment: &[(&str, &str)]) -> Exporter {
+    start(prepared(upstream, environment)).await
+}
+
+fn hang() -> Rule {
+    Rule::always(Action::Deliver(Delivery::Hang))
+}
+
+fn is_up(scrape: &Scrape) -> bool {
+    scrape.get("swr_up") == Some(1.0)
+}
+
+#[test]
+fn no_flag_is_forgotten_here() {
+    use clap::CommandFactory;
+    let tests = include_str!("flags.rs");
+    let command = swr_exporter::cli::Cli::command();
+    let variables: Vec<_> = command.get_arguments().filter_map(|flag| flag.get_env()?.to_str()).collect();
+    assert!(variables.len() > 20);
+    for variable in variables {
+        assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
+    }
+}
+
+#[tokio::test]
+async fn the_address_and_the_path_are_those_that_are_set() {
+    let upstream = simulator(3, 1).await;
+    let environment =
+        [("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:0,127.0.0.9:0"), ("SWR_EXPORTER_WEB_TELEMETRY_PATH", "/swr")];
+    let exporter = start_as_it_is(prepared(&upstream, &environment)).await;
+    assert!(exporter.address().starts_with("127.0.0.1:"));
+    eventually("both addresses are listened on", || exporter.log().contains("address=127.0.0.9:")).await;
+    assert_eq!(exporter.get("/metrics").await.status(), 404);
+    assert!(is_up(&Scrape::parse(text(exporter.get("/swr").await).await)));
+    assert!(text(exporter.get("/").await).await.contains("href=\"/swr\""));
+}
+
+#[tokio::test]
+async fn no_more_scrapes_are_served_at_once_than_are_set() {
+    let upstream = simulator(3, 1).await;
+    upstream.handle.fault(hang());
+    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
+    let first =
+        tokio::spawn(crate::peers::exchange(crate::peers::connect(exporter.address(), 0).await, crate::peers::SCRAPE));
+    eventually("the first scrape waits", || upstream.handle.in_flight() == 1).await;
+    let start = Instant::now();
+    let second = exporter.get("/metrics").await;
+    assert_eq!((second.status().as_u16(), &second.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert!(start.elapsed() < Duration::from_secs(5), "at once, not after the first: {:?}", start.elapsed());
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_region_gives_the_endpoint() {
+    let mut command = command();
+    command.env("SWR_EXPORTER_SWR_REGION", "eu-west-101");
+    let exporter = start(command).await;
+    assert!(exporter.log().contains("endpoint=https://swr-api.eu-west-101.myhuaweicloud.eu"), "{}", exporter.log());
+}
+
+#[tokio::test]
+async fn the_project_is_sent_and_signed() {
+    let upstream = simulator(3, 1).await;
+    let project = "0123456789abcdef0123456789abcdef";
+    let exporter = with(&upstream, &[("SWR_EXPORTER_SWR_PROJECT_ID", project)]).await;
+    assert!(is_up(&exporter.scrape().await));
+    let request = &upstream.handle.requests()[0];
+    assert_eq!(request.header("x-project-id"), Some(project));
+    assert!(request.header("authorization").unwrap().contains("x-project-id"));
+}
+
+#[tokio::test]
+async fn a_certificate_file_is_read() {
+    let upstream = simulator(3, 1).await;
+    let mut command = prepared(&upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
+    command.stderr(Stdio::piped());
+    let output = command.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot read certificates from /nowhere/ca.pem"));
+}
+
+#[tokio::test]
+async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set() {
+    let upstream = simulator(120, 3).await;
+    let names = upstream.handle.with_world(|world| world.namespaces());
+    let two = format!("{},{}", names[0], names[1]);
+    let environment = [("SWR_EXPORTER_SWR_NAMESPACE", two.as_str()), ("SWR_EXPORTER_SWR_PAGE_SIZE", "25")];
+    let scrape = with(&upstream, &environment).await.scrape().await;
+    let count = |name: &String| upstream.handle.repositories().iter().filter(|row| row.namespace == *name).count();
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), count(&names[0]) + count(&names[1]));
+    assert_eq!(scrape.series("swr_namespace_repositories").len(), 2);
+    let requests = upstream.handle.requests();
+    assert!(requests.len() > 2);
+    assert!(
+        requests.iter().all(|request| request.query("limit").is_some_and(|limit| limit.parse::<u8>().unwrap() <= 25))
+    );
+    assert!(requests.iter().all(|request| names[..2].iter().any(|name| request.query("namespace") == Some(name))));
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_than_are_set() {
+    let upstream = simulator(100, 3).await;
+    upstream.handle.configure(|options| options.latency = Duration::from_millis(50));
+    let environment = [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_CONCURRENCY", "2")];
+    assert!(is_up(&with(&upstream, &environment).await.scrape().await));
+    assert_eq!(upstream.handle.max_in_flight(), 2);
+}
+
+#[tokio::test]
+async fn requests_come_at_the_rate_that_is_set() {
+    let upstream = simulator(100, 3).await;
+    let environment =
+        [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_RATE_LIMIT", "10"), ("SWR_EXPORTER_SWR_BURST", "3")];
+    assert!(is_up(&with(&upstream, &environment).await.scrape().await));
+    let times: Vec<Instant> = upstream.handle.requests().iter().map(|request| request.at).collect();
+    assert!(times.len() >= 10);
+    // In any stretch: what was saved up, and then ten a second. A request may arrive a little late, making the next
+    // ones look close together.
+    let slack = Duration::from_millis(150);
+    for (first, start) in times.iter().enumerate() {
+        for (sent, end) in times[first..].iter().enumerate().skip(3) {
+            let least = Duration::from_millis(100) * u32::try_from(sent - 2).unwrap();
+            assert!(*end - *start + slack >= least, "{sent} more requests within {:?}", *end - *start);
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_and_refreshes_end_by_their_timeouts() {
+    let upstream = simulator(3, 1).await;
+    upstream.handle.fault(hang());
+    let failed = |scrape: &Scrape| scrape.value("swr_refresh_failures_total", &[("reason", "timeout")]) == Some(1.0);
+    let one = with(&upstream, &[("SWR_EXPORTER_SWR_REQUEST_TIMEOUT", "200ms")]).await;
+    one.scrape_until("a request's timeout", failed).await;
+    assert!(upstream.handle.total() > 1, "after the request's timeout it is sent again");
+    upstream.handle.clear_journal();
+    let whole = with(&upstream, &[("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "600ms")]).await;
+    let scrape = whole.scrape_until("the refresh's timeout", failed).await;
+    let took = scrape.get("swr_refresh_duration_seconds").unwrap();
+    assert!((0.5..10.0).contains(&took), "{took}");
+    assert_eq!(upstream.handle.total(), 1, "one request, cut off with the refresh");
+}
+
+#[tokio::test]
+async fn the_named_source_of_credentials_is_used() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{text}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let token = file("token", DEMO_TOKEN);
+    let by_token = [("SWR_EXPORTER_CREDENTIALS_TOKEN_FILE", token.as_str())];
+    assert!(is_up(&with(&upstream, &by_token).await.scrape().await));
+    let by_name = [by_token[0], ("SWR_EXPORTER_CREDENTIALS_SOURCE", "access-key")];
+    assert!(is_up(&with(&upstream, &by_name).await.scrape().await));
+    let (access_key, secret_key) = (file("ak", "ANOTHERKEY"), file("sk", "another-secret"));
+    let security_token = file("st", "security-token");
+    upstream.handle.configure(|options| {
+        options.access_keys.push(swr_exporter::simulator::AccessKey {
+            access_key: "ANOTHERKEY".to_owned(),
+            secret_key: "another-secret".to_owned(),
+            security_token: Some("security-token".to_owned()),
+        });
+    });
+    let by_files = [
+        ("SWR_EXPORTER_CREDENTIALS_ACCESS_KEY_FILE", access_key.as_str()),
+        ("SWR_EXPORTER_CREDENTIALS_SECRET_KEY_FILE", secret_key.as_str()),
+        ("SWR_EXPORTER_CREDENTIALS_SECURITY_TOKEN_FILE", security_token.as_str()),
+    ];
+    assert!(is_up(&with(&upstream, &by_files).await.scrape().await), "files come before the environment's key");
+    let mut sdk =
+        prepared(&upstream, &[("HUAWEICLOUD_SDK_AK", DEMO_ACCESS_KEY), ("HUAWEICLOUD_SDK_SK", DEMO_SECRET_KEY)]);
+    sdk.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+    assert!(is_up(&start(sdk).await.scrape().await), "the variables of the vendor's SDK");
+
+    let used: Vec<_> = upstream
+        .handle
+        .requests()
+        .iter()
+        .map(|request| (request.header("x-auth-token").is_some(), request.header("x-security-token").is_some()))
+        .collect();
+    assert_eq!(used, [(true, false), (false, false), (false, true), (false, false)]);
+}
+
+#[tokio::test]
+async fn the_cache_waits_keeps_and_withdraws_as_set() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [
+        ("SWR_EXPORTER_CACHE_WINDOW", "500ms"),
+        ("SWR_EXPORTER_CACHE_WAIT", "0s"),
+        ("SWR_EXPORTER_CACHE_MAX_AGE", "3s"),
+        ("SWR_EXPORTER_CACHE_FILE", folder.path().to_str().unwrap()),
+    ];
+    let exporter = with(&upstream, &environment).await;
+    assert_eq!(exporter.scrape().await.get("swr_cache_window_seconds"), Some(0.5));
+    let file = folder.path().join("default.snapshot");
+    eventually("the snapshot is kept", || file.exists()).await;
+    upstream.handle.fault(hang());
+    let stale = |scrape: &Scrape| scrape.value("swr_scrapes_total", &[("served", "stale")]) > Some(0.0);
+    let start = Instant::now();
+    exporter.scrape_until("older data, at once", stale).await;
+    assert!(start.elapsed() < Duration::from_secs(8), "without waiting for the upstream: {:?}", start.elapsed());
+    exporter.scrape_until("withdrawal", |scrape| scrape.series("swr_repository_size_bytes").is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_scrape_waits_as_long_as_is_set() {
+    let upstream = simulator(3, 1).await;
+    upstream.handle.fault(hang());
+    let by_itself = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT", "700ms")]).await;
+    let start = Instant::now();
+    assert_eq!(by_itself.get("/metrics").await.status(), 200);
+    assert!((700..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    let offset = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT_OFFSET", "9500ms")]).await;
+    let start = Instant::now();
+    assert_eq!(offset.scrape_within(Duration::from_secs(10)).await.get("swr_up"), Some(0.0));
+    assert!((500..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_families_are_those_that_are_set() {
+    let upstream = simulator(3, 1).await;
+    let scrape =
+        with(&upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created")]).await.scrape().await;
+    assert_eq!(scrape.series("swr_repository_info").len(), 3);
+    assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
+    assert!(scrape.series("swr_repository_size_bytes").is_empty());
+}
+
+#[tokio::test]
+async fn the_log_has_the_level_and_the_format_that_are_set() {
+    let upstream = simulator(3, 1).await;
+    let environment = [("SWR_EXPORTER_LOG_LEVEL", "debug"), ("SWR_EXPORTER_LOG_FORMAT", "json")];
+    let mut command = prepared(&upstream, &environment);
+    let mut process = command.args(["--web.listen-address", "127.0.0.1:0"]).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut next = async || {
+        let line = tokio::time::timeout(crate::support::PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()
+    };
+    let address = loop {
+        let line = next().await;
+        if line["msg"] == "listening" {
+            break line["address"].as_str().unwrap().to_owned();
+        }
+    };
+    upstream.handle.fault(Rule::once(Action::busy()));
+    let _ = crate::peers::exchange(crate::peers::connect(&address, 0).await, crate::peers::SCRAPE).await.unwrap();
+    while next().await["level"] != "debug" {}
+}

@@ -1,0 +1,291 @@
+//! Being stopped, at any moment, and living where descriptors are few and nobody reads the log.
+
+use crate::peers::{self, SCRAPE};
+use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use swr_exporter::cache::state_file;
+use swr_exporter::model::codec;
+use swr_exporter::simulator::{Action, Delivery, Rule, Shape};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+/// What an operator is promised.
+const LONGEST_STOP: Duration = Duration::from_secs(5);
+
+/// Sends the signal and waits for an end with 0 in time.
+async fn stops(exporter: &mut Exporter, signal: &str) {
+    let start = Instant::now();
+    exporter.signal(signal);
+    let status = exporter.ended().await;
+    assert_eq!(status.code(), Some(0), "{signal}: {status}\n{}", exporter.log());
+    assert!(start.elapsed() <= LONGEST_STOP, "{signal}: {:?}", start.elapsed());
+}
+
+fn up(scrape: &Scrape) -> bool {
+    scrape.get("swr_up") == Some(1.0)
+}
+
+#[tokio::test]
+async fn both_signals_drain_and_end_with_0() {
+    let upstream = simulator(50, 2).await;
+    for signal in ["TERM", "INT"] {
+        let mut exporter = exporter(&upstream.url(), &[]).await;
+        exporter.scrape_until("data", up).await;
+        let mut idle = peers::connect(exporter.address(), 0).await;
+        idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(idle.read(&mut [0; 4096]).await.unwrap() > 0);
+        let silent = peers::connect(exporter.address(), 1).await;
+        stops(&mut exporter, signal).await;
+        assert!(exporter.log().contains(&format!("signal=SIG{signal}")), "{}", exporter.log());
+        assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0, "closed in peace");
+        drop(silent);
+        assert!(TcpStream::connect(exporter.address()).await.is_err(), "nobody listens any more");
+    }
+}
+
+#[tokio::test]
+async fn a_scrape_that_waits_is_answered_when_the_exporter_stops() {
+    let upstream = simulator(50, 2).await;
+    upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)));
+    let mut exporter = exporter(&upstream.url(), &[]).await;
+    let waiting = tokio::spawn(peers::exchange(peers::connect(exporter.address(), 0).await, SCRAPE));
+    eventually("the refresh is under way", || upstream.handle.in_flight() == 1).await;
+    stops(&mut exporter, "TERM").await;
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(Scrape::parse(answer.text().to_owned()).get("swr_up"), Some(0.0));
+    eventually("the request to the upstream is given up", || upstream.handle.in_flight() == 0).await;
+}
+
+/// Either nothing, or a file that a fresh process takes over.
+fn assert_no_half_state(folder: &Path) {
+    let file = folder.join("default.snapshot");
+    if let Some(kept) = state_file::read(&file, SystemTime::now()).unwrap() {
+        assert!(codec::decode(&kept.payload).is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l5_stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done() {
+    let upstream = simulator(400, 4).await;
+    upstream.handle.configure(|options| options.latency = Duration::from_millis(15));
+    let url: Arc<str> = upstream.url().into();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..50_u64 {
+        let url = url.clone();
+        tasks.spawn(async move {
+            let folder = tempfile::tempdir().unwrap();
+            let flags = ["--swr.page-size", "20", "--swr.rate-limit", "1000", "--cache.window", "100ms"];
+            let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+            let mut exporter = exporter(&url, &flags).await;
+            let scrapes: Vec<_> = (0..3)
+                .map(|_| {
+                    let address = exporter.address().to_owned();
+                    tokio::spawn(async move { peers::exchange(peers::connect(&address, 0).await, SCRAPE).await })
+                })
+                .collect();
+            // Spread evenly over a refresh and what comes after it; the machine adds its own chance.
+            tokio::time::sleep(Duration::from_millis(number * 8)).await;
+            stops(&mut exporter, "TERM").await;
+            for scrape in scrapes {
+                // Refused or reset before a byte came is fine; half a page is not.
+                let Ok(Ok(answer)) = scrape.await else { continue };
+                let length = answer.head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                assert_eq!((answer.status(), answer.body.len().to_string().as_str()), (200, length));
+                let series = Scrape::parse(answer.text().to_owned()).series("swr_repository_size_bytes").len();
+                assert!(series == 0 || series == 400, "{series}");
+            }
+            assert_no_half_state(folder.path());
+        });
+        while tasks.len() >= 6 {
+            tasks.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+}
+
+/// Asks for a page and reads none of it, with little room to put it.
+async fn slow_reader(address: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    stream.write_all(SCRAPE.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn l5_a_second_signal_ends_it_at_once() {
+    let upstream = simulator(20_000, 20).await;
+    let mut exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape_until("data", up).await;
+    let _reader = slow_reader(exporter.address()).await;
+    // Its answer has begun once a byte of it is there; the rest finds no room.
+    _reader.readable().await.unwrap();
+    exporter.signal("TERM");
+    eventually("it is stopping", || exporter.log().contains("stopping on SIGTERM")).await;
+    let start = Instant::now();
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().await.code(), Some(1));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn l5_neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
+    let upstream = simulator(20_000, 20).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut exporter = exporter(&upstream.url(), &["--cache.file", folder.path().to_str().unwrap()]).await;
+    // Opening a pipe that nobody reads waits for ever, as a network disk may.
+    let temporary = folder.path().join(format!("default.snapshot.{}.tmp", exporter.pid()));
+    assert!(std::process::Command::new("mkfifo").arg(&temporary).status().unwrap().success());
+    exporter.scrape_until("data, whatever the disk does", up).await;
+    let reader = slow_reader(exporter.address()).await;
+    reader.readable().await.unwrap();
+    stops(&mut exporter, "TERM").await;
+}
+
+/// Processor time of a process so far, in hundredths of a second.
+fn processor_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test]
+async fn l7_with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_processor() {
+    let upstream = simulator(50, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let inner = command();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(inner.as_std().get_program());
+    command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["--swr.endpoint", &upstream.url(), "--cache.window", "200ms"]);
+    command.args(["--cache.file", folder.path().to_str().unwrap()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let exporter = start(command).await;
+    let mut scraper = peers::connect(exporter.address(), 240).await;
+    let mut scrape = async || {
+        scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let (mut head, mut reader) = (String::new(), BufReader::new(&mut scraper));
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).await.unwrap() > 0, "closed after {head}");
+        }
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).await.unwrap();
+        Scrape::parse(String::from_utf8(body).unwrap())
+    };
+    assert!(up(&scrape().await));
+
+    peers::allow_many_files();
+    let mut flood = Vec::new();
+    for number in 0..200 {
+        flood.push(peers::connect(exporter.address(), number).await);
+    }
+    let (files, ticks) = (exporter.open_files(), processor_ticks(exporter.pid()));
+    assert!(files <= 64);
+    // Meanwhile whoever is in is served, and the upstream is asked, on new connections too.
+    upstream.handle.fault(Rule::always(Action::Deliver(Delivery::ThenCloseUnannounced)));
+    let before = scrape().await.get("swr_snapshot_timestamp_seconds").unwrap();
+    let start = Instant::now();
+    let mut later = before;
+    while start.elapsed() < Duration::from_secs(2) || later <= before {
+        assert!(start.elapsed() < PATIENCE, "no refresh succeeds\n{}", exporter.log());
+        later = scrape().await.get("swr_snapshot_timestamp_seconds").unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let spent = processor_ticks(exporter.pid()) - ticks;
+    let share = spent as f64 / 100.0 / start.elapsed().as_secs_f64();
+    // A tenth is allowed; the scrapes and refreshes of an unoptimised build are in it.
+    assert!(share < 0.25, "{share} of a processor");
+    let warnings = exporter.log().lines().filter(|line| !line.contains("level=info")).count();
+    assert!(warnings <= 4, "{}", exporter.log());
+
+    drop(flood);
+    let start = Instant::now();
+    let answer = peers::exchange(peers::connect(exporter.address(), 200).await, SCRAPE).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?} until a new client is served", start.elapsed());
+}
+
+/// Starts the exporter and hands over its log, read up to its address.
+async fn with_log(mut command: Command) -> (tokio::process::Child, String, BufReader<tokio::process::ChildStderr>) {
+    let mut process = command.args(["--web.listen-address", "127.0.0.1:0"]).spawn().unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap());
+    loop {
+        let mut line = String::new();
+        let read = tokio::time::timeout(PATIENCE, log.read_line(&mut line)).await.unwrap().unwrap();
+        assert!(read > 0, "it ended");
+        if let Some((_, address)) = line.trim().split_once("msg=listening address=") {
+            return (process, address.to_owned(), log);
+        }
+    }
+}
+
+#[tokio::test]
+async fn l8_scrapes_go_on_when_nobody_reads_the_log() {
+    peers::allow_many_files();
+    let upstream = simulator(50, 2).await;
+    for close in [true, false] {
+        let mut command = command();
+        command.args(["--swr.endpoint", &upstream.url(), "--log.level", "debug"]);
+        let (mut process, address, log) = with_log(command).await;
+        let log = if close { None } else { Some(log) };
+        // Each connection above the bound for one address is a line: together more than a pipe holds.
+        let held: Vec<TcpStream> = futures_util::future::join_all((0..64).map(|_| peers::connect(&address, 0))).await;
+        for _ in 0..1500 {
+            peers::closed(&mut peers::connect(&address, 0).await).await;
+        }
+        for _ in 0..20 {
+            let start = Instant::now();
+            let answer = peers::exchange(peers::connect(&address, 100).await, SCRAPE).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            assert!(up(&Scrape::parse(answer.text().to_owned())));
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        }
+        drop(held);
+        let start = Instant::now();
+        let id = process.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
+        let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(0));
+        assert!(start.elapsed() <= LONGEST_STOP, "{:?}", start.elapsed());
+        drop(log);
+    }
+}
+
+#[tokio::test]
+async fn l14_a_failing_upstream_neither_floods_nor_forges_the_log() {
+    let upstream = simulator(5, 1).await;
+    let evil = "no \u{1b}[31mred\u{1b}[0m\r\nts=now level=error msg=forged \u{9b}2J \u{202e}\u{2028} \u{0} \u{7f} end";
+    let mut exporter = exporter(&upstream.url(), &["--cache.window", "50ms"]).await;
+    exporter.scrape_until("data", up).await;
+    let started = Instant::now();
+    for (reason, status, code) in [("permission", 403, "SVCSTG.SWR.4030170"), ("internal", 400, evil)] {
+        upstream.handle.clear_faults();
+        upstream.handle.fault(Rule::always(Action::error(status, Shape::Current, code, evil)));
+        let failures = |scrape: &Scrape| scrape.value("swr_refresh_failures_total", &[("reason", reason)]);
+        exporter.scrape_until("many failures", |scrape| failures(scrape) > Some(8.0)).await;
+    }
+    stops(&mut exporter, "TERM").await;
+    let log = exporter.log();
+    let lines = |reason: &str| log.lines().filter(|line| line.contains(&format!("reason={reason}"))).count() as u64;
+    let allowed = 1 + started.elapsed().as_secs() / 30;
+    for reason in ["permission", "internal"] {
+        assert!((1..=allowed).contains(&lines(reason)), "{reason}: {log}");
+    }
+    assert!(log.contains("suppressed=0"));
+    for line in log.lines() {
+        assert!(
+            !line.chars().any(|character| character.is_control() || "\u{202e}\u{2028}".contains(character)),
+            "{line:?}"
+        );
+        assert!(line.starts_with("ts=2"), "every line is one of ours: {line}");
+    }
+}

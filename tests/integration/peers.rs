@@ -1,0 +1,91 @@
+//! Clients that are no HTTP library: many at once, from many addresses, saying exactly what a test wants them to say.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// One scrape that closes its connection.
+pub const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n\r\n";
+
+/// Connections from one address, well below the exporter's bound of 64.
+const PER_ADDRESS: usize = 50;
+
+/// An answer as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status line and the headers.
+    pub head: String,
+    /// What follows them.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{self:?}"))
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The lines of repositories and organisations: what is not live, and so the same for all who are given one snapshot.
+    pub fn page(&self) -> Vec<&str> {
+        let page = |line: &&str| line.contains("swr_repositor") || line.contains("swr_namespace_");
+        self.text().lines().filter(page).collect()
+    }
+}
+
+/// Connects as the `number`th client: each fifty come from another address of the loopback network.
+pub async fn connect(to: &str, number: usize) -> TcpStream {
+    let to: SocketAddr = to.parse().unwrap();
+    let last = u8::try_from(2 + number / PER_ADDRESS).expect("at most 253 addresses");
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// Sends a request and reads until the peer closes.
+pub async fn exchange(mut stream: TcpStream, request: &str) -> std::io::Result<Answer> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await?;
+    let end = all.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    let body = all.split_off(end + 4);
+    Ok(Answer { head: String::from_utf8_lossy(&all).into_owned(), body })
+}
+
+/// So many scrapes at once: first everyone connects, then everyone asks. Beyond 512 they wait to be let in.
+pub async fn scrape_at_once(address: &str, count: usize) -> Vec<Answer> {
+    allow_many_files();
+    let mut streams = Vec::with_capacity(count);
+    for number in 0..count {
+        streams.push(connect(address, number).await);
+    }
+    let scrapes: Vec<_> = streams.into_iter().map(|stream| tokio::spawn(exchange(stream, SCRAPE))).collect();
+    let mut answers = Vec::with_capacity(count);
+    for scrape in scrapes {
+        answers.push(tokio::time::timeout(crate::support::PATIENCE, scrape).await.unwrap().unwrap().unwrap());
+    }
+    answers
+}
+
+/// Raises this process's soft limit of open files as far as it may: a thousand clients need more than usual.
+pub fn allow_many_files() {
+    let process = std::process::id().to_string();
+    let mut limits = std::process::Command::new("prlimit");
+    limits.args(["--pid", &process, "--nofile", "--noheadings", "--output", "HARD"]);
+    let hard = String::from_utf8(limits.output().expect("prlimit, of util-linux, is installed").stdout).unwrap();
+    let raised = format!("--nofile={0}:{0}", hard.trim());
+    assert!(std::process::Command::new("prlimit").args(["--pid", &process, &raised]).status().unwrap().success());
+}
+
+/// Waits until the peer closes; what it sends before is thrown away. Says how long it took.
+pub async fn closed(stream: &mut TcpStream) -> Duration {
+    let start = tokio::time::Instant::now();
+    let mut buffer = [0; 4096];
+    while let Ok(1..) = stream.read(&mut buffer).await {}
+    start.elapsed()
+}

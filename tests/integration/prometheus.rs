@@ -1,0 +1,178 @@
+//! A real Prometheus scrapes the exporter, in both formats, and finds what the upstream says.
+
+use crate::support::{Exporter, client, exporter, simulator, text};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use swr_exporter::simulator::Repository;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+/// Starting it, its first scrapes and its rules' cycle take a few seconds, many more on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A Prometheus of our own; killed when dropped.
+struct Prometheus {
+    _process: Child,
+    _folder: TempDir,
+    address: String,
+    client: reqwest::Client,
+}
+
+impl Prometheus {
+    /// Starts one that scrapes each of these addresses every second, as a job of the name given.
+    async fn start(jobs: &[(&str, &str)]) -> Self {
+        let mut config = "global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n".to_owned();
+        for (name, address) in jobs {
+            config += &format!("  - {{ job_name: {name}, static_configs: [{{ targets: ['{address}'] }}] }}\n");
+        }
+        let mut said = String::new();
+        // It cannot choose a free port itself, and the one that is chosen for it may be taken a moment later.
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("prometheus.yml");
+            std::fs::write(&file, &config).unwrap();
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let log = folder.path().join("log");
+            let mut process = Command::new("prometheus")
+                .arg(format!("--config.file={}", file.display()))
+                .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+                .arg(format!("--web.listen-address={free}"))
+                .args(["--log.level=warn"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(std::fs::File::create(&log).unwrap())
+                .kill_on_drop(true)
+                .spawn()
+                .expect("prometheus is installed (Debian and Ubuntu: apt-get install prometheus)");
+            let client = client();
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            while process.try_wait().unwrap().is_none() {
+                assert!(tokio::time::Instant::now() < deadline, "Prometheus does not become ready");
+                let ready = client.get(format!("http://{free}/-/ready")).send().await;
+                if ready.is_ok_and(|answer| answer.status() == 200) {
+                    return Self { _process: process, _folder: folder, address: free.to_string(), client };
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            said = std::fs::read_to_string(&log).unwrap();
+        }
+        panic!("Prometheus ends at once, five times; the last time it said\n{said}");
+    }
+
+    /// The samples of an instant query.
+    async fn query(&self, expression: &str) -> Vec<(BTreeMap<String, String>, f64)> {
+        let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/query", self.address)).unwrap();
+        url.query_pairs_mut().append_pair("query", expression);
+        let answer = text(self.client.get(url).send().await.unwrap()).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["status"], "success", "{expression}: {answer}");
+        let sample = |sample: &Value| {
+            let labels = sample["metric"].as_object().unwrap().iter();
+            let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
+            (labels, sample["value"][1].as_str().unwrap().parse().unwrap())
+        };
+        answer["data"]["result"].as_array().unwrap().iter().map(sample).collect()
+    }
+
+    /// Asks until each of so many samples has this value.
+    async fn until(&self, expression: &str, samples: usize, value: f64) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let found = self.query(expression).await;
+            if found.len() == samples && found.iter().all(|(_, found)| *found == value) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{expression} is {found:?} and not {samples} x {value}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Stands between Prometheus and the exporter: asks for text in the place of a Prometheus that cannot be told to, and
+/// notes the types of the answers.
+async fn text_only(exporter: &Exporter) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, to) = (listener.local_addr().unwrap().to_string(), exporter.address().to_owned());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let types = seen.clone();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match client.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => break,
+                }
+            }
+            let head = String::from_utf8(head).unwrap();
+            let kept = head.lines().filter(|line| !line.is_empty()).filter(|line| {
+                let line = line.to_ascii_lowercase();
+                !line.starts_with("accept:") && !line.starts_with("connection:")
+            });
+            let mut request = kept.collect::<Vec<_>>().join("\r\n");
+            request += "\r\nAccept: text/plain;version=0.0.4\r\nConnection: close\r\n\r\n";
+            let mut server = TcpStream::connect(&to).await.unwrap();
+            server.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            server.read_to_end(&mut answer).await.unwrap();
+            let head = String::from_utf8_lossy(&answer[..answer.len().min(2000)]).to_ascii_lowercase();
+            types
+                .lock()
+                .unwrap()
+                .extend(head.lines().find(|line| line.starts_with("content-type:")).map(str::to_owned));
+            // Prometheus may have given up on it.
+            let _ = client.write_all(&answer).await;
+        }
+    });
+    (address, seen)
+}
+
+#[tokio::test]
+async fn prometheus_finds_the_upstreams_numbers_in_both_formats() {
+    let upstream = simulator(230, 6).await;
+    upstream.handle.insert(Repository { size: 5, ..Repository::new("odd", "a\\\"b\n/\u{fc}") });
+    let exporter = exporter(&upstream.url(), &["--cache.window", "1m"]).await;
+    let scrape = exporter.scrape().await;
+    let samples = scrape.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+    let (text_address, types) = text_only(&exporter).await;
+    let prometheus = Prometheus::start(&[("default", exporter.address()), ("text", &text_address)]).await;
+
+    prometheus.until("up", 2, 1.0).await;
+    prometheus.until("swr_up", 2, 1.0).await;
+    prometheus.until("count by (job) (swr_repository_size_bytes)", 2, 231.0).await;
+    prometheus.until("swr_repositories", 2, 231.0).await;
+
+    for job in ["default", "text"] {
+        let truth = upstream.handle.repositories();
+        let found = prometheus.query(&format!("swr_repository_size_bytes{{job='{job}'}}")).await;
+        let found: BTreeMap<_, _> = found
+            .iter()
+            .map(|(labels, size)| ((labels["namespace"].as_str(), labels["repository"].as_str()), *size))
+            .collect();
+        assert_eq!(found.len(), truth.len());
+        for repository in &truth {
+            let key = (repository.namespace.as_str(), repository.name.as_str());
+            assert_eq!(found[&key], repository.size as f64, "{job}: {key:?}");
+        }
+    }
+
+    // Every sample that was sent was taken: none twice, out of order, out of bounds or relabelled away.
+    prometheus.until("scrape_samples_scraped - scrape_samples_post_metric_relabeling", 2, 0.0).await;
+    let scraped = prometheus.query("scrape_samples_scraped").await;
+    for (labels, scraped) in &scraped {
+        // The first answer of an operation adds a series to its counter, so there may be a few more than then.
+        assert!((samples as f64..samples as f64 + 20.0).contains(scraped), "{labels:?}: {scraped} of {samples}");
+    }
+    let own = text(client().get(format!("http://{}/metrics", prometheus.address)).send().await.unwrap()).await;
+    let refused: Vec<&str> =
+        own.lines().filter(|line| line.starts_with("prometheus_target_scrapes_") && !line.ends_with(" 0")).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    let asked_for_text = types.lock().unwrap().clone();
+    assert!(!asked_for_text.is_empty() && asked_for_text.iter().all(|line| line.contains("text/plain; version=0.0.4")));
+    assert_eq!(upstream.handle.count("/v2/manage/repos"), 1, "whoever scrapes, and however often");
+}

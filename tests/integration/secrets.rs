@@ -1,0 +1,198 @@
+//! No secret ever leaves but to the upstream, and there only where it belongs: canaries in every place where a secret
+//! may be given, and a search for them, in every spelling, in all that the program says.
+
+use crate::support::{Exporter, command, simulator, start, text};
+use std::process::Stdio;
+use swr_exporter::simulator::{AccessKey, Action, Delivery, Rule, Running, Shape};
+use tokio::process::Command;
+
+const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
+const SECRET_KEY: &str = "cAnArY/secret+key==0123456789abcdefghijk";
+const SECURITY_TOKEN: &str = "canary.security/token+with/odd=chars&more";
+const TOKEN: &str = "canary-iam-token/MIIEPQYJ+KoZIhvcNAQcCoIIE==";
+
+const CANARIES: [&str; 4] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN];
+
+/// How a secret may be spelt: as it is, in base64 at any of the three alignments, in hex, percent-encoded, reversed.
+fn spellings(secret: &str) -> Vec<String> {
+    let percent: String = secret
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    let mut spellings = vec![secret.to_owned(), percent, hex::encode(secret), secret.chars().rev().collect()];
+    for skipped in 0..3 {
+        let encoded = base64(&secret.as_bytes()[skipped..]);
+        spellings.push(encoded[..encoded.len() - 4].to_owned());
+    }
+    let upper: Vec<String> = spellings.iter().map(|text| text.to_uppercase()).collect();
+    spellings.into_iter().map(|text| text.to_lowercase()).chain(upper).collect()
+}
+
+/// Standard base64, without the padding, which depends on what follows.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let sextets = bytes.chunks(3).flat_map(|chunk| {
+        let number = (0..3).fold(0, |number, at| number << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
+        [18, 12, 6, 0].map(|shift| number >> shift & 63)
+    });
+    sextets.map(|sextet| char::from(DIGITS[sextet])).collect()
+}
+
+/// Fails if a canary is in a text, whatever the case of its letters.
+fn assert_clean(what: &str, text: &str) {
+    let text = text.to_lowercase();
+    for canary in CANARIES {
+        for spelling in spellings(canary) {
+            assert!(!text.contains(&spelling.to_lowercase()), "{what} shows {canary} as {spelling}:\n{text}");
+        }
+    }
+}
+
+/// The exporter at its most talkative, with canaries in the environment.
+fn talkative(upstream: &Running) -> Command {
+    let mut command = command();
+    command
+        .env("SWR_EXPORTER_ACCESS_KEY", ACCESS_KEY)
+        .env("SWR_EXPORTER_SECRET_KEY", SECRET_KEY)
+        .env("SWR_EXPORTER_SECURITY_TOKEN", SECURITY_TOKEN)
+        .args(["--swr.endpoint", &upstream.url(), "--log.level", "debug", "--cache.window", "100ms"]);
+    command
+}
+
+/// Reads every page there is, and some there are not.
+async fn assert_pages_clean(exporter: &Exporter) {
+    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/config", "/probe", "/sd", "/debug/pprof/", "/env", "/%00"]
+    {
+        let answer = exporter.get(path).await;
+        assert_clean(path, &format!("{:?}", answer.headers()));
+        assert_clean(path, &text(answer).await);
+    }
+}
+
+/// Lets the upstream fail in many ways, one refresh after another, and looks at the pages after each.
+async fn fail_in_many_ways(upstream: &Running, exporter: &Exporter) {
+    for action in [
+        Action::error(
+            401,
+            Shape::Gateway,
+            "APIGW.0301",
+            "Incorrect IAM authentication information: verify aksk signature fail",
+        ),
+        Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission"),
+        Action::error(500, Shape::Html, "", ""),
+        Action::busy(),
+        Action::Deliver(Delivery::Reset),
+        Action::Deliver(Delivery::Truncated(10)),
+        Action::redirect(302, "http://127.0.0.1:9/elsewhere"),
+    ] {
+        let id = upstream.handle.fault(Rule::always(action));
+        let before = upstream.handle.fault_hits(id);
+        exporter.scrape_until("a failure", |_| upstream.handle.fault_hits(id) > before).await;
+        assert_pages_clean(exporter).await;
+        upstream.handle.clear_faults();
+        // A success between failures keeps the circuit closed, and the test short.
+        exporter.scrape_until("recovery", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_and_no_page_shows_a_secret() {
+    let upstream = simulator(20, 2).await;
+    let known = |options: &mut swr_exporter::simulator::Options| {
+        options.access_keys.push(AccessKey {
+            access_key: ACCESS_KEY.to_owned(),
+            secret_key: SECRET_KEY.to_owned(),
+            security_token: Some(SECURITY_TOKEN.to_owned()),
+        });
+        options.tokens.push(TOKEN.to_owned());
+    };
+    upstream.handle.configure(known);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = talkative(&upstream);
+    command.args(["--cache.file", folder.path().to_str().unwrap()]);
+    let mut exporter = start(command).await;
+    exporter.scrape_until("a good refresh", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    fail_in_many_ways(&upstream, &exporter).await;
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", exporter.pid())).unwrap();
+    assert_clean("its command line", &String::from_utf8_lossy(&arguments));
+    exporter.signal("TERM");
+    exporter.ended().await;
+    assert_clean("the log", &exporter.log());
+    assert!(exporter.log().contains("level=debug") && exporter.log().contains("a refresh failed"));
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert_clean("the state file", &String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_refused_or_unusable_is_not_shown() {
+    // The upstream knows none of these; a token and files this time.
+    let upstream = simulator(20, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("odd");
+    std::fs::write(&odd, format!("{TOKEN}\n{SECRET_KEY}\u{1}\n")).unwrap();
+    let whole = folder.path().join("whole");
+    std::fs::write(&whole, TOKEN).unwrap();
+    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    for flags in [
+        vec![],
+        vec!["--credentials.token-file".to_owned(), path(&whole)],
+        vec!["--credentials.token-file".to_owned(), path(&odd)],
+        vec!["--credentials.secret-key-file".to_owned(), path(&odd)],
+        vec!["--credentials.token-file".to_owned(), path(folder.path())],
+    ] {
+        let mut command = talkative(&upstream);
+        command.args(&flags);
+        let mut exporter = start(command).await;
+        exporter.scrape_until("a failure", |scrape| scrape.series("swr_refresh_timestamp_seconds").len() == 1).await;
+        assert_pages_clean(&exporter).await;
+        exporter.signal("TERM");
+        exporter.ended().await;
+        assert!(exporter.log().contains("a refresh failed"), "{flags:?}");
+        assert_clean(&format!("the log with {flags:?}"), &exporter.log());
+    }
+}
+
+#[tokio::test]
+async fn neither_help_nor_a_problem_shows_a_secret() {
+    let in_the_address = format!("https://user:{SECRET_KEY}@example.com");
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["--version"],
+        &["--cache.window", "never"],
+        &["--credentials.source", "wrong"],
+        &["--credentials.secret-key", "where-no-flag-is"],
+        &["--swr.region", "mars-1"],
+        &["--swr.endpoint", in_the_address.as_str()],
+        &["--swr.ca-file", "/nowhere"],
+    ] {
+        let mut command = command();
+        command.env("SWR_EXPORTER_ACCESS_KEY", ACCESS_KEY).env("SWR_EXPORTER_SECRET_KEY", SECRET_KEY);
+        command.env("SWR_EXPORTER_SECURITY_TOKEN", SECURITY_TOKEN).env("SWR_EXPORTER_TOKEN", TOKEN);
+        command.env("SWR_EXPORTER_SWR_REGION", "cn-north-4").args(arguments).stdout(Stdio::piped());
+        let output = tokio::time::timeout(crate::support::PATIENCE, command.output()).await.unwrap().unwrap();
+        assert_clean(&format!("{arguments:?} on standard output"), &String::from_utf8_lossy(&output.stdout));
+        assert_clean(&format!("{arguments:?} on standard error"), &String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.len() + output.stderr.len() > 0);
+    }
+}
+
+#[test]
+fn the_search_finds_what_is_there() {
+    assert_eq!(base64(b"Man"), "TWFu");
+    for text in [
+        "x=cAnArY/secret+key==0123456789abcdefghijk;",
+        "CANARYACCESSKEY00001",
+        "canary%2Diam%2dtoken or canary-iam-token%2FMIIEPQYJ%2BKoZIhvcNAQcCoIIE%3D%3D",
+        &hex::encode(TOKEN),
+        &base64(format!("ab{SECRET_KEY}").as_bytes()),
+    ] {
+        assert!(std::panic::catch_unwind(|| assert_clean("a test", text)).is_err(), "{text}");
+    }
+    assert_clean("a test", "nothing of the kind");
+}

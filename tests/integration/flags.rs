@@ -209,6 +209,7 @@ async fn the_cache_waits_keeps_and_withdraws_as_set() {
         ("SWR_EXPORTER_CACHE_WINDOW", "500ms"),
         ("SWR_EXPORTER_CACHE_WAIT", "0s"),
         ("SWR_EXPORTER_CACHE_MAX_AGE", "3s"),
+        ("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "1s"),
         ("SWR_EXPORTER_CACHE_FILE", folder.path().to_str().unwrap()),
     ];
     let exporter = with(&upstream, &environment).await;
@@ -238,10 +239,12 @@ async fn a_scrape_waits_as_long_as_is_set() {
 }
 
 #[tokio::test]
-async fn the_families_are_those_that_are_set() {
-    let upstream = simulator(3, 1).await;
-    let scrape =
-        with(&upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created")]).await.scrape().await;
+async fn the_families_and_the_repositories_are_those_that_are_set() {
+    let upstream = simulator(30, 1).await;
+    let environment =
+        [("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created"), ("SWR_EXPORTER_REPOSITORIES_LIMIT", "3")];
+    let scrape = with(&upstream, &environment).await.scrape().await;
+    assert_eq!(scrape.get("swr_repositories"), Some(30.0));
     assert_eq!(scrape.series("swr_repository_info").len(), 3);
     assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
     assert!(scrape.series("swr_repository_size_bytes").is_empty());

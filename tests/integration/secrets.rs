@@ -3,7 +3,7 @@
 
 use crate::support::{Exporter, command, simulator, start, text};
 use std::process::Stdio;
-use swr_exporter::simulator::{AccessKey, Action, Delivery, Rule, Running, Shape};
+use swr_exporter::simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
 use tokio::process::Command;
 
 const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
@@ -83,7 +83,7 @@ async fn fail_in_many_ways(upstream: &Running, exporter: &Exporter) {
         ),
         Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission"),
         Action::error(500, Shape::Html, "", ""),
-        Action::busy(),
+        Action::throttled(&RetryAfter::Seconds(1)),
         Action::Deliver(Delivery::Reset),
         Action::Deliver(Delivery::Truncated(10)),
         Action::redirect(302, "http://127.0.0.1:9/elsewhere"),

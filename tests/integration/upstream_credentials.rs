@@ -1,6 +1,6 @@
 //! Credentials that are wrong, are revoked, and come right again in their files.
 
-use crate::support::{Exporter, command, eventually, exporter, simulator, start};
+use crate::support::{Exporter, command, eventually, exporter, simulator, start, text};
 use crate::upstream_support::{EAGER, LISTING, failures};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,7 +61,8 @@ async fn c5_a_wrong_secret_key_is_tried_twice_and_a_right_one_in_the_file_at_onc
     assert_eq!(scrape.get("swr_up"), Some(0.0));
     assert!(scrape.series("swr_repository_size_bytes").is_empty());
     assert_eq!(upstream.handle.count(LISTING), 2, "{:?}", upstream.handle.statuses());
-    eventually("the log explains", || exporter.log().contains("a changed credential is tried at once")).await;
+    let landing = text(exporter.get("/").await).await;
+    assert!(landing.contains("a changed credential is tried at once"), "{landing}");
     assert!(!exporter.log().contains(WRONG), "the secret is in the log");
 
     let changed = Instant::now();

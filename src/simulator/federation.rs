@@ -114,3 +114,110 @@ fn invalid(parameter: &str) -> Refusal {
 fn sts(status: u16, code: &str, message: &str) -> Refusal {
     Refusal::new(status, Shape::Gateway, code, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe::{Reply, ask, ask_signed, signer_of};
+    use super::super::{
+        DEMO_AGENCY_URN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PROJECT, DEMO_PROVIDER_URN, Options, Running, Simulator,
+    };
+    use super::*;
+
+    async fn start() -> Running {
+        Simulator::start(Options::default()).await.unwrap()
+    }
+
+    async fn show(running: &Running, provider: &str, id_token: &str, scope: Value) -> Reply {
+        let body = json!({"auth": {"id_token": {"id": id_token}, "scope": scope}}).to_string();
+        ask(running, "POST", "/v3.0/OS-AUTH/id-token/tokens", &[("X-Idp-Id", provider)], &body).await
+    }
+
+    async fn exchange(running: &Running, token: &str, seconds: Value) -> Reply {
+        let identity = json!({"methods": ["token"], "token": {"id": token, "duration_seconds": seconds}});
+        let body = json!({"auth": {"identity": identity}}).to_string();
+        ask(running, "POST", "/v3.0/OS-CREDENTIAL/securitytokens", &[], &body).await
+    }
+
+    fn request() -> Value {
+        json!({"provider_urn": DEMO_PROVIDER_URN, "agency_urn": DEMO_AGENCY_URN, "agency_session_name": "session",
+               "id_token": DEMO_ID_TOKEN, "duration_seconds": 3600})
+    }
+
+    async fn assume(running: &Running, body: &Value) -> Reply {
+        ask(running, "POST", "/v5/agencies/assume-with-oidc", &[], &body.to_string()).await
+    }
+
+    #[tokio::test]
+    async fn an_id_token_buys_a_token_that_buys_a_key() {
+        let running = start().await;
+        let shown = show(&running, DEMO_IDP_ID, DEMO_ID_TOKEN, Value::Null).await;
+        assert_eq!(shown.status, 201, "{}", shown.text());
+        let token = shown.header("x-subject-token").unwrap();
+        let bare = ask(&running, "GET", "/v2/manage/repos", &[("X-Auth-Token", token)], "").await;
+        assert_eq!(bare.status, 401, "without a project it opens nothing but IAM");
+        let bought = exchange(&running, token, json!(21_600)).await;
+        assert_eq!(bought.status, 201, "{}", bought.text());
+        let key = signer_of(&bought.json()["credential"]);
+        assert_eq!(ask_signed(&running, &key, "/v2/manage/repos").await.status, 200);
+        let scoped = show(&running, DEMO_IDP_ID, DEMO_ID_TOKEN, json!({"project": {"name": DEMO_PROJECT}})).await;
+        let token = scoped.header("x-subject-token").unwrap();
+        let listed = ask(&running, "GET", "/v2/manage/repos", &[("X-Auth-Token", token)], "").await;
+        assert_eq!(listed.status, 200);
+    }
+
+    #[tokio::test]
+    async fn the_older_exchange_fails_in_the_words_of_iam() {
+        let running = start().await;
+        let stranger = show(&running, "stranger", DEMO_ID_TOKEN, Value::Null).await;
+        assert_eq!((stranger.status, &stranger.json()["error_code"]), (404, &json!("IAM.0004")));
+        let wrong = show(&running, DEMO_IDP_ID, "wrong", Value::Null).await;
+        assert_eq!((wrong.status, &wrong.json()["error"]["code"]), (401, &json!(401)));
+        let nobody = ask(&running, "POST", "/v3.0/OS-AUTH/id-token/tokens", &[], "{}").await;
+        assert_eq!((nobody.status, &nobody.json()["error_code"]), (400, &json!("IAM.0007")));
+        assert_eq!(exchange(&running, "wrong", Value::Null).await.status, 401);
+        let token = running.handle.issue_token(Duration::from_secs(60));
+        for (seconds, status) in [(json!(899), 400), (json!(900), 201), (json!(86_401), 400), (Value::Null, 201)] {
+            assert_eq!(exchange(&running, &token, seconds).await.status, status);
+        }
+        running.handle.revoke_token(&token);
+        assert_eq!(exchange(&running, &token, Value::Null).await.status, 401);
+    }
+
+    #[tokio::test]
+    async fn sts_gives_a_key_at_once() {
+        let running = start().await;
+        let reply = assume(&running, &request()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let key = signer_of(&reply.json()["credentials"]);
+        assert_eq!(ask_signed(&running, &key, "/v2/manage/repos").await.status, 200);
+        for (name, value, status) in [
+            ("id_token", json!("wrong"), 400),
+            ("id_token", Value::Null, 400),
+            ("agency_session_name", json!(""), 400),
+            ("duration_seconds", json!(1), 400),
+            ("agency_urn", json!("another"), 403),
+            ("provider_urn", json!("another"), 403),
+        ] {
+            let mut body = request();
+            body[name] = value;
+            let reply = assume(&running, &body).await;
+            assert_eq!(reply.status, status, "{name}");
+            assert!(reply.json()["error_code"].as_str().unwrap().starts_with("STS5."));
+        }
+    }
+
+    #[tokio::test]
+    async fn id_tokens_rotate_and_the_life_of_keys_can_be_set() {
+        let running = start().await;
+        running.handle.accept_id_token("fresh");
+        running.handle.revoke_id_token(DEMO_ID_TOKEN);
+        assert_eq!(show(&running, DEMO_IDP_ID, DEMO_ID_TOKEN, Value::Null).await.status, 401);
+        assert_eq!(assume(&running, &request()).await.status, 400);
+        running.handle.configure(|options| options.key_life = KeyLife::Exactly(Duration::from_millis(1)));
+        let mut body = request();
+        body["id_token"] = json!("fresh");
+        assert_eq!(assume(&running, &body).await.status, 200);
+        let key = running.handle.temporary_keys().pop().unwrap();
+        assert!(key.expires_at < running.handle.shared.now() + Duration::from_secs(60));
+    }
+}

@@ -138,7 +138,9 @@ fn malformed(message: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{Reply, ask};
+    use std::time::Duration;
+
+    use super::super::probe::{Reply, ask, ask_signed, get, until};
     use super::super::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_USER, Running, Simulator};
     use super::*;
 
@@ -174,6 +176,70 @@ mod tests {
         assert_eq!(nowhere.status, 401);
         let nonsense = ask(&running, "POST", "/v3/auth/tokens", &[], "{").await;
         assert_eq!((nonsense.status, &nonsense.json()["error"]["code"]), (400, &json!(400)));
+    }
+
+    #[tokio::test]
+    async fn a_third_wrong_password_locks_the_user() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let simulator = &running.handle;
+        let project = || json!({"project": {"name": DEMO_PROJECT}});
+        assert_eq!(log_in(&running, DEMO_PASSWORD, project()).await.status, 201);
+        for _ in 0..3 {
+            let wrong = log_in(&running, "wrong", project()).await;
+            assert!(wrong.status == 401 && wrong.text().contains("The username or password is wrong."));
+        }
+        let locked = log_in(&running, DEMO_PASSWORD, project()).await;
+        assert!(locked.status == 401 && locked.text().contains("locked"), "{}", locked.text());
+        assert_eq!((simulator.logins(), simulator.failed_logins()), (1, 4));
+        simulator.unlock();
+        simulator.configure(|options| options.lockout.lasts = Duration::from_millis(50));
+        for _ in 0..3 {
+            log_in(&running, "wrong", project()).await;
+        }
+        let end = tokio::time::Instant::now() + Duration::from_millis(50);
+        until("the lock opens", || tokio::time::Instant::now() > end).await;
+        assert_eq!(log_in(&running, DEMO_PASSWORD, project()).await.status, 201);
+    }
+
+    #[tokio::test]
+    async fn some_users_may_not_log_in_with_a_password_alone() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        for (access, status, word) in [(UserAccess::MfaRequired, 401, "MFA"), (UserAccess::ConsoleOnly, 403, "access")]
+        {
+            running.handle.configure(|options| options.users[0].access = access);
+            let reply = log_in(&running, DEMO_PASSWORD, json!({"project": {"name": DEMO_PROJECT}})).await;
+            assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(status)));
+            assert!(reply.text().contains(word), "{}", reply.text());
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_expire_and_the_catalogue_is_left_out_on_request() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        running.handle.configure(|options| options.token_life = Duration::from_millis(100));
+        let reply = log_in(&running, DEMO_PASSWORD, json!({"project": {"name": DEMO_PROJECT}})).await;
+        assert_eq!(reply.json()["token"]["catalog"], json!([]));
+        let token = [("X-Auth-Token", reply.header("x-subject-token").unwrap())];
+        let end = tokio::time::Instant::now() + Duration::from_millis(100);
+        until("the token expires", || tokio::time::Instant::now() > end).await;
+        let late = ask(&running, "GET", "/v2/manage/repos", &token, "").await;
+        assert_eq!((late.status, &late.json()["error_code"]), (401, &json!("APIGW.0307")));
+        let user = json!({"name": DEMO_USER, "password": DEMO_PASSWORD, "domain": {"name": DEMO_DOMAIN}});
+        let body = json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}).to_string();
+        let full = ask(&running, "POST", "/v3/auth/tokens", &[], &body).await;
+        assert_eq!(full.json()["token"]["catalog"].as_array().unwrap().len(), 8);
+        assert_eq!(full.json()["token"]["domain"]["name"], DEMO_DOMAIN, "no scope is the account");
+    }
+
+    #[tokio::test]
+    async fn projects_are_found_by_name() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let key = running.handle.shared.options().access_keys[0].clone();
+        let found = ask_signed(&running, &key, &format!("/v3/projects?name={DEMO_PROJECT}")).await;
+        assert_eq!(found.json()["projects"][0]["id"], DEMO_PROJECT_ID, "{}", found.text());
+        assert_eq!(get(&running, "/v3/projects?name=absent").await.json()["projects"], json!([]));
+        assert_eq!(get(&running, "/v3/projects").await.json()["projects"].as_array().unwrap().len(), 1);
+        assert_eq!(ask(&running, "GET", "/v3/projects", &[], "").await.status, 401);
     }
 
     #[tokio::test]

@@ -115,3 +115,58 @@ pub(super) fn credentials(key: &TemporaryKey) -> Value {
         "expiration": timestamp::token_time(key.expires_at),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe::{ask_signed, signer, until};
+    use super::super::shared::lock;
+    use super::super::{AccessKey, Options, Simulator};
+    use super::*;
+
+    const LIST: &str = "/v2/manage/repos";
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
+    async fn a_temporary_key_signs_until_it_ends() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let simulator = &running.handle;
+        let lasting = signer(&simulator.issue_temporary_key(HOUR));
+        let passing = simulator.issue_temporary_key(Duration::from_millis(200));
+        assert_eq!(ask_signed(&running, &lasting, LIST).await.status, 200);
+        assert_eq!(simulator.temporary_keys().len(), 2);
+        // The book's clock decides: wall time can be a moment ahead of it.
+        until("it ends", || lock(&simulator.shared.keys).remaining(&passing.access_key).is_zero()).await;
+        let mut late = ask_signed(&running, &signer(&passing), LIST).await;
+        assert_eq!((late.status, &late.json()["error_code"]), (401, &json!("APIGW.0301")));
+        assert!(late.text().contains("decrypt token fail"), "{}", late.text());
+        simulator.revoke_temporary_keys();
+        late = ask_signed(&running, &lasting, LIST).await;
+        assert_eq!(late.status, 401);
+        assert!(late.text().contains("decrypt token fail"), "{}", late.text());
+        assert_eq!(simulator.failed_signatures(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_temporary_key_needs_its_own_security_token() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let right = signer(&running.handle.issue_temporary_key(HOUR));
+        for security_token in [None, Some("another".to_owned())] {
+            let reply = ask_signed(&running, &AccessKey { security_token, ..right.clone() }, LIST).await;
+            assert_eq!((reply.status, &reply.json()["error_code"]), (401, &json!("APIGW.0301")));
+            assert!(reply.text().contains("verify security token fail"), "{}", reply.text());
+        }
+    }
+
+    #[test]
+    fn keys_differ_and_the_oldest_are_forgotten() {
+        let mut keys = Keys::default();
+        let first = keys.issue(HOUR, SystemTime::UNIX_EPOCH);
+        assert_eq!((first.access_key.len(), first.secret_key.len()), (20, 40));
+        for _ in 1..=MOST_KEYS {
+            assert_ne!(keys.issue(HOUR, SystemTime::UNIX_EPOCH), first);
+        }
+        assert_eq!(keys.all().len(), MOST_KEYS);
+        assert!(matches!(keys.standing(&first.access_key), Standing::Unknown));
+        assert_eq!(credential(&first)["expires_at"], "1970-01-01T01:00:00.000000Z");
+    }
+}

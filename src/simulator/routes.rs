@@ -41,8 +41,8 @@ impl Service<'_> {
 
     /// Decides whether a caller is known and may do what needs `scope`.
     pub(super) fn identify(&self, request: &Request, scope: Scope) -> Result<(), Refusal> {
-        let callers = Callers { tokens: &self.tokens(), keys: &mut self.keys(), options: &self.options };
-        verify::check(request, scope, callers, self.now)
+        let mut callers = Callers { tokens: &self.tokens(), keys: &mut self.keys(), options: &self.options };
+        verify::check(request, scope, &mut callers, self.now)
     }
 
     /// Decides whether a caller of SWR is known and permitted to call this.
@@ -138,4 +138,39 @@ fn with_slashes(name: &str) -> String {
 /// The gateway knows pairs of method and path, and says the same whichever of the two is wrong.
 fn unknown_api() -> Refusal {
     Refusal::gateway(404, "0101", "The API does not exist or has not been published in the environment")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Simulator;
+    use super::super::probe::get;
+    use super::*;
+
+    #[tokio::test]
+    async fn each_call_can_be_denied_by_itself() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let repository = running.handle.repositories().swap_remove(0);
+        let namespace = format!("/v2/manage/namespaces/{}", repository.namespace);
+        let show = format!("{namespace}/repos/{}", repository.name.replace('/', "$"));
+        let calls = [
+            (Operation::ListRepositories, "/v2/manage/repos".to_owned()),
+            (Operation::ListNamespaces, "/v2/manage/namespaces".to_owned()),
+            (Operation::ShowNamespace, namespace),
+            (Operation::ShowRepository, show.clone()),
+            (Operation::ListTags, format!("{show}/tags")),
+        ];
+        for (denied, _) in &calls {
+            running.handle.configure(|options| options.denied = vec![*denied]);
+            for (operation, target) in &calls {
+                let reply = get(&running, target).await;
+                assert_eq!(reply.status, if operation == denied { 403 } else { 200 }, "{target}");
+                if operation == denied {
+                    let body = reply.json();
+                    assert_eq!(body["error_code"], "SVCSTG.SWR.4030170");
+                    assert!(body["encoded_authorization_message"].is_string());
+                    assert!(body["errors"][0]["encoded_authorization_message"].is_string(), "{body}");
+                }
+            }
+        }
+    }
 }

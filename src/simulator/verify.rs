@@ -28,7 +28,7 @@ pub(super) struct Callers<'a> {
 
 /// Decides whether a request may pass to what needs `scope`. `now` is the service's clock, in seconds since the Unix
 /// epoch.
-pub(super) fn check(request: &Request, scope: Scope, callers: Callers<'_>, now: i64) -> Result<(), Refusal> {
+pub(super) fn check(request: &Request, scope: Scope, callers: &mut Callers<'_>, now: i64) -> Result<(), Refusal> {
     if let Some(token) = request.header("x-auth-token") {
         return callers.tokens.check(token, scope, callers.options);
     }
@@ -36,7 +36,7 @@ pub(super) fn check(request: &Request, scope: Scope, callers: Callers<'_>, now: 
         return Err(unauthenticated("no token and no signature"));
     };
     let parts = Authorization::parse(authorization).ok_or_else(|| unauthenticated("authorization is malformed"))?;
-    let key = find_key(parts.access, &callers)?;
+    let key = find_key(parts.access, callers)?;
     if callers.keys.attempts.is_locked(parts.access) {
         callers.keys.attempts.rejected();
         return Err(unauthenticated("AK access failed to reach the limit,forbidden"));
@@ -105,7 +105,7 @@ fn check_signature(
     Err(unauthenticated(&format!("verify aksk signature fail, canonicalRequest:{echo}")))
 }
 
-fn signature(key: &AccessKey, date: &str, canonical: &str) -> String {
+pub(super) fn signature(key: &AccessKey, date: &str, canonical: &str) -> String {
     let text = format!("{ALGORITHM}\n{date}\n{}", hex::encode(Sha256::digest(canonical)));
     let mut mac = Hmac::<Sha256>::new_from_slice(key.secret_key.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
@@ -134,7 +134,7 @@ impl<'a> Authorization<'a> {
 }
 
 /// The text whose digest is signed; `None` if a header that should be signed did not come.
-fn canonical_request(request: &Request, signed: &[&str]) -> Option<String> {
+pub(super) fn canonical_request(request: &Request, signed: &[&str]) -> Option<String> {
     let path = http::percent_decode(&request.path);
     let mut uri: String = path.split('/').map(escape).collect::<Vec<_>>().join("/");
     if !uri.ends_with('/') {
@@ -177,7 +177,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::super::Simulator;
-    use super::super::probe::ask;
+    use super::super::probe::{ask, ask_signed, ask_signed_at};
     use super::*;
 
     const VECTORS: &str = include_str!("../../tests/fixtures/signing-vectors.json");
@@ -227,8 +227,8 @@ mod tests {
 
     fn verdict(vector: &Vector) -> Result<(), Refusal> {
         let options = Options { access_keys: vec![vector.key.clone()], ..Options::default() };
-        let callers = Callers { tokens: &Tokens::default(), keys: &mut Keys::default(), options: &options };
-        check(&vector.request, Scope::Project, callers, vector.now)
+        let mut callers = Callers { tokens: &Tokens::default(), keys: &mut Keys::default(), options: &options };
+        check(&vector.request, Scope::Project, &mut callers, vector.now)
     }
 
     #[test]
@@ -290,6 +290,46 @@ mod tests {
             let message = verdict(&vector).unwrap_err().message;
             assert!(message.contains(&format!("{name} is not signed")), "{message}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_signature_out_of_the_window_is_told_both_times() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let key = running.handle.shared.options().access_keys[0].clone();
+        for skew in [0, 3_600, -86_400] {
+            running.handle.configure(|options| options.clock_skew_seconds = skew);
+            let now = running.handle.shared.now_seconds();
+            for (away, status) in [(0, 200), (890, 200), (-890, 200), (910, 401), (-910, 401)] {
+                let reply = ask_signed_at(&running, &key, "/v2/manage/repos", now + away).await;
+                assert_eq!(reply.status, status, "{skew} {away}");
+                if status == 401 {
+                    let message = reply.json()["error_msg"].as_str().unwrap().to_owned();
+                    let times =
+                        format!("signature expired, signature time:{},server time:", timestamp::basic(now + away));
+                    assert!(message.contains(&times), "{message}");
+                }
+            }
+        }
+        assert_eq!(running.handle.failed_signatures(), 0, "a wrong clock is no wrong secret");
+    }
+
+    #[tokio::test]
+    async fn wrong_secrets_lock_the_key() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let right = running.handle.shared.options().access_keys[0].clone();
+        let wrong = AccessKey { secret_key: "wrong".to_owned(), ..right.clone() };
+        let told = async |key: &AccessKey| {
+            let reply = ask_signed(&running, key, "/v2/manage/repos").await;
+            (reply.status, reply.text().to_owned())
+        };
+        for _ in 0..3 {
+            assert!(told(&wrong).await.1.contains("verify aksk signature fail"));
+        }
+        let (status, text) = told(&right).await;
+        assert!(status == 401 && text.contains("AK access failed to reach the limit,forbidden"), "{text}");
+        assert_eq!(running.handle.failed_signatures(), 4);
+        running.handle.unlock();
+        assert_eq!(told(&right).await.0, 200);
     }
 
     #[tokio::test]

@@ -137,8 +137,8 @@ fn logfmt(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value
         write!(out, "{key}=")?;
         match value {
             Value::String(text) if plain(&text) => out.write_str(&text)?,
-            // JSON's escapes are those that logfmt readers know; control characters never reach the terminal.
-            value => write!(out, "{value}")?,
+            // JSON's escapes are those that logfmt readers know.
+            value => out.write_str(&harmless(&value))?,
         }
     }
     out.write_char('\n')
@@ -146,9 +146,25 @@ fn logfmt(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value
 
 fn json(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
     for (index, (key, value)) in pairs.enumerate() {
-        write!(out, "{}\"{key}\":{value}", if index == 0 { '{' } else { ',' })?;
+        write!(out, "{}\"{key}\":{}", if index == 0 { '{' } else { ',' }, harmless(&value))?;
     }
     out.write_str("}\n")
+}
+
+/// As JSON, with escapes also for what JSON leaves alone and a terminal obeys: the second set of control characters, and
+/// those that end a line or turn the direction of what follows.
+fn harmless(value: &Value) -> String {
+    let mut text = String::new();
+    for character in value.to_string().chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                // All of them have four hexadecimal digits at the most.
+                text.push_str(&format!("\\u{:04x}", u32::from(character)));
+            }
+            character => text.push(character),
+        }
+    }
+    text
 }
 
 /// Whether a text needs no quotes.
@@ -216,6 +232,10 @@ mod tests {
     fn lines_cannot_be_forged_by_what_they_quote() {
         let pairs = [("level", "info".into()), ("msg", "a \"b\"\nlevel=error \u{1b}[31m".into()), ("n", 3.into())];
         assert_eq!(line(Format::Logfmt, &pairs), "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3\n");
+        for format in [Format::Logfmt, Format::Json] {
+            let text = line(format, &[("msg", "\u{9b}2J\u{7f}\u{202e}\u{2028}\u{2069}\u{fc}".into())]);
+            assert!(text.contains("\"\\u009b2J\\u007f\\u202e\\u2028\\u2069\u{fc}\""), "{text}");
+        }
         let object: Value = serde_json::from_str(&line(Format::Json, &pairs)).unwrap();
         assert_eq!((object["n"].as_i64(), object["level"].as_str()), (Some(3), Some("info")));
     }

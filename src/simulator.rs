@@ -21,6 +21,7 @@
 mod timestamp;
 mod names;
 mod image;
+mod identity;
 mod options;
 mod row;
 mod world;
@@ -28,17 +29,25 @@ mod growth;
 mod http;
 mod answer;
 mod journal;
+mod attempts;
+mod tokens;
+mod keys;
+mod instance;
 mod verify;
 mod faults;
 mod rules;
 mod shared;
 mod routes;
 mod iam;
+mod federation;
+mod pod_identity;
+mod metadata;
 mod listing;
 mod repository;
 mod distort;
 mod deliver;
 mod connection;
+mod credentials;
 #[cfg(test)]
 mod probe;
 
@@ -55,11 +64,14 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use answer::{Answer, Refusal, Shape};
 pub use faults::{Action, AnswerHook, Delivery, Framing, RetryAfter, Rows, RowsHook, Total, WorldHook};
 pub use http::Request;
+pub use identity::{
+    Agency, DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROVIDER_URN,
+    DEMO_USER, KeyLife, Lockout, Metadata, MetadataMode, Operation, PodIdentity, TemporaryKey, User, UserAccess,
+};
 pub use journal::Journaling;
 pub use options::{
-    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID,
-    DEMO_SECRET_KEY, DEMO_TOKEN, DEMO_USER, Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
-    User,
+    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Offsets,
+    Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
 };
 pub use row::Repository;
 pub use rules::{Rule, RuleId};
@@ -177,27 +189,6 @@ impl Simulator {
     /// Lets simulated time pass at once, besides what passes by itself.
     pub fn advance(&self, time: Duration) {
         self.with_world(|world| world.advance(time));
-    }
-
-    /// Makes a token that is valid for a time.
-    #[must_use]
-    pub fn issue_token(&self, life: Duration) -> String {
-        lock(&self.shared.tokens).issue(life)
-    }
-
-    /// Makes a token of choice valid for a time.
-    pub fn accept_token(&self, token: &str, life: Duration) {
-        lock(&self.shared.tokens).accept(token, life);
-    }
-
-    /// Makes a token invalid: 401 with `APIGW.0307` from now on.
-    pub fn revoke_token(&self, token: &str) {
-        lock(&self.shared.tokens).revoke(token);
-    }
-
-    /// Makes every token invalid that the simulated IAM has issued so far.
-    pub fn revoke_issued_tokens(&self) {
-        lock(&self.shared.tokens).revoke_issued();
     }
 
     /// Switches a fault on.

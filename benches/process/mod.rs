@@ -20,8 +20,14 @@ impl Drop for Process {
 
 /// The simulator with so many repositories, at rest.
 pub(crate) fn simulator(repositories: usize) -> Process {
+    simulator_at(repositories, 0.0)
+}
+
+/// The simulator, so many simulated seconds a second.
+pub(crate) fn simulator_at(repositories: usize, speed: f64) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
-        .args(["simulate", "--namespaces", "200", "--speed", "0", "--listen-address", "127.0.0.1:0"])
+        .args(["simulate", "--namespaces", "200", "--listen-address", "127.0.0.1:0"])
+        .args(["--speed", &speed.to_string()])
         .args(["--repositories", &repositories.to_string()])
         .stdout(Stdio::piped())
         .spawn()
@@ -68,6 +74,16 @@ impl Process {
         let status = self.proc("status");
         let line = status.lines().find(|line| line.starts_with(key)).expect("a line of the status");
         line.split_whitespace().nth(1).expect("a number").parse::<f64>().expect("a number") * 1024.0 / 1e6
+    }
+
+    /// Open file descriptors.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process lives").count()
+    }
+
+    /// Threads.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process lives").count()
     }
 
     fn proc(&self, file: &str) -> String {

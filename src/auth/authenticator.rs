@@ -2,7 +2,8 @@
 
 use super::lease::{Lease, Loan};
 use super::state::{State, Verdict};
-use super::{AuthError, Basis, Door, Fingerprint, Source};
+use super::{AuthError, Basis, Door, Fingerprint, REJECTION_PERIOD, Source};
+use crate::failure::chain;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -32,6 +33,8 @@ struct Shared {
     proving: Arc<tokio::sync::Mutex<()>>,
     renewing: AtomicBool,
     watching: AtomicBool,
+    /// Whether it was said that a secret cannot be read.
+    unreadable: AtomicBool,
     asked: Mutex<Instant>,
     /// How many attempts to obtain a credential have ended.
     ended: watch::Sender<u64>,
@@ -48,6 +51,7 @@ impl Authenticator {
             proving: Arc::default(),
             renewing: AtomicBool::new(false),
             watching: AtomicBool::new(false),
+            unreadable: AtomicBool::new(false),
             asked: Mutex::new(Instant::now()),
             ended: watch::Sender::new(0),
             recoveries: watch::Sender::new(0),
@@ -90,6 +94,9 @@ impl Authenticator {
             let mut ticket = {
                 let mut state = self.0.state();
                 let now = Instant::now();
+                if basis.is_ok() {
+                    self.0.unreadable.store(false, Ordering::Relaxed);
+                }
                 let basis = match basis {
                     Ok(Basis::Ready(credential)) => {
                         let found = state.found(credential, now);
@@ -101,7 +108,9 @@ impl Authenticator {
                     // A file that is empty or gone is being replaced: what it held goes on while it holds.
                     Err(error) => match state.usable(now) {
                         Some(lease) => {
-                            debug!(%error, "a secret cannot be read; the credential in use is kept");
+                            if !self.0.unreadable.swap(true, Ordering::Relaxed) {
+                                warn!("the credential in use is kept: {}", chain(&error));
+                            }
                             return Ok(lease);
                         }
                         None => {
@@ -144,7 +153,15 @@ impl Authenticator {
 
     /// The upstream refused this credential. Whether another one is to be had, which is waited for.
     pub async fn replaced(&self, lease: &Lease) -> bool {
-        let verdict = self.0.state().refused(lease, Instant::now());
+        let (verdict, held) = self.0.state().refused(lease, Instant::now());
+        if held {
+            warn!(
+                source = self.0.source.name(),
+                "the credential was refused repeatedly and is held back for {} minutes or more, because the cloud locks \
+                 keys and users after repeated failures; a changed credential is tried at once",
+                REJECTION_PERIOD.as_secs() / 60
+            );
+        }
         match verdict {
             Verdict::FellBack => warn!("the changed credential was refused; the one before it is used on"),
             Verdict::Stuck => self.watch(Some(lease.basis)),
@@ -266,10 +283,7 @@ impl Shared {
         };
         if in_a_row == 1 && serves {
             // Without one that serves, the refresh fails and says so.
-            warn!(
-                "the credential could not be renewed and is used on while it holds: {}",
-                crate::failure::chain(&*error)
-            );
+            warn!("the credential could not be renewed and is used on while it holds: {}", chain(&*error));
         }
         self.ended.send_modify(|ended| *ended += 1);
         until

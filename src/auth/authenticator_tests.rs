@@ -220,7 +220,7 @@ async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_d
     let asked = iam.asked();
     assert!(asked.windows(3).all(|three| three[2] - three[0] >= REJECTION_PERIOD));
     assert!((5..=10).contains(&asked.len()), "{}", asked.len());
-    let error = crate::failure::chain(&use_it(&authenticator).await.unwrap_err());
+    let error = chain(&use_it(&authenticator).await.unwrap_err());
     assert!(error.contains("not tried again for") && error.contains("password is wrong"), "{error}");
     std::fs::write(&path, "right\n").unwrap();
     recoveries.mark_unchanged();

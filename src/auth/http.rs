@@ -167,6 +167,14 @@ fn hint(answer: &Answer) -> &'static str {
     }
 }
 
+/// What time it is there. `Date` has whole seconds, so where it agrees with our clock ours is the finer one; where it does
+/// not, the second may be nearly over.
+fn their_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
+    let Some(date) = date else { return ours };
+    let apart = date.duration_since(ours).unwrap_or_else(|behind| behind.duration());
+    if apart < Duration::from_secs(2) { ours } else { date + Duration::from_secs(1) }
+}
+
 impl Door {
     /// Asks once. Dropping the future cancels the request.
     pub(super) async fn ask(&self, question: Question) -> Result<Reply, AuthError> {
@@ -190,7 +198,7 @@ impl Door {
                     break;
                 }
             }
-            let now = date(&headers).unwrap_or_else(self.wall_clock);
+            let now = their_time(date(&headers), (self.wall_clock)());
             Ok(Reply { what, status: code, headers, body: bytes, now, asked_at })
         };
         let result = tokio::time::timeout(patience, exchange).await;

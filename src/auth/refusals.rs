@@ -49,14 +49,15 @@ impl Refusals {
         self.entry(secret).is_some_and(|entry| entry.free_at().unwrap_or(entry.latest + REJECTION_PERIOD) > now)
     }
 
-    /// It was refused. What was under way when it was held back already says nothing new.
-    pub(super) fn note(&mut self, secret: &Fingerprint, now: Instant) {
+    /// It was refused. What was under way when it was held back already says nothing new. Whether it is held back from
+    /// now on.
+    pub(super) fn note(&mut self, secret: &Fingerprint, now: Instant) -> bool {
         if self.held_until(secret, now).is_some() {
-            return;
+            return false;
         }
         if let Some(entry) = self.0.iter_mut().find(|entry| entry.secret == *secret) {
             (entry.times, entry.latest) = (entry.times + 1, now);
-            return;
+            return entry.free_at().is_some();
         }
         if self.0.len() == MOST_REMEMBERED
             && let Some(oldest) = (0..self.0.len()).min_by_key(|index| self.0[*index].latest)
@@ -64,6 +65,7 @@ impl Refusals {
             self.0.swap_remove(oldest);
         }
         self.0.push(Entry { secret: *secret, times: 1, first: now, latest: now });
+        false
     }
 
     /// It was taken: what went before is forgotten.

@@ -176,34 +176,33 @@ impl State {
         Err(AuthError::HeldBack { wait_seconds: seconds(until - now), last })
     }
 
-    /// The upstream refused this credential.
-    pub(super) fn refused(&mut self, lease: &Lease, now: Instant) -> Verdict {
+    /// The upstream refused this credential. What that leads to, and whether it is held back from now on.
+    pub(super) fn refused(&mut self, lease: &Lease, now: Instant) -> (Verdict, bool) {
         if !self.uses(lease) {
             if lease.was_ready() {
                 self.older = self.older.take().filter(|older| !older.same_as(lease));
-                self.refusals.note(&lease.basis, now);
+                return (Verdict::MoveOn, self.refusals.note(&lease.basis, now));
             }
-            return Verdict::MoveOn;
+            return (Verdict::MoveOn, false);
         }
         let worked = std::mem::take(&mut self.worked);
         self.accepted = None;
         // One that never worked is no better than a wrong password.
-        if lease.was_ready() || !worked || !self.admits_renewal(now) {
-            self.refusals.note(&lease.basis, now);
-        }
+        let counts = lease.was_ready() || !worked || !self.admits_renewal(now);
+        let held = counts && self.refusals.note(&lease.basis, now);
         if let Some(older) = self.older.take().filter(|older| older.holds(now)) {
             if !lease.was_ready() {
                 let error = Arc::new(AuthError::NewRefused);
                 self.setback = Some(Setback { error, basis: lease.basis, until: now + LONGEST_PAUSE, in_a_row: 1 });
             }
             (self.lease, self.worked) = (Some(older), true);
-            return Verdict::FellBack;
+            return (Verdict::FellBack, held);
         }
         if lease.was_ready() {
-            return Verdict::Stuck;
+            return (Verdict::Stuck, held);
         }
         self.lease = None;
-        Verdict::MoveOn
+        (Verdict::MoveOn, held)
     }
 
     fn admits_renewal(&mut self, now: Instant) -> bool {

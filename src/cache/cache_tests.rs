@@ -246,3 +246,38 @@ async fn values_are_kept_one_at_a_time_and_the_newest_last() {
     }
     assert!(kept.lock().unwrap().is_sorted(), "{kept:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_jumps_moves_neither_the_window_nor_the_back_off() {
+    use std::sync::atomic::AtomicU64;
+    static WALL: AtomicU64 = AtomicU64::new(1_800_000_000);
+    fn wall_clock() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(WALL.load(Ordering::SeqCst))
+    }
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let refresh: Refresh<usize> = Box::new(move |_, _| {
+        let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
+        Box::pin(async move { if number == 1 { good(number) } else { bad() } })
+    });
+    let counters = metrics::Counters::new(&Registry::new());
+    let cache = Cache::new(Options::default(), refresh, None, counters, wall_clock);
+    scrape(&cache).await;
+    for jump in [0, 1_000, 1_800_003_600, 1_799_996_400, 2_115_360_000, 4_000_000_000] {
+        WALL.store(jump, Ordering::SeqCst);
+        assert_eq!(scrape(&cache).await, (Some(1), How::Fresh), "inside the window, whatever the wall clock says");
+        let age = cache.status().age.unwrap();
+        assert!(age < 10 * SECOND, "{age:?}");
+        tokio::time::advance(SECOND).await;
+    }
+    tokio::time::advance(300 * SECOND).await;
+    for jump in [0, 4_000_000_000, 1_800_000_000] {
+        assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+        let before = asked.load(Ordering::SeqCst);
+        WALL.store(jump, Ordering::SeqCst);
+        assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+        assert_eq!(asked.load(Ordering::SeqCst), before, "the back-off holds");
+        tokio::time::advance(46 * SECOND).await;
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "and ends");
+}

@@ -112,11 +112,8 @@ pub(super) struct Chain {
 impl Chain {
     /// Begins with the first page of the list. The verdict is `Last` when it is the whole list.
     pub(super) fn begin(page: Page, page_size: u64) -> (Self, Verdict) {
-        let last = match page.total {
-            // A total that is too low is believed only when the page is not full.
-            Some(total) => page.received == total || (page.received > total && page.received < page_size),
-            None => page.received != page_size,
-        };
+        // A total alone ends nothing: behind a full page more may come, whatever is said.
+        let last = page.total.is_none_or(|total| page.received >= total) && page.received != page_size;
         let chain = Self {
             tail: 0,
             end: page.received,
@@ -165,11 +162,9 @@ impl Chain {
             }
         }
         self.end = window.offset + received;
-        let short = received < window.limit;
         let last = match total {
-            Some(total) if self.end > total => short,
-            Some(total) => self.end == total,
-            None => short,
+            Some(total) => self.end >= total && received != window.limit,
+            None => received < window.limit,
         };
         if last { Verdict::Last } else { Verdict::Joined }
     }
@@ -247,7 +242,8 @@ mod tests {
     fn an_insertion_before_the_cursor_overlaps_more_and_loses_nothing() {
         let (mut chain, _) = Chain::begin(page("bcd", 6), 3);
         assert_eq!(chain.join(Window { offset: 2, limit: 3 }, page("cde", 7)), Verdict::Joined);
-        assert_eq!(chain.join(Window { offset: 4, limit: 3 }, page("efg", 7)), Verdict::Last);
+        assert_eq!(chain.join(Window { offset: 4, limit: 3 }, page("efg", 7)), Verdict::Joined, "it may go on");
+        assert_eq!(chain.join(Window { offset: 6, limit: 3 }, page("g", 7)), Verdict::Last);
         assert_eq!(names(&chain), "bcdefg");
     }
 

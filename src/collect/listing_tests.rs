@@ -103,7 +103,10 @@ fn reason(result: Result<Vec<u64>, Failure>) -> Reason {
 
 #[tokio::test]
 async fn a_list_at_rest_is_read_once_in_as_few_pages_as_there_are() {
-    for (rows, page_size, reads) in [(0, 1000, 1), (1, 1000, 1), (1000, 1000, 1), (1001, 1000, 2), (2345, 1000, 3)] {
+    // A full page proves no end: whether more comes is seen by asking once more.
+    for (rows, page_size, reads) in
+        [(0, 1000, 1), (1, 1000, 1), (999, 1000, 1), (1000, 1000, 2), (1001, 1000, 2), (2345, 1000, 3)]
+    {
         let model = Model::of(0..rows);
         assert_eq!(list(&model, page_size).await.unwrap(), (0..u64::from(rows)).collect::<Vec<_>>());
         assert_eq!(model.reads(), reads, "{rows} rows");
@@ -169,6 +172,30 @@ async fn u10_lying_totals_end_the_walk_within_two_pages_of_what_they_promise() {
         assert_eq!(reason(list(&model, 100).await), Reason::Incomplete);
         let each = model.reads() / MOST_WALKS as u64;
         assert!(each <= promised.div_ceil(100) + 2, "{each} reads a walk for a total of {promised}");
+    }
+}
+
+#[tokio::test]
+async fn u10_a_total_that_ends_with_a_full_page_is_not_taken_at_its_word() {
+    // One lie, at any of the reads, that makes that page look like the last.
+    for lying in 0..6 {
+        let model = Model::of(0..500);
+        let lies: [fn(u64, &mut Page, Window); 6] = [
+            |read, page, window| lie_at(0, read, page, window),
+            |read, page, window| lie_at(1, read, page, window),
+            |read, page, window| lie_at(2, read, page, window),
+            |read, page, window| lie_at(3, read, page, window),
+            |read, page, window| lie_at(4, read, page, window),
+            |read, page, window| lie_at(5, read, page, window),
+        ];
+        let model = Model { lie: lies[lying], ..model };
+        assert_eq!(list(&model, 100).await.unwrap().len(), 500, "a lie at read {lying}");
+    }
+}
+
+fn lie_at(lying: u64, read: u64, page: &mut Page, window: Window) {
+    if read == lying {
+        page.total = Some(window.offset + page.received);
     }
 }
 

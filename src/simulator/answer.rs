@@ -1,5 +1,11 @@
 //! Answers, and the five shapes of errors that the real service and what stands before it have been seen to send.
 
+/// Code of the only kind of error that comes with an encoded message.
+const DENIED: &str = "SVCSTG.SWR.4030170";
+/// What the encoded message looks like: a long text that only the vendor can read.
+const ENCODED: &str =
+    r#""encoded_authorization_message":"RU5DT0RFRC1BVVRIT1JJWkFUSU9OLU1FU1NBR0UtT0YtVEhFLVNJTVVMQVRPUg==""#;
+
 /// An answer before it goes out. Faults may change any part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -105,6 +111,10 @@ impl Refusal {
         let message = quoted(&self.message);
         let listed = format!(r#"{{"errorCode":{code},"errorMessage":{message},"detail":""}}"#);
         let body = match self.shape {
+            Shape::Current if self.code == DENIED => format!(
+                r#"{{"errors":[{}],"error_code":{code},"error_msg":{message},"details":[{{"error_code":{code},"error_msg":{message}}}],{ENCODED}}}"#,
+                listed.replace(r#""detail":"""#, &format!(r#""detail":"",{ENCODED}"#)),
+            ),
             Shape::Current => format!(
                 r#"{{"errors":[{listed}],"error_code":{code},"error_msg":{message},"details":[{{"error_code":{code},"error_msg":{message}}}]}}"#
             ),

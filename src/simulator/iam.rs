@@ -1,63 +1,135 @@
-//! The login of IAM: a password for a token. Other methods belong here once they are needed.
+//! IAM: a password for a token, and the projects of an account.
 
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal, Shape};
 use super::http::Request;
+use super::identity::{User, UserAccess};
 use super::options::{Options, Project};
 use super::routes::Service;
+use super::shared::lock;
 use super::timestamp;
+use super::tokens::Scope;
 
 /// `POST /v3/auth/tokens`.
 pub(super) fn login(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
-    let auth: Value = serde_json::from_slice(&request.body).map_err(|_| malformed("The request body is invalid."))?;
-    let auth = &auth["auth"];
+    let auth = &body(request)?["auth"];
     let methods = auth["identity"]["methods"].as_array().ok_or_else(|| malformed("methods are missing"))?;
     if !methods.iter().any(|method| method == "password") {
         return Err(malformed("The authentication method is not supported."));
     }
-    let user = &auth["identity"]["password"]["user"];
-    let (domain, name) = (&user["domain"]["name"], &user["name"]);
-    let known = service
-        .options
-        .users
-        .iter()
-        .find(|known| *domain == *known.domain && *name == *known.name && user["password"] == *known.password);
-    if known.is_none() {
-        return Err(Refusal::new(401, Shape::Iam, "401", "The username or password is wrong."));
-    }
-    let issued = service.now;
-    let life = i64::try_from(service.options.token_life.as_secs()).unwrap_or(i64::MAX / 4);
+    let user = authenticate(&auth["identity"]["password"]["user"], service)?;
+    let domain = json!({"id": service.id_of(&user.domain), "name": user.domain});
+    let life = service.options.token_life;
+    let now = service.shared.now();
     let mut token = json!({
-        "expires_at": timestamp::token_time(issued + life),
-        "issued_at": timestamp::token_time(issued),
+        "expires_at": timestamp::token_time(now + life),
+        "issued_at": timestamp::token_time(now),
         "methods": ["password"],
         "roles": [{"id": "0", "name": "te_admin"}],
-        "user": {"id": service.id_of(name.as_str().unwrap_or_default()), "name": name,
-                 "domain": {"id": service.id_of(domain.as_str().unwrap_or_default()), "name": domain}},
-        "catalog": [],
+        "user": {"id": service.id_of(&user.name), "name": user.name, "domain": domain, "password_expires_at": ""},
+        "catalog": catalog(request, service),
     });
-    let scope = &auth["scope"];
-    let text = if scope["project"].is_object() {
-        let project = find_project(&scope["project"], &service.options)?;
-        token["project"] = json!({"id": project.id, "name": project.name, "domain": token["user"]["domain"]});
-        service.tokens().issue(service.options.token_life)
-    } else {
-        token["domain"] = token["user"]["domain"].clone();
-        service.tokens().issue_account_scoped()
+    // A project wins over an account; neither means the account.
+    let scope = match &auth["scope"]["project"] {
+        Value::Null => {
+            token["domain"] = domain;
+            Scope::Account
+        }
+        wanted => {
+            let project = find_project(wanted, &service.options)?;
+            token["project"] = json!({"id": project.id, "name": project.name, "domain": domain});
+            Scope::Project
+        }
     };
+    let text = service.tokens().issue(scope, life);
     let body = json!({ "token": token }).to_string();
     Ok(Answer::new(201, "application/json", body)
         .with("X-Subject-Token", text)
         .with("X-IAM-Trace-Id", &*service.request_id))
 }
 
-fn find_project<'a>(wanted: &Value, options: &'a Options) -> Result<&'a Project, Refusal> {
+/// `GET /v3/projects`.
+pub(super) fn projects(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+    service.identify(request, Scope::Account)?;
+    let wanted = request.query("name");
+    let found = service.options.projects.iter().filter(|project| wanted.is_none_or(|name| name == project.name));
+    let listed: Vec<Value> = found
+        .map(|project| {
+            json!({
+                "id": project.id,
+                "name": project.name,
+                "domain_id": service.id_of("domain"),
+                "parent_id": service.id_of("domain"),
+                "is_domain": false,
+                "enabled": true,
+                "description": "",
+                "links": {"self": format!("/v3/projects/{}", project.id)},
+            })
+        })
+        .collect();
+    let links = json!({"self": "/v3/projects", "next": null, "previous": null});
+    Ok(Answer::json(json!({"projects": listed, "links": links}).to_string()))
+}
+
+/// The body of a request to IAM or STS.
+pub(super) fn body(request: &Request) -> Result<Value, Refusal> {
+    serde_json::from_slice(&request.body).map_err(|_| malformed("The request body is invalid."))
+}
+
+/// The project that a scope means.
+pub(super) fn find_project<'a>(wanted: &Value, options: &'a Options) -> Result<&'a Project, Refusal> {
     options
         .projects
         .iter()
         .find(|known| wanted["id"] == *known.id || (wanted["id"].is_null() && wanted["name"] == *known.name))
         .ok_or_else(|| Refusal::new(401, Shape::Iam, "401", "The project is not found."))
+}
+
+/// Finds the user who gave the right password and may use it here.
+fn authenticate<'a>(shown: &Value, service: &'a Service<'_>) -> Result<&'a User, Refusal> {
+    let unauthorized = |message: &str| Refusal::new(401, Shape::Iam, "401", message);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (domain, name) = (text(&shown["domain"]["name"]), text(&shown["name"]));
+    let who = format!("{domain}/{name}");
+    let mut logins = lock(&service.shared.logins);
+    if logins.is_locked(&who) {
+        logins.rejected();
+        return Err(unauthorized("The user is locked because of too many failed logins. Try again later."));
+    }
+    let users = &service.options.users;
+    let user = users.iter().find(|user| user.domain == domain && user.name == name);
+    let Some(user) = user.filter(|user| shown["password"] == *user.password) else {
+        logins.failed(&who, &service.options.lockout);
+        return Err(unauthorized("The username or password is wrong."));
+    };
+    match user.access {
+        UserAccess::Programmatic => {
+            logins.succeeded(&who);
+            Ok(user)
+        }
+        UserAccess::MfaRequired => {
+            logins.rejected();
+            Err(unauthorized("Virtual MFA verification is required: the methods must be password and totp."))
+        }
+        UserAccess::ConsoleOnly => {
+            logins.rejected();
+            Err(Refusal::new(403, Shape::Iam, "403", "The user is not allowed programmatic access."))
+        }
+    }
+}
+
+/// What the account can reach; left out for whoever says so.
+fn catalog(request: &Request, service: &Service<'_>) -> Value {
+    if request.query("nocatalog").is_some_and(|value| !value.is_empty()) {
+        return json!([]);
+    }
+    let entries = ["iam", "swr", "ecs", "vpc", "evs", "obs", "cce", "rds"].map(|kind| {
+        let endpoint = json!({"id": service.id_of(kind), "interface": "public", "region": "*", "region_id": "*",
+                              "url": format!("https://{kind}.example.com")});
+        json!({"id": service.id_of(kind), "type": kind, "name": kind, "endpoints": [endpoint]})
+    });
+    json!(entries)
 }
 
 fn malformed(message: &str) -> Refusal {
@@ -66,7 +138,9 @@ fn malformed(message: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{Reply, ask};
+    use std::time::Duration;
+
+    use super::super::probe::{Reply, ask, ask_signed, get, until};
     use super::super::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_USER, Running, Simulator};
     use super::*;
 
@@ -83,7 +157,8 @@ mod tests {
             let reply = log_in(&running, DEMO_PASSWORD, json!({ "project": project })).await;
             assert_eq!(reply.status, 201, "{}", reply.text());
             assert_eq!(reply.json()["token"]["project"]["id"], DEMO_PROJECT_ID);
-            assert!(reply.json()["token"]["expires_at"].as_str().unwrap().ends_with(".000000Z"));
+            let expiry = reply.json()["token"]["expires_at"].as_str().unwrap().to_owned();
+            assert!(expiry.len() == 27 && expiry.ends_with('Z'), "{expiry}");
             let token = reply.header("x-subject-token").unwrap();
             let listed = ask(&running, "GET", "/v2/manage/repos", &[("X-Auth-Token", token)], "").await;
             assert_eq!(listed.status, 200);
@@ -101,6 +176,70 @@ mod tests {
         assert_eq!(nowhere.status, 401);
         let nonsense = ask(&running, "POST", "/v3/auth/tokens", &[], "{").await;
         assert_eq!((nonsense.status, &nonsense.json()["error"]["code"]), (400, &json!(400)));
+    }
+
+    #[tokio::test]
+    async fn a_third_wrong_password_locks_the_user() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let simulator = &running.handle;
+        let project = || json!({"project": {"name": DEMO_PROJECT}});
+        assert_eq!(log_in(&running, DEMO_PASSWORD, project()).await.status, 201);
+        for _ in 0..3 {
+            let wrong = log_in(&running, "wrong", project()).await;
+            assert!(wrong.status == 401 && wrong.text().contains("The username or password is wrong."));
+        }
+        let locked = log_in(&running, DEMO_PASSWORD, project()).await;
+        assert!(locked.status == 401 && locked.text().contains("locked"), "{}", locked.text());
+        assert_eq!((simulator.logins(), simulator.failed_logins()), (1, 4));
+        simulator.unlock();
+        simulator.configure(|options| options.lockout.lasts = Duration::from_millis(50));
+        for _ in 0..3 {
+            log_in(&running, "wrong", project()).await;
+        }
+        let end = tokio::time::Instant::now() + Duration::from_millis(50);
+        until("the lock opens", || tokio::time::Instant::now() > end).await;
+        assert_eq!(log_in(&running, DEMO_PASSWORD, project()).await.status, 201);
+    }
+
+    #[tokio::test]
+    async fn some_users_may_not_log_in_with_a_password_alone() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        for (access, status, word) in [(UserAccess::MfaRequired, 401, "MFA"), (UserAccess::ConsoleOnly, 403, "access")]
+        {
+            running.handle.configure(|options| options.users[0].access = access);
+            let reply = log_in(&running, DEMO_PASSWORD, json!({"project": {"name": DEMO_PROJECT}})).await;
+            assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(status)));
+            assert!(reply.text().contains(word), "{}", reply.text());
+        }
+    }
+
+    #[tokio::test]
+    async fn tokens_expire_and_the_catalogue_is_left_out_on_request() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        running.handle.configure(|options| options.token_life = Duration::from_millis(100));
+        let reply = log_in(&running, DEMO_PASSWORD, json!({"project": {"name": DEMO_PROJECT}})).await;
+        assert_eq!(reply.json()["token"]["catalog"], json!([]));
+        let token = [("X-Auth-Token", reply.header("x-subject-token").unwrap())];
+        let end = tokio::time::Instant::now() + Duration::from_millis(100);
+        until("the token expires", || tokio::time::Instant::now() > end).await;
+        let late = ask(&running, "GET", "/v2/manage/repos", &token, "").await;
+        assert_eq!((late.status, &late.json()["error_code"]), (401, &json!("APIGW.0307")));
+        let user = json!({"name": DEMO_USER, "password": DEMO_PASSWORD, "domain": {"name": DEMO_DOMAIN}});
+        let body = json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}).to_string();
+        let full = ask(&running, "POST", "/v3/auth/tokens", &[], &body).await;
+        assert_eq!(full.json()["token"]["catalog"].as_array().unwrap().len(), 8);
+        assert_eq!(full.json()["token"]["domain"]["name"], DEMO_DOMAIN, "no scope is the account");
+    }
+
+    #[tokio::test]
+    async fn projects_are_found_by_name() {
+        let running = Simulator::start(Options::default()).await.unwrap();
+        let key = running.handle.shared.options().access_keys[0].clone();
+        let found = ask_signed(&running, &key, &format!("/v3/projects?name={DEMO_PROJECT}")).await;
+        assert_eq!(found.json()["projects"][0]["id"], DEMO_PROJECT_ID, "{}", found.text());
+        assert_eq!(get(&running, "/v3/projects?name=absent").await.json()["projects"], json!([]));
+        assert_eq!(get(&running, "/v3/projects").await.json()["projects"].as_array().unwrap().len(), 1);
+        assert_eq!(ask(&running, "GET", "/v3/projects", &[], "").await.status, 401);
     }
 
     #[tokio::test]

@@ -2,18 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::identity::{
+    DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROVIDER_URN, DEMO_USER, KeyLife,
+    Lockout, Metadata, Operation, PodIdentity, User,
+};
+
 /// Access key of the default options.
 pub const DEMO_ACCESS_KEY: &str = "SWRDEMOACCESSKEY0001";
 /// Secret key of the default options.
 pub const DEMO_SECRET_KEY: &str = "demoSecretKeyNotARealSecret000000000000";
 /// Token of the default options.
 pub const DEMO_TOKEN: &str = "demo-token-not-a-real-secret";
-/// Account, user and password of the default options, for a token from the simulated IAM.
-pub const DEMO_DOMAIN: &str = "demo-account";
-/// See [`DEMO_DOMAIN`].
-pub const DEMO_USER: &str = "demo-user";
-/// See [`DEMO_DOMAIN`].
-pub const DEMO_PASSWORD: &str = "demoPasswordNotARealSecret";
 /// Project of the default options; the region's default project bears the region's name.
 pub const DEMO_PROJECT: &str = "cn-north-4";
 /// Identifier of [`DEMO_PROJECT`].
@@ -28,17 +27,6 @@ pub struct AccessKey {
     pub secret_key: String,
     /// Present for temporary keys, which must send it along.
     pub security_token: Option<String>,
-}
-
-/// An IAM user who can log in with a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Account.
-    pub domain: String,
-    /// Name within the account.
-    pub name: String,
-    /// Password.
-    pub password: String,
 }
 
 /// A project that tokens can be scoped to.
@@ -136,6 +124,24 @@ pub struct Options {
     pub projects: Vec<Project>,
     /// Life of tokens that the simulated IAM issues.
     pub token_life: Duration,
+    /// When wrong passwords lock a user.
+    pub lockout: Lockout,
+    /// When wrong signatures lock an access key.
+    pub key_lockout: Lockout,
+    /// Identity tokens that are taken, by the older IAM and by STS.
+    pub id_tokens: Vec<String>,
+    /// Identity provider that the older IAM knows.
+    pub idp_id: String,
+    /// Identity provider that STS knows.
+    pub provider_urn: String,
+    /// Agency that STS lets holders of identity tokens assume.
+    pub agency_urn: String,
+    /// Life of the keys that IAM and STS give for tokens.
+    pub key_life: KeyLife,
+    /// The pod identity service.
+    pub pod_identity: PodIdentity,
+    /// The metadata service.
+    pub metadata: Metadata,
     /// Seconds that the service's clock is ahead of ours; negative if behind. Shows in `Date` and in signature checks.
     pub clock_skew_seconds: i64,
     /// Page size of a listing without paging.
@@ -152,6 +158,8 @@ pub struct Options {
     pub unknown_namespace: UnknownNamespace,
     /// What the caller may see.
     pub permission: Permission,
+    /// Calls that are not permitted, whatever they are about: 403 with `SVCSTG.SWR.4030170`.
+    pub denied: Vec<Operation>,
     /// Answers with 429 above this many requests in one second.
     pub requests_per_second: Option<u32>,
     /// Whether bodies are compressed.
@@ -174,13 +182,18 @@ impl Default for Options {
                 security_token: None,
             }],
             tokens: vec![DEMO_TOKEN.to_owned()],
-            users: vec![User {
-                domain: DEMO_DOMAIN.to_owned(),
-                name: DEMO_USER.to_owned(),
-                password: DEMO_PASSWORD.to_owned(),
-            }],
+            users: vec![User::new(DEMO_DOMAIN, DEMO_USER, DEMO_PASSWORD)],
             projects: vec![Project { id: DEMO_PROJECT_ID.to_owned(), name: DEMO_PROJECT.to_owned() }],
             token_life: Duration::from_secs(24 * 3_600),
+            lockout: Lockout::default(),
+            key_lockout: Lockout::default(),
+            id_tokens: vec![DEMO_ID_TOKEN.to_owned()],
+            idp_id: DEMO_IDP_ID.to_owned(),
+            provider_urn: DEMO_PROVIDER_URN.to_owned(),
+            agency_urn: DEMO_AGENCY_URN.to_owned(),
+            key_life: KeyLife::AsAsked,
+            pod_identity: PodIdentity::default(),
+            metadata: Metadata::default(),
             clock_skew_seconds: 0,
             default_limit: 100,
             max_limit: 1_000,
@@ -189,6 +202,7 @@ impl Default for Options {
             ties: Ties::Stable,
             unknown_namespace: UnknownNamespace::Empty,
             permission: Permission::All,
+            denied: Vec::new(),
             requests_per_second: None,
             compression: Compression::Off,
         }

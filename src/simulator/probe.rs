@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{DEMO_TOKEN, Running};
+use super::{AccessKey, DEMO_TOKEN, Running, TemporaryKey, http, timestamp, verify};
 
 /// What came back on a connection until it ended.
 pub(super) struct Reply {
@@ -59,6 +59,46 @@ pub(super) async fn ask(running: &Running, method: &str, target: &str, headers: 
         }
     };
     parse(&raw, error)
+}
+
+/// Asks with a signature of this moment, by the service's clock.
+pub(super) async fn ask_signed(running: &Running, key: &AccessKey, target: &str) -> Reply {
+    ask_signed_at(running, key, target, running.handle.shared.now_seconds()).await
+}
+
+/// Asks with a signature of another moment, in seconds since the Unix epoch.
+pub(super) async fn ask_signed_at(running: &Running, key: &AccessKey, target: &str, moment: i64) -> Reply {
+    let (host, date) = (running.addr().to_string(), timestamp::basic(moment));
+    let mut headers = vec![("host", host.as_str()), ("x-sdk-date", date.as_str())];
+    headers.extend(key.security_token.as_deref().map(|token| ("x-security-token", token)));
+    let head: String = headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+    let request = http::parse_head(format!("GET {target} HTTP/1.1{head}").into_bytes()).unwrap();
+    let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+    let canonical = verify::canonical_request(&request, &names).unwrap();
+    let signature = verify::signature(key, &date, &canonical);
+    let (access, signed) = (&key.access_key, names.join(";"));
+    let authorization = format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders={signed}, Signature={signature}");
+    headers.push(("authorization", &authorization));
+    ask(running, "GET", target, &headers, "").await
+}
+
+/// A temporary key as signers take it.
+pub(super) fn signer(key: &TemporaryKey) -> AccessKey {
+    AccessKey {
+        access_key: key.access_key.clone(),
+        secret_key: key.secret_key.clone(),
+        security_token: Some(key.security_token.clone()),
+    }
+}
+
+/// A key that came in an answer, whatever the words.
+pub(super) fn signer_of(credential: &Value) -> AccessKey {
+    let text = |names: [&str; 2]| names.iter().find_map(|name| credential[name].as_str()).unwrap().to_owned();
+    AccessKey {
+        access_key: text(["access", "access_key_id"]),
+        secret_key: text(["secret", "secret_access_key"]),
+        security_token: Some(text(["securitytoken", "security_token"])),
+    }
 }
 
 /// Sends a request and returns the connection, nothing read yet.

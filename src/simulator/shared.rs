@@ -9,12 +9,15 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::attempts::Attempts;
 use super::deliver;
 use super::http::Request;
+use super::instance::Instance;
 use super::journal::Journal;
+use super::keys::Keys;
 use super::options::Options;
 use super::rules::Faults;
-use super::verify::Tokens;
+use super::tokens::Tokens;
 use super::world::World;
 
 #[derive(Debug)]
@@ -22,6 +25,9 @@ pub(super) struct Shared {
     options: Mutex<Arc<Options>>,
     world: Mutex<Paced>,
     pub(super) tokens: Mutex<Tokens>,
+    pub(super) keys: Mutex<Keys>,
+    pub(super) logins: Mutex<Attempts>,
+    pub(super) instance: Mutex<Instance>,
     pub(super) faults: Mutex<Faults>,
     pub(super) journal: Mutex<Journal>,
     rate: Mutex<(Instant, u32)>,
@@ -55,6 +61,9 @@ impl Shared {
             world: Mutex::new(Paced { world: World::generate(&options), until: now }),
             options: Mutex::new(Arc::new(options)),
             tokens: Mutex::default(),
+            keys: Mutex::default(),
+            logins: Mutex::default(),
+            instance: Mutex::default(),
             faults: Mutex::default(),
             journal: Mutex::new(Journal::new()),
             rate: Mutex::new((now, 0)),

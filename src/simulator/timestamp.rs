@@ -3,6 +3,8 @@
 //! Written by hand rather than with a date library: pages hold two times a row and are made by the thousand, and a
 //! client's parser is better tested by a printer that shares no code with it.
 
+use std::time::SystemTime;
+
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -33,11 +35,12 @@ pub(super) fn write_rfc3339(out: &mut Vec<u8>, nanos: i64) {
     out.push(b'Z');
 }
 
-/// Prints seconds since the Unix epoch with six digits of fraction, as the token call does.
-pub(super) fn token_time(seconds: i64) -> String {
+/// Prints a moment with six digits of fraction, as the credential services do.
+pub(super) fn token_time(moment: SystemTime) -> String {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut out = Vec::with_capacity(30);
-    write_seconds(&mut out, seconds);
-    out.extend_from_slice(b".000000Z");
+    write_seconds(&mut out, i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    out.extend_from_slice(format!(".{:06}Z", since.subsec_micros()).as_bytes());
     String::from_utf8(out).expect("only ASCII was written")
 }
 
@@ -57,7 +60,6 @@ pub(super) fn parse_basic(text: &str) -> Option<i64> {
 }
 
 /// Prints seconds since the Unix epoch in the form of `X-Sdk-Date`.
-#[cfg(test)]
 pub(super) fn basic(seconds: i64) -> String {
     let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
     let clock = seconds.rem_euclid(SECONDS_PER_DAY);
@@ -126,7 +128,8 @@ mod tests {
         ] {
             assert_eq!(rfc3339(nanos), text);
         }
-        assert_eq!(token_time(1_578_128_722), "2020-01-04T09:05:22.000000Z");
+        let moment = SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_578_128_722_701_000);
+        assert_eq!(token_time(moment), "2020-01-04T09:05:22.701000Z");
     }
 
     #[test]

@@ -212,27 +212,28 @@ impl Client {
         }
     }
 
-    /// How long to wait before the same request is sent again; `None` when it is not. The last error is the one to show.
+    /// How long to wait, besides the pause that the upstream asks for, before the same request is sent again; `None` when
+    /// it is not. The last error is the one to show.
     fn wait_before_retry(&self, error: &ApiError, attempt: u32, effort: &Effort) -> Option<Duration> {
-        if let ApiError::Throttled { retry_after, .. } = error {
+        let (pause, own) = match error {
             // The vendor advises two to five seconds where the answer says nothing.
-            let pause = retry_after.unwrap_or_else(|| backoff(attempt + 3, fastrand::f64()));
-            self.throttle.pause(pause);
-        } else if let Some(pause) = error.retry_after() {
+            ApiError::Throttled { retry_after, .. } => {
+                (Some(retry_after.unwrap_or_else(|| backoff(attempt + 3, fastrand::f64()))), Duration::ZERO)
+            }
+            ApiError::Server { retry_after, .. } => (*retry_after, backoff(attempt, fastrand::f64())),
+            _ => (None, backoff(attempt, fastrand::f64())),
+        };
+        // The pause holds for every call, this one among them, where the turn is taken.
+        if let Some(pause) = pause {
             self.throttle.pause(pause);
         }
-        let wait = match error {
-            // The pause above is waited for where the turn is taken.
-            ApiError::Throttled { .. } => error.retry_after().unwrap_or_default(),
-            _ => backoff(attempt, fastrand::f64()).max(error.retry_after().unwrap_or_default()),
-        };
         let again = error.passing()
             && attempt < MOST_ATTEMPTS
-            && effort.deadline.allows(wait)
+            && effort.deadline.allows(own.max(pause.unwrap_or_default()))
             && !self.breaker.is_open()
             && effort.spend();
         debug!(%error, attempt, again, "a call failed");
-        again.then_some(wait)
+        again.then_some(own)
     }
 
     async fn attempt<R: Reader>(

@@ -6,16 +6,26 @@
 
 mod support;
 mod peers;
+mod upstream_support;
 
 mod main_job;
-
-mod upstream_support;
-mod upstream_bodies;
-mod upstream_listing;
-mod upstream_outage;
 mod commands;
 mod prometheus;
 mod settings;
 mod flags;
 mod secrets;
 mod lifecycle;
+mod state_file;
+mod serving;
+mod chaos;
+mod credentials_sources;
+mod credentials_rotation;
+mod credentials_refusals;
+mod upstream_bodies;
+mod upstream_connections;
+mod upstream_credentials;
+mod upstream_listing;
+mod upstream_namespaces;
+mod upstream_outage;
+mod upstream_pace;
+mod upstream_tls;

@@ -31,20 +31,28 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The lines of repositories and organisations: what is not live, and so the same for all who are given one snapshot.
-    pub fn page(&self) -> Vec<&str> {
-        let page = |line: &&str| line.contains("swr_repositor") || line.contains("swr_namespace_");
-        self.text().lines().filter(page).collect()
+    /// The page of the snapshot, which follows the live metrics and is the same for all who are given one snapshot.
+    pub fn page(&self) -> &str {
+        let text = self.text();
+        let begins = |mark: &str| text.find(mark).unwrap_or(text.len());
+        let page = &text[begins("# TYPE swr_repository_").min(begins("# HELP swr_repository_"))..];
+        assert!(!page.contains("swr_scrapes_total"), "the live metrics come first");
+        page
     }
 }
 
 /// Connects as the `number`th client: each fifty come from another address of the loopback network.
 pub async fn connect(to: &str, number: usize) -> TcpStream {
+    try_connect(to, number).await.unwrap()
+}
+
+/// As [`connect`], where nobody may be listening any more.
+pub async fn try_connect(to: &str, number: usize) -> std::io::Result<TcpStream> {
     let to: SocketAddr = to.parse().unwrap();
     let last = u8::try_from(2 + number / PER_ADDRESS).expect("at most 253 addresses");
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
-    socket.connect(to).await.unwrap()
+    socket.connect(to).await
 }
 
 /// Sends a request and reads until the peer closes.
@@ -57,14 +65,15 @@ pub async fn exchange(mut stream: TcpStream, request: &str) -> std::io::Result<A
     Ok(Answer { head: String::from_utf8_lossy(&all).into_owned(), body })
 }
 
-/// So many scrapes at once: first everyone connects, then everyone asks. Beyond 512 they wait to be let in.
+/// So many scrapes at once, each on a connection of its own. Beyond 512 they wait to be let in.
 pub async fn scrape_at_once(address: &str, count: usize) -> Vec<Answer> {
     allow_many_files();
-    let mut streams = Vec::with_capacity(count);
-    for number in 0..count {
-        streams.push(connect(address, number).await);
-    }
-    let scrapes: Vec<_> = streams.into_iter().map(|stream| tokio::spawn(exchange(stream, SCRAPE))).collect();
+    let scrapes: Vec<_> = (0..count)
+        .map(|number| {
+            let address = address.to_owned();
+            tokio::spawn(async move { exchange(connect(&address, number).await, SCRAPE).await })
+        })
+        .collect();
     let mut answers = Vec::with_capacity(count);
     for scrape in scrapes {
         answers.push(tokio::time::timeout(crate::support::PATIENCE, scrape).await.unwrap().unwrap().unwrap());

@@ -22,6 +22,7 @@ pub struct Exporter {
     process: Child,
     address: String,
     log: Arc<Mutex<String>>,
+    reading: tokio::task::JoinHandle<()>,
     client: reqwest::Client,
 }
 
@@ -59,7 +60,7 @@ pub async fn start_as_it_is(mut command: Command) -> Exporter {
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let (found, address) = tokio::sync::oneshot::channel();
     let kept = log.clone();
-    tokio::spawn(async move {
+    let reading = tokio::spawn(async move {
         let mut found = Some(found);
         while let Ok(Some(line)) = lines.next_line().await {
             if let Some((_, address)) = line.split_once("address=")
@@ -76,7 +77,7 @@ pub async fn start_as_it_is(mut command: Command) -> Exporter {
     let Ok(Ok(address)) = tokio::time::timeout(PATIENCE, address).await else {
         panic!("the exporter did not start:\n{}", log.lock().unwrap());
     };
-    Exporter { process, address, log, client: client() }
+    Exporter { process, address, log, reading, client: client() }
 }
 
 /// An HTTP client that goes nowhere but where it is sent.
@@ -157,9 +158,17 @@ impl Exporter {
         assert!(done.unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end; then the log is whole.
     pub async fn ended(&mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.process.wait()).await.expect("the exporter ends").unwrap()
+        let end = async {
+            let status = self.process.wait().await.unwrap();
+            // Once it was read to its end, asking again would be a panic.
+            if !self.reading.is_finished() {
+                (&mut self.reading).await.unwrap();
+            }
+            status
+        };
+        tokio::time::timeout(PATIENCE, end).await.expect("the exporter ends")
     }
 
     /// Its resident memory in bytes.

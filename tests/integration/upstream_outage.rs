@@ -136,7 +136,6 @@ async fn u1_an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_wi
         })
         .await;
     let requests = scraped.sent().len() - before;
-    println!("{requests} requests in an hour of 500s");
     assert!((60..=150).contains(&requests), "{requests}");
     assert_eq!(scraped.reason(), Some(Reason::Server));
 
@@ -160,7 +159,6 @@ async fn u1_the_first_good_answer_is_published_within_a_minute_of_recovery() {
         }
         longest = longest.max(recovery.elapsed());
     }
-    println!("published at most {longest:?} after recovery");
     assert!(longest <= Duration::from_secs(60), "{longest:?}");
 }
 
@@ -210,7 +208,6 @@ async fn c5_a_wrong_credential_is_sent_twice_in_fifteen_minutes_for_a_day() {
         scraped.scrapes(24 * HOUR, |_| {}).await;
         assert_eq!(scraped.reason(), Some(Reason::Auth));
         let sent = scraped.sent();
-        println!("{} requests in a day of 401s", sent.len());
         assert!(sent.windows(3).all(|three| three[2] - three[0] >= HOUR / 4));
         assert!(sent.len() <= 2 * 4 * 24, "{}", sent.len());
     }

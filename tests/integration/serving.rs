@@ -1,0 +1,263 @@
+//! The serving side where it takes a real process and large numbers: attackers by the hundred, and crowds of scrapers.
+//!
+//! The rules themselves are tested in `src/web/tests`, in numbers that a unit test can bear.
+
+use crate::peers::{self, Answer, SCRAPE};
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+use swr_exporter::cache::state_file;
+use swr_exporter::simulator::Running;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Ten seconds for a first byte or a head, and half a second to notice.
+const CLOSED_WITHIN: Duration = Duration::from_millis(10_500);
+
+/// How late this machine wakes sleepers up: what it adds to every figure while it is loaded by others.
+struct Lateness {
+    worst: Arc<AtomicU64>,
+    _watching: JoinSet<()>,
+}
+
+impl Lateness {
+    fn watch() -> Self {
+        let worst = Arc::new(AtomicU64::new(0));
+        let noted = worst.clone();
+        let mut watching = JoinSet::new();
+        watching.spawn(async move {
+            loop {
+                let start = Instant::now();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                let late = start.elapsed().saturating_sub(Duration::from_millis(10));
+                noted.fetch_max(late.as_millis().try_into().unwrap(), Ordering::Relaxed);
+            }
+        });
+        Self { worst, _watching: watching }
+    }
+
+    fn worst(&self) -> Duration {
+        Duration::from_millis(self.worst.load(Ordering::Relaxed))
+    }
+}
+
+/// Five hundred clients, one after the other connected, each of which does this to its connection until it is closed.
+/// Gives how long each of them was borne.
+async fn attack<F>(address: &str, what: impl Fn(TcpStream) -> F) -> Vec<Duration>
+where
+    F: Future<Output = Duration> + Send + 'static,
+{
+    let mut attackers = JoinSet::new();
+    // A little below the bound of 512, so that a scraper finds a place.
+    for number in 0..500 {
+        attackers.spawn(what(peers::connect(address, number).await));
+    }
+    attackers.join_all().await
+}
+
+/// A header line a second, and never the end of the head.
+async fn drip(mut stream: TcpStream) -> Duration {
+    let start = Instant::now();
+    let (mut reader, mut writer) = stream.split();
+    let dripping = async {
+        let _ = writer.write_all(b"GET /metrics HTTP/1.1\r\n").await;
+        loop {
+            if writer.write_all(b"X-Drip: drop\r\n").await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let closed = async { while let Ok(1..) = reader.read(&mut [0; 1024]).await {} };
+    tokio::select! { () = dripping => {}, () = closed => {} }
+    start.elapsed()
+}
+
+async fn say_nothing(mut stream: TcpStream) -> Duration {
+    peers::closed(&mut stream).await
+}
+
+/// Scrapes until told to stop; how long each took, the longest last.
+async fn scrape_times(exporter: &Exporter, stop: &AtomicBool) -> Vec<Duration> {
+    let mut times = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        let answer = peers::exchange(peers::connect(exporter.address(), 12_000).await, SCRAPE).await.unwrap();
+        times.push(start.elapsed());
+        assert_eq!(answer.status(), 200);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    times.sort();
+    times
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s4_s5_clients_that_drip_or_keep_silent_are_closed_and_cost_the_scrapes_nothing() {
+    peers::allow_many_files();
+    let upstream = simulator(100, 4).await;
+    // Each attack has an exporter of its own, and both run at once: they take ten seconds whatever the machine.
+    let (dripped, silent) = (exporter(&upstream.url(), &[]).await, exporter(&upstream.url(), &[]).await);
+    for exporter in [&dripped, &silent] {
+        exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    }
+    let (lateness, stop) = (Lateness::watch(), AtomicBool::new(false));
+    let attacks = async {
+        let both = tokio::join!(attack(dripped.address(), drip), attack(silent.address(), say_nothing));
+        stop.store(true, Ordering::Relaxed);
+        both
+    };
+    let ((dripping, silence), times, other) =
+        tokio::join!(attacks, scrape_times(&dripped, &stop), scrape_times(&silent, &stop));
+    let late = lateness.worst();
+    for borne in [&dripping, &silence] {
+        assert_eq!(borne.len(), 500);
+        let longest = borne.iter().max().unwrap();
+        assert!(*longest <= CLOSED_WITHIN + 2 * late, "{longest:?}, on a machine that is {late:?} late");
+        assert!(borne.iter().all(|time| *time >= Duration::from_secs(9)), "nobody is closed before the time");
+    }
+    for times in [times, other] {
+        let p99 = times[times.len() * 99 / 100];
+        println!("{} scrapes, p99 {p99:?}, lateness {late:?}", times.len());
+        assert!(times.len() > 50);
+        assert!(p99 <= Duration::from_millis(100) + 2 * late, "{p99:?}, on a machine that is {late:?} late");
+    }
+    let overdue = [("reason", "overdue")];
+    let closed = silent.scrape().await.value("swr_exporter_connections_closed_total", &overdue);
+    assert_eq!(closed, Some(500.0), "and counted");
+}
+
+/// Asks for a page and has little room for it.
+async fn reader(address: &str, number: usize) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let last = u8::try_from(2 + number / 50).unwrap();
+    socket.bind((std::net::Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    stream.write_all(SCRAPE.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_s11_slow_readers_share_one_page_and_one_too_many_is_told_at_once() {
+    peers::allow_many_files();
+    let upstream = simulator(30_000, 30).await;
+    let exporter = exporter(&upstream.url(), &["--web.max-requests", "50"]).await;
+    let scrape = exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    assert!(scrape.text.len() > 10 << 20, "a page of {} bytes", scrape.text.len());
+    let before = exporter.resident_bytes();
+
+    let mut readers = Vec::new();
+    for number in 0..50 {
+        let stream = reader(exporter.address(), number).await;
+        // Its answer has begun: it has its place among the fifty.
+        tokio::time::timeout(PATIENCE, stream.readable()).await.unwrap().unwrap();
+        readers.push(stream);
+    }
+    // A kilobyte a second, for a few seconds.
+    for _ in 0..3 {
+        for stream in &mut readers {
+            stream.read_exact(&mut [0; 1024]).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let growth = exporter.resident_bytes().saturating_sub(before);
+    assert!(growth <= 50 << 20, "{growth} bytes for 50 readers of {} bytes each", scrape.text.len());
+
+    let lateness = Lateness::watch();
+    let mut slowest = Duration::ZERO;
+    for number in 50..200 {
+        let stream = peers::connect(exporter.address(), number).await;
+        let start = Instant::now();
+        let answer = tokio::time::timeout(PATIENCE, peers::exchange(stream, SCRAPE)).await.unwrap().unwrap();
+        slowest = slowest.max(start.elapsed());
+        assert_eq!(answer.status(), 503);
+        assert!(answer.head.contains("\r\nretry-after: 1\r\n"), "{}", answer.head);
+    }
+    println!("{growth} bytes more; 503 within {slowest:?}");
+    assert!(slowest < Duration::from_millis(100) + 2 * lateness.worst(), "{slowest:?}");
+    drop(readers);
+    eventually("places are free again", || exporter.open_files() < 60).await;
+    let refused = exporter.scrape().await.get("swr_exporter_scrapes_refused_total");
+    assert_eq!(refused, Some(150.0));
+}
+
+/// An exporter whose snapshot has expired: it was taken over from a file that says it is ten minutes old.
+async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("default.snapshot");
+    let keep = ["--cache.file", folder.path().to_str().unwrap()];
+    let first = exporter(&upstream.url(), &keep).await;
+    first.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    eventually("it is kept", || file.exists()).await;
+    drop(first);
+    let kept = state_file::read(&file, SystemTime::now()).unwrap().unwrap();
+    let then = SystemTime::now() - Duration::from_secs(600);
+    state_file::write(&file, then, |out| out.write_all(&kept.payload)).unwrap();
+    (exporter(&upstream.url(), &[&keep, flags].concat()).await, folder)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s8_a_thousand_scrapes_of_an_expired_snapshot_cause_one_refresh_and_get_one_page() {
+    let upstream = simulator(2345, 20).await;
+    let flags = ["--web.max-requests", "1000", "--scrape.timeout", "60s"];
+    let (exporter, _folder) = expired(&upstream, &flags).await;
+    upstream.handle.clear_journal();
+    // The refresh is to bring something new, and to take long enough for everyone to wait for it.
+    upstream.handle.insert(swr_exporter::simulator::Repository::new("new", "new"));
+    upstream.handle.configure(|options| options.latency = Duration::from_millis(500));
+    let start = Instant::now();
+    let answers: Vec<Answer> = peers::scrape_at_once(exporter.address(), 1000).await;
+    println!("a thousand scrapes in {:?}", start.elapsed());
+    assert_eq!(answers.len(), 1000);
+    let page = answers[0].page();
+    assert!(page.contains("repository=\"new\""), "the refresh was waited for");
+    for answer in &answers {
+        assert_eq!(answer.status(), 200);
+        assert!(answer.page() == page, "everyone gets the same bytes");
+    }
+    assert_eq!(upstream.handle.count("/v2/manage/repos"), 3, "the pages of one listing");
+    let scrape = Scrape::parse(
+        peers::exchange(peers::connect(exporter.address(), 0).await, SCRAPE).await.unwrap().text().to_owned(),
+    );
+    assert_eq!(scrape.get("swr_refreshes_total"), Some(1.0));
+    assert_eq!(scrape.value("swr_scrapes_total", &[("served", "stale")]), Some(0.0));
+}
+
+#[tokio::test]
+async fn s13_what_is_no_request_for_a_page_is_refused_and_harms_nobody() {
+    let upstream = simulator(100, 4).await;
+    let exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let get = |headers: &str| format!("GET /metrics HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
+    let cases = [
+        ("101 headers", get(&"X: y\r\n".repeat(100)), &[431][..]),
+        ("a header of 64 kB", get(&format!("X: {}\r\n", "y".repeat(64 << 10))), &[431]),
+        ("a URI of 70 kB", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)), &[414, 431]),
+        ("a body of 1 GB", get("Content-Length: 1000000000\r\n"), &[413]),
+        ("HTTP/0.9", "GET /metrics\r\n\r\n".to_owned(), &[400]),
+        ("POST", "POST /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), &[405]),
+        ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), &[405]),
+        ("TRACE", "TRACE /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), &[405]),
+        (
+            "another path",
+            "GET /metrics/../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(),
+            &[404],
+        ),
+        ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}".to_owned(), &[400]),
+    ];
+    let before = exporter.resident_bytes();
+    for round in 0..20 {
+        for (what, request, expected) in &cases {
+            let stream = peers::connect(exporter.address(), round).await;
+            let answer = tokio::time::timeout(PATIENCE, peers::exchange(stream, request)).await.unwrap();
+            let status = answer.unwrap_or_else(|error| panic!("{what}: {error}")).status();
+            assert!(expected.contains(&status), "{what}: {status}");
+        }
+    }
+    assert!(exporter.resident_bytes().saturating_sub(before) < 8 << 20);
+    assert_eq!(exporter.scrape().await.get("swr_up"), Some(1.0));
+    assert_eq!(exporter.scrape().await.get("swr_exporter_handler_panics_total"), Some(0.0));
+}

@@ -1,0 +1,243 @@
+//! The snapshot that outlives its process: what a restart finds, and what it makes of it when that is not what it should be.
+
+use crate::peers;
+use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use swr_exporter::cache::state_file;
+use swr_exporter::model::{Snapshot, codec};
+use swr_exporter::simulator::{Action, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Rule, Running, Shape};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("default.snapshot");
+    (folder, file)
+}
+
+async fn keeping_in(folder: &Path, upstream: &Running, window: &str) -> Exporter {
+    exporter(&upstream.url(), &["--cache.file", folder.to_str().unwrap(), "--cache.window", window]).await
+}
+
+fn up(scrape: &Scrape) -> bool {
+    scrape.get("swr_up") == Some(1.0)
+}
+
+fn sizes(scrape: &Scrape) -> usize {
+    scrape.series("swr_repository_size_bytes").len()
+}
+
+/// What a fresh process would take over; `None` where there is no file.
+fn loaded(file: &Path) -> Option<Snapshot> {
+    let kept = state_file::read(file, SystemTime::now()).expect("the file is whole");
+    kept.map(|kept| codec::decode(&kept.payload).expect("its payload is ours"))
+}
+
+/// Lets one exporter read the listing and keep it, and ends it.
+async fn written(folder: &Path, file: &Path, upstream: &Running) -> Scrape {
+    let mut first = keeping_in(folder, upstream, "10m").await;
+    let scrape = first.scrape_until("data", up).await;
+    eventually("the snapshot is kept", || file.exists()).await;
+    first.signal("TERM");
+    assert_eq!(first.ended().await.code(), Some(0));
+    scrape
+}
+
+#[tokio::test]
+async fn a_restart_serves_at_once_and_asks_nothing_inside_the_window() {
+    let upstream = simulator(300, 5).await;
+    let (folder, file) = folder();
+    let before = written(folder.path(), &file, &upstream).await;
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing lies beside it");
+    upstream.handle.clear_journal();
+
+    // An upstream that is down makes no difference inside the window.
+    upstream.handle.fault(Rule::always(Action::error(503, Shape::Html, "", "")));
+    let second = keeping_in(folder.path(), &upstream, "10m").await;
+    let after = second.scrape().await;
+    let repositories = |scrape: &Scrape| {
+        let lines = scrape.text.lines().filter(|line| line.starts_with("swr_repositor"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(repositories(&after), repositories(&before), "the same series with the same values");
+    assert_eq!(
+        after.raw("swr_snapshot_timestamp_seconds", &[]),
+        before.raw("swr_snapshot_timestamp_seconds", &[]),
+        "the data is as old as it is"
+    );
+    assert_eq!(after.value("swr_scrapes_total", &[("served", "fresh")]), Some(1.0));
+    assert_eq!(upstream.handle.total(), 0);
+    assert!(second.log().contains("took over a snapshot of 300 repositories"), "{}", second.log());
+    drop(second);
+
+    // Past its window it is asked for anew, and past its age it is nothing to serve.
+    let third = exporter(
+        &upstream.url(),
+        &["--cache.file", folder.path().to_str().unwrap(), "--cache.window", "1ms", "--cache.max-age", "1h"],
+    )
+    .await;
+    let stale = third.scrape().await;
+    assert_eq!((sizes(&stale), stale.value("swr_scrapes_total", &[("served", "stale")])), (300, Some(1.0)));
+    assert!(upstream.handle.total() > 0);
+    drop(third);
+    let flags = ["--cache.file", folder.path().to_str().unwrap(), "--cache.window", "1ms", "--cache.max-age", "1ms"];
+    let fourth = exporter(&upstream.url(), &flags).await;
+    assert_eq!(sizes(&fourth.scrape().await), 0);
+}
+
+#[tokio::test]
+async fn the_file_holds_no_secret() {
+    let upstream = simulator(30, 2).await;
+    let (folder, file) = folder();
+    written(folder.path(), &file, &upstream).await;
+    let bytes = fs::read(&file).unwrap();
+    for secret in [DEMO_ACCESS_KEY, DEMO_SECRET_KEY, &upstream.url()] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn whatever_else_lies_there_is_ignored_with_one_warning() {
+    let upstream = simulator(30, 2).await;
+    let (folder, file) = folder();
+    written(folder.path(), &file, &upstream).await;
+    let whole = fs::read(&file).unwrap();
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let in_the_future = {
+        let (path, _folder) = (folder.path().join("later"), ());
+        state_file::write(&path, later, |out| out.write_all(&whole[64..])).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(path).unwrap();
+        bytes
+    };
+    let not_ours = {
+        let path = folder.path().join("payload");
+        state_file::write(&path, SystemTime::now(), |out| out.write_all(b"not a snapshot")).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(path).unwrap();
+        bytes
+    };
+    for (bytes, problem) in [
+        (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is corrupt"),
+        (changed(40, whole[40] ^ 1), "is corrupt"),
+        (whole[..whole.len() / 2].to_vec(), "is truncated"),
+        (whole[..30].to_vec(), "is truncated"),
+        ([whole.clone(), vec![0]].concat(), "is truncated or has something after its end"),
+        (changed(8, 99), "has format 99"),
+        (b"{\"a\": \"foreign file\"}".repeat(10), "is no snapshot of this exporter"),
+        (Vec::new(), "is no snapshot of this exporter"),
+        (in_the_future, "in the future"),
+        (not_ours, "cannot be understood"),
+    ] {
+        fs::write(&file, &bytes).unwrap();
+        let exporter = keeping_in(folder.path(), &upstream, "10m").await;
+        let scrape = exporter.scrape_until("data from the upstream", up).await;
+        assert_eq!(sizes(&scrape), 30);
+        let log = exporter.log();
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("level=warn")).collect();
+        assert_eq!(warnings.len(), 1, "{log}");
+        assert!(warnings[0].contains(problem) && warnings[0].contains("is ignored"), "{problem}: {log}");
+        eventually("a good file replaces it", || fs::read(&file).is_ok_and(|now| now != bytes)).await;
+        assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
+    let upstream = simulator(30, 2).await;
+    let (folder, _) = folder();
+    let a_file = folder.path().join("a-file");
+    fs::write(&a_file, "not a directory").unwrap();
+    let occupied = folder.path().join("occupied");
+    fs::create_dir_all(occupied.join("default.snapshot/full")).unwrap();
+    for directory in [folder.path().join("does-not-exist"), a_file, occupied, "/proc".into(), "/dev/null".into()] {
+        let exporter = keeping_in(&directory, &upstream, "100ms").await;
+        for generation in 1..=4 {
+            let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(f64::from(generation));
+            let scrape = exporter.scrape_until("refreshes go on", refreshed).await;
+            assert!(up(&scrape) && sizes(&scrape) == 30);
+        }
+        let about = format!("cannot keep the snapshot in {}/default.snapshot: ", directory.display());
+        eventually("it is said", || exporter.log().contains(&about)).await;
+        assert_eq!(exporter.log().matches(&about).count(), 1, "once, not at every refresh: {}", exporter.log());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_a_warning_and_no_more() {
+    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+    let upstream = simulator(30, 2).await;
+    let (folder, file) = folder();
+    let exporter = keeping_in(folder.path(), &upstream, "100ms").await;
+    // The device that is always full, in the place of the temporary file.
+    let temporary = folder.path().join(format!("default.snapshot.{}.tmp", exporter.pid()));
+    std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
+    let scrape = exporter.scrape_until("data", up).await;
+    assert_eq!(sizes(&scrape), 30);
+    eventually("it is said", || exporter.log().contains("cannot keep the snapshot")).await;
+    assert!(exporter.log().contains("No space left on device"), "{}", exporter.log());
+    // What was left of the attempt is gone, so the next one finds room.
+    exporter.scrape_until("the next refresh", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
+    eventually("the snapshot is kept", || file.exists()).await;
+    assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
+    let upstream = simulator(600, 5).await;
+    let url: Arc<str> = upstream.url().into();
+    let mut lanes = tokio::task::JoinSet::new();
+    // Four directories, each through twenty-five processes one after the other.
+    for lane in 0..4 {
+        let url = url.clone();
+        lanes.spawn(async move {
+            let (folder, file) = folder();
+            let flags = ["--cache.window", "1ms", "--swr.rate-limit", "1000"];
+            let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+            let mut random = fastrand::Rng::with_seed(lane);
+            // How long the first one takes to its first file; on a loaded machine everything takes longer.
+            let mut usual: Option<Duration> = None;
+            let mut wrote = 0;
+            for _ in 0..25 {
+                let before = fs::read(&file).unwrap_or_default();
+                let mut exporter = exporter(&url, &flags).await;
+                let (address, start) = (exporter.address().to_owned(), Instant::now());
+                let scraping = tokio::spawn(async move {
+                    while let Ok(stream) = peers::try_connect(&address, 0).await {
+                        let _ = peers::exchange(stream, peers::SCRAPE).await;
+                    }
+                });
+                match usual {
+                    // Before the first write, in it, and after it.
+                    Some(usual) => tokio::time::sleep_until(start + usual.mul_f64(1.2 * random.f64())).await,
+                    None => {
+                        eventually("the first file", || file.exists()).await;
+                        usual = Some(start.elapsed());
+                    }
+                }
+                exporter.signal("KILL");
+                exporter.ended().await;
+                scraping.abort();
+                assert_eq!(loaded(&file).unwrap().repositories.len(), 600);
+                wrote += usize::from(fs::read(&file).unwrap() != before);
+            }
+            let last = exporter(&url, &["--cache.file", folder.path().to_str().unwrap()]).await;
+            assert!(last.log().contains("took over a snapshot of 600 repositories"), "{}", last.log());
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "what the killed left behind is swept up");
+            wrote
+        });
+    }
+    let wrote: usize = lanes.join_all().await.into_iter().sum();
+    println!("{wrote} of 100 had written before they were killed");
+    assert!((5..=95).contains(&wrote), "they were killed before and after: {wrote} of 100 wrote");
+}

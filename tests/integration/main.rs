@@ -18,6 +18,7 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod chaos;
+mod check;
 mod credentials_sources;
 mod credentials_rotation;
 mod credentials_refusals;

@@ -4,6 +4,7 @@
 mod account;
 pub mod demo;
 mod live;
+mod memory;
 
 pub use account::Account;
 

@@ -11,8 +11,8 @@ use crate::deadline::Deadline;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -54,6 +54,9 @@ impl Default for Options {
 
 /// A skew at which signatures are about to be refused; the cloud allows fifteen minutes.
 const WORRYING_SKEW: f64 = 600.0;
+
+/// A page that was short by accident looks like a server with small pages; the larger ones are tried again after this.
+const PAGE_SIZE_HOLDS: Duration = Duration::from_secs(3600);
 
 /// Error texts are short; what is longer is not read to its end.
 const LARGEST_ERROR: usize = 64 << 10;
@@ -97,7 +100,7 @@ pub struct Client {
     pub(super) metrics: Metrics,
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
-    largest_page: AtomicU64,
+    largest_page: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Client {
@@ -120,7 +123,7 @@ impl Client {
             metrics,
             wall_clock,
             skew_warned: AtomicBool::new(false),
-            largest_page: AtomicU64::new(u64::MAX),
+            largest_page: Mutex::new(None),
             options,
         }
     }
@@ -132,12 +135,13 @@ impl Client {
 
     /// The largest page that this upstream was found to serve, so that it is found out once and not at every refresh.
     pub fn largest_page(&self) -> u64 {
-        self.largest_page.load(Ordering::Relaxed)
+        let found = *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner);
+        found.filter(|(_, at)| at.elapsed() < PAGE_SIZE_HOLDS).map_or(u64::MAX, |(rows, _)| rows)
     }
 
-    /// The upstream serves no larger page than this.
+    /// The upstream serves no larger page than this, for all that was seen.
     pub fn found_largest_page(&self, rows: u64) {
-        self.largest_page.store(rows, Ordering::Relaxed);
+        *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner) = Some((rows, Instant::now()));
     }
 
     /// Makes one call, again where that may help and the effort allows. Dropping the future cancels it.

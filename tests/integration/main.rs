@@ -18,6 +18,7 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod chaos;
+mod page;
 mod upstream_bodies;
 mod upstream_connections;
 mod upstream_credentials;

@@ -1,20 +1,41 @@
 //! Where a credential comes from, how long it may be used, and how a request is signed with it.
 //!
-//! Each source is a file of its own that turns its settings into a [`Credential`]; the [`Authenticator`] keeps the one
-//! in use and guards it: the cloud locks keys and users after a few failures, so a refused credential is tried at most
-//! [`MOST_REJECTIONS`] times in [`REJECTION_PERIOD`] until it changes. Deliberately absent: which requests are made.
+//! Each source is a file of its own. What it keeps locally is its [`Basis`]: a credential that is ready, or an
+//! [`Errand`], which a request to IAM or to a service of the machine turns into one. The [`Authenticator`] keeps what is
+//! in use, renews it early, and guards it: the cloud locks keys and users after a few failures, so a refused secret is
+//! tried at most [`MOST_REJECTIONS`] times in [`REJECTION_PERIOD`] until it changes. Deliberately absent: which requests
+//! are made with it.
 
-pub mod access_key;
+mod error;
 mod file;
-mod guard;
 pub mod sign;
 pub mod token;
+pub mod access_key;
+mod http;
+mod temporary;
+pub mod iam;
+pub mod oidc;
+pub mod profile;
+pub mod pod;
+pub mod metadata;
+mod refusals;
+pub mod chain;
+mod lease;
+mod state;
+mod authenticator;
 
-pub use guard::{Authenticator, Lease, Loan, MOST_REJECTIONS, REJECTION_PERIOD};
+pub use authenticator::Authenticator;
+pub use chain::Choice;
+pub use error::AuthError;
+pub use file::Part;
+pub use http::{Door, Metrics, Operation};
+pub use lease::{Lease, Loan};
+pub use refusals::{MOST_REJECTIONS, REJECTION_PERIOD};
 
 use crate::secret::Secret;
-use std::path::PathBuf;
-use std::time::SystemTime;
+use sha2::{Digest, Sha256};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// What proves an identity to the API.
 #[derive(Clone, Debug)]
@@ -26,7 +47,7 @@ pub enum Credential {
 }
 
 /// A permanent or temporary access key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AccessKey {
     /// The public half (AK).
     pub id: String,
@@ -34,15 +55,25 @@ pub struct AccessKey {
     pub secret: Secret,
     /// Present for temporary keys only; sent and signed as `X-Security-Token`.
     pub security_token: Option<Secret>,
+    /// The project that goes with it, where its source says so.
+    pub project_id: Option<String>,
 }
 
-/// A credential with its end, as a source gives it.
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccessKey(<secret>)")
+    }
+}
+
+/// A credential with its end, as an errand brings it.
 #[derive(Clone, Debug)]
 pub struct Grant {
     /// The credential.
     pub credential: Credential,
-    /// When it expires; `None` when it never does or nobody said.
+    /// When it expires, by the clock of whoever gave it; `None` when nobody said.
     pub expires_at: Option<SystemTime>,
+    /// The same on our monotonic clock, which no wrong wall clock can move.
+    pub ends: Option<Instant>,
 }
 
 /// Where credentials come from. A new source is a file under `auth/` and a variant here.
@@ -52,6 +83,16 @@ pub enum Source {
     Token(token::Source),
     /// An access key from the settings or from files.
     AccessKey(access_key::Source),
+    /// A login with a password.
+    Password(iam::Source),
+    /// An identity token of the platform.
+    Oidc(oidc::Source),
+    /// The file of the vendor's SDK.
+    Profile(profile::Source),
+    /// The agent of a CCE cluster.
+    Pod(pod::Source),
+    /// The metadata service of an ECS instance.
+    Metadata(metadata::Source),
 }
 
 impl Source {
@@ -60,52 +101,114 @@ impl Source {
         match self {
             Self::Token(_) => "token",
             Self::AccessKey(_) => "access-key",
+            Self::Password(_) => "password",
+            Self::Oidc(_) => "oidc",
+            Self::Profile(_) => "profile",
+            Self::Pod(_) => "pod-identity",
+            Self::Metadata(_) => "metadata",
         }
     }
 
-    /// The credential as it is now. Files are read anew, so a rotated secret needs no restart.
+    /// What it has locally now. Files are read anew, so a rotated secret needs no restart.
     ///
     /// # Errors
     /// When a file cannot be read or holds nothing usable.
-    pub fn obtain(&self) -> Result<Grant, AuthError> {
+    pub fn basis(&self) -> Result<Basis, AuthError> {
         match self {
-            Self::Token(source) => source.obtain(),
-            Self::AccessKey(source) => source.obtain(),
+            Self::Token(source) => source.read().map(Basis::Ready),
+            Self::AccessKey(source) => source.read().map(Basis::Ready),
+            Self::Password(source) => source.read().map(|login| Basis::Errand(Errand::Login(login))),
+            Self::Oidc(source) => source.read().map(|order| Basis::Errand(Errand::IdToken(order))),
+            Self::Profile(source) => source.read(),
+            Self::Pod(source) => source.read().map(|order| Basis::Errand(Errand::Pod(order))),
+            Self::Metadata(source) => Ok(Basis::Errand(Errand::Metadata(source.clone()))),
         }
     }
 }
 
-/// Why there is no credential to use.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// A secret file could not be read.
-    #[error("cannot read {what} from {}", path.display())]
-    Unreadable {
-        /// What the file should hold.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A secret file holds nothing that can be sent.
-    #[error("{what} in {} {problem}", path.display())]
-    Unusable {
-        /// What the file should hold.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it, without quoting it.
-        problem: &'static str,
-    },
-    /// The upstream refused this credential repeatedly; trying on could lock the key or the user.
-    #[error(
-        "the credential was refused {MOST_REJECTIONS} times and is not tried again for {wait_seconds} s, \
-         because the cloud locks keys and users after repeated failures; a changed credential is tried at once"
-    )]
-    HeldBack {
-        /// Seconds until the next attempt with the same credential.
-        wait_seconds: u64,
-    },
+/// What a source has locally.
+#[derive(Debug)]
+pub enum Basis {
+    /// A credential that can be used as it is.
+    Ready(Credential),
+    /// Something that has to be turned into one.
+    Errand(Errand),
+}
+
+/// A request for a credential, with all that it needs.
+#[derive(Debug)]
+pub enum Errand {
+    /// A login with a password.
+    Login(iam::Login),
+    /// An identity token to be exchanged.
+    IdToken(oidc::Order),
+    /// A question to the cluster's agent.
+    Pod(pod::Order),
+    /// A question to the metadata service.
+    Metadata(metadata::Source),
+}
+
+impl Errand {
+    /// Asks. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// When nobody answers, or with something else than a credential.
+    async fn run(&self, door: &Door) -> Result<Grant, AuthError> {
+        match self {
+            Self::Login(login) => login.run(door).await,
+            Self::IdToken(order) => order.run(door).await,
+            Self::Pod(order) => order.run(door).await,
+            Self::Metadata(source) => source.run(door).await,
+        }
+    }
+
+    /// Whether repeated refusals could lock somebody out.
+    fn can_lock_out(&self) -> bool {
+        match self {
+            Self::Login(_) | Self::IdToken(_) => true,
+            Self::Pod(_) | Self::Metadata(_) => false,
+        }
+    }
+}
+
+/// A hash by which a changed secret is told from an unchanged one.
+pub(crate) type Fingerprint = [u8; 32];
+
+impl Basis {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Ready(credential) => fingerprint(credential),
+            Self::Errand(Errand::Login(login)) => hash(&[&login.domain, &login.user, login.password.expose()]),
+            Self::Errand(Errand::IdToken(order)) => hash(&[order.id_token.expose()]),
+            Self::Errand(Errand::Pod(order)) => hash(&[order.token.expose()]),
+            Self::Errand(Errand::Metadata(_)) => hash(&[]),
+        }
+    }
+}
+
+fn fingerprint(credential: &Credential) -> Fingerprint {
+    match credential {
+        Credential::Token(token) => hash(&[token.expose()]),
+        Credential::AccessKey(key) => {
+            let token = key.security_token.as_ref().map_or("", |token| token.expose());
+            hash(&[&key.id, key.secret.expose(), token])
+        }
+    }
+}
+
+fn hash(parts: &[&str]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// The longest life that is believed.
+const LONGEST_LIFE: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// When something ends on the monotonic clock: its life is measured by the clock of whoever gave it.
+fn ends(expires_at: SystemTime, given_at: SystemTime, asked_at: Instant) -> Instant {
+    asked_at + expires_at.duration_since(given_at).unwrap_or_default().min(LONGEST_LIFE)
 }

@@ -257,6 +257,16 @@ impl<T: Send + Sync + 'static> Cache<T> {
         }
     }
 
+    /// What made the latest refresh fail may be over: forgets the back-off and reads again at once.
+    pub fn try_again(&self) {
+        let mut state = self.state();
+        let has_failed = state.latest.as_ref().is_some_and(|latest| latest.failure.is_some());
+        if has_failed && state.running.is_none() && !state.closed {
+            state.backoff.reset();
+            self.start(&mut state);
+        }
+    }
+
     /// Cancels a running refresh and starts no more; what is held is still served.
     ///
     /// The snapshot's file is safe at any moment, so nothing is waited for.

@@ -70,7 +70,16 @@ pub struct ServeArgs {
         help_heading = "SWR"
     )]
     pub swr_endpoint: Option<String>,
-    /// Project id to send with signed requests
+    /// Address of IAM where the region does not give it, e.g. https://iam.eu-de.otc.t-systems.com
+    #[arg(
+        long = "swr.iam-endpoint",
+        env = "SWR_EXPORTER_SWR_IAM_ENDPOINT",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "SWR"
+    )]
+    pub swr_iam_endpoint: Option<String>,
+    /// Project id to send with signed requests, and to ask a token for
     #[arg(
         long = "swr.project-id",
         env = "SWR_EXPORTER_SWR_PROJECT_ID",
@@ -153,7 +162,7 @@ pub struct ServeArgs {
     )]
     pub swr_refresh_timeout: Option<String>,
 
-    /// Where the credential comes from: auto, token or access-key [default: auto]
+    /// Where the credential comes from: auto, token, access-key, password, oidc, profile, pod-identity or metadata [default: auto]
     #[arg(
         long = "credentials.source",
         env = "SWR_EXPORTER_CREDENTIALS_SOURCE",
@@ -198,6 +207,42 @@ pub struct ServeArgs {
         help_heading = "Credentials (secrets come from the environment or, better, from files)"
     )]
     pub credentials_security_token_file: Option<String>,
+    /// Account of the IAM user who logs in with a password
+    #[arg(
+        long = "credentials.domain-name",
+        env = "SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME",
+        value_name = "NAME",
+        hide_env_values = true,
+        help_heading = "Credentials (secrets come from the environment or, better, from files)"
+    )]
+    pub credentials_domain_name: Option<String>,
+    /// IAM user who logs in with a password
+    #[arg(
+        long = "credentials.username",
+        env = "SWR_EXPORTER_CREDENTIALS_USERNAME",
+        value_name = "NAME",
+        hide_env_values = true,
+        help_heading = "Credentials (secrets come from the environment or, better, from files)"
+    )]
+    pub credentials_username: Option<String>,
+    /// File that holds the password [environment: SWR_EXPORTER_PASSWORD for the password itself]
+    #[arg(
+        long = "credentials.password-file",
+        env = "SWR_EXPORTER_CREDENTIALS_PASSWORD_FILE",
+        value_name = "FILE",
+        hide_env_values = true,
+        help_heading = "Credentials (secrets come from the environment or, better, from files)"
+    )]
+    pub credentials_password_file: Option<String>,
+    /// Address of the metadata service [default: http://169.254.169.254]
+    #[arg(
+        long = "credentials.metadata-endpoint",
+        env = "SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Credentials (secrets come from the environment or, better, from files)"
+    )]
+    pub credentials_metadata_endpoint: Option<String>,
 
     /// How long a snapshot is served without asking again [default: 5m]
     #[arg(

@@ -3,14 +3,14 @@
 //! Belongs here: reading, defaults, contradictions. Deliberately absent: building or running anything.
 
 pub mod regions;
+pub mod credentials;
 
-use crate::auth::{Source, access_key, token};
+use crate::auth::Choice;
 use crate::cli::ServeArgs;
 use crate::exposition::RepositoryMetrics;
 use crate::logging;
-use crate::secret::Secret;
 use crate::swr::endpoint::Endpoint;
-use crate::swr::transport::HttpsOptions;
+use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -37,7 +37,7 @@ pub struct Account {
     /// Its name, which is also that of its snapshot's file.
     pub name: String,
     /// Where its credential comes from.
-    pub credentials: Source,
+    pub credentials: Choice,
     /// The client.
     pub client: swr::Options,
     /// The connection.
@@ -110,8 +110,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let web = web_options(args, at);
     let cache = cache_options(args, at);
     let endpoint = endpoint(args, at);
-    let credentials = credentials(args, environment, at);
-    let client = client_options(args, endpoint.as_ref(), at);
+    let credentials = credentials::choose(args, environment, at);
+    let client = client_options(args, environment, endpoint.as_ref(), at);
     let collect = collect_options(args, cache.max_age, at);
     let metrics = args.collector_repositories_metrics.as_deref();
     let exposition = exposition::Options {
@@ -230,9 +230,18 @@ fn endpoint(args: &ServeArgs, at: &mut Problems) -> Option<Endpoint> {
     }
 }
 
-fn client_options(args: &ServeArgs, endpoint: Option<&Endpoint>, at: &mut Problems) -> swr::Options {
+fn client_options(
+    args: &ServeArgs,
+    environment: Environment<'_>,
+    endpoint: Option<&Endpoint>,
+    at: &mut Problems,
+) -> swr::Options {
     let default = swr::Options::default();
-    let project_id = args.swr_project_id.clone();
+    let project_id = args
+        .swr_project_id
+        .clone()
+        .or_else(|| environment("HUAWEICLOUD_SDK_PROJECT_ID"))
+        .filter(|id| !id.is_empty() || args.swr_project_id.is_some());
     if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         at.add("--swr.project-id: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef");
     }
@@ -274,49 +283,6 @@ fn collect_options(args: &ServeArgs, max_age: Duration, at: &mut Problems) -> co
         max_age,
         ..default
     }
-}
-
-/// The credential's source: the one that is named, or the first that is configured.
-fn credentials(args: &ServeArgs, environment: Environment<'_>, at: &mut Problems) -> Option<Source> {
-    let secret = |names: &[&str]| names.iter().find_map(|name| environment(name).filter(|value| !value.is_empty()));
-    let part = |file: &Option<String>, names: &[&str]| match (file, secret(names)) {
-        (Some(file), _) => Some(access_key::Part::File(file.into())),
-        (None, Some(value)) => Some(access_key::Part::Given(Secret::new(value))),
-        (None, None) => None,
-    };
-    let token = match (&args.credentials_token_file, secret(&["SWR_EXPORTER_TOKEN"])) {
-        (Some(file), _) => Some(token::Source::File(file.into())),
-        (None, Some(value)) => Some(token::Source::Given(Secret::new(value))),
-        (None, None) => None,
-    };
-    let id = part(&args.credentials_access_key_file, &["SWR_EXPORTER_ACCESS_KEY", "HUAWEICLOUD_SDK_AK"]);
-    let key = part(&args.credentials_secret_key_file, &["SWR_EXPORTER_SECRET_KEY", "HUAWEICLOUD_SDK_SK"]);
-    let security_token =
-        part(&args.credentials_security_token_file, &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"]);
-    let source = args.credentials_source.as_deref().unwrap_or("auto");
-    let (has_id, has_key) = (id.is_some(), key.is_some());
-    let access_key = match (id, key) {
-        (Some(id), Some(secret)) => Some(access_key::Source { id, secret, security_token }),
-        _ => None,
-    };
-    let chosen = match source {
-        "token" => token.map(Source::Token),
-        "access-key" => access_key.map(Source::AccessKey),
-        "auto" => token.map(Source::Token).or(access_key.map(Source::AccessKey)),
-        other => {
-            at.add(format!("--credentials.source: `{other}` is not known; known are auto, token, access-key"));
-            return None;
-        }
-    };
-    if chosen.is_none() {
-        at.add(match (source, has_id, has_key) {
-            ("token", ..) => "no token: set SWR_EXPORTER_TOKEN or --credentials.token-file".to_owned(),
-            (_, true, false) => "the access key has no secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file".to_owned(),
-            (_, false, true) => "the secret key has no access key: set SWR_EXPORTER_ACCESS_KEY or --credentials.access-key-file".to_owned(),
-            _ => "no credential: set SWR_EXPORTER_ACCESS_KEY and SWR_EXPORTER_SECRET_KEY, or --credentials.access-key-file and --credentials.secret-key-file, or a token by SWR_EXPORTER_TOKEN or --credentials.token-file".to_owned(),
-        });
-    }
-    chosen
 }
 
 /// A duration such as `30s` or `1h 30m`.

@@ -2,12 +2,13 @@
 //!
 //! Each stage makes what it counts when it is built, in the registry it is given; there is no global registry.
 
-use crate::catalog::Family;
+use crate::catalog::{self, Family};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 const VALID: &str = "the catalog's names are valid, which its tests check";
 const ONCE: &str = "a family is registered once per registry";
@@ -58,6 +59,33 @@ pub fn gauges(registry: &Registry, family: &Family, known: &[&str]) -> GaugeVec 
 pub fn histograms(registry: &Registry, family: &Family, buckets: &[f64]) -> HistogramVec {
     let options = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
     registered(registry, HistogramVec::new(options, family.labels).expect(VALID))
+}
+
+/// Requests to others by what they were for: how many with which end, and how long they took.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    requests: IntCounterVec,
+    duration: HistogramVec,
+}
+
+/// From a local answer to one that took as long as a request may.
+const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+impl Calls {
+    /// Makes and registers them.
+    pub fn new(registry: &Registry) -> Self {
+        Self {
+            requests: counters(registry, &catalog::API_REQUESTS, &[]),
+            duration: histograms(registry, &catalog::API_REQUEST_DURATION, &BUCKETS),
+        }
+    }
+
+    /// Counts one request by its HTTP status, if it was answered.
+    pub fn record(&self, operation: &str, status: Option<u16>, took: Duration) {
+        let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        self.requests.with_label_values(&[operation, code.as_str()]).inc();
+        self.duration.with_label_values(&[operation]).observe(took.as_secs_f64());
+    }
 }
 
 /// A gauge that is absent until it is set: absent is not zero.

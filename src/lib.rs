@@ -14,6 +14,7 @@ pub mod failure;
 pub mod model;
 pub mod catalog;
 pub mod instruments;
+pub mod transport;
 pub mod auth;
 pub mod swr;
 pub mod collect;

@@ -8,12 +8,10 @@ pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod error;
-pub mod error_body;
 pub mod metrics;
 pub mod pages;
 pub mod retry;
 pub mod throttle;
-pub mod transport;
 pub mod wire;
 
 pub use client::{Client, Options};

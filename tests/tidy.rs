@@ -349,7 +349,7 @@ fn the_environment_rule_of_the_readme_holds_for_every_flag_of_serve() {
         assert_eq!(flag.get_env().unwrap().to_str().unwrap(), variable);
     }
     // And no variable is told that nobody reads.
-    let config = read("src/config.rs");
+    let config = read("src/config/credentials.rs");
     for word in readme.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("SWR_EXPORTER_")) {
         let flag = word.strip_prefix("SWR_EXPORTER_").unwrap();
         let named = Cli::command()

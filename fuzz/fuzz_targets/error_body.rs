@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use swr_exporter::swr::error_body;
+use swr_exporter::transport::error_body;
 
 fuzz_target!(|body: &[u8]| {
     let said = error_body::read(body);

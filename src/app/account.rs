@@ -1,7 +1,7 @@
 //! One account: its client, its cache and what joins them.
 
 use super::memory;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
 use crate::collect;
@@ -10,14 +10,14 @@ use crate::deadline::Deadline;
 use crate::exposition::{self, Page};
 use crate::failure::{Failure, Reason};
 use crate::model::{Snapshot, Timestamp, codec};
-use crate::swr::transport::Https;
 use crate::swr::{self, Client};
+use crate::transport::{Https, HttpsOptions, Proxies};
 use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -42,15 +42,17 @@ impl Account {
             options.most_repositories = most;
         }
         let transport = Https::new(&config.https).context("cannot connect to the upstream")?;
-        let authenticator = Authenticator::new(config.credentials);
+        let metrics = swr::Metrics::new(registry);
         info!(
             endpoint = %config.client.endpoint,
-            credentials = authenticator.source_name(),
+            credentials = config.credentials.source.name(),
             "collecting from {} with {}",
             config.client.endpoint,
-            authenticator.source_name()
+            config.credentials
         );
-        let metrics = swr::Metrics::new(registry);
+        let door = door(&config.https, transport.clone(), &metrics)?;
+        let authenticator = Authenticator::new(config.credentials.source, Some(door));
+        let mut recoveries = authenticator.recoveries();
         let client = Client::new(config.client, Box::new(transport), authenticator, metrics, SystemTime::now);
         let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
@@ -61,6 +63,13 @@ impl Account {
             restore(&cache, &file, config.exposition);
         }
         cache::metrics::State::register(registry, cache.clone());
+        let hopeful = cache.clone();
+        // Ends with the client, which holds the authenticator.
+        tokio::spawn(async move {
+            while recoveries.changed().await.is_ok() {
+                hopeful.try_again();
+            }
+        });
         Ok(Self { name: config.name, cache })
     }
 
@@ -87,6 +96,21 @@ impl Account {
         }
     }
 }
+
+/// The way to those who give credentials: the cloud's as the API is reached, this machine's never through a proxy.
+pub(super) fn door(https: &HttpsOptions, cloud: Https, metrics: &swr::Metrics) -> anyhow::Result<Door> {
+    let near = HttpsOptions { connect_timeout: NEAR, proxies: Proxies::Never, ..https.clone() };
+    let machine = Https::new(&near).context("cannot connect to services of this machine")?;
+    Ok(Door {
+        cloud: Box::new(cloud),
+        machine: Box::new(machine),
+        metrics: metrics.of_credentials(),
+        wall_clock: SystemTime::now,
+    })
+}
+
+/// A service of this machine that takes longer to connect to is not there.
+const NEAR: Duration = Duration::from_secs(1);
 
 /// Collects, then encodes: the page is made once, where it is published.
 fn refresher(

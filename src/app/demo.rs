@@ -1,12 +1,12 @@
 //! The exporter against the simulator, and the simulator alone: for trying both without an account.
 
-use crate::auth::{Source, access_key};
+use crate::auth::{Choice, Part, Source, access_key};
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config};
 use crate::logging;
 use crate::secret::Secret;
 use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Simulator};
-use crate::swr::transport::HttpsOptions;
+use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
 use std::io::Write;
@@ -79,14 +79,14 @@ fn world(args: &WorldArgs, latency: Duration) -> simulator::Options {
 
 /// The signed path, as with a real account; only the address differs.
 fn demo_config(endpoint: String, window: Duration) -> Config {
-    let given = |text: &str| access_key::Part::Given(Secret::new(text.to_owned()));
+    let given = |text: &str| Part::Given(Secret::new(text.to_owned()));
     let account = Account {
         name: "demo".to_owned(),
-        credentials: Source::AccessKey(access_key::Source {
+        credentials: Choice::named(Source::AccessKey(access_key::Source {
             id: given(DEMO_ACCESS_KEY),
             secret: given(DEMO_SECRET_KEY),
             security_token: None,
-        }),
+        })),
         client: swr::Options { endpoint, ..swr::Options::default() },
         https: HttpsOptions::default(),
         collect: collect::Options::default(),

@@ -1,26 +1,6 @@
 //! An access key from the settings or from files, permanent or temporary.
 
-use super::{AccessKey, AuthError, Credential, Grant, file};
-use crate::secret::Secret;
-use std::path::PathBuf;
-
-/// Where one part of the key is.
-#[derive(Debug)]
-pub enum Part {
-    /// In the settings.
-    Given(Secret),
-    /// In a file.
-    File(PathBuf),
-}
-
-impl Part {
-    fn read(&self, what: &'static str) -> Result<Secret, AuthError> {
-        match self {
-            Self::Given(secret) => Ok(secret.clone()),
-            Self::File(path) => file::read(path, what),
-        }
-    }
-}
+use super::{AccessKey, AuthError, Credential, Part, fingerprint};
 
 /// Where the three parts of an access key are.
 #[derive(Debug)]
@@ -33,13 +13,29 @@ pub struct Source {
     pub security_token: Option<Part>,
 }
 
+/// Files that are being replaced are read again so often.
+const MOST_READS: usize = 5;
+
 impl Source {
-    pub(super) fn obtain(&self) -> Result<Grant, AuthError> {
-        let key = AccessKey {
+    /// Reads until two reads agree: a directory that is swapped between two of the files gives halves of two keys.
+    pub(super) fn read(&self) -> Result<Credential, AuthError> {
+        let mut before = self.read_once()?;
+        for _ in 0..MOST_READS {
+            let again = self.read_once()?;
+            if fingerprint(&before) == fingerprint(&again) {
+                return Ok(again);
+            }
+            before = again;
+        }
+        Err(AuthError::Unsettled)
+    }
+
+    fn read_once(&self) -> Result<Credential, AuthError> {
+        Ok(Credential::AccessKey(AccessKey {
             id: self.id.read("the access key")?.expose().to_owned(),
             secret: self.secret.read("the secret key")?,
             security_token: self.security_token.as_ref().map(|part| part.read("the security token")).transpose()?,
-        };
-        Ok(Grant { credential: Credential::AccessKey(key), expires_at: None })
+            project_id: None,
+        }))
     }
 }

@@ -154,7 +154,12 @@ mod tests {
                 headers: &headers,
                 body: text("body").as_bytes(),
             };
-            let key = AccessKey { id: text("ak").into(), secret: Secret::new(text("sk").into()), security_token: None };
+            let key = AccessKey {
+                id: text("ak").into(),
+                secret: Secret::new(text("sk").into()),
+                security_token: None,
+                project_id: None,
+            };
             assert_eq!(canonical_request(&request).0, text("canonical_request"), "{}", text("name"));
             assert_eq!(authorization(&request, &key), text("authorization"), "{}", text("name"));
         }

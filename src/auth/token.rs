@@ -1,25 +1,13 @@
-//! A token that somebody else obtained.
+//! A token that somebody else obtained. It says nothing about its end.
 
-use super::{AuthError, Credential, Grant, file};
-use crate::secret::Secret;
-use std::path::PathBuf;
+use super::{AuthError, Credential, Part};
 
-/// Where the token is.
+/// Where the token is: in the settings, or in a file that somebody keeps fresh.
 #[derive(Debug)]
-pub enum Source {
-    /// In the settings.
-    Given(Secret),
-    /// In a file that somebody keeps fresh.
-    File(PathBuf),
-}
+pub struct Source(pub Part);
 
 impl Source {
-    pub(super) fn obtain(&self) -> Result<Grant, AuthError> {
-        let token = match self {
-            Self::Given(token) => token.clone(),
-            Self::File(path) => file::read(path, "the token")?,
-        };
-        // A token says nothing about its end.
-        Ok(Grant { credential: Credential::Token(token), expires_at: None })
+    pub(super) fn read(&self) -> Result<Credential, AuthError> {
+        self.0.read("the token").map(Credential::Token)
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::Source;
 
 fn args(line: &str) -> ServeArgs {
     use clap::Parser;
@@ -19,7 +20,7 @@ const KEY: [(&str, &str); 2] = [("SWR_EXPORTER_ACCESS_KEY", "AK"), ("SWR_EXPORTE
 fn a_region_and_a_key_are_enough() {
     let config = resolve(&args("--swr.region cn-north-4"), &table(&KEY)).unwrap();
     assert_eq!(config.account.client.endpoint, "https://swr-api.cn-north-4.myhuaweicloud.com");
-    assert_eq!(config.account.credentials.name(), "access-key");
+    assert_eq!(config.account.credentials.source.name(), "access-key");
     assert_eq!(config.listen, [DEFAULT_ADDRESS]);
     assert!(!format!("{config:?}").contains("sk-secret"));
 }
@@ -29,12 +30,16 @@ fn the_sdks_variables_and_files_work_too() {
     let sdk = [("HUAWEICLOUD_SDK_AK", "AK"), ("HUAWEICLOUD_SDK_SK", "s"), ("HUAWEICLOUD_SDK_SECURITY_TOKEN", "t")];
     let config = resolve(&args("--swr.region eu-west-101"), &table(&sdk)).unwrap();
     assert_eq!(config.account.client.endpoint, "https://swr-api.eu-west-101.myhuaweicloud.eu");
-    let Source::AccessKey(key) = config.account.credentials else { panic!("an access key") };
+    let Source::AccessKey(key) = config.account.credentials.source else { panic!("an access key") };
     assert!(key.security_token.is_some());
     let line = "--swr.region cn-north-4 --credentials.token-file /run/token";
-    assert_eq!(resolve(&args(line), &table(&KEY)).unwrap().account.credentials.name(), "token", "token comes first");
+    assert_eq!(
+        resolve(&args(line), &table(&KEY)).unwrap().account.credentials.source.name(),
+        "token",
+        "token comes first"
+    );
     let line = format!("{line} --credentials.source access-key");
-    assert_eq!(resolve(&args(&line), &table(&KEY)).unwrap().account.credentials.name(), "access-key");
+    assert_eq!(resolve(&args(&line), &table(&KEY)).unwrap().account.credentials.source.name(), "access-key");
 }
 
 #[test]
@@ -45,7 +50,7 @@ fn every_problem_is_listed_with_its_place_and_what_to_do() {
         &[],
     );
     for expected in [
-        "10 problems with the settings:",
+        "9 problems with the settings:",
         "--swr.page-size: `5000` is no number from 10 to 1000",
         "--cache.window: `never` is no duration such as 500ms, 30s or 5m",
         "--swr.concurrency: `0` is no number from 1 to 64",
@@ -55,7 +60,6 @@ fn every_problem_is_listed_with_its_place_and_what_to_do() {
         "--swr.rate-limit: `-1` is no number from 0.01 to 10000",
         "--web.telemetry-path: `metrics` is no path",
         "no endpoint: give --swr.region",
-        "no credential: set SWR_EXPORTER_ACCESS_KEY",
     ] {
         assert!(text.contains(expected), "{expected}\n---\n{text}");
     }
@@ -78,5 +82,8 @@ fn contradictions_are_found() {
 #[test]
 fn no_problem_quotes_a_secret() {
     let text = problems("--swr.region mars-1 --credentials.source token", &KEY);
-    assert!(text.contains("no token") && !text.contains("sk-secret"), "{text}");
+    assert!(
+        text.contains("--credentials.source is token, but there is no token") && !text.contains("sk-secret"),
+        "{text}"
+    );
 }

@@ -44,6 +44,41 @@ pub const KNOWN: [&str; 35] = [
     "tr-west-1",
 ];
 
+/// Regions without an IAM of their own; the global one serves them.
+const WITHOUT_IAM: [&str; 7] =
+    ["af-north-1", "ap-southeast-5", "cn-north-11", "cn-south-4", "cn-southwest-3", "ru-northwest-2", "sa-peru-1"];
+
+/// Regions with an STS of their own.
+const WITH_STS: [&str; 12] = [
+    "af-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "cn-east-3",
+    "cn-north-4",
+    "cn-south-1",
+    "cn-southwest-2",
+    "la-south-2",
+    "sa-brazil-1",
+    "tr-west-1",
+];
+
+/// Where IAM is for a known region.
+pub fn iam_endpoint(region: &str) -> Option<String> {
+    let known = KNOWN.iter().find(|known| **known == region)?;
+    Some(match *known {
+        EUROPE => format!("https://iam.{EUROPE}.myhuaweicloud.eu"),
+        known if WITHOUT_IAM.contains(&known) => "https://iam.myhuaweicloud.com".to_owned(),
+        known => format!("https://iam.{known}.myhuaweicloud.com"),
+    })
+}
+
+/// Where STS is for a region that has its own.
+pub fn sts_endpoint(region: &str) -> Option<String> {
+    WITH_STS.contains(&region).then(|| format!("https://sts.{region}.myhuaweicloud.com"))
+}
+
 /// The endpoint of a known region.
 pub fn endpoint(region: &str) -> Option<String> {
     let known = KNOWN.iter().find(|known| **known == region)?;

@@ -1,22 +1,23 @@
 //! One call from beginning to end: breaker, rate limit, credential, send, read, and again if that may help.
 
 use super::breaker::Breaker;
-use super::error::{Answer, ApiError, date, retry_after};
+use super::error::{Answer, ApiError};
 use super::metrics::{Metrics, Operation};
 use super::retry::{Effort, MOST_ATTEMPTS, backoff};
 use super::throttle::{Rate, Throttle};
-use super::transport::{Request, Response, Transport};
 use crate::auth::{Authenticator, Credential, Lease, sign};
 use crate::deadline::Deadline;
+use crate::transport::answer::{date, retry_after};
+use crate::transport::{Request, Response, Transport};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// Settings of the client.
 #[derive(Clone, Debug)]
@@ -58,8 +59,24 @@ const WORRYING_SKEW: f64 = 600.0;
 /// A page that was short by accident looks like a server with small pages; the larger ones are tried again after this.
 const PAGE_SIZE_HOLDS: Duration = Duration::from_secs(3600);
 
+/// A refused signature whose clock was further off than this may have been refused for that.
+const SUSPICIOUS_SKEW: f64 = 120.0;
+
+/// What is further off is no clock.
+const LARGEST_SKEW: f64 = 1e10;
+
 /// Error texts are short; what is longer is not read to its end.
 const LARGEST_ERROR: usize = 64 << 10;
+
+/// What was noticed of an attempt, however it ended.
+#[derive(Debug, Default)]
+struct Seen {
+    status: Option<u16>,
+    /// The upstream's clock minus ours, in seconds.
+    skew: Option<f64>,
+    /// What was added to our clock to sign by.
+    offset_seconds: i64,
+}
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +117,7 @@ pub struct Client {
     pub(super) metrics: Metrics,
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
+    clock_offset_seconds: AtomicI64,
     largest_page: Mutex<Option<(u64, Instant)>>,
 }
 
@@ -123,6 +141,7 @@ impl Client {
             metrics,
             wall_clock,
             skew_warned: AtomicBool::new(false),
+            clock_offset_seconds: AtomicI64::new(0),
             largest_page: Mutex::new(None),
             options,
         }
@@ -156,13 +175,13 @@ impl Client {
     ) -> Result<R::Output, ApiError> {
         let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
         let mut attempt = 1;
-        let mut renewed = false;
+        let (mut renewed, mut corrected) = (false, false);
         loop {
             let lending = effort.deadline.bound(self.authenticator.lend()).await;
             let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
             let lease = &loan.lease;
-            self.metrics.credential_expiry.set(lease.expires_at.map(unix_seconds));
-            let error = match self.attempt(&call, lease, effort.deadline, reader()).await {
+            let mut seen = Seen::default();
+            let error = match self.attempt(&call, lease, effort.deadline, reader(), &mut seen).await {
                 Ok(output) => {
                     self.authenticator.accepted(lease);
                     effort.earn();
@@ -171,13 +190,17 @@ impl Client {
                 Err(error) => error,
             };
             if let ApiError::Auth(_) = &error {
-                self.authenticator.refused(lease);
-                // Another credential may have come meanwhile; the same one again would only count towards a lock-out.
-                let fresh = self.authenticator.lease().is_ok_and(|fresh| !fresh.same_as(lease));
-                if renewed || !fresh {
+                let again = if !corrected && self.corrects_clock(&seen, lease) {
+                    corrected = true;
+                    true
+                } else {
+                    // The same credential again would only count towards a lock-out.
+                    let replaced = effort.deadline.bound(self.authenticator.replaced(lease)).await.unwrap_or(false);
+                    replaced && !std::mem::replace(&mut renewed, true)
+                };
+                if !again {
                     return Err(error);
                 }
-                renewed = true;
                 self.metrics.retry(call.operation);
                 continue;
             }
@@ -223,6 +246,7 @@ impl Client {
         lease: &Lease,
         deadline: Deadline,
         reader: R,
+        seen: &mut Seen,
     ) -> Result<R::Output, ApiError> {
         let admission = self.breaker.admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
         let waited = self.throttle.turn(deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
@@ -232,13 +256,12 @@ impl Client {
         }
         self.metrics.waited(waited);
         let start = Instant::now();
-        let mut status = None;
         let result = deadline
             .at_most(self.options.request_timeout)
-            .bound(self.exchange(call, lease, reader, &mut status))
+            .bound(self.exchange(call, lease, reader, seen))
             .await
             .unwrap_or(Err(ApiError::Timeout("the request")));
-        self.metrics.request(call.operation, status, start.elapsed());
+        self.metrics.request(call.operation, seen.status, start.elapsed());
         match &result {
             Err(error) if error.unhealthy() => admission.unhealthy(),
             _ => admission.healthy(),
@@ -251,14 +274,15 @@ impl Client {
         call: &Call<'_>,
         lease: &Lease,
         mut reader: R,
-        status: &mut Option<u16>,
+        seen: &mut Seen,
     ) -> Result<R::Output, ApiError> {
-        let request = self.request(call, lease);
+        seen.offset_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
+        let request = self.request(call, lease, seen.offset_seconds);
         let Response { status: code, headers, mut body } =
             self.transport.send(request).await.map_err(ApiError::Network)?;
-        *status = Some(code.as_u16());
+        seen.status = Some(code.as_u16());
         let now = (self.wall_clock)();
-        self.note_skew(&headers, now);
+        seen.skew = self.note_skew(&headers, now);
         let mut pieces = async || match tokio::time::timeout(self.options.stall_timeout, body.next()).await {
             Err(_) => Err(ApiError::Timeout("waiting for more of the answer")),
             Ok(None) => Ok(None),
@@ -289,7 +313,7 @@ impl Client {
     }
 
     /// Builds and signs. Content-Type is declared mandatory even without a body (swr-api.md, 1.1).
-    fn request(&self, call: &Call<'_>, lease: &Lease) -> Request {
+    fn request(&self, call: &Call<'_>, lease: &Lease, offset_seconds: i64) -> Request {
         let query = sign::canonical_query(call.query);
         let mut headers = HeaderMap::new();
         let content_type = "application/json";
@@ -297,10 +321,10 @@ impl Client {
         match &lease.credential {
             Credential::Token(token) => insert(&mut headers, "x-auth-token", token.expose(), true),
             Credential::AccessKey(key) => {
-                let date = sdk_date((self.wall_clock)());
+                let date = sdk_date(shifted((self.wall_clock)(), offset_seconds));
                 let mut signed =
                     vec![("content-type", content_type), ("host", self.host.as_str()), ("x-sdk-date", date.as_str())];
-                if let Some(project) = &self.options.project_id {
+                if let Some(project) = self.options.project_id.as_ref().or(key.project_id.as_ref()) {
                     signed.push(("x-project-id", project));
                 }
                 if let Some(token) = &key.security_token {
@@ -324,8 +348,8 @@ impl Client {
     }
 
     /// Shows how far the clocks are apart, and says it once when signatures are about to fail over it.
-    fn note_skew(&self, headers: &HeaderMap, now: SystemTime) {
-        let Some(theirs) = date(headers) else { return };
+    fn note_skew(&self, headers: &HeaderMap, now: SystemTime) -> Option<f64> {
+        let theirs = date(headers)?;
         // `Date` has whole seconds: half a second is the honest middle.
         let skew = unix_seconds(theirs) + 0.5 - unix_seconds(now);
         self.metrics.clock_skew.set(Some(skew));
@@ -339,6 +363,20 @@ impl Client {
         } else if !worrying {
             self.skew_warned.store(false, Ordering::Relaxed);
         }
+        Some(skew)
+    }
+
+    /// After a refusal: whether our clock may be the reason, in which case requests are signed by theirs from now on.
+    fn corrects_clock(&self, seen: &Seen, lease: &Lease) -> bool {
+        let Some(skew) = seen.skew.filter(|skew| skew.is_finite() && skew.abs() < LARGEST_SKEW) else { return false };
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a few centuries at most")]
+        let (wrong_by, offset) = (skew - seen.offset_seconds as f64, skew.round() as i64);
+        let is_reason = matches!(lease.credential, Credential::AccessKey(_)) && wrong_by.abs() > SUSPICIOUS_SKEW;
+        if is_reason {
+            self.clock_offset_seconds.store(offset, Ordering::Relaxed);
+            info!(offset_seconds = offset, "requests are signed by the upstream's clock, which is {offset} s ahead");
+        }
+        is_reason
     }
 }
 
@@ -362,6 +400,13 @@ fn host_of(endpoint: &str) -> String {
 fn sdk_date(now: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(now).unwrap_or_default();
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A time moved by some seconds, or left where it cannot be.
+fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    let moved = if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) };
+    moved.unwrap_or(time)
 }
 
 fn unix_seconds(time: SystemTime) -> f64 {

@@ -1,9 +1,10 @@
 //! What the client counts.
 
 use super::wire::Omissions;
+use crate::auth;
 use crate::catalog;
-use crate::instruments::{self, OptionalGauge};
-use prometheus::{Counter, Gauge, HistogramVec, IntCounterVec, Registry};
+use crate::instruments::{self, Calls, OptionalGauge};
+use prometheus::{Counter, Gauge, IntCounterVec, Registry};
 use std::time::Duration;
 
 /// A kind of call: the `operation` label.
@@ -28,20 +29,16 @@ impl std::fmt::Display for Operation {
     }
 }
 
-/// From a local answer to one that took as long as a request may.
-const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-
 /// The client's instruments.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    requests: IntCounterVec,
-    duration: HistogramVec,
+    calls: Calls,
     retries: IntCounterVec,
     throttle_wait: Counter,
     pub(super) circuit_open: Gauge,
     dropped: IntCounterVec,
     pub(super) clock_skew: OptionalGauge,
-    pub(super) credential_expiry: OptionalGauge,
+    credential_expiry: OptionalGauge,
 }
 
 /// The `reason` values of `swr_samples_dropped_total`.
@@ -52,8 +49,7 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Self {
         let retries = instruments::counters(registry, &catalog::API_RETRIES, &[Operation::ListRepositories.as_str()]);
         Self {
-            requests: instruments::counters(registry, &catalog::API_REQUESTS, &[]),
-            duration: instruments::histograms(registry, &catalog::API_REQUEST_DURATION, &BUCKETS),
+            calls: Calls::new(registry),
             retries,
             throttle_wait: instruments::fractional_counter(registry, &catalog::API_THROTTLE_WAIT),
             circuit_open: instruments::gauge(registry, &catalog::API_CIRCUIT_OPEN),
@@ -63,10 +59,13 @@ impl Metrics {
         }
     }
 
+    /// What requests for credentials are counted in.
+    pub fn of_credentials(&self) -> auth::Metrics {
+        auth::Metrics { calls: self.calls.clone(), expiry: self.credential_expiry.clone() }
+    }
+
     pub(super) fn request(&self, operation: Operation, status: Option<u16>, took: Duration) {
-        let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        self.requests.with_label_values(&[operation.as_str(), code.as_str()]).inc();
-        self.duration.with_label_values(&[operation.as_str()]).observe(took.as_secs_f64());
+        self.calls.record(operation.as_str(), status, took);
     }
 
     pub(super) fn retry(&self, operation: Operation) {

@@ -202,6 +202,46 @@ async fn the_named_source_of_credentials_is_used() {
 }
 
 #[tokio::test]
+async fn a_login_is_made_where_and_as_is_set() {
+    use swr_exporter::simulator::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_USER};
+    let (upstream, iam) = (simulator(3, 1).await, simulator(3, 1).await);
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, DEMO_PASSWORD).unwrap();
+    let mut command = prepared(
+        &upstream,
+        &[
+            ("SWR_EXPORTER_CREDENTIALS_SOURCE", "password"),
+            ("SWR_EXPORTER_SWR_IAM_ENDPOINT", &iam.url()),
+            ("SWR_EXPORTER_SWR_PROJECT_ID", DEMO_PROJECT_ID),
+            ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", DEMO_DOMAIN),
+            ("SWR_EXPORTER_CREDENTIALS_USERNAME", DEMO_USER),
+            ("SWR_EXPORTER_CREDENTIALS_PASSWORD_FILE", password.to_str().unwrap()),
+        ],
+    );
+    // The file counts.
+    command.env("SWR_EXPORTER_PASSWORD", "wrong");
+    let exporter = start(command).await;
+    exporter.scrape().await;
+    // What one service gives is worth nothing to the other, so it is asked once more.
+    assert_eq!((iam.handle.logins(), iam.handle.failed_logins(), upstream.handle.logins()), (2, 0, 0));
+    let login: serde_json::Value = serde_json::from_slice(&iam.handle.requests()[0].body).unwrap();
+    assert_eq!(login["auth"]["scope"]["project"], serde_json::json!({"id": DEMO_PROJECT_ID}));
+}
+
+#[tokio::test]
+async fn the_metadata_service_is_asked_where_is_set() {
+    let (upstream, machine) = (simulator(3, 1).await, simulator(3, 1).await);
+    let environment = [
+        ("SWR_EXPORTER_CREDENTIALS_SOURCE", "metadata"),
+        ("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", &machine.url()),
+    ];
+    with(&upstream, &environment).await.scrape().await;
+    assert!(machine.handle.count("/openstack/latest/securitykey") > 0);
+    assert_eq!(upstream.handle.count("/openstack"), 0);
+}
+
+#[tokio::test]
 async fn the_cache_waits_keeps_and_withdraws_as_set() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();

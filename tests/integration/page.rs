@@ -42,7 +42,7 @@ async fn l3_over_the_limit_the_largest_have_series_and_the_sums_still_count_all(
     assert_eq!(scrape.get("swr_repositories"), Some(300.0));
     let sums: f64 =
         scrape.series("swr_namespace_repositories").iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum();
-    assert_eq!(sums as usize, 300);
+    assert_eq!(sums, 300.0);
 
     // A little larger than the smallest that has series: nothing changes hands. Clearly larger: it does.
     let place = |size: u64| upstream.handle.insert(Repository { size, ..Repository::new("late", "newcomer") });

@@ -11,7 +11,11 @@ const SECRET_KEY: &str = "cAnArY/secret+key==0123456789abcdefghijk";
 const SECURITY_TOKEN: &str = "canary.security/token+with/odd=chars&more";
 const TOKEN: &str = "canary-iam-token/MIIEPQYJ+KoZIhvcNAQcCoIIE==";
 
-const CANARIES: [&str; 4] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN];
+const PASSWORD: &str = "Canary pass\"word/with \\odd+chars";
+const ID_TOKEN: &str = "canaryHeader.canaryClaims.canarySignature-_0123";
+const POD_TOKEN: &str = "canary-pod-token/0123456789+abcdef==";
+
+const CANARIES: [&str; 7] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN, PASSWORD, ID_TOKEN, POD_TOKEN];
 
 /// How a secret may be spelt: as it is, in base64 at any of the three alignments, in hex, percent-encoded, reversed.
 fn spellings(secret: &str) -> Vec<String> {
@@ -154,6 +158,113 @@ async fn a_secret_that_is_refused_or_unusable_is_not_shown() {
         exporter.ended().await;
         assert!(exporter.log().contains("a refresh failed"), "{flags:?}");
         assert_clean(&format!("the log with {flags:?}"), &exporter.log());
+    }
+}
+
+/// All that a source of credentials wants in the environment, with canaries for secrets.
+fn sources(upstream: &Running) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+    use swr_exporter::simulator::{
+        DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_IDP_ID, DEMO_PROJECT, DEMO_PROVIDER_URN, DEMO_USER,
+    };
+    let text = str::to_owned;
+    let url = || upstream.url();
+    vec![
+        (
+            "password",
+            vec![
+                ("SWR_EXPORTER_SWR_IAM_ENDPOINT", url()),
+                ("SWR_EXPORTER_SWR_REGION", text(DEMO_PROJECT)),
+                ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", text(DEMO_DOMAIN)),
+                ("SWR_EXPORTER_CREDENTIALS_USERNAME", text(DEMO_USER)),
+                ("SWR_EXPORTER_PASSWORD", text(PASSWORD)),
+            ],
+        ),
+        (
+            "oidc",
+            vec![
+                ("HUAWEICLOUD_OIDC_PROVIDER_URN", text(DEMO_PROVIDER_URN)),
+                ("HUAWEICLOUD_OIDC_AGENCY_URN", text(DEMO_AGENCY_URN)),
+                ("HUAWEICLOUD_OIDC_ID_TOKEN", text(ID_TOKEN)),
+                ("HUAWEICLOUD_SDK_STS_ENDPOINT", url()),
+            ],
+        ),
+        (
+            "oidc",
+            vec![
+                ("HUAWEICLOUD_SDK_IDP_ID", text(DEMO_IDP_ID)),
+                ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", text("FILE")),
+                ("HUAWEICLOUD_SDK_IAM_ENDPOINT", url()),
+            ],
+        ),
+        ("profile", vec![("HUAWEICLOUD_SDK_CREDENTIALS_FILE", text("FILE"))]),
+        (
+            "pod-identity",
+            vec![
+                ("HC_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/pod-identity/credentials", url())),
+                ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", text("FILE")),
+            ],
+        ),
+        ("metadata", vec![("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", url())]),
+    ]
+}
+
+#[tokio::test]
+async fn c8_no_source_of_credentials_shows_what_it_has_or_gets() {
+    let upstream = simulator(20, 2).await;
+    upstream.handle.configure(|options| {
+        PASSWORD.clone_into(&mut options.users[0].password);
+        options.id_tokens = vec![ID_TOKEN.to_owned()];
+        options.pod_identity.tokens = vec![POD_TOKEN.to_owned()];
+        options.token_life = std::time::Duration::from_secs(3);
+        options.access_keys.push(AccessKey {
+            access_key: ACCESS_KEY.to_owned(),
+            secret_key: SECRET_KEY.to_owned(),
+            security_token: Some(SECURITY_TOKEN.to_owned()),
+        });
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for (source, environment) in sources(&upstream) {
+        let file = folder.path().join(source);
+        let content = match source {
+            "oidc" => ID_TOKEN.to_owned(),
+            "pod-identity" => POD_TOKEN.to_owned(),
+            _ => format!("[basic]\nak={ACCESS_KEY}\nsk={SECRET_KEY}\nsecurity_token={SECURITY_TOKEN}\n"),
+        };
+        std::fs::write(&file, content).unwrap();
+        let mut command = command();
+        command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+        command.args(["--swr.endpoint", &upstream.url(), "--log.level", "debug", "--cache.window", "100ms"]);
+        command.args(["--credentials.source", source]);
+        for (name, value) in environment {
+            command.env(name, if value == "FILE" { file.to_str().unwrap() } else { &value });
+        }
+        let mut exporter = start(command).await;
+        let up = |scrape: &crate::support::Scrape| scrape.get("swr_up") == Some(1.0);
+        exporter.scrape_until("a good refresh", up).await;
+        let got = upstream.handle.temporary_keys();
+        // Everything that can refuse or break does.
+        for path in ["/v3", "/v5", "/pod-identity", "/openstack", "/meta-data", "/v2"] {
+            let refusal = Action::error(401, Shape::Iam, "401", "refused");
+            upstream.handle.fault(Rule::always(refusal).path(path));
+        }
+        upstream.handle.revoke_issued_tokens();
+        upstream.handle.revoke_temporary_keys();
+        exporter.scrape_until("a failure", |scrape| !up(scrape)).await;
+        assert_pages_clean(&exporter).await;
+        upstream.handle.clear_faults();
+        upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Reset)));
+        exporter.scrape_until("another failure", |scrape| !up(scrape)).await;
+        upstream.handle.clear_faults();
+        exporter.signal("TERM");
+        exporter.ended().await;
+        let log = exporter.log();
+        assert!(log.contains("a refresh failed"), "{source}");
+        assert_clean(&format!("the log with {source}"), &log);
+        for key in got {
+            for secret in [&key.secret_key, &key.security_token] {
+                assert!(!log.contains(secret.as_str()), "{source} shows what it got");
+            }
+        }
     }
 }
 

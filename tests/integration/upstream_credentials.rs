@@ -123,17 +123,28 @@ async fn a_revoked_token_is_tried_twice_and_a_new_one_in_the_file_at_once() {
 }
 
 #[tokio::test]
-async fn a_secret_file_that_is_gone_or_empty_is_named_and_nothing_is_sent() {
+async fn a_secret_file_that_is_empty_from_the_start_is_named_and_nothing_is_sent() {
     let (upstream, files) = (simulator(50, 3).await, Files::new());
-    let exporter = with_key(&upstream, &files, DEMO_SECRET_KEY, &[]).await;
-    assert_eq!(exporter.scrape().await.get("swr_up"), Some(1.0));
-    let sent = upstream.handle.count(LISTING);
-    files.write("key", "");
+    let exporter = with_key(&upstream, &files, "", &[]).await;
     exporter.scrape_until("an empty file fails", |scrape| failures(scrape, "auth") >= 1.0).await;
     eventually("it is named", || exporter.log().contains("/key is empty")).await;
     std::fs::remove_file(files.path("key")).unwrap();
     exporter.scrape_until("an absent file fails", |scrape| failures(scrape, "auth") >= 3.0).await;
-    assert_eq!(upstream.handle.count(LISTING), sent);
+    assert_eq!(upstream.handle.count(LISTING), 0);
     files.write("key", DEMO_SECRET_KEY);
-    exporter.scrape_until("it is back", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("it is there", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+}
+
+#[tokio::test]
+async fn c7_a_secret_file_that_is_gone_or_empty_later_is_named_and_the_key_is_kept() {
+    let (upstream, files) = (simulator(50, 3).await, Files::new());
+    let exporter = with_key(&upstream, &files, DEMO_SECRET_KEY, &[]).await;
+    assert_eq!(exporter.scrape().await.get("swr_up"), Some(1.0));
+    files.write("key", "");
+    many_windows(&exporter).await;
+    eventually("it is named", || exporter.log().contains("/key is empty")).await;
+    std::fs::remove_file(files.path("key")).unwrap();
+    many_windows(&exporter).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!((scrape.get("swr_up"), failures(&scrape, "auth")), (Some(1.0), 0.0));
 }

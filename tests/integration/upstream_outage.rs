@@ -8,15 +8,15 @@ use hyper::http::{HeaderMap, HeaderValue};
 use prometheus::Registry;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, Source, token};
+use swr_exporter::auth::{Authenticator, Part, Source, token};
 use swr_exporter::cache::{self, Cache, How, Outcome, Served};
 use swr_exporter::collect;
 use swr_exporter::deadline::Deadline;
 use swr_exporter::failure::Reason;
 use swr_exporter::model::{Snapshot, Timestamp};
 use swr_exporter::secret::Secret;
-use swr_exporter::swr::transport::{Request, Response, Transport, TransportError};
 use swr_exporter::swr::{self, Client};
+use swr_exporter::transport::{Request, Response, Transport, TransportError};
 use tokio::time::Instant;
 
 /// How the upstream is; answers with this status, and a list of one repository where that is 200.
@@ -67,12 +67,12 @@ impl Scraped {
     fn new(namespaces: &[&str]) -> Self {
         let upstream = Upstream { mood: Arc::new(Mutex::new(WELL)), sent: Arc::default() };
         let registry = Registry::new();
-        let token = Source::Token(token::Source::Given(Secret::new("token".to_owned())));
+        let token = Source::Token(token::Source(Part::Given(Secret::new("token".to_owned()))));
         let options = swr::Options { endpoint: "http://127.0.0.1:1".into(), ..swr::Options::default() };
         let client = Arc::new(Client::new(
             options,
             Box::new(upstream.clone()),
-            Authenticator::new(token),
+            Authenticator::new(token, None),
             swr::Metrics::new(&registry),
             SystemTime::now,
         ));

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swr_exporter::simulator::{Action, Rule, Running};
-use swr_exporter::swr::transport::{Https, HttpsOptions, Request, Transport};
+use swr_exporter::transport::{Https, HttpsOptions, Request, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;

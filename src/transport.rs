@@ -1,7 +1,11 @@
 //! One request out, one answer in, by HTTPS.
 //!
-//! The trait is what the client's rules are tested against on a paused clock; [`Https`] is the one implementation that
+//! The API and whoever gives credentials are both reached through here. The trait is what the rules are tested against on
+//! a paused clock; [`Https`] is the one implementation that
 //! ships. Redirects are never followed, because `X-Auth-Token` would go along; nothing is retried here.
+
+pub mod answer;
+pub mod error_body;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -58,11 +62,22 @@ pub struct HttpsOptions {
     pub ca_file: Option<PathBuf>,
     /// How long a connection may take, with name resolution and TLS.
     pub connect_timeout: Duration,
+    /// Whether proxies are used.
+    pub proxies: Proxies,
+}
+
+/// Whether a request may go through a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxies {
+    /// As `HTTPS_PROXY`, `NO_PROXY` and their kin say.
+    FromEnvironment,
+    /// Never: the address means something on this machine alone.
+    Never,
 }
 
 impl Default for HttpsOptions {
     fn default() -> Self {
-        Self { ca_file: None, connect_timeout: Duration::from_secs(10) }
+        Self { ca_file: None, connect_timeout: Duration::from_secs(10), proxies: Proxies::FromEnvironment }
     }
 }
 
@@ -103,7 +118,7 @@ pub enum BuildError {
 pub struct Https(reqwest::Client);
 
 impl Https {
-    /// Builds the client; proxies are taken from the environment.
+    /// Builds the client.
     ///
     /// # Errors
     /// When the CA file is unusable or TLS cannot be set up.
@@ -114,7 +129,7 @@ impl Https {
             .with_root_certificates(trusted(options.ca_file.as_deref())?)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("swr-exporter/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -123,9 +138,11 @@ impl Https {
             .pool_idle_timeout(Duration::from_secs(60))
             // A listing is one burst a window; connections beyond the usual concurrency are not worth keeping.
             .pool_max_idle_per_host(8)
-            .tcp_nodelay(true)
-            .build()?;
-        Ok(Self(client))
+            .tcp_nodelay(true);
+        if options.proxies == Proxies::Never {
+            client = client.no_proxy();
+        }
+        Ok(Self(client.build()?))
     }
 }
 

@@ -1,0 +1,350 @@
+//! Leases on a paused clock, against an IAM that is a function.
+
+use super::super::{AccessKey, Credential, MOST_REJECTIONS, Metrics, Part, REJECTION_PERIOD, access_key, iam, token};
+use super::*;
+use crate::instruments::{Calls, OptionalGauge};
+use crate::secret::Secret;
+use crate::transport::{Request, Response, Transport, TransportError};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, join_all};
+use hyper::http::{HeaderMap, StatusCode};
+use std::path::Path;
+
+/// What IAM does with a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Well,
+    Down,
+    Refusing,
+}
+
+#[derive(Clone, Debug)]
+struct Iam {
+    life: Duration,
+    mood: Arc<Mutex<Mood>>,
+    asked: Arc<Mutex<Vec<Instant>>>,
+}
+
+/// By its own clock, which is not ours.
+const ITS_DATE: &str = "Thu, 02 Jan 2025 03:04:05 GMT";
+
+impl Transport for Iam {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async move {
+            let number = {
+                let mut asked = self.asked.lock().unwrap();
+                asked.push(Instant::now());
+                asked.len()
+            };
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let mood = *self.mood.lock().unwrap();
+            if mood == Mood::Down {
+                return Err(TransportError { what: "no answer came", source: "connection refused".into() });
+            }
+            let right = std::str::from_utf8(&request.body).unwrap().contains("\"password\":\"right\"");
+            let refused = mood == Mood::Refusing || !right;
+            let mut headers = HeaderMap::new();
+            headers.insert("date", ITS_DATE.parse().unwrap());
+            let (status, body) = if refused {
+                (401, r#"{"error":{"code":401,"message":"The username or password is wrong."}}"#.to_owned())
+            } else {
+                headers.insert("x-subject-token", format!("token-{number}").parse().unwrap());
+                let ends: jiff::Timestamp = "2025-01-02T03:04:05Z".parse().unwrap();
+                let ends = ends + self.life;
+                (201, format!(r#"{{"token":{{"expires_at":"{ends}"}}}}"#))
+            };
+            let body = futures_util::stream::iter([Ok(body.into())]).boxed();
+            Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
+        })
+    }
+}
+
+impl Iam {
+    fn new(life: Duration) -> Self {
+        Self { life, mood: Arc::new(Mutex::new(Mood::Well)), asked: Arc::default() }
+    }
+
+    fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn asked(&self) -> Vec<Instant> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn authenticator(&self, password: Part) -> Authenticator {
+        fastrand::seed(7);
+        let registry = prometheus::Registry::new();
+        let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
+        let door = Door {
+            cloud: Box::new(self.clone()),
+            machine: Box::new(self.clone()),
+            metrics: Metrics { calls: Calls::new(&registry), expiry },
+            wall_clock: SystemTime::now,
+        };
+        let source = iam::Source {
+            endpoint: "https://iam.example.com".to_owned(),
+            domain: "account".to_owned(),
+            user: "user".to_owned(),
+            password,
+            project: iam::Project::Name("cn-north-4".to_owned()),
+        };
+        Authenticator::new(Source::Password(source), Some(door))
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn right() -> Part {
+    Part::Given(Secret::new("right".to_owned()))
+}
+
+fn token_of(lease: &Lease) -> String {
+    match &lease.credential {
+        Credential::Token(token) => token.expose().to_owned(),
+        Credential::AccessKey(key) => format!("{}/{}", key.id, key.secret.expose()),
+    }
+}
+
+/// As a refresh does: asks, uses, and says that it worked.
+async fn use_it(authenticator: &Authenticator) -> Result<String, AuthError> {
+    let loan = authenticator.lend().await?;
+    authenticator.accepted(&loan.lease);
+    Ok(token_of(&loan.lease))
+}
+
+#[tokio::test(start_paused = true)]
+async fn c3_in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_late() {
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(right());
+    let mut obtained = Vec::new();
+    let mut last = String::new();
+    for _minute in 0..10 * 24 * 60 {
+        let token = use_it(&authenticator).await.unwrap();
+        if token != last {
+            obtained.push(Instant::now());
+            last = token;
+        }
+        let age = Instant::now() - *obtained.last().unwrap();
+        assert!(age < DAY, "a token of {age:?} is sent");
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let asked = iam.asked();
+    assert!((10..=12).contains(&asked.len()), "{}", asked.len());
+    for pair in asked.windows(2) {
+        let early = DAY.saturating_sub(pair[1] - pair[0]);
+        assert!((230..=460).contains(&early.as_secs()), "{early:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c2_a_hundred_workers_whose_token_is_refused_ask_for_one_new_one() {
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(right());
+    let leases = join_all((0..100).map(|_| authenticator.lease())).await;
+    assert_eq!(iam.asked().len(), 1, "and for one to begin with");
+    let lease = leases[0].as_ref().unwrap();
+    authenticator.accepted(lease);
+    let replaced = join_all((0..100).map(|_| authenticator.replaced(lease))).await;
+    assert!(replaced.iter().all(|replaced| *replaced));
+    assert_eq!(iam.asked().len(), 2);
+    assert_eq!(use_it(&authenticator).await.unwrap(), "token-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_an_iam_that_is_down_for_six_hours_is_not_noticed_while_the_token_holds() {
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(right());
+    use_it(&authenticator).await.unwrap();
+    iam.be(Mood::Down);
+    for _minute in 0..6 * 60 {
+        assert_eq!(use_it(&authenticator).await.unwrap(), "token-1");
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    assert_eq!(iam.asked().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_without_a_token_an_iam_that_is_down_is_asked_once_a_minute_and_noticed_when_it_is_back() {
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(right());
+    let mut recoveries = authenticator.recoveries();
+    iam.be(Mood::Down);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(6 * 3600) {
+        let error = use_it(&authenticator).await.unwrap_err();
+        assert_eq!(error.reason(), crate::failure::Reason::Network, "{error}");
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    let asked = iam.asked();
+    assert!((355..=370).contains(&asked.len()), "{}", asked.len());
+    assert!(asked[7..].windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(60)));
+    recoveries.mark_unchanged();
+    iam.be(Mood::Well);
+    let back = Instant::now();
+    recoveries.changed().await.unwrap();
+    assert!(back.elapsed() <= Duration::from_secs(61), "{:?}", back.elapsed());
+    use_it(&authenticator).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_a_renewal_that_fails_leaves_the_old_token_until_its_end() {
+    let iam = Iam::new(Duration::from_secs(3600));
+    let authenticator = iam.authenticator(right());
+    use_it(&authenticator).await.unwrap();
+    iam.be(Mood::Down);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(3580) {
+        assert_eq!(use_it(&authenticator).await.unwrap(), "token-1");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    assert!((4..=15).contains(&iam.asked().len()), "{}", iam.asked().len());
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(use_it(&authenticator).await.is_err(), "an expired token is not sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_day_and_a_right_one_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "wrong\n").unwrap();
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(Part::File(path.clone()));
+    let mut recoveries = authenticator.recoveries();
+    let start = Instant::now();
+    while start.elapsed() < DAY {
+        let error = use_it(&authenticator).await.unwrap_err();
+        assert_eq!(error.reason(), crate::failure::Reason::Auth);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    let asked = iam.asked();
+    assert!(asked.windows(3).all(|three| three[2] - three[0] >= REJECTION_PERIOD));
+    assert!((5..=10).contains(&asked.len()), "{}", asked.len());
+    let error = chain(&use_it(&authenticator).await.unwrap_err());
+    assert!(error.contains("not tried again for") && error.contains("password is wrong"), "{error}");
+    std::fs::write(&path, "right\n").unwrap();
+    recoveries.mark_unchanged();
+    let back = Instant::now();
+    recoveries.changed().await.unwrap();
+    assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
+    use_it(&authenticator).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(right());
+    for _minute in 0..15 {
+        if let Ok(lease) = authenticator.lease().await {
+            authenticator.replaced(&lease).await;
+        }
+        tokio::time::sleep(Duration::from_secs(59)).await;
+    }
+    assert_eq!(iam.asked().len(), MOST_REJECTIONS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_hangs_up_cancels_no_renewal() {
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(right());
+    let impatient = tokio::time::timeout(Duration::from_millis(10), authenticator.lease()).await;
+    assert!(impatient.is_err());
+    use_it(&authenticator).await.unwrap();
+    assert_eq!(iam.asked().len(), 1);
+}
+
+// ---- Credentials that are ready
+
+fn from_file(path: &Path) -> Authenticator {
+    Authenticator::new(Source::Token(token::Source(Part::File(path.to_owned()))), None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "wrong\n").unwrap();
+    let authenticator = from_file(&path);
+    let mut recoveries = authenticator.recoveries();
+    for _ in 0..MOST_REJECTIONS {
+        let lease = authenticator.lease().await.unwrap();
+        assert!(!authenticator.replaced(&lease).await);
+    }
+    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    std::fs::write(&path, "right").unwrap();
+    let written = Instant::now();
+    recoveries.changed().await.unwrap();
+    assert!(written.elapsed() <= Duration::from_secs(2), "it is noticed without being asked for");
+    assert_eq!(use_it(&authenticator).await.unwrap(), "right");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c7_the_token_that_worked_is_kept_until_the_new_one_has_worked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "first").unwrap();
+    let authenticator = from_file(&path);
+    assert_eq!(use_it(&authenticator).await.unwrap(), "first");
+    for unusable in ["", "\n", "two words"] {
+        std::fs::write(&path, unusable).unwrap();
+        assert_eq!(use_it(&authenticator).await.unwrap(), "first", "{unusable:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(use_it(&authenticator).await.unwrap(), "first");
+    std::fs::write(&path, "half").unwrap();
+    let half = authenticator.lend().await.unwrap();
+    assert_eq!(token_of(&half.lease), "half");
+    assert!(authenticator.replaced(&half.lease).await, "the refused request is made again with the old one");
+    drop(half);
+    for _ in 0..3 {
+        assert_eq!(use_it(&authenticator).await.unwrap(), "first");
+    }
+    std::fs::write(&path, "whole").unwrap();
+    assert_eq!(use_it(&authenticator).await.unwrap(), "whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c7_halves_of_two_keys_are_never_a_pair() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("ak", "AK1");
+    write("sk", "sk1");
+    let source = access_key::Source { id: Part::File(at("ak")), secret: Part::File(at("sk")), security_token: None };
+    let authenticator = Authenticator::new(Source::AccessKey(source), None);
+    for round in 1..200 {
+        assert_eq!(use_it(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"));
+        let next = round + 1;
+        write("ak", &format!("AK{next}"));
+        assert_eq!(use_it(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"), "one half alone");
+        write("sk", &format!("sk{next}"));
+    }
+    assert_eq!(use_it(&authenticator).await.unwrap(), "AK200/sk200");
+    // A new secret for the same key is unheard of, but if it stays like that it is tried.
+    write("sk", "another");
+    assert_eq!(use_it(&authenticator).await.unwrap(), "AK200/sk200");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(use_it(&authenticator).await.unwrap(), "AK200/another");
+}
+
+#[tokio::test]
+async fn an_empty_or_broken_secret_file_is_named_but_not_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "two words").unwrap();
+    let error = from_file(&path).lease().await.unwrap_err().to_string();
+    assert!(error.contains("the token in") && error.contains("white space") && !error.contains("two"), "{error}");
+    std::fs::write(&path, "\n").unwrap();
+    assert!(from_file(&path).lease().await.unwrap_err().to_string().ends_with("is empty"));
+}
+
+#[test]
+fn nothing_shows_a_key() {
+    let key = AccessKey {
+        id: "AKVISIBLE".to_owned(),
+        secret: Secret::new("sk".to_owned()),
+        security_token: None,
+        project_id: None,
+    };
+    assert!(!format!("{:?}", Credential::AccessKey(key)).contains("AKVISIBLE"));
+}

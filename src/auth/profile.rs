@@ -1,0 +1,123 @@
+//! The file that the vendor's SDK keeps its credentials in: section `[basic]` of an INI file.
+//!
+//! Values are taken literally; the SDK for Python wants a `%` written twice, which is not undone here.
+
+use super::oidc::{Exchange, Order};
+use super::{AccessKey, AuthError, Basis, Credential, Errand, Part, file};
+use crate::secret::Secret;
+use std::path::PathBuf;
+
+/// Where the file is.
+#[derive(Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// Where IAM is, unless the file says so.
+    pub iam_endpoint: Option<String>,
+}
+
+const WHAT: &str = "the SDK's profile";
+
+impl Source {
+    pub(super) fn read(&self) -> Result<Basis, AuthError> {
+        let text = file::read_text(&self.path, WHAT)?;
+        let unusable = |problem| AuthError::Unusable { what: WHAT, path: self.path.clone(), problem };
+        let value = |key| value(&text, key);
+        let project_id = value("project_id").map(str::to_owned);
+        // As with the SDK, an identity provider comes before a key.
+        if let (Some(idp_id), Some(token_file)) = (value("idp_id"), value("id_token_file")) {
+            let endpoint = value("iam_endpoint").map(|text| text.trim_end_matches('/').to_owned());
+            let endpoint = endpoint.or_else(|| self.iam_endpoint.clone());
+            let endpoint = endpoint.ok_or_else(|| unusable("names an identity provider and no iam_endpoint"))?;
+            if !is_encrypted(&endpoint) {
+                return Err(unusable("has an iam_endpoint that is no https address"));
+            }
+            let id_token = Part::File(token_file.into()).read("the identity token")?;
+            let exchange = Exchange::Iam { endpoint, idp_id: idp_id.to_owned() };
+            return Ok(Basis::Errand(Errand::IdToken(Order { id_token, exchange })));
+        }
+        let (Some(id), Some(secret)) = (value("ak"), value("sk")) else {
+            return Err(unusable("has neither ak and sk nor idp_id and id_token_file in its section [basic]"));
+        };
+        Ok(Basis::Ready(Credential::AccessKey(AccessKey {
+            id: id.to_owned(),
+            secret: Secret::new(secret.to_owned()),
+            security_token: value("security_token").map(|token| Secret::new(token.to_owned())),
+            project_id,
+        })))
+    }
+}
+
+/// A value of section `[basic]`, if it is there and not empty.
+fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut in_section = false;
+    for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            in_section = section.trim() == "basic";
+        } else if in_section
+            && !line.starts_with(['#', ';'])
+            && let Some((key, value)) = line.split_once(['=', ':'])
+            && key.trim().eq_ignore_ascii_case(wanted)
+        {
+            return Some(value.trim()).filter(|value| !value.is_empty());
+        }
+    }
+    None
+}
+
+/// Plain HTTP is for loopback addresses only: a secret goes there.
+fn is_encrypted(endpoint: &str) -> bool {
+    let Ok(uri) = endpoint.parse::<hyper::http::Uri>() else { return false };
+    let bare = matches!(uri.path(), "/" | "") && uri.query().is_none() && !endpoint.contains('@');
+    let host = uri.host().unwrap_or_default();
+    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    bare && match uri.scheme_str() {
+        Some("https") => !host.is_empty(),
+        Some("http") => loopback,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Basis, AuthError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        std::fs::write(&path, text).unwrap();
+        Source { path, iam_endpoint: None }.read()
+    }
+
+    #[test]
+    fn values_are_literal_and_those_of_the_basic_section() {
+        let text = "[global]\nak = other\nsk = other\n[basic]\n; ak = no\nak = A%K\nsk=s=%%;#\nproject_id : p\n";
+        let Ok(Basis::Ready(Credential::AccessKey(key))) = read(text) else { panic!("a key") };
+        assert_eq!((key.id.as_str(), key.secret.expose(), key.project_id.as_deref()), ("A%K", "s=%%;#", Some("p")));
+        assert!(key.security_token.is_none());
+    }
+
+    #[test]
+    fn a_profile_without_a_credential_says_what_is_missing() {
+        for (text, problem) in [
+            ("", "has neither ak and sk"),
+            ("[basic]\nak = A\n", "has neither ak and sk"),
+            ("[basic]\nak = A\nsk =\n", "has neither ak and sk"),
+            ("[basic]\nidp_id = i\nid_token_file = /x\n", "no iam_endpoint"),
+            ("[basic]\nidp_id = i\nid_token_file = /x\niam_endpoint = http://example.com\n", "no https address"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_go_nowhere_unencrypted() {
+        for good in ["https://iam.example.com", "http://127.0.0.1:1", "http://[::1]:1"] {
+            assert!(is_encrypted(good), "{good}");
+        }
+        for bad in ["http://example.com", "iam.example.com", "https://u:p@example.com", "https://example.com/x", ""] {
+            assert!(!is_encrypted(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The credential's source: the one that is named, or the first that is configured.
+
+use super::{Environment, Problems, regions};
+use crate::auth::chain::Candidate;
+use crate::auth::metadata::{self, Because};
+use crate::auth::{Choice, Part, Source, access_key, iam, oidc, pod, profile, token};
+use crate::cli::ServeArgs;
+use crate::secret::Secret;
+use crate::swr::endpoint::Endpoint;
+use std::path::PathBuf;
+
+/// The names of the sources, in the order in which `auto` looks for them.
+pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "profile", "pod-identity", "metadata"];
+
+/// The address of STS where the region has none of its own, as in the vendor's SDK.
+const DEFAULT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
+
+/// A source, or why it is not configured; half a source is a problem.
+type Found = Result<Source, Missing>;
+
+/// What a source lacks.
+enum Missing {
+    /// Everything.
+    All(String),
+    /// Something, while the rest is there.
+    Rest(String),
+}
+
+struct Settings<'a> {
+    args: &'a ServeArgs,
+    environment: Environment<'a>,
+    iam: Option<String>,
+}
+
+/// Finds the source.
+pub(super) fn choose(args: &ServeArgs, environment: Environment<'_>, at: &mut Problems) -> Option<Choice> {
+    let mut settings = Settings { args, environment, iam: None };
+    settings.iam = settings.iam_endpoint(at);
+    let name = args.credentials_source.as_deref().unwrap_or("auto");
+    if name == "auto" {
+        let mut candidates = Vec::new();
+        for name in SOURCES {
+            let found = match settings.find(name, Because::LastResort, at) {
+                Ok(source) => Ok(source),
+                Err(Missing::All(why)) => Err(why),
+                Err(Missing::Rest(problem)) => {
+                    at.add(problem);
+                    return None;
+                }
+            };
+            let done = found.is_ok();
+            candidates.push(Candidate { name, found });
+            if done {
+                break;
+            }
+        }
+        return Choice::first(candidates);
+    }
+    if !SOURCES.contains(&name) {
+        at.add(format!("--credentials.source: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
+        return None;
+    }
+    match settings.find(name, Because::Chosen, at) {
+        Ok(source) => Some(Choice::named(source)),
+        Err(Missing::All(why)) => {
+            at.add(format!("--credentials.source is {name}, but {why}"));
+            None
+        }
+        Err(Missing::Rest(problem)) => {
+            at.add(problem);
+            None
+        }
+    }
+}
+
+impl Settings<'_> {
+    fn find(&self, name: &str, because: Because, at: &mut Problems) -> Found {
+        match name {
+            "token" => self.token(),
+            "access-key" => self.access_key(),
+            "password" => self.password(),
+            "oidc" => self.oidc(at),
+            "profile" => self.profile(),
+            "pod-identity" => self.pod_identity(at),
+            _ => Ok(self.metadata(because, at)),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|value| !value.is_empty())
+    }
+
+    fn part(&self, file: &Option<String>, names: &[&str]) -> Option<Part> {
+        let variable = || names.iter().find_map(|name| self.variable(name));
+        file.as_ref()
+            .map(|file| Part::File(file.into()))
+            .or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
+    }
+
+    fn token(&self) -> Found {
+        match self.part(&self.args.credentials_token_file, &["SWR_EXPORTER_TOKEN"]) {
+            Some(part) => Ok(Source::Token(token::Source(part))),
+            None => {
+                Err(Missing::All("there is no token: set SWR_EXPORTER_TOKEN or --credentials.token-file".to_owned()))
+            }
+        }
+    }
+
+    fn access_key(&self) -> Found {
+        let args = self.args;
+        let id = self.part(&args.credentials_access_key_file, &["SWR_EXPORTER_ACCESS_KEY", "HUAWEICLOUD_SDK_AK"]);
+        let secret = self.part(&args.credentials_secret_key_file, &["SWR_EXPORTER_SECRET_KEY", "HUAWEICLOUD_SDK_SK"]);
+        let security_token = self.part(
+            &args.credentials_security_token_file,
+            &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
+        );
+        match (id, secret) {
+            (Some(id), Some(secret)) => Ok(Source::AccessKey(access_key::Source { id, secret, security_token })),
+            (Some(_), None) => Err(Missing::Rest(
+                "the access key has no secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file"
+                    .to_owned(),
+            )),
+            (None, Some(_)) => Err(Missing::Rest(
+                "the secret key has no access key: set SWR_EXPORTER_ACCESS_KEY or --credentials.access-key-file"
+                    .to_owned(),
+            )),
+            (None, None) => Err(Missing::All(
+                "there is no access key: set SWR_EXPORTER_ACCESS_KEY and SWR_EXPORTER_SECRET_KEY, or \
+                 --credentials.access-key-file and --credentials.secret-key-file"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn password(&self) -> Found {
+        let args = self.args;
+        let password = self.part(&args.credentials_password_file, &["SWR_EXPORTER_PASSWORD"]);
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (user, domain) = (text(&args.credentials_username), text(&args.credentials_domain_name));
+        let id = args.swr_project_id.clone().or_else(|| self.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
+        let project = match (id, &args.swr_region) {
+            (Some(id), _) => Some(iam::Project::Id(id)),
+            (None, Some(region)) => Some(iam::Project::Name(region.clone())),
+            (None, None) => None,
+        };
+        if password.is_none() && user.is_none() && domain.is_none() {
+            let why = "there is no password: set --credentials.domain-name, --credentials.username and \
+                       SWR_EXPORTER_PASSWORD or --credentials.password-file";
+            return Err(Missing::All(why.to_owned()));
+        }
+        let mut lacking = Vec::new();
+        for (is_there, what) in [
+            (domain.is_some(), "--credentials.domain-name (the account)"),
+            (user.is_some(), "--credentials.username (the IAM user)"),
+            (password.is_some(), "SWR_EXPORTER_PASSWORD or --credentials.password-file"),
+            (project.is_some(), "--swr.project-id or --swr.region (the project that the token is for)"),
+            (self.iam.is_some(), "--swr.iam-endpoint or a known --swr.region"),
+        ] {
+            if !is_there {
+                lacking.push(what);
+            }
+        }
+        match (self.iam.clone(), domain, user, password, project) {
+            (Some(endpoint), Some(domain), Some(user), Some(password), Some(project)) => {
+                Ok(Source::Password(iam::Source { endpoint, domain, user, password, project }))
+            }
+            _ => Err(Missing::Rest(format!("the login with a password lacks {}", lacking.join(", ")))),
+        }
+    }
+
+    fn oidc(&self, at: &mut Problems) -> Found {
+        let file = |name| self.variable(name).map(|file| Part::File(file.into()));
+        if let (Some(provider_urn), Some(agency_urn)) =
+            (self.variable("HUAWEICLOUD_OIDC_PROVIDER_URN"), self.variable("HUAWEICLOUD_OIDC_AGENCY_URN"))
+        {
+            let given = self.variable("HUAWEICLOUD_OIDC_ID_TOKEN").map(|token| Part::Given(Secret::new(token)));
+            let Some(id_token) = file("HUAWEICLOUD_OIDC_TOKEN_FILE").or(given) else {
+                return Err(Missing::Rest("OIDC lacks the identity token: set HUAWEICLOUD_OIDC_TOKEN_FILE".to_owned()));
+            };
+            let duration = self.variable("HUAWEICLOUD_OIDC_DURATION_SECONDS");
+            let ids = self.variable("HUAWEICLOUD_OIDC_POLICY_IDS").unwrap_or_default();
+            let exchange = oidc::Exchange::Sts {
+                endpoint: self.sts_endpoint(at),
+                provider_urn,
+                agency_urn,
+                session_name: self
+                    .variable("HUAWEICLOUD_OIDC_SESSION_NAME")
+                    .unwrap_or_else(|| "oidc-sts-session".to_owned()),
+                duration_seconds: duration.and_then(|text| text.parse().ok()).unwrap_or(3600),
+                policy: self.variable("HUAWEICLOUD_OIDC_POLICY"),
+                policy_ids: ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect(),
+            };
+            return Ok(Source::Oidc(oidc::Source { id_token, exchange }));
+        }
+        let (idp_id, id_token) = (self.variable("HUAWEICLOUD_SDK_IDP_ID"), file("HUAWEICLOUD_SDK_ID_TOKEN_FILE"));
+        match (idp_id, id_token, self.iam.clone()) {
+            (Some(idp_id), Some(id_token), Some(endpoint)) => {
+                Ok(Source::Oidc(oidc::Source { id_token, exchange: oidc::Exchange::Iam { endpoint, idp_id } }))
+            }
+            (Some(_), Some(_), None) => {
+                Err(Missing::Rest("OIDC lacks --swr.iam-endpoint or a known --swr.region".to_owned()))
+            }
+            _ => Err(Missing::All(
+                "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN, or HUAWEICLOUD_SDK_IDP_ID and \
+                 HUAWEICLOUD_SDK_ID_TOKEN_FILE, are not set"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn profile(&self) -> Found {
+        let named = self.variable("HUAWEICLOUD_SDK_CREDENTIALS_FILE").map(PathBuf::from);
+        let usual = || {
+            let home = self.variable("HOME")?;
+            Some(PathBuf::from(home).join(".huaweicloud/credentials"))
+        };
+        let wanted = self.args.credentials_source.as_deref() == Some("profile");
+        let path = named.or_else(|| usual().filter(|path| wanted || path.is_file()));
+        match path {
+            Some(path) => Ok(Source::Profile(profile::Source { path, iam_endpoint: self.iam.clone() })),
+            None => Err(Missing::All(
+                "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set and there is no ~/.huaweicloud/credentials".to_owned(),
+            )),
+        }
+    }
+
+    fn pod_identity(&self, at: &mut Problems) -> Found {
+        let Some(url) = self.variable("HC_CONTAINER_CREDENTIALS_FULL_URI") else {
+            return Err(Missing::All("HC_CONTAINER_CREDENTIALS_FULL_URI is not set".to_owned()));
+        };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            at.add("HC_CONTAINER_CREDENTIALS_FULL_URI is no address");
+        }
+        match self.variable("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
+            Some(file) => Ok(Source::Pod(pod::Source { url, token: Part::File(file.into()) })),
+            None => Err(Missing::Rest("pod identity lacks HC_CONTAINER_AUTHORIZATION_TOKEN_FILE".to_owned())),
+        }
+    }
+
+    /// Plain HTTP is the rule here: the address means something on this machine alone.
+    fn metadata(&self, because: Because, at: &mut Problems) -> Source {
+        let endpoint = self.args.credentials_metadata_endpoint.as_deref().unwrap_or(metadata::LINK_LOCAL);
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+        if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', '@', '?', '#', ' '])) {
+            at.add(
+                "--credentials.metadata-endpoint: it must be scheme, host and port alone, as in http://169.254.169.254",
+            );
+        }
+        Source::Metadata(metadata::Source { endpoint, because })
+    }
+
+    fn iam_endpoint(&self, at: &mut Problems) -> Option<String> {
+        let given = match &self.args.swr_iam_endpoint {
+            Some(text) => Some(("--swr.iam-endpoint", text.clone())),
+            None => self.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT").map(|text| ("HUAWEICLOUD_SDK_IAM_ENDPOINT", text)),
+        };
+        match given {
+            Some((place, text)) => checked(place, &text, at),
+            None => regions::iam_endpoint(self.args.swr_region.as_deref()?),
+        }
+    }
+
+    fn sts_endpoint(&self, at: &mut Problems) -> String {
+        let given = self.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
+        let given = given.and_then(|text| checked("HUAWEICLOUD_SDK_STS_ENDPOINT", &text, at));
+        let regional = || regions::sts_endpoint(self.args.swr_region.as_deref()?);
+        given.or_else(regional).unwrap_or_else(|| DEFAULT_STS.to_owned())
+    }
+}
+
+fn checked(place: &str, text: &str, at: &mut Problems) -> Option<String> {
+    match text.parse::<Endpoint>() {
+        Ok(endpoint) => Some(endpoint.to_string()),
+        Err(problem) => {
+            at.add(format!("{place}: {problem}"));
+            None
+        }
+    }
+}

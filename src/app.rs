@@ -5,6 +5,7 @@ mod account;
 pub mod check;
 pub mod demo;
 mod live;
+mod memory;
 
 pub use account::Account;
 

@@ -89,7 +89,7 @@ impl Default for Limits {
             idle: Duration::from_secs(90),
             write_progress: Duration::from_secs(30),
             response_total: Duration::from_secs(120),
-            drain: Duration::from_millis(3500),
+            drain: Duration::from_secs(3),
             header_bytes: 16 * 1024,
             headers: 100,
         }

@@ -1,5 +1,6 @@
 //! One account: its client, its cache and what joins them.
 
+use super::memory;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
@@ -32,6 +33,14 @@ impl Account {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn build(config: config::Account, registry: &Registry) -> anyhow::Result<Self> {
+        let mut options = config.collect;
+        if let Some(most) = memory::most_repositories().filter(|most| *most < options.most_repositories) {
+            info!(
+                repositories = most,
+                "the memory limit leaves room for {most} repositories; a longer listing is refused"
+            );
+            options.most_repositories = most;
+        }
         let transport = Https::new(&config.https).context("cannot connect to the upstream")?;
         let metrics = swr::Metrics::new(registry);
         info!(
@@ -47,7 +56,7 @@ impl Account {
         let client = Client::new(config.client, Box::new(transport), authenticator, metrics, SystemTime::now);
         let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
-        let refresh = refresher(Arc::new(client), config.collect, config.exposition, collect::Metrics::new(registry));
+        let refresh = refresher(Arc::new(client), options, config.exposition, collect::Metrics::new(registry));
         let counters = cache::metrics::Counters::new(registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some(file) = file {

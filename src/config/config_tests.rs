@@ -87,3 +87,72 @@ fn no_problem_quotes_a_secret() {
         "{text}"
     );
 }
+
+#[test]
+fn each_region_has_its_iam_and_some_their_sts() {
+    for (region, iam) in [
+        ("cn-north-4", "https://iam.cn-north-4.myhuaweicloud.com"),
+        ("sa-peru-1", "https://iam.myhuaweicloud.com"),
+        ("eu-west-101", "https://iam.eu-west-101.myhuaweicloud.eu"),
+    ] {
+        assert_eq!(regions::iam_endpoint(region).as_deref(), Some(iam));
+    }
+    assert_eq!(regions::iam_endpoint("mars-1"), None);
+    assert_eq!(regions::sts_endpoint("tr-west-1").as_deref(), Some("https://sts.tr-west-1.myhuaweicloud.com"));
+    assert_eq!(regions::sts_endpoint("cn-north-1"), None);
+    let own = regions::KNOWN.iter().filter(|region| regions::iam_endpoint(region).unwrap().contains(*region));
+    assert_eq!(own.count(), 28, "seven are served by the global one");
+}
+
+/// Settings of each source, the first in the environment and the last in the order of `auto`.
+const SOURCES: [(&str, &[(&str, &str)]); 6] = [
+    ("token", &[("SWR_EXPORTER_TOKEN", "t")]),
+    ("access-key", &KEY),
+    ("oidc", &[("HUAWEICLOUD_SDK_IDP_ID", "i"), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", "/t")]),
+    ("profile", &[("HUAWEICLOUD_SDK_CREDENTIALS_FILE", "/p")]),
+    (
+        "pod-identity",
+        &[("HC_CONTAINER_CREDENTIALS_FULL_URI", "http://h"), ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/t")],
+    ),
+    ("metadata", &[]),
+];
+
+#[test]
+fn auto_takes_the_first_source_that_is_configured_and_says_why_not_another() {
+    for first in 0..SOURCES.len() {
+        let environment: Vec<_> = SOURCES[first..].iter().flat_map(|(_, settings)| settings.iter().copied()).collect();
+        let config = resolve(&args("--swr.region cn-north-4"), &table(&environment)).unwrap();
+        assert_eq!(config.account.credentials.source.name(), SOURCES[first].0);
+        let passed_over: Vec<_> = config.account.credentials.passed_over.iter().map(|(name, _)| *name).collect();
+        let place = credentials::SOURCES.iter().position(|name| *name == SOURCES[first].0).unwrap();
+        assert_eq!(passed_over, credentials::SOURCES[..place]);
+    }
+}
+
+#[test]
+fn a_source_that_is_named_says_what_it_lacks() {
+    for (source, lacking) in [
+        ("token", "SWR_EXPORTER_TOKEN or --credentials.token-file"),
+        ("access-key", "SWR_EXPORTER_ACCESS_KEY and SWR_EXPORTER_SECRET_KEY"),
+        ("password", "--credentials.domain-name, --credentials.username and SWR_EXPORTER_PASSWORD"),
+        ("oidc", "HUAWEICLOUD_OIDC_PROVIDER_URN"),
+        ("profile", "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set"),
+        ("pod-identity", "HC_CONTAINER_CREDENTIALS_FULL_URI is not set"),
+    ] {
+        let text = problems(&format!("--swr.region cn-north-4 --credentials.source {source}"), &[]);
+        assert!(text.contains(&format!("--credentials.source is {source}, but ")) && text.contains(lacking), "{text}");
+    }
+    let text = problems("--swr.endpoint https://swr.example.com --credentials.username me", &[]);
+    for lacking in
+        ["(the account)", "SWR_EXPORTER_PASSWORD", "(the project that the token is for)", "--swr.iam-endpoint"]
+    {
+        assert!(text.contains(lacking), "{lacking}\n{text}");
+    }
+    assert!(!text.contains("(the IAM user)"), "{text}");
+    let text = problems(
+        "--swr.region cn-north-4 --swr.iam-endpoint http://example.com --credentials.metadata-endpoint nowhere \
+         --credentials.source metadata",
+        &[],
+    );
+    assert!(text.contains("2 problems") && text.contains("--swr.iam-endpoint: `http://example.com` would"), "{text}");
+}

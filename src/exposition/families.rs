@@ -282,7 +282,7 @@ swr_repositories_omitted{reason="limit"} 0
     }
 
     #[test]
-    fn evil_names_stay_one_series_each_and_read_back() {
+    fn l1_evil_names_stay_one_series_each_and_read_back() {
         let long = "x".repeat(10_000);
         let forged = "a\\b\"} 1\nup{job=\"fake\"} 0\n#";
         let evil = [
@@ -345,8 +345,10 @@ swr_repositories_omitted{reason="limit"} 0
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
-        fn what_is_written_reads_back(rows in proptest::collection::vec(any_row(), 0..20)) {
+        fn l2_what_is_written_reads_back(rows in proptest::collection::vec(any_row(), 0..6)) {
             let snapshot = snapshot(rows);
             let samples = parse(&page(&snapshot, &Options::default()));
             let read = |family: &Family| {
@@ -358,7 +360,7 @@ swr_repositories_omitted{reason="limit"} 0
                 let rows = snapshot.repositories.iter();
                 rows.filter_map(|row| Some((row.namespace.to_string(), row.name.to_string(), field(row)?))).collect::<Vec<_>>()
             };
-                        prop_assert_eq!(read(&catalog::REPOSITORY_SIZE), written(|row| Some(i128::from(row.size?) * 1_000_000_000)));
+            prop_assert_eq!(read(&catalog::REPOSITORY_SIZE), written(|row| Some(i128::from(row.size?) * 1_000_000_000)));
             prop_assert_eq!(read(&catalog::REPOSITORY_IMAGES), written(|row| Some(i128::from(row.images?) * 1_000_000_000)));
             prop_assert_eq!(read(&catalog::REPOSITORY_CREATED), written(|row| Some(i128::from(row.created?.0))));
             prop_assert_eq!(read(&catalog::REPOSITORY_INFO), written(|_| Some(1_000_000_000)));

@@ -12,8 +12,8 @@ use crate::transport::{Request, Response, Transport};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -55,6 +55,9 @@ impl Default for Options {
 
 /// A skew at which signatures are about to be refused; the cloud allows fifteen minutes.
 const WORRYING_SKEW: f64 = 600.0;
+
+/// A page that was short by accident looks like a server with small pages; the larger ones are tried again after this.
+const PAGE_SIZE_HOLDS: Duration = Duration::from_secs(3600);
 
 /// A refused signature whose clock was further off than this may have been refused for that.
 const SUSPICIOUS_SKEW: f64 = 120.0;
@@ -115,7 +118,7 @@ pub struct Client {
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
-    largest_page: AtomicU64,
+    largest_page: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Client {
@@ -139,7 +142,7 @@ impl Client {
             wall_clock,
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
-            largest_page: AtomicU64::new(u64::MAX),
+            largest_page: Mutex::new(None),
             options,
         }
     }
@@ -151,12 +154,13 @@ impl Client {
 
     /// The largest page that this upstream was found to serve, so that it is found out once and not at every refresh.
     pub fn largest_page(&self) -> u64 {
-        self.largest_page.load(Ordering::Relaxed)
+        let found = *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner);
+        found.filter(|(_, at)| at.elapsed() < PAGE_SIZE_HOLDS).map_or(u64::MAX, |(rows, _)| rows)
     }
 
-    /// The upstream serves no larger page than this.
+    /// The upstream serves no larger page than this, for all that was seen.
     pub fn found_largest_page(&self, rows: u64) {
-        self.largest_page.store(rows, Ordering::Relaxed);
+        *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner) = Some((rows, Instant::now()));
     }
 
     /// Makes one call, again where that may help and the effort allows. Dropping the future cancels it.

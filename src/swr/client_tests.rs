@@ -274,3 +274,14 @@ async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
     // One of twenty milliseconds alone, and eight by four.
     assert_eq!(setup.began.elapsed().as_millis(), 60);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_page_is_believed_for_an_hour_and_no_longer() {
+    let Setup { client, .. } = setup(|_| good());
+    assert_eq!(client.largest_page(), u64::MAX);
+    client.found_largest_page(100);
+    tokio::time::advance(Duration::from_secs(3599)).await;
+    assert_eq!(client.largest_page(), 100);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(client.largest_page(), u64::MAX, "it may have been one short page by accident");
+}

@@ -129,7 +129,7 @@ async fn a_wrong_region_or_endpoint_is_named() {
 
 #[tokio::test]
 async fn a_clock_that_is_off_by_an_hour_is_named() {
-    for (skew, way) in [(3600, "3600 s behind"), (-3600, "s ahead of")] {
+    for (skew, way) in [(3600, "s behind the API"), (-3600, "s ahead of the API")] {
         let upstream = account().await;
         upstream.handle.configure(|options| options.clock_skew_seconds = skew);
         let checked = names(prepared(&upstream.url()), &[], "clock", way, "set the clock").await;

@@ -24,9 +24,10 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes each of these addresses every second, as a job of the name given.
-    async fn start(jobs: &[(&str, &str)]) -> Self {
-        let mut config = "global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n".to_owned();
+    /// Starts one that scrapes each of these addresses as often as is said, as a job of the name given.
+    async fn start(interval: &str, jobs: &[(&str, &str)]) -> Self {
+        let mut config =
+            format!("global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\nscrape_configs:\n");
         for (name, address) in jobs {
             config += &format!("  - {{ job_name: {name}, static_configs: [{{ targets: ['{address}'] }}] }}\n");
         }
@@ -140,7 +141,7 @@ async fn prometheus_finds_the_upstreams_numbers_in_both_formats() {
     let scrape = exporter.scrape().await;
     let samples = scrape.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
     let (text_address, types) = text_only(&exporter).await;
-    let prometheus = Prometheus::start(&[("default", exporter.address()), ("text", &text_address)]).await;
+    let prometheus = Prometheus::start("1s", &[("default", exporter.address()), ("text", &text_address)]).await;
 
     prometheus.until("up", 2, 1.0).await;
     prometheus.until("swr_up", 2, 1.0).await;
@@ -161,7 +162,29 @@ async fn prometheus_finds_the_upstreams_numbers_in_both_formats() {
         }
     }
 
-    // Every sample that was sent was taken: none twice, out of order, out of bounds or relabelled away.
+    nothing_refused(&prometheus, samples).await;
+    let asked_for_text = types.lock().unwrap().clone();
+    assert!(!asked_for_text.is_empty() && asked_for_text.iter().all(|line| line.contains("text/plain; version=0.0.4")));
+    assert_eq!(upstream.handle.count("/v2/manage/repos"), 1, "whoever scrapes, and however often");
+}
+
+#[tokio::test]
+async fn prometheus_takes_300_000_series_in_both_formats_and_drops_none() {
+    let upstream = simulator(50_000, 100).await;
+    let exporter = exporter(&upstream.url(), &["--cache.window", "1h", "--cache.max-age", "2h"]).await;
+    let up = exporter.scrape_until("the large account is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let samples = up.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+    assert!(samples > 300_000);
+    let (text_address, types) = text_only(&exporter).await;
+    let prometheus = Prometheus::start("8s", &[("default", exporter.address()), ("text", &text_address)]).await;
+    prometheus.until("up", 2, 1.0).await;
+    prometheus.until("count by (job) ({__name__=~'swr_repository_.+'})", 2, 300_000.0).await;
+    nothing_refused(&prometheus, samples).await;
+    assert!(!types.lock().unwrap().is_empty());
+}
+
+/// Every sample that was sent was taken: none twice, out of order, out of bounds or relabelled away.
+async fn nothing_refused(prometheus: &Prometheus, samples: usize) {
     prometheus.until("scrape_samples_scraped - scrape_samples_post_metric_relabeling", 2, 0.0).await;
     let scraped = prometheus.query("scrape_samples_scraped").await;
     for (labels, scraped) in &scraped {
@@ -172,7 +195,4 @@ async fn prometheus_finds_the_upstreams_numbers_in_both_formats() {
     let refused: Vec<&str> =
         own.lines().filter(|line| line.starts_with("prometheus_target_scrapes_") && !line.ends_with(" 0")).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    let asked_for_text = types.lock().unwrap().clone();
-    assert!(!asked_for_text.is_empty() && asked_for_text.iter().all(|line| line.contains("text/plain; version=0.0.4")));
-    assert_eq!(upstream.handle.count("/v2/manage/repos"), 1, "whoever scrapes, and however often");
 }

@@ -2,6 +2,7 @@
 //! them in order. Nothing is decided here that a stage could decide.
 
 mod account;
+pub mod check;
 pub mod demo;
 mod live;
 mod memory;

@@ -21,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve metrics (what is done without a command).
     Serve(Box<ServeArgs>),
+    /// Try all that a refresh needs and say what does not work: 0 if everything does, 1 if not, 2 for wrong settings.
+    Check(Box<CheckArgs>),
     /// Serve metrics of a simulated account: no cloud, no credentials, no settings.
     Demo(DemoArgs),
     /// Serve the simulated SWR API alone, to try other clients against.
@@ -338,6 +340,20 @@ pub struct ServeArgs {
         help_heading = "Log"
     )]
     pub log_format: Option<String>,
+}
+
+/// Flags of `check`: those of `serve`, which are checked, and how.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Check settings and secret files alone, and ask nobody
+    #[arg(long, help_heading = "Check")]
+    pub offline: bool,
+    /// text or json
+    #[arg(long, default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT", help_heading = "Check")]
+    pub format: String,
 }
 
 /// The simulated world.

@@ -70,6 +70,11 @@ impl std::fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
+    /// Each problem.
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+
     fn add(&mut self, problem: impl Into<String>) {
         self.0.push(problem.into());
     }

@@ -15,6 +15,11 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(args)) => serve(&args),
+        Some(Command::Check(args)) => match app::check::run(&args) {
+            Ok(true) => return ExitCode::SUCCESS,
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Some(Command::Demo(args)) => app::demo::run(&args),
         Some(Command::Simulate(args)) => app::demo::simulate(&args),
     };

@@ -1,6 +1,6 @@
 //! Every source of credentials from end to end, with keys and tokens that live a few seconds, while scrapes run.
 
-use crate::support::{Exporter, Scrape, command, simulator, start};
+use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use swr_exporter::simulator::{

@@ -18,6 +18,7 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod chaos;
+mod check;
 mod credentials_refusals;
 mod credentials_rotation;
 mod credentials_sources;

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What stands before the simulator.
 #[derive(Clone)]
-enum Front {
+pub enum Front {
     /// TLS with this certificate.
     Tls(TlsAcceptor),
     /// Accepts and says nothing.
@@ -28,15 +28,16 @@ enum Front {
     Plain,
 }
 
-struct Guarded {
-    address: SocketAddr,
+pub struct Guarded {
+    /// Where the front is.
+    pub address: SocketAddr,
     behind: Running,
     /// The first byte of each connection.
     first_bytes: Arc<Mutex<Vec<u8>>>,
 }
 
 /// Serves the simulator behind a front.
-async fn guarded(front: Front) -> Guarded {
+pub async fn guarded(front: Front) -> Guarded {
     let behind = simulator(20, 2).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let (address, target) = (listener.local_addr().unwrap(), behind.addr());
@@ -74,12 +75,13 @@ async fn meet(mut stream: TcpStream, front: Front, target: SocketAddr, noted: Ar
     }
 }
 
-struct Authority {
-    pem: String,
+pub struct Authority {
+    /// Its certificate.
+    pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority(name: &str) -> Authority {
+pub fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -89,7 +91,7 @@ fn authority(name: &str) -> Authority {
 }
 
 /// A server's certificate, by an authority or by itself.
-fn certified(name: &str, by: Option<&Authority>, change: impl FnOnce(&mut CertificateParams)) -> Front {
+pub fn certified(name: &str, by: Option<&Authority>, change: impl FnOnce(&mut CertificateParams)) -> Front {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     change(&mut params);
     let key = KeyPair::generate().unwrap();
@@ -110,9 +112,9 @@ fn certified(name: &str, by: Option<&Authority>, change: impl FnOnce(&mut Certif
     Front::Tls(TlsAcceptor::from(Arc::new(config)))
 }
 
-const HERE: &str = "127.0.0.1";
+pub const HERE: &str = "127.0.0.1";
 
-fn as_it_is(_: &mut CertificateParams) {}
+pub fn as_it_is(_: &mut CertificateParams) {}
 
 /// An exporter that trusts this authority besides the system's.
 async fn trusting(guarded: &Guarded, authority: &Authority) -> (Exporter, tempfile::NamedTempFile) {

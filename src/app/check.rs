@@ -1,0 +1,196 @@
+//! `swr-exporter check`: tries, one after the other, all that a refresh needs, and says what does not work and what to do.
+//!
+//! It stops where what follows could only fail for the same reason. A wrong credential is sent once and no more.
+
+mod advice;
+mod reach;
+mod report;
+
+pub use report::{Format, Report};
+
+use super::account::door;
+use crate::auth::{Authenticator, Basis, Choice, Credential};
+use crate::cli::CheckArgs;
+use crate::config::{self, Config};
+use crate::deadline::Deadline;
+use crate::failure::chain;
+use crate::swr::{self, ApiError, Client, Effort};
+use crate::transport::Https;
+use prometheus::Registry;
+use report::Step;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, SystemTime};
+
+/// The longest that one step may take, its retries included.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A clock that is further off than this is a fault, although requests are signed by the API's.
+const MOST_SKEW_SECONDS: f64 = 300.0;
+
+/// Checks and prints. Whether everything works.
+///
+/// # Errors
+/// Wrong settings, or output that cannot be written.
+pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
+    let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
+    let config = match config::resolve(&args.serve, &|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(problems) => {
+            if format == Format::Json {
+                print(&report::of_problems(&problems))?;
+            }
+            return Err(problems.into());
+        }
+    };
+    let offline = args.offline;
+    let mut works = false;
+    super::block_on(async {
+        let report = if offline { offline_check(config) } else { check(config).await };
+        works = report.works();
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        print(&report.render(format, colour))?;
+        Ok(())
+    })?;
+    Ok(works)
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// What can be told without asking anybody.
+fn offline_check(config: Config) -> Report {
+    let account = config.account;
+    let mut report = Report::new(account.name);
+    report.add(settings(&account.client.endpoint, &account.credentials));
+    report.add(certificates(&account.https).1);
+    report.add(match account.credentials.source.basis() {
+        Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
+        Err(error) => Step::fails("credential", chain(&error), advice::on_credential(&error)),
+    });
+    report
+}
+
+async fn check(config: Config) -> Report {
+    let account = config.account;
+    let mut report = Report::new(account.name);
+    report.add(settings(&account.client.endpoint, &account.credentials));
+    let (transport, step) = certificates(&account.https);
+    report.add(step);
+    let Some(transport) = transport else { return report };
+    if !reach::check(&account.client.endpoint, &transport, &mut report).await {
+        return report;
+    }
+    let metrics = swr::Metrics::new(&Registry::new());
+    let door = match door(&account.https, transport.clone(), &metrics) {
+        Ok(door) => door,
+        Err(error) => {
+            report.add(Step::fails("credential", format!("{error:#}"), String::new()));
+            return report;
+        }
+    };
+    let described = account.credentials.source.name();
+    let authenticator = Authenticator::new(account.credentials.source, Some(door));
+    let leased = Deadline::after(PATIENCE * 2).bound(authenticator.lease()).await;
+    match leased {
+        Ok(Ok(lease)) => report
+            .add(Step::works("credential", format!("{described}: {}", of_lease(&lease.credential, lease.expires_at)))),
+        Ok(Err(error)) => {
+            report.add(Step::fails("credential", chain(&error), advice::on_credential(&error)));
+            return report;
+        }
+        Err(_) => {
+            let advice = "check that this machine reaches whoever gives the credential".to_owned();
+            report.add(Step::fails("credential", format!("{described} did not give one in time"), advice));
+            return report;
+        }
+    }
+    let client = Client::new(account.client, Box::new(transport), authenticator, metrics, SystemTime::now);
+    calls(&client, &account.collect.namespaces, &mut report).await;
+    report
+}
+
+fn settings(endpoint: &str, credentials: &Choice) -> Step {
+    Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
+}
+
+fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Https>, Step) {
+    match Https::new(https) {
+        Ok(transport) => {
+            let trusted = match &https.ca_file {
+                Some(file) => format!("the system's and those of {} are trusted", file.display()),
+                None => "the system's are trusted".to_owned(),
+            };
+            (Some(transport), Step::works("certificates", trusted))
+        }
+        Err(error) => {
+            let advice = "give --swr.ca-file a readable file of certificates in PEM form".to_owned();
+            (None, Step::fails("certificates", chain(&error), advice))
+        }
+    }
+}
+
+fn of_basis(credentials: &Choice, basis: &Basis) -> String {
+    match basis {
+        Basis::Ready(credential) => format!("{}: {}", credentials.source.name(), of_lease(credential, None)),
+        Basis::Errand(_) => format!("{}: what it needs is there", credentials.source.name()),
+    }
+}
+
+/// A credential without anything secret; an access key's id is shown by nobody else, so it is not shown here either.
+fn of_lease(credential: &Credential, expires_at: Option<SystemTime>) -> String {
+    let kind = match credential {
+        Credential::Token(_) => "a token",
+        Credential::AccessKey(key) if key.security_token.is_some() => "a temporary access key",
+        Credential::AccessKey(_) => "an access key",
+    };
+    match expires_at.and_then(|end| jiff::Timestamp::try_from(end).ok()) {
+        Some(end) => format!("{kind} until {end:.0}"),
+        None => kind.to_owned(),
+    }
+}
+
+/// Makes each call that a refresh is made of, once.
+async fn calls(client: &Client, namespaces: &[String], report: &mut Report) {
+    let wanted: Vec<Option<&str>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
+    let mut skipped = 0;
+    let mut hopeless = false;
+    for namespace in wanted {
+        if hopeless {
+            skipped += 1;
+            continue;
+        }
+        let effort = Effort::until(Deadline::after(PATIENCE));
+        let result = client.repositories(namespace, 0, 10, &effort).await;
+        let what = match namespace {
+            None => "list repositories".to_owned(),
+            Some(name) => format!("list repositories of `{name}`"),
+        };
+        hopeless =
+            result.as_ref().is_err_and(|error| !matches!(error, ApiError::Permission(_) | ApiError::NotFound(_)));
+        report.add(match result {
+            Ok(page) if namespace.is_some() && page.rows.is_empty() => Step::fails(
+                what,
+                "the organisation shows no repository".to_owned(),
+                "check its name in --swr.namespace and its region; if it exists and is not empty, give the user at least \
+                 read permission in it (SWR console, organisation, users)"
+                    .to_owned(),
+            ),
+            Ok(page) => Step::works(what, match page.total {
+                Some(0) => "none; if there should be some, the user lacks permission in their organisations".to_owned(),
+                Some(total) => format!("{total}"),
+                None => format!("{} or more", page.rows.len()),
+            }),
+            Err(error) => {
+                let advice = advice::on_call(&error, namespace);
+                Step::fails(what, chain(&error), advice)
+            }
+        });
+    }
+    if skipped > 0 {
+        report.add(Step::skipped("list repositories", format!("{skipped} more organisations")));
+    }
+}

@@ -1,0 +1,79 @@
+//! What to do about what went wrong, in the words of whoever has to do it.
+
+use crate::auth::AuthError;
+use crate::swr::ApiError;
+use crate::transport::answer::Answer;
+
+/// What to do about a call that failed.
+pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
+    match error {
+        ApiError::Auth(answer) => on_refusal(answer).to_owned(),
+        ApiError::Credential(error) => on_credential(error),
+        ApiError::Permission(_) => match namespace {
+            None => "give the user the IAM permission swr:repo:listRepos (it is part of SWR ReadOnlyAccess)".to_owned(),
+            Some(name) => format!(
+                "give the user the IAM permission swr:repo:listRepos, or read permission in the organisation `{name}` (SWR \
+                 console, organisation, users)"
+            ),
+        },
+        ApiError::Throttled { .. } | ApiError::Crowded { .. } => {
+            "the API limits how often this user may call: lower --swr.rate-limit, lengthen --cache.window, and see what else \
+             uses the same user"
+                .to_owned()
+        }
+        ApiError::NotFound(_) if namespace.is_some() => {
+            "the organisation does not exist here: check its name in --swr.namespace and the region".to_owned()
+        }
+        ApiError::NotFound(_) | ApiError::Redirect(_) | ApiError::Array(_) | ApiError::Json(_) => {
+            "this is not the SWR API: check --swr.region or --swr.endpoint".to_owned()
+        }
+        ApiError::Server { .. } | ApiError::CircuitOpen { .. } => {
+            "the cloud's service fails; try again later, and see its status page".to_owned()
+        }
+        ApiError::Timeout(_) | ApiError::Network(_) => {
+            "the connection to the API breaks: look at firewalls and proxies in between".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What the gateway's words for a refused identity mean.
+fn on_refusal(answer: &Answer) -> &'static str {
+    let said = answer.said.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if said.contains("get secretkey") {
+        "the access key is not known here: check it, that it is enabled, and that the region is of the same cloud"
+    } else if said.contains("signature") {
+        "the secret key does not belong to the access key: check that both come from the same download"
+    } else if said.contains("reach the limit") || said.contains("lock") {
+        "the access key is locked for a while after repeated failures: stop whoever uses it wrongly, then wait"
+    } else if said.contains("decrypt token") {
+        "the token is damaged, expired or of another region: get a new one for a project of this region"
+    } else if said.contains("token") {
+        "the token has expired or was invalidated: get a new one, or use a source that renews itself"
+    } else {
+        "check the credential, that it is enabled, and that it belongs to this region's cloud"
+    }
+}
+
+/// What to do about a credential that is not to be had.
+pub(super) fn on_credential(error: &AuthError) -> String {
+    match error {
+        AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
+        AuthError::Unusable { .. } => "write the secret alone into the file".to_owned(),
+        AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
+        AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
+        AuthError::Refused { .. } => {
+            "check account, user, password and project of a login, or provider, agency and identity token; repeated failures \
+             lock the user"
+                .to_owned()
+        }
+        AuthError::Network { .. } | AuthError::Timeout(_) => {
+            "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it".to_owned()
+        }
+        AuthError::Failed { .. } | AuthError::Odd { .. } => {
+            "check that the address is right; if it is, the service fails: try again later".to_owned()
+        }
+        AuthError::Nothing(_) => "README.md, Credentials, lists every source".to_owned(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,145 @@
+//! Whether the API is reached: its name, a connection, TLS, and what time it is there.
+
+use super::MOST_SKEW_SECONDS;
+use super::report::{Report, Step};
+use crate::failure::chain;
+use crate::transport::answer::date;
+use crate::transport::{Https, Request, Transport, TransportError};
+use bytes::Bytes;
+use hyper::http::{HeaderMap, Method, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpStream;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who is connected to: the API, or a proxy before it.
+struct Next {
+    host: String,
+    port: u16,
+    is_proxy: bool,
+}
+
+/// Adds a step for each part of the way. False where it ends before the API.
+pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
+    let Some(next) = next(endpoint) else {
+        report.add(Step::fails("name", format!("{endpoint} has no host"), String::new()));
+        return false;
+    };
+    let Next { host, port, is_proxy } = &next;
+    let role = if *is_proxy { "the proxy " } else { "" };
+    let addresses = match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host.as_str(), *port))).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(error)) => {
+            report.add(Step::fails("name", format!("{role}{host} has no address: {error}"), on_name(*is_proxy)));
+            return false;
+        }
+        Err(_) => {
+            report.add(Step::fails("name", format!("no name server answered for {role}{host}"), on_name(*is_proxy)));
+            return false;
+        }
+    };
+    let addresses: Vec<_> = addresses;
+    let Some(first) = addresses.first() else {
+        report.add(Step::fails("name", format!("{role}{host} has no address"), on_name(*is_proxy)));
+        return false;
+    };
+    report.add(Step::works("name", format!("{role}{host} is {}", first.ip())));
+    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(addresses.as_slice())).await;
+    let problem = match connected {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("no answer".to_owned()),
+    };
+    if let Some(problem) = problem {
+        let advice = if *is_proxy {
+            "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not there: correct it, or name the API in NO_PROXY"
+        } else {
+            "open the way out for this port, or set HTTPS_PROXY where there is a proxy"
+        };
+        let message = format!("cannot connect to {role}{host} port {port}: {problem}");
+        report.add(Step::fails("connection", message, advice.to_owned()));
+        return false;
+    }
+    report.add(Step::works("connection", format!("{role}{host} port {port}")));
+    greet(endpoint, transport, report).await
+}
+
+fn next(endpoint: &str) -> Option<Next> {
+    let uri: Uri = endpoint.parse().ok()?;
+    // The same rules that the HTTP client goes by.
+    let proxy = Matcher::from_env().intercept(&uri).map(|intercept| intercept.uri().clone());
+    let is_proxy = proxy.is_some();
+    let uri = proxy.unwrap_or(uri);
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    Some(Next { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy })
+}
+
+fn on_name(is_proxy: bool) -> String {
+    if is_proxy {
+        "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY".to_owned()
+    } else {
+        "check --swr.region or --swr.endpoint, and the name servers of this machine (DNS)".to_owned()
+    }
+}
+
+/// Asks for nothing in particular and without a credential: any answer will do.
+async fn greet(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
+    let request =
+        Request { method: Method::GET, url: format!("{endpoint}/"), headers: HeaderMap::new(), body: Bytes::new() };
+    let is_tls = endpoint.starts_with("https://");
+    let asked = SystemTime::now();
+    let answer = match tokio::time::timeout(PATIENCE, transport.send(request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => {
+            let (what, advice) = on_connection(&error, is_tls);
+            report.add(Step::fails(what, chain(&error), advice.to_owned()));
+            return false;
+        }
+        Err(_) => {
+            let advice = "look at firewalls and proxies in between: the connection is there and nothing comes back";
+            report.add(Step::fails("answer", "none in time".to_owned(), advice.to_owned()));
+            return false;
+        }
+    };
+    if is_tls {
+        report.add(Step::works("tls", "the certificate is trusted and of this host".to_owned()));
+    }
+    let Some(theirs) = date(&answer.headers) else {
+        report.add(Step::skipped("clock", "the API does not say what time it is"));
+        return true;
+    };
+    let ahead = theirs.duration_since(asked).map_or_else(|late| -late.duration().as_secs_f64(), |by| by.as_secs_f64());
+    report.add(if ahead.abs() > MOST_SKEW_SECONDS {
+        let (by, way) = (ahead.abs().round(), if ahead > 0.0 { "behind" } else { "ahead of" });
+        let advice = "set the clock, e.g. by NTP; until then requests are signed by the API's clock".to_owned();
+        Step::fails(
+            "clock",
+            format!("this machine is {by} s {way} the API; signatures are refused from 900 s on"),
+            advice,
+        )
+    } else {
+        Step::works("clock", format!("{:.0} s apart", ahead.abs().floor()))
+    });
+    true
+}
+
+/// What a failed request means once a connection was possible.
+fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'static str) {
+    let text = chain(error);
+    if text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity") {
+        ("tls", "the certificate is by an authority that is not trusted: give its certificate by --swr.ca-file")
+    } else if text.contains("NotValidForName") {
+        ("tls", "the certificate is of another host: check --swr.endpoint")
+    } else if text.contains("Expired") || text.contains("NotValidYet") {
+        ("tls", "the certificate is not valid now: check this machine's clock, then the certificate")
+    } else if text.contains("invalid peer certificate") {
+        ("tls", "the certificate cannot be verified: check --swr.endpoint, then --swr.ca-file")
+    } else if text.contains("tunnel") || text.contains("proxy") {
+        ("proxy", "the proxy does not let us through: check its rules and the password in HTTPS_PROXY")
+    } else if is_tls {
+        ("tls", "there is no TLS where it should be: check --swr.endpoint, and proxies in between")
+    } else {
+        ("answer", "check --swr.endpoint")
+    }
+}

@@ -1,0 +1,155 @@
+//! What was found, for people and for scripts.
+
+use crate::config::Problems;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::str::FromStr;
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("--format: `{text}` is not known; known are text, json")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Works,
+    Fails,
+    Skipped,
+}
+
+/// One thing that was tried.
+#[derive(Debug)]
+pub(super) struct Step {
+    name: String,
+    outcome: Outcome,
+    message: String,
+    advice: String,
+}
+
+impl Step {
+    pub(super) fn works(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name: name.into(), outcome: Outcome::Works, message: message.into(), advice: String::new() }
+    }
+
+    pub(super) fn skipped(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Skipped, ..Self::works(name, message) }
+    }
+
+    /// `advice` is what to do, or empty where nobody knows.
+    pub(super) fn fails(name: impl Into<String>, message: String, advice: String) -> Self {
+        Self { outcome: Outcome::Fails, advice, ..Self::works(name, message) }
+    }
+}
+
+/// All that was tried for one account.
+#[derive(Debug)]
+pub struct Report {
+    account: String,
+    steps: Vec<Step>,
+}
+
+impl Report {
+    pub(super) fn new(account: String) -> Self {
+        Self { account, steps: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// Whether nothing failed.
+    pub fn works(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome != Outcome::Fails)
+    }
+
+    /// The report as a text that ends in a line feed.
+    pub fn render(&self, format: Format, colour: bool) -> String {
+        match format {
+            Format::Text => self.text(colour),
+            Format::Json => self.json(),
+        }
+    }
+
+    fn text(&self, colour: bool) -> String {
+        let mut text = format!("account {}\n", self.account);
+        for step in &self.steps {
+            let (word, code) = match step.outcome {
+                Outcome::Works => ("ok  ", "32"),
+                Outcome::Fails => ("FAIL", "31"),
+                Outcome::Skipped => ("--  ", "33"),
+            };
+            let word = if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() };
+            let _ = writeln!(text, "  {word}  {}: {}", step.name, step.message);
+            if !step.advice.is_empty() {
+                let _ = writeln!(text, "        -> {}", step.advice);
+            }
+        }
+        let failed = self.steps.iter().filter(|step| step.outcome == Outcome::Fails).count();
+        let _ = match failed {
+            0 => writeln!(text, "everything works"),
+            1 => writeln!(text, "1 thing does not work"),
+            many => writeln!(text, "{many} things do not work"),
+        };
+        text
+    }
+
+    fn json(&self) -> String {
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|step| {
+                let result = match step.outcome {
+                    Outcome::Works => "ok",
+                    Outcome::Fails => "failed",
+                    Outcome::Skipped => "skipped",
+                };
+                let advice = (!step.advice.is_empty()).then_some(&step.advice);
+                json!({"name": step.name, "result": result, "message": step.message, "advice": advice})
+            })
+            .collect();
+        line(&json!({"ok": self.works(), "accounts": [{"name": self.account, "steps": steps}]}))
+    }
+}
+
+/// Wrong settings, for scripts.
+pub(super) fn of_problems(problems: &Problems) -> String {
+    line(&json!({"ok": false, "problems": problems.list()}))
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_tells_what_works_and_what_to_do() {
+        let mut report = Report::new("default".to_owned());
+        report.add(Step::works("name", "found"));
+        assert_eq!(report.render(Format::Text, false), "account default\n  ok    name: found\neverything works\n");
+        report.add(Step::fails("clock", "wrong".to_owned(), "set it".to_owned()));
+        let text = report.render(Format::Text, false);
+        assert!(text.ends_with("  FAIL  clock: wrong\n        -> set it\n1 thing does not work\n"), "{text}");
+        assert!(report.render(Format::Text, true).contains("\x1b[31mFAIL\x1b[0m"));
+        let json: Value = serde_json::from_str(&report.render(Format::Json, true)).unwrap();
+        assert_eq!((&json["ok"], &json["accounts"][0]["steps"][1]["advice"]), (&json!(false), &json!("set it")));
+    }
+}

@@ -1,0 +1,208 @@
+//! `check` against an account that works and against ones that do not: it names the cause and what to do about it.
+
+use crate::credentials_sources::{file_with, with_password, without_credential};
+use crate::support::{PATIENCE, command, simulator};
+use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
+use std::process::Stdio;
+use swr_exporter::simulator::{
+    Action, DEMO_PASSWORD, DEMO_SECRET_KEY, Operation, Permission, RetryAfter, Rule, Running, Shape, UnknownNamespace,
+};
+use tokio::process::Command;
+
+struct Checked {
+    code: i32,
+    said: String,
+    complained: String,
+}
+
+/// Runs `check` with the environment and the flags of a prepared command.
+async fn checked(prepared: Command, more: &[&str]) -> Checked {
+    let prepared = prepared.as_std();
+    let mut command = Command::new(prepared.get_program());
+    command.arg("check").args(prepared.get_args()).args(more).env_clear();
+    command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends by itself").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Checked { code: output.status.code().unwrap(), said: text(output.stdout), complained: text(output.stderr) }
+}
+
+fn prepared(endpoint: &str) -> Command {
+    let mut command = command();
+    command.args(["--swr.endpoint", endpoint]);
+    command
+}
+
+/// What fails, and what to do: both have to be named, in one step that fails and with exit code 1.
+async fn names(command: Command, flags: &[&str], step: &str, cause: &str, advice: &str) -> Checked {
+    let checked = checked(command, flags).await;
+    let Checked { code, said, complained } = &checked;
+    assert_eq!(*code, 1, "{said}\n{complained}");
+    let failed: Vec<&str> = said.lines().filter(|line| line.starts_with("  FAIL")).collect();
+    assert!(failed.len() == 1 && failed[0].starts_with(&format!("  FAIL  {step}")), "{said}");
+    assert!(failed[0].contains(cause), "{cause}\n{said}");
+    assert!(said.lines().any(|line| line.starts_with("        -> ") && line.contains(advice)), "{advice}\n{said}");
+    assert!(!said.contains('\u{1b}'), "no colour where nobody sees it");
+    checked
+}
+
+async fn account() -> Running {
+    simulator(20, 2).await
+}
+
+#[tokio::test]
+async fn what_works_is_said_and_the_exit_code_is_zero() {
+    let upstream = account().await;
+    let names = upstream.handle.with_world(|world| world.namespaces());
+    let result = checked(prepared(&upstream.url()), &["--swr.namespace", &names.join(",")]).await;
+    assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
+    assert!(result.said.ends_with("everything works\n"));
+    for name in &names {
+        assert!(result.said.contains(&format!("list repositories of `{name}`: ")), "{}", result.said);
+    }
+    assert_eq!((upstream.handle.count("/v2"), result.complained.as_str()), (2, ""), "each call once");
+
+    let (upstream, (_folder, password)) = (account().await, file_with(DEMO_PASSWORD));
+    let result = checked(with_password(&upstream, &password), &["--format", "json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&result.said).unwrap();
+    assert_eq!((result.code, &json["ok"]), (0, &serde_json::Value::Bool(true)), "{json}");
+    let steps = json["accounts"][0]["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["result"] == "ok" && step["advice"].is_null()), "{json}");
+    assert!(steps.iter().any(|step| step["message"].as_str().unwrap().starts_with("password: a token until 20")));
+}
+
+#[tokio::test]
+async fn offline_nobody_is_asked() {
+    let (upstream, (folder, password)) = (account().await, file_with(DEMO_PASSWORD));
+    let result = checked(with_password(&upstream, &password), &["--offline"]).await;
+    assert_eq!(result.code, 0, "{}", result.said);
+    std::fs::write(&password, "").unwrap();
+    names(with_password(&upstream, &password), &["--offline"], "credential", "is empty", "write the secret").await;
+    drop(folder);
+    names(with_password(&upstream, &password), &["--offline"], "credential", "cannot read", "may read it").await;
+    assert_eq!((upstream.handle.total(), upstream.handle.connections()), (0, 0));
+}
+
+#[tokio::test]
+async fn wrong_settings_are_listed_and_the_exit_code_is_two() {
+    let result = checked(command(), &["--swr.region", "mars-1", "--cache.window", "x"]).await;
+    assert_eq!((result.code, result.said.as_str()), (2, ""));
+    assert!(result.complained.contains("2 problems") && result.complained.contains("known are ae-ad-1"));
+    let result = checked(command(), &["--swr.region", "mars-1", "--format", "json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&result.said).unwrap();
+    assert_eq!((result.code, json["problems"].as_array().unwrap().len()), (2, 1));
+    assert_eq!(checked(command(), &["--format", "xml"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_named_after_one_attempt() {
+    let upstream = account().await;
+    let mut wrong = prepared(&upstream.url());
+    wrong.env("SWR_EXPORTER_SECRET_KEY", "another");
+    let namespaces = upstream.handle.with_world(|world| world.namespaces()).join(",");
+    let flags = ["--swr.namespace", namespaces.as_str()];
+    names(wrong, &flags, "list", "verify aksk signature fail", "does not belong to the access key").await;
+    assert_eq!(upstream.handle.failed_signatures(), 1);
+    let mut unknown = prepared(&upstream.url());
+    unknown.env("SWR_EXPORTER_ACCESS_KEY", "UNKNOWN").env("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY);
+    names(unknown, &[], "list", "Get secretKey failed", "the access key is not known here").await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_named_after_one_attempt() {
+    let (upstream, (_folder, password)) = (account().await, file_with("wrong"));
+    let command = with_password(&upstream, &password);
+    names(command, &[], "credential", "The username or password is wrong", "check account, user, password").await;
+    assert_eq!(upstream.handle.failed_logins(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_region_or_endpoint_is_named() {
+    let upstream = account().await;
+    let mut token = without_credential(&upstream);
+    token.env("SWR_EXPORTER_TOKEN", "of-another-region");
+    names(token, &[], "list", "decrypt token fail", "of another region").await;
+    let refusal = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
+    upstream.handle.fault(Rule::always(refusal).path("/v2"));
+    names(prepared(&upstream.url()), &[], "list", "APIGW.0101", "check --swr.region or --swr.endpoint").await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_by_an_hour_is_named() {
+    for (skew, way) in [(3600, "3600 s behind"), (-3600, "s ahead of")] {
+        let upstream = account().await;
+        upstream.handle.configure(|options| options.clock_skew_seconds = skew);
+        let checked = names(prepared(&upstream.url()), &[], "clock", way, "set the clock").await;
+        assert!(checked.said.contains("  ok    list repositories: 20"), "{}", checked.said);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named() {
+    let upstream = account().await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::ListRepositories]);
+    names(prepared(&upstream.url()), &[], "list repositories", "SVCSTG.SWR.4030170", "swr:repo:listRepos").await;
+    let namespaces = upstream.handle.with_world(|world| world.namespaces());
+    upstream.handle.configure(|options| {
+        options.denied.clear();
+        options.permission = Permission::Except(vec![namespaces[0].clone()]);
+    });
+    let step = format!("list repositories of `{}`", namespaces[0]);
+    let flag = namespaces.join(",");
+    let flags = ["--swr.namespace", flag.as_str()];
+    let checked = names(prepared(&upstream.url()), &flags, &step, "not permitted", "in the organisation").await;
+    assert!(
+        checked.said.contains(&format!("ok    list repositories of `{}`", namespaces[1])),
+        "the other is tried too"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_organisation_is_named() {
+    for (answer, cause) in [(UnknownNamespace::Empty, "shows no repository"), (UnknownNamespace::NotFound, "not found")]
+    {
+        let upstream = account().await;
+        upstream.handle.configure(|options| options.unknown_namespace = answer);
+        let flags = ["--swr.namespace", "nowhere"];
+        names(prepared(&upstream.url()), &flags, "list repositories of `nowhere`", cause, "--swr.namespace").await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_named() {
+    let ca = authority("ours");
+    let upstream = guarded(certified(HERE, Some(&ca), as_it_is)).await;
+    let command = prepared(&format!("https://{}", upstream.address));
+    names(command, &[], "tls", "UnknownIssuer", "--swr.ca-file").await;
+    let (_folder, file) = file_with(&ca.pem);
+    let flags = ["--swr.ca-file", file.to_str().unwrap()];
+    assert_eq!(checked(prepared(&format!("https://{}", upstream.address)), &flags).await.code, 0);
+    let (_folder, file) = file_with("no certificate");
+    let flags = ["--swr.ca-file", file.to_str().unwrap()];
+    let command = prepared(&format!("https://{}", upstream.address));
+    names(command, &flags, "certificates", "holds no certificate", "PEM").await;
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_named() {
+    let command = prepared("https://swr-api.nowhere.invalid");
+    names(command, &[], "name", "swr-api.nowhere.invalid", "check --swr.region or --swr.endpoint").await;
+}
+
+#[tokio::test]
+async fn an_api_or_a_proxy_that_is_not_there_is_named() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "open the way out").await;
+    let upstream = account().await;
+    let mut proxied = prepared(&upstream.url());
+    proxied.env("HTTP_PROXY", format!("http://{nobody}"));
+    names(proxied, &[], "connection", "cannot connect to the proxy", "name the API in NO_PROXY").await;
+    assert_eq!(upstream.handle.total(), 0);
+}
+
+#[tokio::test]
+async fn a_throttled_user_is_named() {
+    let upstream = account().await;
+    upstream.handle.fault(Rule::always(Action::throttled(&RetryAfter::Seconds(600))).path("/v2"));
+    names(prepared(&upstream.url()), &[], "list repositories", "throttled", "lower --swr.rate-limit").await;
+}

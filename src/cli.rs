@@ -396,6 +396,9 @@ pub struct SimulateArgs {
     /// Address to listen on; port 0 is a free one
     #[arg(long, default_value = "127.0.0.1:10180", value_name = "ADDRESS")]
     pub listen_address: String,
+    /// For each new repository one goes: the world changes and does not grow
+    #[arg(long)]
+    pub steady: bool,
     /// Before each answer
     #[arg(long, default_value = "0s", value_name = "DURATION")]
     pub latency: String,

@@ -26,7 +26,7 @@ pub(crate) fn simulator(repositories: usize) -> Process {
 /// The simulator, so many simulated seconds a second.
 pub(crate) fn simulator_at(repositories: usize, speed: f64) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
-        .args(["simulate", "--namespaces", "200", "--listen-address", "127.0.0.1:0"])
+        .args(["simulate", "--steady", "--namespaces", "200", "--listen-address", "127.0.0.1:0"])
         .args(["--speed", &speed.to_string()])
         .args(["--repositories", &repositories.to_string()])
         .stdout(Stdio::piped())

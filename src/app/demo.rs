@@ -60,7 +60,8 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
             listener.local_addr()?
         ))?;
-        Simulator::new(world(&args.world, latency)).serve(listener, stop).await;
+        let options = simulator::Options { steady: args.steady, ..world(&args.world, latency) };
+        Simulator::new(options).serve(listener, stop).await;
         Ok(())
     })
 }

@@ -28,6 +28,7 @@ impl World {
         if options.namespaces > 0 {
             world.populate(options.repositories);
         }
+        world.steady = options.steady;
         if options.events_per_day > 0.0 {
             world.mean_gap = NANOS_PER_DAY / (options.events_per_day * as_f64(options.repositories.max(1)));
             world.next_event = world.now;
@@ -63,15 +64,23 @@ impl World {
             }
             734..964 => self.push_somewhere(),
             964..994 => self.clean_up_somewhere(),
-            994..998 => self.create_somewhere(),
-            _ => {
-                // The last repositories stay, or a small world would be empty after a long run.
-                if self.len() > 1
-                    && let Some(slot) = self.popular()
-                {
-                    self.remove_slot(slot);
+            994..998 => {
+                self.create_somewhere();
+                if self.steady {
+                    self.remove_somewhere();
                 }
             }
+            _ if self.steady => {}
+            _ => self.remove_somewhere(),
+        }
+    }
+
+    fn remove_somewhere(&mut self) {
+        // The last repositories stay, or a small world would be empty after a long run.
+        if self.len() > 1
+            && let Some(slot) = self.popular()
+        {
+            self.remove_slot(slot);
         }
     }
 

@@ -109,6 +109,8 @@ pub struct Options {
     pub start: SystemTime,
     /// How much happens: events (a download, a push, a birth, a death) per repository and simulated day.
     pub events_per_day: f64,
+    /// For each repository that is born, one goes: the world changes and does not grow.
+    pub steady: bool,
 
     /// Simulated seconds per real second; 0 lets the world stand still.
     pub speed: f64,
@@ -174,6 +176,7 @@ impl Default for Options {
             seed: 1,
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600), // 2026-01-01
             events_per_day: 24.0,
+            steady: false,
             speed: 0.0,
             latency: Duration::ZERO,
             access_keys: vec![AccessKey {

@@ -27,6 +27,7 @@ pub struct World {
     pub(super) now: i64,
     pub(super) next_event: i64,
     pub(super) mean_gap: f64,
+    pub(super) steady: bool,
     pub(super) rng: Rng,
 }
 
@@ -53,6 +54,7 @@ impl World {
             now,
             next_event: i64::MAX,
             mean_gap: f64::INFINITY,
+            steady: false,
             rng: Rng::with_seed(seed),
         }
     }

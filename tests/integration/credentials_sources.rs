@@ -1,6 +1,6 @@
 //! Every source of credentials from end to end, with keys and tokens that live a few seconds, while scrapes run.
 
-use crate::support::{Exporter, Scrape, command, simulator, start};
+use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use swr_exporter::simulator::{
@@ -202,12 +202,13 @@ async fn a_machine_that_gives_nothing_is_told_from_one_that_refuses() {
     let exporter = start(command).await;
     let failed = |scrape: &Scrape| sum(scrape, "swr_refresh_failures_total") >= 1.0;
     exporter.scrape_until("a failure", failed).await;
-    assert!(exporter.log().contains("no credential is configured and this machine's metadata service gives none"));
+    let nothing = "no credential is configured and this machine's metadata service gives none";
+    eventually("the log says that there is nothing", || exporter.log().contains(nothing)).await;
 
     upstream.handle.configure(|options| options.metadata.agency = swr_exporter::simulator::Agency::Missing);
     let mut command = without_credential(&upstream);
     command.args(["--credentials.metadata-endpoint", &upstream.url()]);
     let exporter = start(command).await;
     exporter.scrape_until("a failure", failed).await;
-    assert!(exporter.log().contains("bind an agency to this instance"), "{}", exporter.log());
+    eventually("the log says what to do", || exporter.log().contains("bind an agency to this instance")).await;
 }

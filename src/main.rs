@@ -11,6 +11,7 @@ use swr_exporter::{app, config, logging};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    no_core_dumps();
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => serve(&cli.serve),
@@ -31,6 +32,14 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<config::Problems>() { 2 } else { 1 })
         }
     }
+}
+
+/// A dump of the memory would hold secrets. Making the process undumpable would be stricter, but hides what `process_*`
+/// metrics are read from.
+fn no_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Where that is forbidden there is nothing else to do.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
 fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {

@@ -308,9 +308,6 @@ fn documents_name_no_metric_that_does_not_exist() {
 
 /// The default as `--help` tells it.
 fn default_of(flag: &Arg) -> Option<String> {
-    if !flag.get_action().takes_values() {
-        return None;
-    }
     if let Some(default) = flag.get_default_values().first() {
         return Some(default.to_str().unwrap().to_owned());
     }

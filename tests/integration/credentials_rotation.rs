@@ -118,7 +118,7 @@ async fn c7_files_that_are_half_written_or_empty_leave_the_key_that_worked() {
     let mut command = without_credential(&upstream);
     command.arg("--credentials.access-key-file").arg(&ak).arg("--credentials.secret-key-file").arg(&sk);
     let exporter = start(command).await;
-    let pause = Duration::from_millis(300);
+    let pause = Duration::from_millis(150);
     scrapes_well(&exporter, pause).await;
     for number in 1..8 {
         // Carelessly: emptied, then half of it, then the rest, and one file after the other.

@@ -322,7 +322,7 @@ pub struct ServeArgs {
     )]
     pub repositories_limit: Option<String>,
 
-    /// debug, info, warn or error [default: info]
+    /// trace, debug, info, warn or error [default: info]
     #[arg(
         long = "log.level",
         env = "SWR_EXPORTER_LOG_LEVEL",

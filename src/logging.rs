@@ -26,6 +26,8 @@ pub struct Options {
 /// Levels, the most talkative first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Also what the libraries say, for those who look for a fault in them.
+    Trace,
     /// Each call.
     Debug,
     /// Changes of state.
@@ -41,11 +43,12 @@ impl FromStr for Level {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
+            "trace" => Ok(Self::Trace),
             "debug" => Ok(Self::Debug),
             "info" => Ok(Self::Info),
             "warn" => Ok(Self::Warn),
             "error" => Ok(Self::Error),
-            other => Err(format!("`{other}` is not known; known are debug, info, warn, error")),
+            other => Err(format!("`{other}` is not known; known are trace, debug, info, warn, error")),
         }
     }
 }
@@ -53,6 +56,7 @@ impl FromStr for Level {
 impl From<Level> for tracing::Level {
     fn from(level: Level) -> Self {
         match level {
+            Level::Trace => Self::TRACE,
             Level::Debug => Self::DEBUG,
             Level::Info => Self::INFO,
             Level::Warn => Self::WARN,
@@ -94,15 +98,21 @@ pub fn start(options: Options) -> Result<WorkerGuard, Box<dyn std::error::Error 
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::from(options.level))
         .with_writer(writer)
-        .event_format(Lines { format: options.format, only: env!("CARGO_CRATE_NAME") })
+        .event_format(Lines {
+            format: options.format,
+            ours: env!("CARGO_CRATE_NAME"),
+            libraries: if options.level == Level::Trace { tracing::Level::TRACE } else { tracing::Level::WARN },
+        })
         .try_init()?;
     Ok(guard)
 }
 
-/// Writes events of our own crate, and warnings of others.
+/// Writes events of our own crate, and of the libraries those that matter.
 struct Lines {
     format: Format,
-    only: &'static str,
+    ours: &'static str,
+    /// The least level that a library's line must have.
+    libraries: tracing::Level,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -112,8 +122,8 @@ where
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
         let metadata = event.metadata();
-        let ours = metadata.target().starts_with(self.only);
-        if !ours && *metadata.level() > tracing::Level::WARN {
+        let ours = metadata.target().starts_with(self.ours);
+        if !ours && *metadata.level() > self.libraries {
             return Ok(());
         }
         let mut fields = Fields::default();

@@ -54,7 +54,7 @@ fn every_problem_is_listed_with_its_place_and_what_to_do() {
         "--swr.page-size: `5000` is no number from 10 to 1000",
         "--cache.window: `never` is no duration such as 500ms, 30s or 5m",
         "--swr.concurrency: `0` is no number from 1 to 64",
-        "--log.level: `loud` is not known; known are debug, info, warn, error",
+        "--log.level: `loud` is not known; known are trace, debug, info, warn, error",
         "--web.listen-address: `nowhere` has no port",
         "--collector.repositories.metrics: unknown",
         "--swr.rate-limit: `-1` is no number from 0.01 to 10000",

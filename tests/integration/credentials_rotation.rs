@@ -32,6 +32,28 @@ async fn a_revoked_token_costs_one_more_login_and_no_scrape() {
 }
 
 #[tokio::test]
+async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {
+    let upstream = simulator(30, 3).await;
+    let (folder, file) = file_with(&upstream.handle.issue_token(Duration::from_secs(600)));
+    let mut command = without_credential(&upstream);
+    command.arg("--credentials.token-file").arg(&file);
+    let exporter = start(command).await;
+    for _ in 0..5 {
+        scrapes_well(&exporter, Duration::from_millis(300)).await;
+        let next = folder.path().join("next");
+        std::fs::write(&next, upstream.handle.issue_token(Duration::from_secs(600))).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+        scrapes_well(&exporter, Duration::from_millis(300)).await;
+        // Whoever keeps it fresh lets the old one go once the new one is there.
+        let current = std::fs::read_to_string(&file).unwrap();
+        upstream.handle.revoke_issued_tokens();
+        upstream.handle.accept_token(&current, Duration::from_secs(600));
+    }
+    let scrape = scrapes_well(&exporter, Duration::from_millis(300)).await;
+    assert_eq!(scrape.value("swr_api_requests_total", &[("operation", "list_repositories"), ("code", "401")]), None);
+}
+
+#[tokio::test]
 async fn c1_a_token_that_ends_in_the_middle_of_a_refresh_is_renewed_and_the_refresh_goes_on() {
     let (upstream, (_folder, password)) = (simulator(1000, 3).await, file_with(DEMO_PASSWORD));
     upstream.handle.configure(|options| options.latency = Duration::from_millis(20));

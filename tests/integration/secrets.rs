@@ -62,7 +62,7 @@ fn talkative(upstream: &Running) -> Command {
         .env("SWR_EXPORTER_ACCESS_KEY", ACCESS_KEY)
         .env("SWR_EXPORTER_SECRET_KEY", SECRET_KEY)
         .env("SWR_EXPORTER_SECURITY_TOKEN", SECURITY_TOKEN)
-        .args(["--swr.endpoint", &upstream.url(), "--log.level", "debug", "--cache.window", "100ms"]);
+        .args(["--swr.endpoint", &upstream.url(), "--log.level", "trace", "--cache.window", "100ms"]);
     command
 }
 
@@ -233,7 +233,7 @@ async fn c8_no_source_of_credentials_shows_what_it_has_or_gets() {
         std::fs::write(&file, content).unwrap();
         let mut command = command();
         command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
-        command.args(["--swr.endpoint", &upstream.url(), "--log.level", "debug", "--cache.window", "100ms"]);
+        command.args(["--swr.endpoint", &upstream.url(), "--log.level", "trace", "--cache.window", "100ms"]);
         command.args(["--credentials.source", source]);
         for (name, value) in environment {
             command.env(name, if value == "FILE" { file.to_str().unwrap() } else { &value });

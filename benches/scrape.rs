@@ -22,7 +22,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 const REPOSITORIES: usize = 100_000;
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 101;
 const SCRAPERS: usize = 50;
 const GZIP: &str = "Accept-Encoding: gzip\r\n";
 

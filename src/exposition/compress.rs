@@ -30,6 +30,12 @@ pub const ZSTD_LEVEL: i32 = 1;
 /// Small blocks are compressed once per scrape, so the fastest level is right for them.
 const BLOCK_GZIP_LEVEL: u32 = 1;
 
+/// A block this many times smaller than the page that follows is sent as it is.
+const DROWNED: usize = 50;
+
+/// The longest stored block.
+const STORED: usize = 0xffff;
+
 /// What ends an OpenMetrics page.
 pub const EOF: &[u8] = b"# EOF\n";
 
@@ -51,6 +57,21 @@ impl Part {
     /// A part whose encoding keeps no checksum.
     pub(super) fn unchecked(bytes: Vec<u8>) -> Self {
         Self { bytes: packed(bytes), crc: Crc::new() }
+    }
+
+    /// A gzip part that is not compressed at all: stored blocks (RFC 1951, 3.2.4).
+    fn stored(block: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(block.len() + 5 * (block.len() / STORED + 1));
+        for piece in block.chunks(STORED) {
+            let length = u16::try_from(piece.len()).expect("no longer than a stored block may be");
+            bytes.push(0);
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(&(!length).to_le_bytes());
+            bytes.extend_from_slice(piece);
+        }
+        let mut crc = Crc::new();
+        crc.update(block);
+        Self { bytes: packed(bytes), crc }
     }
 
     /// Compresses a small block; cheap enough for each scrape.
@@ -100,7 +121,9 @@ impl Write for Deflate {
 
 /// One body of a small block, a part and maybe the end of an OpenMetrics page. The part's bytes are shared, not copied.
 pub(super) fn join(small: &[u8], large: Option<&Part>, end: bool, encoding: Encoding) -> Vec<Bytes> {
-    let small = Part::small(small, encoding);
+    // Before a page of megabytes, what compression saves is nothing, and its time is a good part of the scrape's.
+    let drowned = large.is_some_and(|large| large.bytes.len() > DROWNED * small.len());
+    let small = if encoding == Encoding::Gzip && drowned { Part::stored(small) } else { Part::small(small, encoding) };
     let end = end.then(|| Part::small(EOF, encoding));
     let parts = || [Some(&small), large, end.as_ref()].into_iter().flatten();
     let bytes = parts().map(|part| part.bytes.clone());
@@ -127,9 +150,17 @@ mod tests {
 
     #[test]
     fn parts_that_were_compressed_apart_are_one_body() {
+        let mut random = fastrand::Rng::with_seed(1);
+        // What no encoding makes smaller, so that even a block of several stored pieces drowns in it.
+        let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(11_000_000).collect();
         for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
             for small in [&b""[..], b"swr_up 1\n", &b"swr_repositories 1\n".repeat(10_000)] {
-                for (large, end) in [(None, false), (None, true), (Some(b"large 1\n".repeat(50_000)), true)] {
+                for (large, end) in [
+                    (None, false),
+                    (None, true),
+                    (Some(b"large 1\n".repeat(50_000)), true),
+                    (Some(noise.clone()), true),
+                ] {
                     let part = large.as_deref().map(|large| Part::small(large, encoding));
                     let body = join(small, part.as_ref(), end, encoding).concat();
                     let expected = [small, large.as_deref().unwrap_or_default(), if end { EOF } else { b"" }].concat();

@@ -249,14 +249,6 @@ impl<T: Send + Sync + 'static> Cache<T> {
         &self.0.options
     }
 
-    /// Starts a refresh whatever the window says, unless one runs or a back-off holds.
-    pub fn refresh_now(&self) {
-        let mut state = self.state();
-        if state.running.is_none() && !state.closed && state.backoff.allows(Instant::now()) {
-            self.start(&mut state);
-        }
-    }
-
     /// What made the latest refresh fail may be over: forgets the back-off and reads again at once.
     pub fn try_again(&self) {
         let mut state = self.state();

@@ -132,11 +132,6 @@ impl Cutter {
         Ok(())
     }
 
-    /// The bytes held of an unfinished object.
-    pub fn held(&self) -> usize {
-        self.held.len()
-    }
-
     /// The body has ended.
     ///
     /// # Errors

@@ -110,7 +110,8 @@ pub async fn run(
         stop.await;
         account.close();
     };
-    web::serve(listeners, Arc::new(site), bounded(config.web), stop).await;
+    let (_keep, security) = tokio::sync::watch::channel(Arc::default());
+    web::serve(listeners, Arc::new(site), bounded(config.web), security, stop).await;
     info!("stopped");
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 pub mod regions;
 pub mod credentials;
+pub mod yaml;
 
 use crate::auth::Choice;
 use crate::cli::ServeArgs;

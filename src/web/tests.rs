@@ -43,13 +43,20 @@ struct Plan {
     accounts: usize,
     /// Instead of the scrape that passes through the gate.
     scrape: Option<ScrapePage>,
+    security: security::Options,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let mut options = Options::default();
         options.limits.connections_per_address = 512;
-        Self { options, live: Arc::new(|_| b"live 1\n".to_vec()), accounts: 1, scrape: None }
+        Self {
+            options,
+            live: Arc::new(|_| b"live 1\n".to_vec()),
+            accounts: 1,
+            scrape: None,
+            security: security::Options::default(),
+        }
     }
 }
 
@@ -64,6 +71,7 @@ struct Server {
     /// Whether scrapes go on.
     gate: watch::Sender<bool>,
     page: Arc<Page>,
+    security: watch::Sender<Arc<security::Security>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -114,8 +122,9 @@ impl Server {
         });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let task = tokio::spawn(serve(vec![listener], site, plan.options, shutdown));
-        Self { address, tally, scrapes, patience, gate, page, stop: Some(stop), task }
+        let (security, in_force) = watch::channel(Arc::new(security::Security::new(plan.security).unwrap()));
+        let task = tokio::spawn(serve(vec![listener], site, plan.options, in_force, shutdown));
+        Self { address, tally, scrapes, patience, gate, page, security, stop: Some(stop), task }
     }
 
     fn stop(&mut self) {

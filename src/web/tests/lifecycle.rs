@@ -75,7 +75,8 @@ async fn every_listener_is_served_and_stops() {
         tally: Arc::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(serve(listeners, site, Options::default(), async { drop(stopped.await) }));
+    let (_security, in_force) = watch::channel(Arc::default());
+    let task = tokio::spawn(serve(listeners, site, Options::default(), in_force, async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
         client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;

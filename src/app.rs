@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 mod live;
 mod memory;
+mod web_config;
 
 pub use account::Account;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
+use web_config::WebConfig;
 
 /// What still runs on blocking threads once all is served may take so long: a snapshot that is being kept is finished,
 /// a disk or a resolver that hangs is not waited for.
@@ -96,6 +98,7 @@ pub async fn run(
     let tally = Arc::new(Tally::default());
     let account = Account::build(config.account, &registry)?;
     live::register(&registry, &tally, account.cache());
+    let web_config = WebConfig::new(config.web_file, &registry);
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }
@@ -110,8 +113,11 @@ pub async fn run(
         stop.await;
         account.close();
     };
-    let (_keep, security) = tokio::sync::watch::channel(Arc::default());
-    web::serve(listeners, Arc::new(site), bounded(config.web), security, stop).await;
+    let serving = web::serve(listeners, Arc::new(site), bounded(config.web), web_config.in_force(), stop);
+    tokio::select! {
+        () = serving => {}
+        never = web_config.follow() => match never {},
+    }
     info!("stopped");
     Ok(())
 }

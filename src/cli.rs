@@ -50,6 +50,9 @@ pub struct ServeArgs {
         hide_env_values = true
     )]
     pub web_telemetry_path: Option<String>,
+    /// File with TLS, HTTP headers and logins, as Prometheus' own exporters have it [default: plain HTTP for everybody]
+    #[arg(long = "web.config.file", env = "SWR_EXPORTER_WEB_CONFIG_FILE", value_name = "FILE", hide_env_values = true)]
+    pub web_config_file: Option<String>,
     /// Scrapes served at once; one more gets 503 [default: 40]
     #[arg(long = "web.max-requests", env = "SWR_EXPORTER_WEB_MAX_REQUESTS", value_name = "N", hide_env_values = true)]
     pub web_max_requests: Option<String>,

@@ -5,6 +5,7 @@
 pub mod regions;
 pub mod credentials;
 pub mod yaml;
+pub mod web_file;
 
 use crate::auth::Choice;
 use crate::cli::ServeArgs;
@@ -13,9 +14,10 @@ use crate::logging;
 use crate::swr::endpoint::Endpoint;
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use web_file::WebFile;
 
 /// Everything that `serve` needs.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Config {
     pub listen_is_default: bool,
     /// The server.
     pub web: web::Options,
+    /// What `--web.config.file` says; `None`: there is none, and everybody is served in plain HTTP.
+    pub web_file: Option<WebFile>,
     /// The account to collect.
     pub account: Account,
     /// The log.
@@ -57,7 +61,7 @@ pub struct Account {
 pub const DEFAULT_ADDRESS: &str = "[::]:10179";
 
 /// Everything that is wrong with the settings, each with its place and what to do.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<String>);
 
 impl std::fmt::Display for Problems {
@@ -134,6 +138,10 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
             ));
         }
     }
+    let web_file = args.web_config_file.as_ref().and_then(|path| {
+        let read = web_file::read(Path::new(path));
+        read.map_err(|(problems, _)| at.0.extend(problems.0)).ok()
+    });
     let https = HttpsOptions { ca_file: args.swr_ca_file.as_ref().map(PathBuf::from), ..HttpsOptions::default() };
     let (Some(credentials), true) = (credentials, problems.0.is_empty()) else { return Err(problems) };
     let listen_is_default = args.web_listen_address.is_empty();
@@ -141,7 +149,7 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let cache_directory = args.cache_file.as_ref().map(PathBuf::from);
     let account =
         Account { name: "default".to_owned(), credentials, client, https, collect, cache, exposition, cache_directory };
-    Ok(Config { listen, listen_is_default, web, account, log })
+    Ok(Config { listen, listen_is_default, web, web_file, account, log })
 }
 
 fn web_options(args: &ServeArgs, at: &mut Problems) -> web::Options {

@@ -1,5 +1,5 @@
 use super::*;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

@@ -72,16 +72,14 @@ fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
 fn next<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, mut rest) = rest.split_first()?;
-    let length = match first {
-        0..=0x7f => usize::from(first),
-        0x81 | 0x82 | 0x83 | 0x84 => {
-            let (bytes, after) = rest.split_at_checked(usize::from(first - 0x80))?;
-            rest = after;
-            bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
-        }
-        // Of no or of absurd length.
-        _ => return None,
-    };
+    let mut length = usize::from(first);
+    if first >= 0x80 {
+        // So many bytes of length follow; none would mean an open end, and more than four an absurd one.
+        let (bytes, after) =
+            rest.split_at_checked(usize::from(first - 0x80)).filter(|(bytes, _)| (1..=4).contains(&bytes.len()))?;
+        length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        rest = after;
+    }
     let (content, rest) = rest.split_at_checked(length)?;
     *input = rest;
     Some((tag, content))

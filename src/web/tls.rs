@@ -172,7 +172,8 @@ impl Tls {
         let mut problems = Vec::new();
         let chain = certificates(&options.certificate, Part::Certificate, &mut problems);
         let key = PrivateKeyDer::from_pem_slice(options.key.expose().as_bytes());
-        let key = key.map_err(|error| problems.push(Problem::new(Part::Key, of_pem(error, "no unencrypted key")))).ok();
+        let key =
+            key.map_err(|error| problems.push(Problem::new(Part::Key, of_pem(&error, "no unencrypted key")))).ok();
         let provider = Arc::new(provider(&options));
         let certified = chain.zip(key).and_then(|(chain, key)| {
             CertifiedKey::from_der(chain, key, &provider).map_err(|error| problems.push(of_pair(error))).ok()
@@ -230,14 +231,14 @@ pub(super) fn certificates(
 ) -> Option<Vec<CertificateDer<'static>>> {
     match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
         Ok(found) if !found.is_empty() => return Some(found),
-        Ok(_) => problems.push(Problem::new(part, of_pem(pem::Error::NoItemsFound, "no certificate"))),
-        Err(error) => problems.push(Problem::new(part, of_pem(error, "no certificate"))),
+        Ok(_) => problems.push(Problem::new(part, of_pem(&pem::Error::NoItemsFound, "no certificate"))),
+        Err(error) => problems.push(Problem::new(part, of_pem(&error, "no certificate"))),
     }
     None
 }
 
 /// The library's own words could show what stands in the file.
-fn of_pem(error: pem::Error, nothing: &str) -> String {
+fn of_pem(error: &pem::Error, nothing: &str) -> String {
     match error {
         pem::Error::NoItemsFound => format!("there is {nothing} in PEM form in it"),
         pem::Error::MissingSectionEnd { .. } => "it ends within a PEM section".to_owned(),

@@ -7,6 +7,7 @@
 mod support;
 mod peers;
 mod upstream_support;
+mod web_support;
 
 mod main_job;
 mod commands;
@@ -33,3 +34,4 @@ mod upstream_namespaces;
 mod upstream_outage;
 mod upstream_pace;
 mod upstream_tls;
+mod web_config_file;

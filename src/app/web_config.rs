@@ -15,10 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
-use tracing::{info, warn};
+use tracing::{error, info};
 
 /// How often the files are looked at. Looking costs a few system calls, and nothing is read.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// The longest that looking or reading may take: a file system may hang.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was changed as lately as this may have been changed again without another time stamp.
 const RECENT: Duration = Duration::from_secs(2);
@@ -85,25 +88,24 @@ impl WebConfig {
             let mut seen = file.seen.lock().await;
             let (files, before) = (seen.files.clone(), seen.stamps.clone());
             if blocking(move || is_as_before(&files, &before)).await != Some(true) {
-                // What went wrong was logged.
-                let _ = self.read(file, &mut seen).await;
+                self.read(file, &mut seen).await;
             }
         }
     }
 
-    /// Reads the file and those that it names now, whether they have changed or not.
-    ///
-    /// # Errors
-    /// Everything that is wrong; then what was in force stays in force.
-    pub(super) async fn reload(&self) -> Result<(), Problems> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let mut seen = file.seen.lock().await;
-        self.read(file, &mut seen).await?;
-        file.note_success();
-        Ok(())
+    /// Puts a file in force that was read together with all settings.
+    pub(super) async fn replace(&self, read: Option<WebFile>) {
+        if let (Some(file), Some(read)) = (&self.file, read) {
+            let mut seen = file.seen.lock().await;
+            // It may have changed since.
+            seen.stamps.clear();
+            self.accept(file, &mut seen, read);
+            file.note_success();
+        }
     }
 
-    async fn read(&self, file: &File, seen: &mut Seen) -> Result<(), Problems> {
+    /// Reads the file and those that it names. What is wrong is logged, once.
+    async fn read(&self, file: &File, seen: &mut Seen) {
         let path = file.path.clone();
         let read = blocking(move || {
             let read = web_file::read(&path);
@@ -112,37 +114,37 @@ impl WebConfig {
             };
             (read, stamps)
         });
-        // It panicked, and that was logged.
-        let Some((read, stamps)) = read.await else { return Ok(()) };
+        let Some((read, stamps)) = read.await else {
+            error!("the web configuration could not be read within {} s", PATIENCE.as_secs());
+            file.successful.set(0.0);
+            return;
+        };
         seen.stamps = stamps;
         match read {
-            Ok(WebFile { security, files, digest }) => {
-                seen.files = files;
-                let failed = seen.problems.take().is_some();
-                if digest != seen.digest {
-                    seen.digest = digest;
-                    info!(file = %file.path.display(), "the web configuration was read again: {}", security.summary());
-                    self.in_force.send_replace(Arc::new(security));
-                    file.note_success();
-                } else if failed {
-                    info!(file = %file.path.display(), "the web configuration is as it was again");
-                    file.note_success();
-                }
-                Ok(())
-            }
+            Ok(read) => self.accept(file, seen, read),
             Err((problems, files)) => {
                 seen.files = files;
                 file.successful.set(0.0);
                 if seen.problems.as_ref() != Some(&problems) {
                     let list = problems.list().join("; ");
-                    warn!(
-                        file = %file.path.display(),
-                        "the web configuration cannot be used, what was read before stays in force: {list}"
-                    );
+                    error!("the web configuration cannot be used, what was read before stays in force: {list}");
                 }
-                seen.problems = Some(problems.clone());
-                Err(problems)
+                seen.problems = Some(problems);
             }
+        }
+    }
+
+    fn accept(&self, file: &File, seen: &mut Seen, WebFile { security, files, digest }: WebFile) {
+        seen.files = files;
+        let failed = seen.problems.take().is_some();
+        if digest != seen.digest {
+            seen.digest = digest;
+            info!(file = %file.path.display(), "the web configuration was read again: {}", security.summary());
+            self.in_force.send_replace(Arc::new(security));
+            file.note_success();
+        } else if failed {
+            info!(file = %file.path.display(), "the web configuration is as it was again");
+            file.note_success();
         }
     }
 }
@@ -155,9 +157,9 @@ impl File {
     }
 }
 
-/// `None`: it panicked.
+/// `None`: it panicked, or took too long.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
+    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await.ok()?.ok()
 }
 
 /// Whether nothing was written to since the stamps were taken, as far as stamps can tell.

@@ -315,7 +315,7 @@ mod tests {
             ("a: [1]\nb: !!str 2\n", 2, "tags (!) are not supported"),
             ("a: 1\n---\nb: 2\n", 2, "a second document"),
             ("[a]: 1\n", 1, "a key must be a text"),
-            ("a: 'open\n", 2, ""),
+            ("a: 'open\n", 1, ""),
             ("a: 1\n b: 2\n", 2, ""),
         ] {
             let (found, problem) = parse(yaml).unwrap_err();

@@ -72,11 +72,14 @@ async fn every_listener_is_served_and_stops() {
         version: String::new(),
         accounts: Vec::new(),
         live: Arc::new(|_| Vec::new()),
+        settings: String::new(),
+        reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
         tally: Arc::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
     let (_security, in_force) = watch::channel(Arc::default());
-    let task = tokio::spawn(serve(listeners, site, Options::default(), in_force, async { drop(stopped.await) }));
+    let sites = watch::channel(site).1;
+    let task = tokio::spawn(serve(listeners, sites, Options::default(), in_force, async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
         client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;

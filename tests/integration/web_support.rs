@@ -6,6 +6,7 @@ use crate::upstream_tls::{Authority, Issued, authority};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -98,14 +99,19 @@ impl Folder {
             Some(Issued { certificate, key }) => {
                 let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-                builder.with_client_auth_cert(chain, key).unwrap()
+                // Unchecked: a thief has a certificate without its key.
+                let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+                let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+                builder.with_client_cert_resolver(Arc::new(shown))
             }
         }
     }
 
     /// A client as [`Self::tls`] says.
     pub fn client(&self, identity: Option<&Issued>) -> reqwest::Client {
-        let builder = reqwest::Client::builder().tls_backend_preconfigured(self.tls(identity));
+        let mut tls = self.tls(identity);
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls);
         builder.no_proxy().no_gzip().build().unwrap()
     }
 }

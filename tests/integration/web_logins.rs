@@ -1,0 +1,1 @@
+//! Names and passwords, headers and the rate: what is asked for is asked of everybody.

@@ -13,6 +13,8 @@ mod commands;
 mod prometheus;
 mod settings;
 mod flags;
+mod accounts;
+mod reload;
 mod secrets;
 mod lifecycle;
 mod state_file;

@@ -19,6 +19,7 @@ mod secrets;
 mod lifecycle;
 mod state_file;
 mod serving;
+mod crowds;
 mod chaos;
 mod check;
 mod credentials_memory;

@@ -73,6 +73,9 @@ impl Default for Options {
     }
 }
 
+/// Answers at once on one HTTP/2 connection. A scraper has one, a browser a handful.
+pub const STREAMS: u32 = 32;
+
 /// The bounds on connections: what one peer, and all of them, may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -2,7 +2,7 @@
 //!
 //! bcrypt is slow on purpose, so it must not become the way to slow the server down. Once a password was found right, it
 //! is known by a keyed hash until the settings change, and nothing that others try can drive that out. A guess costs the
-//! same time whether its user exists or not, runs on a thread that may block, few at a time, and each address has only so
+//! same time whether its user exists or not, runs on a thread of its own, few at a time, and each address has only so
 //! many. The work belongs to nobody's request: whoever asks the same at the same time waits for the same answer, and a
 //! client that hangs up wastes nothing.
 
@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 /// Guesses that wait for their turn, besides those that are being tried. More are sent away.
@@ -34,6 +34,9 @@ const REMEMBERED: usize = 256;
 
 /// New guesses of one address: enough to mistype, and for a fleet behind one address to log in after a restart.
 const PER_ADDRESS: Rate = Rate { burst: 20.0, per_second: 1.0 / 3.0 };
+
+/// The niceness of threads that try guesses: a tenth of the share of those that answer requests, when both want to work.
+const GIVING_WAY: i32 = 10;
 
 /// bcrypt takes twice as long with each; 18 are some 20 seconds.
 const MOST_COST: u32 = 18;
@@ -201,8 +204,17 @@ impl Inner {
     async fn verify(&self, login: &Login, hash: Option<PasswordHash>, most: u32) -> bool {
         let _worker = self.workers.acquire().await.expect("the semaphore is never closed");
         let password = login.password.clone();
-        // A panic there is a refusal here.
-        tokio::task::spawn_blocking(move || is_right(&password, hash.as_ref(), most)).await.unwrap_or(false)
+        let (tell, told) = oneshot::channel();
+        // A thread of its own, which may be given less of the processor than those that answer; threads that are shared
+        // could not be given more again afterwards.
+        let work = move || {
+            let _ = rustix::process::setpriority_process(None, GIVING_WAY);
+            // Nobody may be waiting any more.
+            let _ = tell.send(is_right(&password, hash.as_ref(), most));
+        };
+        let started = std::thread::Builder::new().name("login".to_owned()).spawn(work);
+        // Neither a panic there nor a system without threads lets anybody in.
+        started.is_ok() && told.await.unwrap_or(false)
     }
 }
 

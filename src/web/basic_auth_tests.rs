@@ -1,5 +1,4 @@
 use super::*;
-use tokio::time::Instant;
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -136,16 +135,22 @@ async fn c13_no_choice_of_parts_is_taken_for_another_login() {
     }
 }
 
+/// What this thread has used of the processor.
+fn processor_time() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(spent.split(' ').next().unwrap().parse().unwrap())
+}
+
 #[test]
 fn c12_a_guess_takes_as_long_whether_its_user_exists_or_not() {
     let (cheap, dear) = (hash("right", 7), hash("right", 9));
-    // The best of several, taken in turns: other work on this machine only ever adds.
+    // Time of the processor, the best of several taken in turns: other work on this machine only ever adds to it.
     let mut best = [Duration::MAX; 3];
     for _ in 0..15 {
         for (best, hash) in best.iter_mut().zip([Some(&cheap), Some(&dear), None]) {
-            let start = Instant::now();
+            let start = processor_time();
             assert!(!is_right(b"wrong", hash, 9));
-            *best = start.elapsed().min(*best);
+            *best = (processor_time() - start).min(*best);
         }
     }
     println!("cost 7, cost 9, no user: {best:?}");

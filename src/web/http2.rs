@@ -3,12 +3,12 @@
 //! The answers run within the connection's task, as in HTTP/1.1: dropping the connection drops them, and nothing of it
 //! outlives it. hyper bounds what one frame can do; `guard` and `streams` bound what many can.
 
-use super::Limits;
 use super::body::Body;
 use super::connection::{End, Peer, Stage, drive};
 use super::guard::Watch;
 use super::respond::Responder;
 use super::streams::Streams;
+use super::{Limits, STREAMS};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -26,9 +26,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-
-/// Answers at once on one connection. A scraper has one, a browser a handful.
-const STREAMS: u32 = 32;
 
 /// Requests that were called off before we came to them, and our own resets; beyond, the connection ends.
 const RESETS: usize = 20;

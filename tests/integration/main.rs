@@ -6,6 +6,7 @@
 
 mod support;
 mod peers;
+mod browser;
 mod upstream_support;
 mod web_support;
 

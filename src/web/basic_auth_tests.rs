@@ -144,12 +144,15 @@ fn processor_time() -> Duration {
 #[test]
 fn c12_a_guess_takes_as_long_whether_its_user_exists_or_not() {
     let (cheap, dear) = (hash("right", 7), hash("right", 9));
-    // Time of the processor, the best of several taken in turns: other work on this machine only ever adds to it.
+    // Time of the processor, which is counted in ticks of some milliseconds, so of several guesses; and the best of several
+    // times taken in turns: other work on this machine only ever adds to it.
     let mut best = [Duration::MAX; 3];
-    for _ in 0..15 {
+    for _ in 0..5 {
         for (best, hash) in best.iter_mut().zip([Some(&cheap), Some(&dear), None]) {
             let start = processor_time();
-            assert!(!is_right(b"wrong", hash, 9));
+            for _ in 0..6 {
+                assert!(!is_right(b"wrong", hash, 9));
+            }
             *best = (processor_time() - start).min(*best);
         }
     }

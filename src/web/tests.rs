@@ -7,6 +7,7 @@ mod deadlines;
 mod lifecycle;
 mod limits;
 mod scraping;
+mod security;
 mod smuggling;
 
 use super::*;
@@ -43,7 +44,7 @@ struct Plan {
     accounts: usize,
     /// Instead of the scrape that passes through the gate.
     scrape: Option<ScrapePage>,
-    security: security::Options,
+    security: super::security::Options,
 }
 
 impl Default for Plan {
@@ -55,7 +56,7 @@ impl Default for Plan {
             live: Arc::new(|_| b"live 1\n".to_vec()),
             accounts: 1,
             scrape: None,
-            security: security::Options::default(),
+            security: super::security::Options::default(),
         }
     }
 }
@@ -71,7 +72,7 @@ struct Server {
     /// Whether scrapes go on.
     gate: watch::Sender<bool>,
     page: Arc<Page>,
-    security: watch::Sender<Arc<security::Security>>,
+    security: watch::Sender<Arc<super::security::Security>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -126,7 +127,7 @@ impl Server {
         });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let (security, in_force) = watch::channel(Arc::new(security::Security::new(plan.security).unwrap()));
+        let (security, in_force) = watch::channel(Arc::new(super::security::Security::new(plan.security).unwrap()));
         let task = tokio::spawn(serve(vec![listener], watch::channel(site).1, plan.options, in_force, shutdown));
         Self { address, tally, scrapes, patience, gate, page, security, stop: Some(stop), task }
     }

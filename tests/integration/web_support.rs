@@ -4,6 +4,8 @@
 use crate::support::{Exporter, command, start};
 use crate::upstream_tls::{Authority, Issued, authority};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
+use rustls::SupportedProtocolVersion;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -87,11 +89,20 @@ impl Folder {
 
     /// How a client does TLS that trusts the server's authority and may show a certificate.
     pub fn tls(&self, identity: Option<&Issued>) -> rustls::ClientConfig {
+        self.tls_by(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, identity)
+    }
+
+    /// As [`Self::tls`], by what the provider has and the versions that are given.
+    pub fn tls_by(
+        &self,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+        identity: Option<&Issued>,
+    ) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority.pem.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
         match identity {

@@ -67,19 +67,13 @@ async fn versions_suites_and_curves_are_those_that_are_set() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     // A client that offers only some groups or suites, in its order.
     let offering = |groups: &[rustls::NamedGroup], suites: &[rustls::CipherSuite], version| {
-        let mut tls = folder.tls(None);
         let mut provider = rustls::crypto::ring::default_provider();
         provider.kx_groups.retain(|group| groups.contains(&group.name()));
         let find = |suite: &rustls::CipherSuite| *provider.cipher_suites.iter().find(|s| s.suite() == *suite).unwrap();
         if !suites.is_empty() {
             provider.cipher_suites = suites.iter().map(find).collect();
         }
-        let mut roots = rustls::RootCertStore::empty();
-        use rustls::pki_types::pem::PemObject;
-        roots.add(rustls::pki_types::CertificateDer::from_pem_slice(folder.authority.pem.as_bytes()).unwrap()).unwrap();
-        let built = rustls::ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&[version]);
-        tls = built.unwrap().with_root_certificates(roots).with_no_client_auth();
-        tls
+        folder.tls_by(provider, &[version], None)
     };
     let all = [rustls::NamedGroup::X25519, rustls::NamedGroup::secp256r1, rustls::NamedGroup::secp384r1];
     let both = [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384];

@@ -125,6 +125,7 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
         }),
         most_repositories: at
             .read("repositories.limit", args.repositories_limit.as_deref(), 0, |text| number(text, 0, 100_000_000)),
+        ..exposition::Options::default()
     };
     for address in &args.web_listen_address {
         if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {

@@ -13,6 +13,7 @@
 mod escape;
 mod number;
 mod text;
+mod pattern;
 mod selection;
 mod families;
 mod limit;
@@ -26,15 +27,20 @@ pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use live::live;
 pub use page::{Page, response};
+pub use pattern::Pattern;
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
 
 /// What a page holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Which of the families with a series per repository are written.
     pub repository_metrics: RepositoryMetrics,
-    /// How many repositories get series of their own at most, the largest; 0 for all.
+    /// Only these repositories get series of their own; `None` for all. The others stay in the sums of their organisation.
+    pub include: Option<Pattern>,
+    /// These repositories get no series of their own, also where they are included; `None` for none.
+    pub exclude: Option<Pattern>,
+    /// How many of the rest get series of their own at most, the largest; 0 for all.
     pub most_repositories: usize,
 }
 

@@ -56,11 +56,11 @@ impl Account {
         let client = Client::new(config.client, Box::new(transport), authenticator, metrics, SystemTime::now);
         let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
-        let refresh = refresher(Arc::new(client), options, config.exposition, collect::Metrics::new(registry));
+        let refresh = refresher(Arc::new(client), options, config.exposition.clone(), collect::Metrics::new(registry));
         let counters = cache::metrics::Counters::new(registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some(file) = file {
-            restore(&cache, &file, config.exposition);
+            restore(&cache, &file, &config.exposition);
         }
         cache::metrics::State::register(registry, cache.clone());
         let hopeful = cache.clone();
@@ -119,19 +119,20 @@ fn refresher(
     exposition: exposition::Options,
     metrics: collect::Metrics,
 ) -> cache::Refresh<Page> {
-    let parts = Arc::new((client, options, metrics));
+    let parts = Arc::new((client, options, exposition, metrics));
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
         let parts = parts.clone();
         Box::pin(async move {
-            let (client, options, metrics) = &*parts;
+            let (client, options, _, metrics) = &*parts;
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
             let collect::Collected { snapshot, gap } =
                 collect::collect(client, options, known, began, deadline, metrics).await?;
-            let page =
-                tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
-                    .await
-                    .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+            let of_page = parts.clone();
+            let encode = move || Page::build(Arc::new(snapshot), &of_page.2, previous.as_deref());
+            let page = tokio::task::spawn_blocking(encode)
+                .await
+                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
             Ok(Outcome { value: page, gap })
         })
     })
@@ -150,7 +151,7 @@ fn keeper(file: PathBuf) -> cache::Keep<Page> {
     })
 }
 
-fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
+fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options) {
     state_file::sweep(file);
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
@@ -167,7 +168,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            cache.restore(Page::build(Arc::new(snapshot), &exposition, None), read_at, age);
+            cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }
         Err(error) => {
             let error = crate::failure::chain(&error);

@@ -14,32 +14,33 @@ use std::io::{self, Write};
 /// # Errors
 /// Only those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    write_chosen(snapshot, &Chosen::new(snapshot, options.most_repositories, None), options, sink)
+    write_chosen(snapshot, &Chosen::new(snapshot, options, None), options.repository_metrics, sink)
 }
 
 /// The same for a choice that was made before.
 pub(super) fn write_chosen(
     snapshot: &Snapshot,
     chosen: &Chosen,
-    options: &Options,
+    metrics: RepositoryMetrics,
     sink: impl Write,
 ) -> io::Result<Counts> {
     let mut writer = Writer::new(sink);
-    if options.repository_metrics != RepositoryMetrics::NONE {
+    if metrics != RepositoryMetrics::NONE {
         let identities = Identities::new(chosen.rows(snapshot));
-        for metric in options.repository_metrics.iter() {
+        for metric in metrics.iter() {
             repositories(metric, chosen.rows(snapshot), &identities, &mut writer)?;
         }
     }
     namespaces(snapshot, &mut writer)?;
     let total = Value::Integer(snapshot.repositories.len() as u64);
     writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
-    let (family, omitted) = (&catalog::REPOSITORIES_OMITTED, Value::Integer(chosen.omitted() as u64));
+    let family = &catalog::REPOSITORIES_OMITTED;
+    let omitted = chosen.omitted();
     writer.family(
         family,
-        ["limit"],
-        |_| Some(omitted),
-        |reason, out| {
+        [("filter", omitted.filter), ("limit", omitted.limit)],
+        |(_, count)| Some(Value::Integer(count as u64)),
+        |(reason, _), out| {
             label(b'{', family.labels[0], reason, out);
             out.push(b'}');
         },
@@ -231,6 +232,7 @@ swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
 swr_repositories 2
 # TYPE swr_repositories_omitted gauge
 # HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.
+swr_repositories_omitted{reason="filter"} 0
 swr_repositories_omitted{reason="limit"} 0
 "#;
         let options = Options { repository_metrics: "size,updated,info".parse().unwrap(), ..Options::default() };
@@ -247,7 +249,7 @@ swr_repositories_omitted{reason="limit"} 0
             assert!(names.next().unwrap().name.contains(metric.name()) && names.next().is_none());
         }
         let none = Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() };
-        assert_eq!(parse(&page(&snapshot, &none)).len(), 6, "namespace sums and the totals stay");
+        assert_eq!(parse(&page(&snapshot, &none)).len(), 7, "namespace sums and the totals stay");
     }
 
     #[test]
@@ -266,7 +268,8 @@ swr_repositories_omitted{reason="limit"} 0
     fn an_empty_listing_says_so() {
         let page = page(&snapshot(Vec::new()), &Options::default());
         let lines: Vec<_> = page.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
-        assert_eq!(lines, [&b"swr_repositories 0"[..], b"swr_repositories_omitted{reason=\"limit\"} 0", b""]);
+        let want = "swr_repositories 0\nswr_repositories_omitted{reason=\"filter\"} 0\nswr_repositories_omitted{reason=\"limit\"} 0\n";
+        assert_eq!(String::from_utf8(lines.join(&b'\n')).unwrap(), want);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
 use super::families::write_chosen;
 use super::limit::Chosen;
 use super::text::Counts;
-use super::{Encoding, Format, Options};
+use super::{Encoding, Format, Options, RepositoryMetrics};
 use crate::model::Snapshot;
 use bytes::Bytes;
 use std::fmt;
@@ -27,7 +27,7 @@ const MEMORY: &str = "writing to memory cannot fail";
 pub struct Page {
     snapshot: Arc<Snapshot>,
     chosen: Chosen,
-    options: Options,
+    metrics: RepositoryMetrics,
     counts: Counts,
     gzip: Part,
     identity: OnceLock<Part>,
@@ -39,11 +39,12 @@ impl Page {
     /// of the page before are preferred.
     pub fn build(snapshot: Arc<Snapshot>, options: &Options, before: Option<&Self>) -> Self {
         let before = before.map(|page| (&*page.snapshot, &page.chosen));
-        let chosen = Chosen::new(&snapshot, options.most_repositories, before);
+        let chosen = Chosen::new(&snapshot, options, before);
+        let metrics = options.repository_metrics;
         let mut sink = Deflate::new(GZIP_LEVEL);
-        let counts = write_chosen(&snapshot, &chosen, options, &mut sink).expect(MEMORY);
+        let counts = write_chosen(&snapshot, &chosen, metrics, &mut sink).expect(MEMORY);
         let gzip = sink.finish().expect(MEMORY);
-        Self { snapshot, chosen, options: *options, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
+        Self { snapshot, chosen, metrics, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -86,14 +87,14 @@ impl Page {
 
     fn identity(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::with_capacity(self.counts.bytes);
-        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut body)?;
+        write_chosen(&self.snapshot, &self.chosen, self.metrics, &mut body)?;
         Ok(body)
     }
 
     fn zstd(&self) -> io::Result<Vec<u8>> {
         let mut frame = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
         frame.set_pledged_src_size(Some(self.counts.bytes as u64))?;
-        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut frame)?;
+        write_chosen(&self.snapshot, &self.chosen, self.metrics, &mut frame)?;
         frame.finish()
     }
 }
@@ -102,7 +103,7 @@ impl fmt::Debug for Page {
     /// Without the bodies and the rows, which may be megabytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")
-            .field("options", &self.options)
+            .field("metrics", &self.metrics)
             .field("counts", &self.counts)
             .field("gzip", &self.gzip.bytes.len())
             .finish_non_exhaustive()
@@ -141,7 +142,7 @@ mod tests {
         let plain = body(&page, Encoding::Identity);
         assert_eq!(page.bytes(), plain.len());
         assert_eq!(page.series(), parse(&plain).len());
-        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 2);
+        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 3);
         for encoding in ALL {
             assert!(body(&page, encoding) == plain, "{encoding:?}");
         }
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn a_body_made_on_demand_keeps_to_the_options_of_the_page() {
         let page = page(&Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() });
-        assert_eq!(page.series(), 7 * 4 + 2);
+        assert_eq!(page.series(), 7 * 4 + 3);
         assert_eq!(body(&page, Encoding::Gzip), body(&page, Encoding::Identity));
     }
 
@@ -190,6 +191,6 @@ mod tests {
     #[test]
     fn debug_shows_sizes_and_no_bodies() {
         let shown = format!("{:?}", page(&Options::default()));
-        assert!(shown.len() < 300 && shown.contains("series: 18030"), "{shown}");
+        assert!(shown.len() < 300 && shown.contains("series: 18031"), "{shown}");
     }
 }

@@ -13,7 +13,6 @@
 mod escape;
 mod number;
 mod text;
-mod pattern;
 mod selection;
 mod families;
 mod limit;
@@ -26,8 +25,8 @@ mod testing;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use live::live;
+pub use crate::model::pattern::Pattern;
 pub use page::{Page, response};
-pub use pattern::Pattern;
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
 

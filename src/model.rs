@@ -6,6 +6,7 @@
 pub mod codec;
 pub mod layers;
 pub mod names;
+pub mod pattern;
 pub mod tags;
 
 use std::sync::Arc;

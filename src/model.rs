@@ -80,6 +80,21 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// A repository without a name yet, of which nothing is known.
+    pub fn unknown(namespace: Arc<str>) -> Self {
+        Self {
+            namespace,
+            name: Box::default(),
+            category: None,
+            visibility: None,
+            size: None,
+            images: None,
+            downloads: None,
+            created: None,
+            updated: None,
+        }
+    }
+
     /// What identifies a repository in an account.
     pub fn key(&self) -> (&str, &str) {
         (&self.namespace, &self.name)

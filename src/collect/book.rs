@@ -298,6 +298,16 @@ impl Book {
         Images { repositories, namespaces, unique_bytes }
     }
 
+    /// Repositories in the book.
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Distinct layers and configurations.
     pub fn layers(&self) -> &Layers {
         &self.layers

@@ -14,9 +14,12 @@ mod escape;
 mod number;
 mod text;
 mod selection;
-mod families;
 mod limit;
+mod rows;
+mod families;
+mod images;
 mod compress;
+mod segments;
 mod page;
 mod live;
 #[cfg(test)]

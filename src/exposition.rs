@@ -25,10 +25,10 @@ mod live;
 #[cfg(test)]
 mod testing;
 
+pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use live::live;
-pub use crate::model::pattern::Pattern;
 pub use page::{Page, response};
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;

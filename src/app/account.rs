@@ -82,7 +82,8 @@ impl Account {
         let mut recoveries = authenticator.recoveries();
         let client =
             Arc::new(Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now));
-        let beside = |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
+        let beside =
+            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
         let file = beside("snapshot");
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
@@ -93,7 +94,8 @@ impl Account {
             let keep = file.map(tag_file::keeper);
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
-        let collection = Collection { client, options: config.collect, metrics, share: share.clone(), tags: tags.clone() };
+        let collection =
+            Collection { client, options: config.collect, metrics, share: share.clone(), tags: tags.clone() };
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
@@ -225,13 +227,7 @@ fn keeper(file: PathBuf) -> cache::Keep<Page> {
     })
 }
 
-fn restore(
-    cache: &Cache<Page>,
-    file: &Path,
-    exposition: &exposition::Options,
-    share: &Share,
-    tags: Option<&Tags>,
-) {
+fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, share: &Share, tags: Option<&Tags>) {
     state_file::sweep(file);
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };

@@ -323,7 +323,12 @@ impl Book {
     }
 
     /// Takes an entry from before a restart. The order has to be put right by [`Book::sort`] before the next listing.
-    pub(super) fn restore(&mut self, row: &Repository, tags: Option<(Read, Option<Reading>)>, details: Option<KnownDetails>) {
+    pub(super) fn restore(
+        &mut self,
+        row: &Repository,
+        tags: Option<(Read, Option<Reading>)>,
+        details: Option<KnownDetails>,
+    ) {
         let place = self.place_for(row);
         self.order.push(place);
         let group = self.at(place).group;

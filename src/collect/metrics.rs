@@ -69,9 +69,11 @@ impl Metrics {
     }
 
     /// Whether what is read repository by repository can be read, for those collectors that are on.
-    pub(super) fn images_up(&self, tags: bool, details: bool, up: bool) {
-        for (collector, _) in [(TAGS, tags), (DETAILS, details)].into_iter().filter(|(_, on)| *on) {
-            self.up.with_label_values(&[collector]).set(f64::from(u8::from(up)));
+    pub(super) fn images_up(&self, tags: Option<bool>, details: Option<bool>) {
+        for (collector, up) in [(TAGS, tags), (DETAILS, details)] {
+            if let Some(up) = up {
+                self.up.with_label_values(&[collector]).set(f64::from(u8::from(up)));
+            }
         }
     }
 

@@ -123,24 +123,35 @@ struct State {
     /// Of all these, those that a refresh waits for, and those whose tags are out of date.
     left: usize,
     pending: usize,
-    rest: Rest,
-    refusals: u32,
-    /// What the log said last of a failure, so that it says it once.
-    said: Option<Reason>,
+    /// The upstream asked for a pause.
+    pause: Option<Instant>,
+    tags: Lane,
+    details: Lane,
     is_dirty: bool,
     kept_at: Instant,
     keep_took: Duration,
 }
 
-/// Why nothing is done although there are errands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    /// It is not so.
-    No,
-    /// The upstream asked for it.
-    Until(Instant),
-    /// What failed would fail again.
-    UntilRefresh,
+/// How one kind of call fares: what one of them is refused is no matter of the other.
+#[derive(Debug, Default)]
+struct Lane {
+    /// What failed would fail again: no more of it until the next refresh.
+    is_stopped: bool,
+    /// Refusals in a row.
+    refusals: u32,
+    /// What the log said last of a failure, and whether of all or of one, so that it says it once.
+    said: Option<(Reason, bool)>,
+}
+
+impl State {
+    fn lane(&mut self, errand: &Errand) -> &mut Lane {
+        if errand.need == Need::Details { &mut self.details } else { &mut self.tags }
+    }
+}
+
+/// What the log calls it.
+fn kind(errand: &Errand) -> &'static str {
+    if errand.need == Need::Details { "details" } else { "tags" }
 }
 
 impl Tags {
@@ -167,9 +178,9 @@ impl Tags {
             running: HashSet::new(),
             left: 0,
             pending: 0,
-            rest: Rest::No,
-            refusals: 0,
-            said: None,
+            pause: None,
+            tags: Lane::default(),
+            details: Lane::default(),
             is_dirty: false,
             kept_at: Instant::now(),
             keep_took: Duration::ZERO,
@@ -237,8 +248,9 @@ impl Tags {
             *errands = plan.errands;
             errands.retain(|errand| !running.contains(&errand.subject()));
             *delayed = plan.delayed.into_iter().collect();
-            if state.rest == Rest::UntilRefresh {
-                (state.rest, state.refusals) = (Rest::No, 0);
+            let State { tags, details, .. } = &mut *state;
+            for lane in [tags, details] {
+                (lane.is_stopped, lane.refusals) = (false, 0);
             }
             shared.show(&state);
             state.left
@@ -346,22 +358,26 @@ impl Shared {
         if self.options.tags {
             self.metrics.tags_pending(state.pending);
         }
-        let up = state.rest != Rest::UntilRefresh && state.delayed.is_empty();
-        self.metrics.images_up(self.options.tags, self.options.details, up);
+        let waits = |details: bool| state.delayed.iter().any(|(_, errand)| (errand.need == Need::Details) == details);
+        let up = |lane: &Lane, details: bool| !lane.is_stopped && !waits(details);
+        let tags = self.options.tags.then(|| up(&state.tags, false));
+        self.metrics.images_up(tags, self.options.details.then(|| up(&state.details, true)));
     }
 
     /// What to do next, if anything can be done now.
     fn next(&self) -> Option<(Errand, Subject)> {
         let mut state = self.state();
         let now = Instant::now();
-        match state.rest {
-            Rest::No => {}
-            Rest::Until(until) if until <= now => state.rest = Rest::No,
-            Rest::Until(_) | Rest::UntilRefresh => return None,
+        if state.pause.take_if(|until| *until <= now).is_none() && state.pause.is_some() {
+            return None;
         }
         loop {
             let due = state.delayed.first().filter(|(at, _)| *at <= now).is_some();
             let errand = if due { state.delayed.pop_first().map(|(_, errand)| errand) } else { state.errands.pop() }?;
+            if state.lane(&errand).is_stopped {
+                // The next refresh will find it again.
+                continue;
+            }
             if let Some(subject) = state.book.subject(&errand) {
                 state.running.insert(errand.subject());
                 return Some((errand, subject));
@@ -372,11 +388,7 @@ impl Shared {
     /// When there is something to do although nothing happens.
     fn next_wake(&self) -> Option<Instant> {
         let state = self.state();
-        let work = match state.rest {
-            Rest::No => state.delayed.first().map(|(at, _)| *at),
-            Rest::Until(until) => Some(until),
-            Rest::UntilRefresh => None,
-        };
+        let work = state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at));
         // With all connections busy there is nothing to wake for but their ends.
         let work = work.map(|at| at.max(Instant::now() + Duration::from_millis(10)));
         [work, self.keep_due(&state)].into_iter().flatten().min()
@@ -385,7 +397,7 @@ impl Shared {
     async fn perform(&self, errand: Errand, subject: Subject) {
         // No longer than this: the rate limit's own wait is the number of errands under way by the rate.
         let turn = self.throttle.turn(Deadline::after(Duration::from_secs(24 * 3600))).await;
-        if turn.is_err() || self.state().rest != Rest::No {
+        if turn.is_err() || self.is_held(&errand) {
             self.put_back(errand);
             return;
         }
@@ -399,6 +411,12 @@ impl Shared {
         };
         let left = self.conclude(errand, &subject, outcome);
         self.left.send_replace(left);
+    }
+
+    /// Whether it may not be done now, although it could when its turn was asked for.
+    fn is_held(&self, errand: &Errand) -> bool {
+        let mut state = self.state();
+        state.pause.is_some() || state.lane(errand).is_stopped
     }
 
     fn put_back(&self, errand: Errand) {
@@ -426,14 +444,14 @@ impl Shared {
         let mut is_settled = true;
         match outcome {
             Ok(Found::Tags(reading)) if state.book.layers().len() + reading.blobs.len() > self.options.most_layers => {
-                self.stop(state, Reason::Incomplete, "there are more layers than memory leaves room for");
-                state.errands.push(errand);
+                self.stop(state, &errand, Reason::Incomplete, "there are more layers than memory leaves room for");
                 is_settled = false;
             }
             Ok(found) => {
-                state.refusals = 0;
-                if state.said.take().is_some() {
-                    info!("reading tags or details succeeds again");
+                let lane = state.lane(&errand);
+                lane.refusals = 0;
+                if lane.said.take_if(|(_, of_all)| *of_all).is_some() {
+                    info!("reading {} succeeds again", kind(&errand));
                 }
                 match found {
                     Found::Tags(reading) => {
@@ -448,7 +466,7 @@ impl Shared {
         if is_settled && is_listed && errand.need.is_pending() {
             state.pending = state.pending.saturating_sub(1);
         }
-        if state.rest != Rest::No {
+        if state.pause.is_some() {
             // Whoever waits would wait in vain.
             state.left = 0;
         } else if is_listed && errand.need != Need::Drift {
@@ -472,28 +490,31 @@ impl Shared {
                 return true;
             }
             Meaning::Pause(pause) => {
-                state.rest = Rest::Until(now + pause);
+                state.pause = Some(now + pause);
                 state.errands.push(errand);
                 return false;
             }
             Meaning::Hopeless => {
-                self.stop(state, error.reason(), &chain(error));
-                state.errands.push(errand);
+                self.stop(state, &errand, error.reason(), &chain(error));
+                (state.tags.is_stopped, state.details.is_stopped) = (true, true);
                 return false;
             }
             Meaning::Refused => {
-                state.refusals += 1;
-                if state.refusals >= REFUSALS {
-                    self.stop(state, error.reason(), &chain(error));
+                let lane = state.lane(&errand);
+                lane.refusals += 1;
+                if lane.refusals >= REFUSALS {
+                    self.stop(state, &errand, error.reason(), &chain(error));
                 }
             }
             Meaning::Later => {}
         }
-        if state.said != Some(error.reason()) && state.rest == Rest::No {
-            state.said = Some(error.reason());
+        let lane = state.lane(&errand);
+        if lane.said.is_none_or(|(reason, _)| reason != error.reason()) {
+            lane.said = Some((error.reason(), false));
             warn!(
                 reason = %error.reason(),
-                "what stands in `{}/{}` could not be read, and is tried again later: {}",
+                "the {} of `{}/{}` could not be read, and are tried again later: {}",
+                kind(&errand),
                 subject.namespace,
                 subject.name,
                 chain(error)
@@ -504,12 +525,17 @@ impl Shared {
         false
     }
 
-    fn stop(&self, state: &mut State, reason: Reason, why: &str) {
-        state.rest = Rest::UntilRefresh;
-        if state.said != Some(reason) {
-            state.said = Some(reason);
-            warn!(%reason, pending = state.pending, "tags and details are not read until the next refresh: {why}");
+    /// No more calls of this kind until the next refresh.
+    fn stop(&self, state: &mut State, errand: &Errand, reason: Reason, why: &str) {
+        let (pending, lane) = (state.pending, state.lane(errand));
+        lane.is_stopped = true;
+        if lane.said != Some((reason, true)) {
+            lane.said = Some((reason, true));
+            warn!(%reason, pending, "{} are not read until the next refresh: {why}", kind(errand));
         }
+        let is_details = errand.need == Need::Details;
+        state.errands.retain(|other| (other.need == Need::Details) != is_details);
+        state.left = state.errands.iter().filter(|other| other.need != Need::Drift).count();
     }
 
     /// When the book is to be kept, if it has changed.

@@ -6,8 +6,8 @@
 use super::rows::Rows;
 use super::text::{Counts, Value, Writer, label, open_label, write_value};
 use crate::catalog::{self, Family};
-use crate::model::tags::{ManifestKind, RepositoryImages, TagFigures, TagSeries};
 use crate::model::Images;
+use crate::model::tags::{ManifestKind, RepositoryImages, TagFigures, TagSeries};
 use std::io::{self, Write};
 use std::sync::Arc;
 

@@ -128,6 +128,7 @@ impl fmt::Debug for Page {
             .field("metrics", &self.metrics)
             .field("counts", &self.counts)
             .field("gzip", &self.gzip.bytes.len())
+            .field("taken_over", &self.segments.as_ref().map(|segments| segments.taken_over))
             .finish_non_exhaustive()
     }
 }

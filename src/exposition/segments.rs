@@ -98,7 +98,8 @@ pub(super) fn append(
                 }
                 None => {
                     lines.clear();
-                    let write = |row| family.lines(rows.identity(row), &images.repositories[rows.place(row)], &mut lines);
+                    let write =
+                        |row| family.lines(rows.identity(row), &images.repositories[rows.place(row)], &mut lines);
                     let series = block.clone().map(write).sum();
                     if series == 0 {
                         Segment::default()

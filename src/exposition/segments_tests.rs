@@ -31,10 +31,7 @@ fn images(number: u64) -> RepositoryImages {
         series: (number % 11 == 3).then(|| [tag("latest"), tag("a\"b")].into_iter().collect()),
     };
     let details = Details { id: Some(number), creator: Some("me".into()), domain_id: None, priority: Some(-3) };
-    RepositoryImages {
-        tags: (number % 9 != 4).then_some(tags),
-        details: (number % 3 == 0).then(|| Arc::new(details)),
-    }
+    RepositoryImages { tags: (number % 9 != 4).then_some(tags), details: (number % 3 == 0).then(|| Arc::new(details)) }
 }
 
 /// Rows by number, each with the version of its figures.

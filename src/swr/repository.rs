@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn odd_values_cost_their_sample() {
         let mut omissions = Omissions::default();
-        let read = details(br#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut omissions).unwrap();
+        let read =
+            details(br#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut omissions).unwrap();
         assert_eq!((read, omissions.number), (Details::default(), 2));
         let negative = details(br#"{"priority":-3}"#, &mut Omissions::default()).unwrap();
         assert_eq!(negative.priority, Some(-3));

@@ -257,7 +257,11 @@ mod tests {
             }
         }
         let (small, _) = read(r#"{"tag":"v3","size":0}"#);
-        assert_eq!(small.map(|tag| (tag.name, tag.size)), Some(("v3".into(), Some(0))), "the spelling of the newer calls");
+        assert_eq!(
+            small.map(|tag| (tag.name, tag.size)),
+            Some(("v3".into(), Some(0))),
+            "the spelling of the newer calls"
+        );
     }
 
     #[test]

@@ -87,8 +87,7 @@ pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions)
         namespace: shared.get(namespace),
         name: name.into(),
         category: name_if_any(wire.category, omissions).map(|category| shared.get(category)),
-        visibility: boolean(wire.is_public)
-            .map(|public| if public { Visibility::Public } else { Visibility::Private }),
+        visibility: boolean(wire.is_public).map(|public| if public { Visibility::Public } else { Visibility::Private }),
         size: number(wire.size, omissions),
         images: number(wire.num_images, omissions),
         downloads: number(wire.num_download, omissions),

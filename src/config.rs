@@ -353,12 +353,7 @@ fn tag_options(settings: &Settings<'_>, at: &mut Problems) -> collect::tags::Opt
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }),
         per_second: settings.read("collector.tags.rate-limit", default.per_second, at, rate),
-        full_interval: settings.read("collector.tags.full-interval", default.full_interval, at, |text| {
-            positive(text).and_then(|interval| {
-                let least = Duration::from_secs(60);
-                if interval >= least { Ok(interval) } else { Err(format!("`{text}` is shorter than 1m")) }
-            })
-        }),
+        full_interval: settings.read("collector.tags.full-interval", default.full_interval, at, positive),
         ..default
     }
 }

@@ -8,6 +8,7 @@ pub mod demo;
 mod live;
 mod memory;
 mod web_config;
+mod tag_file;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;

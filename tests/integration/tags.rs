@@ -198,7 +198,7 @@ async fn changed_settings_cost_nothing_that_was_read() {
 
 #[tokio::test]
 async fn an_account_that_is_taken_out_is_no_longer_read() {
-    let (stays, goes) = (simulator(10, 1).await, simulator(300, 2).await);
+    let (stays, goes) = (simulator(60, 1).await, simulator(300, 2).await);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("swr.yml");
     let account = |name: &str, upstream: &Running| {

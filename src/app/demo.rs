@@ -116,6 +116,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         listen_is_default: false,
         // Whoever tries it tries it from one machine.
         web: web::Options { max_requests: 1000, limits, ..web::Options::default() },
+        web_file: None,
         accounts: vec![account],
         shown: "# The demo has its own settings.\n".to_owned(),
         log: logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt },

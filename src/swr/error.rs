@@ -65,6 +65,9 @@ pub enum ApiError {
         /// The bound on decompressed bytes.
         limit: usize,
     },
+    /// The call needs the project's id, which is not known.
+    #[error("the project's id is not known: {0}")]
+    NoProject(String),
     /// The page has more rows than are read.
     #[error("the answer has more than {limit} rows")]
     TooManyRows {
@@ -131,7 +134,7 @@ impl ApiError {
             Self::Timeout(_) => Reason::Timeout,
             Self::Network(_) => Reason::Network,
             Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } | Self::TooManyRows { .. } => Reason::Decode,
-            Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) => Reason::Internal,
+            Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) | Self::NoProject(_) => Reason::Internal,
         }
     }
 

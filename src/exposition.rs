@@ -14,6 +14,7 @@ mod escape;
 mod number;
 mod text;
 mod selection;
+mod figures;
 mod families;
 mod limit;
 mod compress;

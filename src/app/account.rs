@@ -4,7 +4,7 @@ use super::memory;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
-use crate::collect;
+use crate::collect::{self, Beside};
 use crate::config;
 use crate::deadline::Deadline;
 use crate::exposition::{self, Page};
@@ -119,15 +119,17 @@ fn refresher(
     exposition: exposition::Options,
     metrics: collect::Metrics,
 ) -> cache::Refresh<Page> {
-    let parts = Arc::new((client, options, metrics));
+    let beside = Beside::new(&options, &metrics);
+    let parts = Arc::new((client, options, metrics, beside));
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
         let parts = parts.clone();
         Box::pin(async move {
-            let (client, options, metrics) = &*parts;
+            let (client, options, metrics, beside) = &*parts;
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
-            let collect::Collected { snapshot, gap } =
+            let collect::Collected { mut snapshot, gap } =
                 collect::collect(client, options, known, began, deadline, metrics).await?;
+            beside.complete(client, &mut snapshot, previous.as_ref().map(|page| &**page.snapshot()), deadline).await;
             let page =
                 tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
                     .await

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// magic 8, version 4, zero 4, read_at 8 (nanoseconds since 1970), payload length 8, SHA-256 32.
 const HEADER: usize = 64;

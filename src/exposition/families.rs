@@ -2,6 +2,7 @@
 //!
 //! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
 
+use super::figures;
 use super::limit::Chosen;
 use super::text::{Counts, Value, Writer, label};
 use super::{Options, RepositoryMetric, RepositoryMetrics};
@@ -44,6 +45,8 @@ pub(super) fn write_chosen(
             out.push(b'}');
         },
     )?;
+    figures::account(snapshot, &mut writer)?;
+    figures::enterprise(&snapshot.enterprise, &mut writer)?;
     writer.finish()
 }
 

@@ -23,12 +23,14 @@ pub struct Counts {
     pub bytes: usize,
 }
 
-/// A sample value. Floats are absent: nothing that the API counts is one.
+/// A sample value.
 #[derive(Clone, Copy)]
 pub(super) enum Value {
     Integer(u64),
     Sum(u128),
     Time(Timestamp),
+    /// What the API counts in a unit of its own; finite.
+    Fraction(f64),
 }
 
 /// Writes families into a sink and counts.
@@ -86,6 +88,8 @@ impl<W: Write> Writer<W> {
             Value::Integer(value) => number::integer(value, &mut self.buffer),
             Value::Sum(value) => number::integer(value, &mut self.buffer),
             Value::Time(value) => number::seconds(value, &mut self.buffer),
+            // The shortest text that reads back as the same number.
+            Value::Fraction(value) => write!(self.buffer, "{value}")?,
         }
         self.buffer.push(b'\n');
         self.counts.series += 1;

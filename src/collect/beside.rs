@@ -180,3 +180,7 @@ impl<T: Send + 'static> Flight<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "beside_tests.rs"]
+mod tests;

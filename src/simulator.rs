@@ -43,6 +43,7 @@ mod federation;
 mod pod_identity;
 mod metadata;
 mod listing;
+mod written;
 mod markers;
 mod account;
 mod enterprise;

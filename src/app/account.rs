@@ -19,6 +19,7 @@ use prometheus::Registry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -30,6 +31,8 @@ pub(super) struct Account {
     authenticator: Authenticator,
     cache: Cache<Page>,
     registry: Registry,
+    /// The task that lets the cache forget its back-off.
+    hoping: AbortHandle,
 }
 
 /// What accounts have in common.
@@ -96,14 +99,15 @@ impl Account {
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
         let hopeful = cache.clone();
-        // Ends with the client, which holds the authenticator.
-        tokio::spawn(async move {
+        // It holds the cache, and with it all that is read for it: its end frees them.
+        let hoping = tokio::spawn(async move {
             while recoveries.changed().await.is_ok() {
                 hopeful.try_again();
             }
-        });
+        })
+        .abort_handle();
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, about, fingerprint, authenticator, cache, registry })
+        Ok(Self { name, about, fingerprint, authenticator, cache, registry, hoping })
     }
 
     /// Its name.
@@ -128,9 +132,10 @@ impl Account {
         self.cache.try_again();
     }
 
-    /// Ends a running refresh.
+    /// Ends a running refresh. What is read beside it ends when nobody serves the account any more.
     pub(super) fn close(&self) {
         self.cache.close();
+        self.hoping.abort();
     }
 
     /// What the web room may know of it.

@@ -5,7 +5,7 @@ use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config};
 use crate::logging;
 use crate::secret::Secret;
-use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Simulator};
+use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
@@ -88,9 +88,9 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
             secret: given(DEMO_SECRET_KEY),
             security_token: None,
         })),
-        client: swr::Options { endpoint, ..swr::Options::default() },
+        client: swr::Options { endpoint, project_id: Some(DEMO_PROJECT_ID.to_owned()), ..swr::Options::default() },
         https: HttpsOptions::default(),
-        collect: collect::Options::default(),
+        collect: collect::Options { account: true, enterprise: true, ..collect::Options::default() },
         cache: cache::Options { window, ..cache::Options::default() },
         exposition: exposition::Options::default(),
         cache_directory: None,

@@ -79,11 +79,26 @@ impl Beside {
 pub(super) struct Setback {
     pub(super) operation: Operation,
     pub(super) failure: Failure,
+    /// What to do about it, where that is known.
+    pub(super) advice: String,
 }
 
 impl Setback {
     pub(super) fn of(operation: Operation, error: ApiError) -> Self {
-        Self { operation, failure: error.into() }
+        let advice = match &error {
+            ApiError::NoProject { .. } => "give --swr.project-id".to_owned(),
+            ApiError::Permission(_) => match operation.permission() {
+                Some(permission) => format!("give the user the IAM permission {permission}"),
+                None => "give the user SWR ReadOnlyAccess".to_owned(),
+            },
+            ApiError::NotFound(_) => "it may be that this region or cloud does not offer it".to_owned(),
+            _ => String::new(),
+        };
+        Self { operation, failure: error.into(), advice }
+    }
+
+    pub(super) fn without_advice(operation: Operation, failure: Failure) -> Self {
+        Self { operation, failure, advice: String::new() }
     }
 }
 
@@ -167,15 +182,11 @@ impl<T: Send + 'static> Flight<T> {
                 continue;
             }
             said.push(key(setback));
-            let Setback { operation, failure } = setback;
-            let advice = match (failure.reason, operation.permission()) {
-                (Reason::Permission, Some(permission)) => format!("; give the user the IAM permission {permission}"),
-                (Reason::Permission, None) => "; give the user SWR ReadOnlyAccess".to_owned(),
-                _ => String::new(),
-            };
+            let Setback { operation, failure, advice } = setback;
+            let mark = if advice.is_empty() { "" } else { "; " };
             warn!(
                 collector, %operation, reason = %failure.reason,
-                "the call `{operation}` of the collector `{collector}` failed: {}{advice}", failure.message
+                "the call `{operation}` of the collector `{collector}` failed: {}{mark}{advice}", failure.message
             );
         }
     }

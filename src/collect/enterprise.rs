@@ -73,10 +73,7 @@ async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, Se
         }
         if offset >= MOST_INSTANCES {
             let message = format!("there are more than {MOST_INSTANCES} instances, the most that are read");
-            return Err(Setback {
-                operation: Operation::ListInstances,
-                failure: Failure::new(Reason::Incomplete, message),
-            });
+            return Err(Setback::without_advice(Operation::ListInstances, Failure::new(Reason::Incomplete, message)));
         }
     }
     instances.sort_by(|a, b| a.id.cmp(&b.id));
@@ -90,9 +87,8 @@ async fn repositories(client: &Client, effort: &Effort, metrics: &Metrics) -> Re
     let walked = effort.deadline.bound(markers::walks(&listing, MOST_REPOSITORIES, metrics)).await;
     let mut rows = match walked.unwrap_or(Err(Stop::Failed(ApiError::Timeout("the listing of repositories")))) {
         Ok(rows) => rows,
-        Err(stop) => {
-            return Err(Setback { operation: Operation::ListInstanceRepositories, failure: stop.into() });
-        }
+        Err(Stop::Failed(error)) => return Err(Setback::of(Operation::ListInstanceRepositories, error)),
+        Err(stop) => return Err(Setback::without_advice(Operation::ListInstanceRepositories, stop.into())),
     };
     // Stable, and the later read wins.
     rows.reverse();

@@ -98,7 +98,7 @@ fn instance_repositories(enterprise: &Enterprise, writer: &mut Writer<impl Write
     )?;
     let mut each = |family: &Family, value: fn(&InstanceRepository) -> Option<Value>| {
         writer.family(family, rows, value, |row, out| {
-            several(family.labels, [&row.instance, &row.namespace, &row.name], out)
+            several(family.labels, [&row.instance, &row.namespace, &row.name], out);
         })
     };
     each(&catalog::INSTANCE_REPOSITORY_TAGS, |row| row.tags.map(Value::Integer))?;
@@ -226,9 +226,8 @@ swr_namespace_unlisted_repositories{namespace="web"} 0"#;
             created: None,
             updated: Some(Timestamp(2_000_000_000)),
         };
-        let mut snapshot = Snapshot::default();
-        snapshot.enterprise =
-            Arc::new(Enterprise { instances: dated(vec![instance, bare]), repositories: dated(vec![repository]) });
+        let enterprise = Enterprise { instances: dated(vec![instance, bare]), repositories: dated(vec![repository]) };
+        let snapshot = Snapshot { enterprise: Arc::new(enterprise), ..Snapshot::default() };
         let want = r#"swr_instances 2
 swr_instance_info{instance_id="5a",name="prod",spec="swr.ee.basic",version="25.6.0",charge_mode="postPaid"} 1
 swr_instance_info{instance_id="6b",name="prod",spec="swr.ee.basic",version="25.6.0",charge_mode="postPaid"} 1

@@ -2,10 +2,11 @@
 
 use super::answer::{Answer, Refusal};
 use super::http::Request;
-use super::listing::{Parameters, bad_parameter, denied, is_denied, number, string, write_common};
+use super::listing::{Parameters, bad_parameter, denied, is_denied};
 use super::options::{Permission, UnknownNamespace};
 use super::routes::Service;
 use super::world::World;
+use super::written::{number, string, write_common};
 
 /// Answers a listing: by id, and the marker is the last id of the page before.
 pub(super) fn list(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {

@@ -43,16 +43,24 @@ impl Client {
             return Ok(project.clone());
         }
         let Some(lookup) = &self.options.project_lookup else {
-            return Err(ApiError::NoProject("neither it nor a region is set".to_owned()));
+            return Err(unknown("neither it nor a region is set".to_owned()));
         };
         let call = Call { operation: Operation::FindProject, path: "/v3/projects", query: &[("name", &lookup.name)] };
-        let (mut ids, _) = self.get(call, effort, || Whole::new(projects)).await?;
+        let asked = self.get(call, effort, || Whole::new(projects)).await;
+        let (mut ids, _) = asked.map_err(|error| ApiError::NoProject {
+            why: "IAM does not tell".to_owned(),
+            source: Some(Box::new(error)),
+        })?;
         match ids.len() {
             1 => Ok(ids.swap_remove(0)),
-            0 => Err(ApiError::NoProject(format!("IAM shows no project `{}`", lookup.name))),
-            many => Err(ApiError::NoProject(format!("IAM shows {many} projects `{}`", lookup.name))),
+            0 => Err(unknown(format!("IAM shows no project `{}`", lookup.name))),
+            many => Err(unknown(format!("IAM shows {many} projects `{}`", lookup.name))),
         }
     }
+}
+
+fn unknown(why: String) -> ApiError {
+    ApiError::NoProject { why, source: None }
 }
 
 #[derive(Deserialize)]

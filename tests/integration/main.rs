@@ -18,6 +18,7 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod chaos;
+mod account;
 mod check;
 mod credentials_memory;
 mod credentials_refusals;

@@ -14,6 +14,7 @@ mod prometheus;
 mod settings;
 mod flags;
 mod secrets;
+mod panics;
 mod lifecycle;
 mod state_file;
 mod serving;

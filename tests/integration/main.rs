@@ -19,6 +19,7 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod chaos;
+mod clock;
 mod account;
 mod check;
 mod credentials_memory;

@@ -32,6 +32,7 @@ mod upstream_bodies;
 mod upstream_connections;
 mod upstream_credentials;
 mod upstream_listing;
+mod upstream_markers;
 mod upstream_namespaces;
 mod upstream_outage;
 mod upstream_pace;

@@ -11,7 +11,7 @@ pub mod metrics;
 pub mod namespaces;
 pub mod windows;
 mod account;
-mod enterprise;
+pub mod enterprise;
 pub mod beside;
 
 use crate::deadline::Deadline;

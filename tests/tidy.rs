@@ -473,6 +473,9 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
     let expected = [
         ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
+        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
+        ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
+        ("wait of a finished listing for the figures beside it", seconds(collect::beside::PATIENCE)),
         ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),

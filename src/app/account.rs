@@ -194,8 +194,9 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             let collect::Collected { mut snapshot, gap } =
                 collect::collect(client, &options, known, began, deadline, metrics).await?;
             let known = previous.as_ref().map(|page| &**page.snapshot());
-            beside.complete(client, &mut snapshot, known, deadline).await;
-            share.hold(snapshot.repositories.len() as u64);
+            let room = most_repositories.saturating_sub(snapshot.repositories.len() as u64);
+            beside.complete(client, &mut snapshot, known, room, deadline).await;
+            share.hold(weight(&snapshot));
             let page =
                 tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
                     .await
@@ -203,6 +204,12 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             Ok(Outcome { value: page, gap })
         })
     })
+}
+
+/// How many repositories are held in memory, those of the Enterprise Edition among them.
+fn weight(snapshot: &Snapshot) -> u64 {
+    let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len());
+    (snapshot.repositories.len() + instances) as u64
 }
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
@@ -235,7 +242,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options, sh
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            share.hold(snapshot.repositories.len() as u64);
+            share.hold(weight(&snapshot));
             cache.restore(Page::build(Arc::new(snapshot), &exposition, None), read_at, age);
         }
         Err(error) => {

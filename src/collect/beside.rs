@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 /// How long a finished listing waits for the figures beside it, at most; and at most this part of the time that the
 /// refresh has left. Small calls of a healthy service need a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// See [`PATIENCE`].
 const PART: u32 = 10;
@@ -42,7 +42,8 @@ impl Beside {
         }
     }
 
-    /// Completes a fresh snapshot by figures read now, or else by the latest ones: `known` is the snapshot before it. The
+    /// Completes a fresh snapshot by figures read now, or else by the latest ones: `known` is the snapshot before it, `room`
+    /// how many repositories more there may be. The
     /// reads end by the refresh's deadline, and are waited for no longer than [`PATIENCE`]; dropping the future ends the
     /// wait and no read.
     pub async fn complete(
@@ -50,6 +51,7 @@ impl Beside {
         client: &Arc<Client>,
         snapshot: &mut Snapshot,
         known: Option<&Snapshot>,
+        room: u64,
         deadline: Deadline,
     ) {
         let patience = deadline.at_most(PATIENCE.min(deadline.left() / PART));
@@ -65,7 +67,7 @@ impl Beside {
             let flight = self.enterprise.as_ref()?;
             let latest = known.map(|known| known.enterprise.clone()).unwrap_or_default();
             let known = Known { latest: latest.clone(), read_at, max_age };
-            let read = enterprise::read(client.clone(), Effort::until(deadline), self.metrics.clone(), known);
+            let read = enterprise::read(client.clone(), Effort::until(deadline), self.metrics.clone(), known, room);
             Some(flight.latest(read, patience, &self.metrics).await.unwrap_or(latest))
         };
         let (account, enterprise) = tokio::join!(account, enterprise);

@@ -14,10 +14,10 @@ use std::sync::Arc;
 pub(super) const COLLECTOR: &str = "enterprise";
 
 /// More instances than this are no project's; each costs a call.
-const MOST_INSTANCES: u64 = 1_000;
+pub const MOST_INSTANCES: u64 = 1_000;
 
 /// More repositories than this would take a thousand calls at each read.
-const MOST_REPOSITORIES: u64 = 100_000;
+pub const MOST_REPOSITORIES: u64 = 100_000;
 
 /// Instances that are being made have no counts.
 const UNFINISHED: [&str; 2] = ["Initial", "Creating"];
@@ -28,6 +28,7 @@ pub(super) async fn read(
     effort: Effort,
     metrics: Metrics,
     known: Known<Enterprise>,
+    room: u64,
 ) -> (Enterprise, Vec<Setback>) {
     let mut setbacks = Vec::new();
     let listed = match instances(&client, &effort).await {
@@ -51,7 +52,7 @@ pub(super) async fn read(
     let enterprise = Enterprise {
         instances: known.fresh_or_known(listed, |known| known.instances.as_ref(), &mut setbacks),
         repositories: known.fresh_or_known(
-            repositories(&client, &effort, &metrics).await,
+            repositories(&client, &effort, &metrics, MOST_REPOSITORIES.min(room)).await,
             |known| known.repositories.as_ref(),
             &mut setbacks,
         ),
@@ -82,9 +83,14 @@ async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, Se
 }
 
 /// The repositories of all instances, in order, each once.
-async fn repositories(client: &Client, effort: &Effort, metrics: &Metrics) -> Result<Vec<InstanceRepository>, Setback> {
+async fn repositories(
+    client: &Client,
+    effort: &Effort,
+    metrics: &Metrics,
+    most: u64,
+) -> Result<Vec<InstanceRepository>, Setback> {
     let listing = Listing { client, effort };
-    let walked = effort.deadline.bound(markers::walks(&listing, MOST_REPOSITORIES, metrics)).await;
+    let walked = effort.deadline.bound(markers::walks(&listing, most, metrics)).await;
     let mut rows = match walked.unwrap_or(Err(Stop::Failed(ApiError::Timeout("the listing of repositories")))) {
         Ok(rows) => rows,
         Err(Stop::Failed(error)) => return Err(Setback::of(Operation::ListInstanceRepositories, error)),

@@ -7,6 +7,7 @@ pub mod check;
 pub mod demo;
 mod live;
 mod memory;
+mod tag_file;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;

@@ -3,12 +3,16 @@
 //! Belongs here: what several calls mean together, and what a failure among them costs. Deliberately absent: HTTP,
 //! exposition, when to collect.
 
+pub mod book;
+pub mod book_codec;
 mod chain;
 pub mod listing;
 pub mod markers;
 pub mod edition;
 pub mod metrics;
 pub mod namespaces;
+pub mod plan;
+pub mod tags;
 pub mod windows;
 mod account;
 pub mod enterprise;

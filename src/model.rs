@@ -5,10 +5,14 @@
 
 pub mod codec;
 pub mod figures;
+pub mod layers;
 pub mod names;
+pub mod pattern;
+pub mod tags;
 
 use figures::{Account, Enterprise};
 use std::sync::Arc;
+pub use tags::Images;
 
 /// One complete read of an account's repositories, never changed after it is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +27,8 @@ pub struct Snapshot {
     pub account: Arc<Account>,
     /// The Enterprise Edition; all absent where it is not collected.
     pub enterprise: Arc<Enterprise>,
+    /// What tags and details tell, where they are collected.
+    pub images: Option<Arc<Images>>,
 }
 
 impl Snapshot {
@@ -80,6 +86,21 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// A repository without a name yet, of which nothing is known.
+    pub fn unknown(namespace: Arc<str>) -> Self {
+        Self {
+            namespace,
+            name: Box::default(),
+            category: None,
+            visibility: None,
+            size: None,
+            images: None,
+            downloads: None,
+            created: None,
+            updated: None,
+        }
+    }
+
     /// What identifies a repository in an account.
     pub fn key(&self) -> (&str, &str) {
         (&self.namespace, &self.name)

@@ -304,6 +304,32 @@ fn documents_name_no_metric_that_does_not_exist() {
     }
 }
 
+#[test]
+fn every_field_of_the_api_is_accounted_for() {
+    // As the vendor's pages list them.
+    let repositories = "name category description size is_public num_images num_download created_at updated_at logo url path \
+                        internal_path domain_name namespace tags status total_range";
+    let tags = "id repo_id Tag image_id manifest digest schema path internal_path size is_trusted created updated deleted \
+                domain_id scanned tag_type";
+    let show = "id ns_id name category description creator_id creator_name size is_public num_images num_download url path \
+                internal_path created updated domain_id priority";
+    let table = rows(section(&read("ARCHITECTURE.md"), "## Every field of the API"));
+    for (call, fields) in [("list repositories", repositories), ("list tags", tags), ("show repository", show)] {
+        let mut listed: Vec<&str> =
+            table.iter().filter(|cells| cells[0] == call).flat_map(|cells| quoted(&cells[1])).collect();
+        let mut expected: Vec<&str> = fields.split_whitespace().collect();
+        // A header, and no field.
+        listed.retain(|field| *field != "Content-Range");
+        listed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(listed, expected, "{call}");
+    }
+    for cells in &table {
+        // That such a metric exists is another test.
+        assert!(cells[2].starts_with("not exported") || cells[2].contains("`swr_"), "{cells:?}");
+    }
+}
+
 // ---- Flags
 
 /// The default as `--help` tells it.
@@ -473,6 +499,8 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
     let expected = [
         ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
+        ("tags of one repository", thousands(swr::tags::MOST_TAGS as u64)),
+        ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
         ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
         ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
         ("wait of a finished listing for the figures beside it", seconds(collect::beside::PATIENCE)),

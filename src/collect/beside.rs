@@ -42,20 +42,19 @@ impl Beside {
         }
     }
 
-    /// Completes a fresh snapshot by figures read now, or else by the latest ones: `known` is the snapshot before it, `room`
-    /// how many repositories more there may be. The
-    /// reads end by the refresh's deadline, and are waited for no longer than [`PATIENCE`]; dropping the future ends the
-    /// wait and no read.
-    pub async fn complete(
+    /// The figures to go with a fresh listing: read now, or else the latest ones. `read_at` is when the listing was begun,
+    /// `known` the snapshot before it, `room` how many repositories more there may be. The reads end by the refresh's
+    /// deadline, and are waited for no longer than [`PATIENCE`]; dropping the future ends the wait and no read.
+    pub async fn figures(
         &self,
         client: &Arc<Client>,
-        snapshot: &mut Snapshot,
+        read_at: Timestamp,
         known: Option<&Snapshot>,
         room: u64,
         deadline: Deadline,
-    ) {
+    ) -> (Arc<Account>, Arc<Enterprise>) {
         let patience = deadline.at_most(PATIENCE.min(deadline.left() / PART));
-        let (read_at, max_age) = (snapshot.read_at, self.max_age);
+        let max_age = self.max_age;
         let account = async {
             let flight = self.account.as_ref()?;
             let latest = known.map(|known| known.account.clone()).unwrap_or_default();
@@ -71,8 +70,7 @@ impl Beside {
             Some(flight.latest(read, patience, &self.metrics).await.unwrap_or(latest))
         };
         let (account, enterprise) = tokio::join!(account, enterprise);
-        snapshot.account = account.unwrap_or_default();
-        snapshot.enterprise = enterprise.unwrap_or_default();
+        (account.unwrap_or_default(), enterprise.unwrap_or_default())
     }
 }
 

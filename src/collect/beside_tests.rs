@@ -62,7 +62,9 @@ impl Setup {
             collect(&self.client, &self.options, known.clone(), began, deadline, &self.metrics).await.unwrap();
         assert_eq!(gap, None);
         assert_eq!(snapshot.repositories.len(), self.upstream.handle.repositories().len());
-        self.beside.complete(&self.client, &mut snapshot, known.as_deref(), 1000, deadline).await;
+        let at = snapshot.read_at;
+        (snapshot.account, snapshot.enterprise) =
+            self.beside.figures(&self.client, at, known.as_deref(), 1000, deadline).await;
         self.snapshot.insert(snapshot)
     }
 
@@ -234,7 +236,8 @@ async fn repositories_that_may_not_be_seen_are_counted_by_their_organisation() {
     let deadline = Deadline::after(Duration::from_secs(60));
     let mut snapshot =
         collect(&setup.client, &setup.options, None, Timestamp(0), deadline, &setup.metrics).await.unwrap().snapshot;
-    setup.beside.complete(&setup.client, &mut snapshot, None, 1000, deadline).await;
+    let at = snapshot.read_at;
+    (snapshot.account, snapshot.enterprise) = setup.beside.figures(&setup.client, at, None, 1000, deadline).await;
     assert_eq!(snapshot.repositories.len(), 1);
     let organisations = &snapshot.account.organisations.as_ref().unwrap().value;
     assert_eq!(organisations.len(), 1, "the one with something to see");

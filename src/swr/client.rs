@@ -13,7 +13,7 @@ use crate::transport::{Request, Response, Transport};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
@@ -125,6 +125,7 @@ pub struct Client {
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
     largest_page: Finding<u64>,
+    largest_tag_page: AtomicU64,
     lists_by_markers: Finding<bool>,
     pub(super) project: OnceCell<String>,
 }
@@ -172,6 +173,7 @@ impl Client {
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
             largest_page: Finding::none(),
+            largest_tag_page: AtomicU64::new(u64::MAX),
             lists_by_markers: Finding::none(),
             project: OnceCell::new(),
             options,
@@ -201,6 +203,15 @@ impl Client {
     /// The upstream lists by markers, or does not.
     pub fn found_lists_by_markers(&self, does: bool) {
         self.lists_by_markers.set(does);
+    }
+
+    /// The same for lists of tags: `most`, or less where the upstream refused as much.
+    pub(super) fn largest_tag_page(&self, most: u64) -> u64 {
+        self.largest_tag_page.load(Ordering::Relaxed).min(most)
+    }
+
+    pub(super) fn found_largest_tag_page(&self, tags: u64) {
+        self.largest_tag_page.store(tags, Ordering::Relaxed);
     }
 
     /// Makes one call, again where that may help and the effort allows. Dropping the future cancels it.

@@ -12,6 +12,10 @@ use std::time::Duration;
 pub enum Operation {
     /// `GET /v2/manage/repos` or `GET /v3/manage/repos`.
     ListRepositories,
+    /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`.
+    ListTags,
+    /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}`.
+    ShowRepository,
     /// `GET /v2/manage/namespaces`.
     ListNamespaces,
     /// `GET /v2/manage/overview`.
@@ -35,6 +39,8 @@ impl Operation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ListRepositories => "list_repositories",
+            Self::ListTags => "list_tags",
+            Self::ShowRepository => "show_repository",
             Self::ListNamespaces => "list_namespaces",
             Self::Overview => "overview",
             Self::Quotas => "quotas",
@@ -50,6 +56,8 @@ impl Operation {
     pub const fn permission(self) -> Option<&'static str> {
         match self {
             Self::ListRepositories => Some("swr:repo:listRepos"),
+            Self::ListTags => Some("swr:repo:listRepoTags"),
+            Self::ShowRepository => Some("swr:repo:getRepo"),
             Self::ListNamespaces => Some("swr:namespace:listNamespaces"),
             Self::Overview => Some("swr::getDomainOverview"),
             Self::ListInstances => Some("swr:instance:list"),
@@ -60,10 +68,10 @@ impl Operation {
         }
     }
 
-    /// Whether a failure of the call says something about the API and the credential as a whole. Calls beside the listing
-    /// speak for themselves alone: what one of them is refused, or how often it fails, must not cost the listing.
+    /// Whether a failure of the call says something about the API and the credential as a whole. Those of the account and the
+    /// Enterprise Edition speak for themselves alone: what one of them is refused, or how often it fails, must not cost the listing.
     pub const fn speaks_for_all(self) -> bool {
-        matches!(self, Self::ListRepositories)
+        matches!(self, Self::ListRepositories | Self::ListTags | Self::ShowRepository)
     }
 }
 

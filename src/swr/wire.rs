@@ -91,11 +91,7 @@ pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions)
         namespace: shared.get(namespace),
         name: name.into(),
         category: name_if_any(wire.category, omissions).map(|category| shared.get(category)),
-        visibility: match wire.is_public.map(RawValue::get) {
-            Some("true") => Some(Visibility::Public),
-            Some("false") => Some(Visibility::Private),
-            _ => None,
-        },
+        visibility: boolean(wire.is_public).map(|public| if public { Visibility::Public } else { Visibility::Private }),
         size: number(wire.size, omissions),
         images: number(wire.num_images, omissions),
         downloads: number(wire.num_download, omissions),
@@ -142,6 +138,15 @@ impl<'de> Deserialize<'de> for Unescaped {
             }
         }
         deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// A truth value; anything else is none.
+pub(super) fn boolean(raw: Option<&RawValue>) -> Option<bool> {
+    match raw?.get() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }
 

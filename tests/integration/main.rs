@@ -31,6 +31,8 @@ mod credentials_rotation;
 mod credentials_signing;
 mod credentials_sources;
 mod page;
+mod tags;
+mod tags_truth;
 mod upstream_bodies;
 mod upstream_connections;
 mod upstream_credentials;

@@ -142,6 +142,15 @@ impl Account {
         }
     }
 
+    /// Goes on with what another knew of tags and details, unless it spoke to another endpoint. That one is to be closed.
+    pub(super) fn inherit(&self, predecessor: &Self) {
+        if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
+            && self.about.endpoint == predecessor.about.endpoint
+        {
+            tags.inherit(before);
+        }
+    }
+
     /// What made the latest refresh fail may be over.
     pub(super) fn try_again(&self) {
         self.cache.try_again();
@@ -215,15 +224,17 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             let collect::Collected { mut snapshot, gap } =
                 collect::collect(client, &options, known, began, deadline, metrics).await?;
             let known = previous.as_ref().map(|page| &**page.snapshot());
-            let room = most_repositories.saturating_sub(snapshot.repositories.len() as u64);
+            let repositories = snapshot.repositories.len() as u64;
+            let room = most_repositories.saturating_sub(repositories);
             let figures = beside.figures(client, snapshot.read_at, known, room, deadline);
             let images = async {
                 let tags = tags.as_ref()?;
+                tags.limit_layers(share.most_layers(repositories));
                 Some(Arc::new(tags.refresh(&snapshot, deadline).await))
             };
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
-            share.hold(weight(&snapshot));
+            share.hold(weight(&snapshot), tags.as_ref().map(Tags::layers));
             let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
                 .await
@@ -269,7 +280,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            share.hold(weight(&snapshot));
+            share.hold(weight(&snapshot), tags.map(Tags::layers));
             snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
             cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }

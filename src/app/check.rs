@@ -4,6 +4,7 @@
 
 mod advice;
 mod beside;
+mod images;
 mod reach;
 mod report;
 
@@ -112,7 +113,9 @@ async fn check(account: Account) -> Report {
         }
     }
     let client = Client::new(account.client, Box::new(transport), authenticator, metrics, SystemTime::now);
-    if calls(&client, &account.collect, &mut report).await {
+    let hopeful = calls(&client, &account.collect, &mut report).await;
+    if hopeful {
+        images::check(&client, &account.tags, &account.collect.namespaces, &mut report).await;
         beside::check(&client, &account.collect, &mut report).await;
     }
     report

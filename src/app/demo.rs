@@ -5,7 +5,7 @@ use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config};
 use crate::logging;
 use crate::secret::Secret;
-use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Simulator};
+use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
@@ -88,14 +88,20 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
             secret: given(DEMO_SECRET_KEY),
             security_token: None,
         })),
-        client: swr::Options { endpoint, ..swr::Options::default() },
+        // No cloud has to be spared, and the small world is to be read at once.
+        client: swr::Options {
+            endpoint,
+            project_id: Some(DEMO_PROJECT_ID.to_owned()),
+            rate: swr::throttle::Rate { per_second: 200.0, burst: 400 },
+            ..swr::Options::default()
+        },
         https: HttpsOptions::default(),
-        collect: collect::Options::default(),
+        collect: collect::Options { account: true, enterprise: true, ..collect::Options::default() },
         tags: collect::tags::Options {
             tags: true,
             details: true,
             series: "platform/.*".parse().ok(),
-            per_second: 50.0,
+            per_second: 100.0,
             ..collect::tags::Options::default()
         },
         cache: cache::Options { window, ..cache::Options::default() },

@@ -138,6 +138,9 @@ impl Fleet {
         self.0.web_config.replace(web_file).await;
         // Only now: a scrape that came before is answered from what it found.
         for account in &retired {
+            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
+                successor.inherit(account);
+            }
             account.close();
         }
         for account in accounts.iter().filter(|account| is_in(account, running)) {

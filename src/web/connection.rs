@@ -89,7 +89,8 @@ async fn secured(
     mut stage: watch::Receiver<Stage>,
 ) {
     let handshake = tokio::select! {
-        handshake = tls::accept(&tls, socket, clock) => handshake,
+        // Each step on the heap by itself: together they would be as large as the largest, for as long as this lives.
+        handshake = Box::pin(tls::accept(&tls, socket, clock)) => handshake,
         // Nothing was asked yet.
         _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
     };
@@ -99,10 +100,10 @@ async fn secured(
             clock.secured();
             let peer = Peer { certified: tls::is_certified(&stream), ..peer };
             if !tls::speaks_http2(&stream) {
-                return http1(*stream, peer, responder, limits, tally, clock, stage).await;
+                return Box::pin(http1(*stream, peer, responder, limits, tally, clock, stage)).await;
             }
-            if let (End::Overdue(overdue), _) = http2::serve(*stream, peer, responder, limits, clock, &mut stage).await
-            {
+            let served = Box::pin(http2::serve(*stream, peer, responder, limits, clock, &mut stage)).await;
+            if let (End::Overdue(overdue), _) = served {
                 report(overdue, clock, tally);
             }
         }

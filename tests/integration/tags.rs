@@ -1,6 +1,6 @@
 //! Tags and details: what is shown is what the registry holds, and no more is asked than has changed.
 
-use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
+use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
 use crate::tags_truth::{check, truth};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -166,6 +166,76 @@ async fn a_killed_process_loses_little() {
     assert!(restarted.log().contains("is ignored: it is corrupt"), "{}", restarted.log());
     settled(&restarted).await;
     assert_eq!(tag_calls(&upstream), 50);
+}
+
+#[tokio::test]
+async fn changed_settings_cost_nothing_that_was_read() {
+    let upstream = simulator(100, 3).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("swr.yml");
+    let settings = |more: &str| {
+        let text = format!(
+            "accounts:\n  default:\n    endpoint: {}\n    collectors: [repositories, tags]\n    cache_window: 50ms\n    \
+             rate_limit: 10000\n    tags_rate_limit: 10000\n{more}",
+            upstream.url()
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    settings("");
+    let mut command = command();
+    command.arg("--config.file").arg(&file);
+    let exporter = start(command).await;
+    let before = settled(&exporter).await;
+    assert_eq!(tag_calls(&upstream), 100);
+    settings("    cache_max_age: 2h\n");
+    exporter.signal("HUP");
+    eventually("the settings are read again", || exporter.log().contains("1 changed")).await;
+    let after = settled(&exporter).await;
+    assert_eq!(tag_calls(&upstream), 100, "the new account goes on with what the old one knew");
+    let bytes = "swr_repository_exclusive_layer_bytes";
+    assert_eq!(after.series(bytes), before.series(bytes));
+}
+
+#[tokio::test]
+async fn an_account_that_is_taken_out_is_no_longer_read() {
+    let (stays, goes) = (simulator(60, 1).await, simulator(300, 2).await);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("swr.yml");
+    let account = |name: &str, upstream: &Running| {
+        format!("  {name}: {{ endpoint: \"{}\", collectors: [tags], cache_window: 50ms }}\n", upstream.url())
+    };
+    std::fs::write(&file, format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes))).unwrap();
+    let mut command = command();
+    command.arg("--config.file").arg(&file);
+    let exporter = start(command).await;
+    for name in ["stays", "goes"] {
+        assert_eq!(exporter.get(&format!("/probe?account={name}")).await.status(), 200);
+    }
+    // Five a second after the first ten: this goes on for a minute.
+    eventually("the reading has begun", || tag_calls(&goes) > 10).await;
+    std::fs::write(&file, format!("accounts:\n{}", account("stays", &stays))).unwrap();
+    exporter.signal("HUP");
+    eventually("the account is gone", || exporter.log().contains("1 removed")).await;
+    eventually("its last call has ended", || goes.handle.in_flight() == 0).await;
+    let then = tag_calls(&goes);
+    // As long as several calls would have taken.
+    let first = tag_calls(&stays);
+    stays.handle.advance(Duration::from_secs(24 * 3_600));
+    eventually_by(async || {
+        exporter.get("/probe?account=stays").await;
+        tag_calls(&stays) > first + 10
+    })
+    .await;
+    assert_eq!(tag_calls(&goes), then);
+}
+
+/// Does something until it says that this is enough.
+async fn eventually_by(mut is_enough: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_enough().await {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 mod live;
 mod memory;
+mod standing;
 
 pub use account::Account;
 

@@ -88,6 +88,15 @@ pub struct Attempt {
     pub failure: Option<Failure>,
 }
 
+/// A refresh that failed, and may have been followed by good ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastFailure {
+    /// What was wrong.
+    pub failure: Failure,
+    /// How long ago it ended.
+    pub ago: Duration,
+}
+
 /// How things stand.
 #[derive(Debug)]
 pub struct Status<T> {
@@ -97,6 +106,8 @@ pub struct Status<T> {
     pub age: Option<Duration>,
     /// The latest refresh that ended.
     pub latest: Option<Attempt>,
+    /// The latest that failed.
+    pub last_failure: Option<PastFailure>,
     /// Whether a refresh is running.
     pub running: bool,
     /// How long until the upstream may be asked again; zero when the next scrape will ask.
@@ -126,6 +137,7 @@ struct Shared<T> {
 struct State<T> {
     held: Option<Held<T>>,
     latest: Option<Attempt>,
+    last_failure: Option<(Failure, Instant)>,
     running: Option<AbortHandle>,
     backoff: Backoff,
     quiet: Quiet<Reason>,
@@ -165,6 +177,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         let state = Mutex::new(State {
             held: None,
             latest: None,
+            last_failure: None,
             running: None,
             backoff,
             quiet: Quiet::default(),
@@ -239,6 +252,10 @@ impl<T: Send + Sync + 'static> Cache<T> {
             held: held.map(|held| (held.value.clone(), held.read_at)),
             age: held.map(|held| held.age(now)),
             latest: state.latest.clone(),
+            last_failure: state.last_failure.as_ref().map(|(failure, ended)| PastFailure {
+                failure: failure.clone(),
+                ago: now.saturating_duration_since(*ended),
+            }),
             running: state.running.is_some(),
             next_in: due.saturating_duration_since(now),
         }
@@ -308,7 +325,10 @@ impl<T: Send + Sync + 'static> Cache<T> {
             state.say(&self.0.options, failure.as_ref(), value.is_some(), now);
             match &failure {
                 None => state.backoff.reset(),
-                Some(failure) => state.backoff.failed(now, failure.retry_after, fastrand::f64()),
+                Some(failure) => {
+                    state.backoff.failed(now, failure.retry_after, fastrand::f64());
+                    state.last_failure = Some((failure.clone(), now));
+                }
             }
             if let Some(value) = value {
                 let fresh_until = now + self.0.options.window;

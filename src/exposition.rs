@@ -17,6 +17,7 @@ mod pattern;
 mod selection;
 mod families;
 mod limit;
+mod leaders;
 mod compress;
 mod page;
 mod live;
@@ -25,6 +26,7 @@ mod testing;
 
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
+pub use leaders::{Leader, Leaders, MOST_LEADERS};
 pub use live::live;
 pub use page::{Page, response};
 pub use pattern::Pattern;

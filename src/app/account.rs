@@ -1,6 +1,7 @@
 //! One account: its client, its cache and what joins them.
 
 use super::memory;
+use super::standing::{CallCount, state};
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 pub struct Account {
     name: String,
     cache: Cache<Page>,
+    calls: CallCount,
 }
 
 impl Account {
@@ -43,6 +45,7 @@ impl Account {
         }
         let transport = Https::new(&config.https).context("cannot connect to the upstream")?;
         let metrics = swr::Metrics::new(registry);
+        let calls = CallCount::new(metrics.clone());
         info!(
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
@@ -56,7 +59,13 @@ impl Account {
         let client = Client::new(config.client, Box::new(transport), authenticator, metrics, SystemTime::now);
         let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
-        let refresh = refresher(Arc::new(client), options, config.exposition.clone(), collect::Metrics::new(registry));
+        let refresh = refresher(
+            Arc::new(client),
+            options,
+            config.exposition.clone(),
+            collect::Metrics::new(registry),
+            calls.clone(),
+        );
         let counters = cache::metrics::Counters::new(registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some(file) = file {
@@ -70,7 +79,7 @@ impl Account {
                 hopeful.try_again();
             }
         });
-        Ok(Self { name: config.name, cache })
+        Ok(Self { name: config.name, cache, calls })
     }
 
     /// The cache.
@@ -85,14 +94,14 @@ impl Account {
 
     /// What the web room may know of it.
     pub fn on_the_web(&self) -> web::Account {
-        let (scraped, asked) = (self.cache.clone(), self.cache.clone());
+        let (scraped, asked, calls) = (self.cache.clone(), self.cache.clone(), self.calls.clone());
         web::Account {
             name: self.name.clone(),
             scrape: Arc::new(move |deadline| {
                 let cache = scraped.clone();
                 Box::pin(async move { web::Scrape { page: cache.get(deadline).await.value } })
             }),
-            state: Arc::new(move || state(&asked)),
+            state: Arc::new(move || state(&asked, &calls)),
         }
     }
 }
@@ -118,16 +127,19 @@ fn refresher(
     options: collect::Options,
     exposition: exposition::Options,
     metrics: collect::Metrics,
+    calls: CallCount,
 ) -> cache::Refresh<Page> {
-    let parts = Arc::new((client, options, exposition, metrics));
+    let parts = Arc::new((client, options, exposition, metrics, calls));
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
         let parts = parts.clone();
         Box::pin(async move {
-            let (client, options, _, metrics) = &*parts;
+            let (client, options, _, metrics, calls) = &*parts;
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
-            let collect::Collected { snapshot, gap } =
-                collect::collect(client, options, known, began, deadline, metrics).await?;
+            let asking = calls.begin();
+            let collected = collect::collect(client, options, known, began, deadline, metrics).await;
+            drop(asking);
+            let collect::Collected { snapshot, gap } = collected?;
             let of_page = parts.clone();
             let encode = move || Page::build(Arc::new(snapshot), &of_page.2, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
@@ -174,28 +186,5 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options) {
             let error = crate::failure::chain(&error);
             warn!(file = %file.display(), %error, "{} is ignored: it {error}", file.display());
         }
-    }
-}
-
-/// The cache's state in the words of the landing page.
-fn state(cache: &Cache<Page>) -> web::AccountState {
-    let status = cache.status();
-    web::AccountState {
-        latest: match status.latest {
-            None => web::Latest::None,
-            Some(cache::Attempt { failure: None, .. }) => web::Latest::Complete,
-            Some(cache::Attempt { failure: Some(failure), .. }) => web::Latest::Failed(failure.to_string()),
-        },
-        served: status
-            .held
-            .zip(status.age)
-            .map(|((page, _), age)| web::Served { age, repositories: page.snapshot().repositories.len() }),
-        next: if status.running {
-            web::Next::Running
-        } else if status.next_in.is_zero() {
-            web::Next::AtNextScrape
-        } else {
-            web::Next::In(status.next_in)
-        },
     }
 }

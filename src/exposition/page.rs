@@ -12,6 +12,7 @@
 
 use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
 use super::families::write_chosen;
+use super::leaders::{Baseline, Leaders};
 use super::limit::Chosen;
 use super::text::Counts;
 use super::{Encoding, Format, Options, RepositoryMetrics};
@@ -27,6 +28,8 @@ const MEMORY: &str = "writing to memory cannot fail";
 pub struct Page {
     snapshot: Arc<Snapshot>,
     chosen: Chosen,
+    baseline: Baseline,
+    leaders: Arc<Leaders>,
     metrics: RepositoryMetrics,
     counts: Counts,
     gzip: Part,
@@ -36,20 +39,27 @@ pub struct Page {
 
 impl Page {
     /// Encodes and compresses: may take long, not for an async thread. Where the number of repositories is limited, those
-    /// of the page before are preferred.
+    /// of the page before are preferred; growth is counted from where that page counted it from.
     pub fn build(snapshot: Arc<Snapshot>, options: &Options, before: Option<&Self>) -> Self {
-        let before = before.map(|page| (&*page.snapshot, &page.chosen));
-        let chosen = Chosen::new(&snapshot, options, before);
+        let chosen = Chosen::new(&snapshot, options, before.map(|page| (&*page.snapshot, &page.chosen)));
+        let baseline = Baseline::new(&snapshot, before.map(|page| (&*page.snapshot, &page.baseline)));
+        let leaders = Arc::new(baseline.leaders(&snapshot, &chosen));
         let metrics = options.repository_metrics;
         let mut sink = Deflate::new(GZIP_LEVEL);
         let counts = write_chosen(&snapshot, &chosen, metrics, &mut sink).expect(MEMORY);
         let gzip = sink.finish().expect(MEMORY);
-        Self { snapshot, chosen, metrics, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
+        let (identity, zstd) = (OnceLock::new(), OnceLock::new());
+        Self { snapshot, chosen, baseline, leaders, metrics, counts, gzip, identity, zstd }
     }
 
     /// The snapshot.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// The largest repositories and those that grew most.
+    pub fn leaders(&self) -> &Arc<Leaders> {
+        &self.leaders
     }
 
     /// The number of series on the page.

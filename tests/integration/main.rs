@@ -6,6 +6,7 @@
 
 mod support;
 mod peers;
+mod browser;
 mod upstream_support;
 
 mod main_job;
@@ -24,6 +25,7 @@ mod credentials_refusals;
 mod credentials_rotation;
 mod credentials_signing;
 mod credentials_sources;
+mod landing;
 mod page;
 mod upstream_bodies;
 mod upstream_connections;

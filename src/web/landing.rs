@@ -44,6 +44,7 @@ fn document(page: &mut String, site: &Site, telemetry_path: &str, accounts: &[Ro
          <title>{headline} - swr-exporter</title><style>{style}</style></head><body>\n\
          <header><h1>swr-exporter <small>{version}</small></h1>\n<p>Metrics of Huawei Cloud SWR, for Prometheus.</p>\n\
          <nav aria-label=\"Pages\"><ul><li><a href=\"{path}\">Metrics</a></li>\
+         <li><a href=\"/sd\">Service discovery</a></li><li><a href=\"/config\">Settings</a></li>\
          <li><a href=\"/-/healthy\">Health</a></li><li><a href=\"/-/ready\">Readiness</a></li></ul></nav></header>\n\
          <main><section aria-labelledby=\"summary\"><h2 id=\"summary\" class=\"{class}\">{shape}{headline}</h2>\n",
         style = style::STYLE,
@@ -163,8 +164,8 @@ fn card(page: &mut String, condition: Condition, name: &str, state: &AccountStat
     if let Some(Served { leaders, .. }) = served {
         lists(page, leaders)?;
     }
-    page.push_str("</details>\n");
-    Ok(())
+    let name = Escaped(name);
+    writeln!(page, "<p><a href=\"/probe?account={name}\">Metrics of {name}</a></p></details>")
 }
 
 /// The largest repositories and those that grew most.
@@ -260,6 +261,8 @@ mod tests {
     fn page_of(accounts: Vec<(&str, AccountState)>) -> String {
         let account = |(name, state): (&str, AccountState)| Account {
             name: name.to_owned(),
+            about: Vec::new(),
+            live: Arc::new(|_| Vec::new()),
             scrape: Arc::new(|_| Box::pin(async { Scrape { page: None } })),
             state: Arc::new(move || state.clone()),
         };
@@ -267,6 +270,8 @@ mod tests {
             version: "1.2.3".to_owned(),
             accounts: accounts.into_iter().map(account).collect(),
             live: Arc::new(|_| Vec::new()),
+            settings: String::new(),
+            reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
             tally: Arc::new(Tally::default()),
         };
         landing(&site, "/metrics\"><script>")

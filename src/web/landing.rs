@@ -61,7 +61,8 @@ fn document(page: &mut String, site: &Site, telemetry_path: &str, accounts: &[Ro
     let now = jiff::Timestamp::now();
     writeln!(
         page,
-        "</section></main>\n<footer><p>As of <time datetime=\"{}\">{}</time>. Looking at this page asks the cloud nothing.</p>\
+        "</section></main>\n<footer><p>As of <time datetime=\"{}\">{}</time>. Looking at this page asks the cloud nothing. \
+         Dashboards and rules for Prometheus come with the source code, in <code>dashboards</code>.</p>\
          </footer>\n</body></html>",
         now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         now.strftime("%Y-%m-%d %H:%M:%S UTC")

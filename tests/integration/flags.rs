@@ -62,7 +62,8 @@ fn set(way: Way, settings: &[(&str, &str)]) -> Command {
         match (way, flag.key) {
             (Way::Environment, _) => drop(command.env(variable, value)),
             (Way::File, Some("collectors")) => {
-                keys.push(("collectors", if *value == "true" { flag.name } else { "" }.replace("collector.", "")));
+                let collector = flag.name.replace("collector.", "");
+                keys.push(("collectors", if *value == "true" { collector } else { String::new() }));
             }
             (Way::File, Some(key)) if is_list => keys.push((key, format!("[{value}]"))),
             (Way::File, Some(key)) => keys.push((key, format!("'{value}'"))),

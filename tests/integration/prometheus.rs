@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Prometheus of our own; killed when dropped.
-struct Prometheus {
+pub struct Prometheus {
     _process: Child,
     _folder: TempDir,
     address: String,
@@ -25,18 +25,23 @@ struct Prometheus {
 
 impl Prometheus {
     /// Starts one that scrapes each of these addresses as often as is said, as a job of the name given.
-    async fn start(interval: &str, jobs: &[(&str, &str)]) -> Self {
+    pub async fn start(interval: &str, jobs: &[(&str, &str)]) -> Self {
         let mut config =
             format!("global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\nscrape_configs:\n");
         for (name, address) in jobs {
             config += &format!("  - {{ job_name: {name}, static_configs: [{{ targets: ['{address}'] }}] }}\n");
         }
+        Self::with(&config).await
+    }
+
+    /// Starts one with a configuration of its own.
+    pub async fn with(config: &str) -> Self {
         let mut said = String::new();
         // It cannot choose a free port itself, and the one that is chosen for it may be taken a moment later.
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("prometheus.yml");
-            std::fs::write(&file, &config).unwrap();
+            std::fs::write(&file, config).unwrap();
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let log = folder.path().join("log");
             let mut process = Command::new("prometheus")
@@ -66,7 +71,7 @@ impl Prometheus {
     }
 
     /// The samples of an instant query.
-    async fn query(&self, expression: &str) -> Vec<(BTreeMap<String, String>, f64)> {
+    pub async fn query(&self, expression: &str) -> Vec<(BTreeMap<String, String>, f64)> {
         let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/query", self.address)).unwrap();
         url.query_pairs_mut().append_pair("query", expression);
         let answer = text(self.client.get(url).send().await.unwrap()).await;
@@ -81,7 +86,7 @@ impl Prometheus {
     }
 
     /// Asks until each of so many samples has this value.
-    async fn until(&self, expression: &str, samples: usize, value: f64) {
+    pub async fn until(&self, expression: &str, samples: usize, value: f64) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let found = self.query(expression).await;

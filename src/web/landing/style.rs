@@ -4,7 +4,7 @@
 //! stands on. State is never told by colour alone: there is a shape and a word beside it.
 
 /// Nothing may be loaded or run; only the one style below, known by its hash, applies.
-pub(in crate::web) const POLICY: &str = "default-src 'none'; style-src 'sha256-sBUN9zsUa8lUxfNEQbsNFjUHRI94ZQmp5t4aTDOkPr8='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub(in crate::web) const POLICY: &str = "default-src 'none'; style-src 'sha256-edX8qlutj74qw7kxDbn2BRwNwCqI5U/ywVQ9HAWzZkU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The only style.
 pub(super) const STYLE: &str = "\
@@ -22,7 +22,7 @@ dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.75
 dt,caption,thead{color:var(--muted)}dd{margin:0;font-variant-numeric:tabular-nums}section>dl dd{font-size:1.25rem}
 .shape{width:.875em;height:.875em;margin-right:.375em;fill:currentColor}
 .working{color:var(--working)}.waiting{color:var(--waiting)}.degraded{color:var(--degraded)}.failing{color:var(--failing)}
-details{margin-bottom:.5rem;padding:.5rem .75rem;background:var(--panel);border:1px solid var(--line);border-radius:.375rem}
+details{margin-bottom:.25rem;padding:.25rem .75rem;background:var(--panel);border:1px solid var(--line);border-radius:.375rem}
 summary{cursor:pointer}summary span{margin-left:.75rem;white-space:nowrap}summary p{margin-left:1rem}
 code{overflow-wrap:anywhere}
 .lists{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.5rem 2rem}

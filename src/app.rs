@@ -6,7 +6,9 @@ mod fleet;
 pub mod check;
 pub mod demo;
 mod live;
+pub mod manual;
 mod memory;
+pub mod scrape;
 mod standing;
 
 use crate::cli::ServeArgs;

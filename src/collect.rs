@@ -7,6 +7,7 @@ mod chain;
 pub mod listing;
 pub mod metrics;
 pub mod namespaces;
+mod progress;
 pub mod windows;
 
 use crate::deadline::Deadline;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 use crate::model::{Snapshot, Timestamp};
 use crate::swr::{Client, Effort};
 pub use metrics::Metrics;
+pub use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +65,7 @@ pub async fn collect(
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let effort = Effort::until(deadline);
+    metrics.progress().begin();
     let collected = if options.namespaces.is_empty() {
         // The previous snapshot is not needed: the listing of an account is whole or it fails.
         drop(previous);

@@ -105,6 +105,11 @@ impl std::fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
+    /// One problem, found where settings are used.
+    pub fn of(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
+    }
+
     /// Each problem.
     pub fn list(&self) -> &[String] {
         &self.0

@@ -21,6 +21,9 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
+        Some(Command::Scrape(args)) => app::scrape::run(&args),
+        Some(Command::Completions { shell }) => app::manual::completions(shell),
+        Some(Command::Man { command }) => app::manual::page(command.as_deref()),
         Some(Command::Demo(args)) => app::demo::run(&args),
         Some(Command::Simulate(args)) => app::demo::simulate(&args),
     };

@@ -17,6 +17,7 @@ use crate::transport::{Https, HttpsOptions, Proxies};
 use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
+use prometheus::proto::MetricType;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -31,6 +32,7 @@ pub(super) struct Account {
     authenticator: Authenticator,
     cache: Cache<Page>,
     calls: CallCount,
+    progress: Arc<collect::Progress>,
     registry: Registry,
 }
 
@@ -82,10 +84,12 @@ impl Account {
         let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
+        let counted = collect::Metrics::new(&registry);
+        let progress = counted.progress().clone();
         let collection = Collection {
             client,
             options: config.collect,
-            metrics: collect::Metrics::new(&registry),
+            metrics: counted,
             exposition: config.exposition.clone(),
             share: share.clone(),
             calls: calls.clone(),
@@ -106,7 +110,7 @@ impl Account {
             }
         });
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, about, fingerprint, authenticator, cache, calls, registry })
+        Ok(Self { name, about, fingerprint, authenticator, cache, calls, progress, registry })
     }
 
     /// Its name.
@@ -129,6 +133,27 @@ impl Account {
     /// What made the latest refresh fail may be over.
     pub(super) fn try_again(&self) {
         self.cache.try_again();
+    }
+
+    /// How far the refresh that runs has come.
+    pub(super) fn progress(&self) -> Arc<collect::Progress> {
+        self.progress.clone()
+    }
+
+    /// Reads the account now, for as long as a refresh may take: what there is to show, and what went wrong.
+    pub(super) async fn read(&self) -> (Option<Arc<Page>>, Option<Failure>) {
+        // The refresh ends by its own deadline; this one only has to be later.
+        let page = self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).await.value;
+        (page, self.cache.status().latest.and_then(|latest| latest.failure))
+    }
+
+    /// How the collection went, as gauges.
+    pub(super) fn gauges(&self, format: exposition::Format) -> Vec<u8> {
+        let mut families = self.registry.gather();
+        families.retain(|family| family.get_field_type() == MetricType::GAUGE);
+        let mut out = Vec::new();
+        exposition::live(&families, format, &mut out);
+        out
     }
 
     /// Ends a running refresh.

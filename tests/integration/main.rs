@@ -11,6 +11,7 @@ mod upstream_support;
 
 mod main_job;
 mod commands;
+mod scrape_once;
 mod prometheus;
 mod settings;
 mod flags;
@@ -29,6 +30,7 @@ mod credentials_rotation;
 mod credentials_signing;
 mod credentials_sources;
 mod landing;
+mod manual;
 mod page;
 mod upstream_bodies;
 mod upstream_connections;

@@ -13,6 +13,7 @@ mod main_job;
 mod commands;
 mod scrape_once;
 mod prometheus;
+mod service;
 mod settings;
 mod flags;
 mod accounts;

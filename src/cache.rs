@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, info, warn};
 
 /// What a refresh brings.
 #[derive(Debug)]
@@ -297,18 +297,22 @@ impl<T: Send + Sync + 'static> Cache<T> {
     fn start(&self, state: &mut State<T>) {
         let cache = self.clone();
         let previous = state.servable(Instant::now(), self.0.options.max_age);
-        let task = tokio::spawn(async move {
-            let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
-            let deadline = Deadline::after(cache.0.options.refresh_timeout);
-            // The closure itself may panic too, so it is called inside what is caught.
-            let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
-            let result = match deadline.bound(refresh).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_panic)) => Err(Failure::new(Reason::Internal, "the refresh panicked")),
-                Err(_) => Err(Failure::new(Reason::Timeout, "the refresh was not done by its deadline")),
-            };
-            cache.finish(result, began, read_at).await;
-        });
+        // What is logged there is about the account for which this is called.
+        let task = tokio::spawn(
+            async move {
+                let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
+                let deadline = Deadline::after(cache.0.options.refresh_timeout);
+                // The closure itself may panic too, so it is called inside what is caught.
+                let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
+                let result = match deadline.bound(refresh).await {
+                    Ok(Ok(result)) => result,
+                    Ok(Err(_panic)) => Err(Failure::new(Reason::Internal, "the refresh panicked")),
+                    Err(_) => Err(Failure::new(Reason::Timeout, "the refresh was not done by its deadline")),
+                };
+                cache.finish(result, began, read_at).await;
+            }
+            .in_current_span(),
+        );
         state.running = Some(task.abort_handle());
     }
 
@@ -361,10 +365,10 @@ impl<T: Send + Sync + 'static> Cache<T> {
             };
             let Some((value, read_at)) = newest else { return };
             kept = Some(value.clone());
-            let cache = self.clone();
+            let (cache, span) = (self.clone(), Span::current());
             let keeping = tokio::task::spawn_blocking(move || {
                 if let Some(keep) = &cache.0.keep {
-                    keep(&value, read_at);
+                    span.in_scope(|| keep(&value, read_at));
                 }
             });
             if keeping.await.is_err() {
@@ -398,7 +402,12 @@ impl<T> State<T> {
             _ => "there is no data to serve",
         };
         let in_a_row = self.backoff.failures().saturating_add(1);
-        warn!(reason = %failure.reason, in_a_row, suppressed, "a refresh failed, {serving}: {}", failure.message);
+        let (reason, message) = (failure.reason, &failure.message);
+        if reason.needs_somebody() {
+            error!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
+        } else {
+            warn!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
+        }
     }
 }
 

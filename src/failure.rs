@@ -58,6 +58,11 @@ impl Reason {
 }
 
 impl Reason {
+    /// Whether it stays until somebody does something about it. The others may well pass by themselves.
+    pub const fn needs_somebody(self) -> bool {
+        matches!(self, Self::Auth | Self::Permission)
+    }
+
     /// The same as a sentence for people.
     pub const fn words(self) -> &'static str {
         match self {

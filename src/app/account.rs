@@ -22,11 +22,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Instrument, Span, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
     name: String,
+    /// What is logged within it names the account.
+    span: Span,
     about: config::About,
     fingerprint: config::Fingerprint,
     authenticator: Authenticator,
@@ -65,12 +67,13 @@ impl Account {
     /// # Errors
     /// When TLS cannot be set up.
     pub(super) fn build(config: config::Account, commons: &mut Commons) -> anyhow::Result<Self> {
+        let span = tracing::error_span!("account", account = config.name);
+        let entered = span.clone().entered();
         let transport = commons.transport(&config.https)?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
         let calls = CallCount::new(metrics.clone());
         info!(
-            account = config.name,
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
             "collecting from {} with {}",
@@ -104,13 +107,15 @@ impl Account {
         live::register_page(&registry, &cache);
         let hopeful = cache.clone();
         // Ends with the client, which holds the authenticator.
-        tokio::spawn(async move {
+        let hoping = async move {
             while recoveries.changed().await.is_ok() {
                 hopeful.try_again();
             }
-        });
+        };
+        tokio::spawn(hoping.in_current_span());
+        drop(entered);
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, about, fingerprint, authenticator, cache, calls, progress, registry })
+        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, registry })
     }
 
     /// Its name.
@@ -132,7 +137,7 @@ impl Account {
 
     /// What made the latest refresh fail may be over.
     pub(super) fn try_again(&self) {
-        self.cache.try_again();
+        self.span.in_scope(|| self.cache.try_again());
     }
 
     /// How far the refresh that runs has come.
@@ -143,7 +148,9 @@ impl Account {
     /// Reads the account now, for as long as a refresh may take: what there is to show, and what went wrong.
     pub(super) async fn read(&self) -> (Option<Arc<Page>>, Option<Failure>) {
         // The refresh ends by its own deadline; this one only has to be later.
-        let page = self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).await.value;
+        let page =
+            self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).instrument(self.span.clone());
+        let page = page.await.value;
         (page, self.cache.status().latest.and_then(|latest| latest.failure))
     }
 
@@ -164,6 +171,7 @@ impl Account {
     /// What the web room may know of it.
     pub(super) fn on_the_web(&self) -> web::Account {
         let (scraped, asked, calls) = (self.cache.clone(), self.cache.clone(), self.calls.clone());
+        let span = self.span.clone();
         let mut about = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
         about.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
         about.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
@@ -173,7 +181,8 @@ impl Account {
             live: live::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = scraped.clone();
-                Box::pin(async move { web::Scrape { page: cache.get(deadline).await.value } })
+                let scrape = async move { web::Scrape { page: cache.get(deadline).await.value } };
+                Box::pin(scrape.instrument(span.clone()))
             }),
             state: Arc::new(move || state(&asked, &calls)),
         }

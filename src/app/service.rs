@@ -45,9 +45,15 @@ pub(super) async fn heartbeat() {
         return std::future::pending().await;
     };
     let mut beats = tokio::time::interval(patience / 2);
+    let mut heard = true;
     loop {
         beats.tick().await;
-        tell(&[NotifyState::Watchdog]);
+        // That it fails once is told, and not again at each beat.
+        let told = sd_notify::notify(&[NotifyState::Watchdog]);
+        if let (Err(error), true) = (&told, heard) {
+            warn!(%error, "systemd cannot be told that this process lives: {error}");
+        }
+        heard = told.is_ok();
     }
 }
 

@@ -31,6 +31,7 @@ mod credentials_rotation;
 mod credentials_signing;
 mod credentials_sources;
 mod landing;
+mod log;
 mod manual;
 mod page;
 mod upstream_bodies;

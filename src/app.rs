@@ -11,6 +11,8 @@ mod memory;
 pub mod scrape;
 pub mod service;
 mod standing;
+mod web_config;
+mod tag_file;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;
@@ -114,7 +116,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     // Before anything is built: from here on SIGHUP is a request and no longer the end of the process.
     let mut hangups = signal(SignalKind::hangup())?;
-    let fleet = Fleet::start(config.accounts, config.shown, args)?;
+    let fleet = Fleet::start(config.accounts, config.web_file, config.shown, args)?;
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }
@@ -140,8 +142,8 @@ pub async fn run(
     };
     service::ready();
     tokio::select! {
-        () = web::serve(listeners, fleet.sites(), bounded(config.web), stop) => {}
-        () = async { tokio::join!(reloads, changes, service::heartbeat()); } => {}
+        () = web::serve(listeners, fleet.sites(), bounded(config.web), fleet.web_config().in_force(), stop) => {}
+        () = async { tokio::join!(reloads, changes, fleet.web_config().follow(), service::heartbeat()); } => {}
     }
     info!("stopped");
     Ok(())

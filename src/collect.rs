@@ -3,11 +3,15 @@
 //! Belongs here: what several calls mean together, and what a failure among them costs. Deliberately absent: HTTP,
 //! exposition, when to collect.
 
+pub mod book;
+pub mod book_codec;
 mod chain;
 pub mod listing;
 pub mod metrics;
 pub mod namespaces;
+pub mod plan;
 mod progress;
+pub mod tags;
 pub mod windows;
 
 use crate::deadline::Deadline;

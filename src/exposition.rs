@@ -13,23 +13,25 @@
 mod escape;
 mod number;
 mod text;
-mod pattern;
 mod selection;
-mod families;
 mod limit;
 mod leaders;
+mod rows;
+mod families;
+mod images;
 mod compress;
+mod segments;
 mod page;
 mod live;
 #[cfg(test)]
 mod testing;
 
+pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use leaders::{Leader, Leaders, MOST_LEADERS};
 pub use live::live;
 pub use page::{Page, response};
-pub use pattern::Pattern;
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
 

@@ -304,6 +304,32 @@ fn documents_name_no_metric_that_does_not_exist() {
     }
 }
 
+#[test]
+fn every_field_of_the_api_is_accounted_for() {
+    // As the vendor's pages list them.
+    let repositories = "name category description size is_public num_images num_download created_at updated_at logo url path \
+                        internal_path domain_name namespace tags status total_range";
+    let tags = "id repo_id Tag image_id manifest digest schema path internal_path size is_trusted created updated deleted \
+                domain_id scanned tag_type";
+    let show = "id ns_id name category description creator_id creator_name size is_public num_images num_download url path \
+                internal_path created updated domain_id priority";
+    let table = rows(section(&read("ARCHITECTURE.md"), "## Every field of the API"));
+    for (call, fields) in [("list repositories", repositories), ("list tags", tags), ("show repository", show)] {
+        let mut listed: Vec<&str> =
+            table.iter().filter(|cells| cells[0] == call).flat_map(|cells| quoted(&cells[1])).collect();
+        let mut expected: Vec<&str> = fields.split_whitespace().collect();
+        // A header, and no field.
+        listed.retain(|field| *field != "Content-Range");
+        listed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(listed, expected, "{call}");
+    }
+    for cells in &table {
+        // That such a metric exists is another test.
+        assert!(cells[2].starts_with("not exported") || cells[2].contains("`swr_"), "{cells:?}");
+    }
+}
+
 // ---- Flags
 
 /// The default as `--help` tells it.
@@ -499,7 +525,8 @@ fn promtool_accepts_the_scrape_configuration_of_the_readme() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
         fs::write(&file, configuration).unwrap();
-        let promtool = std::process::Command::new("promtool").arg("check").arg("config").arg(&file).output();
+        let promtool =
+            std::process::Command::new("promtool").args(["check", "config", "--syntax-only"]).arg(&file).output();
         let output = promtool.expect("promtool runs; tests/run installs it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -529,6 +556,8 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
     let expected = [
         ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
+        ("tags of one repository", thousands(swr::tags::MOST_TAGS as u64)),
+        ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
         ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),
@@ -538,6 +567,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
             format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::LONGEST as u64))),
+        ("TLS handshake", seconds(web.first_byte)),
         ("first byte of a request", seconds(web.first_byte)),
         (
             "head of a request",
@@ -547,6 +577,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("reader that takes no byte of an answer", seconds(web.write_progress)),
         ("reader that takes an answer slowly", seconds(web.response_total)),
         ("open answers after SIGTERM", seconds(web.drain)),
+        ("answers at once on an HTTP/2 connection", web::STREAMS.to_string()),
     ];
     let listed: Vec<_> = rows(section(&read("README.md"), "## Limits"))
         .into_iter()

@@ -3,10 +3,13 @@
 use super::live;
 use super::memory::{Budget, Share};
 use super::standing::{CallCount, state};
+use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
 use crate::collect;
+use crate::collect::book::Book;
+use crate::collect::tags::Tags;
 use crate::config;
 use crate::deadline::Deadline;
 use crate::exposition::{self, Page};
@@ -35,6 +38,8 @@ pub(super) struct Account {
     cache: Cache<Page>,
     calls: CallCount,
     progress: Arc<collect::Progress>,
+    /// Where tags or details are collected.
+    tags: Option<Tags>,
     registry: Registry,
 }
 
@@ -83,25 +88,34 @@ impl Account {
         let door = door(&config.https, transport.clone(), &metrics)?;
         let authenticator = Authenticator::new(config.credentials.source, Some(door));
         let mut recoveries = authenticator.recoveries();
-        let client = Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now);
-        let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
+        let client =
+            Arc::new(Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now));
+        let beside =
+            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
+        let file = beside("snapshot");
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
-        let counted = collect::Metrics::new(&registry);
-        let progress = counted.progress().clone();
+        let metrics = collect::Metrics::new(&registry);
+        let progress = metrics.progress().clone();
+        let tags = (config.tags.tags || config.tags.details).then(|| {
+            let file = beside("tags");
+            let book = file.as_deref().map_or_else(Book::default, tag_file::read);
+            let keep = file.map(tag_file::keeper);
+            Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
+        });
         let collection = Collection {
             client,
             options: config.collect,
-            metrics: counted,
-            exposition: config.exposition.clone(),
+            metrics,
             share: share.clone(),
+            tags: tags.clone(),
             calls: calls.clone(),
         };
-        let refresh = refresher(Arc::new(collection));
+        let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some(file) = file {
-            restore(&cache, &file, &config.exposition, &share);
+            restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
@@ -115,7 +129,7 @@ impl Account {
         tokio::spawn(hoping.in_current_span());
         drop(entered);
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, registry })
+        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, tags, registry })
     }
 
     /// Its name.
@@ -132,6 +146,15 @@ impl Account {
     pub(super) fn succeed(&self, predecessor: &Self) {
         if self.fingerprint.credentials == predecessor.fingerprint.credentials {
             self.authenticator.remember(&predecessor.authenticator);
+        }
+    }
+
+    /// Goes on with what another knew of tags and details, unless it spoke to another endpoint. That one is to be closed.
+    pub(super) fn inherit(&self, predecessor: &Self) {
+        if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
+            && self.about.endpoint == predecessor.about.endpoint
+        {
+            tags.inherit(before);
         }
     }
 
@@ -163,9 +186,12 @@ impl Account {
         out
     }
 
-    /// Ends a running refresh.
+    /// Ends a running refresh and the reading of tags.
     pub(super) fn close(&self) {
         self.cache.close();
+        if let Some(tags) = &self.tags {
+            tags.close();
+        }
     }
 
     /// What the web room may know of it.
@@ -206,20 +232,21 @@ const NEAR: Duration = Duration::from_secs(1);
 
 /// What a refresh needs.
 struct Collection {
-    client: Client,
+    client: Arc<Client>,
     options: collect::Options,
     metrics: collect::Metrics,
-    exposition: exposition::Options,
     share: Arc<Share>,
+    tags: Option<Tags>,
     calls: CallCount,
 }
 
 /// Collects, then encodes: the page is made once, where it is published.
-fn refresher(collection: Arc<Collection>) -> cache::Refresh<Page> {
+fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Page> {
+    let exposition = Arc::new(exposition);
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
-        let collection = collection.clone();
+        let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, share, calls, .. } = &*collection;
+            let Collection { client, options, metrics, share, tags, calls } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
             let options = collect::Options { most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
@@ -227,10 +254,14 @@ fn refresher(collection: Arc<Collection>) -> cache::Refresh<Page> {
             let asking = calls.begin();
             let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
             drop(asking);
-            let collect::Collected { snapshot, gap } = collected?;
-            share.hold(snapshot.repositories.len() as u64);
-            let of_page = collection.clone();
-            let encode = move || Page::build(Arc::new(snapshot), &of_page.exposition, previous.as_deref());
+            let collect::Collected { mut snapshot, gap } = collected?;
+            let repositories = snapshot.repositories.len() as u64;
+            if let Some(tags) = tags {
+                tags.limit_layers(share.most_layers(repositories));
+                snapshot.images = Some(Arc::new(tags.refresh(&snapshot, deadline).await));
+            }
+            share.hold(repositories, tags.as_ref().map(Tags::layers));
+            let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
                 .await
                 .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
@@ -252,7 +283,7 @@ fn keeper(file: PathBuf) -> cache::Keep<Page> {
     })
 }
 
-fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, share: &Share) {
+fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, share: &Share, tags: Option<&Tags>) {
     state_file::sweep(file);
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
@@ -261,7 +292,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
     });
     match kept {
         Ok(None) => {}
-        Ok(Some((snapshot, read_at, age))) => {
+        Ok(Some((mut snapshot, read_at, age))) => {
             info!(
                 repositories = snapshot.repositories.len(),
                 age_seconds = age.as_secs(),
@@ -269,7 +300,8 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            share.hold(snapshot.repositories.len() as u64);
+            share.hold(snapshot.repositories.len() as u64, tags.map(Tags::layers));
+            snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
             cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }
         Err(error) => {

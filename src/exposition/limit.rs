@@ -65,6 +65,11 @@ impl Chosen {
         snapshot.repositories.iter().enumerate().filter(|(place, _)| self.has(*place)).map(|(_, row)| row)
     }
 
+    /// Their places in it.
+    pub(super) fn places(&self, snapshot: &Snapshot) -> impl Iterator<Item = usize> {
+        (0..snapshot.repositories.len()).filter(|place| self.has(*place))
+    }
+
     /// How many are left out.
     pub(super) fn omitted(&self) -> Omitted {
         match self {

@@ -11,9 +11,11 @@
 //! Every scraper shares the same bytes. Deliberately absent: the choice of an encoding, and which thread pays for it.
 
 use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
-use super::families::write_chosen;
+use super::families::{write_chosen, write_listing};
 use super::leaders::{Baseline, Leaders};
 use super::limit::Chosen;
+use super::rows::Rows;
+use super::segments::{self, Before, Segments};
 use super::text::Counts;
 use super::{Encoding, Format, Options, RepositoryMetrics};
 use crate::model::Snapshot;
@@ -31,6 +33,8 @@ pub struct Page {
     baseline: Baseline,
     leaders: Arc<Leaders>,
     metrics: RepositoryMetrics,
+    /// The families of tags and details, for the next page to take over.
+    pub(super) segments: Option<Segments>,
     counts: Counts,
     gzip: Part,
     identity: OnceLock<Part>,
@@ -40,16 +44,28 @@ pub struct Page {
 impl Page {
     /// Encodes and compresses: may take long, not for an async thread. Where the number of repositories is limited, those
     /// of the page before are preferred; growth is counted from where that page counted it from.
-    pub fn build(snapshot: Arc<Snapshot>, options: &Options, before: Option<&Self>) -> Self {
-        let chosen = Chosen::new(&snapshot, options, before.map(|page| (&*page.snapshot, &page.chosen)));
-        let baseline = Baseline::new(&snapshot, before.map(|page| (&*page.snapshot, &page.baseline)));
+    pub fn build(snapshot: Arc<Snapshot>, options: &Options, page_before: Option<&Self>) -> Self {
+        let chosen = Chosen::new(&snapshot, options, page_before.map(|page| (&*page.snapshot, &page.chosen)));
+        let baseline = Baseline::new(&snapshot, page_before.map(|page| (&*page.snapshot, &page.baseline)));
         let leaders = Arc::new(baseline.leaders(&snapshot, &chosen));
         let metrics = options.repository_metrics;
+        let rows = Rows::new(&snapshot, &chosen);
         let mut sink = Deflate::new(GZIP_LEVEL);
-        let counts = write_chosen(&snapshot, &chosen, metrics, &mut sink).expect(MEMORY);
-        let gzip = sink.finish().expect(MEMORY);
+        let mut counts = write_listing(&snapshot, &rows, chosen.omitted(), metrics, &mut sink).expect(MEMORY);
+        let mut body = sink.into_body().expect(MEMORY);
+        let segments = snapshot.images.as_ref().map(|images| {
+            let before = page_before.and_then(Self::for_the_next);
+            segments::append(&snapshot, images, rows, before, &mut body, &mut counts)
+        });
+        let gzip = body.finish();
         let (identity, zstd) = (OnceLock::new(), OnceLock::new());
-        Self { snapshot, chosen, baseline, leaders, metrics, counts, gzip, identity, zstd }
+        Self { snapshot, chosen, baseline, leaders, metrics, segments, counts, gzip, identity, zstd }
+    }
+
+    /// What the next page may take over.
+    fn for_the_next(&self) -> Option<Before<'_>> {
+        let (segments, images) = (self.segments.as_ref()?, self.snapshot.images.as_ref()?);
+        Some(Before { segments, snapshot: &self.snapshot, images, body: &self.gzip.bytes })
     }
 
     /// The snapshot.
@@ -97,15 +113,20 @@ impl Page {
 
     fn identity(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::with_capacity(self.counts.bytes);
-        write_chosen(&self.snapshot, &self.chosen, self.metrics, &mut body)?;
+        self.write(&mut body)?;
         Ok(body)
     }
 
     fn zstd(&self) -> io::Result<Vec<u8>> {
         let mut frame = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
         frame.set_pledged_src_size(Some(self.counts.bytes as u64))?;
-        write_chosen(&self.snapshot, &self.chosen, self.metrics, &mut frame)?;
+        self.write(&mut frame)?;
         frame.finish()
+    }
+
+    fn write(&self, sink: impl io::Write) -> io::Result<()> {
+        let rows = Rows::new(&self.snapshot, &self.chosen);
+        write_chosen(&self.snapshot, &rows, self.chosen.omitted(), self.metrics, sink).map(drop)
     }
 }
 
@@ -116,6 +137,7 @@ impl fmt::Debug for Page {
             .field("metrics", &self.metrics)
             .field("counts", &self.counts)
             .field("gzip", &self.gzip.bytes.len())
+            .field("taken_over", &self.segments.as_ref().map(|segments| segments.taken_over))
             .finish_non_exhaustive()
     }
 }

@@ -32,6 +32,7 @@ macro_rules! in_every_way {
 
 in_every_way!(
     the_address_and_the_path_are_those_that_are_set,
+    the_web_is_served_as_its_file_says,
     no_more_scrapes_are_served_at_once_than_are_set,
     no_more_connections_are_held_than_are_set,
     a_region_gives_the_endpoint,
@@ -49,6 +50,9 @@ in_every_way!(
     the_families_and_the_repositories_are_those_that_are_set,
     the_repositories_are_those_whose_names_match,
     series_of_repositories_can_be_left_out,
+    tags_are_read_at_the_rate_and_have_series_as_set,
+    tags_are_read_again_within_the_interval_that_is_set,
+    details_are_read_where_they_are_wanted,
     the_log_has_the_level_and_the_format_that_are_set,
 );
 
@@ -136,6 +140,14 @@ async fn the_address_and_the_path_are_those_that_are_set(way: Way) {
     assert_eq!(exporter.get("/metrics").await.status(), 404);
     assert!(is_up(&Scrape::parse(text(exporter.get("/swr").await).await)));
     assert!(text(exporter.get("/").await).await.contains("href=\"/swr\""));
+}
+
+async fn the_web_is_served_as_its_file_says(way: Way) {
+    let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("web.yml");
+    std::fs::write(&file, "http_server_config: { headers: { X-Frame-Options: deny } }\n").unwrap();
+    let exporter = with(way, &upstream, &[("SWR_EXPORTER_WEB_CONFIG_FILE", file.to_str().unwrap())]).await;
+    assert_eq!(exporter.get("/metrics").await.headers()["x-frame-options"], "deny");
 }
 
 async fn no_more_scrapes_are_served_at_once_than_are_set(way: Way) {
@@ -404,6 +416,56 @@ async fn the_repositories_are_those_whose_names_match(way: Way) {
     assert_eq!(shown, ["x", "y/2", "x"]);
     assert_eq!(scrape.value("swr_repositories_omitted", &[("reason", "filter")]), Some(2.0));
     assert_eq!(scrape.value("swr_namespace_repositories", &[("namespace", "b")]), Some(2.0));
+}
+
+/// When tags were asked for.
+fn tag_calls(upstream: &Running) -> Vec<Instant> {
+    let requests = upstream.handle.requests();
+    requests.iter().filter(|request| request.path.ends_with("/tags")).map(|request| request.at).collect()
+}
+
+async fn tags_are_read_at_the_rate_and_have_series_as_set(way: Way) {
+    let upstream = simulator(30, 1).await;
+    let wanted = upstream.handle.repositories().into_iter().find(|one| !one.tags.is_empty()).unwrap();
+    let expression = format!("{}/{}", wanted.namespace, wanted.name.replace('.', "[.]"));
+    let settings = [
+        ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
+        ("SWR_EXPORTER_COLLECTOR_TAGS_RATE_LIMIT", "10"),
+        ("SWR_EXPORTER_COLLECTOR_TAGS_DETAIL", expression.as_str()),
+        ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
+    ];
+    let exporter = with(way, &upstream, &settings).await;
+    let scrape = exporter
+        .scrape_until("every tag is read", |scrape| {
+            scrape.series("swr_repository_tags").len() == 30 && scrape.get("swr_tags_pending") == Some(0.0)
+        })
+        .await;
+    assert_eq!(scrape.series("swr_tag_info").len(), wanted.tags.len());
+    let calls = tag_calls(&upstream);
+    // Twenty at once, then ten a second.
+    assert!(calls.len() == 30 && calls[29] - calls[0] > Duration::from_millis(800), "{:?}", calls[29] - calls[0]);
+}
+
+async fn tags_are_read_again_within_the_interval_that_is_set(way: Way) {
+    let upstream = simulator(10, 1).await;
+    let settings = [
+        ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
+        ("SWR_EXPORTER_COLLECTOR_TAGS_FULL_INTERVAL", "3s"),
+        ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
+    ];
+    let exporter = with(way, &upstream, &settings).await;
+    exporter.scrape_until("a second round", |_| tag_calls(&upstream).len() >= 20).await;
+    let calls = tag_calls(&upstream);
+    assert!(calls[19] - calls[9] > Duration::from_millis(500), "nothing has changed, so nothing is urgent");
+}
+
+async fn details_are_read_where_they_are_wanted(way: Way) {
+    let upstream = simulator(5, 1).await;
+    let settings = [("SWR_EXPORTER_COLLECTOR_DETAILS", "true"), ("SWR_EXPORTER_CACHE_WINDOW", "50ms")];
+    let exporter = with(way, &upstream, &settings).await;
+    let scrape =
+        exporter.scrape_until("details", |scrape| scrape.series("swr_repository_details_info").len() == 5).await;
+    assert!(scrape.get("swr_tags_pending").is_none() && tag_calls(&upstream).is_empty(), "tags are another matter");
 }
 
 async fn series_of_repositories_can_be_left_out(way: Way) {

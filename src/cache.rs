@@ -206,7 +206,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
     }
 
     async fn serve(&self, deadline: Deadline) -> Served<T> {
-        let (older, ticket) = {
+        let (older, mut ticket, before) = {
             let mut state = self.state();
             let now = Instant::now();
             let older = state.servable(now, self.0.options.max_age);
@@ -222,15 +222,15 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 }
                 self.start(&mut state);
             }
-            // Subscribed under the lock: an end that comes from here on is seen.
-            (older, self.0.ended.subscribe())
+            // Counted under the lock, which the end of a refresh takes: one that comes from here on is seen.
+            let ticket = self.0.ended.subscribe();
+            let before = *ticket.borrow();
+            (older, ticket, before)
         };
-        let mut ticket = ticket;
         let deadline = match (&older, self.0.options.wait) {
             (Some(_), Wait::AtMost(longest)) => deadline.at_most(longest),
             _ => deadline,
         };
-        let before = *ticket.borrow_and_update();
         let ended = deadline.bound(ticket.wait_for(|ended| *ended > before)).await.is_ok();
         let now = self.state().servable(Instant::now(), self.0.options.max_age);
         match (now, older) {

@@ -27,16 +27,13 @@ use std::path::Path;
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let config = config::resolve(&args.serve, &|name| std::env::var(name).ok())?;
-    let mut log = config.log;
-    if args.serve.get("log.level").is_none() {
-        // The outcome is told by the output and the exit code; cron makes a letter of every other word.
-        log.level = logging::Level::Error;
-    }
     let account = chosen(config.accounts, args.account.as_deref())?;
     // The snapshot belongs to `serve`, which may be running beside this.
     let account = config::Account { cache_directory: None, ..account };
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
-    let _log = logging::start(log).map_err(anyhow::Error::msg)?;
+    // The outcome is told once, at the end; cron makes a letter of every word. Who wants a log asks for it.
+    let wants_log = args.serve.get("log.level").is_some();
+    let _log = wants_log.then(|| logging::start(config.log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let account = Account::build(account, &mut Commons::new(Budget::of_this_process()))?;
         let meter = Meter::start(account.progress());

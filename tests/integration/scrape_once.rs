@@ -90,7 +90,7 @@ async fn a_file_is_replaced_as_a_whole_or_not_at_all() {
     upstream.handle.insert(swr_exporter::simulator::Repository::new("late", "newcomer"));
     assert_eq!(done(scrape(&upstream, &["--output", link.to_str().unwrap()])).await.0, Some(0));
     stop.send(()).unwrap();
-    assert!(reader.join().unwrap() > 1);
+    assert!(reader.join().unwrap() > 0);
     assert_eq!(read(&file).get("swr_repositories"), Some(2_001.0));
     assert!(link.is_symlink(), "what the link leads to was replaced");
 

@@ -17,6 +17,7 @@ mod selection;
 mod limit;
 mod leaders;
 mod rows;
+mod figures;
 mod families;
 mod images;
 mod compress;

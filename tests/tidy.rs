@@ -415,7 +415,8 @@ fn every_region_the_readme_names_is_known() {
 
 // ---- Log lines
 
-/// The messages that the code logs at a level, with `…` for what differs from line to line.
+/// The messages that the code logs at a level, with `…` for what differs from line to line, and without the marks that
+/// would end a quotation in a document.
 fn messages(code: &str, level: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, call) in code.match_indices(&format!("{level}!(")) {
@@ -435,8 +436,12 @@ fn messages(code: &str, level: &str) -> BTreeSet<String> {
                     characters.by_ref().find(|character| *character == '}');
                     message.push('…');
                 }
+                '`' => {}
                 other => message.push(other),
             }
+        }
+        while message.contains("……") {
+            message = message.replace("……", "…");
         }
         found.insert(message);
     }
@@ -463,7 +468,8 @@ fn the_log_lines_that_are_documented_are_those_that_are_written() {
 
 #[test]
 fn messages_are_found_in_every_form_of_call() {
-    let code = "warn!(a = %b, \"the {} of\\\n   {c:?} is {d}\", x);\ntracing::warn!(\"plain\");\nforewarn!(\"no\")";
+    let code =
+        "warn!(a = %b, \"the `{}` of\\\n   {c:?} is {d}{e}\", x);\ntracing::warn!(\"plain\");\nforewarn!(\"no\")";
     assert_eq!(Vec::from_iter(messages(code, "warn")), ["plain", "the … of… is …"]);
 }
 
@@ -558,6 +564,9 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
         ("tags of one repository", thousands(swr::tags::MOST_TAGS as u64)),
         ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
+        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
+        ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
+        ("wait of a finished listing for the figures beside it", seconds(collect::beside::PATIENCE)),
         ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),

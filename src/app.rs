@@ -6,7 +6,11 @@ mod fleet;
 pub mod check;
 pub mod demo;
 mod live;
+pub mod manual;
 mod memory;
+pub mod scrape;
+pub mod service;
+mod standing;
 mod web_config;
 mod tag_file;
 
@@ -72,12 +76,28 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// Serves until `stop` completes, then drains. `args` are what the settings are read from again.
+/// Serves until `stop` completes, then drains. `args` are what the settings are read from again. Where sockets were handed
+/// over, they are listened on in the place of the addresses of the settings.
 ///
 /// # Errors
 /// When an address cannot be listened on or a stage cannot be built.
-pub async fn serve(config: Config, args: ServeArgs, stop: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+pub async fn serve(
+    config: Config,
+    args: ServeArgs,
+    sockets: Vec<std::net::TcpListener>,
+    stop: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
+    if !sockets.is_empty() {
+        for socket in sockets {
+            socket.set_nonblocking(true).context("cannot use a socket that was handed over")?;
+            listeners.push(TcpListener::from_std(socket).context("cannot use a socket that was handed over")?);
+        }
+        if !config.listen_is_default {
+            info!("sockets were handed over: --web.listen-address is left alone");
+        }
+        return run(config, listeners, Some(args), stop).await;
+    }
     for address in &config.listen {
         listeners.push(listen(address, config.listen_is_default).await?);
     }
@@ -103,11 +123,15 @@ pub async fn run(
     // The refreshes end first: whoever waits for one is answered with what there is, while connections drain.
     let stop = async {
         stop.await;
+        service::stopping();
         fleet.close().await;
     };
     let reloads = async {
         while hangups.recv().await.is_some() {
+            service::reloading();
+            // What is wrong is in the log and in the metrics; those before stay in force.
             let _ = fleet.reload("on SIGHUP").await;
+            service::ready();
         }
     };
     let changes = async {
@@ -116,9 +140,10 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
+    service::ready();
     tokio::select! {
         () = web::serve(listeners, fleet.sites(), bounded(config.web), fleet.web_config().in_force(), stop) => {}
-        () = async { tokio::join!(reloads, changes, fleet.web_config().follow()); } => {}
+        () = async { tokio::join!(reloads, changes, fleet.web_config().follow(), service::heartbeat()); } => {}
     }
     info!("stopped");
     Ok(())

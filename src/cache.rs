@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, info, warn};
 
 /// What a refresh brings.
 #[derive(Debug)]
@@ -88,6 +88,15 @@ pub struct Attempt {
     pub failure: Option<Failure>,
 }
 
+/// A refresh that failed, and may have been followed by good ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastFailure {
+    /// What was wrong.
+    pub failure: Failure,
+    /// How long ago it ended.
+    pub ago: Duration,
+}
+
 /// How things stand.
 #[derive(Debug)]
 pub struct Status<T> {
@@ -97,6 +106,8 @@ pub struct Status<T> {
     pub age: Option<Duration>,
     /// The latest refresh that ended.
     pub latest: Option<Attempt>,
+    /// The latest that failed.
+    pub last_failure: Option<PastFailure>,
     /// Whether a refresh is running.
     pub running: bool,
     /// How long until the upstream may be asked again; zero when the next scrape will ask.
@@ -126,6 +137,7 @@ struct Shared<T> {
 struct State<T> {
     held: Option<Held<T>>,
     latest: Option<Attempt>,
+    last_failure: Option<(Failure, Instant)>,
     running: Option<AbortHandle>,
     backoff: Backoff,
     quiet: Quiet<Reason>,
@@ -165,6 +177,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         let state = Mutex::new(State {
             held: None,
             latest: None,
+            last_failure: None,
             running: None,
             backoff,
             quiet: Quiet::default(),
@@ -193,7 +206,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
     }
 
     async fn serve(&self, deadline: Deadline) -> Served<T> {
-        let (older, ticket) = {
+        let (older, mut ticket, before) = {
             let mut state = self.state();
             let now = Instant::now();
             let older = state.servable(now, self.0.options.max_age);
@@ -209,15 +222,15 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 }
                 self.start(&mut state);
             }
-            // Subscribed under the lock: an end that comes from here on is seen.
-            (older, self.0.ended.subscribe())
+            // Counted under the lock, which the end of a refresh takes: one that comes from here on is seen.
+            let ticket = self.0.ended.subscribe();
+            let before = *ticket.borrow();
+            (older, ticket, before)
         };
-        let mut ticket = ticket;
         let deadline = match (&older, self.0.options.wait) {
             (Some(_), Wait::AtMost(longest)) => deadline.at_most(longest),
             _ => deadline,
         };
-        let before = *ticket.borrow_and_update();
         let ended = deadline.bound(ticket.wait_for(|ended| *ended > before)).await.is_ok();
         let now = self.state().servable(Instant::now(), self.0.options.max_age);
         match (now, older) {
@@ -239,6 +252,10 @@ impl<T: Send + Sync + 'static> Cache<T> {
             held: held.map(|held| (held.value.clone(), held.read_at)),
             age: held.map(|held| held.age(now)),
             latest: state.latest.clone(),
+            last_failure: state.last_failure.as_ref().map(|(failure, ended)| PastFailure {
+                failure: failure.clone(),
+                ago: now.saturating_duration_since(*ended),
+            }),
             running: state.running.is_some(),
             next_in: due.saturating_duration_since(now),
         }
@@ -280,18 +297,22 @@ impl<T: Send + Sync + 'static> Cache<T> {
     fn start(&self, state: &mut State<T>) {
         let cache = self.clone();
         let previous = state.servable(Instant::now(), self.0.options.max_age);
-        let task = tokio::spawn(async move {
-            let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
-            let deadline = Deadline::after(cache.0.options.refresh_timeout);
-            // The closure itself may panic too, so it is called inside what is caught.
-            let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
-            let result = match deadline.bound(refresh).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_panic)) => Err(Failure::new(Reason::Internal, "the refresh panicked")),
-                Err(_) => Err(Failure::new(Reason::Timeout, "the refresh was not done by its deadline")),
-            };
-            cache.finish(result, began, read_at).await;
-        });
+        // What is logged there is about the account for which this is called.
+        let task = tokio::spawn(
+            async move {
+                let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
+                let deadline = Deadline::after(cache.0.options.refresh_timeout);
+                // The closure itself may panic too, so it is called inside what is caught.
+                let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
+                let result = match deadline.bound(refresh).await {
+                    Ok(Ok(result)) => result,
+                    Ok(Err(_panic)) => Err(Failure::new(Reason::Internal, "the refresh panicked")),
+                    Err(_) => Err(Failure::new(Reason::Timeout, "the refresh was not done by its deadline")),
+                };
+                cache.finish(result, began, read_at).await;
+            }
+            .in_current_span(),
+        );
         state.running = Some(task.abort_handle());
     }
 
@@ -308,7 +329,10 @@ impl<T: Send + Sync + 'static> Cache<T> {
             state.say(&self.0.options, failure.as_ref(), value.is_some(), now);
             match &failure {
                 None => state.backoff.reset(),
-                Some(failure) => state.backoff.failed(now, failure.retry_after, fastrand::f64()),
+                Some(failure) => {
+                    state.backoff.failed(now, failure.retry_after, fastrand::f64());
+                    state.last_failure = Some((failure.clone(), now));
+                }
             }
             if let Some(value) = value {
                 let fresh_until = now + self.0.options.window;
@@ -341,10 +365,10 @@ impl<T: Send + Sync + 'static> Cache<T> {
             };
             let Some((value, read_at)) = newest else { return };
             kept = Some(value.clone());
-            let cache = self.clone();
+            let (cache, span) = (self.clone(), Span::current());
             let keeping = tokio::task::spawn_blocking(move || {
                 if let Some(keep) = &cache.0.keep {
-                    keep(&value, read_at);
+                    span.in_scope(|| keep(&value, read_at));
                 }
             });
             if keeping.await.is_err() {
@@ -378,7 +402,12 @@ impl<T> State<T> {
             _ => "there is no data to serve",
         };
         let in_a_row = self.backoff.failures().saturating_add(1);
-        warn!(reason = %failure.reason, in_a_row, suppressed, "a refresh failed, {serving}: {}", failure.message);
+        let (reason, message) = (failure.reason, &failure.message);
+        if reason.needs_somebody() {
+            error!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
+        } else {
+            warn!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod flags;
 
 use clap::{Args, Parser, Subcommand};
 pub use flags::ServeArgs;
+use std::path::PathBuf;
 
 /// Prometheus exporter for Huawei Cloud SWR (Software Repository for Container).
 #[derive(Debug, Parser)]
@@ -26,10 +27,23 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Try all that a refresh needs and say what does not work: 0 if everything does, 1 if not, 2 for wrong settings.
     Check(Box<CheckArgs>),
+    /// Collect once and write the metrics to standard output or into a file, e.g. for node_exporter's textfile collector.
+    Scrape(Box<ScrapeArgs>),
     /// Serve metrics of a simulated account: no cloud, no credentials, no settings.
     Demo(DemoArgs),
     /// Serve the simulated SWR API alone, to try other clients against.
     Simulate(SimulateArgs),
+    /// Print completions for a shell, to be put where it looks for them.
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page, that of a command or, without one, of all with the flags of `serve`.
+    Man {
+        /// Command
+        #[arg(value_parser = ["serve", "check", "scrape", "demo", "simulate"])]
+        command: Option<String>,
+    },
 }
 
 /// Flags of `check`: those of `serve`, which are checked, and how.
@@ -44,6 +58,29 @@ pub struct CheckArgs {
     /// text or json
     #[arg(long, default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT", help_heading = "Check")]
     pub format: String,
+}
+
+/// Flags of `scrape`: those of `serve`, as far as they speak of accounts, and where to write what.
+#[derive(Args, Clone, Debug)]
+pub struct ScrapeArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Account of the configuration file to collect, where there are several
+    #[arg(long, value_name = "NAME", help_heading = "Scrape once")]
+    pub account: Option<String>,
+    /// text or openmetrics
+    #[arg(
+        long,
+        default_value = "text",
+        value_parser = ["text", "openmetrics"],
+        value_name = "FORMAT",
+        help_heading = "Scrape once"
+    )]
+    pub format: String,
+    /// File to write instead of standard output; replaced as a whole, and left as it is when nothing could be read
+    #[arg(long, value_name = "FILE", help_heading = "Scrape once")]
+    pub output: Option<PathBuf>,
 }
 
 /// The simulated world.

@@ -12,6 +12,7 @@ pub mod edition;
 pub mod metrics;
 pub mod namespaces;
 pub mod plan;
+mod progress;
 pub mod tags;
 pub mod windows;
 mod account;
@@ -25,6 +26,7 @@ use crate::swr::{Client, Effort};
 pub use beside::Beside;
 pub use edition::ListApi;
 pub use metrics::Metrics;
+pub use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +85,7 @@ pub async fn collect(
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let effort = Effort::until(deadline);
+    metrics.progress().begin();
     let list_api = edition::settle(client, options.list_api, &effort).await;
     let collected = if options.namespaces.is_empty() {
         // The previous snapshot is not needed: the listing of an account is whole or it fails.

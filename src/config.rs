@@ -112,6 +112,11 @@ impl std::fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
+    /// One problem, found where settings are used.
+    pub fn of(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
+    }
+
     /// Each problem.
     pub fn list(&self) -> &[String] {
         &self.0
@@ -390,10 +395,15 @@ fn exposition_options(settings: &Settings<'_>, at: &mut Problems) -> exposition:
     if !settings.is_on("collector.repositories", true, at) {
         repository_metrics = RepositoryMetrics::NONE;
     }
+    let mut pattern = |name| {
+        let text = settings.text(name)?;
+        settings.read(name, None, at, |_| text.parse().map(Some))
+    };
     exposition::Options {
         repository_metrics,
+        include: pattern("repositories.include"),
+        exclude: pattern("repositories.exclude"),
         most_repositories: settings.read("repositories.limit", 0, at, |text| number(text, 0, 100_000_000)),
-        ..exposition::Options::default()
     }
 }
 

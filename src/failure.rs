@@ -57,6 +57,28 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether it stays until somebody does something about it. The others may well pass by themselves.
+    pub const fn needs_somebody(self) -> bool {
+        matches!(self, Self::Auth | Self::Permission)
+    }
+
+    /// The same as a sentence for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Auth => "The cloud does not accept the credential, or there is none.",
+            Self::Permission => "The credential is known, and its user may not do what is needed.",
+            Self::Throttled => "The cloud asked for fewer calls.",
+            Self::Timeout => "The cloud did not answer in time.",
+            Self::Network => "The cloud could not be reached.",
+            Self::Server => "The cloud's service failed.",
+            Self::Decode => "The answer could not be understood, or is larger than is read.",
+            Self::Incomplete => "The list could not be made whole, so it is not shown.",
+            Self::Internal => "The exporter failed, or the cloud calls its request wrong.",
+        }
+    }
+}
+
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

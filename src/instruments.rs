@@ -7,7 +7,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const VALID: &str = "the catalog's names are valid, which its tests check";
@@ -66,6 +66,7 @@ pub fn histograms(registry: &Registry, family: &Family, buckets: &[f64]) -> Hist
 pub struct Calls {
     requests: IntCounterVec,
     duration: HistogramVec,
+    total: Arc<AtomicU64>,
 }
 
 /// From a local answer to one that took as long as a request may.
@@ -77,6 +78,7 @@ impl Calls {
         Self {
             requests: counters(registry, &catalog::API_REQUESTS, &[]),
             duration: histograms(registry, &catalog::API_REQUEST_DURATION, &BUCKETS),
+            total: Arc::default(),
         }
     }
 
@@ -85,6 +87,12 @@ impl Calls {
         let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         self.requests.with_label_values(&[operation, code.as_str()]).inc();
         self.duration.with_label_values(&[operation]).observe(took.as_secs_f64());
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All that were counted, whatever they were for.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A line goes into a bounded queue that a thread of its own empties; when the reader is slow or gone, lines are dropped
 //! and not waited for. Levels say who must act: ERROR somebody, now; WARN degraded but serving; INFO a change of state.
+//! What spans say, such as the account that a task works for, stands in each line that is written within them.
 
 use serde_json::Value;
 use std::fmt::Debug;
@@ -10,8 +11,9 @@ use std::str::FromStr;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Settings of the log.
@@ -98,6 +100,7 @@ pub fn start(options: Options) -> Result<WorkerGuard, Box<dyn std::error::Error 
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::from(options.level))
         .with_writer(writer)
+        .fmt_fields(Pairs(options.format))
         .event_format(Lines {
             format: options.format,
             ours: env!("CARGO_CRATE_NAME"),
@@ -120,7 +123,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
         let metadata = event.metadata();
         let ours = metadata.target().starts_with(self.ours);
         if !ours && *metadata.level() > self.libraries {
@@ -132,33 +135,54 @@ where
         let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let head = [("ts", Value::from(time)), ("level", Value::from(level)), ("msg", Value::from(fields.message))];
         let pairs = head.into_iter().chain(fields.others);
-        match self.format {
-            Format::Logfmt => logfmt(&mut out, pairs),
-            Format::Json => json(&mut out, pairs),
+        self.format.write(&mut out, pairs)?;
+        let spans = context.event_scope().into_iter().flatten();
+        for span in spans.filter(|span| span.metadata().target().starts_with(self.ours)) {
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
+                out.write_str(&fields.fields)?;
+            }
         }
+        out.write_str(match self.format {
+            Format::Logfmt => "\n",
+            Format::Json => "}\n",
+        })
     }
 }
 
-fn logfmt(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
-    for (index, (key, value)) in pairs.enumerate() {
-        if index > 0 {
-            out.write_char(' ')?;
+/// Writes the fields of spans as they go on after others.
+struct Pairs(Format);
+
+impl<'writer> FormatFields<'writer> for Pairs {
+    fn format_fields<R: RecordFields>(&self, mut out: Writer<'writer>, recorded: R) -> std::fmt::Result {
+        let mut fields = Fields::default();
+        recorded.record(&mut fields);
+        fields.others.into_iter().try_for_each(|pair| self.0.write_next(&mut out, pair))
+    }
+}
+
+impl Format {
+    /// A line without its end.
+    fn write(self, out: &mut Writer<'_>, mut pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
+        if let Some(first) = pairs.next() {
+            out.write_str(if self == Self::Json { "{" } else { "" })?;
+            self.write_pair(out, first)?;
         }
-        write!(out, "{key}=")?;
-        match value {
-            Value::String(text) if plain(&text) => out.write_str(&text)?,
+        pairs.try_for_each(|pair| self.write_next(out, pair))
+    }
+
+    fn write_next(self, out: &mut Writer<'_>, pair: (&'static str, Value)) -> std::fmt::Result {
+        out.write_char(if self == Self::Json { ',' } else { ' ' })?;
+        self.write_pair(out, pair)
+    }
+
+    fn write_pair(self, out: &mut Writer<'_>, (key, value): (&'static str, Value)) -> std::fmt::Result {
+        match (self, value) {
+            (Self::Json, value) => write!(out, "\"{key}\":{}", harmless(&value)),
+            (Self::Logfmt, Value::String(text)) if plain(&text) => write!(out, "{key}={text}"),
             // JSON's escapes are those that logfmt readers know.
-            value => out.write_str(&harmless(&value))?,
+            (Self::Logfmt, value) => write!(out, "{key}={}", harmless(&value)),
         }
     }
-    out.write_char('\n')
-}
-
-fn json(out: &mut Writer<'_>, pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
-    for (index, (key, value)) in pairs.enumerate() {
-        write!(out, "{}\"{key}\":{}", if index == 0 { '{' } else { ',' }, harmless(&value))?;
-    }
-    out.write_str("}\n")
 }
 
 /// As JSON, with escapes also for what JSON leaves alone and a terminal obeys: the second set of control characters, and
@@ -229,24 +253,19 @@ mod tests {
 
     fn line(format: Format, pairs: &[(&'static str, Value)]) -> String {
         let mut text = String::new();
-        let pairs = pairs.iter().cloned();
-        match format {
-            Format::Logfmt => logfmt(&mut Writer::new(&mut text), pairs),
-            Format::Json => json(&mut Writer::new(&mut text), pairs),
-        }
-        .unwrap();
+        format.write(&mut Writer::new(&mut text), pairs.iter().cloned()).unwrap();
         text
     }
 
     #[test]
     fn lines_cannot_be_forged_by_what_they_quote() {
         let pairs = [("level", "info".into()), ("msg", "a \"b\"\nlevel=error \u{1b}[31m".into()), ("n", 3.into())];
-        assert_eq!(line(Format::Logfmt, &pairs), "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3\n");
+        assert_eq!(line(Format::Logfmt, &pairs), "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3");
         for format in [Format::Logfmt, Format::Json] {
             let text = line(format, &[("msg", "\u{9b}2J\u{7f}\u{202e}\u{2028}\u{2069}\u{fc}".into())]);
             assert!(text.contains("\"\\u009b2J\\u007f\\u202e\\u2028\\u2069\u{fc}\""), "{text}");
         }
-        let object: Value = serde_json::from_str(&line(Format::Json, &pairs)).unwrap();
+        let object: Value = serde_json::from_str(&(line(Format::Json, &pairs) + "}")).unwrap();
         assert_eq!((object["n"].as_i64(), object["level"].as_str()), (Some(3), Some("info")));
     }
 }

@@ -21,6 +21,9 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
+        Some(Command::Scrape(args)) => app::scrape::run(&args),
+        Some(Command::Completions { shell }) => app::manual::completions(shell),
+        Some(Command::Man { command }) => app::manual::page(command.as_deref()),
         Some(Command::Demo(args)) => app::demo::run(&args),
         Some(Command::Simulate(args)) => app::demo::simulate(&args),
     };
@@ -43,7 +46,9 @@ fn no_core_dumps() {
 }
 
 fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
+    // First of all, while there is one thread.
+    let sockets = app::service::sockets()?;
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
-    app::block_on(async { app::serve(config, args.clone(), app::stop_signal()?).await })
+    app::block_on(async { app::serve(config, args.clone(), sockets, app::stop_signal()?).await })
 }

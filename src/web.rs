@@ -32,7 +32,7 @@ mod listener;
 mod tests;
 
 use crate::deadline::Deadline;
-use crate::exposition::{Format, Page};
+use crate::exposition::{Format, Leaders, Page};
 use futures_util::future::BoxFuture;
 use security::InForce;
 use std::sync::Arc;
@@ -176,26 +176,54 @@ pub struct AccountState {
     pub served: Option<Served>,
     /// When the next refresh comes.
     pub next: Next,
+    /// The latest failure, which may be over.
+    pub trouble: Option<Trouble>,
+    /// Requests to the cloud.
+    pub calls: Calls,
 }
 
 /// How the latest refresh ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latest {
     /// None has ended yet.
     None,
     /// Everything was read.
     Complete,
-    /// It failed; the reason in plain words, free of secrets.
-    Failed(String),
+    /// Not everything was read; the account's trouble says why.
+    Failed,
+}
+
+/// A failure, free of secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// How long it is over.
+    pub ago: Duration,
+    /// In plain words.
+    pub words: &'static str,
+    /// With all its causes, as in the log.
+    pub details: String,
+}
+
+/// How often the cloud was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Since the account was started.
+    pub since_start: u64,
+    /// In the latest refresh that ended.
+    pub latest_refresh: u64,
 }
 
 /// What is being served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Served {
     /// Since the read behind it began.
     pub age: Duration,
-    /// How many repositories it holds.
+    /// How many repositories the listing holds.
     pub repositories: usize,
+    /// How many series they make.
+    pub series: usize,
+    /// The largest repositories, and those that grew most.
+    pub leaders: Arc<Leaders>,
 }
 
 /// When the next refresh comes.

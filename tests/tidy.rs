@@ -294,7 +294,7 @@ fn documents_name_no_metric_that_does_not_exist() {
     for histogram in catalog::ALL.iter().filter(|family| family.kind == Kind::Histogram) {
         known.extend(["bucket", "sum", "count"].map(|suffix| format!("{}_{suffix}", histogram.name)));
     }
-    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/logs.md"] {
         let text = read(document);
         let words = text.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("swr_"));
         // The library's own name is no metric.
@@ -366,9 +366,9 @@ fn the_readme_lists_every_flag_with_its_default() {
         })
         .collect();
     assert_eq!(listed, declared, "left: README.md; right: src/cli/flags.rs");
-    for name in ["check", "demo", "simulate"] {
+    for name in ["check", "scrape", "demo", "simulate"] {
         let mut own = flags(cli.find_subcommand(name).unwrap());
-        if name == "check" {
+        if matches!(name, "check" | "scrape") {
             own.retain(|flag| !of_serve.contains(flag));
         }
         let listed: Vec<_> = rows(section(&readme, &format!("### Flags of `{name}`")))
@@ -413,13 +413,75 @@ fn every_region_the_readme_names_is_known() {
     }
 }
 
+// ---- Log lines
+
+/// The messages that the code logs at a level, with `…` for what differs from line to line, and without the marks that
+/// would end a quotation in a document.
+fn messages(code: &str, level: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, call) in code.match_indices(&format!("{level}!(")) {
+        if code[..at].ends_with(is_part_of_a_name) {
+            continue;
+        }
+        // Values of fields hold no literals: the first one is the message.
+        let literal = code[at + call.len()..].split_once('"').unwrap().1;
+        let mut message = String::new();
+        let mut characters = literal.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' => break,
+                // A message that goes on in the next line of the code.
+                '\\' => characters = characters.as_str().trim_start().chars(),
+                '{' => {
+                    characters.by_ref().find(|character| *character == '}');
+                    message.push('…');
+                }
+                '`' => {}
+                other => message.push(other),
+            }
+        }
+        while message.contains("……") {
+            message = message.replace("……", "…");
+        }
+        found.insert(message);
+    }
+    found
+}
+
+#[test]
+fn the_log_lines_that_are_documented_are_those_that_are_written() {
+    let document = read("docs/logs.md");
+    for level in ["error", "warn", "info"] {
+        let mut written = BTreeSet::new();
+        for (path, code) in shipped_files() {
+            // The simulator is no part of the exporter.
+            if room_of(&path) != "simulator" {
+                written.extend(messages(&code, level));
+            }
+        }
+        let rows = rows(section(&document, &format!("## {level}")));
+        let listed: BTreeSet<_> = rows.iter().map(|cells| cells[0].trim_matches('`').to_owned()).collect();
+        assert_eq!(listed, written, "left: docs/logs.md; right: what src logs at level {level}");
+        assert!(rows.iter().all(|cells| !cells[1].is_empty()));
+    }
+}
+
+#[test]
+fn messages_are_found_in_every_form_of_call() {
+    let code =
+        "warn!(a = %b, \"the `{}` of\\\n   {c:?} is {d}{e}\", x);\ntracing::warn!(\"plain\");\nforewarn!(\"no\")";
+    assert_eq!(Vec::from_iter(messages(code, "warn")), ["plain", "the … of… is …"]);
+}
+
 // ---- Examples
 
 /// The commands of a shell block, a word each: continued lines joined, comments and prompts gone.
 fn commands(block: &str) -> Vec<Vec<String>> {
     let joined = block.replace("\\\n", " ");
     let lines = joined.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    // What a redirection is for, the shell keeps to itself.
+    let words = |line: &str| line.split_whitespace().take_while(|word| *word != ">").map(str::to_owned).collect();
+    lines.map(words).collect()
 }
 
 #[test]

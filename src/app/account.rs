@@ -2,6 +2,7 @@
 
 use super::live;
 use super::memory::{Budget, Share};
+use super::standing::{CallCount, state};
 use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
@@ -19,20 +20,25 @@ use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
+use prometheus::proto::MetricType;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Instrument, Span, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
     name: String,
+    /// What is logged within it names the account.
+    span: Span,
     about: config::About,
     fingerprint: config::Fingerprint,
     authenticator: Authenticator,
     cache: Cache<Page>,
+    calls: CallCount,
+    progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
     tags: Option<Tags>,
     registry: Registry,
@@ -99,11 +105,13 @@ impl Account {
     /// # Errors
     /// When TLS cannot be set up.
     pub(super) fn build(config: config::Account, commons: &mut Commons) -> anyhow::Result<Self> {
+        let span = tracing::error_span!("account", account = config.name);
+        let entered = span.clone().entered();
         let ways = commons.ways(&config.https)?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
+        let calls = CallCount::new(metrics.clone());
         info!(
-            account = config.name,
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
             "collecting from {} with {}",
@@ -121,6 +129,7 @@ impl Account {
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
+        let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
             let file = beside("tags");
             let book = file.as_deref().map_or_else(Book::default, tag_file::read);
@@ -134,6 +143,7 @@ impl Account {
             metrics,
             share: share.clone(),
             tags: tags.clone(),
+            calls: calls.clone(),
         };
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
@@ -145,14 +155,15 @@ impl Account {
         live::register_page(&registry, &cache);
         let hopeful = cache.clone();
         // It holds the cache, and with it all that is read for it: its end frees them.
-        let hoping = tokio::spawn(async move {
+        let hope = async move {
             while recoveries.changed().await.is_ok() {
                 hopeful.try_again();
             }
-        })
-        .abort_handle();
+        };
+        let hoping = tokio::spawn(hope.in_current_span()).abort_handle();
+        drop(entered);
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, about, fingerprint, authenticator, cache, tags, registry, hoping })
+        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, tags, registry, hoping })
     }
 
     /// Its name.
@@ -183,7 +194,30 @@ impl Account {
 
     /// What made the latest refresh fail may be over.
     pub(super) fn try_again(&self) {
-        self.cache.try_again();
+        self.span.in_scope(|| self.cache.try_again());
+    }
+
+    /// How far the refresh that runs has come.
+    pub(super) fn progress(&self) -> Arc<collect::Progress> {
+        self.progress.clone()
+    }
+
+    /// Reads the account now, for as long as a refresh may take: what there is to show, and what went wrong.
+    pub(super) async fn read(&self) -> (Option<Arc<Page>>, Option<Failure>) {
+        // The refresh ends by its own deadline; this one only has to be later.
+        let page =
+            self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).instrument(self.span.clone());
+        let page = page.await.value;
+        (page, self.cache.status().latest.and_then(|latest| latest.failure))
+    }
+
+    /// How the collection went, as gauges.
+    pub(super) fn gauges(&self, format: exposition::Format) -> Vec<u8> {
+        let mut families = self.registry.gather();
+        families.retain(|family| family.get_field_type() == MetricType::GAUGE);
+        let mut out = Vec::new();
+        exposition::live(&families, format, &mut out);
+        out
     }
 
     /// Ends a running refresh and the reading of tags. What is read beside the listing ends with the last who holds the
@@ -198,7 +232,8 @@ impl Account {
 
     /// What the web room may know of it.
     pub(super) fn on_the_web(&self) -> web::Account {
-        let (scraped, asked) = (self.cache.clone(), self.cache.clone());
+        let (scraped, asked, calls) = (self.cache.clone(), self.cache.clone(), self.calls.clone());
+        let span = self.span.clone();
         let mut about = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
         about.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
         about.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
@@ -208,9 +243,10 @@ impl Account {
             live: live::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = scraped.clone();
-                Box::pin(async move { web::Scrape { page: cache.get(deadline).await.value } })
+                let scrape = async move { web::Scrape { page: cache.get(deadline).await.value } };
+                Box::pin(scrape.instrument(span.clone()))
             }),
-            state: Arc::new(move || state(&asked)),
+            state: Arc::new(move || state(&asked, &calls)),
         }
     }
 }
@@ -226,6 +262,7 @@ struct Collection {
     beside: Beside,
     share: Arc<Share>,
     tags: Option<Tags>,
+    calls: CallCount,
 }
 
 /// Collects, then encodes: the page is made once, where it is published.
@@ -234,13 +271,15 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
         let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, beside, share, tags } = &*collection;
+            let Collection { client, options, metrics, beside, share, tags, calls } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
             let options = collect::Options { most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
-            let collect::Collected { mut snapshot, gap } =
-                collect::collect(client, &options, known, began, deadline, metrics).await?;
+            // Until the end, also where it fails or is cut off.
+            let _asking = calls.begin();
+            let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
+            let collect::Collected { mut snapshot, gap } = collected?;
             let known = previous.as_ref().map(|page| &**page.snapshot());
             let repositories = snapshot.repositories.len() as u64;
             let room = most_repositories.saturating_sub(repositories);
@@ -306,28 +345,5 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
             let error = crate::failure::chain(&error);
             warn!(file = %file.display(), %error, "{} is ignored: it {error}", file.display());
         }
-    }
-}
-
-/// The cache's state in the words of the landing page.
-fn state(cache: &Cache<Page>) -> web::AccountState {
-    let status = cache.status();
-    web::AccountState {
-        latest: match status.latest {
-            None => web::Latest::None,
-            Some(cache::Attempt { failure: None, .. }) => web::Latest::Complete,
-            Some(cache::Attempt { failure: Some(failure), .. }) => web::Latest::Failed(failure.to_string()),
-        },
-        served: status
-            .held
-            .zip(status.age)
-            .map(|((page, _), age)| web::Served { age, repositories: page.snapshot().repositories.len() }),
-        next: if status.running {
-            web::Next::Running
-        } else if status.next_in.is_zero() {
-            web::Next::AtNextScrape
-        } else {
-            web::Next::In(status.next_in)
-        },
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, error, info, warn};
 
 /// When nobody has asked for so long, a renewal that fails is not tried on.
 const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
@@ -161,7 +161,7 @@ impl Authenticator {
     pub async fn replaced(&self, lease: &Lease) -> bool {
         let (verdict, held) = self.0.state().refused(lease, Instant::now());
         if held {
-            warn!(
+            error!(
                 source = self.0.source.name(),
                 "the credential was refused repeatedly and is held back for {} minutes or more, because the cloud locks \
                  keys and users after repeated failures; a changed credential is tried at once",
@@ -189,16 +189,19 @@ impl Authenticator {
             return;
         }
         let flight = Flight(Arc::downgrade(&self.0));
-        tokio::spawn(async move {
-            while let Some(shared) = flight.0.upgrade() {
-                let Some(until) = shared.obtain().await else { break };
-                let basis = shared.source.basis().ok().map(|basis| basis.fingerprint());
-                drop(shared);
-                if !flight.wait(until, basis).await {
-                    break;
+        tokio::spawn(
+            async move {
+                while let Some(shared) = flight.0.upgrade() {
+                    let Some(until) = shared.obtain().await else { break };
+                    let basis = shared.source.basis().ok().map(|basis| basis.fingerprint());
+                    drop(shared);
+                    if !flight.wait(until, basis).await {
+                        break;
+                    }
                 }
             }
-        });
+            .in_current_span(),
+        );
     }
 
     /// Starts the task that looks whether secrets have changed, unless it runs; `refused` is what they are now.
@@ -207,24 +210,27 @@ impl Authenticator {
             return;
         }
         let shared = Arc::downgrade(&self.0);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(LOOK).await;
-                let Some(shared) = shared.upgrade() else { return };
-                let changed = shared.source.basis().is_ok_and(|basis| {
-                    let found = basis.fingerprint();
-                    Some(found) != refused && !shared.state().knows(&found, Instant::now())
-                });
-                if changed || shared.state().is_well(Instant::now()) {
-                    shared.watching.store(false, Ordering::Release);
-                    if changed {
-                        info!("a secret has changed and is tried at once");
-                        shared.recoveries.send_modify(|count| *count += 1);
+        tokio::spawn(
+            async move {
+                loop {
+                    tokio::time::sleep(LOOK).await;
+                    let Some(shared) = shared.upgrade() else { return };
+                    let changed = shared.source.basis().is_ok_and(|basis| {
+                        let found = basis.fingerprint();
+                        Some(found) != refused && !shared.state().knows(&found, Instant::now())
+                    });
+                    if changed || shared.state().is_well(Instant::now()) {
+                        shared.watching.store(false, Ordering::Release);
+                        if changed {
+                            info!("a secret has changed and is tried at once");
+                            shared.recoveries.send_modify(|count| *count += 1);
+                        }
+                        return;
                     }
-                    return;
                 }
             }
-        });
+            .in_current_span(),
+        );
     }
 }
 

@@ -282,6 +282,18 @@ async fn a_wall_clock_that_jumps_moves_neither_the_window_nor_the_back_off() {
     assert_eq!(asked.load(Ordering::SeqCst), 4, "and ends");
 }
 
+/// Real threads and real time: a refresh may end before the one who started it begins to wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_that_ends_at_once_is_not_waited_for_in_vain() {
+    for _ in 0..3_000 {
+        let refresh: Refresh<usize> = Box::new(|_, _| Box::pin(async { good(1) }));
+        let counters = metrics::Counters::new(&Registry::new());
+        let cache = Cache::new(Options::default(), refresh, None, counters, SystemTime::now);
+        // On a thread that is none of the runtime's, so that another one runs the refresh.
+        assert_eq!(scrape(&cache).await.1, How::Refreshed);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn c10_a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);

@@ -150,6 +150,10 @@ pub const ALL: &[Flag] = &[
         "Quotas and totals of the account, and repositories of its organisations that are not listed; needs further permissions"),
     of_account("collector.enterprise", "collectors", Switch, "", "off",
         "Instances of the Enterprise Edition with their repositories; needs further permissions and the project id"),
+    of_account("repositories.include", "repositories_include", One, "REGEX", "all",
+        "Only repositories whose whole `namespace/repository` matches get series; the rest stay in the sums of their organisation"),
+    of_account("repositories.exclude", "repositories_exclude", One, "REGEX", "none",
+        "Repositories whose whole `namespace/repository` matches get no series, also where they are included"),
     of_account("repositories.limit", "repositories_limit", One, "N", "0, no limit",
         "At most so many repositories get series, the largest; the rest stay in the sums of their organisation"),
 

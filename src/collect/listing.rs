@@ -46,11 +46,15 @@ struct Listing<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
     effort: &'a Effort,
+    metrics: &'a Metrics,
 }
 
 impl Pages for Listing<'_> {
     async fn page(&self, window: Window) -> Result<Page, ApiError> {
-        self.client.repositories(self.namespace, window.offset, window.limit, self.effort).await
+        let page = self.client.repositories(self.namespace, window.offset, window.limit, self.effort).await?;
+        // The total of one organisation says nothing of the others.
+        self.metrics.progress().arrived(page.received, page.total.filter(|_| self.namespace.is_none()));
+        Ok(page)
     }
 
     fn concurrency(&self) -> usize {
@@ -77,7 +81,7 @@ pub async fn read(
     effort: &Effort,
     metrics: &Metrics,
 ) -> Result<Vec<Repository>, Failure> {
-    let pages = Listing { client, namespace, effort };
+    let pages = Listing { client, namespace, effort, metrics };
     effort.deadline.bound(walks(&pages, options, metrics)).await.unwrap_or_else(|_| {
         Err(Failure::new(Reason::Timeout, "the listing was not complete by the refresh's deadline"))
     })

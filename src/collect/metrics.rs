@@ -1,8 +1,10 @@
 //! What the walk counts.
 
+use super::Progress;
 use crate::catalog;
 use crate::instruments::{self, OptionalGauge};
 use prometheus::{GaugeVec, IntCounterVec, Registry};
+use std::sync::Arc;
 
 /// A sign that the list changed or was incomplete while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,7 @@ impl Inconsistency {
 pub struct Metrics {
     inconsistencies: IntCounterVec,
     up: GaugeVec,
+    progress: Arc<Progress>,
     tags_pending: OptionalGauge,
 }
 
@@ -53,8 +56,14 @@ impl Metrics {
         Self {
             inconsistencies: instruments::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
             up: instruments::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
+            progress: Arc::default(),
             tags_pending: OptionalGauge::new(registry, &catalog::TAGS_PENDING),
         }
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// A collector that is on; its read has yet to end.

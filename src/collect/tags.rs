@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// What to read, and how fast.
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ impl Tags {
             keeping: Mutex::new(()),
             left: watch::Sender::new(0),
         });
-        let task = tokio::spawn(work::work(shared.clone()));
+        let task = tokio::spawn(work::work(shared.clone()).in_current_span());
         Self { shared, task: Arc::new(Task(task.abort_handle())) }
     }
 

@@ -78,7 +78,8 @@ impl Chosen {
         }
     }
 
-    fn has(&self, place: usize) -> bool {
+    /// Whether the repository at this place of the snapshot is chosen.
+    pub(super) fn has(&self, place: usize) -> bool {
         match self {
             Self::All => true,
             Self::Some { places, .. } => places[place],

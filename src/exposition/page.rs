@@ -12,6 +12,7 @@
 
 use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
 use super::families::{write_chosen, write_listing};
+use super::leaders::{Baseline, Leaders};
 use super::limit::Chosen;
 use super::rows::Rows;
 use super::segments::{self, Before, Segments};
@@ -29,6 +30,8 @@ const MEMORY: &str = "writing to memory cannot fail";
 pub struct Page {
     snapshot: Arc<Snapshot>,
     chosen: Chosen,
+    baseline: Baseline,
+    leaders: Arc<Leaders>,
     metrics: RepositoryMetrics,
     /// The families of tags and details, for the next page to take over.
     pub(super) segments: Option<Segments>,
@@ -40,10 +43,11 @@ pub struct Page {
 
 impl Page {
     /// Encodes and compresses: may take long, not for an async thread. Where the number of repositories is limited, those
-    /// of the page before are preferred.
+    /// of the page before are preferred; growth is counted from where that page counted it from.
     pub fn build(snapshot: Arc<Snapshot>, options: &Options, page_before: Option<&Self>) -> Self {
-        let before = page_before.map(|page| (&*page.snapshot, &page.chosen));
-        let chosen = Chosen::new(&snapshot, options, before);
+        let chosen = Chosen::new(&snapshot, options, page_before.map(|page| (&*page.snapshot, &page.chosen)));
+        let baseline = Baseline::new(&snapshot, page_before.map(|page| (&*page.snapshot, &page.baseline)));
+        let leaders = Arc::new(baseline.leaders(&snapshot, &chosen));
         let metrics = options.repository_metrics;
         let rows = Rows::new(&snapshot, &chosen);
         let mut sink = Deflate::new(GZIP_LEVEL);
@@ -55,7 +59,7 @@ impl Page {
         });
         let gzip = body.finish();
         let (identity, zstd) = (OnceLock::new(), OnceLock::new());
-        Self { snapshot, chosen, metrics, segments, counts, gzip, identity, zstd }
+        Self { snapshot, chosen, baseline, leaders, metrics, segments, counts, gzip, identity, zstd }
     }
 
     /// What the next page may take over.
@@ -67,6 +71,11 @@ impl Page {
     /// The snapshot.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// The largest repositories and those that grew most.
+    pub fn leaders(&self) -> &Arc<Leaders> {
+        &self.leaders
     }
 
     /// The number of series on the page.

@@ -111,6 +111,11 @@ impl Metrics {
         }
     }
 
+    /// How many requests were made, those for credentials among them.
+    pub fn requests(&self) -> u64 {
+        self.calls.total()
+    }
+
     /// What requests for credentials are counted in.
     pub fn of_credentials(&self) -> auth::Metrics {
         auth::Metrics { calls: self.calls.clone(), expiry: self.credential_expiry.clone() }

@@ -95,7 +95,7 @@ async fn page(account: &Account, patience: Duration) -> Option<Arc<Page>> {
     match Deadline::after(patience + GRACE).bound(scrape).await {
         Ok(Scrape { page }) => page,
         Err(_) => {
-            tracing::error!(account = account.name, "the page of account `{}` missed its deadline", account.name);
+            tracing::error!(account = account.name, "the page of account {} missed its deadline", account.name);
             None
         }
     }

@@ -103,7 +103,13 @@ impl Server {
             })
         };
         let scrape = plan.scrape.unwrap_or(scrape);
-        let state = AccountState { latest: Latest::Complete, served: None, next: Next::AtNextScrape };
+        let state = AccountState {
+            latest: Latest::Complete,
+            served: None,
+            next: Next::AtNextScrape,
+            trouble: None,
+            calls: Calls::default(),
+        };
         let account = |number| Account {
             name: format!("account-{number}"),
             about: vec![("__meta_swr_region", "cn-north-4".to_owned())],

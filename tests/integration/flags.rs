@@ -50,6 +50,7 @@ in_every_way!(
     the_cache_waits_keeps_and_withdraws_as_set,
     a_scrape_waits_as_long_as_is_set,
     the_families_and_the_repositories_are_those_that_are_set,
+    the_repositories_are_those_whose_names_match,
     series_of_repositories_can_be_left_out,
     tags_are_read_at_the_rate_and_have_series_as_set,
     tags_are_read_again_within_the_interval_that_is_set,
@@ -404,6 +405,21 @@ async fn the_families_and_the_repositories_are_those_that_are_set(way: Way) {
     assert_eq!(scrape.series("swr_repository_info").len(), 3);
     assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
     assert!(scrape.series("swr_repository_size_bytes").is_empty());
+}
+
+async fn the_repositories_are_those_whose_names_match(way: Way) {
+    let upstream = simulator(0, 1).await;
+    for (namespace, name) in [("a", "x"), ("a", "y/1"), ("a", "y/2"), ("b", "x"), ("b", "xx")] {
+        upstream.handle.insert(swr_exporter::simulator::Repository::new(namespace, name));
+    }
+    let environment =
+        [("SWR_EXPORTER_REPOSITORIES_INCLUDE", "a/.*|b/x"), ("SWR_EXPORTER_REPOSITORIES_EXCLUDE", ".*/y/[0-1]{1,2}")];
+    let scrape = with(way, &upstream, &environment).await.scrape().await;
+    let shown: Vec<_> =
+        scrape.series("swr_repository_size_bytes").iter().map(|(labels, _)| labels["repository"].as_str()).collect();
+    assert_eq!(shown, ["x", "y/2", "x"]);
+    assert_eq!(scrape.value("swr_repositories_omitted", &[("reason", "filter")]), Some(2.0));
+    assert_eq!(scrape.value("swr_namespace_repositories", &[("namespace", "b")]), Some(2.0));
 }
 
 /// When tags were asked for.

@@ -185,7 +185,7 @@ impl Exporter {
 }
 
 /// Waits until a condition holds.
-pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}");

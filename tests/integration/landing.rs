@@ -1,0 +1,172 @@
+//! The page for people, as a browser shows it: what it says of an account that works, waits, fails and recovers.
+
+use crate::browser::{Visit, barriers, visit};
+use crate::support::{Exporter, exporter, simulator, text};
+use swr_exporter::simulator::{Action, Repository, Rule, Shape};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+async fn look(exporter: &Exporter) -> Visit {
+    let visit = visit(&format!("http://{}/", exporter.address()), &[]).await;
+    assert_eq!(visit.console, [""; 0], "the browser has nothing to say");
+    assert_eq!(barriers(&visit.document), [""; 0]);
+    visit
+}
+
+fn headline(visit: &Visit) -> String {
+    visit.document.all(&["h2"])[0].text()
+}
+
+#[tokio::test]
+async fn an_account_waits_works_fails_and_works_again() {
+    let upstream = simulator(25, 3).await;
+    for (name, size) in [("b/largest", 50 << 40), ("b/second", 5 << 40)] {
+        upstream.handle.insert(Repository { size, ..Repository::new("zeta", name) });
+    }
+    let exporter = exporter(&upstream.url(), &["--cache.window", "200ms"]).await;
+
+    let page = look(&exporter).await;
+    assert_eq!(headline(&page), "Waiting to be scraped");
+    assert!(page.document.all(&["table"]).is_empty());
+
+    exporter.scrape_until("all is read", |scrape| scrape.get("swr_repositories") == Some(27.0)).await;
+    let page = look(&exporter).await;
+    assert_eq!(
+        (headline(&page), page.document.all(&["title"])[0].text()),
+        ("All is well".into(), "All is well - swr-exporter".into())
+    );
+    let account = page.document.all(&["details"])[0];
+    assert_eq!(account.get("open"), Some(""), "the only account is open");
+    assert_eq!(account.all(&["h3"])[0].text(), "default");
+    assert_eq!(account.fact("Repositories").as_deref(), Some("27"));
+    let scrape = exporter.scrape().await;
+    assert_eq!(
+        account.fact("Series").as_deref(),
+        Some(scrape.get("swr_exporter_page_series").unwrap().to_string().as_str())
+    );
+    let rows = |page: &Visit, table: usize| -> Vec<String> {
+        let table = page.document.all(&["table"])[table];
+        table.all(&["tr"]).into_iter().skip(1).map(crate::browser::Element::text).collect()
+    };
+    let largest = rows(&page, 0);
+    assert_eq!(
+        (largest.len(), &largest[..2]),
+        (10, &["zeta/b/largest 50.0 TiB".into(), "zeta/b/second 5.00 TiB".into()][..])
+    );
+    let bars: Vec<_> = page.document.all(&["rect"]).iter().map(|bar| bar.get("width").unwrap().to_owned()).collect();
+    assert_eq!(bars[..2], ["100.0", "10.0"]);
+    assert_eq!(page.document.all(&["table"]).len(), 1, "nothing has grown");
+
+    upstream.handle.remove("zeta", "b/second");
+    upstream.handle.insert(Repository { size: 7 << 40, ..Repository::new("zeta", "b/second") });
+    exporter
+        .scrape_until("it has grown", |scrape| {
+            scrape.value("swr_repository_size_bytes", &[("repository", "b/second")]) == Some((7_u64 << 40) as f64)
+        })
+        .await;
+    assert_eq!(rows(&look(&exporter).await, 1), ["zeta/b/second 2.00 TiB"]);
+
+    let refusal =
+        upstream.handle.fault(Rule::always(Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission")));
+    exporter.scrape_until("a refresh fails", |scrape| scrape.get("swr_up") == Some(0.0)).await;
+    let page = look(&exporter).await;
+    assert_eq!(headline(&page), "The latest refresh failed");
+    let said = page.document.text();
+    assert!(said.contains("its user may not do what is needed") && said.contains("permission: "), "{said}");
+    assert_eq!(page.document.all(&["table"]).len(), 2, "what was read before is still there");
+
+    upstream.handle.clear_fault(refusal);
+    exporter.scrape_until("refreshes succeed again", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let page = look(&exporter).await;
+    assert_eq!(headline(&page), "All is well");
+    assert!(page.document.text().contains("It is over."));
+}
+
+#[tokio::test]
+async fn calls_are_those_that_the_upstream_saw() {
+    let upstream = simulator(250, 3).await;
+    let exporter = exporter(&upstream.url(), &["--swr.page-size", "100", "--cache.window", "200ms"]).await;
+    exporter.scrape().await;
+    exporter.scrape_until("two refreshes", |scrape| scrape.get("swr_refreshes_total") == Some(2.0)).await;
+    let page = look(&exporter).await;
+    let total = upstream.handle.total();
+    assert_eq!(page.document.fact("Calls since start"), Some(total.to_string()));
+    assert_eq!(page.document.fact("Calls last refresh"), Some((total / 2).to_string()));
+}
+
+#[tokio::test]
+async fn names_that_are_markup_stay_names() {
+    let upstream = simulator(1, 1).await;
+    let evil = "<img src=x onerror=alert(1)>\"'&amp;</table>";
+    upstream.handle.insert(Repository { size: 1 << 60, ..Repository::new("zeta", evil) });
+    let exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape().await;
+    let page = look(&exporter).await;
+    assert!(page.document.all(&["img"]).is_empty());
+    let name = page.document.all(&["th"])[2].text();
+    assert_eq!(name, format!("zeta/{evil}"));
+}
+
+/// A page that a browser has something against, so that silence means something.
+#[tokio::test]
+async fn the_browser_speaks_up_when_the_policy_is_broken() {
+    let exporter = exporter("http://127.0.0.1:9", &[]).await;
+    let answer = exporter.get("/").await;
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    for directive in ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(directive), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let page = text(answer).await.replace("<main>", "<main style=\"color:red\"><script>document.title='x'</script>");
+    let (listener, server) = serve(page, &policy).await;
+    let visit = visit(&format!("http://{listener}/"), &[]).await;
+    server.abort();
+    let refused =
+        |what: &str| visit.console.iter().any(|line| line.contains("Content Security Policy") && line.contains(what));
+    assert!(refused("style-src") && refused("script"), "{:?}", visit.console);
+    assert!(visit.document.all(&["title"])[0].text().ends_with("swr-exporter"), "the script did not run");
+}
+
+#[tokio::test]
+async fn a_narrow_screen_needs_no_sideways_scrolling() {
+    let upstream = simulator(25, 3).await;
+    upstream.handle.insert(Repository { size: 1 << 60, ..Repository::new("zeta", "long-name/".repeat(20)) });
+    let exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape().await;
+    let page = text(exporter.get("/").await).await;
+    // Within a frame as wide as a small phone, measured by a script around it.
+    let quoted = page.replace('&', "&amp;").replace('"', "&quot;");
+    let frame = format!(
+        "<!DOCTYPE html><html><body><iframe width=\"320\" srcdoc=\"{quoted}\"></iframe><script>onload=()=>{{\
+         document.title=document.querySelector('iframe').contentDocument.documentElement.scrollWidth}}</script></body></html>"
+    );
+    let (listener, server) = serve(frame, "").await;
+    let visit = visit(&format!("http://{listener}/"), &[]).await;
+    server.abort();
+    let width: u32 = visit.document.all(&["title"])[0].text().parse().expect("the script ran");
+    assert!((1..=320).contains(&width), "{width}");
+}
+
+/// Serves one page under a policy.
+async fn serve(page: String, policy: &str) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n",
+        page.len()
+    );
+    let policy = if policy.is_empty() { String::new() } else { format!("Content-Security-Policy: {policy}\r\n") };
+    let answer = format!("{head}{policy}\r\n{page}");
+    let task = tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") && socket.read_buf(&mut head).await.unwrap_or(0) > 0 {}
+                // The browser may open connections that it does not use.
+                let _ = socket.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    (address, task)
+}

@@ -1,0 +1,95 @@
+//! Completions and manual pages: what shells and `man` make of them.
+
+use crate::support::{PATIENCE, command};
+use std::process::{Output, Stdio};
+use swr_exporter::cli::flags::ALL;
+use tokio::process::Command;
+
+async fn done(mut command: Command) -> (Option<i32>, String, String) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+    let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+async fn printed(arguments: &[&str]) -> String {
+    let mut command = command();
+    // A value that must not find its way into what is printed.
+    command.args(arguments).env("SWR_EXPORTER_SWR_REGION", "a-value-of-the-environment");
+    let (code, out, said) = done(command).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
+    assert!(!out.contains("a-value-of-the-environment"));
+    out
+}
+
+#[tokio::test]
+async fn bash_completes_commands_and_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("swr-exporter");
+    std::fs::write(&script, printed(&["completions", "bash"]).await).unwrap();
+    for (words, word, expected) in [
+        ("swr-exporter scr", 1, "scrape"),
+        ("swr-exporter --swr.reg", 1, "--swr.region"),
+        ("swr-exporter scrape --outp", 2, "--output"),
+        ("swr-exporter scrape --format open", 3, "openmetrics"),
+    ] {
+        let current = words.rsplit(' ').next().unwrap();
+        let before = words.rsplit(' ').nth(1).unwrap();
+        let line = format!(
+            "set -eu; source {}; COMP_WORDS=({words}); COMP_CWORD={word}; COMPREPLY=(); \
+             f=$(complete -p swr-exporter | grep -o -- '-F [^ ]*'); \
+             ${{f#-F }} swr-exporter '{current}' '{before}' || true; echo \"${{COMPREPLY[*]}}\"",
+            script.display()
+        );
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", &line]);
+        assert_eq!(done(bash).await, (Some(0), format!("{expected}\n"), String::new()), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn every_shell_is_told_every_flag() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["completions", shell]).await;
+        for flag in ALL {
+            assert!(script.contains(flag.name), "{shell}: {}", flag.name);
+        }
+    }
+    let mut unknown = command();
+    unknown.args(["completions", "cmd"]);
+    assert_eq!(done(unknown).await.0, Some(2));
+}
+
+#[tokio::test]
+async fn man_shows_the_pages_without_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, title, expected) in [
+        (&["man"][..], "swr-exporter(1)", "SWR_EXPORTER_CACHE_WINDOW"),
+        (&["man", "scrape"], "swr-exporter-scrape(1)", "--output <FILE>"),
+        (&["man", "check"], "swr-exporter-check(1)", "--offline"),
+        (&["man", "demo"], "swr-exporter-demo(1)", "--speed <SPEED>"),
+    ] {
+        let page = folder.path().join("page.1");
+        std::fs::write(&page, printed(arguments).await).unwrap();
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-l"])
+            .arg(&page)
+            .env("MANWIDTH", "200")
+            .env("LC_ALL", "C.UTF-8")
+            .env("MANPAGER", "cat");
+        let (code, shown, said) = done(man).await;
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(shown.contains(title) && shown.contains(expected), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_is_no_panic() {
+    for arguments in ["completions bash", "man"] {
+        let mut shell = Command::new("bash");
+        let line = format!("set -o pipefail; {} {arguments} | true; echo $?", env!("CARGO_BIN_EXE_swr-exporter"));
+        shell.args(["--norc", "-c", &line]);
+        let (_, _, said) = done(shell).await;
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}

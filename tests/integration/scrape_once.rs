@@ -1,0 +1,229 @@
+//! `scrape`: one collection from the command line, as cron and node_exporter's textfile collector see it.
+
+use crate::accounts::Accounts;
+use crate::support::{PATIENCE, Scrape, client, command, eventually, simulator, text};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+use swr_exporter::simulator::{Action, Rule, Running, Shape};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+fn denied() -> Action {
+    Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission")
+}
+
+/// `scrape` of an upstream.
+fn scrape(upstream: &Running, arguments: &[&str]) -> Command {
+    let mut command = command();
+    command.arg("scrape").args(["--swr.endpoint", &upstream.url()]).args(arguments);
+    command
+}
+
+async fn done(mut command: Command) -> (Option<i32>, String, String) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = tokio::time::timeout(2 * PATIENCE, command.output()).await;
+    let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn one_collection_is_written_and_promtool_has_nothing_against_it() {
+    let upstream = simulator(250, 4).await;
+    let (code, metrics, said) = done(scrape(&upstream, &["--swr.page-size", "100"])).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let scrape = Scrape::parse(metrics.clone());
+    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(250.0)));
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), 250);
+    assert_eq!(scrape.value("swr_collector_up", &[("collector", "repositories")]), Some(1.0));
+    assert!(scrape.get("swr_snapshot_timestamp_seconds") > Some(0.0));
+    let kinds: Vec<&str> = metrics.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    assert!(kinds.iter().all(|line| line.starts_with("# TYPE swr_") && line.ends_with(" gauge")), "{kinds:?}");
+
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed (Debian and Ubuntu: apt-get install prometheus)");
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).await.unwrap();
+    let output = promtool.wait_with_output().await.unwrap();
+    let lint = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && lint.is_empty(), "{lint}");
+}
+
+#[tokio::test]
+async fn openmetrics_ends_as_it_must() {
+    let upstream = simulator(3, 1).await;
+    let (code, metrics, _) = done(scrape(&upstream, &["--format", "openmetrics"])).await;
+    assert_eq!(code, Some(0));
+    assert!(metrics.ends_with("\n# EOF\n") && metrics.contains("# UNIT swr_snapshot_timestamp_seconds seconds\n"));
+}
+
+#[tokio::test]
+async fn a_file_is_replaced_as_a_whole_or_not_at_all() {
+    let upstream = simulator(2_000, 4).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("swr.prom");
+    let link = folder.path().join("link.prom");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let output = ["--output", file.to_str().unwrap()];
+    assert_eq!(done(scrape(&upstream, &output)).await, (Some(0), String::new(), String::new()));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644, "somebody else reads it");
+
+    // A reader never sees half of it.
+    let read = |path: &Path| Scrape::parse(std::fs::read_to_string(path).unwrap());
+    assert_eq!(read(&file).get("swr_repositories"), Some(2_000.0));
+    let watched = file.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let reader = std::thread::spawn(move || {
+        let mut reads = 0;
+        while stopped.try_recv().is_err() {
+            let scrape = Scrape::parse(std::fs::read_to_string(&watched).unwrap());
+            assert!([2_000, 2_001].contains(&scrape.series("swr_repository_info").len()));
+            reads += 1;
+        }
+        reads
+    });
+    upstream.handle.insert(swr_exporter::simulator::Repository::new("late", "newcomer"));
+    assert_eq!(done(scrape(&upstream, &["--output", link.to_str().unwrap()])).await.0, Some(0));
+    stop.send(()).unwrap();
+    assert!(reader.join().unwrap() > 0);
+    assert_eq!(read(&file).get("swr_repositories"), Some(2_001.0));
+    assert!(link.is_symlink(), "what the link leads to was replaced");
+
+    // And a collection that fails leaves it alone.
+    upstream.handle.fault(Rule::always(denied()));
+    let old = std::fs::read(&file).unwrap();
+    let (code, out, said) = done(scrape(&upstream, &output)).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(said.starts_with("swr-exporter: permission: ") && said.contains("SVCSTG.SWR.4030170"), "{said}");
+    assert_eq!(said.lines().count(), 1, "told once: {said}");
+    assert!(std::fs::read(&file).unwrap() == old);
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["link.prom", "swr.prom"], "nothing is left behind");
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_to_is_a_failure() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    for (output, problem) in [
+        (folder.path().to_owned(), "it is there and is no file"),
+        ("/dev/null".into(), "it is there and is no file"),
+        (folder.path().join("none/swr.prom"), "No such file or directory"),
+    ] {
+        let (code, _, said) = done(scrape(&upstream, &["--output", output.to_str().unwrap()])).await;
+        assert_eq!(code, Some(1));
+        assert!(said.contains(problem) && said.contains(output.to_str().unwrap()), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_could_be_read_is_written_and_what_could_not_is_told() {
+    let upstream = simulator(30, 2).await;
+    let names = upstream.handle.with_world(|world| world.namespaces());
+    upstream.handle.fault(Rule::always(denied()).query("namespace", &names[1]));
+    let (code, metrics, said) =
+        done(scrape(&upstream, &["--swr.namespace", &names[0], "--swr.namespace", &names[1]])).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("1 of 2 organisations could not be listed"), "{said}");
+    let scrape = Scrape::parse(metrics);
+    assert_eq!(scrape.get("swr_up"), Some(0.0));
+    assert_eq!(scrape.value("swr_namespace_up", &[("namespace", &names[0])]), Some(1.0));
+    assert_eq!(scrape.value("swr_namespace_up", &[("namespace", &names[1])]), Some(0.0));
+}
+
+#[tokio::test]
+async fn of_several_accounts_one_is_named() {
+    let (one, two) = (simulator(3, 1).await, simulator(5, 1).await);
+    let accounts = Accounts::new(&format!(
+        "accounts:\n  one: {{ endpoint: {} }}\n  two: {{ endpoint: {} }}\n",
+        one.url(),
+        two.url()
+    ));
+    let run = async |arguments: &[&str]| {
+        let mut command = command();
+        command.args(["scrape", "--config.file"]).arg(accounts.path()).args(arguments);
+        done(command).await
+    };
+    let (code, metrics, _) = run(&["--account", "two"]).await;
+    assert_eq!((code, Scrape::parse(metrics).get("swr_repositories")), (Some(0), Some(5.0)));
+    assert_eq!(one.handle.total(), 0);
+    for (arguments, problem) in [
+        (&[][..], "--account: name one of the accounts one, two"),
+        (&["--account", "three"], "--account: there is no account `three`; there are one, two"),
+        (&["--account", "two", "--cache.window", "soon"], "--cache.window: `soon` is no duration"),
+    ] {
+        let (code, out, said) = run(arguments).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""));
+        assert!(said.contains(problem), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
+    let upstream = simulator(300, 2).await;
+    upstream.handle.configure(|options| options.latency = Duration::from_millis(300));
+    let binary = env!("CARGO_BIN_EXE_swr-exporter");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("swr.prom");
+    // `script` gives it a terminal.
+    let line =
+        format!("{binary} scrape --swr.endpoint {} --swr.page-size 100 --output {}", upstream.url(), file.display());
+    let mut on_a_terminal = Command::new("script");
+    let prepared = command();
+    let environment = prepared.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
+    on_a_terminal.envs(environment).args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null());
+    let (code, shown, _) = done(on_a_terminal).await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
+    assert!(shown.ends_with("\r\u{1b}[K"), "the line is cleared: {shown:?}");
+    assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).get("swr_up") == Some(1.0));
+    assert_eq!(
+        done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await,
+        (Some(0), String::new(), String::new())
+    );
+}
+
+#[tokio::test]
+async fn node_exporter_takes_the_file_beside_its_own_metrics() {
+    let upstream = simulator(40, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("swr.prom");
+    assert_eq!(done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await.0, Some(0));
+    let mut metrics = None;
+    // It cannot be given a port that is free for certain.
+    for _ in 0..5 {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = folder.path().join("log");
+        let mut node_exporter = Command::new("prometheus-node-exporter")
+            .args(["--collector.disable-defaults", "--collector.textfile"])
+            .arg(format!("--collector.textfile.directory={}", folder.path().display()))
+            .arg(format!("--web.listen-address={free}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node_exporter is installed (Debian and Ubuntu: apt-get install prometheus-node-exporter)");
+        let said = || std::fs::read_to_string(&log).unwrap();
+        eventually("node_exporter listens or has ended", || {
+            said().contains("Listening on") || !matches!(node_exporter.try_wait(), Ok(None))
+        })
+        .await;
+        if matches!(node_exporter.try_wait(), Ok(None)) {
+            let answer = client().get(format!("http://{free}/metrics")).send().await.unwrap();
+            metrics = Some(text(answer).await);
+            break;
+        }
+    }
+    let scrape = Scrape::parse(metrics.expect("node_exporter runs"));
+    assert_eq!(scrape.get("node_textfile_scrape_error"), Some(0.0));
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), 40);
+    assert_eq!(scrape.series("process_resident_memory_bytes").len(), 1, "its own");
+}

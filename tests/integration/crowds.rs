@@ -11,6 +11,9 @@ use tokio::time::Instant;
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
 const MIB: u64 = 1 << 20;
 
+/// Each of the crowds takes more than half of the descriptors that a process usually may have.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The slowest but one in a hundred of so many scrapes, one after the other.
 async fn p99(exporter: &Exporter, scrapes: usize) -> Duration {
     let mut times = Vec::new();
@@ -35,6 +38,7 @@ async fn idle(address: &str, number: usize) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
     let flags = ["--web.max-connections=20000", "--web.max-connections-per-address=20000"];
@@ -90,6 +94,7 @@ async fn s1_ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s2_ten_thousand_that_want_in_cost_what_five_hundred_cost() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
     let exporter = exporter(&upstream.url(), &[]).await;

@@ -105,7 +105,10 @@ async fn prometheus_gets_in_with_the_scrape_configuration_of_the_readme_and_not_
         .replace("swr-exporter.example:10179", exporter.address())
         .replace("/etc/prometheus/swr-exporter-ca.crt", &here("ca.crt"))
         .replace("/etc/prometheus/swr-exporter-password", &here("password"))
-        .replace("scrape_configs:\n", "global: { scrape_interval: 500ms, scrape_timeout: 500ms }\nscrape_configs:\n");
+        .replace("scrape_configs:\n", "global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n")
+        // Prometheus spreads first scrapes over the interval, and a test is not to wait for a minute.
+        .replace("scrape_interval: 1m", "scrape_interval: 1s")
+        .replace("scrape_timeout: 30s", "scrape_timeout: 1s");
     let without = format!(
         "  - job_name: without\n    scheme: https\n    tls_config: {{ ca_file: {0} }}\n    static_configs: [{{ targets: ['{1}'] }}]\n\
          \x20 - job_name: untrusting\n    scheme: https\n    basic_auth: {{ username: {USER}, password_file: {2} }}\n    static_configs: [{{ targets: ['{1}'] }}]\n",

@@ -266,7 +266,8 @@ impl Book {
     /// What is to be shown beside the latest listing.
     pub fn images(&mut self, wants: &Wants, seconds: u32) -> Images {
         let mut unread: HashMap<Group, usize> = HashMap::new();
-        for place in &self.order {
+        // Once everything was known, it is not asked any more.
+        for place in self.order.iter().filter(|_| !self.was_whole) {
             let entry = self.at(*place);
             if entry.tags.is_none() && entry.tags_tries.failed < PATIENCE {
                 *unread.entry(entry.group).or_default() += 1;

@@ -16,9 +16,10 @@ use crate::model::{Images, Snapshot};
 use flate2::Crc;
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Rows that a block has on average. Fewer compress worse; with more, more is written again for each change.
-const ROWS: u64 = 128;
+const ROWS: u64 = 64;
 
 /// Rows that a block has at most, whatever their names are.
 const MOST_ROWS: usize = 1024;
@@ -40,8 +41,8 @@ struct Segment {
     /// In the page's compressed body; empty when there is no line.
     place: Range<usize>,
     counts: Counts,
-    /// Of the lines before compression.
-    crc: Crc,
+    /// Of the lines before compression. Shared, because to copy one is to compute it.
+    crc: Arc<Crc>,
 }
 
 /// A page whose segments may be taken over.
@@ -64,8 +65,8 @@ pub(super) fn append(
     counts: &mut Counts,
 ) -> Segments {
     let blocks = cut(&rows);
-    let mut same = before.map_or(Vec::new(), |before| matching(snapshot, &rows, &blocks, before));
-    same.resize(blocks.len(), None);
+    let mut olds = before.map_or(Vec::new(), |before| matching(snapshot, images, &rows, &blocks, before));
+    olds.resize(blocks.len(), Old::default());
     let mut pieces = Pieces::new(GZIP_LEVEL);
     let mut segments = Vec::with_capacity(blocks.len() * ImageFamily::ALL.len());
     let (mut lines, mut taken_over) = (Vec::new(), 0);
@@ -79,22 +80,16 @@ pub(super) fn append(
                 counts.bytes += head.len();
             }
         };
-        for (block, same) in blocks.iter().zip(&same) {
-            let old = before.zip(*same).and_then(|(before, index)| {
-                let old = &before.segments;
-                let is_same = block.clone().zip(old.blocks[index].clone()).all(|(row, old_row)| {
-                    let shown = &before.images.repositories[old.rows.place(old_row)];
-                    family.is_same(&images.repositories[rows.place(row)], shown)
-                });
-                is_same.then(|| (&old.segments[number * old.blocks.len() + index], before.body))
+        for (block, old) in blocks.iter().zip(&olds) {
+            let old = before.filter(|_| old.same & 1 << number != 0).map(|before| {
+                (&before.segments.segments[number * before.segments.blocks.len() + old.index], before.body)
             });
             let segment = match old {
                 Some((old, _)) if old.place.is_empty() => Segment::default(),
                 Some((old, bytes)) => {
                     begin(body, &mut pieces, counts);
-                    let crc = copy(&old.crc);
-                    let place = body.append(&bytes[old.place.clone()], &crc);
-                    Segment { place, counts: old.counts, crc }
+                    let place = body.append(&bytes[old.place.clone()], &old.crc);
+                    Segment { place, counts: old.counts, crc: old.crc.clone() }
                 }
                 None => {
                     lines.clear();
@@ -106,7 +101,7 @@ pub(super) fn append(
                     } else {
                         begin(body, &mut pieces, counts);
                         let (place, crc) = pieces.append(&lines, body);
-                        Segment { place, counts: Counts { series, bytes: lines.len() }, crc }
+                        Segment { place, counts: Counts { series, bytes: lines.len() }, crc: Arc::new(crc) }
                     }
                 }
             };
@@ -135,8 +130,25 @@ fn cut(rows: &Rows) -> Vec<Range<usize>> {
     blocks
 }
 
-/// For each block the block of the page before that has the same rows, if there is one.
-fn matching(snapshot: &Snapshot, rows: &Rows, blocks: &[Range<usize>], before: Before<'_>) -> Vec<Option<usize>> {
+/// What a block has of the page before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Old {
+    /// The block there with the same rows.
+    index: usize,
+    /// A bit for each family whose lines are the same; none where there is no such block.
+    same: u16,
+}
+
+const EVERY_FAMILY: u16 = (1 << ImageFamily::ALL.len()) - 1;
+
+/// For each block what of the page before it can take over.
+fn matching(
+    snapshot: &Snapshot,
+    images: &Images,
+    rows: &Rows,
+    blocks: &[Range<usize>],
+    before: Before<'_>,
+) -> Vec<Old> {
     let old = before.segments;
     let key = |row: usize| snapshot.repositories[rows.place(row)].key();
     let old_key = |index: usize| before.snapshot.repositories[old.rows.place(old.blocks[index].start)].key();
@@ -147,10 +159,21 @@ fn matching(snapshot: &Snapshot, rows: &Rows, blocks: &[Range<usize>], before: B
             while index < old.blocks.len() && old_key(index).cmp(&key(block.start)) == Ordering::Less {
                 index += 1;
             }
-            let same = index < old.blocks.len()
+            let has_same_rows = index < old.blocks.len()
                 && old.blocks[index].len() == block.len()
                 && old.rows.text(old.blocks[index].clone()) == rows.text(block.clone());
-            same.then_some(index)
+            if !has_same_rows {
+                return Old::default();
+            }
+            // All families of a row while it is at hand: row by row for each family would read everything 13 times.
+            let pairs = block.clone().zip(old.blocks[index].clone()).map(|(row, old_row)| {
+                (&images.repositories[rows.place(row)], &before.images.repositories[old.rows.place(old_row)])
+            });
+            let same = pairs.filter(|(new, old)| new != old).fold(EVERY_FAMILY, |same, (new, old)| {
+                let is_same = |number: &usize| ImageFamily::ALL[*number].is_same(new, old);
+                (0..ImageFamily::ALL.len()).filter(is_same).fold(0, |bits, number| bits | 1 << number) & same
+            });
+            Old { index, same }
         })
         .collect()
 }
@@ -164,12 +187,6 @@ fn hash(bytes: &[u8]) -> u64 {
         hash = (hash.rotate_left(5) ^ u64::from_le_bytes(eight)).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
     hash >> 32
-}
-
-fn copy(crc: &Crc) -> Crc {
-    let mut copy = Crc::new();
-    copy.combine(crc);
-    copy
 }
 
 #[cfg(test)]

@@ -2,20 +2,19 @@
 //! them in order. Nothing is decided here that a stage could decide.
 
 mod account;
+mod fleet;
 pub mod check;
 pub mod demo;
 mod live;
 mod memory;
 
-pub use account::Account;
-
+use crate::cli::ServeArgs;
 use crate::config::Config;
-use crate::web::{self, Site, Tally};
+use crate::web;
 use anyhow::Context;
-use prometheus::Registry;
+use fleet::Fleet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,46 +70,54 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// Serves until `stop` completes, then drains.
+/// Serves until `stop` completes, then drains. `args` are what the settings are read from again.
 ///
 /// # Errors
 /// When an address cannot be listened on or a stage cannot be built.
-pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+pub async fn serve(config: Config, args: ServeArgs, stop: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     for address in &config.listen {
         listeners.push(listen(address, config.listen_is_default).await?);
     }
-    run(config, listeners, stop).await
+    run(config, listeners, Some(args), stop).await
 }
 
-/// Serves on listeners that the caller has bound.
+/// Serves on listeners that the caller has bound. Without `args` the settings cannot be read again.
 ///
 /// # Errors
 /// When a stage cannot be built.
 pub async fn run(
     config: Config,
     listeners: Vec<TcpListener>,
+    args: Option<ServeArgs>,
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    let registry = Registry::new();
-    let tally = Arc::new(Tally::default());
-    let account = Account::build(config.account, &registry)?;
-    live::register(&registry, &tally, account.cache());
+    // Before anything is built: from here on SIGHUP is a request and no longer the end of the process.
+    let mut hangups = signal(SignalKind::hangup())?;
+    let fleet = Fleet::start(config.accounts, config.shown, args)?;
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }
-    let site = Site {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        accounts: vec![account.on_the_web()],
-        live: live::encoder(registry),
-        tally,
-    };
-    // The refresh ends first: whoever waits for it is answered with what there is, while connections drain.
+    // The refreshes end first: whoever waits for one is answered with what there is, while connections drain.
     let stop = async {
         stop.await;
-        account.close();
+        fleet.close().await;
     };
-    web::serve(listeners, Arc::new(site), bounded(config.web), stop).await;
+    let reloads = async {
+        while hangups.recv().await.is_some() {
+            let _ = fleet.reload("on SIGHUP").await;
+        }
+    };
+    let changes = async {
+        match &config.file {
+            Some(path) => fleet.follow(path).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = web::serve(listeners, fleet.sites(), bounded(config.web), stop) => {}
+        () = async { tokio::join!(reloads, changes); } => {}
+    }
     info!("stopped");
     Ok(())
 }

@@ -139,6 +139,10 @@ families! {
         "Connections that could not be accepted, such as for want of file descriptors.";
     PANICS = "swr_exporter_handler_panics_total", Counter, None, [],
         "Requests that ended in a panic and were answered with 500; each is a fault of the exporter.";
+    CONFIG_RELOAD_SUCCESSFUL = "swr_exporter_config_last_reload_successful", Gauge, None, [],
+        "1: the latest attempt to read the settings succeeded; 0: it failed, and the settings before it are in force.";
+    CONFIG_RELOAD_SUCCESS = "swr_exporter_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],
+        "When settings were last read successfully, in seconds since 1970.";
     BUILD_INFO = "swr_exporter_build_info", Gauge, None, ["version", "revision", "rustversion"],
         "Constant 1 with the version, source revision and compiler of the exporter.";
 }

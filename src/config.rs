@@ -1,8 +1,11 @@
-//! From flags and environment to each stage's options, with every problem named at once.
+//! From flags, environment and configuration file to each stage's options, with every problem named at once.
 //!
 //! Belongs here: reading, defaults, contradictions. Deliberately absent: building or running anything.
 
 pub mod regions;
+pub mod yaml;
+mod file;
+mod settings;
 pub mod credentials;
 
 use crate::auth::Choice;
@@ -12,6 +15,7 @@ use crate::logging;
 use crate::swr::endpoint::Endpoint;
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
+use settings::Settings;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,16 +23,20 @@ use std::time::Duration;
 /// Everything that `serve` needs.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that the accounts are from; without one there is one account, by flags.
+    pub file: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<String>,
     /// Whether the addresses are the default, which falls back to IPv4.
     pub listen_is_default: bool,
     /// The server.
     pub web: web::Options,
-    /// The account to collect.
-    pub account: Account,
+    /// The accounts to collect, in the order of the file.
+    pub accounts: Vec<Account>,
     /// The log.
     pub log: logging::Options,
+    /// The settings in force, as YAML, without secrets.
+    pub shown: String,
 }
 
 /// One account.
@@ -50,10 +58,37 @@ pub struct Account {
     pub exposition: exposition::Options,
     /// Where the last good snapshot is kept.
     pub cache_directory: Option<PathBuf>,
+    /// What may be said of it where accounts are discovered.
+    pub about: About,
+    /// Equal as long as nothing was changed.
+    pub fingerprint: Fingerprint,
+}
+
+/// What may be said of an account to whoever may scrape it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The region, if it was given.
+    pub region: Option<String>,
+    /// The endpoint.
+    pub endpoint: String,
+    /// The project, if it was given.
+    pub project_id: Option<String>,
+}
+
+/// By what it is seen that settings were changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Of all settings.
+    pub all: [u8; 32],
+    /// Of those about credentials.
+    pub credentials: [u8; 32],
 }
 
 /// Where metrics are served when nothing else is said.
 pub const DEFAULT_ADDRESS: &str = "[::]:10179";
+
+/// The name of the account that flags describe.
+pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// Everything that is wrong with the settings, each with its place and what to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,25 +110,12 @@ impl Problems {
         &self.0
     }
 
-    fn add(&mut self, problem: impl Into<String>) {
-        self.0.push(problem.into());
-    }
-
-    /// The value if it is given, or the default, also when it is wrong: the other problems are still to be found.
-    fn read<T>(
-        &mut self,
-        flag: &str,
-        given: Option<&str>,
-        default: T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> T {
-        match given.map(parse) {
-            None => default,
-            Some(Ok(value)) => value,
-            Some(Err(problem)) => {
-                self.add(format!("--{flag}: {problem}"));
-                default
-            }
+    /// One more.
+    pub fn add(&mut self, problem: impl Into<String>) {
+        let problem = problem.into();
+        // What is wrong for all accounts is said once.
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
         }
     }
 }
@@ -101,78 +123,124 @@ impl Problems {
 /// Reads one environment variable; the process's own in the program, a table in tests.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Resolves the settings.
+/// Resolves the settings. Reads the configuration file.
 ///
 /// # Errors
 /// All problems at once.
 pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     let at = &mut problems;
+    let process = Settings::of_process(args, environment);
     let log = logging::Options {
-        level: at.read("log.level", args.log_level.as_deref(), logging::Level::Info, str::parse),
-        format: at.read("log.format", args.log_format.as_deref(), logging::Format::Logfmt, str::parse),
+        level: process.read("log.level", logging::Level::Info, at, str::parse),
+        format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
     };
-    let web = web_options(args, at);
-    let cache = cache_options(args, at);
-    let endpoint = endpoint(args, at);
-    let credentials = credentials::choose(args, environment, at);
-    let client = client_options(args, environment, endpoint.as_ref(), at);
-    let collect = collect_options(args, cache.max_age, at);
-    let metrics = args.collector_repositories_metrics.as_deref();
-    let exposition = exposition::Options {
-        repository_metrics: at.read("collector.repositories.metrics", metrics, RepositoryMetrics::default(), |text| {
-            text.parse().map_err(|unknown: exposition::UnknownMetrics| unknown.to_string())
-        }),
-        most_repositories: at
-            .read("repositories.limit", args.repositories_limit.as_deref(), 0, |text| number(text, 0, 100_000_000)),
+    let web = web_options(&process, at);
+    let listen = listen(&process, at);
+    let mut shown = "# The settings in force.\nprocess:\n".to_owned();
+    settings::show_process(args, environment, &mut shown);
+    shown += "accounts:\n";
+    let path = process.text("config.file").map(PathBuf::from);
+    let file = path.as_deref().map(|path| file::read(path, environment, at)).unwrap_or_default();
+    let mut resolved = Vec::new();
+    let mut resolve_one = |name: &str, settings: &Settings<'_>| {
+        shown += &format!("  {name}:\n");
+        settings.show("    ", &mut shown);
+        resolved.extend(account(name, settings, at));
     };
-    for address in &args.web_listen_address {
-        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            at.add(format!(
-                "--web.listen-address: `{address}` has no port; write it as in 127.0.0.1:10179 or [::]:10179"
-            ));
-        }
+    if path.is_none() {
+        resolve_one(DEFAULT_ACCOUNT, &process);
     }
-    let https = HttpsOptions { ca_file: args.swr_ca_file.as_ref().map(PathBuf::from), ..HttpsOptions::default() };
-    let (Some(credentials), true) = (credentials, problems.0.is_empty()) else { return Err(problems) };
-    let listen_is_default = args.web_listen_address.is_empty();
-    let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { args.web_listen_address.clone() };
-    let cache_directory = args.cache_file.as_ref().map(PathBuf::from);
-    let account =
-        Account { name: "default".to_owned(), credentials, client, https, collect, cache, exposition, cache_directory };
-    Ok(Config { listen, listen_is_default, web, account, log })
+    for (name, entries) in &file.accounts {
+        resolve_one(name, &Settings::of_account(args, environment, entries, &file.defaults));
+    }
+    if !problems.0.is_empty() {
+        return Err(problems);
+    }
+    let listen_is_default = listen.is_empty();
+    let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
+    Ok(Config { file: path, listen, listen_is_default, web, accounts: resolved, log, shown })
 }
 
-fn web_options(args: &ServeArgs, at: &mut Problems) -> web::Options {
+fn account(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Account> {
+    let before = at.0.len();
+    let cache = cache_options(settings, at);
+    let endpoint = endpoint(settings, at);
+    let credentials = credentials::choose(settings, at);
+    let client = client_options(settings, endpoint.as_ref(), at);
+    let collect = collect_options(settings, cache.max_age, at);
+    let exposition = exposition_options(settings, at);
+    let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
+    // With several accounts a problem has to say whose it is.
+    if name != DEFAULT_ACCOUNT {
+        for problem in &mut at.0[before..] {
+            if !problem.contains(&format!("accounts.{name}")) {
+                *problem = format!("account `{name}`: {problem}");
+            }
+        }
+    }
+    let about = About {
+        region: settings.text("swr.region"),
+        endpoint: client.endpoint.clone(),
+        project_id: client.project_id.clone(),
+    };
+    // The file of certificates is read only when an account is built, so what it holds counts as a setting.
+    let certificates = https.ca_file.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    let fingerprint = Fingerprint {
+        all: settings.fingerprint("", &certificates),
+        credentials: settings.fingerprint("credentials.", &[]),
+    };
+    let cache_directory = settings.text("cache.file").map(PathBuf::from);
+    let credentials = credentials?;
+    Some(Account {
+        name: name.to_owned(),
+        credentials,
+        client,
+        https,
+        collect,
+        cache,
+        exposition,
+        cache_directory,
+        about,
+        fingerprint,
+    })
+}
+
+fn listen(process: &Settings<'_>, at: &mut Problems) -> Vec<String> {
+    let Some(found) = process.get("web.listen-address") else { return Vec::new() };
+    for address in &found.values {
+        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            at.add(format!("{}: `{address}` has no port; write it as in 127.0.0.1:10179 or [::]:10179", found.place));
+        }
+    }
+    found.values
+}
+
+fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
     let default = web::Options::default();
+    let limits = web::Limits {
+        connections: process
+            .read("web.max-connections", default.limits.connections, at, |text| number(text, 1, 1_000_000)),
+        connections_per_address: process.read(
+            "web.max-connections-per-address",
+            default.limits.connections_per_address,
+            at,
+            |text| number(text, 1, 1_000_000),
+        ),
+        ..default.limits
+    };
     let options = web::Options {
-        telemetry_path: at.read(
-            "web.telemetry-path",
-            args.web_telemetry_path.as_deref(),
-            default.telemetry_path,
-            |path| {
-                if path.starts_with('/')
-                    && path.len() > 1
-                    && !path.contains(['?', '#', ' '])
-                    && !path.starts_with("/-/")
-                {
-                    Ok(path.to_owned())
-                } else {
-                    Err(format!("`{path}` is no path such as /metrics; / and /-/ are taken"))
-                }
-            },
-        ),
-        max_requests: at.read("web.max-requests", args.web_max_requests.as_deref(), default.max_requests, |text| {
-            number(text, 1, 10_000)
+        telemetry_path: process.read("web.telemetry-path", default.telemetry_path, at, |path| {
+            if path.starts_with('/') && path.len() > 1 && !path.contains(['?', '#', ' ']) && !web::is_taken(path) {
+                Ok(path.to_owned())
+            } else {
+                Err(format!("`{path}` is no path such as /metrics; {} are taken", web::TAKEN.join(", ")))
+            }
         }),
-        scrape_timeout: at.read("scrape.timeout", args.scrape_timeout.as_deref(), default.scrape_timeout, positive),
-        timeout_offset: at.read(
-            "scrape.timeout-offset",
-            args.scrape_timeout_offset.as_deref(),
-            default.timeout_offset,
-            duration,
-        ),
-        limits: default.limits,
+        max_requests: process.read("web.max-requests", default.max_requests, at, |text| number(text, 1, 10_000)),
+        scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, at, positive),
+        timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, at, duration),
+        limits,
     };
     if options.timeout_offset >= options.scrape_timeout {
         at.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
@@ -180,21 +248,16 @@ fn web_options(args: &ServeArgs, at: &mut Problems) -> web::Options {
     options
 }
 
-fn cache_options(args: &ServeArgs, at: &mut Problems) -> cache::Options {
+fn cache_options(settings: &Settings<'_>, at: &mut Problems) -> cache::Options {
     let default = cache::Options::default();
     let options = cache::Options {
-        window: at.read("cache.window", args.cache_window.as_deref(), default.window, positive),
-        wait: at.read("cache.wait", args.cache_wait.as_deref(), default.wait, |text| match text {
+        window: settings.read("cache.window", default.window, at, positive),
+        wait: settings.read("cache.wait", default.wait, at, |text| match text {
             "deadline" => Ok(cache::Wait::Deadline),
             text => duration(text).map(cache::Wait::AtMost).map_err(|problem| format!("{problem}, or `deadline`")),
         }),
-        max_age: at.read("cache.max-age", args.cache_max_age.as_deref(), default.max_age, positive),
-        refresh_timeout: at.read(
-            "swr.refresh-timeout",
-            args.swr_refresh_timeout.as_deref(),
-            default.refresh_timeout,
-            positive,
-        ),
+        max_age: settings.read("cache.max-age", default.max_age, at, positive),
+        refresh_timeout: settings.read("swr.refresh-timeout", default.refresh_timeout, at, positive),
     };
     if options.max_age < options.window {
         at.add(format!(
@@ -207,25 +270,27 @@ fn cache_options(args: &ServeArgs, at: &mut Problems) -> cache::Options {
 }
 
 /// The endpoint: given, or by the region.
-fn endpoint(args: &ServeArgs, at: &mut Problems) -> Option<Endpoint> {
-    match (&args.swr_endpoint, &args.swr_region) {
-        (Some(endpoint), _) => match endpoint.parse() {
-            Ok(endpoint) => Some(endpoint),
+fn endpoint(settings: &Settings<'_>, at: &mut Problems) -> Option<Endpoint> {
+    match (settings.get("swr.endpoint"), settings.get("swr.region")) {
+        (Some(endpoint), _) => match endpoint.text().parse() {
+            Ok(parsed) => Some(parsed),
             Err(problem) => {
-                at.add(format!("--swr.endpoint: {problem}"));
+                at.add(format!("{}: {problem}", endpoint.place));
                 None
             }
         },
-        (None, Some(region)) => match regions::endpoint(region).and_then(|endpoint| endpoint.parse().ok()) {
-            Some(endpoint) => Some(endpoint),
-            None => {
+        (None, Some(region)) => {
+            let endpoint = regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok());
+            if endpoint.is_none() {
                 at.add(format!(
-                    "--swr.region: `{region}` is not known; known are {}; for another region or cloud give --swr.endpoint",
+                    "{}: `{}` is not known; known are {}; for another region or cloud give --swr.endpoint",
+                    region.place,
+                    region.text(),
                     regions::KNOWN.join(", ")
                 ));
-                None
             }
-        },
+            endpoint
+        }
         (None, None) => {
             at.add(
                 "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
@@ -235,59 +300,70 @@ fn endpoint(args: &ServeArgs, at: &mut Problems) -> Option<Endpoint> {
     }
 }
 
-fn client_options(
-    args: &ServeArgs,
-    environment: Environment<'_>,
-    endpoint: Option<&Endpoint>,
-    at: &mut Problems,
-) -> swr::Options {
+fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, at: &mut Problems) -> swr::Options {
     let default = swr::Options::default();
-    let project_id = args
-        .swr_project_id
-        .clone()
-        .or_else(|| environment("HUAWEICLOUD_SDK_PROJECT_ID"))
-        .filter(|id| !id.is_empty() || args.swr_project_id.is_some());
+    let given = settings.get("swr.project-id");
+    let project_id =
+        given.as_ref().map(|found| found.text().to_owned()).or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
     if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
-        at.add("--swr.project-id: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef");
+        let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
+        at.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
     }
     let rate = swr::throttle::Rate {
-        per_second: at.read("swr.rate-limit", args.swr_rate_limit.as_deref(), default.rate.per_second, |text| {
-            let rate = text.parse().unwrap_or(f64::NAN);
-            if (0.01..=10_000.0).contains(&rate) { Ok(rate) } else { Err(not_in(text, "0.01", "10000")) }
-        }),
-        burst: at.read("swr.burst", args.swr_burst.as_deref(), default.rate.burst, |text| number(text, 1, 100_000)),
+        per_second: settings.read("swr.rate-limit", default.rate.per_second, at, rate),
+        burst: settings.read("swr.burst", default.rate.burst, at, |text| number(text, 1, 100_000)),
     };
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),
         project_id,
-        concurrency: at
-            .read("swr.concurrency", args.swr_concurrency.as_deref(), default.concurrency, |text| number(text, 1, 64)),
+        concurrency: settings.read("swr.concurrency", default.concurrency, at, |text| number(text, 1, 64)),
         rate,
-        request_timeout: at.read(
-            "swr.request-timeout",
-            args.swr_request_timeout.as_deref(),
-            default.request_timeout,
-            positive,
-        ),
+        request_timeout: settings.read("swr.request-timeout", default.request_timeout, at, positive),
         ..default
     }
 }
 
-fn collect_options(args: &ServeArgs, max_age: Duration, at: &mut Problems) -> collect::Options {
+fn collect_options(settings: &Settings<'_>, max_age: Duration, at: &mut Problems) -> collect::Options {
     let default = collect::Options::default();
-    let mut namespaces = args.swr_namespace.clone();
+    let found = settings.get("swr.namespace");
+    let mut namespaces = found.as_ref().map(|found| found.values.clone()).unwrap_or_default();
     namespaces.sort();
     namespaces.dedup();
-    if namespaces.iter().any(String::is_empty) {
-        at.add("--swr.namespace: a name is empty");
+    if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
+        at.add(format!("{}: a name is empty", found.place));
     }
     collect::Options {
         namespaces,
-        page_size: at
-            .read("swr.page-size", args.swr_page_size.as_deref(), default.page_size, |text| number(text, 10, 1000)),
+        page_size: settings.read("swr.page-size", default.page_size, at, |text| number(text, 10, 1000)),
         max_age,
         ..default
     }
+}
+
+fn exposition_options(settings: &Settings<'_>, at: &mut Problems) -> exposition::Options {
+    let mut repository_metrics = RepositoryMetrics::default();
+    if let Some(found) = settings.get("collector.repositories.metrics") {
+        match found.values.join(",").parse() {
+            Ok(metrics) => repository_metrics = metrics,
+            Err(unknown) => {
+                let unknown: exposition::UnknownMetrics = unknown;
+                at.add(format!("{}: {unknown}", found.place));
+            }
+        }
+    }
+    if !settings.is_on("collector.repositories", true, at) {
+        repository_metrics = RepositoryMetrics::NONE;
+    }
+    exposition::Options {
+        repository_metrics,
+        most_repositories: settings.read("repositories.limit", 0, at, |text| number(text, 0, 100_000_000)),
+    }
+}
+
+/// Requests a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().unwrap_or(f64::NAN);
+    if (0.01..=10_000.0).contains(&rate) { Ok(rate) } else { Err(not_in(text, "0.01", "10000")) }
 }
 
 /// A duration such as `30s` or `1h 30m`.

@@ -45,5 +45,5 @@ fn no_core_dumps() {
 fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
-    app::block_on(async { app::serve(config, app::stop_signal()?).await })
+    app::block_on(async { app::serve(config, args.clone(), app::stop_signal()?).await })
 }

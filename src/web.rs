@@ -12,6 +12,8 @@ mod negotiate;
 mod guard;
 mod body;
 mod scrape;
+mod probe;
+mod discovery;
 mod landing;
 mod respond;
 mod connection;
@@ -26,6 +28,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use route::is_taken;
+
+/// Paths that cannot be the telemetry path. One that ends in `/` stands for all below it.
+pub const TAKEN: [&str; 5] = ["/", "/probe", "/sd", "/config", "/-/"];
 
 /// What the operator may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,28 +104,42 @@ impl Default for Limits {
     }
 }
 
-/// Encodes the live metrics. Called once a scrape is done, so that they speak of it.
+/// Encodes live metrics. Called once a scrape is done, so that they speak of it.
 pub type Live = Arc<dyn Fn(Format) -> Vec<u8> + Send + Sync>;
 
 /// Gets the page of one account, by the deadline. Dropping the future only stops the wait.
 pub type ScrapePage = Arc<dyn Fn(Deadline) -> BoxFuture<'static, Scrape> + Send + Sync>;
 
+/// Reads the settings again; what was done, or what is wrong with them, each in lines for people.
+pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+
+/// The site in force. A request is answered from the one that was in force when it came.
+pub type Sites = watch::Receiver<Arc<Site>>;
+
 /// Everything that is served.
 pub struct Site {
     /// Of this program, for the landing page.
     pub version: String,
-    /// In the order of the settings. Exactly one: its page is on the telemetry path. Otherwise only live metrics are.
+    /// In the order of the settings. Exactly one: its series are on the telemetry path. Otherwise each has only its own.
     pub accounts: Vec<Account>,
-    /// The metrics that are not in any page, without an end marker. Their families are in no page.
+    /// The metrics of the process, without an end marker. Their families are in no account's.
     pub live: Live,
+    /// The settings in force, without secrets.
+    pub settings: String,
+    /// Reads them again.
+    pub reload: Reload,
     /// What was refused.
     pub tally: Arc<Tally>,
 }
 
 /// One account as the web sees it.
 pub struct Account {
-    /// As in the settings.
+    /// As in the settings. Fit for a query and a label: letters, digits, `_`, `-` and `.`.
     pub name: String,
+    /// What is told of it where targets are discovered: names that begin with `__meta_swr_`, and values.
+    pub about: Vec<(&'static str, String)>,
+    /// The metrics of its collection, without an end marker. Their families are in no page.
+    pub live: Live,
     /// Gets its page.
     pub scrape: ScrapePage,
     /// How it is, for people.
@@ -201,12 +223,12 @@ impl Tally {
 /// off what is left. Dropping the future closes everything at once.
 pub async fn serve(
     listeners: Vec<TcpListener>,
-    site: Arc<Site>,
+    sites: Sites,
     options: Options,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let limits = options.limits.clone();
-    let tally = Arc::clone(&site.tally);
-    let responder = Arc::new(respond::Responder::new(site, options));
+    let tally = Arc::clone(&sites.borrow().tally);
+    let responder = Arc::new(respond::Responder::new(sites, options));
     listener::run(listeners, &responder, &limits, &tally, shutdown).await;
 }

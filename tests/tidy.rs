@@ -326,18 +326,28 @@ fn flags(command: &clap::Command) -> Vec<(String, Option<String>)> {
 #[test]
 fn the_readme_lists_every_flag_with_its_default() {
     let (readme, cli) = (read("README.md"), Cli::command());
+    let told = |default: &str| (default != "-").then(|| default.trim_matches('`').to_owned());
     let of_serve = flags(cli.find_subcommand("serve").unwrap());
-    for name in ["serve", "check", "demo", "simulate"] {
+    let listed: Vec<_> = rows(section(&readme, "### Flags of `serve`"))
+        .into_iter()
+        .map(|cells| (quoted(&cells[0])[0].to_owned(), told(&cells[1]), told(&cells[2])))
+        .collect();
+    let declared: Vec<_> = swr_exporter::cli::flags::ALL
+        .iter()
+        .map(|flag| {
+            let default = (flag.default != "none").then(|| flag.default.to_owned());
+            (format!("--{}", flag.name), flag.key.map(str::to_owned), default)
+        })
+        .collect();
+    assert_eq!(listed, declared, "left: README.md; right: src/cli/flags.rs");
+    for name in ["check", "demo", "simulate"] {
         let mut own = flags(cli.find_subcommand(name).unwrap());
         if name == "check" {
             own.retain(|flag| !of_serve.contains(flag));
         }
         let listed: Vec<_> = rows(section(&readme, &format!("### Flags of `{name}`")))
             .into_iter()
-            .map(|cells| {
-                let default = cells[1].trim_matches('`').to_owned();
-                (quoted(&cells[0])[0].to_owned(), (default != "-").then_some(default))
-            })
+            .map(|cells| (quoted(&cells[0])[0].to_owned(), told(&cells[1])))
             .collect();
         assert_eq!(listed, own, "left: README.md; right: src/cli.rs, `{name}`");
     }
@@ -348,7 +358,7 @@ fn the_environment_rule_of_the_readme_holds_for_every_flag_of_serve() {
     let readme = read("README.md");
     assert!(readme.contains("`SWR_EXPORTER_` and its name in capitals, with `_` for `.` and `-`"));
     for flag in Cli::command().find_subcommand("serve").unwrap().get_arguments() {
-        let Some(long) = flag.get_long().filter(|long| *long != "help") else { continue };
+        let Some(long) = flag.get_long().filter(|long| *long != "help" && !long.starts_with("no-")) else { continue };
         let variable = format!("SWR_EXPORTER_{}", long.to_uppercase().replace(['.', '-'], "_"));
         assert_eq!(flag.get_env().unwrap().to_str().unwrap(), variable);
     }
@@ -393,6 +403,10 @@ fn every_command_of_the_readme_is_understood() {
     let unit = blocks(&readme, "ini").concat().replace("\\\n", " ");
     let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("an example of a service");
     lines.extend(commands(start));
+    let folder = tempfile::tempdir().unwrap();
+    let example = folder.path().join("accounts.yml");
+    let accounts = blocks(&readme, "yaml").into_iter().find(|block| block.contains("accounts:\n"));
+    fs::write(&example, accounts.expect("an example of a configuration file")).unwrap();
     let mut served = 0;
     for words in lines {
         let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
@@ -407,27 +421,32 @@ fn every_command_of_the_readme_is_understood() {
             _ => continue,
         };
         let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
+        // The file of the command is the example.
+        let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
         let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
         if cli.command.is_none() {
-            let resolved = config::resolve(&cli.serve, &|_| None);
+            let resolved = config::resolve(&cli.serve, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
             assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
             served += 1;
         }
     }
-    assert!(served >= 3, "by hand, as a service and in a container");
+    assert!(served >= 4, "by hand, as a service, in a container, and with several accounts");
 }
 
 #[test]
 fn promtool_accepts_the_scrape_configuration_of_the_readme() {
     let readme = read("README.md");
-    let blocks = blocks(&readme, "yaml");
-    let [configuration] = blocks.as_slice() else { panic!("one example, not {}", blocks.len()) };
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("prometheus.yml");
-    fs::write(&file, configuration).unwrap();
-    let promtool = std::process::Command::new("promtool").arg("check").arg("config").arg(&file).output();
-    let output = promtool.expect("promtool runs; tests/run installs it");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let examples: Vec<_> =
+        blocks(&readme, "yaml").into_iter().filter(|block| block.starts_with("scrape_configs:")).collect();
+    assert!(examples.len() >= 2, "one account and several");
+    for configuration in examples {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prometheus.yml");
+        fs::write(&file, configuration).unwrap();
+        let promtool = std::process::Command::new("promtool").arg("check").arg("config").arg(&file).output();
+        let output = promtool.expect("promtool runs; tests/run installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
@@ -463,8 +482,6 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
             format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::LONGEST as u64))),
-        ("open connections", web.connections.to_string()),
-        ("open connections from one address (IPv6: one /64)", web.connections_per_address.to_string()),
         ("first byte of a request", seconds(web.first_byte)),
         (
             "head of a request",

@@ -1,6 +1,7 @@
 //! One account: its client, its cache and what joins them.
 
-use super::memory;
+use super::live;
+use super::memory::{Budget, Share};
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
@@ -21,29 +22,50 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// A running account. Dropping it stops nothing; [`Account::close`] does.
-pub struct Account {
+/// A running account. Dropping it stops nothing; `close` does.
+pub(super) struct Account {
     name: String,
+    about: config::About,
+    fingerprint: config::Fingerprint,
+    authenticator: Authenticator,
     cache: Cache<Page>,
+    registry: Registry,
+}
+
+/// What accounts have in common.
+pub(super) struct Commons {
+    budget: Arc<Budget>,
+    /// Accounts that connect in the same way use the same connections, and read the certificates once.
+    transports: Vec<(Option<PathBuf>, Https)>,
+}
+
+impl Commons {
+    /// For the accounts that are built together.
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, transports: Vec::new() }
+    }
+
+    fn transport(&mut self, options: &HttpsOptions) -> anyhow::Result<Https> {
+        if let Some((_, known)) = self.transports.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
+            return Ok(known.clone());
+        }
+        let transport = Https::new(options).context("cannot connect to the upstream")?;
+        self.transports.push((options.ca_file.clone(), transport.clone()));
+        Ok(transport)
+    }
 }
 
 impl Account {
-    /// Builds the account and takes over what a former process kept.
+    /// Builds the account and takes over what a former process kept. Within a runtime; reads files.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn build(config: config::Account, registry: &Registry) -> anyhow::Result<Self> {
-        let mut options = config.collect;
-        if let Some(most) = memory::most_repositories().filter(|most| *most < options.most_repositories) {
-            info!(
-                repositories = most,
-                "the memory limit leaves room for {most} repositories; a longer listing is refused"
-            );
-            options.most_repositories = most;
-        }
-        let transport = Https::new(&config.https).context("cannot connect to the upstream")?;
-        let metrics = swr::Metrics::new(registry);
+    pub(super) fn build(config: config::Account, commons: &mut Commons) -> anyhow::Result<Self> {
+        let transport = commons.transport(&config.https)?;
+        let registry = Registry::new();
+        let metrics = swr::Metrics::new(&registry);
         info!(
+            account = config.name,
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
             "collecting from {} with {}",
@@ -53,16 +75,24 @@ impl Account {
         let door = door(&config.https, transport.clone(), &metrics)?;
         let authenticator = Authenticator::new(config.credentials.source, Some(door));
         let mut recoveries = authenticator.recoveries();
-        let client = Client::new(config.client, Box::new(transport), authenticator, metrics, SystemTime::now);
+        let client = Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now);
         let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
-        let refresh = refresher(Arc::new(client), options, config.exposition, collect::Metrics::new(registry));
-        let counters = cache::metrics::Counters::new(registry);
+        let share = Arc::new(commons.budget.share());
+        let collection = Collection {
+            client,
+            options: config.collect,
+            metrics: collect::Metrics::new(&registry),
+            share: share.clone(),
+        };
+        let refresh = refresher(Arc::new(collection), config.exposition);
+        let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some(file) = file {
-            restore(&cache, &file, config.exposition);
+            restore(&cache, &file, config.exposition, &share);
         }
-        cache::metrics::State::register(registry, cache.clone());
+        cache::metrics::State::register(&registry, cache.clone());
+        live::register_page(&registry, &cache);
         let hopeful = cache.clone();
         // Ends with the client, which holds the authenticator.
         tokio::spawn(async move {
@@ -70,24 +100,47 @@ impl Account {
                 hopeful.try_again();
             }
         });
-        Ok(Self { name: config.name, cache })
+        let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
+        Ok(Self { name, about, fingerprint, authenticator, cache, registry })
     }
 
-    /// The cache.
-    pub fn cache(&self) -> &Cache<Page> {
-        &self.cache
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is what these settings describe.
+    pub(super) fn is(&self, config: &config::Account) -> bool {
+        self.name == config.name && self.fingerprint == config.fingerprint
+    }
+
+    /// Takes the place of another whose settings were changed: what was refused with the same credential stays refused.
+    pub(super) fn succeed(&self, predecessor: &Self) {
+        if self.fingerprint.credentials == predecessor.fingerprint.credentials {
+            self.authenticator.remember(&predecessor.authenticator);
+        }
+    }
+
+    /// What made the latest refresh fail may be over.
+    pub(super) fn try_again(&self) {
+        self.cache.try_again();
     }
 
     /// Ends a running refresh.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.cache.close();
     }
 
     /// What the web room may know of it.
-    pub fn on_the_web(&self) -> web::Account {
+    pub(super) fn on_the_web(&self) -> web::Account {
         let (scraped, asked) = (self.cache.clone(), self.cache.clone());
+        let mut about = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
+        about.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
+        about.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
         web::Account {
             name: self.name.clone(),
+            about,
+            live: live::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = scraped.clone();
                 Box::pin(async move { web::Scrape { page: cache.get(deadline).await.value } })
@@ -112,22 +165,27 @@ pub(super) fn door(https: &HttpsOptions, cloud: Https, metrics: &swr::Metrics) -
 /// A service of this machine that takes longer to connect to is not there.
 const NEAR: Duration = Duration::from_secs(1);
 
-/// Collects, then encodes: the page is made once, where it is published.
-fn refresher(
-    client: Arc<Client>,
+/// What a refresh needs.
+struct Collection {
+    client: Client,
     options: collect::Options,
-    exposition: exposition::Options,
     metrics: collect::Metrics,
-) -> cache::Refresh<Page> {
-    let parts = Arc::new((client, options, metrics));
+    share: Arc<Share>,
+}
+
+/// Collects, then encodes: the page is made once, where it is published.
+fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Page> {
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
-        let parts = parts.clone();
+        let collection = collection.clone();
         Box::pin(async move {
-            let (client, options, metrics) = &*parts;
+            let Collection { client, options, metrics, share } = &*collection;
+            let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
+            let options = collect::Options { most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
             let collect::Collected { snapshot, gap } =
-                collect::collect(client, options, known, began, deadline, metrics).await?;
+                collect::collect(client, &options, known, began, deadline, metrics).await?;
+            share.hold(snapshot.repositories.len() as u64);
             let page =
                 tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
                     .await
@@ -150,7 +208,7 @@ fn keeper(file: PathBuf) -> cache::Keep<Page> {
     })
 }
 
-fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
+fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options, share: &Share) {
     state_file::sweep(file);
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
@@ -167,6 +225,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options) {
                 snapshot.repositories.len(),
                 age.as_secs()
             );
+            share.hold(snapshot.repositories.len() as u64);
             cache.restore(Page::build(Arc::new(snapshot), &exposition, None), read_at, age);
         }
         Err(error) => {

@@ -6,12 +6,12 @@ mod advice;
 mod reach;
 mod report;
 
-pub use report::{Format, Report};
+pub use report::{Format, Report, Reports};
 
 use super::account::door;
 use crate::auth::{Authenticator, Basis, Choice, Credential};
 use crate::cli::CheckArgs;
-use crate::config::{self, Config};
+use crate::config::{self, Account};
 use crate::deadline::Deadline;
 use crate::failure::chain;
 use crate::swr::{self, ApiError, Client, Effort};
@@ -45,10 +45,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let offline = args.offline;
     let mut works = false;
     super::block_on(async {
-        let report = if offline { offline_check(config) } else { check(config).await };
-        works = report.works();
+        let mut reports = Reports::new(offline);
+        for account in config.accounts {
+            reports.add(if offline { offline_check(account) } else { check(account).await });
+        }
+        works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        print(&report.render(format, colour))?;
+        print(&reports.render(format, colour))?;
         Ok(())
     })?;
     Ok(works)
@@ -61,8 +64,7 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// What can be told without asking anybody.
-fn offline_check(config: Config) -> Report {
-    let account = config.account;
+fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     report.add(certificates(&account.https).1);
@@ -73,8 +75,7 @@ fn offline_check(config: Config) -> Report {
     report
 }
 
-async fn check(config: Config) -> Report {
-    let account = config.account;
+async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     let (transport, step) = certificates(&account.https);

@@ -39,7 +39,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
             args.world.repositories
         ))?;
         let config = demo_config(endpoint, window);
-        let outcome = super::run(config, vec![listener], stop).await;
+        let outcome = super::run(config, vec![listener], None, stop).await;
         serving.abort();
         outcome
     })
@@ -94,14 +94,18 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         cache: cache::Options { window, ..cache::Options::default() },
         exposition: exposition::Options::default(),
         cache_directory: None,
+        about: config::About::default(),
+        fingerprint: config::Fingerprint::default(),
     };
     let limits = web::Limits { connections: 2048, connections_per_address: 2048, ..web::Limits::default() };
     Config {
+        file: None,
         listen: Vec::new(),
         listen_is_default: false,
         // Whoever tries it tries it from one machine.
         web: web::Options { max_requests: 1000, limits, ..web::Options::default() },
-        account,
+        accounts: vec![account],
+        shown: "# The demo has its own settings.\n".to_owned(),
         log: logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt },
     }
 }

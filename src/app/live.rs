@@ -12,20 +12,14 @@ use prometheus::{IntCounter, IntCounterVec, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Registers the process, the build, the page and the web room's tally.
-pub(super) fn register(registry: &Registry, tally: &Arc<Tally>, cache: &Cache<Page>) {
+/// Registers the process, the build and the web room's tally.
+pub(super) fn register_process(registry: &Registry, tally: &Arc<Tally>) {
     registry.register(Box::new(ProcessCollector::for_self())).expect("the process is registered once");
     let build = instruments::gauges(registry, &catalog::BUILD_INFO, &[]);
     let labels = [env!("CARGO_PKG_VERSION"), env!("SWR_EXPORTER_REVISION"), env!("SWR_EXPORTER_RUSTC")];
     build.with_label_values(&labels).set(1.0);
-    // Instruments of the collectors below live in registries of their own: these here set them before they are read.
+    // Instruments of the collectors here live in registries of their own: they are set before they are read.
     let own = Registry::new();
-    let page = PageSize {
-        cache: cache.clone(),
-        series: OptionalGauge::new(&own, &catalog::PAGE_SERIES),
-        bytes: OptionalGauge::new(&own, &catalog::PAGE_BYTES),
-    };
-    registry.register(Box::new(page)).expect("the page is registered once");
     let refusals = Refusals {
         tally: tally.clone(),
         scrapes: instruments::counter(&own, &catalog::SCRAPES_REFUSED),
@@ -34,6 +28,17 @@ pub(super) fn register(registry: &Registry, tally: &Arc<Tally>, cache: &Cache<Pa
         panics: instruments::counter(&own, &catalog::PANICS),
     };
     registry.register(Box::new(refusals)).expect("the tally is registered once");
+}
+
+/// Registers the size of an account's page.
+pub(super) fn register_page(registry: &Registry, cache: &Cache<Page>) {
+    let own = Registry::new();
+    let page = PageSize {
+        cache: cache.clone(),
+        series: OptionalGauge::new(&own, &catalog::PAGE_SERIES),
+        bytes: OptionalGauge::new(&own, &catalog::PAGE_BYTES),
+    };
+    registry.register(Box::new(page)).expect("the page is registered once");
 }
 
 /// Encodes all that is registered.

@@ -1,9 +1,11 @@
-//! How many repositories fit into the memory that this process may have.
+//! How many repositories fit into the memory that this process may have, all accounts together.
 //!
 //! A container that outgrows its limit is killed and serves nothing. A listing that would do that is refused instead,
 //! before it is read, and the last good one stays. Source: the kernel's cgroup documentation, versions 1 and 2.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Without a single repository.
 const BASE: u64 = 24 << 20;
@@ -12,10 +14,62 @@ const BASE: u64 = 24 << 20;
 /// 100,000 repositories and 590 at 1,000,000.
 const EACH: u64 = 850;
 
-/// The most repositories that fit, or `None` where memory is not limited.
-pub(super) fn most_repositories() -> Option<u64> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    limit(Path::new("/sys/fs/cgroup"), &groups).map(fitting)
+/// What all accounts share.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// `None` where memory is not limited.
+    most: Option<u64>,
+    held: AtomicU64,
+}
+
+impl Budget {
+    /// By the limits of the groups that this process is in.
+    pub(super) fn of_this_process() -> Arc<Self> {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Self::of(limit(Path::new("/sys/fs/cgroup"), &groups).map(fitting))
+    }
+
+    fn of(most: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { most, held: AtomicU64::new(0) })
+    }
+
+    /// The most repositories that fit in all.
+    pub(super) fn most(&self) -> Option<u64> {
+        self.most
+    }
+
+    /// The part of one account, nothing to begin with.
+    pub(super) fn share(self: &Arc<Self>) -> Share {
+        Share { of: self.clone(), held: AtomicU64::new(0) }
+    }
+}
+
+/// One account's part of a budget, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    of: Arc<Budget>,
+    held: AtomicU64,
+}
+
+impl Share {
+    /// The most repositories that this account may have beside what the others hold now.
+    pub(super) fn most(&self) -> Option<u64> {
+        let others = self.of.held.load(Ordering::Relaxed).saturating_sub(self.held.load(Ordering::Relaxed));
+        self.of.most.map(|most| most.saturating_sub(others).max(1))
+    }
+
+    /// This account holds so many from now on.
+    pub(super) fn hold(&self, repositories: u64) {
+        let before = self.held.swap(repositories, Ordering::Relaxed);
+        self.of.held.fetch_add(repositories, Ordering::Relaxed);
+        self.of.held.fetch_sub(before, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.held.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
+    }
 }
 
 fn fitting(bytes: u64) -> u64 {
@@ -68,6 +122,20 @@ mod tests {
         write(root, "memory/memory.limit_in_bytes", "9223372036854771712\n");
         assert_eq!(limit(root, "4:memory:/x\n3:cpuset:/\n0::/a/b\n"), Some(67_108_864));
         assert_eq!(limit(root, "4:memory:/elsewhere\n"), None, "what is not there sets no limit");
+    }
+
+    #[test]
+    fn u15_accounts_share_what_there_is() {
+        let budget = Budget::of(Some(100));
+        let (first, second) = (budget.share(), budget.share());
+        first.hold(70);
+        assert_eq!((first.most(), second.most()), (Some(100), Some(30)));
+        first.hold(20);
+        second.hold(80);
+        assert_eq!((first.most(), second.most()), (Some(20), Some(80)));
+        drop(second);
+        assert_eq!(first.most(), Some(100));
+        assert_eq!(Budget::of(None).share().most(), None);
     }
 
     #[test]

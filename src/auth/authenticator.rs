@@ -58,6 +58,12 @@ impl Authenticator {
         }))
     }
 
+    /// Takes over which secrets were refused: whoever reloads settings again and again must not lock the key out.
+    pub fn remember(&self, predecessor: &Self) {
+        let refusals = predecessor.0.state().refusals();
+        self.0.state().remember(refusals);
+    }
+
     /// Changes when there is hope again after a failure: a secret has changed, or a credential could be obtained.
     pub fn recoveries(&self) -> watch::Receiver<u64> {
         self.0.recoveries.subscribe()

@@ -18,10 +18,10 @@ const LONGEST_HOLD: Duration = Duration::from_secs(6 * 3600);
 const MOST_REMEMBERED: usize = 16;
 
 /// The refused secrets of one account.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Refusals(Vec<Entry>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     secret: Fingerprint,
     times: usize,

@@ -64,6 +64,16 @@ pub(super) enum Verdict {
 }
 
 impl State {
+    /// The secrets that were refused.
+    pub(super) fn refusals(&self) -> Refusals {
+        self.refusals.clone()
+    }
+
+    /// Holds back what another one was refused with.
+    pub(super) fn remember(&mut self, refusals: Refusals) {
+        self.refusals = refusals;
+    }
+
     /// The credential in use, if it holds.
     pub(super) fn usable(&self, now: Instant) -> Option<Arc<Lease>> {
         self.lease.clone().filter(|lease| lease.holds(now))

@@ -19,8 +19,8 @@ const KEY: [(&str, &str); 2] = [("SWR_EXPORTER_ACCESS_KEY", "AK"), ("SWR_EXPORTE
 #[test]
 fn a_region_and_a_key_are_enough() {
     let config = resolve(&args("--swr.region cn-north-4"), &table(&KEY)).unwrap();
-    assert_eq!(config.account.client.endpoint, "https://swr-api.cn-north-4.myhuaweicloud.com");
-    assert_eq!(config.account.credentials.source.name(), "access-key");
+    assert_eq!(config.accounts[0].client.endpoint, "https://swr-api.cn-north-4.myhuaweicloud.com");
+    assert_eq!(config.accounts[0].credentials.source.name(), "access-key");
     assert_eq!(config.listen, [DEFAULT_ADDRESS]);
     assert!(!format!("{config:?}").contains("sk-secret"));
 }
@@ -29,17 +29,17 @@ fn a_region_and_a_key_are_enough() {
 fn the_sdks_variables_and_files_work_too() {
     let sdk = [("HUAWEICLOUD_SDK_AK", "AK"), ("HUAWEICLOUD_SDK_SK", "s"), ("HUAWEICLOUD_SDK_SECURITY_TOKEN", "t")];
     let config = resolve(&args("--swr.region eu-west-101"), &table(&sdk)).unwrap();
-    assert_eq!(config.account.client.endpoint, "https://swr-api.eu-west-101.myhuaweicloud.eu");
-    let Source::AccessKey(key) = config.account.credentials.source else { panic!("an access key") };
+    assert_eq!(config.accounts[0].client.endpoint, "https://swr-api.eu-west-101.myhuaweicloud.eu");
+    let Source::AccessKey(key) = &config.accounts[0].credentials.source else { panic!("an access key") };
     assert!(key.security_token.is_some());
     let line = "--swr.region cn-north-4 --credentials.token-file /run/token";
     assert_eq!(
-        resolve(&args(line), &table(&KEY)).unwrap().account.credentials.source.name(),
+        resolve(&args(line), &table(&KEY)).unwrap().accounts[0].credentials.source.name(),
         "token",
         "token comes first"
     );
     let line = format!("{line} --credentials.source access-key");
-    assert_eq!(resolve(&args(&line), &table(&KEY)).unwrap().account.credentials.source.name(), "access-key");
+    assert_eq!(resolve(&args(&line), &table(&KEY)).unwrap().accounts[0].credentials.source.name(), "access-key");
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn auto_takes_the_first_source_that_is_configured_and_says_why_not_another() {
     for first in 0..SOURCES.len() {
         let environment: Vec<_> = SOURCES[first..].iter().flat_map(|(_, settings)| settings.iter().copied()).collect();
         let config = resolve(&args("--swr.region cn-north-4"), &table(&environment)).unwrap();
-        assert_eq!(config.account.credentials.source.name(), SOURCES[first].0);
-        let passed_over: Vec<_> = config.account.credentials.passed_over.iter().map(|(name, _)| *name).collect();
+        assert_eq!(config.accounts[0].credentials.source.name(), SOURCES[first].0);
+        let passed_over: Vec<_> = config.accounts[0].credentials.passed_over.iter().map(|(name, _)| *name).collect();
         let place = credentials::SOURCES.iter().position(|name| *name == SOURCES[first].0).unwrap();
         assert_eq!(passed_over, credentials::SOURCES[..place]);
     }

@@ -1,10 +1,10 @@
 //! The credential's source: the one that is named, or the first that is configured.
 
-use super::{Environment, Problems, regions};
+use super::settings::Settings;
+use super::{Problems, regions};
 use crate::auth::chain::Candidate;
 use crate::auth::metadata::{self, Because};
 use crate::auth::{Choice, Part, Source, access_key, iam, oidc, pod, profile, token};
-use crate::cli::ServeArgs;
 use crate::secret::Secret;
 use crate::swr::endpoint::Endpoint;
 use std::path::PathBuf;
@@ -26,21 +26,22 @@ enum Missing {
     Rest(String),
 }
 
-struct Settings<'a> {
-    args: &'a ServeArgs,
-    environment: Environment<'a>,
+struct Search<'a> {
+    settings: &'a Settings<'a>,
     iam: Option<String>,
 }
 
 /// Finds the source.
-pub(super) fn choose(args: &ServeArgs, environment: Environment<'_>, at: &mut Problems) -> Option<Choice> {
-    let mut settings = Settings { args, environment, iam: None };
-    settings.iam = settings.iam_endpoint(at);
-    let name = args.credentials_source.as_deref().unwrap_or("auto");
+pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<Choice> {
+    let mut search = Search { settings, iam: None };
+    search.iam = search.iam_endpoint(at);
+    let named = settings.get("credentials.source");
+    let name = named.as_ref().map_or("auto", |found| found.text());
+    let place = named.as_ref().map_or("", |found| &found.place);
     if name == "auto" {
         let mut candidates = Vec::new();
         for name in SOURCES {
-            let found = match settings.find(name, Because::LastResort, at) {
+            let found = match search.find(name, Because::LastResort, at) {
                 Ok(source) => Ok(source),
                 Err(Missing::All(why)) => Err(why),
                 Err(Missing::Rest(problem)) => {
@@ -57,13 +58,13 @@ pub(super) fn choose(args: &ServeArgs, environment: Environment<'_>, at: &mut Pr
         return Choice::first(candidates);
     }
     if !SOURCES.contains(&name) {
-        at.add(format!("--credentials.source: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
+        at.add(format!("{place}: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
         return None;
     }
-    match settings.find(name, Because::Chosen, at) {
+    match search.find(name, Because::Chosen, at) {
         Ok(source) => Some(Choice::named(source)),
         Err(Missing::All(why)) => {
-            at.add(format!("--credentials.source is {name}, but {why}"));
+            at.add(format!("{place} is {name}, but {why}"));
             None
         }
         Err(Missing::Rest(problem)) => {
@@ -73,7 +74,7 @@ pub(super) fn choose(args: &ServeArgs, environment: Environment<'_>, at: &mut Pr
     }
 }
 
-impl Settings<'_> {
+impl Search<'_> {
     fn find(&self, name: &str, because: Because, at: &mut Problems) -> Found {
         match name {
             "token" => self.token(),
@@ -87,18 +88,19 @@ impl Settings<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        (self.environment)(name).filter(|value| !value.is_empty())
+        self.settings.credential_variable(name)
     }
 
-    fn part(&self, file: &Option<String>, names: &[&str]) -> Option<Part> {
+    /// A secret: in a file of its own, in the configuration file, or in the environment.
+    fn part(&self, file: &str, key: &str, names: &[&str]) -> Option<Part> {
         let variable = || names.iter().find_map(|name| self.variable(name));
-        file.as_ref()
-            .map(|file| Part::File(file.into()))
+        let file = self.settings.text(file).map(|file| Part::File(file.into()));
+        file.or_else(|| self.settings.secret(key).map(Part::Given))
             .or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
     }
 
     fn token(&self) -> Found {
-        match self.part(&self.args.credentials_token_file, &["SWR_EXPORTER_TOKEN"]) {
+        match self.part("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"]) {
             Some(part) => Ok(Source::Token(token::Source(part))),
             None => {
                 Err(Missing::All("there is no token: set SWR_EXPORTER_TOKEN or --credentials.token-file".to_owned()))
@@ -107,11 +109,19 @@ impl Settings<'_> {
     }
 
     fn access_key(&self) -> Found {
-        let args = self.args;
-        let id = self.part(&args.credentials_access_key_file, &["SWR_EXPORTER_ACCESS_KEY", "HUAWEICLOUD_SDK_AK"]);
-        let secret = self.part(&args.credentials_secret_key_file, &["SWR_EXPORTER_SECRET_KEY", "HUAWEICLOUD_SDK_SK"]);
+        let id = self.part(
+            "credentials.access-key-file",
+            "credentials.access_key",
+            &["SWR_EXPORTER_ACCESS_KEY", "HUAWEICLOUD_SDK_AK"],
+        );
+        let secret = self.part(
+            "credentials.secret-key-file",
+            "credentials.secret_key",
+            &["SWR_EXPORTER_SECRET_KEY", "HUAWEICLOUD_SDK_SK"],
+        );
         let security_token = self.part(
-            &args.credentials_security_token_file,
+            "credentials.security-token-file",
+            "credentials.security_token",
             &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
         );
         match (id, secret) {
@@ -133,14 +143,13 @@ impl Settings<'_> {
     }
 
     fn password(&self) -> Found {
-        let args = self.args;
-        let password = self.part(&args.credentials_password_file, &["SWR_EXPORTER_PASSWORD"]);
-        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let (user, domain) = (text(&args.credentials_username), text(&args.credentials_domain_name));
-        let id = args.swr_project_id.clone().or_else(|| self.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
-        let project = match (id, &args.swr_region) {
+        let settings = self.settings;
+        let password = self.part("credentials.password-file", "credentials.password", &["SWR_EXPORTER_PASSWORD"]);
+        let (user, domain) = (settings.text("credentials.username"), settings.text("credentials.domain-name"));
+        let id = settings.text("swr.project-id").or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
+        let project = match (id, settings.text("swr.region")) {
             (Some(id), _) => Some(iam::Project::Id(id)),
-            (None, Some(region)) => Some(iam::Project::Name(region.clone())),
+            (None, Some(region)) => Some(iam::Project::Name(region)),
             (None, None) => None,
         };
         if password.is_none() && user.is_none() && domain.is_none() {
@@ -211,10 +220,10 @@ impl Settings<'_> {
     fn profile(&self) -> Found {
         let named = self.variable("HUAWEICLOUD_SDK_CREDENTIALS_FILE").map(PathBuf::from);
         let usual = || {
-            let home = self.variable("HOME")?;
+            let home = self.settings.variable("HOME")?;
             Some(PathBuf::from(home).join(".huaweicloud/credentials"))
         };
-        let wanted = self.args.credentials_source.as_deref() == Some("profile");
+        let wanted = self.settings.text("credentials.source").as_deref() == Some("profile");
         let path = named.or_else(|| usual().filter(|path| wanted || path.is_file()));
         match path {
             Some(path) => Ok(Source::Profile(profile::Source { path, iam_endpoint: self.iam.clone() })),
@@ -239,32 +248,31 @@ impl Settings<'_> {
 
     /// Plain HTTP is the rule here: the address means something on this machine alone.
     fn metadata(&self, because: Because, at: &mut Problems) -> Source {
-        let endpoint = self.args.credentials_metadata_endpoint.as_deref().unwrap_or(metadata::LINK_LOCAL);
+        let given = self.settings.get("credentials.metadata-endpoint");
+        let endpoint = given.as_ref().map_or(metadata::LINK_LOCAL, |found| found.text());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
         if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', '@', '?', '#', ' '])) {
-            at.add(
-                "--credentials.metadata-endpoint: it must be scheme, host and port alone, as in http://169.254.169.254",
-            );
+            let place = given.map_or_else(String::new, |found| found.place);
+            at.add(format!("{place}: it must be scheme, host and port alone, as in http://169.254.169.254"));
         }
         Source::Metadata(metadata::Source { endpoint, because })
     }
 
     fn iam_endpoint(&self, at: &mut Problems) -> Option<String> {
-        let given = match &self.args.swr_iam_endpoint {
-            Some(text) => Some(("--swr.iam-endpoint", text.clone())),
-            None => self.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT").map(|text| ("HUAWEICLOUD_SDK_IAM_ENDPOINT", text)),
-        };
-        match given {
-            Some((place, text)) => checked(place, &text, at),
-            None => regions::iam_endpoint(self.args.swr_region.as_deref()?),
+        if let Some(found) = self.settings.get("swr.iam-endpoint") {
+            return checked(&found.place, found.text(), at);
+        }
+        match self.settings.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT") {
+            Some(text) => checked("HUAWEICLOUD_SDK_IAM_ENDPOINT", &text, at),
+            None => regions::iam_endpoint(&self.settings.text("swr.region")?),
         }
     }
 
     fn sts_endpoint(&self, at: &mut Problems) -> String {
-        let given = self.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
+        let given = self.settings.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
         let given = given.and_then(|text| checked("HUAWEICLOUD_SDK_STS_ENDPOINT", &text, at));
-        let regional = || regions::sts_endpoint(self.args.swr_region.as_deref()?);
+        let regional = || regions::sts_endpoint(&self.settings.text("swr.region")?);
         given.or_else(regional).unwrap_or_else(|| DEFAULT_STS.to_owned())
     }
 }

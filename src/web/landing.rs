@@ -93,6 +93,8 @@ mod tests {
     fn page_of(name: &str, state: AccountState) -> String {
         let account = Account {
             name: name.to_owned(),
+            about: Vec::new(),
+            live: Arc::new(|_| Vec::new()),
             scrape: Arc::new(|_| Box::pin(async { Scrape { page: None } })),
             state: Arc::new(move || state.clone()),
         };
@@ -100,6 +102,8 @@ mod tests {
             version: "1.2.3".to_owned(),
             accounts: vec![account],
             live: Arc::new(|_| Vec::new()),
+            settings: String::new(),
+            reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
             tally: Arc::new(Tally::default()),
         };
         landing(&site, "/metrics\"><script>")

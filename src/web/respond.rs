@@ -3,7 +3,8 @@
 use super::body::Body;
 use super::landing::{self, landing};
 use super::route::{Resource, Route, route};
-use super::{Options, Site, Tally, scrape::scrape};
+use super::scrape::{Series, scrape};
+use super::{Options, Site, Sites, Tally, discovery, probe};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::body::Body as HttpBody;
@@ -20,16 +21,16 @@ const LONGEST_BODY: u64 = 64 * 1024;
 
 /// Answers requests.
 pub(super) struct Responder {
-    site: Arc<Site>,
+    sites: Sites,
     options: Options,
     scrapes: Arc<Semaphore>,
 }
 
 impl Responder {
-    /// For one site.
-    pub(super) fn new(site: Arc<Site>, options: Options) -> Self {
+    /// For the site that is in force whenever a request comes.
+    pub(super) fn new(sites: Sites, options: Options) -> Self {
         let scrapes = Arc::new(Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS)));
-        Self { site, options, scrapes }
+        Self { sites, options, scrapes }
     }
 
     /// The answer; 500 when making it panics.
@@ -38,9 +39,10 @@ impl Responder {
     /// there is never a second answer (request smuggling).
     pub(super) async fn answer<B: HttpBody>(&self, request: Request<B>) -> Response<Body> {
         let unread = !request.body().is_end_stream();
-        let answered = AssertUnwindSafe(self.try_answer(request)).catch_unwind().await;
+        let site = Arc::clone(&self.sites.borrow());
+        let answered = AssertUnwindSafe(self.try_answer(&site, request)).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| {
-            Tally::add(&self.site.tally.panics);
+            Tally::add(&site.tally.panics);
             tracing::error!("answering a request panicked");
             closing(plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
         });
@@ -53,7 +55,7 @@ impl Responder {
         response
     }
 
-    async fn try_answer<B: HttpBody>(&self, request: Request<B>) -> Response<Body> {
+    async fn try_answer<B: HttpBody>(&self, site: &Site, request: Request<B>) -> Response<Body> {
         let (request, body) = request.into_parts();
         let declared = body.size_hint().lower();
         drop(body);
@@ -66,8 +68,28 @@ impl Responder {
             return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "no page takes a body\n"));
         }
         match route(&request.method, request.uri.path(), &self.options.telemetry_path) {
-            Route::Found(Resource::Metrics) => scrape(&self.site, &self.options, &self.scrapes, &request.headers).await,
-            Route::Found(Resource::Landing) => html(landing(&self.site, &self.options.telemetry_path)),
+            Route::Found(Resource::Metrics) => {
+                // With several accounts their series would clash here: each has a page of its own.
+                let series = match site.accounts.as_slice() {
+                    [only] => Series { process: Some(&site.live), account: Some(only) },
+                    _ => Series { process: Some(&site.live), account: None },
+                };
+                scrape(site, series, &self.options, &self.scrapes, &request.headers).await
+            }
+            Route::Found(Resource::Probe) => match probe::account(site, request.uri.query()) {
+                Ok(account) => {
+                    let series = Series { process: None, account: Some(account) };
+                    scrape(site, series, &self.options, &self.scrapes, &request.headers).await
+                }
+                Err((status, text)) => plain(status, text),
+            },
+            Route::Found(Resource::Discovery) => discovery::answer(site, &request),
+            Route::Found(Resource::Settings) => plain(StatusCode::OK, site.settings.clone()),
+            Route::Found(Resource::Reload) => match (site.reload)().await {
+                Ok(done) => plain(StatusCode::OK, done),
+                Err(problems) => plain(StatusCode::INTERNAL_SERVER_ERROR, problems),
+            },
+            Route::Found(Resource::Landing) => html(landing(site, &self.options.telemetry_path)),
             Route::Found(Resource::Healthy) => plain(StatusCode::OK, "healthy\n"),
             // Settings were loaded and sockets bound before anything was accepted; the upstream has no say in this.
             Route::Found(Resource::Ready) => plain(StatusCode::OK, "ready\n"),
@@ -82,8 +104,8 @@ impl Responder {
 }
 
 /// A short text.
-pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::new([Bytes::from_static(text.as_bytes())]));
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::new([text.into()]));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response

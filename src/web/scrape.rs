@@ -1,9 +1,9 @@
-//! The telemetry path: one account's finished page between the live metrics and the end marker.
+//! A scrape: the live metrics, and behind them an account's finished page.
 
 use super::body::Body;
 use super::negotiate::{Choice, NotAcceptable, negotiate};
 use super::respond::plain;
-use super::{Options, Scrape, Site, Tally};
+use super::{Account, Live, Options, Scrape, Site, Tally};
 use crate::deadline::Deadline;
 use crate::exposition::{self, Encoding, Page};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY};
@@ -21,9 +21,19 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// What getting a page may take over the deadline. It ends by the deadline of itself; this is for when it does not.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// Whose series are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Series<'a> {
+    /// The metrics of the process.
+    pub(super) process: Option<&'a Live>,
+    /// An account's live metrics and its page.
+    pub(super) account: Option<&'a Account>,
+}
+
 /// Answers a scrape.
 pub(super) async fn scrape(
     site: &Site,
+    series: Series<'_>,
     options: &Options,
     permits: &Arc<Semaphore>,
     headers: &HeaderMap,
@@ -41,7 +51,7 @@ pub(super) async fn scrape(
         (Ok(choice), Ok(permit)) => {
             let timeout = headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
             let patience = patience(timeout, options);
-            answer(site, choice, patience).await.map(|body| body.with_permit(permit))
+            answer(series, choice, patience).await.map(|body| body.with_permit(permit))
         }
     };
     // On refusals too: another client, with other headers, is not refused.
@@ -56,26 +66,19 @@ fn patience(header: Option<&str>, options: &Options) -> Duration {
     Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64())).saturating_sub(options.timeout_offset)
 }
 
-async fn answer(site: &Site, Choice { format, encoding }: Choice, patience: Duration) -> Response<Body> {
-    // With several accounts their series would clash here: each has a page of its own.
-    let page = match site.accounts.as_slice() {
-        [only] => {
-            let scrape = (only.scrape)(Deadline::after(patience));
-            match Deadline::after(patience + GRACE).bound(scrape).await {
-                Ok(Scrape { page }) => page,
-                Err(_) => {
-                    tracing::error!(account = only.name, "the page of account `{}` missed its deadline", only.name);
-                    None
-                }
-            }
-        }
-        _ => None,
+async fn answer(series: Series<'_>, Choice { format, encoding }: Choice, patience: Duration) -> Response<Body> {
+    let page = match series.account {
+        Some(account) => page(account, patience).await,
+        None => None,
     };
     if let Some(page) = &page {
         prepare(page, encoding).await;
     }
     // The live metrics after the scrape, so that they speak of it, but in front of the page.
-    let live = (site.live)(format);
+    let mut live = series.process.map(|live| live(format)).unwrap_or_default();
+    if let Some(account) = series.account {
+        live.extend_from_slice(&(account.live)(format));
+    }
     let mut response = Response::new(Body::new(exposition::response(&live, page.as_deref(), format, encoding)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
@@ -85,6 +88,17 @@ async fn answer(site: &Site, Choice { format, encoding }: Choice, patience: Dura
         Encoding::Zstd => drop(headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"))),
     }
     response
+}
+
+async fn page(account: &Account, patience: Duration) -> Option<Arc<Page>> {
+    let scrape = (account.scrape)(Deadline::after(patience));
+    match Deadline::after(patience + GRACE).bound(scrape).await {
+        Ok(Scrape { page }) => page,
+        Err(_) => {
+            tracing::error!(account = account.name, "the page of account `{}` missed its deadline", account.name);
+            None
+        }
+    }
 }
 
 /// Where the body must be made first, that is done away from the threads that serve others.

@@ -97,6 +97,8 @@ impl Server {
         let state = AccountState { latest: Latest::Complete, served: None, next: Next::AtNextScrape };
         let account = |number| Account {
             name: format!("account-{number}"),
+            about: vec![("__meta_swr_region", "cn-north-4".to_owned())],
+            live: Arc::new(|_| Vec::new()),
             scrape: Arc::clone(&scrape),
             state: {
                 Arc::new({
@@ -110,11 +112,13 @@ impl Server {
             version: "0.0.0".to_owned(),
             accounts: (0..plan.accounts).map(account).collect(),
             live: plan.live,
+            settings: "accounts:\n".to_owned(),
+            reload: Arc::new(|| Box::pin(async { Err("1 problem\n".to_owned()) })),
             tally: Arc::clone(&tally),
         });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let task = tokio::spawn(serve(vec![listener], site, plan.options, shutdown));
+        let task = tokio::spawn(serve(vec![listener], watch::channel(site).1, plan.options, shutdown));
         Self { address, tally, scrapes, patience, gate, page, stop: Some(stop), task }
     }
 

@@ -1,22 +1,111 @@
-//! Every flag of `serve`, given by its environment variable, does what it says: none is read and then forgotten.
+//! Every setting of `serve` does what it says, given by its environment variable, by its flag or in the file: none is
+//! read and then forgotten. Tests name settings by their variables.
 
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start, start_as_it_is, text};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use swr_exporter::cli::flags::{ALL, Flag, Kind};
 use swr_exporter::simulator::{Action, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-/// The exporter for an upstream, set up by its environment alone.
-fn prepared(upstream: &Running, environment: &[(&str, &str)]) -> Command {
+/// How a setting is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Environment,
+    Flag,
+    /// In the configuration file; settings that have no key there, by their flags.
+    File,
+}
+
+/// Makes a test of each function for each way.
+macro_rules! in_every_way {
+    ($($test:ident),* $(,)?) => {
+        mod by_environment { $( #[tokio::test] async fn $test() { super::$test(super::Way::Environment).await; } )* }
+        mod by_flag { $( #[tokio::test] async fn $test() { super::$test(super::Way::Flag).await; } )* }
+        mod in_the_file { $( #[tokio::test] async fn $test() { super::$test(super::Way::File).await; } )* }
+    };
+}
+
+in_every_way!(
+    the_address_and_the_path_are_those_that_are_set,
+    no_more_scrapes_are_served_at_once_than_are_set,
+    no_more_connections_are_held_than_are_set,
+    a_region_gives_the_endpoint,
+    the_project_is_sent_and_signed,
+    a_certificate_file_is_read,
+    only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set,
+    no_more_requests_are_in_flight_than_are_set,
+    requests_come_at_the_rate_that_is_set,
+    requests_and_refreshes_end_by_their_timeouts,
+    the_named_source_of_credentials_is_used,
+    a_login_is_made_where_and_as_is_set,
+    the_metadata_service_is_asked_where_is_set,
+    the_cache_waits_keeps_and_withdraws_as_set,
+    a_scrape_waits_as_long_as_is_set,
+    the_families_and_the_repositories_are_those_that_are_set,
+    series_of_repositories_can_be_left_out,
+    the_log_has_the_level_and_the_format_that_are_set,
+);
+
+/// A command with these settings, named by their variables.
+fn set(way: Way, settings: &[(&str, &str)]) -> Command {
     let mut command = command();
-    command.env("SWR_EXPORTER_SWR_ENDPOINT", upstream.url()).envs(environment.iter().copied());
+    let mut keys: Vec<(&str, String)> = Vec::new();
+    for (variable, value) in settings {
+        let flag = ALL.iter().find(|flag| flag.variable() == *variable).expect("a setting");
+        let is_list = flag.kind == Kind::Many;
+        match (way, flag.key) {
+            (Way::Environment, _) => drop(command.env(variable, value)),
+            (Way::File, Some("collectors")) => {
+                keys.push(("collectors", if *value == "true" { flag.name } else { "" }.replace("collector.", "")))
+            }
+            (Way::File, Some(key)) if is_list => keys.push((key, format!("[{value}]"))),
+            (Way::File, Some(key)) => keys.push((key, format!("'{value}'"))),
+            (Way::Flag | Way::File, _) => drop(command.arg(format!("--{}={value}", flag.name))),
+        }
+    }
+    if way == Way::File {
+        command.arg(format!("--config.file={}", file(&keys)));
+    }
     command
 }
 
-async fn with(upstream: &Running, environment: &[(&str, &str)]) -> Exporter {
-    start(prepared(upstream, environment)).await
+/// A configuration file with one account of these keys.
+fn file(keys: &[(&str, String)]) -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let (nested, plain): (Vec<_>, Vec<_>) = keys.iter().partition(|(key, _)| key.starts_with("credentials."));
+    let mut text = "accounts:\n  default:\n".to_owned();
+    for (key, value) in plain {
+        text += &if *key == "collectors" {
+            format!("    collectors: [{value}]\n")
+        } else {
+            format!("    {key}: {value}\n")
+        };
+    }
+    if !nested.is_empty() {
+        text += "    credentials:\n";
+    }
+    for (key, value) in nested {
+        text += &format!("      {}: {value}\n", key.replace("credentials.", ""));
+    }
+    let name = format!("flags-{}-{}.yml", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The exporter's command for an upstream, with these settings.
+fn prepared(way: Way, upstream: &Running, settings: &[(&str, &str)]) -> Command {
+    let url = upstream.url();
+    set(way, &[&[("SWR_EXPORTER_SWR_ENDPOINT", url.as_str())], settings].concat())
+}
+
+async fn with(way: Way, upstream: &Running, settings: &[(&str, &str)]) -> Exporter {
+    start(prepared(way, upstream, settings)).await
 }
 
 fn hang() -> Rule {
@@ -29,22 +118,17 @@ fn is_up(scrape: &Scrape) -> bool {
 
 #[test]
 fn no_flag_is_forgotten_here() {
-    use clap::CommandFactory;
     let tests = include_str!("flags.rs");
-    let command = swr_exporter::cli::Cli::command();
-    let variables: Vec<_> = command.get_arguments().filter_map(|flag| flag.get_env()?.to_str()).collect();
-    assert!(variables.len() > 20);
-    for variable in variables {
+    for variable in ALL.iter().filter(|flag| flag.name != "config.file").map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
     }
 }
 
-#[tokio::test]
-async fn the_address_and_the_path_are_those_that_are_set() {
+async fn the_address_and_the_path_are_those_that_are_set(way: Way) {
     let upstream = simulator(3, 1).await;
     let environment =
         [("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:0,127.0.0.9:0"), ("SWR_EXPORTER_WEB_TELEMETRY_PATH", "/swr")];
-    let exporter = start_as_it_is(prepared(&upstream, &environment)).await;
+    let exporter = start_as_it_is(prepared(way, &upstream, &environment)).await;
     assert!(exporter.address().starts_with("127.0.0.1:"));
     eventually("both addresses are listened on", || exporter.log().contains("address=127.0.0.9:")).await;
     assert_eq!(exporter.get("/metrics").await.status(), 404);
@@ -52,11 +136,10 @@ async fn the_address_and_the_path_are_those_that_are_set() {
     assert!(text(exporter.get("/").await).await.contains("href=\"/swr\""));
 }
 
-#[tokio::test]
-async fn no_more_scrapes_are_served_at_once_than_are_set() {
+async fn no_more_scrapes_are_served_at_once_than_are_set(way: Way) {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
-    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
+    let exporter = with(way, &upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
     let first =
         tokio::spawn(crate::peers::exchange(crate::peers::connect(exporter.address(), 0).await, crate::peers::SCRAPE));
     eventually("the first scrape waits", || upstream.handle.in_flight() == 1).await;
@@ -67,42 +150,64 @@ async fn no_more_scrapes_are_served_at_once_than_are_set() {
     first.abort();
 }
 
-#[tokio::test]
-async fn a_region_gives_the_endpoint() {
-    let mut command = command();
-    command.env("SWR_EXPORTER_SWR_REGION", "eu-west-101");
-    let exporter = start(command).await;
+async fn no_more_connections_are_held_than_are_set(way: Way) {
+    const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+    let upstream = simulator(3, 1).await;
+    let settings = [("SWR_EXPORTER_WEB_MAX_CONNECTIONS", "3"), ("SWR_EXPORTER_WEB_MAX_CONNECTIONS_PER_ADDRESS", "2")];
+    let exporter = with(way, &upstream, &settings).await;
+    let from = async |host: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
+        let mut client = socket.connect(exporter.address().parse().unwrap()).await.unwrap();
+        let _ = client.write_all(REQUEST).await;
+        client
+    };
+    let answer = async |client: &mut TcpStream| {
+        let mut first = [0];
+        client.read(&mut first).await.unwrap_or(0)
+    };
+    let (mut first, mut second) = (from("127.0.0.1").await, from("127.0.0.1").await);
+    assert_eq!((answer(&mut first).await, answer(&mut second).await), (1, 1));
+    assert_eq!(answer(&mut from("127.0.0.1").await).await, 0, "two from one address, and the third is closed");
+    let mut third = from("127.0.0.2").await;
+    assert_eq!(answer(&mut third).await, 1);
+    let mut fourth = from("127.0.0.3").await;
+    let early = tokio::time::timeout(Duration::from_millis(300), answer(&mut fourth)).await;
+    assert!(early.is_err(), "three in all, and the fourth waits");
+    drop(first);
+    assert_eq!(answer(&mut fourth).await, 1, "until there is room");
+}
+
+async fn a_region_gives_the_endpoint(way: Way) {
+    let exporter = start(set(way, &[("SWR_EXPORTER_SWR_REGION", "eu-west-101")])).await;
     assert!(exporter.log().contains("endpoint=https://swr-api.eu-west-101.myhuaweicloud.eu"), "{}", exporter.log());
 }
 
-#[tokio::test]
-async fn the_project_is_sent_and_signed() {
+async fn the_project_is_sent_and_signed(way: Way) {
     let upstream = simulator(3, 1).await;
     let project = "0123456789abcdef0123456789abcdef";
-    let exporter = with(&upstream, &[("SWR_EXPORTER_SWR_PROJECT_ID", project)]).await;
+    let exporter = with(way, &upstream, &[("SWR_EXPORTER_SWR_PROJECT_ID", project)]).await;
     assert!(is_up(&exporter.scrape().await));
     let request = &upstream.handle.requests()[0];
     assert_eq!(request.header("x-project-id"), Some(project));
     assert!(request.header("authorization").unwrap().contains("x-project-id"));
 }
 
-#[tokio::test]
-async fn a_certificate_file_is_read() {
+async fn a_certificate_file_is_read(way: Way) {
     let upstream = simulator(3, 1).await;
-    let mut command = prepared(&upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
+    let mut command = prepared(way, &upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
     command.stderr(Stdio::piped());
     let output = command.output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("cannot read certificates from /nowhere/ca.pem"));
 }
 
-#[tokio::test]
-async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set() {
+async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set(way: Way) {
     let upstream = simulator(120, 3).await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let two = format!("{},{}", names[0], names[1]);
     let environment = [("SWR_EXPORTER_SWR_NAMESPACE", two.as_str()), ("SWR_EXPORTER_SWR_PAGE_SIZE", "25")];
-    let scrape = with(&upstream, &environment).await.scrape().await;
+    let scrape = with(way, &upstream, &environment).await.scrape().await;
     let count = |name: &String| upstream.handle.repositories().iter().filter(|row| row.namespace == *name).count();
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), count(&names[0]) + count(&names[1]));
     assert_eq!(scrape.series("swr_namespace_repositories").len(), 2);
@@ -114,21 +219,19 @@ async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_se
     assert!(requests.iter().all(|request| names[..2].iter().any(|name| request.query("namespace") == Some(name))));
 }
 
-#[tokio::test]
-async fn no_more_requests_are_in_flight_than_are_set() {
+async fn no_more_requests_are_in_flight_than_are_set(way: Way) {
     let upstream = simulator(100, 3).await;
     upstream.handle.configure(|options| options.latency = Duration::from_millis(50));
     let environment = [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_CONCURRENCY", "2")];
-    assert!(is_up(&with(&upstream, &environment).await.scrape().await));
+    assert!(is_up(&with(way, &upstream, &environment).await.scrape().await));
     assert_eq!(upstream.handle.max_in_flight(), 2);
 }
 
-#[tokio::test]
-async fn requests_come_at_the_rate_that_is_set() {
+async fn requests_come_at_the_rate_that_is_set(way: Way) {
     let upstream = simulator(100, 3).await;
     let environment =
         [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_RATE_LIMIT", "10"), ("SWR_EXPORTER_SWR_BURST", "3")];
-    assert!(is_up(&with(&upstream, &environment).await.scrape().await));
+    assert!(is_up(&with(way, &upstream, &environment).await.scrape().await));
     let times: Vec<Instant> = upstream.handle.requests().iter().map(|request| request.at).collect();
     assert!(times.len() >= 10);
     // In any stretch: what was saved up, and then ten a second. A request may arrive a little late, making the next
@@ -142,24 +245,22 @@ async fn requests_come_at_the_rate_that_is_set() {
     }
 }
 
-#[tokio::test]
-async fn requests_and_refreshes_end_by_their_timeouts() {
+async fn requests_and_refreshes_end_by_their_timeouts(way: Way) {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
     let failed = |scrape: &Scrape| scrape.value("swr_refresh_failures_total", &[("reason", "timeout")]) == Some(1.0);
-    let one = with(&upstream, &[("SWR_EXPORTER_SWR_REQUEST_TIMEOUT", "200ms")]).await;
+    let one = with(way, &upstream, &[("SWR_EXPORTER_SWR_REQUEST_TIMEOUT", "200ms")]).await;
     one.scrape_until("a request's timeout", failed).await;
     assert!(upstream.handle.total() > 1, "after the request's timeout it is sent again");
     upstream.handle.clear_journal();
-    let whole = with(&upstream, &[("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "600ms")]).await;
+    let whole = with(way, &upstream, &[("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "600ms")]).await;
     let scrape = whole.scrape_until("the refresh's timeout", failed).await;
     let took = scrape.get("swr_refresh_duration_seconds").unwrap();
     assert!((0.5..10.0).contains(&took), "{took}");
     assert_eq!(upstream.handle.total(), 1, "one request, cut off with the refresh");
 }
 
-#[tokio::test]
-async fn the_named_source_of_credentials_is_used() {
+async fn the_named_source_of_credentials_is_used(way: Way) {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -169,9 +270,11 @@ async fn the_named_source_of_credentials_is_used() {
     };
     let token = file("token", DEMO_TOKEN);
     let by_token = [("SWR_EXPORTER_CREDENTIALS_TOKEN_FILE", token.as_str())];
-    assert!(is_up(&with(&upstream, &by_token).await.scrape().await));
-    let by_name = [by_token[0], ("SWR_EXPORTER_CREDENTIALS_SOURCE", "access-key")];
-    assert!(is_up(&with(&upstream, &by_name).await.scrape().await));
+    assert!(is_up(&with(way, &upstream, &by_token).await.scrape().await));
+    // The key is in the environment, where an account that names a file of its own does not look.
+    let by_name = ("SWR_EXPORTER_CREDENTIALS_SOURCE", "access-key");
+    let by_name = if way == Way::File { vec![by_name] } else { vec![by_token[0], by_name] };
+    assert!(is_up(&with(way, &upstream, &by_name).await.scrape().await));
     let (access_key, secret_key) = (file("ak", "ANOTHERKEY"), file("sk", "another-secret"));
     let security_token = file("st", "security-token");
     upstream.handle.configure(|options| {
@@ -186,10 +289,10 @@ async fn the_named_source_of_credentials_is_used() {
         ("SWR_EXPORTER_CREDENTIALS_SECRET_KEY_FILE", secret_key.as_str()),
         ("SWR_EXPORTER_CREDENTIALS_SECURITY_TOKEN_FILE", security_token.as_str()),
     ];
-    assert!(is_up(&with(&upstream, &by_files).await.scrape().await), "files come before the environment's key");
-    let mut sdk =
-        prepared(&upstream, &[("HUAWEICLOUD_SDK_AK", DEMO_ACCESS_KEY), ("HUAWEICLOUD_SDK_SK", DEMO_SECRET_KEY)]);
+    assert!(is_up(&with(way, &upstream, &by_files).await.scrape().await), "files come before the environment's key");
+    let mut sdk = prepared(way, &upstream, &[]);
     sdk.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+    sdk.env("HUAWEICLOUD_SDK_AK", DEMO_ACCESS_KEY).env("HUAWEICLOUD_SDK_SK", DEMO_SECRET_KEY);
     assert!(is_up(&start(sdk).await.scrape().await), "the variables of the vendor's SDK");
 
     let used: Vec<_> = upstream
@@ -201,14 +304,14 @@ async fn the_named_source_of_credentials_is_used() {
     assert_eq!(used, [(true, false), (false, false), (false, true), (false, false)]);
 }
 
-#[tokio::test]
-async fn a_login_is_made_where_and_as_is_set() {
+async fn a_login_is_made_where_and_as_is_set(way: Way) {
     use swr_exporter::simulator::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_USER};
     let (upstream, iam) = (simulator(3, 1).await, simulator(3, 1).await);
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
     std::fs::write(&password, DEMO_PASSWORD).unwrap();
     let mut command = prepared(
+        way,
         &upstream,
         &[
             ("SWR_EXPORTER_CREDENTIALS_SOURCE", "password"),
@@ -229,20 +332,18 @@ async fn a_login_is_made_where_and_as_is_set() {
     assert_eq!(login["auth"]["scope"]["project"], serde_json::json!({"id": DEMO_PROJECT_ID}));
 }
 
-#[tokio::test]
-async fn the_metadata_service_is_asked_where_is_set() {
+async fn the_metadata_service_is_asked_where_is_set(way: Way) {
     let (upstream, machine) = (simulator(3, 1).await, simulator(3, 1).await);
     let environment = [
         ("SWR_EXPORTER_CREDENTIALS_SOURCE", "metadata"),
         ("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", &machine.url()),
     ];
-    with(&upstream, &environment).await.scrape().await;
+    with(way, &upstream, &environment).await.scrape().await;
     assert!(machine.handle.count("/openstack/latest/securitykey") > 0);
     assert_eq!(upstream.handle.count("/openstack"), 0);
 }
 
-#[tokio::test]
-async fn the_cache_waits_keeps_and_withdraws_as_set() {
+async fn the_cache_waits_keeps_and_withdraws_as_set(way: Way) {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let environment = [
@@ -252,7 +353,7 @@ async fn the_cache_waits_keeps_and_withdraws_as_set() {
         ("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "1s"),
         ("SWR_EXPORTER_CACHE_FILE", folder.path().to_str().unwrap()),
     ];
-    let exporter = with(&upstream, &environment).await;
+    let exporter = with(way, &upstream, &environment).await;
     assert_eq!(exporter.scrape().await.get("swr_cache_window_seconds"), Some(0.5));
     let file = folder.path().join("default.snapshot");
     eventually("the snapshot is kept", || file.exists()).await;
@@ -264,37 +365,42 @@ async fn the_cache_waits_keeps_and_withdraws_as_set() {
     exporter.scrape_until("withdrawal", |scrape| scrape.series("swr_repository_size_bytes").is_empty()).await;
 }
 
-#[tokio::test]
-async fn a_scrape_waits_as_long_as_is_set() {
+async fn a_scrape_waits_as_long_as_is_set(way: Way) {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
-    let by_itself = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT", "700ms")]).await;
+    let by_itself = with(way, &upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT", "700ms")]).await;
     let start = Instant::now();
     assert_eq!(by_itself.get("/metrics").await.status(), 200);
     assert!((700..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
-    let offset = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT_OFFSET", "9500ms")]).await;
+    let offset = with(way, &upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT_OFFSET", "9500ms")]).await;
     let start = Instant::now();
     assert_eq!(offset.scrape_within(Duration::from_secs(10)).await.get("swr_up"), Some(0.0));
     assert!((500..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
 }
 
-#[tokio::test]
-async fn the_families_and_the_repositories_are_those_that_are_set() {
+async fn the_families_and_the_repositories_are_those_that_are_set(way: Way) {
     let upstream = simulator(30, 1).await;
     let environment =
         [("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created"), ("SWR_EXPORTER_REPOSITORIES_LIMIT", "3")];
-    let scrape = with(&upstream, &environment).await.scrape().await;
+    let scrape = with(way, &upstream, &environment).await.scrape().await;
     assert_eq!(scrape.get("swr_repositories"), Some(30.0));
     assert_eq!(scrape.series("swr_repository_info").len(), 3);
     assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
     assert!(scrape.series("swr_repository_size_bytes").is_empty());
 }
 
-#[tokio::test]
-async fn the_log_has_the_level_and_the_format_that_are_set() {
+async fn series_of_repositories_can_be_left_out(way: Way) {
+    let upstream = simulator(30, 1).await;
+    let scrape = with(way, &upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES", "false")]).await.scrape().await;
+    assert!(is_up(&scrape) && scrape.get("swr_repositories") == Some(30.0));
+    assert_eq!(scrape.series("swr_namespace_size_bytes").len(), 1);
+    assert!(scrape.series("swr_repository_size_bytes").is_empty() && scrape.series("swr_repository_info").is_empty());
+}
+
+async fn the_log_has_the_level_and_the_format_that_are_set(way: Way) {
     let upstream = simulator(3, 1).await;
     let environment = [("SWR_EXPORTER_LOG_LEVEL", "debug"), ("SWR_EXPORTER_LOG_FORMAT", "json")];
-    let mut command = prepared(&upstream, &environment);
+    let mut command = prepared(way, &upstream, &environment);
     let mut process = command.args(["--web.listen-address", "127.0.0.1:0"]).spawn().unwrap();
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let mut next = async || {

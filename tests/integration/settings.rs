@@ -42,7 +42,7 @@ async fn every_problem_is_listed_before_anything_listens() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     for expected in [
         "6 problems",
-        "--swr.concurrency: `many`",
+        "SWR_EXPORTER_SWR_CONCURRENCY: `many`",
         "--cache.max-age: 1m is shorter than --cache.window 10m",
         "--swr.page-size: `0`",
         "--log.level: `shout`",

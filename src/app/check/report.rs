@@ -78,12 +78,8 @@ impl Report {
         self.steps.iter().all(|step| step.outcome != Outcome::Fails)
     }
 
-    /// The report as a text that ends in a line feed.
-    pub fn render(&self, format: Format, colour: bool) -> String {
-        match format {
-            Format::Text => self.text(colour),
-            Format::Json => self.json(),
-        }
+    fn failed(&self) -> usize {
+        self.steps.iter().filter(|step| step.outcome == Outcome::Fails).count()
     }
 
     fn text(&self, colour: bool) -> String {
@@ -100,16 +96,10 @@ impl Report {
                 let _ = writeln!(text, "        -> {}", step.advice);
             }
         }
-        let failed = self.steps.iter().filter(|step| step.outcome == Outcome::Fails).count();
-        let _ = match failed {
-            0 => writeln!(text, "everything works"),
-            1 => writeln!(text, "1 thing does not work"),
-            many => writeln!(text, "{many} things do not work"),
-        };
         text
     }
 
-    fn json(&self) -> String {
+    fn json(&self) -> Value {
         let steps: Vec<Value> = self
             .steps
             .iter()
@@ -123,7 +113,46 @@ impl Report {
                 json!({"name": step.name, "result": result, "message": step.message, "advice": advice})
             })
             .collect();
-        line(&json!({"ok": self.works(), "accounts": [{"name": self.account, "steps": steps}]}))
+        json!({"name": self.account, "steps": steps})
+    }
+}
+
+/// All that was tried for all accounts.
+#[derive(Debug)]
+pub struct Reports {
+    offline: bool,
+    reports: Vec<Report>,
+}
+
+impl Reports {
+    /// Of nothing yet. `offline`: nobody was asked.
+    pub(super) fn new(offline: bool) -> Self {
+        Self { offline, reports: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
+    /// Whether nothing failed.
+    pub fn works(&self) -> bool {
+        self.reports.iter().all(Report::works)
+    }
+
+    /// A text that ends in a line feed.
+    pub fn render(&self, format: Format, colour: bool) -> String {
+        if format == Format::Json {
+            let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
+            return line(&json!({"ok": self.works(), "accounts": accounts}));
+        }
+        let mut text: String = self.reports.iter().map(|report| report.text(colour)).collect();
+        text += &match self.reports.iter().map(Report::failed).sum() {
+            0 if self.offline => "the settings are in order; nobody was asked whether they work\n".to_owned(),
+            0 => "everything works\n".to_owned(),
+            1 => "1 thing does not work\n".to_owned(),
+            many => format!("{many} things do not work\n"),
+        };
+        text
     }
 }
 
@@ -142,14 +171,19 @@ mod tests {
 
     #[test]
     fn a_report_tells_what_works_and_what_to_do() {
-        let mut report = Report::new("default".to_owned());
-        report.add(Step::works("name", "found"));
-        assert_eq!(report.render(Format::Text, false), "account default\n  ok    name: found\neverything works\n");
-        report.add(Step::fails("clock", "wrong".to_owned(), "set it".to_owned()));
-        let text = report.render(Format::Text, false);
+        let of = |steps: Vec<Step>, offline| Reports {
+            offline,
+            reports: vec![Report { account: "default".to_owned(), steps }],
+        };
+        let works = || Step::works("name", "found");
+        let text = of(vec![works()], false).render(Format::Text, false);
+        assert_eq!(text, "account default\n  ok    name: found\neverything works\n");
+        assert!(of(vec![works()], true).render(Format::Text, false).ends_with("nobody was asked whether they work\n"));
+        let reports = of(vec![works(), Step::fails("clock", "wrong".to_owned(), "set it".to_owned())], false);
+        let text = reports.render(Format::Text, false);
         assert!(text.ends_with("  FAIL  clock: wrong\n        -> set it\n1 thing does not work\n"), "{text}");
-        assert!(report.render(Format::Text, true).contains("\x1b[31mFAIL\x1b[0m"));
-        let json: Value = serde_json::from_str(&report.render(Format::Json, true)).unwrap();
+        assert!(reports.render(Format::Text, true).contains("\x1b[31mFAIL\x1b[0m"));
+        let json: Value = serde_json::from_str(&reports.render(Format::Json, true)).unwrap();
         assert_eq!((&json["ok"], &json["accounts"][0]["steps"][1]["advice"]), (&json!(false), &json!("set it")));
     }
 }

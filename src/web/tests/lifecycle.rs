@@ -72,10 +72,13 @@ async fn every_listener_is_served_and_stops() {
         version: String::new(),
         accounts: Vec::new(),
         live: Arc::new(|_| Vec::new()),
+        settings: String::new(),
+        reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
         tally: Arc::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(serve(listeners, site, Options::default(), async { drop(stopped.await) }));
+    let task =
+        tokio::spawn(serve(listeners, watch::channel(site).1, Options::default(), async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
         client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -1,0 +1,296 @@
+//! The settings of `serve`, a row each: from a row come the flag, its environment variable, its key in the configuration
+//! file, its help and its line in the settings that are shown.
+
+use clap::ArgAction;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// Its name without the dashes, `group.name`.
+    pub name: &'static str,
+    /// Its key in an account of the configuration file, `outer.inner` when it is nested; `None` for settings of the process.
+    pub key: Option<&'static str>,
+    /// How it is given.
+    pub kind: Kind,
+    /// What stands for its value in help.
+    pub value: &'static str,
+    /// What holds when it is not given, in words.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// How a setting is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// With one value.
+    One,
+    /// With any number of values: the flag repeated, the variable separated by commas, the key a list.
+    Many,
+    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, its last part is named in `collectors`.
+    Switch,
+}
+
+/// Where help lists a setting, by the first part of its name.
+const HEADINGS: [(&str, &str); 9] = [
+    ("config", "Configuration"),
+    ("web", "Web"),
+    ("swr", "SWR"),
+    ("credentials", "Credentials (secrets come from the environment or, better, from files)"),
+    ("cache", "Cache"),
+    ("scrape", "Scrape"),
+    ("collector", "Collectors"),
+    ("repositories", "Collectors"),
+    ("log", "Log"),
+];
+
+const fn of_process(
+    name: &'static str,
+    kind: Kind,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
+    Flag { name, key: None, kind, value, default, help }
+}
+
+const fn of_account(
+    name: &'static str,
+    key: &'static str,
+    kind: Kind,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
+    Flag { name, key: Some(key), kind, value, default, help }
+}
+
+use Kind::{Many, One, Switch};
+
+/// Every setting, in the order of help.
+#[rustfmt::skip]
+pub const ALL: &[Flag] = &[
+    of_process("config.file", One, "FILE", "none, one account by flags",
+        "File with several accounts and their settings; read again when it changes, on SIGHUP and on POST /-/reload"),
+
+    of_process("web.listen-address", Many, "ADDRESS", "[::]:10179", "Address to listen on; may be repeated"),
+    of_process("web.telemetry-path", One, "PATH", "/metrics", "Path of the metrics"),
+    of_process("web.max-requests", One, "N", "40", "Scrapes served at once; one more gets 503"),
+    of_process("web.max-connections", One, "N", "512", "Connections held at once; further ones wait"),
+    of_process("web.max-connections-per-address", One, "N", "64",
+        "Connections held at once from one address (IPv6: one /64); further ones are closed"),
+
+    of_account("swr.region", "region", One, "REGION", "none", "Region, which gives the endpoint, e.g. cn-north-4"),
+    of_account("swr.endpoint", "endpoint", One, "URL", "by the region",
+        "Address of the API where the region does not give it, e.g. https://swr-api.eu-de.otc.t-systems.com"),
+    of_account("swr.iam-endpoint", "iam_endpoint", One, "URL", "by the region",
+        "Address of IAM where the region does not give it, e.g. https://iam.eu-de.otc.t-systems.com"),
+    of_account("swr.project-id", "project_id", One, "ID", "none", "Project id to send with signed requests, and to ask a token for"),
+    of_account("swr.ca-file", "ca_file", One, "FILE", "the system's alone", "Certificates in PEM form to trust besides the system's"),
+    of_account("swr.namespace", "namespaces", Many, "NAME", "all", "List only this organisation; may be repeated"),
+    of_account("swr.page-size", "page_size", One, "N", "1000",
+        "Repositories a page, 10 to 1000; a service that refuses it is asked for fewer"),
+    of_account("swr.concurrency", "concurrency", One, "N", "4", "Requests in flight at once"),
+    of_account("swr.rate-limit", "rate_limit", One, "N", "20", "Requests a second"),
+    of_account("swr.burst", "burst", One, "N", "40", "Requests that may leave at once after a rest"),
+    of_account("swr.request-timeout", "request_timeout", One, "DURATION", "30s", "The longest that one request may take"),
+    of_account("swr.refresh-timeout", "refresh_timeout", One, "DURATION", "5m", "The longest that a whole refresh may take"),
+
+    of_account("credentials.source", "credentials.source", One, "SOURCE", "auto",
+        "Where the credential comes from: auto, token, access-key, password, oidc, profile, pod-identity or metadata"),
+    of_account("credentials.token-file", "credentials.token_file", One, "FILE", "none",
+        "File that holds an IAM token [environment: SWR_EXPORTER_TOKEN for the token itself]"),
+    of_account("credentials.access-key-file", "credentials.access_key_file", One, "FILE", "none",
+        "File that holds the access key [environment: SWR_EXPORTER_ACCESS_KEY or HUAWEICLOUD_SDK_AK]"),
+    of_account("credentials.secret-key-file", "credentials.secret_key_file", One, "FILE", "none",
+        "File that holds the secret key [environment: SWR_EXPORTER_SECRET_KEY or HUAWEICLOUD_SDK_SK]"),
+    of_account("credentials.security-token-file", "credentials.security_token_file", One, "FILE", "none",
+        "File that holds the security token of a temporary key [environment: SWR_EXPORTER_SECURITY_TOKEN or HUAWEICLOUD_SDK_SECURITY_TOKEN]"),
+    of_account("credentials.domain-name", "credentials.domain_name", One, "NAME", "none",
+        "Account of the IAM user who logs in with a password"),
+    of_account("credentials.username", "credentials.username", One, "NAME", "none", "IAM user who logs in with a password"),
+    of_account("credentials.password-file", "credentials.password_file", One, "FILE", "none",
+        "File that holds the password [environment: SWR_EXPORTER_PASSWORD for the password itself]"),
+    of_account("credentials.metadata-endpoint", "credentials.metadata_endpoint", One, "URL", "http://169.254.169.254",
+        "Address of the metadata service"),
+
+    of_account("cache.window", "cache_window", One, "DURATION", "5m", "How long a snapshot is served without asking again"),
+    of_account("cache.wait", "cache_wait", One, "WAIT", "deadline",
+        "How long a scrape waits for a refresh when it has older data: `deadline`, or a duration"),
+    of_account("cache.max-age", "cache_max_age", One, "DURATION", "1h", "Older data is withdrawn"),
+    of_account("cache.file", "cache_file", One, "DIRECTORY", "none is kept",
+        "Directory for the last good snapshot, so that a restart serves at once"),
+
+    of_process("scrape.timeout", One, "DURATION", "10s",
+        "How long a scrape may take where the scraper sends no X-Prometheus-Scrape-Timeout-Seconds"),
+    of_process("scrape.timeout-offset", One, "DURATION", "500ms",
+        "Taken off the scraper's timeout, so that the answer is there before it gives up"),
+
+    of_account("collector.repositories", "collectors", Switch, "", "on",
+        "Series of each repository; the list itself is read in any case"),
+    of_account("collector.repositories.metrics", "repositories_metrics", Many, "LIST", "all",
+        "Which of size, images, downloads, created, updated and info are written"),
+    of_account("repositories.limit", "repositories_limit", One, "N", "0, no limit",
+        "At most so many repositories get series, the largest; the rest stay in the sums of their organisation"),
+
+    of_process("log.level", One, "LEVEL", "info", "trace, debug, info, warn or error"),
+    of_process("log.format", One, "FORMAT", "logfmt", "logfmt or json"),
+];
+
+/// The row of a name.
+///
+/// # Panics
+/// When there is none: names are written in this program.
+pub fn flag(name: &str) -> &'static Flag {
+    ALL.iter().find(|flag| flag.name == name).unwrap_or_else(|| panic!("no setting is called {name}"))
+}
+
+impl Flag {
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        format!("SWR_EXPORTER_{}", self.name.to_uppercase().replace(['.', '-'], "_"))
+    }
+
+    fn heading(&self) -> &'static str {
+        let group = self.name.split('.').next();
+        HEADINGS.iter().find(|(prefix, _)| Some(*prefix) == group).map_or("Other", |(_, heading)| *heading)
+    }
+
+    /// The name of the flag that turns a switch off.
+    fn negation(&self) -> String {
+        format!("no-{}", self.name)
+    }
+
+    fn arg(&self) -> Arg {
+        let arg = Arg::new(self.name)
+            .long(self.name)
+            .env(self.variable())
+            .hide_env_values(true)
+            .help(format!("{} [default: {}]", self.help, self.default))
+            .help_heading(self.heading());
+        match self.kind {
+            One => arg.value_name(self.value).action(ArgAction::Set),
+            Many => arg.value_name(self.value).action(ArgAction::Append).value_delimiter(','),
+            // No value on the command line, so that what follows is not taken for one.
+            Switch => arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .overrides_with(self.negation())
+                .action(ArgAction::Set)
+                .value_name("BOOL"),
+        }
+    }
+}
+
+/// The settings that were given by flags and environment variables.
+#[derive(Clone, Debug, Default)]
+pub struct ServeArgs(Vec<Given>);
+
+/// One setting as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The name of the flag.
+    pub name: &'static str,
+    /// The values; one, but for settings of [`Kind::Many`].
+    pub values: Vec<String>,
+    /// Whether it was given by the environment.
+    pub by_environment: bool,
+}
+
+impl ServeArgs {
+    /// What was given for a name.
+    pub fn get(&self, name: &str) -> Option<&Given> {
+        self.0.iter().find(|given| given.name == name)
+    }
+}
+
+impl Args for ServeArgs {
+    fn augment_args(command: Command) -> Command {
+        ALL.iter().fold(command, |command, flag| {
+            let command = command.arg(flag.arg());
+            if flag.kind != Switch {
+                return command;
+            }
+            let off = Arg::new(flag.negation())
+                .long(flag.negation())
+                .action(ArgAction::SetTrue)
+                .overrides_with(flag.name)
+                .help_heading(flag.heading())
+                .help(format!("Turns --{} off", flag.name));
+            command.arg(off)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ServeArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut given = Vec::new();
+        for flag in ALL {
+            let by_environment = matches.value_source(flag.name) == Some(ValueSource::EnvVariable);
+            let is_off = flag.kind == Switch
+                && matches.value_source(&flag.negation()) == Some(ValueSource::CommandLine)
+                && matches.get_flag(&flag.negation());
+            let values: Vec<String> = match matches.get_many::<String>(flag.name) {
+                _ if is_off => vec!["false".to_owned()],
+                Some(values) => values.cloned().collect(),
+                None => continue,
+            };
+            // A variable that is set to nothing, as compose files do, is not set.
+            if by_environment && !is_off && values.iter().all(String::is_empty) {
+                continue;
+            }
+            given.push(Given { name: flag.name, values, by_environment: by_environment && !is_off });
+        }
+        Ok(Self(given))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn args(line: &str) -> ServeArgs {
+        crate::cli::Cli::try_parse_from(std::iter::once("swr-exporter").chain(line.split_whitespace())).unwrap().serve
+    }
+
+    #[test]
+    fn a_switch_is_turned_by_its_flag_and_the_last_one_counts() {
+        let value = |line: &str| args(line).get("collector.repositories").map(|given| given.values.join(","));
+        assert_eq!(value(""), None);
+        assert_eq!(value("--collector.repositories").as_deref(), Some("true"));
+        assert_eq!(value("--no-collector.repositories").as_deref(), Some("false"));
+        assert_eq!(value("--collector.repositories=false").as_deref(), Some("false"));
+        assert_eq!(value("--no-collector.repositories --collector.repositories").as_deref(), Some("true"));
+        assert_eq!(value("--collector.repositories --no-collector.repositories").as_deref(), Some("false"));
+    }
+
+    #[test]
+    fn lists_are_repeated_or_separated() {
+        let list = args("--swr.namespace a --swr.namespace b,c");
+        assert_eq!(list.get("swr.namespace").unwrap().values, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn each_row_is_whole() {
+        for flag in ALL {
+            assert_ne!(flag.heading(), "Other", "{}", flag.name);
+            assert_eq!(ALL.iter().filter(|other| other.name == flag.name).count(), 1, "{}", flag.name);
+            let shared = |other: &&Flag| other.key == flag.key && flag.key.is_some_and(|key| key != "collectors");
+            assert!(ALL.iter().filter(shared).count() <= 1, "{}", flag.name);
+            assert!(!flag.help.ends_with('.') && !flag.default.is_empty(), "{}", flag.name);
+        }
+    }
+}

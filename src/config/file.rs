@@ -1,0 +1,248 @@
+//! The configuration file: accounts, each with its settings, and defaults for all of them.
+//!
+//! Belongs here: which keys there are and where. What a value means is decided where the flag's value is read, so that
+//! both are held to the same rules.
+
+use super::yaml::{self, Place, Table};
+use super::{Environment, Problems};
+use crate::cli::flags::{self, Flag, Kind};
+use std::path::Path;
+
+/// Secrets that the file may hold, best as `${NAME}`: their keys, which are their names as well.
+pub(super) const SECRETS: [&str; 5] = [
+    "credentials.token",
+    "credentials.access_key",
+    "credentials.secret_key",
+    "credentials.security_token",
+    "credentials.password",
+];
+
+/// So long may an account's name be; it is a label value, a part of addresses and of a file's name.
+const LONGEST_NAME: usize = 64;
+
+/// Settings of the file, in no order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entries(Vec<Entry>);
+
+/// One setting of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The name of its flag, or its key if it is a secret.
+    pub(super) name: &'static str,
+    /// The values.
+    pub(super) values: Vec<String>,
+    /// Where it stands.
+    pub(super) place: String,
+}
+
+impl Entries {
+    /// What is there for a name.
+    pub(super) fn get(&self, name: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| entry.name == name)
+    }
+
+    /// Whether anything about credentials is there but the name of the source.
+    pub(super) fn has_credentials(&self) -> bool {
+        self.0.iter().any(|entry| entry.name.starts_with("credentials.") && entry.name != "credentials.source")
+    }
+}
+
+/// What a configuration file says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct File {
+    /// Settings for all accounts.
+    pub(super) defaults: Entries,
+    /// The accounts, in the order of the file.
+    pub(super) accounts: Vec<(String, Entries)>,
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems) -> File {
+    let name = path.display().to_string();
+    let root = match yaml::load(path) {
+        Err(problem) => {
+            at.add(format!("{name}: {problem}"));
+            return File::default();
+        }
+        Ok(text) => yaml::parse(&text),
+    };
+    let root = match root {
+        Ok(root) => root,
+        Err((line, problem)) => {
+            at.add(format!("{name}:{line}: {problem}"));
+            return File::default();
+        }
+    };
+    let mut reader = Reader { environment, folder: path.parent().unwrap_or(Path::new("")), at };
+    let place = Place::root(&name);
+    let mut table = Table::of(root, place.clone(), reader.at);
+    let mut file = File::default();
+    if let Some((node, place)) = table.take("defaults") {
+        let table = Table::of(node, place, reader.at);
+        file.defaults = reader.account(table);
+    }
+    if let Some((node, place)) = table.take("accounts") {
+        let mut accounts = Table::of(node, place, reader.at);
+        for (key, node, place) in accounts.rest() {
+            if !is_name(&key.text) {
+                reader.at.add(format!(
+                    "{place}: an account's name has up to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
+                     last two"
+                ));
+            }
+            let table = Table::of(node, place, reader.at);
+            file.accounts.push((key.text, reader.account(table)));
+        }
+    }
+    table.finish(reader.at);
+    if file.accounts.is_empty() && reader.at.list().is_empty() {
+        reader.at.add(format!("{place}: there is no account; name one below `accounts`"));
+    }
+    file
+}
+
+/// Whether a name can be an account's.
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && !name.starts_with(['.', '-'])
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+struct Reader<'a, 'b> {
+    environment: Environment<'a>,
+    folder: &'a Path,
+    at: &'b mut Problems,
+}
+
+impl Reader<'_, '_> {
+    fn account(&mut self, mut table: Table<'_>) -> Entries {
+        let mut entries = Entries::default();
+        if let Some((node, place)) = table.take("credentials") {
+            let mut credentials = Table::of(node, place, self.at);
+            for flag in flags::ALL {
+                if let Some(key) = flag.key.and_then(|key| key.strip_prefix("credentials.")) {
+                    self.setting(flag, key, &mut credentials, &mut entries);
+                }
+            }
+            for name in SECRETS {
+                let key = name.strip_prefix("credentials.").unwrap_or(name);
+                if let Some((text, place)) = credentials.text(key, self.at) {
+                    self.add(name, &[text], &place, &mut entries);
+                }
+            }
+            credentials.finish(self.at);
+        }
+        for flag in flags::ALL {
+            match flag.key {
+                Some(key) if flag.kind != Kind::Switch && !key.starts_with("credentials.") => {
+                    self.setting(flag, key, &mut table, &mut entries);
+                }
+                _ => {}
+            }
+        }
+        self.collectors(&mut table, &mut entries);
+        table.finish(self.at);
+        entries
+    }
+
+    fn setting(&mut self, flag: &'static Flag, key: &'static str, table: &mut Table<'_>, entries: &mut Entries) {
+        let found = match flag.kind {
+            Kind::Many => table.texts(key, self.at),
+            Kind::One | Kind::Switch => table.text(key, self.at).map(|(text, place)| (vec![text], place)),
+        };
+        if let Some((values, place)) = found {
+            self.add(flag.name, &values, &place, entries);
+        }
+    }
+
+    /// `collectors` lists those that are on; the others are off.
+    fn collectors(&mut self, table: &mut Table<'_>, entries: &mut Entries) {
+        let Some((names, place)) = table.texts("collectors", self.at) else { return };
+        let switches: Vec<(&'static str, &'static str)> = flags::ALL
+            .iter()
+            .filter(|flag| flag.kind == Kind::Switch && flag.key == Some("collectors"))
+            .filter_map(|flag| Some((flag.name, flag.name.strip_prefix("collector.")?)))
+            .collect();
+        for name in names.iter().filter(|name| switches.iter().all(|(_, known)| known != name)) {
+            let known = switches.iter().map(|(_, known)| *known);
+            self.at.add(format!("{place}: `{name}` is not known{}", yaml::did_you_mean(name, known)));
+        }
+        for (flag, collector) in switches {
+            let is_on = names.iter().any(|name| name == collector);
+            entries.0.push(Entry { name: flag, values: vec![is_on.to_string()], place: place.to_string() });
+        }
+    }
+
+    fn add(&mut self, name: &'static str, values: &[String], place: &Place<'_>, entries: &mut Entries) {
+        let expanded = values.iter().filter_map(|text| match expand(text, self.environment) {
+            Ok(text) => Some(text),
+            Err(problem) => {
+                self.at.add(format!("{place}: {problem}"));
+                None
+            }
+        });
+        let mut values: Vec<String> = expanded.collect();
+        let is_path = flags::ALL.iter().any(|flag| flag.name == name && matches!(flag.value, "FILE" | "DIRECTORY"));
+        if is_path {
+            // As in Prometheus' own files: relative to the file that names them. An absolute path stays what it is.
+            for value in &mut values {
+                *value = self.folder.join(&*value).to_string_lossy().into_owned();
+            }
+        }
+        entries.0.push(Entry { name, values, place: place.to_string() });
+    }
+}
+
+/// Puts in the environment variables that a text names as `${NAME}`; `$${` stands for `${`.
+fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(index) = rest.find("${") {
+        let (before, reference) = rest.split_at(index);
+        if let Some(before) = before.strip_suffix('$') {
+            out.push_str(before);
+            out.push_str("${");
+            rest = &reference[2..];
+            continue;
+        }
+        out.push_str(before);
+        let Some(end) = reference.find('}') else {
+            return Err("`${` has no `}`; write `$${` for the characters".to_owned());
+        };
+        let name = &reference[2..end];
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if name.is_empty() || !is_name || name.as_bytes()[0].is_ascii_digit() {
+            return Err("what stands in `${}` is no name of an environment variable".to_owned());
+        }
+        out.push_str(&environment(name).ok_or_else(|| format!("the environment variable {name} is not set"))?);
+        rest = &reference[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_put_in_and_dollars_can_be_written() {
+        let environment = |name: &str| (name == "NAME").then(|| "va$lue".to_owned());
+        assert_eq!(expand("a${NAME}b${NAME}", &environment).unwrap(), "ava$luebva$lue");
+        assert_eq!(expand("$${NAME} $5 $", &environment).unwrap(), "${NAME} $5 $");
+        assert_eq!(expand("${OTHER}", &environment).unwrap_err(), "the environment variable OTHER is not set");
+        for wrong in ["${", "${}", "${a b}", "${1}"] {
+            assert!(expand(wrong, &environment).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_fit_for_labels_addresses_and_files() {
+        for name in ["production", "cn-north-4.team_1", "A"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "-a", "a/b", "a b", "ü", "a\n", &"a".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

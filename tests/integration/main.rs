@@ -11,6 +11,7 @@ mod upstream_support;
 mod main_job;
 mod commands;
 mod prometheus;
+mod observing;
 mod settings;
 mod flags;
 mod secrets;

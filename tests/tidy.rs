@@ -4,6 +4,8 @@
 //! may name. Nothing is started here but `promtool`, which reads the example of a scrape configuration.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "tidy/packages.rs"]
+mod packages;
 #[path = "tidy/rules.rs"]
 mod rules;
 

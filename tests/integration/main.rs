@@ -12,6 +12,7 @@ mod main_job;
 mod commands;
 mod prometheus;
 mod observing;
+mod packaged;
 mod settings;
 mod flags;
 mod secrets;

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod healthcheck;
 mod live;
 mod memory;
+mod tag_file;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;

@@ -56,6 +56,7 @@ macro_rules! families {
 const BYTES: Option<&str> = Some("bytes");
 const SECONDS: Option<&str> = Some("seconds");
 const REPOSITORY: [&str; 2] = ["namespace", "repository"];
+const TAG: [&str; 3] = ["namespace", "repository", "tag"];
 
 families! {
     // Repositories and namespaces: written once per snapshot.
@@ -88,6 +89,39 @@ families! {
     REPOSITORIES_OMITTED = "swr_repositories_omitted", Gauge, None, ["reason"],
         "Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.";
 
+
+    // Tags and details: written once per snapshot, where they are collected.
+    REPOSITORY_TAGS = "swr_repository_tags", Gauge, None, REPOSITORY,
+        "Number of tags found when the tags of the repository were last read (tag list).";
+    REPOSITORY_UNLAYERED_TAGS = "swr_repository_unlayered_tags", Gauge, None, REPOSITORY,
+        "Tags whose layers are not known (indexes of images without tags of their own, schema 1, no or a broken manifest), which the layer bytes leave out; only where there are any.";
+    REPOSITORY_UNIQUE_LAYERS = "swr_repository_unique_layer_bytes", Gauge, BYTES, REPOSITORY,
+        "Bytes of the distinct layers and configurations of all tags of the repository (API field manifest), each counted once.";
+    REPOSITORY_EXCLUSIVE_LAYERS = "swr_repository_exclusive_layer_bytes", Gauge, BYTES, REPOSITORY,
+        "Of the repository's unique layer bytes those that no other repository listed refers to, which is what deleting it could free; absent until all repositories were read once.";
+    REPOSITORY_NEWEST_TAG = "swr_repository_newest_tag_timestamp_seconds", Gauge, SECONDS, REPOSITORY,
+        "Unix time at which the tag that was updated last was updated (API field updated of the tags).";
+    REPOSITORY_OLDEST_TAG = "swr_repository_oldest_tag_timestamp_seconds", Gauge, SECONDS, REPOSITORY,
+        "Unix time at which the tag that has not been updated for longest was updated (API field updated of the tags).";
+    REPOSITORY_TAGS_BY_AGE = "swr_repository_tags_by_age", Gauge, None, ["namespace", "repository", "age"],
+        "Number of tags by the time since they were updated (API field updated of the tags), in disjoint classes by the upper end, as of swr_snapshot_timestamp_seconds.";
+    NAMESPACE_UNIQUE_LAYERS = "swr_namespace_unique_layer_bytes", Gauge, BYTES, ["namespace"],
+        "Bytes of the distinct layers and configurations of all tags of the organisation, each counted once; absent until all its repositories were read once.";
+    UNIQUE_LAYERS = "swr_unique_layer_bytes", Gauge, BYTES, [],
+        "Bytes of the distinct layers and configurations of all tags listed, each counted once; absent until all repositories were read once.";
+    TAG_SIZE = "swr_tag_size_bytes", Gauge, BYTES, TAG,
+        "Size of the image of the tag in bytes (API field size).";
+    TAG_CREATED = "swr_tag_created_timestamp_seconds", Gauge, SECONDS, TAG,
+        "Unix time at which the tag was created (API field created).";
+    TAG_UPDATED = "swr_tag_updated_timestamp_seconds", Gauge, SECONDS, TAG,
+        "Unix time at which the tag was last updated (API field updated).";
+    TAG_INFO = "swr_tag_info", Gauge, None, ["namespace", "repository", "tag", "digest", "type", "schema", "trusted", "scanned"],
+        "Constant 1 with the digest and kind of the tag's manifest (API fields digest, manifest, schema, is_trusted and scanned).";
+    DETAILS_INFO = "swr_repository_details_info", Gauge, None, ["namespace", "repository", "id", "creator", "domain_id"],
+        "Constant 1 with identifier, creator and account of the repository (API fields id, creator_name and domain_id), read once.";
+    PRIORITY = "swr_repository_priority", Gauge, None, REPOSITORY,
+        "Sorting priority of the repository (API field priority), read once.";
+
     // The collection: live.
     UP = "swr_up", Gauge, None, [],
         "Whether the latest refresh was complete; 0 when it failed or none has ended yet.";
@@ -119,6 +153,8 @@ families! {
         "Whether requests are held back because the upstream failed repeatedly.";
     LISTING_INCONSISTENCIES = "swr_listing_inconsistencies_total", Counter, None, ["kind"],
         "Signs that a listing changed or was incomplete while it was read, by kind.";
+    TAGS_PENDING = "swr_tags_pending", Gauge, None, [],
+        "Repositories whose tags were never read or have changed since they were, as far as the latest listing tells; absent where tags are not collected.";
     SAMPLES_DROPPED = "swr_samples_dropped_total", Counter, None, ["reason"],
         "Values of the upstream that could not be understood and were left out, or names that were cut, by reason.";
     CREDENTIAL_EXPIRY = "swr_credential_expiry_timestamp_seconds", Gauge, SECONDS, [],

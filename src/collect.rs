@@ -3,10 +3,14 @@
 //! Belongs here: what several calls mean together, and what a failure among them costs. Deliberately absent: HTTP,
 //! exposition, when to collect.
 
+pub mod book;
+pub mod book_codec;
 mod chain;
 pub mod listing;
 pub mod metrics;
 pub mod namespaces;
+pub mod plan;
+pub mod tags;
 pub mod windows;
 
 use crate::deadline::Deadline;

@@ -52,6 +52,8 @@ pub struct Account {
     pub https: HttpsOptions,
     /// What to collect.
     pub collect: collect::Options,
+    /// What to read repository by repository.
+    pub tags: collect::tags::Options,
     /// When to collect.
     pub cache: cache::Options,
     /// What to write.
@@ -169,6 +171,7 @@ fn account(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Acc
     let credentials = credentials::choose(settings, at);
     let client = client_options(settings, endpoint.as_ref(), at);
     let collect = collect_options(settings, cache.max_age, at);
+    let tags = tag_options(settings, at);
     let exposition = exposition_options(settings, at);
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     // With several accounts a problem has to say whose it is.
@@ -198,6 +201,7 @@ fn account(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Acc
         client,
         https,
         collect,
+        tags,
         cache,
         exposition,
         cache_directory,
@@ -340,6 +344,20 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, at: &mut Problems
     }
 }
 
+fn tag_options(settings: &Settings<'_>, at: &mut Problems) -> collect::tags::Options {
+    let default = collect::tags::Options::default();
+    collect::tags::Options {
+        tags: settings.is_on("collector.tags", false, at),
+        details: settings.is_on("collector.details", false, at),
+        series: settings.read("collector.tags.detail", None, at, |text| {
+            if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+        }),
+        per_second: settings.read("collector.tags.rate-limit", default.per_second, at, rate),
+        full_interval: settings.read("collector.tags.full-interval", default.full_interval, at, positive),
+        ..default
+    }
+}
+
 fn exposition_options(settings: &Settings<'_>, at: &mut Problems) -> exposition::Options {
     let mut repository_metrics = RepositoryMetrics::default();
     if let Some(found) = settings.get("collector.repositories.metrics") {
@@ -357,6 +375,7 @@ fn exposition_options(settings: &Settings<'_>, at: &mut Problems) -> exposition:
     exposition::Options {
         repository_metrics,
         most_repositories: settings.read("repositories.limit", 0, at, |text| number(text, 0, 100_000_000)),
+        ..exposition::Options::default()
     }
 }
 

@@ -14,14 +14,18 @@ mod escape;
 mod number;
 mod text;
 mod selection;
-mod families;
 mod limit;
+mod rows;
+mod families;
+mod images;
 mod compress;
+mod segments;
 mod page;
 mod live;
 #[cfg(test)]
 mod testing;
 
+pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
 pub use families::write_snapshot;
 pub use live::live;
@@ -30,11 +34,15 @@ pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
 
 /// What a page holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Which of the families with a series per repository are written.
     pub repository_metrics: RepositoryMetrics,
-    /// How many repositories get series of their own at most, the largest; 0 for all.
+    /// Only these repositories get series of their own; `None` for all. The others stay in the sums of their organisation.
+    pub include: Option<Pattern>,
+    /// These repositories get no series of their own, also where they are included; `None` for none.
+    pub exclude: Option<Pattern>,
+    /// How many of the rest get series of their own at most, the largest; 0 for all.
     pub most_repositories: usize,
 }
 

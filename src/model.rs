@@ -4,9 +4,13 @@
 //! here: values with their units. Deliberately absent: serde, clocks, metrics, any idea of HTTP.
 
 pub mod codec;
+pub mod layers;
 pub mod names;
+pub mod pattern;
+pub mod tags;
 
 use std::sync::Arc;
+pub use tags::Images;
 
 /// One complete read of an account's repositories, never changed after it is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub struct Snapshot {
     pub repositories: Vec<Repository>,
     /// The state of each organisation that was listed by itself; empty when the account was listed as a whole.
     pub namespaces: Vec<NamespaceRead>,
+    /// What tags and details tell, where they are collected.
+    pub images: Option<Arc<Images>>,
 }
 
 impl Snapshot {
@@ -26,7 +32,7 @@ impl Snapshot {
     pub fn new(read_at: Timestamp, mut repositories: Vec<Repository>) -> (Self, usize) {
         let dropped = sort_unique(&mut repositories);
         repositories.shrink_to_fit();
-        (Self { read_at, repositories, namespaces: Vec::new() }, dropped)
+        (Self { read_at, repositories, namespaces: Vec::new(), images: None }, dropped)
     }
 
     /// The repositories grouped by organisation, in order.
@@ -74,6 +80,21 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// A repository without a name yet, of which nothing is known.
+    pub fn unknown(namespace: Arc<str>) -> Self {
+        Self {
+            namespace,
+            name: Box::default(),
+            category: None,
+            visibility: None,
+            size: None,
+            images: None,
+            downloads: None,
+            created: None,
+            updated: None,
+        }
+    }
+
     /// What identifies a repository in an account.
     pub fn key(&self) -> (&str, &str) {
         (&self.namespace, &self.name)

@@ -8,9 +8,12 @@ pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod error;
+pub mod manifest;
 pub mod metrics;
 pub mod pages;
+pub mod repository;
 pub mod retry;
+pub mod tags;
 pub mod throttle;
 pub mod wire;
 

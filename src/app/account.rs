@@ -2,10 +2,13 @@
 
 use super::live;
 use super::memory::{Budget, Share};
+use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
 use crate::collect;
+use crate::collect::book::Book;
+use crate::collect::tags::Tags;
 use crate::config;
 use crate::deadline::Deadline;
 use crate::exposition::{self, Page};
@@ -29,6 +32,8 @@ pub(super) struct Account {
     fingerprint: config::Fingerprint,
     authenticator: Authenticator,
     cache: Cache<Page>,
+    /// Where tags or details are collected.
+    tags: Option<Tags>,
     registry: Registry,
 }
 
@@ -75,21 +80,27 @@ impl Account {
         let door = door(&config.https, transport.clone(), &metrics)?;
         let authenticator = Authenticator::new(config.credentials.source, Some(door));
         let mut recoveries = authenticator.recoveries();
-        let client = Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now);
-        let file = config.cache_directory.map(|directory| directory.join(format!("{}.snapshot", config.name)));
+        let client =
+            Arc::new(Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now));
+        let beside =
+            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
+        let file = beside("snapshot");
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
-        let collection = Collection {
-            client,
-            options: config.collect,
-            metrics: collect::Metrics::new(&registry),
-            share: share.clone(),
-        };
-        let refresh = refresher(Arc::new(collection), config.exposition);
+        let metrics = collect::Metrics::new(&registry);
+        let tags = (config.tags.tags || config.tags.details).then(|| {
+            let file = beside("tags");
+            let book = file.as_deref().map_or_else(Book::default, tag_file::read);
+            let keep = file.map(tag_file::keeper);
+            Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
+        });
+        let collection =
+            Collection { client, options: config.collect, metrics, share: share.clone(), tags: tags.clone() };
+        let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some(file) = file {
-            restore(&cache, &file, config.exposition, &share);
+            restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
@@ -101,7 +112,7 @@ impl Account {
             }
         });
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, about, fingerprint, authenticator, cache, registry })
+        Ok(Self { name, about, fingerprint, authenticator, cache, tags, registry })
     }
 
     /// Its name.
@@ -126,9 +137,12 @@ impl Account {
         self.cache.try_again();
     }
 
-    /// Ends a running refresh.
+    /// Ends a running refresh and the reading of tags.
     pub(super) fn close(&self) {
         self.cache.close();
+        if let Some(tags) = &self.tags {
+            tags.close();
+        }
     }
 
     /// What the web room may know of it.
@@ -167,29 +181,34 @@ const NEAR: Duration = Duration::from_secs(1);
 
 /// What a refresh needs.
 struct Collection {
-    client: Client,
+    client: Arc<Client>,
     options: collect::Options,
     metrics: collect::Metrics,
     share: Arc<Share>,
+    tags: Option<Tags>,
 }
 
 /// Collects, then encodes: the page is made once, where it is published.
 fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Page> {
+    let exposition = Arc::new(exposition);
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
-        let collection = collection.clone();
+        let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, share } = &*collection;
+            let Collection { client, options, metrics, share, tags } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
             let options = collect::Options { most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
-            let collect::Collected { snapshot, gap } =
+            let collect::Collected { mut snapshot, gap } =
                 collect::collect(client, &options, known, began, deadline, metrics).await?;
             share.hold(snapshot.repositories.len() as u64);
-            let page =
-                tokio::task::spawn_blocking(move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref()))
-                    .await
-                    .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+            if let Some(tags) = tags {
+                snapshot.images = Some(Arc::new(tags.refresh(&snapshot, deadline).await));
+            }
+            let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
+            let page = tokio::task::spawn_blocking(encode)
+                .await
+                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
             Ok(Outcome { value: page, gap })
         })
     })
@@ -208,7 +227,7 @@ fn keeper(file: PathBuf) -> cache::Keep<Page> {
     })
 }
 
-fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options, share: &Share) {
+fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, share: &Share, tags: Option<&Tags>) {
     state_file::sweep(file);
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
@@ -217,7 +236,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options, sh
     });
     match kept {
         Ok(None) => {}
-        Ok(Some((snapshot, read_at, age))) => {
+        Ok(Some((mut snapshot, read_at, age))) => {
             info!(
                 repositories = snapshot.repositories.len(),
                 age_seconds = age.as_secs(),
@@ -226,7 +245,8 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: exposition::Options, sh
                 age.as_secs()
             );
             share.hold(snapshot.repositories.len() as u64);
-            cache.restore(Page::build(Arc::new(snapshot), &exposition, None), read_at, age);
+            snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
+            cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }
         Err(error) => {
             let error = crate::failure::chain(&error);

@@ -91,6 +91,13 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         client: swr::Options { endpoint, ..swr::Options::default() },
         https: HttpsOptions::default(),
         collect: collect::Options::default(),
+        tags: collect::tags::Options {
+            tags: true,
+            details: true,
+            series: "platform/.*".parse().ok(),
+            per_second: 50.0,
+            ..collect::tags::Options::default()
+        },
         cache: cache::Options { window, ..cache::Options::default() },
         exposition: exposition::Options::default(),
         cache_directory: None,

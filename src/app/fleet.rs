@@ -105,7 +105,7 @@ impl Fleet {
     }
 
     async fn reload_into(&self, running: &mut Vec<Arc<Account>>) -> Result<String, String> {
-        let Some(args) = self.0.args.clone() else { return Err("the settings of the demo are fixed\n".to_owned()) };
+        let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
         let (before, budget) = (running.clone(), self.0.budget.clone());
         let reading = tokio::task::spawn_blocking(move || successors(&args, &before, budget));
         let Ok(read) = tokio::time::timeout(PATIENCE, reading).await else {

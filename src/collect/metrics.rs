@@ -1,7 +1,7 @@
 //! What the walk counts.
 
 use crate::catalog;
-use crate::instruments;
+use crate::instruments::{self, OptionalGauge};
 use prometheus::{GaugeVec, IntCounterVec, Registry};
 
 /// A sign that the list changed or was incomplete while it was read.
@@ -36,10 +36,15 @@ impl Inconsistency {
 pub struct Metrics {
     inconsistencies: IntCounterVec,
     up: GaugeVec,
+    tags_pending: OptionalGauge,
 }
 
 /// The `collector` label of the listing.
 const REPOSITORIES: &str = "repositories";
+
+/// Those of what is read repository by repository.
+const TAGS: &str = "tags";
+const DETAILS: &str = "details";
 
 impl Metrics {
     /// Makes the instruments in this registry.
@@ -48,12 +53,28 @@ impl Metrics {
         Self {
             inconsistencies: instruments::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
             up: instruments::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
+            tags_pending: OptionalGauge::new(registry, &catalog::TAGS_PENDING),
         }
     }
 
     /// A collection ended.
     pub(super) fn ended(&self, complete: bool) {
         self.up.with_label_values(&[REPOSITORIES]).set(f64::from(u8::from(complete)));
+    }
+
+    /// So many repositories have tags that are known to be out of date.
+    pub(super) fn tags_pending(&self, repositories: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 repositories")]
+        self.tags_pending.set(Some(repositories as f64));
+    }
+
+    /// Whether what is read repository by repository can be read, for those collectors that are on.
+    pub(super) fn images_up(&self, tags: Option<bool>, details: Option<bool>) {
+        for (collector, up) in [(TAGS, tags), (DETAILS, details)] {
+            if let Some(up) = up {
+                self.up.with_label_values(&[collector]).set(f64::from(u8::from(up)));
+            }
+        }
     }
 
     /// Counts signs of one kind.

@@ -8,8 +8,9 @@
 
 use super::Encoding;
 use bytes::Bytes;
-use flate2::{Compression, Crc, write::DeflateEncoder};
+use flate2::{Compress, Compression, Crc, FlushCompress, write::DeflateEncoder};
 use std::io::{self, Write};
+use std::ops::Range;
 
 /// gzip level of a page: the knee of the curve. 100,000 repositories with all six families are 63.4 MB; two cores gave
 ///
@@ -101,9 +102,66 @@ impl Deflate {
     }
 
     /// Ends on a byte border, and not with a final block: more parts may follow.
-    pub(super) fn finish(mut self) -> io::Result<Part> {
+    pub(super) fn finish(self) -> io::Result<Part> {
+        self.into_body().map(Body::finish)
+    }
+
+    /// The same, for more to be appended.
+    pub(super) fn into_body(mut self) -> io::Result<Body> {
         self.encoder.flush()?;
-        Ok(Part { bytes: packed(std::mem::take(self.encoder.get_mut())), crc: self.crc })
+        Ok(Body { bytes: std::mem::take(self.encoder.get_mut()), crc: self.crc })
+    }
+}
+
+/// A gzip [`Part`] to which pieces are appended that were compressed apart.
+#[derive(Debug)]
+pub(super) struct Body {
+    bytes: Vec<u8>,
+    crc: Crc,
+}
+
+impl Body {
+    /// Appends a piece that was compressed before, and says where it is now.
+    pub(super) fn append(&mut self, piece: &[u8], crc: &Crc) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(piece);
+        self.crc.combine(crc);
+        start..self.bytes.len()
+    }
+
+    pub(super) fn finish(self) -> Part {
+        Part { bytes: packed(self.bytes), crc: self.crc }
+    }
+}
+
+/// Compresses pieces each by itself, so that they may stand anywhere: they refer to nothing before them and end on a byte
+/// border.
+pub(super) struct Pieces(Compress);
+
+impl Pieces {
+    pub(super) fn new(level: u32) -> Self {
+        Self(Compress::new(Compression::new(level), false))
+    }
+
+    /// Appends a text to a body, compressed; where it is and its checksum.
+    pub(super) fn append(&mut self, text: &[u8], body: &mut Body) -> (Range<usize>, Crc) {
+        let start = body.bytes.len();
+        self.0.reset();
+        loop {
+            body.bytes.reserve(text.len() / 8 + 64);
+            let taken = usize::try_from(self.0.total_in()).expect("no longer than the text");
+            self.0
+                .compress_vec(&text[taken..], &mut body.bytes, FlushCompress::Sync)
+                .expect("compressing into memory cannot fail");
+            // Room that is left says that everything is out, the flush as well.
+            if self.0.total_in() == text.len() as u64 && body.bytes.len() < body.bytes.capacity() {
+                break;
+            }
+        }
+        let mut crc = Crc::new();
+        crc.update(text);
+        body.crc.combine(&crc);
+        (start..body.bytes.len(), crc)
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
 
-use super::limit::Chosen;
+use super::images::{write_images, write_sums};
+use super::limit::{Chosen, Omitted};
+use super::rows::Rows;
 use super::text::{Counts, Value, Writer, label};
 use super::{Options, RepositoryMetric, RepositoryMetrics};
 use crate::catalog;
@@ -14,32 +16,51 @@ use std::io::{self, Write};
 /// # Errors
 /// Only those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    write_chosen(snapshot, &Chosen::new(snapshot, options.most_repositories, None), options, sink)
+    let chosen = Chosen::new(snapshot, options, None);
+    write_chosen(snapshot, &Rows::new(snapshot, &chosen), chosen.omitted(), options.repository_metrics, sink)
 }
 
 /// The same for a choice that was made before.
 pub(super) fn write_chosen(
     snapshot: &Snapshot,
-    chosen: &Chosen,
-    options: &Options,
+    rows: &Rows,
+    omitted: Omitted,
+    metrics: RepositoryMetrics,
+    mut sink: impl Write,
+) -> io::Result<Counts> {
+    let mut counts = write_listing(snapshot, rows, omitted, metrics, &mut sink)?;
+    if let Some(images) = &snapshot.images {
+        let more = write_images(images, rows, &mut sink)?;
+        counts.series += more.series;
+        counts.bytes += more.bytes;
+    }
+    Ok(counts)
+}
+
+/// Writes what changes with every listing, and the sums.
+pub(super) fn write_listing(
+    snapshot: &Snapshot,
+    rows: &Rows,
+    omitted: Omitted,
+    metrics: RepositoryMetrics,
     sink: impl Write,
 ) -> io::Result<Counts> {
     let mut writer = Writer::new(sink);
-    if options.repository_metrics != RepositoryMetrics::NONE {
-        let identities = Identities::new(chosen.rows(snapshot));
-        for metric in options.repository_metrics.iter() {
-            repositories(metric, chosen.rows(snapshot), &identities, &mut writer)?;
-        }
+    for metric in metrics.iter() {
+        repositories(metric, rows.of(snapshot), &mut writer)?;
     }
     namespaces(snapshot, &mut writer)?;
+    if let Some(images) = &snapshot.images {
+        write_sums(images, &mut writer)?;
+    }
     let total = Value::Integer(snapshot.repositories.len() as u64);
     writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
-    let (family, omitted) = (&catalog::REPOSITORIES_OMITTED, Value::Integer(chosen.omitted() as u64));
+    let family = &catalog::REPOSITORIES_OMITTED;
     writer.family(
         family,
-        ["limit"],
-        |_| Some(omitted),
-        |reason, out| {
+        [("filter", omitted.filter), ("limit", omitted.limit)],
+        |(_, count)| Some(Value::Integer(count as u64)),
+        |(reason, _), out| {
             label(b'{', family.labels[0], reason, out);
             out.push(b'}');
         },
@@ -50,11 +71,9 @@ pub(super) fn write_chosen(
 /// A family with a sample per repository.
 fn repositories<'a>(
     metric: RepositoryMetric,
-    rows: impl Iterator<Item = &'a Repository> + Clone,
-    identities: &Identities,
+    rows: impl Iterator<Item = (&'a Repository, &'a [u8])> + Clone,
     writer: &mut Writer<impl Write>,
 ) -> io::Result<()> {
-    let rows = rows.zip(identities.iter());
     let mut write = |family, value: fn(&Repository) -> Option<Value>| {
         writer.family(
             family,
@@ -123,38 +142,6 @@ fn visibility(row: &Repository) -> &'static str {
         Some(Visibility::Public) => "public",
         Some(Visibility::Private) => "private",
         None => "",
-    }
-}
-
-/// What all samples of a repository have in common, `{namespace="..",repository=".."`, escaped, in the order of the rows.
-///
-/// Put together once and read in a row by each family: the names themselves lie where the listing happened to allocate
-/// them, and in sorted order nearly each of them is a cache miss. Halves the time of a page of three families.
-struct Identities {
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Identities {
-    fn new<'a>(rows: impl Iterator<Item = &'a Repository>) -> Self {
-        let mut text = Vec::new();
-        let mut ends = Vec::new();
-        // All repository families begin with the same two labels; the golden page would show another.
-        let labels = catalog::REPOSITORY_INFO.labels;
-        for row in rows {
-            label(b'{', labels[0], &row.namespace, &mut text);
-            label(b',', labels[1], &row.name, &mut text);
-            ends.push(text.len());
-        }
-        Self { text, ends }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        self.ends.iter().scan(0, |start, end| {
-            let identity = &self.text[*start..*end];
-            *start = *end;
-            Some(identity)
-        })
     }
 }
 
@@ -231,6 +218,7 @@ swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
 swr_repositories 2
 # TYPE swr_repositories_omitted gauge
 # HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.
+swr_repositories_omitted{reason="filter"} 0
 swr_repositories_omitted{reason="limit"} 0
 "#;
         let options = Options { repository_metrics: "size,updated,info".parse().unwrap(), ..Options::default() };
@@ -247,7 +235,7 @@ swr_repositories_omitted{reason="limit"} 0
             assert!(names.next().unwrap().name.contains(metric.name()) && names.next().is_none());
         }
         let none = Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() };
-        assert_eq!(parse(&page(&snapshot, &none)).len(), 6, "namespace sums and the totals stay");
+        assert_eq!(parse(&page(&snapshot, &none)).len(), 7, "namespace sums and the totals stay");
     }
 
     #[test]
@@ -266,7 +254,8 @@ swr_repositories_omitted{reason="limit"} 0
     fn an_empty_listing_says_so() {
         let page = page(&snapshot(Vec::new()), &Options::default());
         let lines: Vec<_> = page.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
-        assert_eq!(lines, [&b"swr_repositories 0"[..], b"swr_repositories_omitted{reason=\"limit\"} 0", b""]);
+        let want = "swr_repositories 0\nswr_repositories_omitted{reason=\"filter\"} 0\nswr_repositories_omitted{reason=\"limit\"} 0\n";
+        assert_eq!(String::from_utf8(lines.join(&b'\n')).unwrap(), want);
     }
 
     #[test]

@@ -11,10 +11,12 @@
 //! Every scraper shares the same bytes. Deliberately absent: the choice of an encoding, and which thread pays for it.
 
 use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
-use super::families::write_chosen;
+use super::families::{write_chosen, write_listing};
 use super::limit::Chosen;
+use super::rows::Rows;
+use super::segments::{self, Before, Segments};
 use super::text::Counts;
-use super::{Encoding, Format, Options};
+use super::{Encoding, Format, Options, RepositoryMetrics};
 use crate::model::Snapshot;
 use bytes::Bytes;
 use std::fmt;
@@ -27,7 +29,9 @@ const MEMORY: &str = "writing to memory cannot fail";
 pub struct Page {
     snapshot: Arc<Snapshot>,
     chosen: Chosen,
-    options: Options,
+    metrics: RepositoryMetrics,
+    /// The families of tags and details, for the next page to take over.
+    pub(super) segments: Option<Segments>,
     counts: Counts,
     gzip: Part,
     identity: OnceLock<Part>,
@@ -37,13 +41,27 @@ pub struct Page {
 impl Page {
     /// Encodes and compresses: may take long, not for an async thread. Where the number of repositories is limited, those
     /// of the page before are preferred.
-    pub fn build(snapshot: Arc<Snapshot>, options: &Options, before: Option<&Self>) -> Self {
-        let before = before.map(|page| (&*page.snapshot, &page.chosen));
-        let chosen = Chosen::new(&snapshot, options.most_repositories, before);
+    pub fn build(snapshot: Arc<Snapshot>, options: &Options, page_before: Option<&Self>) -> Self {
+        let before = page_before.map(|page| (&*page.snapshot, &page.chosen));
+        let chosen = Chosen::new(&snapshot, options, before);
+        let metrics = options.repository_metrics;
+        let rows = Rows::new(&snapshot, &chosen);
         let mut sink = Deflate::new(GZIP_LEVEL);
-        let counts = write_chosen(&snapshot, &chosen, options, &mut sink).expect(MEMORY);
-        let gzip = sink.finish().expect(MEMORY);
-        Self { snapshot, chosen, options: *options, counts, gzip, identity: OnceLock::new(), zstd: OnceLock::new() }
+        let mut counts = write_listing(&snapshot, &rows, chosen.omitted(), metrics, &mut sink).expect(MEMORY);
+        let mut body = sink.into_body().expect(MEMORY);
+        let segments = snapshot.images.as_ref().map(|images| {
+            let before = page_before.and_then(Self::for_the_next);
+            segments::append(&snapshot, images, rows, before, &mut body, &mut counts)
+        });
+        let gzip = body.finish();
+        let (identity, zstd) = (OnceLock::new(), OnceLock::new());
+        Self { snapshot, chosen, metrics, segments, counts, gzip, identity, zstd }
+    }
+
+    /// What the next page may take over.
+    fn for_the_next(&self) -> Option<Before<'_>> {
+        let (segments, images) = (self.segments.as_ref()?, self.snapshot.images.as_ref()?);
+        Some(Before { segments, snapshot: &self.snapshot, images, body: &self.gzip.bytes })
     }
 
     /// The snapshot.
@@ -86,15 +104,20 @@ impl Page {
 
     fn identity(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::with_capacity(self.counts.bytes);
-        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut body)?;
+        self.write(&mut body)?;
         Ok(body)
     }
 
     fn zstd(&self) -> io::Result<Vec<u8>> {
         let mut frame = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
         frame.set_pledged_src_size(Some(self.counts.bytes as u64))?;
-        write_chosen(&self.snapshot, &self.chosen, &self.options, &mut frame)?;
+        self.write(&mut frame)?;
         frame.finish()
+    }
+
+    fn write(&self, sink: impl io::Write) -> io::Result<()> {
+        let rows = Rows::new(&self.snapshot, &self.chosen);
+        write_chosen(&self.snapshot, &rows, self.chosen.omitted(), self.metrics, sink).map(drop)
     }
 }
 
@@ -102,9 +125,10 @@ impl fmt::Debug for Page {
     /// Without the bodies and the rows, which may be megabytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")
-            .field("options", &self.options)
+            .field("metrics", &self.metrics)
             .field("counts", &self.counts)
             .field("gzip", &self.gzip.bytes.len())
+            .field("taken_over", &self.segments.as_ref().map(|segments| segments.taken_over))
             .finish_non_exhaustive()
     }
 }
@@ -141,7 +165,7 @@ mod tests {
         let plain = body(&page, Encoding::Identity);
         assert_eq!(page.bytes(), plain.len());
         assert_eq!(page.series(), parse(&plain).len());
-        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 2);
+        assert_eq!(page.series(), 3_000 * 6 + 7 * 4 + 3);
         for encoding in ALL {
             assert!(body(&page, encoding) == plain, "{encoding:?}");
         }
@@ -150,7 +174,7 @@ mod tests {
     #[test]
     fn a_body_made_on_demand_keeps_to_the_options_of_the_page() {
         let page = page(&Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() });
-        assert_eq!(page.series(), 7 * 4 + 2);
+        assert_eq!(page.series(), 7 * 4 + 3);
         assert_eq!(body(&page, Encoding::Gzip), body(&page, Encoding::Identity));
     }
 
@@ -190,6 +214,6 @@ mod tests {
     #[test]
     fn debug_shows_sizes_and_no_bodies() {
         let shown = format!("{:?}", page(&Options::default()));
-        assert!(shown.len() < 300 && shown.contains("series: 18030"), "{shown}");
+        assert!(shown.len() < 300 && shown.contains("series: 18031"), "{shown}");
     }
 }

@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 use std::io::{self, Write};
 
 /// Fits the second-level cache beside the compressor's own tables, and makes calls into the sink rare.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Room above [`CHUNK`] for the line that crosses it, so that the buffer does not grow for names of legal length.
 const LAST_LINE: usize = 4 * 1024;
@@ -24,9 +24,10 @@ pub struct Counts {
 }
 
 /// A sample value. Floats are absent: nothing that the API counts is one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Value {
     Integer(u64),
+    Signed(i64),
     Sum(u128),
     Time(Timestamp),
 }
@@ -56,7 +57,7 @@ impl<W: Write> Writer<W> {
     ) -> io::Result<()> {
         let mut samples = items.into_iter().filter_map(|item| Some((item, value(item)?))).peekable();
         if samples.peek().is_some() {
-            self.metadata(family);
+            metadata(family, &mut self.buffer);
         }
         for (item, value) in samples {
             self.buffer.extend_from_slice(family.name.as_bytes());
@@ -66,27 +67,9 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// In the order that OpenMetrics recommends.
-    fn metadata(&mut self, family: &Family) {
-        let mut line = |keyword: &str, text: &str| {
-            for part in [keyword, family.name, " ", text, "\n"] {
-                self.buffer.extend_from_slice(part.as_bytes());
-            }
-        };
-        line("# TYPE ", family.kind.as_str());
-        if let Some(unit) = family.unit {
-            line("# UNIT ", unit);
-        }
-        line("# HELP ", family.help);
-    }
-
     fn value(&mut self, value: Value) -> io::Result<()> {
         self.buffer.push(b' ');
-        match value {
-            Value::Integer(value) => number::integer(value, &mut self.buffer),
-            Value::Sum(value) => number::integer(value, &mut self.buffer),
-            Value::Time(value) => number::seconds(value, &mut self.buffer),
-        }
+        write_value(value, &mut self.buffer);
         self.buffer.push(b'\n');
         self.counts.series += 1;
         if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
@@ -103,6 +86,30 @@ impl<W: Write> Writer<W> {
     pub(super) fn finish(mut self) -> io::Result<Counts> {
         self.flush()?;
         Ok(self.counts)
+    }
+}
+
+/// Appends what stands before the samples of a family, in the order that OpenMetrics recommends.
+pub(super) fn metadata(family: &Family, out: &mut Vec<u8>) {
+    let mut line = |keyword: &str, text: &str| {
+        for part in [keyword, family.name, " ", text, "\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    };
+    line("# TYPE ", family.kind.as_str());
+    if let Some(unit) = family.unit {
+        line("# UNIT ", unit);
+    }
+    line("# HELP ", family.help);
+}
+
+/// Appends a value.
+pub(super) fn write_value(value: Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Integer(value) => number::integer(value, out),
+        Value::Signed(value) => number::integer(value, out),
+        Value::Sum(value) => number::integer(value, out),
+        Value::Time(value) => number::seconds(value, out),
     }
 }
 

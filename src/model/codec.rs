@@ -16,7 +16,7 @@ pub fn encode(snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
     number(out, snapshot.namespaces.len() as u128)?;
     for read in &snapshot.namespaces {
         text(out, &read.name)?;
-        optional(out, read.read_at.map(zigzag))?;
+        optional_time(out, read.read_at)?;
         out.write_all(&[u8::from(read.complete)])?;
     }
     number(out, snapshot.repositories.len() as u128)?;
@@ -46,7 +46,7 @@ pub fn decode(bytes: &[u8]) -> Option<Snapshot> {
     for _ in 0..input.number()? {
         namespaces.push(NamespaceRead {
             name: input.text()?.into(),
-            read_at: input.optional()?.map(|value| Timestamp(unzigzag(value))),
+            read_at: time(&mut input)?,
             complete: input.byte()? == 1,
         });
     }
@@ -69,9 +69,8 @@ pub fn decode(bytes: &[u8]) -> Option<Snapshot> {
             2 => Some(Visibility::Private),
             _ => return None,
         };
-        let time = |value: Option<u64>| value.map(|value| Timestamp(unzigzag(value)));
         let (size, images, downloads) = (input.optional()?, input.optional()?, input.optional()?);
-        let (created, updated) = (time(input.optional()?), time(input.optional()?));
+        let (created, updated) = (time(&mut input)?, time(&mut input)?);
         let (namespace, category) = (namespace.clone(), category.clone());
         repositories.push(Repository {
             namespace,
@@ -93,7 +92,8 @@ pub fn decode(bytes: &[u8]) -> Option<Snapshot> {
     (dropped == 0).then_some(snapshot)
 }
 
-fn number(out: &mut dyn Write, mut value: u128) -> io::Result<()> {
+/// Writes a number.
+pub(crate) fn number(out: &mut dyn Write, mut value: u128) -> io::Result<()> {
     while value >= 0x80 {
         out.write_all(&[value.to_le_bytes()[0] | 0x80])?;
         value >>= 7;
@@ -102,13 +102,24 @@ fn number(out: &mut dyn Write, mut value: u128) -> io::Result<()> {
 }
 
 /// One more than the value, which for the largest one needs more than 64 bits.
-fn optional(out: &mut dyn Write, value: Option<u64>) -> io::Result<()> {
+pub(crate) fn optional(out: &mut dyn Write, value: Option<u64>) -> io::Result<()> {
     number(out, value.map_or(0, |value| u128::from(value) + 1))
 }
 
-fn text(out: &mut dyn Write, text: &str) -> io::Result<()> {
+/// Writes a text.
+pub(crate) fn text(out: &mut dyn Write, text: &str) -> io::Result<()> {
     number(out, text.len() as u128)?;
     out.write_all(text.as_bytes())
+}
+
+/// A time, or none.
+pub(crate) fn optional_time(out: &mut dyn Write, value: Option<Timestamp>) -> io::Result<()> {
+    optional(out, value.map(zigzag))
+}
+
+/// Reads what [`optional_time`] wrote.
+pub(crate) fn time(input: &mut Input<'_>) -> Option<Option<Timestamp>> {
+    Some(input.optional()?.map(|value| Timestamp(unzigzag(value))))
 }
 
 fn signed(out: &mut dyn Write, value: i64) -> io::Result<()> {
@@ -124,16 +135,31 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
-struct Input<'a>(&'a [u8]);
+/// Bytes that are read from the front; `None` where they do not make sense.
+pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    fn number(&mut self) -> Option<u128> {
+    pub(crate) fn number(&mut self) -> Option<u128> {
         let mut value = 0u128;
         for shift in (0..70).step_by(7) {
             let byte = self.byte()?;
@@ -145,18 +171,16 @@ impl<'a> Input<'a> {
         None
     }
 
-    fn optional(&mut self) -> Option<Option<u64>> {
+    pub(crate) fn optional(&mut self) -> Option<Option<u64>> {
         match self.number()? {
             0 => Some(None),
             more => u64::try_from(more - 1).ok().map(Some),
         }
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
+        std::str::from_utf8(self.bytes(length)?).ok()
     }
 }
 

@@ -97,11 +97,14 @@ impl World {
                     *first += 1;
                     *count -= 1;
                 }
+                let newest = *first + *count - 1;
                 row.size = row.tags.bytes(row.id);
+                row.note_push(newest, row.updated);
             }
             Tags::Named(tags) => {
                 let name = format!("grown-{}", tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default());
-                row.tags.push(row.id, &name);
+                let newest = row.tags.push(row.id, &name);
+                row.note_push(newest, row.updated);
                 row.size = row.tags.bytes(row.id);
             }
         }
@@ -141,6 +144,7 @@ impl World {
         row.category = self.category_number();
         row.tags = Tags::Numbered { first: 0, count: 1, latest: self.rng.bool() };
         row.size = row.tags.bytes(row.id);
+        row.settle();
         self.insert_row(row);
     }
 
@@ -185,6 +189,7 @@ impl World {
         let latest = count > 0 && self.rng.bool();
         row.tags = Tags::Numbered { first: self.rng.u32(..50), count, latest };
         row.size = row.tags.bytes(row.id);
+        row.settle();
         row
     }
 

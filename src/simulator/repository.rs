@@ -1,11 +1,10 @@
 //! One organisation, one repository, its tags: the calls beside the big listing.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::answer::{Answer, Refusal};
 use super::http::Request;
-use super::image::Image;
+use super::image::{Image, Kind};
 use super::listing::{ACCOUNT, Parameters, REGISTRY, denied, descends, is_denied};
 use super::routes::Service;
 use super::row::Row;
@@ -64,7 +63,7 @@ pub(super) fn show(namespace: &str, name: &str, service: &Service<'_>) -> Result
         "created": rfc3339(row.created),
         "updated": rfc3339(row.updated),
         "domain_id": service.id_of(ACCOUNT),
-        "priority": 0,
+        "priority": row.id % 3,
     });
     Ok(Answer::json(shown.to_string()))
 }
@@ -82,8 +81,7 @@ pub(super) fn tags(request: &Request, namespace: &str, name: &str, service: &Ser
     }
     if let (Some(column), Some(direction)) = (parameters.get("order_column"), parameters.get("order_type")) {
         match column {
-            // Images are numbered in the order in which they were pushed.
-            "updated_at" => tags.sort_by_key(|(_, image)| *image),
+            "updated_at" => tags.sort_by_key(|(_, image)| (row.pushed_at(*image), *image)),
             "tag" => tags.sort(),
             _ => return Err(Refusal::swr(400, 4_001_096, "param order column error")),
         }
@@ -92,12 +90,11 @@ pub(super) fn tags(request: &Request, namespace: &str, name: &str, service: &Ser
         }
     }
     let total = tags.len();
-    let newest = tags.iter().map(|(_, image)| *image).max().unwrap_or_default();
     let listed: Vec<Value> = tags
         .iter()
         .skip(page.offset)
         .take(page.limit)
-        .map(|(tag, image)| describe_tag(row, namespace, tag, *image, newest, service))
+        .map(|(tag, image)| describe_tag(row, namespace, tag, *image, service))
         .collect();
     let count = listed.len();
     Ok(page.announce(Answer::json(Value::from(listed).to_string()), count, total))
@@ -123,21 +120,18 @@ fn describe_namespace(world: &World, index: usize) -> Value {
     })
 }
 
-fn describe_tag(row: &Row, namespace: &str, tag: &str, number: u32, newest: u32, service: &Service<'_>) -> Value {
+fn describe_tag(row: &Row, namespace: &str, tag: &str, number: u32, service: &Service<'_>) -> Value {
     let image = Image::new(row.id, number);
-    let manifest = image.manifest();
     let path = format!("{REGISTRY}/{namespace}/{}:{tag}", row.name);
-    // The newest image carries the repository's time, each older one is an hour older, none is older than the repository.
-    let age = i64::from(newest - number) * 3_600_000_000_000;
-    let pushed = rfc3339((row.updated - age).max(row.created));
+    let pushed = rfc3339(row.pushed_at(number));
     json!({
         "id": u64::from(row.id) << 20 | u64::from(number),
         "repo_id": row.id,
         "Tag": tag,
-        "image_id": image.config.digest(),
-        "digest": format!("sha256:{}", hex::encode(Sha256::digest(&manifest))),
-        "manifest": manifest,
-        "schema": 2,
+        "image_id": image.id(),
+        "digest": format!("sha256:{}", image.digest()),
+        "manifest": image.manifest(),
+        "schema": if image.kind() == Kind::Schema1 { 1 } else { 2 },
         "path": path,
         "internal_path": path,
         "size": image.bytes(),
@@ -147,7 +141,7 @@ fn describe_tag(row: &Row, namespace: &str, tag: &str, number: u32, newest: u32,
         "deleted": null,
         "domain_id": service.id_of(ACCOUNT),
         "scanned": false,
-        "tag_type": 0,
+        "tag_type": i32::from(image.kind() == Kind::Index),
     })
 }
 
@@ -201,6 +195,26 @@ mod tests {
             assert_eq!(tag["image_id"], config);
             assert_eq!(tag.as_object().unwrap().len(), 17);
         }
+    }
+
+    #[tokio::test]
+    async fn a_tag_keeps_its_time_and_can_be_moved_and_deleted() {
+        let running = start().await;
+        let base = "/v2/manage/namespaces/org/repos/team$app/tags";
+        let before = get(&running, base).await;
+        running.handle.advance(std::time::Duration::from_secs(3_600));
+        running.handle.push("org", "team/app", "v4");
+        assert!(running.handle.with_world(|world| world.retag("org", "team/app", "v1", "v4")));
+        assert!(running.handle.with_world(|world| world.untag("org", "team/app", "v2")));
+        let after = get(&running, base).await;
+        assert_eq!(after.column("Tag"), ["v1", "v3", "v4"]);
+        let (digests, times) = (after.column("digest"), after.column("updated"));
+        assert_eq!(digests[0], digests[2]);
+        assert_eq!(times[1], before.column("updated")[2], "others' pushes change no time");
+        assert_eq!(times[2], rfc3339(running.handle.get("org", "team/app").unwrap().updated_nanos));
+        let sum: u64 = after.column("size").iter().map(|size| size.as_u64().unwrap()).sum();
+        assert_eq!(running.handle.get("org", "team/app").unwrap().size, sum);
+        assert!(!running.handle.with_world(|world| world.untag("org", "team/app", "v2")));
     }
 
     #[tokio::test]

@@ -67,7 +67,63 @@ pub(super) struct Row {
     pub(super) created: i64,
     pub(super) updated: i64,
     pub(super) tags: Tags,
+    /// Images pushed since the row was made, by number, and when. The others follow from `settled`.
+    pushes: Vec<(u32, i64)>,
+    /// The newest image of those, and its time.
+    settled: (u32, i64),
 }
+
+const HOUR: i64 = 3_600_000_000_000;
+
+impl Row {
+    /// An empty row.
+    pub(super) fn new(id: u32, organisation: u32, name: Box<str>, now: i64) -> Self {
+        Self {
+            id,
+            organisation,
+            category: 0,
+            is_public: false,
+            name,
+            description: None,
+            size: 0,
+            downloads: 0,
+            created: now,
+            updated: now,
+            tags: Tags::Named(Vec::new()),
+            pushes: Vec::new(),
+            settled: (0, now),
+        }
+    }
+
+    /// From now on the newest image is as old as the row's last update, and each before it an hour older.
+    pub(super) fn settle(&mut self) {
+        self.settled = (self.tags.newest(), self.updated);
+        self.pushes.clear();
+    }
+
+    /// An image was pushed.
+    pub(super) fn note_push(&mut self, number: u32, time: i64) {
+        match self.pushes.binary_search_by_key(&number, |(number, _)| *number) {
+            Ok(place) => self.pushes[place].1 = time,
+            Err(place) => self.pushes.insert(place, (number, time)),
+        }
+        if self.pushes.len() > MOST_PUSHES {
+            self.pushes.remove(0);
+        }
+    }
+
+    /// When an image was pushed: never changes, whatever is pushed later.
+    pub(super) fn pushed_at(&self, number: u32) -> i64 {
+        if let Ok(place) = self.pushes.binary_search_by_key(&number, |(number, _)| *number) {
+            return self.pushes[place].1;
+        }
+        let (newest, time) = self.settled;
+        (time - i64::from(newest.saturating_sub(number)) * HOUR).max(self.created)
+    }
+}
+
+/// Pushes remembered; no repository that grows by itself has more tags.
+const MOST_PUSHES: usize = 400;
 
 /// The tags of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +192,38 @@ impl Tags {
         tags
     }
 
-    /// Puts a new image under a tag, which may be a new one.
-    pub(super) fn push(&mut self, repository: u32, tag: &str) {
+    /// The number of the newest image.
+    fn newest(&self) -> u32 {
+        match self {
+            Self::Numbered { first, count, .. } => (first + count).saturating_sub(1),
+            Self::Named(tags) => tags.iter().map(|(_, number)| *number).max().unwrap_or_default(),
+        }
+    }
+
+    /// Removes a tag; whether it was there.
+    pub(super) fn remove(&mut self, repository: u32, tag: &str) -> bool {
+        let mut tags = self.named(repository);
+        let before = tags.len();
+        tags.retain(|(name, _)| name != tag);
+        let was_there = tags.len() < before;
+        *self = Self::Named(tags);
+        was_there
+    }
+
+    /// Moves a tag, which may be a new one, to the image of another; whether that was there.
+    pub(super) fn move_to(&mut self, repository: u32, tag: &str, other: &str) -> bool {
+        let mut tags = self.named(repository);
+        let Some(number) = tags.iter().find(|(name, _)| name == other).map(|(_, number)| *number) else { return false };
+        match tags.iter_mut().find(|(name, _)| name == tag) {
+            Some((_, image)) => *image = number,
+            None => tags.push((tag.to_owned(), number)),
+        }
+        *self = Self::Named(tags);
+        true
+    }
+
+    /// Puts a new image under a tag, which may be a new one; the image's number.
+    pub(super) fn push(&mut self, repository: u32, tag: &str) -> u32 {
         let mut tags = self.named(repository);
         let number = tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default();
         match tags.iter_mut().find(|(name, _)| name == tag) {
@@ -145,5 +231,6 @@ impl Tags {
             None => tags.push((tag.to_owned(), number)),
         }
         *self = Self::Named(tags);
+        number
     }
 }

@@ -155,11 +155,40 @@ impl World {
         let now = self.now;
         let row = self.row_mut(slot);
         let before = row.tags.bytes(row.id);
-        row.tags.push(row.id, tag);
+        let number = row.tags.push(row.id, tag);
+        row.note_push(number, now);
         // By the difference: a test may have given the repository a size that its tags do not explain.
         row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
         row.updated = now;
         true
+    }
+
+    /// Deletes a tag: fewer tags and bytes, and no new update time. Whether it was there.
+    pub fn untag(&mut self, namespace: &str, name: &str, tag: &str) -> bool {
+        self.change_tags(namespace, name, |row| row.tags.remove(row.id, tag))
+    }
+
+    /// Moves a tag, which may be a new one, to the image that another tag names. Whether that one was there.
+    pub fn retag(&mut self, namespace: &str, name: &str, tag: &str, other: &str) -> bool {
+        let now = self.now;
+        self.change_tags(namespace, name, |row| {
+            let was_there = row.tags.move_to(row.id, tag, other);
+            if was_there {
+                row.updated = now;
+            }
+            was_there
+        })
+    }
+
+    fn change_tags(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Row) -> bool) -> bool {
+        let Some(slot) = self.find(namespace, name) else {
+            return false;
+        };
+        let row = self.row_mut(slot);
+        let before = row.tags.bytes(row.id);
+        let changed = change(row);
+        row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
+        changed
     }
 
     /// Counts `times` downloads. Whether the repository was there.
@@ -253,19 +282,7 @@ impl World {
     pub(super) fn new_row(&mut self, organisation: u32, name: String) -> Row {
         let id = self.next_id;
         self.next_id += 1;
-        Row {
-            id,
-            organisation,
-            category: 0,
-            is_public: false,
-            name: name.into_boxed_str(),
-            description: None,
-            size: 0,
-            downloads: 0,
-            created: self.now,
-            updated: self.now,
-            tags: Tags::Named(Vec::new()),
-        }
+        Row::new(id, organisation, name.into_boxed_str(), self.now)
     }
 
     pub(super) fn insert_row(&mut self, row: Row) {
@@ -352,8 +369,8 @@ impl World {
         row.size = repository.size;
         row.is_public = repository.is_public;
         row.downloads = repository.num_download;
-        row.created = repository.created_nanos;
-        row.updated = repository.updated_nanos;
+        let is_moved = (row.created, row.updated) != (repository.created_nanos, repository.updated_nanos);
+        (row.created, row.updated) = (repository.created_nanos, repository.updated_nanos);
         let known = row.tags.named(row.id);
         let mut next = known.iter().map(|(_, number)| number + 1).max().unwrap_or_default();
         let tags = repository.tags.into_iter().map(|name| {
@@ -363,6 +380,9 @@ impl World {
             (name, number)
         });
         row.tags = Tags::Named(tags.collect());
+        if is_moved {
+            row.settle();
+        }
     }
 }
 

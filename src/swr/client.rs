@@ -12,7 +12,7 @@ use crate::transport::{Request, Response, Transport};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
@@ -119,6 +119,7 @@ pub struct Client {
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
     largest_page: Mutex<Option<(u64, Instant)>>,
+    largest_tag_page: AtomicU64,
 }
 
 impl Client {
@@ -143,6 +144,7 @@ impl Client {
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
             largest_page: Mutex::new(None),
+            largest_tag_page: AtomicU64::new(u64::MAX),
             options,
         }
     }
@@ -161,6 +163,15 @@ impl Client {
     /// The upstream serves no larger page than this, for all that was seen.
     pub fn found_largest_page(&self, rows: u64) {
         *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner) = Some((rows, Instant::now()));
+    }
+
+    /// The same for lists of tags: `most`, or less where the upstream refused as much.
+    pub(super) fn largest_tag_page(&self, most: u64) -> u64 {
+        self.largest_tag_page.load(Ordering::Relaxed).min(most)
+    }
+
+    pub(super) fn found_largest_tag_page(&self, tags: u64) {
+        self.largest_tag_page.store(tags, Ordering::Relaxed);
     }
 
     /// Makes one call, again where that may help and the effort allows. Dropping the future cancels it.

@@ -71,6 +71,9 @@ pub enum ApiError {
         /// The bound on rows.
         limit: u64,
     },
+    /// A list changed each time that it was read.
+    #[error("the list changed each time that it was read")]
+    Unsteady,
     /// Requests are held back after repeated failures of the upstream.
     #[error("held back for {} s because the upstream failed repeatedly", wait.as_secs().max(1))]
     CircuitOpen {
@@ -131,6 +134,7 @@ impl ApiError {
             Self::Timeout(_) => Reason::Timeout,
             Self::Network(_) => Reason::Network,
             Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } | Self::TooManyRows { .. } => Reason::Decode,
+            Self::Unsteady => Reason::Incomplete,
             Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) => Reason::Internal,
         }
     }

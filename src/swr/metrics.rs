@@ -12,6 +12,10 @@ use std::time::Duration;
 pub enum Operation {
     /// `GET /v2/manage/repos`.
     ListRepositories,
+    /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`.
+    ListTags,
+    /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}`.
+    ShowRepository,
 }
 
 impl Operation {
@@ -19,6 +23,8 @@ impl Operation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ListRepositories => "list_repositories",
+            Self::ListTags => "list_tags",
+            Self::ShowRepository => "show_repository",
         }
     }
 }

@@ -87,11 +87,7 @@ pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions)
         namespace: shared.get(namespace),
         name: name.into(),
         category: name_if_any(wire.category, omissions).map(|category| shared.get(category)),
-        visibility: match wire.is_public.map(RawValue::get) {
-            Some("true") => Some(Visibility::Public),
-            Some("false") => Some(Visibility::Private),
-            _ => None,
-        },
+        visibility: boolean(wire.is_public).map(|public| if public { Visibility::Public } else { Visibility::Private }),
         size: number(wire.size, omissions),
         images: number(wire.num_images, omissions),
         downloads: number(wire.num_download, omissions),
@@ -102,18 +98,18 @@ pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions)
 }
 
 /// A name that must be there.
-fn name<'a>(raw: Option<&'a RawValue>, omissions: &mut Omissions) -> Option<Cow<'a, str>> {
+pub(super) fn name<'a>(raw: Option<&'a RawValue>, omissions: &mut Omissions) -> Option<Cow<'a, str>> {
     name_if_any(raw, omissions).filter(|name| !name.is_empty())
 }
 
-fn name_if_any<'a>(raw: Option<&'a RawValue>, omissions: &mut Omissions) -> Option<Cow<'a, str>> {
+pub(super) fn name_if_any<'a>(raw: Option<&'a RawValue>, omissions: &mut Omissions) -> Option<Cow<'a, str>> {
     let (value, cut) = names::label_value(text(raw?.get())?);
     omissions.name += u64::from(cut);
     Some(value)
 }
 
 /// The text of a JSON string; `None` for any other value.
-fn text(raw: &str) -> Option<Cow<'_, str>> {
+pub(super) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
@@ -141,8 +137,17 @@ impl<'de> Deserialize<'de> for Unescaped {
     }
 }
 
+/// A truth value; anything else is none.
+pub(super) fn boolean(raw: Option<&RawValue>) -> Option<bool> {
+    match raw?.get() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
 /// A whole number as it is written; absent and null are not zero and not an omission.
-fn number(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<u64> {
+pub(super) fn number(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<u64> {
     let digits = raw?.get();
     let value = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
     if value.is_none() {
@@ -152,7 +157,7 @@ fn number(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<u64> {
 }
 
 /// A time by RFC 3339 with 0 to 9 digits of fraction; empty and the zero time mean that there is none.
-fn timestamp(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<Timestamp> {
+pub(super) fn timestamp(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<Timestamp> {
     let text = text(raw?.get()).unwrap_or(Cow::Borrowed("not a string"));
     if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
         return None;

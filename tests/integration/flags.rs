@@ -48,6 +48,9 @@ in_every_way!(
     a_scrape_waits_as_long_as_is_set,
     the_families_and_the_repositories_are_those_that_are_set,
     series_of_repositories_can_be_left_out,
+    tags_are_read_at_the_rate_and_have_series_as_set,
+    tags_are_read_again_within_the_interval_that_is_set,
+    details_are_read_where_they_are_wanted,
     the_log_has_the_level_and_the_format_that_are_set,
 );
 
@@ -61,7 +64,8 @@ fn set(way: Way, settings: &[(&str, &str)]) -> Command {
         match (way, flag.key) {
             (Way::Environment, _) => drop(command.env(variable, value)),
             (Way::File, Some("collectors")) => {
-                keys.push(("collectors", if *value == "true" { flag.name } else { "" }.replace("collector.", "")))
+                let collector = flag.name.replace("collector.", "");
+                keys.push(("collectors", if *value == "true" { collector } else { String::new() }));
             }
             (Way::File, Some(key)) if is_list => keys.push((key, format!("[{value}]"))),
             (Way::File, Some(key)) => keys.push((key, format!("'{value}'"))),
@@ -387,6 +391,56 @@ async fn the_families_and_the_repositories_are_those_that_are_set(way: Way) {
     assert_eq!(scrape.series("swr_repository_info").len(), 3);
     assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
     assert!(scrape.series("swr_repository_size_bytes").is_empty());
+}
+
+/// When tags were asked for.
+fn tag_calls(upstream: &Running) -> Vec<Instant> {
+    let requests = upstream.handle.requests();
+    requests.iter().filter(|request| request.path.ends_with("/tags")).map(|request| request.at).collect()
+}
+
+async fn tags_are_read_at_the_rate_and_have_series_as_set(way: Way) {
+    let upstream = simulator(30, 1).await;
+    let wanted = upstream.handle.repositories().into_iter().find(|one| !one.tags.is_empty()).unwrap();
+    let expression = format!("{}/{}", wanted.namespace, wanted.name.replace('.', "[.]"));
+    let settings = [
+        ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
+        ("SWR_EXPORTER_COLLECTOR_TAGS_RATE_LIMIT", "10"),
+        ("SWR_EXPORTER_COLLECTOR_TAGS_DETAIL", expression.as_str()),
+        ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
+    ];
+    let exporter = with(way, &upstream, &settings).await;
+    let scrape = exporter
+        .scrape_until("every tag is read", |scrape| {
+            scrape.series("swr_repository_tags").len() == 30 && scrape.get("swr_tags_pending") == Some(0.0)
+        })
+        .await;
+    assert_eq!(scrape.series("swr_tag_info").len(), wanted.tags.len());
+    let calls = tag_calls(&upstream);
+    // Twenty at once, then ten a second.
+    assert!(calls.len() == 30 && calls[29] - calls[0] > Duration::from_millis(800), "{:?}", calls[29] - calls[0]);
+}
+
+async fn tags_are_read_again_within_the_interval_that_is_set(way: Way) {
+    let upstream = simulator(10, 1).await;
+    let settings = [
+        ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
+        ("SWR_EXPORTER_COLLECTOR_TAGS_FULL_INTERVAL", "3s"),
+        ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
+    ];
+    let exporter = with(way, &upstream, &settings).await;
+    exporter.scrape_until("a second round", |_| tag_calls(&upstream).len() >= 20).await;
+    let calls = tag_calls(&upstream);
+    assert!(calls[19] - calls[9] > Duration::from_millis(500), "nothing has changed, so nothing is urgent");
+}
+
+async fn details_are_read_where_they_are_wanted(way: Way) {
+    let upstream = simulator(5, 1).await;
+    let settings = [("SWR_EXPORTER_COLLECTOR_DETAILS", "true"), ("SWR_EXPORTER_CACHE_WINDOW", "50ms")];
+    let exporter = with(way, &upstream, &settings).await;
+    let scrape =
+        exporter.scrape_until("details", |scrape| scrape.series("swr_repository_details_info").len() == 5).await;
+    assert!(scrape.get("swr_tags_pending").is_none() && tag_calls(&upstream).is_empty(), "tags are another matter");
 }
 
 async fn series_of_repositories_can_be_left_out(way: Way) {

@@ -79,7 +79,7 @@ pub struct Prometheus {
 
 impl Prometheus {
     /// Starts one that scrapes each of these addresses as often as is said, as a job of the name given.
-    async fn start(interval: &str, jobs: &[(&str, &str)]) -> Self {
+    pub async fn start(interval: &str, jobs: &[(&str, &str)]) -> Self {
         let mut config =
             format!("global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\nscrape_configs:\n");
         for (name, address) in jobs {

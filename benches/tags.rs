@@ -1,0 +1,229 @@
+//! What tags cost: the memory of the layer index, a first round over a large account beside its scrapes, and refreshes of
+//! which a few repositories have changed, beside refreshes of the listing alone.
+//!
+//! `cargo bench --bench tags`; with an argument, that many repositories: `cargo bench --bench tags -- 10000`
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures real time and prints it"
+)]
+
+#[allow(dead_code, reason = "each benchmark uses its part")]
+#[path = "process/mod.rs"]
+mod process;
+
+use process::{Client, Process, exporter, simulator_at};
+use std::io::Read;
+use std::time::{Duration, Instant};
+use swr_exporter::model::layers::Layers;
+use swr_exporter::model::tags::{Blob, Digest32};
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Refreshes that are averaged.
+const REFRESHES: usize = 20;
+
+fn main() {
+    let repositories = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    memory(repositories);
+    let directory = std::env::temp_dir().join(format!("swr-exporter-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the state files");
+    first_round(repositories, &directory);
+    refreshes(repositories, &directory);
+    std::fs::remove_dir_all(&directory).expect("it is ours");
+}
+
+/// 20 tags of 10 layers and a configuration each.
+fn memory(repositories: u32) {
+    println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
+    println!("sharing | distinct blobs | references | MB | bytes/blob | s | us/change");
+    for (name, tags_share, repositories_share) in
+        [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)]
+    {
+        let before = resident();
+        let start = Instant::now();
+        let mut layers = Layers::default();
+        let mut references = 0;
+        for repository in 0..repositories {
+            let blobs = blobs(repository, 0, tags_share, repositories_share);
+            layers.set(repository, repository % 200, &blobs);
+            references += layers.blobs(repository).len();
+        }
+        let took = start.elapsed();
+        let grown = resident() - before;
+        let start = Instant::now();
+        for repository in (0..repositories).step_by(100) {
+            layers.set(repository, repository % 200, &blobs(repository, 1, tags_share, repositories_share));
+        }
+        let change = start.elapsed().as_secs_f64() * 1e6 / f64::from(repositories / 100);
+        println!(
+            "{name} | {} | {references} | {:.0} | {:.1} | {:.1} | {change:.0}",
+            layers.len(),
+            grown / 1e6,
+            grown / layers.len() as f64,
+            took.as_secs_f64(),
+        );
+    }
+}
+
+/// The blobs of a repository's tags. `from` is the first of its tags: with the next one, the oldest has made room.
+fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<Blob> {
+    let blob = |kind: u32, a: u32, b: u32| {
+        let mut digest = [0; 32];
+        // Spread as digests are.
+        let mut state = (u64::from(kind) << 60) ^ (u64::from(a) << 20) ^ u64::from(b);
+        for part in digest.chunks_exact_mut(8) {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            part.copy_from_slice(&(state ^ (state >> 29)).to_be_bytes());
+        }
+        Blob { digest: Digest32(digest), size: 1_000 + u64::from(a % 1_000) }
+    };
+    let mut blobs = Vec::new();
+    for tag in from..from + 20 {
+        blobs.push(blob(0, repository, tag));
+        for layer in 0..10 {
+            blobs.push(if layer < repositories_share {
+                blob(1, repository % 50, layer)
+            } else if layer < repositories_share + tags_share {
+                blob(2, repository, layer)
+            } else {
+                blob(3, repository, tag * 10 + layer)
+            });
+        }
+    }
+    blobs
+}
+
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("we live");
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a line of the status");
+    line.split_whitespace().nth(1).expect("a number").parse::<f64>().expect("a number") * 1024.0
+}
+
+/// The flags of an exporter that reads tags as fast as it can.
+fn with_tags(directory: &std::path::Path, window: &str) -> Vec<String> {
+    [
+        "--collector.tags".to_owned(),
+        "--collector.tags.rate-limit=10000".to_owned(),
+        "--swr.burst=1000".to_owned(),
+        format!("--cache.file={}", directory.display()),
+        format!("--cache.window={window}"),
+    ]
+    .into()
+}
+
+fn start(upstream: &Process, flags: &[String]) -> Process {
+    exporter(upstream, &flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// All tags for the first time, in the background of scrapes.
+fn first_round(repositories: u32, directory: &std::path::Path) {
+    let upstream = simulator_at(repositories as usize, 0.0);
+    let exporter = start(&upstream, &with_tags(directory, "1h"));
+    let mut client = Client::connect(&exporter.address);
+    scrape(&mut client);
+    let began = Instant::now();
+    let mut during = Vec::new();
+    while metric(&mut client, "swr_tags_pending").expect("it is live") > 0.0 {
+        during.push(scrape(&mut client).1);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let took = began.elapsed().as_secs_f64();
+    let after: Vec<f64> = (0..during.len().clamp(1, 500)).map(|_| scrape(&mut client).1).collect();
+    println!("\nA first round over {repositories} repositories, at a rate limit of 10,000 calls a second:");
+    println!(
+        "{took:.0} s, {:.0} repositories a second; scrapes meanwhile {} ms, afterwards {} ms (median, 99 of 100)",
+        f64::from(repositories) / took,
+        quantiles(during),
+        quantiles(after)
+    );
+    let file = directory.join("default.tags");
+    while !file.exists()
+        || file
+            .metadata()
+            .expect("it is there")
+            .modified()
+            .expect("a time")
+            .elapsed()
+            .is_ok_and(|age| age.as_secs() < 8)
+    {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    println!(
+        "memory {:.0} MB, at the peak {:.0} MB; state file {:.0} MB",
+        exporter.megabytes("VmRSS"),
+        exporter.megabytes("VmHWM"),
+        file.metadata().expect("it is there").len() as f64 / 1e6
+    );
+}
+
+/// Refreshes of a world that changes, with and without tags.
+fn refreshes(repositories: u32, directory: &std::path::Path) {
+    println!("\nRefreshes, one each 1.5 s, of a world in which some 100 repositories of 100,000 change meanwhile:");
+    println!("collectors | CPU s | wall s | tag calls | page MB, gzip | memory MB, at the peak");
+    let mut base = 0.0;
+    for tags in [false, true] {
+        // Pushes are 23 of 100 events, of which there are 24 a day and repository.
+        let upstream = simulator_at(repositories as usize, 10.5);
+        let alone = ["--cache.window=1ms".to_owned()];
+        let exporter = start(&upstream, &if tags { with_tags(directory, "1ms") } else { alone.into() });
+        let mut client = Client::connect(&exporter.address);
+        for _ in 0..3 {
+            scrape(&mut client);
+            std::thread::sleep(Duration::from_millis(1500));
+        }
+        let calls = |client: &mut Client| {
+            metric(client, "swr_api_requests_total{code=\"200\",operation=\"list_tags\"}").unwrap_or_default()
+        };
+        let calls_before = calls(&mut client);
+        let (before, mut walls, mut page) = (exporter.cpu_seconds(), Vec::new(), 0);
+        for _ in 0..REFRESHES {
+            let start = Instant::now();
+            let (bytes, wall) = scrape(&mut client);
+            page = bytes;
+            walls.push(wall / 1e3);
+            std::thread::sleep(Duration::from_millis(1500).saturating_sub(start.elapsed()));
+        }
+        let cpu = (exporter.cpu_seconds() - before) / REFRESHES as f64;
+        let calls_made = calls(&mut client) - calls_before;
+        println!(
+            "{} | {cpu:.3} | {:.2} | {:.0} | {:.2} | {:.0}, {:.0}",
+            if tags { "repositories, tags" } else { "repositories" },
+            walls.iter().sum::<f64>() / walls.len() as f64,
+            calls_made / REFRESHES as f64,
+            page as f64 / 1e6,
+            exporter.megabytes("VmRSS"),
+            exporter.megabytes("VmHWM"),
+        );
+        if tags {
+            println!("with tags {:.2} times the processor time of the listing alone", cpu / base);
+        }
+        base = cpu;
+    }
+}
+
+/// One scrape: bytes and milliseconds.
+fn scrape(client: &mut Client) -> (usize, f64) {
+    let start = Instant::now();
+    let bytes = client.get("/metrics", "Accept-Encoding: gzip\r\n", |_| {});
+    (bytes, start.elapsed().as_secs_f64() * 1e3)
+}
+
+/// One live metric, which stands at the beginning of the page.
+fn metric(client: &mut Client, series: &str) -> Option<f64> {
+    let mut body = Vec::new();
+    client.get("/metrics", "Accept-Encoding: gzip\r\n", |piece| body.extend_from_slice(piece));
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&*body).take(1 << 17).read_to_end(&mut text).expect("a page");
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+fn quantiles(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    format!("{:.1}, {:.1}", values[values.len() / 2], values[values.len() * 99 / 100])
+}

@@ -1,0 +1,33 @@
+//! Tags, manifests, details and the book in its file: no panic, and what was understood comes back from a file as it was.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use swr_exporter::collect::book_codec;
+use swr_exporter::model::layers::Layers;
+use swr_exporter::model::tags::{Contents, Reading, by_age};
+use swr_exporter::swr::wire::Omissions;
+use swr_exporter::swr::{manifest, repository, tags};
+
+fuzz_target!(|body: &[u8]| {
+    let mut omissions = Omissions::default();
+    if let Ok(text) = std::str::from_utf8(body)
+        && let Contents::Image(blobs) = manifest::contents(text)
+    {
+        // What a manifest says is what a tag with it says.
+        let object = format!(r#"{{"Tag":"t","manifest":{}}}"#, serde_json::to_string(text).unwrap());
+        let tag = tags::tag(object.as_bytes(), &mut omissions).unwrap().unwrap();
+        assert_eq!(tag.contents, Contents::Image(blobs));
+    }
+    if let Ok(Some(tag)) = tags::tag(body, &mut omissions) {
+        let reading = Reading::of(vec![tag.clone(), tag], true);
+        assert_eq!((reading.tags, reading.series.as_ref().map(|series| series.len())), (1, Some(1)));
+        let _ = by_age(&reading.updated, 1_700_000_000);
+        let mut layers = Layers::default();
+        layers.set(0, 0, &reading.blobs);
+        assert_eq!(layers.unique(0), layers.total());
+        layers.release(0);
+        assert!(layers.is_empty() && layers.total() == 0);
+    }
+    let _ = repository::details(body, &mut omissions);
+    let _ = book_codec::decode(body);
+});

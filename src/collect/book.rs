@@ -1,0 +1,425 @@
+//! What is known of every repository's tags and details, between listings and between processes.
+//!
+//! Each listing is laid beside the book: new repositories get a place, vanished ones lose theirs and with it their bytes,
+//! and what has changed becomes an errand. What an errand brings is entered here. Pure: no calls, and the time is given.
+
+use super::plan::{Errand, Mark, Need, Read, need_of_tags};
+use crate::model::layers::{Group, Layers};
+use crate::model::pattern::Pattern;
+use crate::model::tags::{Details, Reading, RepositoryImages, TagFigures, TagSeries, by_age};
+use crate::model::{Images, Repository, Snapshot, Timestamp};
+use std::cmp::{Ordering, Reverse};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is wanted of each repository.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    /// Its tags.
+    pub tags: bool,
+    /// Its details.
+    pub details: bool,
+    /// Whose tags have series of their own.
+    pub series: Option<Pattern>,
+    /// No reading of tags gets older than this.
+    pub full_interval: Duration,
+}
+
+/// The book. A place is a small number that belongs to a repository as long as it is listed.
+#[derive(Debug, Default)]
+pub struct Book {
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    /// Places in the order of the latest listing.
+    order: Vec<u32>,
+    groups: HashMap<Arc<str>, Group>,
+    layers: Layers,
+    next_serial: u32,
+    /// Whether all repositories were known at some time: until then, bytes may belong to one that was not read yet.
+    pub(super) was_whole: bool,
+}
+
+/// One repository.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Box<str>,
+    group: Group,
+    serial: u32,
+    /// The latest listing's word.
+    listed: Mark,
+    created: Option<Timestamp>,
+    pub(super) tags: Option<Tags>,
+    pub(super) details: Option<KnownDetails>,
+    tags_tries: Tries,
+    details_tries: Tries,
+}
+
+/// Tags as they were read.
+#[derive(Debug)]
+pub(super) struct Tags {
+    pub(super) read: Read,
+    /// `None` when they cannot be read: the repository is not there, or not for us.
+    pub(super) kept: Option<Kept>,
+}
+
+/// What is kept of a [`Reading`]; its blobs are in the index.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) tags: u32,
+    pub(super) unlayered: u32,
+    pub(super) newest: Option<Timestamp>,
+    pub(super) oldest: Option<Timestamp>,
+    pub(super) updated: Box<[u32]>,
+    pub(super) series: Option<Arc<[TagSeries]>>,
+    by_age: [u32; 5],
+    /// From when until when that holds, in seconds since 1970.
+    holds: (u32, u32),
+}
+
+impl Kept {
+    pub(super) fn of(reading: Reading) -> Self {
+        let Reading { tags, unlayered, newest, oldest, updated, blobs: _, series } = reading;
+        Self { tags, unlayered, newest, oldest, updated, series, by_age: [0; 5], holds: (0, 0) }
+    }
+}
+
+/// Details as they were read.
+#[derive(Debug)]
+pub(super) struct KnownDetails {
+    /// The repository's birth: another one under the same name has another.
+    pub(super) created: Option<Timestamp>,
+    /// `None` when there are none to be had.
+    pub(super) details: Option<Arc<Details>>,
+}
+
+/// How an errand has fared so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    failed: u32,
+    not_before: Option<Instant>,
+}
+
+/// After so many failures a repository is no longer waited for to call the picture whole.
+const PATIENCE: u32 = 3;
+
+impl Entry {
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    fn tries(&mut self, need: Need) -> &mut Tries {
+        if need == Need::Details { &mut self.details_tries } else { &mut self.tags_tries }
+    }
+
+    fn needs(&self, wants: &Wants, now: u32) -> impl Iterator<Item = Need> + use<> {
+        let read = self.tags.as_ref().map(|tags| &tags.read);
+        let mut of_tags = None;
+        if wants.tags {
+            // Serials are given in turn, so the moments of neighbours are far apart and all of them evenly spread.
+            let phase = self.serial.wrapping_mul(0x9e37_79b9);
+            of_tags = need_of_tags(read, self.listed, phase, now, wants.full_interval);
+            let kept = self.tags.as_ref().and_then(|tags| tags.kept.as_ref());
+            if of_tags.is_none()
+                && kept.is_some_and(|kept| kept.series.is_none())
+                && wants.series.as_ref().is_some_and(|series| series.matches(&self.namespace, &self.name))
+            {
+                of_tags = Some(Need::Drift);
+            }
+        }
+        let known = self.details.as_ref().is_some_and(|details| details.created == self.created);
+        let of_details = (wants.details && !known).then_some(Need::Details);
+        of_tags.into_iter().chain(of_details)
+    }
+}
+
+/// What a listing makes necessary.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What can be done now, the most urgent last.
+    pub errands: Vec<Errand>,
+    /// What has failed before and has to wait.
+    pub delayed: Vec<(Instant, Errand)>,
+}
+
+impl Plan {
+    /// Repositories whose tags are known to be out of date.
+    pub fn pending(&self) -> usize {
+        let all = self.errands.iter().chain(self.delayed.iter().map(|(_, errand)| errand));
+        all.filter(|errand| errand.need.is_pending()).count()
+    }
+}
+
+/// The repository that an errand is about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its organisation.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What the listing said when the errand was begun.
+    pub listed: Mark,
+    created: Option<Timestamp>,
+}
+
+impl Book {
+    /// Lays a listing beside the book, whose order is its order from now on. `seconds` is the time since 1970, `now` the
+    /// same moment on the monotonic clock.
+    pub fn align(&mut self, listing: &Snapshot, wants: &Wants, seconds: u32, now: Instant) -> Plan {
+        let before = std::mem::take(&mut self.order);
+        let mut old = before.into_iter().peekable();
+        let mut order = Vec::with_capacity(listing.repositories.len());
+        let mut plan = Plan::default();
+        for row in &listing.repositories {
+            let found = loop {
+                let Some(&place) = old.peek() else { break None };
+                match self.at(place).key().cmp(&row.key()) {
+                    Ordering::Less => {
+                        old.next();
+                        self.forget(place);
+                    }
+                    Ordering::Equal => {
+                        old.next();
+                        break Some(place);
+                    }
+                    Ordering::Greater => break None,
+                }
+            };
+            let place = found.unwrap_or_else(|| self.place_for(row));
+            order.push(place);
+            let entry = self.at_mut(place);
+            (entry.listed, entry.created) = (Mark::of(row), row.created);
+            for need in entry.needs(wants, seconds) {
+                let size = Reverse(entry.listed.size.unwrap_or(0));
+                let errand = Errand { need, size, place, serial: entry.serial };
+                match entry.tries(need).not_before.filter(|until| *until > now) {
+                    Some(until) => plan.delayed.push((until, errand)),
+                    None => plan.errands.push(errand),
+                }
+            }
+        }
+        for place in old {
+            self.forget(place);
+        }
+        self.order = order;
+        plan.errands.sort_unstable_by(|a, b| b.cmp(a));
+        plan
+    }
+
+    /// Whom an errand is about; `None` when the repository has vanished meanwhile.
+    pub fn subject(&self, errand: &Errand) -> Option<Subject> {
+        let entry = self.of(errand)?;
+        let (namespace, name) = (entry.namespace.clone(), entry.name.clone());
+        Some(Subject { namespace, name, listed: entry.listed, created: entry.created })
+    }
+
+    /// Enters what the tags of a repository are, or that they cannot be had. Whether that is the listing's latest word.
+    pub fn enter_tags(&mut self, errand: &Errand, subject: &Subject, reading: Option<Reading>, seconds: u32) -> bool {
+        let Some(entry) = self.entry_mut(errand) else { return true };
+        let is_latest = entry.listed == subject.listed;
+        entry.tags_tries = Tries::default();
+        let read = Read { mark: subject.listed, at: seconds };
+        let group = entry.group;
+        let blobs = reading.as_ref().map_or(&[][..], |reading| &reading.blobs);
+        self.layers.set(errand.place, group, blobs);
+        let kept = reading.map(Kept::of);
+        self.at_mut(errand.place).tags = Some(Tags { read, kept });
+        is_latest
+    }
+
+    /// Enters the details of a repository, or that there are none to be had.
+    pub fn enter_details(&mut self, errand: &Errand, subject: &Subject, details: Option<Details>) {
+        if let Some(entry) = self.entry_mut(errand) {
+            entry.details_tries = Tries::default();
+            entry.details = Some(KnownDetails { created: subject.created, details: details.map(Arc::new) });
+        }
+    }
+
+    /// An errand failed; says when it may be tried again, at intervals that double from `first` up to an hour.
+    pub fn put_off(&mut self, errand: &Errand, now: Instant, first: Duration) -> Instant {
+        let Some(entry) = self.entry_mut(errand) else { return now };
+        let tries = entry.tries(errand.need);
+        tries.failed = tries.failed.saturating_add(1);
+        let wait = first.saturating_mul(1 << (tries.failed - 1).min(16)).min(Duration::from_secs(3600));
+        let until = now + wait;
+        tries.not_before = Some(until);
+        until
+    }
+
+    /// What is to be shown beside the latest listing.
+    pub fn images(&mut self, wants: &Wants, seconds: u32) -> Images {
+        let mut unread: HashMap<Group, usize> = HashMap::new();
+        for place in &self.order {
+            let entry = self.at(*place);
+            if entry.tags.is_none() && entry.tags_tries.failed < PATIENCE {
+                *unread.entry(entry.group).or_default() += 1;
+            }
+        }
+        self.was_whole |= wants.tags && unread.is_empty();
+        let Self { entries, order, layers, was_whole, groups, .. } = self;
+        let figures = |place: u32, kept: &mut Kept| {
+            if !(kept.holds.0..kept.holds.1).contains(&seconds) {
+                let (counts, until) = by_age(&kept.updated, seconds);
+                (kept.by_age, kept.holds) = (counts, (seconds, until));
+            }
+            TagFigures {
+                tags: kept.tags,
+                unlayered: kept.unlayered,
+                by_age: kept.by_age,
+                unique_bytes: layers.unique(place),
+                exclusive_bytes: was_whole.then(|| layers.exclusive(place)),
+                newest: kept.newest,
+                oldest: kept.oldest,
+                series: kept.series.clone(),
+            }
+        };
+        let repositories = order
+            .iter()
+            .map(|place| {
+                let entry = entries[*place as usize].as_mut().expect(LISTED);
+                let kept = entry.tags.as_mut().and_then(|tags| tags.kept.as_mut()).filter(|_| wants.tags);
+                let details = entry.details.as_ref().filter(|_| wants.details);
+                RepositoryImages {
+                    tags: kept.map(|kept| figures(*place, kept)),
+                    details: details.and_then(|details| details.details.clone()),
+                }
+            })
+            .collect();
+        let is_known = |group: &Group| wants.tags && (*was_whole || !unread.contains_key(group));
+        let mut namespaces: Vec<(Arc<str>, u128)> = groups
+            .iter()
+            .filter(|(_, group)| is_known(group))
+            .map(|(name, group)| (name.clone(), layers.of_group(*group)))
+            .collect();
+        namespaces.sort_unstable();
+        let unique_bytes = (wants.tags && *was_whole).then(|| layers.total());
+        Images { repositories, namespaces, unique_bytes }
+    }
+
+    /// Repositories in the book.
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Distinct layers and configurations.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// How many places there are, used or free.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.entries.len()).expect("places are numbers of 32 bits")
+    }
+
+    pub(super) fn entry(&self, place: u32) -> Option<&Entry> {
+        self.entries.get(place as usize)?.as_ref()
+    }
+
+    /// Takes an entry from before a restart. The order has to be put right by [`Book::sort`] before the next listing.
+    pub(super) fn restore(
+        &mut self,
+        row: &Repository,
+        tags: Option<(Read, Option<Reading>)>,
+        details: Option<KnownDetails>,
+    ) {
+        let place = self.place_for(row);
+        self.order.push(place);
+        let group = self.at(place).group;
+        if let Some((read, reading)) = tags {
+            self.layers.set(place, group, reading.as_ref().map_or(&[][..], |reading| &reading.blobs));
+            self.at_mut(place).tags = Some(Tags { read, kept: reading.map(Kept::of) });
+        }
+        self.at_mut(place).details = details;
+    }
+
+    /// Lets go of series that nobody asks for any more; those that are asked for anew are read.
+    pub(super) fn drop_unwanted_series(&mut self, wants: &Wants) {
+        for entry in self.entries.iter_mut().flatten() {
+            let wanted = wants.series.as_ref().is_some_and(|series| series.matches(&entry.namespace, &entry.name));
+            if let Some(kept) = entry.tags.as_mut().and_then(|tags| tags.kept.as_mut())
+                && !wanted
+            {
+                kept.series = None;
+            }
+        }
+    }
+
+    /// Puts restored entries in order; of two with one name the later one stays.
+    pub(super) fn sort(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_by(|a, b| self.at(*a).key().cmp(&self.at(*b).key()).then(b.cmp(a)));
+        order.dedup_by(|other, kept| {
+            let same = self.at(*other).key() == self.at(*kept).key();
+            if same {
+                self.forget(*other);
+            }
+            same
+        });
+        self.order = order;
+    }
+
+    fn at(&self, place: u32) -> &Entry {
+        self.entries[place as usize].as_ref().expect(LISTED)
+    }
+
+    fn at_mut(&mut self, place: u32) -> &mut Entry {
+        self.entries[place as usize].as_mut().expect(LISTED)
+    }
+
+    fn of(&self, errand: &Errand) -> Option<&Entry> {
+        self.entry(errand.place).filter(|entry| entry.serial == errand.serial)
+    }
+
+    fn entry_mut(&mut self, errand: &Errand) -> Option<&mut Entry> {
+        self.entries.get_mut(errand.place as usize)?.as_mut().filter(|entry| entry.serial == errand.serial)
+    }
+
+    fn place_for(&mut self, row: &Repository) -> u32 {
+        let (namespace, group) = match self.groups.get_key_value(&*row.namespace) {
+            Some((name, group)) => (name.clone(), *group),
+            None => {
+                let group = u32::try_from(self.groups.len()).expect("fewer organisations than repositories");
+                self.groups.insert(row.namespace.clone(), group);
+                (row.namespace.clone(), group)
+            }
+        };
+        self.next_serial = self.next_serial.wrapping_add(1);
+        let entry = Entry {
+            namespace,
+            name: row.name.clone(),
+            group,
+            serial: self.next_serial,
+            listed: Mark::of(row),
+            created: row.created,
+            tags: None,
+            details: None,
+            tags_tries: Tries::default(),
+            details_tries: Tries::default(),
+        };
+        if let Some(place) = self.free.pop() {
+            self.entries[place as usize] = Some(entry);
+            return place;
+        }
+        self.entries.push(Some(entry));
+        self.places() - 1
+    }
+
+    fn forget(&mut self, place: u32) {
+        self.layers.release(place);
+        self.entries[place as usize] = None;
+        self.free.push(place);
+    }
+}
+
+const LISTED: &str = "what is in the order has an entry";
+
+#[cfg(test)]
+#[path = "book_tests.rs"]
+mod tests;

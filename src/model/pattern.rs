@@ -1,0 +1,127 @@
+//! A regular expression on `namespace/repository`, by which operators pick repositories.
+//!
+//! It is anchored at both ends like Prometheus' own, so `team/app` is that one repository and `team/.*` all of one
+//! organisation; `(?i)` and the rest are the syntax of the crate `regex`. One expression holds any number of
+//! alternatives, joined by `|`. Matching takes time in proportion to the name whatever the expression says, and its
+//! compiled size is bounded.
+
+use regex::{Regex, RegexBuilder};
+use std::fmt;
+use std::str::FromStr;
+
+/// The most bytes that a compiled expression may take. Some thousand names joined by `|` fit.
+const LARGEST: usize = 1 << 20;
+
+/// An expression that a repository's whole name matches or not.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    expression: Regex,
+}
+
+impl Pattern {
+    /// Whether the repository is meant.
+    pub fn matches(&self, namespace: &str, repository: &str) -> bool {
+        let mut name = String::with_capacity(namespace.len() + 1 + repository.len());
+        name.push_str(namespace);
+        name.push('/');
+        name.push_str(repository);
+        self.expression.is_match(&name)
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    /// Reads an expression; the error says what is wrong with it and where, on one line.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let compile = |expression: &str| RegexBuilder::new(expression).size_limit(LARGEST).build();
+        // By itself first: in the frame `a)(b` would be an expression, and a problem would be shown with the frame.
+        let compiled = compile(text).and_then(|_| compile(&format!("^(?s:{text})$")));
+        match compiled {
+            Ok(expression) => Ok(Self { text: text.to_owned(), expression }),
+            Err(regex::Error::CompiledTooBig(limit)) => {
+                Err(format!("`{text}` takes more than {limit} bytes when it is compiled; make it simpler"))
+            }
+            Err(problem) => {
+                let problem = problem.to_string();
+                let reason = problem.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                Err(format!("`{text}` is no regular expression: {reason}"))
+            }
+        }
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({:?})", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: (&str, &str)) -> bool {
+        pattern.parse::<Pattern>().unwrap().matches(name.0, name.1)
+    }
+
+    #[test]
+    fn the_whole_name_has_to_match() {
+        let name = ("team", "app/web");
+        for pattern in ["team/app/web", "team/.*", ".*/web", "team/app/(web|api)", "x|team/app/web", "(?i)TEAM/APP/WEB"]
+        {
+            assert!(matches(pattern, name), "{pattern}");
+        }
+        for pattern in ["team", "app/web", "team/app", "eam/app/web", "team/app/we", "team/app/web/|x", ""] {
+            assert!(!matches(pattern, name), "{pattern}");
+        }
+        assert!(matches("team/.*", ("team", "odd\nname")), "a name is one line to a dot");
+        assert!(!matches("team/odd", ("team", "odd\n")), "the end is the end");
+        assert!(matches("a|ab", ("", "")) == matches("x", ("", "")), "and nothing is neither");
+        assert!(matches("a/b|a/bc", ("a", "bc")), "no alternative hides a longer one");
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused_on_one_line() {
+        for (pattern, reason) in [
+            ("team/(", "unclosed group"),
+            ("a)(b", "unopened group"),
+            ("[z-a]", "invalid character class range"),
+            ("team/*{2", "unclosed counted repetition"),
+            ("(?=x)", "look-around"),
+            (r"(x{1000}){1000}", "takes more than 1048576 bytes"),
+            ("(?x) a # b", "unclosed group"),
+        ] {
+            let problem = pattern.parse::<Pattern>().unwrap_err();
+            assert!(problem.contains(reason) && problem.contains(pattern) && !problem.contains('\n'), "{problem}");
+        }
+    }
+
+    #[test]
+    fn an_expression_that_is_slow_elsewhere_is_not_slow_here() {
+        let name = "a".repeat(100_000);
+        assert!(!matches("(a*)*(a|aa)+b", (&name, &name)));
+    }
+
+    #[test]
+    fn two_of_one_text_are_one() {
+        let parse = |text: &str| text.parse::<Pattern>().unwrap();
+        assert_eq!(parse("a/.*"), parse("a/.*").clone());
+        assert_ne!(parse("a/.*"), parse("a/b"));
+        assert_eq!(format!("{:?} {}", parse("a/.*"), parse("b").as_str()), "Pattern(\"a/.*\") b");
+    }
+}

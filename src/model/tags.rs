@@ -1,0 +1,345 @@
+//! What the tags and details of repositories tell, as plain data.
+//!
+//! A tag as it was read ([`Tag`]) lives only until its repository is reduced to a [`Reading`]; what is shown of a
+//! snapshot is in [`Images`]. Deliberately absent: manifests (reduced where they are read), and who counts the bytes
+//! (`layers`).
+
+use super::Timestamp;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// What a registry stores once however many images refer to it: a layer or a configuration.
+///
+/// The size belongs to its identity. In a sound registry a digest has one size; where an answer tells two, each counts,
+/// so that what is counted does not depend on which was seen first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Blob {
+    /// The SHA-256 of its content.
+    pub digest: Digest32,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A digest in 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest32(pub [u8; 32]);
+
+impl Digest32 {
+    /// Reads `sha256:` and 64 hexadecimal digits. A digest by another algorithm is stood for by the SHA-256 of its text.
+    /// `None` where the text has no algorithm.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if let Some(digits) = text.strip_prefix("sha256:")
+            && hex::decode_to_slice(digits, &mut bytes).is_ok()
+        {
+            return Some(Self(bytes));
+        }
+        let (algorithm, rest) = text.split_once(':')?;
+        (!algorithm.is_empty() && !rest.is_empty()).then(|| Self(Sha256::digest(text.as_bytes()).into()))
+    }
+}
+
+/// What a manifest tells of stored bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Contents {
+    /// The configuration and the layers of an image.
+    Image(Vec<Blob>),
+    /// The digests of an index's images; their layers stand in manifests of their own.
+    Index(Vec<Digest32>),
+    /// Nothing: there is no manifest, it is broken, or of the old schema that knows no sizes.
+    #[default]
+    Unknown,
+}
+
+/// One tag as it was read. Absent is not zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name.
+    pub name: Box<str>,
+    /// The digest of its manifest (API: `digest`), e.g. `sha256:57b6...`.
+    pub digest: Option<Box<str>>,
+    /// Bytes (API: `size`).
+    pub size: Option<u64>,
+    /// API: `created`.
+    pub created: Option<Timestamp>,
+    /// API: `updated`.
+    pub updated: Option<Timestamp>,
+    /// Version of the manifest's schema (API: `schema`).
+    pub schema: Option<u64>,
+    /// API: `is_trusted`.
+    pub trusted: Option<bool>,
+    /// API: `scanned`.
+    pub scanned: Option<bool>,
+    /// From `manifest`.
+    pub contents: Contents,
+}
+
+/// What is kept of a tag that has series of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagSeries {
+    /// Its name.
+    pub name: Box<str>,
+    /// The digest of its manifest; empty when unknown.
+    pub digest: Box<str>,
+    /// What its manifest is.
+    pub kind: ManifestKind,
+    /// Version of the manifest's schema.
+    pub schema: Option<u64>,
+    /// API: `is_trusted`.
+    pub trusted: Option<bool>,
+    /// API: `scanned`.
+    pub scanned: Option<bool>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// API: `created`.
+    pub created: Option<Timestamp>,
+    /// API: `updated`.
+    pub updated: Option<Timestamp>,
+}
+
+/// What a manifest is: the `type` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManifestKind {
+    /// One image.
+    Image,
+    /// A list of images, such as one an architecture.
+    Index,
+    /// Not known.
+    Unknown,
+}
+
+/// The tags of one repository, reduced to what is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// How many there are.
+    pub tags: u32,
+    /// Of these, those whose layers are not known.
+    pub unlayered: u32,
+    /// The newest and the oldest by `updated`.
+    pub newest: Option<Timestamp>,
+    /// See `newest`.
+    pub oldest: Option<Timestamp>,
+    /// When each tag was updated that says so, in whole seconds since 1970, the oldest first.
+    pub updated: Box<[u32]>,
+    /// Distinct layers and configurations over all tags, in order.
+    pub blobs: Vec<Blob>,
+    /// The tags themselves, by name, where they are to have series of their own.
+    pub series: Option<Arc<[TagSeries]>>,
+}
+
+impl Reading {
+    /// Reduces the tags of a repository. Of two with one name the one that was updated last counts.
+    pub fn of(mut tags: Vec<Tag>, with_series: bool) -> Self {
+        tags.sort_by(|a, b| a.name.cmp(&b.name).then(b.updated.cmp(&a.updated)));
+        tags.dedup_by(|later, kept| later.name == kept.name);
+        let digests: std::collections::HashSet<Digest32> =
+            tags.iter().filter_map(|tag| Digest32::parse(tag.digest.as_deref()?)).collect();
+        let mut blobs = Vec::new();
+        let mut unlayered = 0;
+        for tag in &tags {
+            let known = match &tag.contents {
+                Contents::Image(parts) => {
+                    blobs.extend_from_slice(parts);
+                    true
+                }
+                // An index whose images have tags of their own here adds no bytes that these do not show.
+                Contents::Index(images) => images.iter().all(|image| digests.contains(image)),
+                Contents::Unknown => false,
+            };
+            unlayered += u32::from(!known);
+        }
+        blobs.sort_unstable();
+        blobs.dedup();
+        let mut updated: Vec<u32> = tags.iter().filter_map(|tag| Some(seconds(tag.updated?))).collect();
+        updated.sort_unstable();
+        Self {
+            tags: u32::try_from(tags.len()).unwrap_or(u32::MAX),
+            unlayered,
+            newest: tags.iter().filter_map(|tag| tag.updated).max(),
+            oldest: tags.iter().filter_map(|tag| tag.updated).min(),
+            updated: updated.into(),
+            blobs,
+            series: with_series.then(|| tags.into_iter().map(TagSeries::from).collect()),
+        }
+    }
+}
+
+impl From<Tag> for TagSeries {
+    fn from(tag: Tag) -> Self {
+        let kind = match tag.contents {
+            Contents::Image(_) => ManifestKind::Image,
+            Contents::Index(_) => ManifestKind::Index,
+            Contents::Unknown => ManifestKind::Unknown,
+        };
+        Self {
+            name: tag.name,
+            digest: tag.digest.unwrap_or_default(),
+            kind,
+            schema: tag.schema,
+            trusted: tag.trusted,
+            scanned: tag.scanned,
+            size: tag.size,
+            created: tag.created,
+            updated: tag.updated,
+        }
+    }
+}
+
+/// Whole seconds since 1970 as far as 32 bits reach, which is until 2106.
+pub fn seconds(time: Timestamp) -> u32 {
+    u32::try_from(time.parts().0.max(0)).unwrap_or(u32::MAX)
+}
+
+/// The upper ends of the age classes in days; what is older is in the last class.
+pub const AGE_DAYS: [u32; 4] = [7, 30, 90, 365];
+
+/// Tags by age at `now`, youngest class first, and the second at which that changes next. `updated` is sorted; a tag
+/// from the future is young.
+pub fn by_age(updated: &[u32], now: u32) -> ([u32; 5], u32) {
+    let mut counts = [0; 5];
+    let mut changes = u32::MAX;
+    let mut younger_from = updated.len();
+    for (class, days) in AGE_DAYS.into_iter().enumerate() {
+        let limit = days * 86_400;
+        // Young enough for this class: updated + limit > now.
+        let from = updated.partition_point(|second| u64::from(*second) + u64::from(limit) <= u64::from(now));
+        counts[class] = count(younger_from - from);
+        // The oldest of them is the next to leave it.
+        changes = updated.get(from).map_or(changes, |oldest| changes.min(oldest.saturating_add(limit)));
+        younger_from = from;
+    }
+    counts[4] = count(younger_from);
+    (counts, changes)
+}
+
+fn count(tags: usize) -> u32 {
+    u32::try_from(tags).unwrap_or(u32::MAX)
+}
+
+/// What the show call tells beyond the listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// API: `id`.
+    pub id: Option<u64>,
+    /// API: `creator_name`.
+    pub creator: Option<Box<str>>,
+    /// The account's id (API: `domain_id`).
+    pub domain_id: Option<Box<str>>,
+    /// API: `priority`.
+    pub priority: Option<i64>,
+}
+
+/// What is shown of a repository's tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagFigures {
+    /// How many there are.
+    pub tags: u32,
+    /// Of these, those whose layers are not known.
+    pub unlayered: u32,
+    /// Tags by age, youngest class first.
+    pub by_age: [u32; 5],
+    /// Bytes of distinct layers and configurations.
+    pub unique_bytes: u128,
+    /// Of these, the bytes that no other repository refers to; `None` while others are unknown.
+    pub exclusive_bytes: Option<u128>,
+    /// The newest `updated`.
+    pub newest: Option<Timestamp>,
+    /// The oldest `updated`.
+    pub oldest: Option<Timestamp>,
+    /// The tags themselves, where they have series of their own.
+    pub series: Option<Arc<[TagSeries]>>,
+}
+
+/// What is shown of one repository beyond the listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepositoryImages {
+    /// `None` until its tags were read.
+    pub tags: Option<TagFigures>,
+    /// `None` until they were read.
+    pub details: Option<Arc<Details>>,
+}
+
+/// What tags and details tell of an account, beside the rows of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Images {
+    /// By place in [`Snapshot::repositories`](super::Snapshot::repositories).
+    pub repositories: Vec<RepositoryImages>,
+    /// Bytes of distinct layers of each organisation whose repositories are all known.
+    pub namespaces: Vec<(Arc<str>, u128)>,
+    /// Bytes of distinct layers of the account, once all its repositories are known.
+    pub unique_bytes: Option<u128>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn blob(digest: u8, size: u64) -> Blob {
+        Blob { digest: Digest32([digest; 32]), size }
+    }
+
+    fn tag(name: &str, digest: u8, updated: i64, contents: Contents) -> Tag {
+        Tag {
+            name: name.into(),
+            digest: Some(format!("sha256:{}", hex::encode([digest; 32])).into()),
+            updated: Some(Timestamp(updated * 1_000_000_000)),
+            contents,
+            ..Tag::default()
+        }
+    }
+
+    #[test]
+    fn a_reading_counts_each_blob_once_and_each_name_once() {
+        let image = |parts: &[u8]| Contents::Image(parts.iter().map(|part| blob(*part, u64::from(*part))).collect());
+        let tags = vec![
+            tag("a", 101, 10, image(&[1, 2, 2])),
+            tag("b", 102, 30, image(&[2, 3])),
+            tag("b", 103, 20, image(&[9])),
+            tag("multi", 104, 15, Contents::Index(vec![Digest32([101; 32]), Digest32([102; 32])])),
+            tag("far", 105, 16, Contents::Index(vec![Digest32([1; 32])])),
+            tag("broken", 106, 17, Contents::Unknown),
+        ];
+        let reading = Reading::of(tags, true);
+        assert_eq!((reading.tags, reading.unlayered), (5, 2), "an index of images that have tags hides nothing");
+        assert_eq!(reading.blobs, [blob(1, 1), blob(2, 2), blob(3, 3)]);
+        assert_eq!(reading.newest, Some(Timestamp(30_000_000_000)));
+        assert_eq!(&*reading.updated, [10, 15, 16, 17, 30]);
+        let series = reading.series.unwrap();
+        assert_eq!(series.len(), 5);
+        assert_eq!(series.iter().find(|tag| &*tag.name == "b").unwrap().digest[7..9], *"66", "the later one counts");
+    }
+
+    #[test]
+    fn digests_of_every_algorithm_are_told_apart() {
+        let digits = "8ac8bfaff55af948c796026ee867448c5b5b5d9dd3549f4006d9759b25d4a893";
+        assert_eq!(hex::encode(Digest32::parse(&format!("sha256:{digits}")).unwrap().0), digits);
+        let other = Digest32::parse(&format!("sha512:{digits}{digits}")).unwrap();
+        assert_ne!(Some(other), Digest32::parse("sha512:00"));
+        assert_eq!(Digest32::parse(digits), None);
+        assert_eq!(Digest32::parse("sha256:"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn age_classes_are_disjoint_and_hold_until_they_say(
+            mut updated in proptest::collection::vec(0u32..40_000_000, 0..30), now in 0u32..80_000_000
+        ) {
+            updated.sort_unstable();
+            let (counts, changes) = by_age(&updated, now);
+            prop_assert_eq!(counts.iter().sum::<u32>() as usize, updated.len());
+            let class = |now: u32| -> [u32; 5] {
+                let mut counts = [0; 5];
+                for second in &updated {
+                    let age = now.saturating_sub(*second);
+                    counts[AGE_DAYS.iter().position(|days| age < days * 86_400).unwrap_or(4)] += 1;
+                }
+                counts
+            };
+            prop_assert_eq!(counts, class(now));
+            prop_assert!(changes > now);
+            prop_assert_eq!(by_age(&updated, changes - 1).0, counts);
+            prop_assert!(changes == u32::MAX || by_age(&updated, changes).0 != counts);
+        }
+    }
+}

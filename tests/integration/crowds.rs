@@ -1,0 +1,153 @@
+//! More connections than anybody needs: idle ones by the thousand, and far more than are let in.
+
+use crate::peers::{self, SCRAPE};
+use crate::support::{Exporter, exporter, simulator};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+const MIB: u64 = 1 << 20;
+
+/// The slowest but one in a hundred of so many scrapes, one after the other.
+async fn p99(exporter: &Exporter, scrapes: usize) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..scrapes {
+        let began = Instant::now();
+        let answer = peers::exchange(peers::connect(exporter.address(), 12_000).await, SCRAPE).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        times.push(began.elapsed());
+    }
+    times.sort();
+    times[scrapes * 99 / 100 - 1]
+}
+
+/// A connection that has had one answer and is kept.
+async fn idle(address: &str, number: usize) -> TcpStream {
+    let mut stream = peers::connect(address, number).await;
+    stream.write_all(REQUEST).await.unwrap();
+    let mut answer = [0; 512];
+    assert!(stream.read(&mut answer).await.unwrap() > 0);
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s1_ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
+    peers::allow_many_files();
+    let upstream = simulator(100, 4).await;
+    let flags = ["--web.max-connections=20000", "--web.max-connections-per-address=20000"];
+    let exporter = exporter(&upstream.url(), &flags).await;
+    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let before = exporter.resident_bytes();
+    let mut connecting = JoinSet::new();
+    for worker in 0..20 {
+        let address = exporter.address().to_owned();
+        connecting.spawn(async move {
+            let mut streams = Vec::new();
+            for number in 0..500 {
+                streams.push(idle(&address, worker * 500 + number).await);
+            }
+            streams
+        });
+    }
+    let held = connecting.join_all().await;
+    assert_eq!(held.iter().map(Vec::len).sum::<usize>(), 10_000);
+    let (files, idle_bytes) = (exporter.open_files(), exporter.resident_bytes());
+    assert!(files > 10_000, "all are held, not only accepted: {files}");
+    let quiet = p99(&exporter, 200).await;
+
+    let mut dripping = Vec::new();
+    for number in 0..1000 {
+        let mut stream = peers::connect(exporter.address(), number).await;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nX-Drip: ").await.unwrap();
+        dripping.push(stream);
+    }
+    let drips = async {
+        loop {
+            for stream in &mut dripping {
+                let _ = stream.write_all(b"d").await;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let attacked = tokio::select! {
+        () = drips => unreachable!("drips have no end"),
+        slowest = p99(&exporter, 200) => slowest,
+    };
+    let after = exporter.resident_bytes();
+    println!(
+        "10,000 idle: {} MiB more, {} bytes each; scrape p99 {quiet:?}, with 1,000 dripping {attacked:?}; {} MiB in all",
+        (idle_bytes - before) / MIB,
+        (idle_bytes - before) / 10_000,
+        after / MIB
+    );
+    assert!(idle_bytes - before <= 160 * MIB);
+    assert!(after < 150 * MIB, "{} MiB", after / MIB);
+    assert!(quiet < Duration::from_secs(1) && attacked < Duration::from_secs(1), "{quiet:?} and {attacked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_ten_thousand_that_want_in_cost_what_five_hundred_cost() {
+    peers::allow_many_files();
+    let upstream = simulator(100, 4).await;
+    let exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let (files, bytes) = (exporter.open_files(), exporter.resident_bytes());
+    let mut crowd = JoinSet::new();
+    for number in 0..10_000 {
+        let address = exporter.address().to_owned();
+        crowd.spawn(async move {
+            // Beyond the kernel's queue a connection is not even made.
+            let connected = tokio::time::timeout(Duration::from_secs(5), peers::try_connect(&address, number)).await;
+            let Ok(Ok(mut stream)) = connected else { return None };
+            let _ = stream.write_all(REQUEST).await;
+            Some(stream)
+        });
+    }
+    let (mut most_files, mut most_bytes, mut held) = (0, 0, Vec::new());
+    while let Some(connected) = crowd.join_next().await {
+        held.extend(connected.unwrap());
+        if held.len() % 100 == 0 {
+            most_files = most_files.max(exporter.open_files());
+            most_bytes = most_bytes.max(exporter.resident_bytes());
+        }
+    }
+    let (grown, more) = (most_bytes.saturating_sub(bytes), most_files - files);
+    println!("{} connected, {more} files and {} KiB more at the most", held.len(), grown / 1024);
+    assert!(held.len() > 512, "they did try: {}", held.len());
+    assert!((500..=512 + 16).contains(&more), "{more} files more");
+    assert!(grown <= 12 * MIB, "{} KiB more", grown / 1024);
+    drop(held);
+    let began = Instant::now();
+    let answer = peers::exchange(peers::connect(exporter.address(), 12_400).await, SCRAPE).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "a scrape after the crowd took {:?}", began.elapsed());
+    println!("a scrape after the crowd: {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn s3_one_address_gets_64_connections_and_another_is_served_at_once() {
+    let upstream = simulator(100, 4).await;
+    let exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let mut held = Vec::new();
+    for _ in 0..512 {
+        // Every time from the same address.
+        let mut stream = peers::connect(exporter.address(), 0).await;
+        let mut first = [0];
+        let sent = stream.write_all(REQUEST).await;
+        if sent.is_ok() && stream.read(&mut first).await.is_ok_and(|read| read == 1) {
+            held.push(stream);
+        }
+    }
+    assert_eq!(held.len(), 64);
+    let began = Instant::now();
+    let answer = peers::exchange(peers::connect(exporter.address(), 100).await, SCRAPE).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let refused = Some(512.0 - 64.0);
+    let scrape = exporter.scrape().await;
+    assert_eq!(scrape.value("swr_exporter_connections_closed_total", &[("reason", "address_limit")]), refused);
+}

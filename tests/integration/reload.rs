@@ -1,0 +1,244 @@
+//! A configuration file that has become wrong, in fifty ways: nothing changes, and somebody is told where and why.
+
+use crate::accounts::Accounts;
+use crate::support::{Exporter, Scrape, client, simulator, text};
+use std::path::Path;
+use std::time::Duration;
+use swr_exporter::simulator::DEMO_TOKEN;
+use tokio::time::Instant;
+
+/// What becomes of the file, and a part of what is said about it.
+enum Mutation {
+    /// It has another text.
+    Text(String, &'static str),
+    /// It is replaced by something else.
+    Other(fn(&Path), &'static str),
+}
+
+fn replaced(path: &Path, make: impl FnOnce(&Path)) {
+    let _ = std::fs::remove_file(path);
+    make(path);
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    assert!(std::process::Command::new(program).args(arguments).status().unwrap().success());
+}
+
+/// Fifty ways to be wrong. The good text has the endpoint in line 3 and a secret in line 4.
+fn mutations(good: &str) -> Vec<Mutation> {
+    let text = |from: &str, to: &str, said| {
+        assert!(good.contains(from), "{from}");
+        Mutation::Text(good.replace(from, to), said)
+    };
+    let appended = |more: &str, said| Mutation::Text(format!("{good}{more}"), said);
+    let mut all = vec![
+        // The file.
+        Mutation::Other(|path| replaced(path, |_| {}), "No such file"),
+        Mutation::Other(|path| replaced(path, |path| std::fs::create_dir(path).unwrap()), "no regular file"),
+        Mutation::Other(
+            |path| {
+                std::fs::remove_dir(path).unwrap();
+                run("mkfifo", &[path.to_str().unwrap()]);
+            },
+            "no regular file",
+        ),
+        Mutation::Other(|path| replaced(path, |path| std::os::unix::fs::symlink(path, path).unwrap()), "symbolic link"),
+        Mutation::Other(
+            |path| replaced(path, |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
+            "no regular file",
+        ),
+        Mutation::Other(
+            |path| replaced(path, |path| std::fs::File::create(path).unwrap().set_len(1 << 30).unwrap()),
+            "larger than 1 MiB",
+        ),
+        Mutation::Other(|path| replaced(path, |path| std::fs::write(path, [0xff, 0xfe, 0x00]).unwrap()), "UTF-8"),
+        Mutation::Text(String::new(), "there is no account"),
+        Mutation::Text("# nothing\n".to_owned(), "there is no account"),
+        Mutation::Text("accounts:\n".to_owned(), "there is no account"),
+        // Syntax.
+        text("accounts:", "accounts", ":"),
+        text("  one:", "\tone:", ":2:"),
+        text("    endpoint", "   endpoint", ":"),
+        text("    endpoint", "     endpoint", ":"),
+        appended("    open: 'quote\n", ":"),
+        appended("    list: [a, b\n", ":"),
+        appended("    map: {a: b\n", ":"),
+        appended("    a: b: c\n", ":7:"),
+        appended("    colon\n", ":"),
+        appended("---\naccounts: {}\n", "a second document"),
+        appended("    x: @at\n", ":7:"),
+        Mutation::Text("{".repeat(5_000), ":1:"),
+        Mutation::Text("- ".repeat(5_000), "nested too deep"),
+        Mutation::Text("[".repeat(50_000), ":1:"),
+        // What is refused on purpose: a bomb of aliases, and tags.
+        Mutation::Text("a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n".to_owned(), "anchors and aliases"),
+        appended("    page_size: !!int 5\n", "tags (!)"),
+        appended("    region: cn-north-4\n    region: cn-north-1\n", "`region` is there twice, first in line 7"),
+        // Keys.
+        text("accounts:", "acounts:", ":1: acounts: unknown key; did you mean `accounts`?"),
+        text("    endpoint", "    endpiont", ":3: accounts.one.endpiont: unknown key; did you mean `endpoint`?"),
+        text("token:", "tokn:", ":4: accounts.one.credentials.tokn: unknown key; did you mean `token`?"),
+        appended("    cache-window: 5m\n", "accounts.one.cache-window: unknown key; did you mean `cache_window`?"),
+        appended("    ? [a]\n    : b\n", "a key must be a text"),
+        appended("  '../two':\n    region: cn-north-4\n", "an account's name has up to 64"),
+        appended("  'a b':\n    region: cn-north-4\n", "an account's name has up to 64"),
+        appended("defaults: [a]\n", "defaults: expected a mapping, found a list"),
+        // Values.
+        text("endpoint: ", "endpoint: ftp://", ":3: accounts.one.endpoint:"),
+        appended("    page_size: [5]\n", ":7: accounts.one.page_size: expected a text, found a list"),
+        appended("    page_size: ten\n", "`ten` is no number from 10 to 1000"),
+        appended("    page_size: 10.5\n", "`10.5` is no number from 10 to 1000"),
+        appended("    cache_max_age: {a: b}\n", "expected a text, found a mapping"),
+        appended("    cache_max_age: soon\n", "`soon` is no duration"),
+        appended("    cache_max_age: 1s\n", "is shorter than"),
+        appended("    collectors: [repositories, tgas]\n", "`tgas` is not known"),
+        appended("    namespaces: [a, [b]]\n", "expected a list of texts, found a list in it"),
+        appended("    repositories_metrics: [size, colour]\n", "colour"),
+        appended("    ca_file: nowhere.pem\n", "nowhere.pem"),
+        appended("    project_id: '../x'\n", "letters and digits only"),
+        appended("    region: ${UNSET_VARIABLE}\n", "the environment variable UNSET_VARIABLE is not set"),
+        appended("    region: ${\n", "has no `}`"),
+    ];
+    all.push(text("credentials: {", "credentials: { source: vault,", "`vault` is not known; known are auto, token"));
+    all
+}
+
+async fn reload(exporter: &Exporter) -> (u16, String) {
+    let url = format!("http://{}/-/reload", exporter.address());
+    let answer = client().post(url).send().await.unwrap();
+    (answer.status().as_u16(), text(answer).await)
+}
+
+#[tokio::test]
+async fn l6_a_file_that_is_wrong_in_fifty_ways_changes_nothing_and_says_where() {
+    let upstream = simulator(20, 2).await;
+    let good = format!(
+        "accounts:\n  one:\n    endpoint: {}\n    credentials: {{ token: {DEMO_TOKEN} }}\n    # a comment\n    \
+         cache_window: 30m\n",
+        upstream.url()
+    );
+    let accounts = Accounts::new(&good);
+    let exporter = accounts.start().await;
+    let before = exporter.scrape().await;
+    assert_eq!(before.get("swr_exporter_config_last_reload_successful"), Some(1.0));
+    let read_at = before.get("swr_exporter_config_last_reload_success_timestamp_seconds").unwrap();
+
+    let mutations = mutations(&good);
+    assert_eq!(mutations.len(), 50);
+    for (number, mutation) in mutations.iter().enumerate() {
+        let said = match mutation {
+            Mutation::Text(text, said) => {
+                if accounts.path().is_dir() {
+                    std::fs::remove_dir(accounts.path()).unwrap();
+                }
+                accounts.write(text);
+                said
+            }
+            Mutation::Other(change, said) => {
+                change(&accounts.path());
+                said
+            }
+        };
+        let began = Instant::now();
+        let (status, answer) = reload(&exporter).await;
+        assert_eq!(status, 500, "{number}: {answer}");
+        assert!(answer.contains(said), "{number}: `{said}` is not in\n{answer}");
+        assert!(answer.len() < 4096, "{number}: {} bytes", answer.len());
+        assert!(began.elapsed() < Duration::from_secs(5), "{number}: {:?}", began.elapsed());
+        assert!(!answer.contains(DEMO_TOKEN), "{number}: {answer}");
+        let scrape = exporter.scrape().await;
+        assert_eq!(scrape.get("swr_exporter_config_last_reload_successful"), Some(0.0), "{number}");
+        let still = scrape.get("swr_exporter_config_last_reload_success_timestamp_seconds");
+        assert_eq!(still, Some(read_at), "{number}");
+        assert_eq!((scrape.get("swr_up"), scrape.get("swr_refreshes_total")), (Some(1.0), Some(1.0)), "{number}");
+    }
+    assert!(!exporter.log().contains(DEMO_TOKEN));
+
+    accounts.write(&good);
+    let (status, answer) = reload(&exporter).await;
+    assert_eq!((status, answer.as_str()), (200, "1 accounts unchanged, 0 changed, 0 added, 0 removed\n"));
+    let scrape: Scrape = exporter.scrape().await;
+    assert_eq!(scrape.get("swr_exporter_config_last_reload_successful"), Some(1.0));
+    assert!(scrape.get("swr_exporter_config_last_reload_success_timestamp_seconds") > Some(read_at));
+    assert_eq!(upstream.handle.count("/v2/manage/repos"), 1);
+}
+
+/// Parameters that would make a careless exporter ask somebody else.
+const ADDRESSES: [&str; 40] = [
+    "target=169.254.169.254",
+    "target=http://169.254.169.254/openstack/latest/securitykey",
+    "account=http://169.254.169.254/",
+    "account=https%3A%2F%2Fexample.com",
+    "account=//example.com",
+    "account=example.com%2F",
+    "account=example.com:443",
+    "account=file:///etc/passwd",
+    "account=file%3A%2F%2F%2Fetc%2Fpasswd",
+    "account=gopher://127.0.0.1:6379/_",
+    "account=one@example.com",
+    "account=one%40example.com",
+    "account=user:password@127.0.0.1",
+    "account=0x7f000001/",
+    "account=[::1]",
+    "account=[::ffff:169.254.169.254]",
+    "account=%5B%3A%3A1%5D",
+    "account=127.0.0.1:10179",
+    "account=one%0d%0aHost:%20example.com",
+    "account=one%0a",
+    "account=one%00",
+    "account=one%20",
+    "account=%20one",
+    "account=../one",
+    "account=..%2fone",
+    "account=one%2f..%2ftwo",
+    "account=one%23",
+    "account=one%3f",
+    "account=%6fne&endpoint=http://example.com",
+    "account=one&target=example.com",
+    "account=one&region=cn-north-1",
+    "account=one&module=http",
+    "account=one&account=two",
+    "account=one&account=one",
+    "account=one&Account=one",
+    "account",
+    "account=",
+    "",
+    "=one",
+    "account=%E2%80%8Bone",
+];
+
+/// Names that are well formed and nobody's.
+const NAMES: [&str; 6] = ["169.254.169.254", "2852039166", "0251.0376.0251.0376", "localhost", "localtest.me", "ONE"];
+
+#[tokio::test]
+async fn l9_l10_a_probe_takes_the_name_of_an_account_and_nothing_else() {
+    let upstream = simulator(20, 2).await;
+    let accounts = Accounts::new(&format!("accounts:\n  one:\n    endpoint: {}\n", upstream.url()));
+    let exporter = accounts.start().await;
+    let refused = async |query: &str| {
+        // Raw: a client library would mend the query.
+        let stream = crate::peers::connect(exporter.address(), 0).await;
+        let request = format!("GET /probe?{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = crate::peers::exchange(stream, &request).await.unwrap();
+        (answer.status(), answer.text().to_owned())
+    };
+    for query in ADDRESSES {
+        let (status, said) = refused(query).await;
+        assert_eq!(status, 400, "{query}: {said}");
+    }
+    assert_eq!(refused(&format!("account={}", "a".repeat(10_000))).await.0, 400);
+    for name in NAMES {
+        let (status, said) = refused(&format!("account={name}")).await;
+        assert_eq!((status, said.contains("there are one")), (404, true), "{name}: {said}");
+    }
+    let hosts = ["a@b", "", "a b", "a/b", "[::1", "a\\b"];
+    for host in hosts {
+        let stream = crate::peers::connect(exporter.address(), 0).await;
+        let request = format!("GET /sd HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = crate::peers::exchange(stream, &request).await.unwrap();
+        assert_eq!(answer.status(), 400, "{host}");
+    }
+    assert_eq!(upstream.handle.total(), 0, "nobody was asked anything");
+    assert_eq!(refused("account=one").await.0, 200);
+    assert_eq!(refused("account=%6fne").await.0, 200, "as some clients write it");
+}

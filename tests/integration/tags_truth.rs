@@ -1,0 +1,122 @@
+//! The truth about tags, counted by brute force from what the simulated API answers, and without the exporter's code.
+
+use crate::support::{Scrape, client, text};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+use swr_exporter::simulator::{DEMO_TOKEN, Running};
+
+/// A digest and its bytes.
+type Blob = (String, u64);
+
+/// One repository, as its tags tell.
+#[derive(Debug, Default)]
+pub struct Counted {
+    pub tags: usize,
+    pub unlayered: usize,
+    pub blobs: BTreeSet<Blob>,
+    pub updated: Vec<f64>,
+    pub created: Vec<f64>,
+    pub digests: BTreeMap<String, String>,
+}
+
+/// All repositories by (organisation, name).
+pub type Truth = BTreeMap<(String, String), Counted>;
+
+/// Reads the tags of every repository of the simulated account.
+pub async fn truth(upstream: &Running) -> Truth {
+    let client = client();
+    let mut truth = Truth::new();
+    for repository in upstream.handle.repositories() {
+        let (namespace, name) = (repository.namespace, repository.name);
+        let path = format!("/v2/manage/namespaces/{namespace}/repos/{}/tags", name.replace('/', "$"));
+        let mut tags: Vec<Value> = Vec::new();
+        loop {
+            let url = format!("{}{path}?offset={}&limit=100", upstream.url(), tags.len());
+            let answer = client.get(url).header("X-Auth-Token", DEMO_TOKEN).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+            let page: Vec<Value> = serde_json::from_str(&text(answer).await).unwrap();
+            let is_last = page.len() < 100;
+            tags.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        truth.insert((namespace, name), count(&tags));
+    }
+    truth
+}
+
+fn count(tags: &[Value]) -> Counted {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut counted = Counted { tags: tags.len(), ..Counted::default() };
+    for tag in tags {
+        counted.updated.push(seconds(tag["updated"].as_str().unwrap()));
+        counted.created.push(seconds(tag["created"].as_str().unwrap()));
+        counted.digests.insert(text(&tag["Tag"]), text(&tag["digest"]));
+    }
+    for tag in tags {
+        let manifest: Value = serde_json::from_str(tag["manifest"].as_str().unwrap()).unwrap_or_default();
+        if let Some(layers) = manifest["layers"].as_array() {
+            let blobs = layers.iter().chain([&manifest["config"]]);
+            counted.blobs.extend(blobs.map(|blob| (text(&blob["digest"]), blob["size"].as_u64().unwrap())));
+        } else if let Some(images) = manifest["manifests"].as_array() {
+            let is_tagged = |image: &Value| counted.digests.values().any(|digest| *digest == image["digest"]);
+            let real = images.iter().filter(|image| image["platform"]["os"] != "unknown");
+            counted.unlayered += usize::from(!real.into_iter().all(is_tagged));
+        } else {
+            counted.unlayered += 1;
+        }
+    }
+    counted
+}
+
+fn seconds(time: &str) -> f64 {
+    let time: jiff::Timestamp = time.parse().unwrap();
+    // As the scrape's text is read: to the nearest number, once.
+    format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()).parse().unwrap()
+}
+
+fn bytes<'a>(blobs: impl IntoIterator<Item = &'a Blob>) -> f64 {
+    blobs.into_iter().collect::<BTreeSet<_>>().into_iter().map(|(_, bytes)| *bytes as f64).sum()
+}
+
+/// Asserts that a scrape says what is true.
+pub fn check(scrape: &Scrape, truth: &Truth) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let mut owners: BTreeMap<&Blob, usize> = BTreeMap::new();
+    for blob in truth.values().flat_map(|counted| &counted.blobs) {
+        *owners.entry(blob).or_default() += 1;
+    }
+    for ((namespace, name), counted) in truth {
+        let labels = [("namespace", namespace.as_str()), ("repository", name.as_str())];
+        let value = |family: &str| scrape.value(family, &labels);
+        let of = format!("{namespace}/{name}");
+        assert_eq!(value("swr_repository_tags"), Some(counted.tags as f64), "{of}");
+        let unlayered = (counted.unlayered > 0).then_some(counted.unlayered as f64);
+        assert_eq!(value("swr_repository_unlayered_tags"), unlayered, "{of}");
+        assert_eq!(value("swr_repository_unique_layer_bytes"), Some(bytes(&counted.blobs)), "{of}");
+        let alone = counted.blobs.iter().filter(|blob| owners[blob] == 1);
+        assert_eq!(value("swr_repository_exclusive_layer_bytes"), Some(bytes(alone)), "{of}");
+        let newest = counted.updated.iter().copied().reduce(f64::max);
+        let oldest = counted.updated.iter().copied().reduce(f64::min);
+        assert_eq!(value("swr_repository_newest_tag_timestamp_seconds"), newest, "{of}");
+        assert_eq!(value("swr_repository_oldest_tag_timestamp_seconds"), oldest, "{of}");
+        let classes =
+            [("7d", 0.0, 7.0), ("30d", 7.0, 30.0), ("90d", 30.0, 90.0), ("365d", 90.0, 365.0), ("older", 365.0, 1e9)];
+        for (age, from, to) in classes {
+            let days = |updated: &&f64| ((now - **updated) / 86_400.0).max(0.0);
+            let within = counted.updated.iter().filter(|updated| (from..to).contains(&days(updated))).count();
+            let labels = [labels[0], labels[1], ("age", age)];
+            assert_eq!(scrape.value("swr_repository_tags_by_age", &labels), Some(within as f64), "{of} {age}");
+        }
+    }
+    assert_eq!(scrape.series("swr_repository_tags").len(), truth.len());
+    let namespaces: BTreeSet<&String> = truth.keys().map(|(namespace, _)| namespace).collect();
+    for namespace in namespaces {
+        let of = truth.iter().filter(|((other, _), _)| other == namespace).flat_map(|(_, counted)| &counted.blobs);
+        let shown = scrape.value("swr_namespace_unique_layer_bytes", &[("namespace", namespace)]);
+        assert_eq!(shown, Some(bytes(of)), "{namespace}");
+    }
+    assert_eq!(scrape.get("swr_unique_layer_bytes"), Some(bytes(owners.into_keys())));
+}

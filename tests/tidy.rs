@@ -4,6 +4,8 @@
 //! may name. Nothing is started here but `promtool`, which reads the example of a scrape configuration.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/packages.rs"]
 mod packages;
 #[path = "tidy/rules.rs"]
@@ -14,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use swr_exporter::catalog::{self, Kind};
-use swr_exporter::cli::Cli;
+use swr_exporter::cli::{Cli, Command};
 use swr_exporter::{auth, collect, config, swr, web};
 
 /// The most lines that a file may have before somebody asks whether a second topic moved in.
@@ -463,6 +465,33 @@ fn commands(block: &str) -> Vec<Vec<String>> {
     lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
+/// Understands a command of ours, and says whether it serves; other programs' commands are let be. `accounts.yml` is the
+/// example.
+fn serves(words: &[String], example: &Path) -> bool {
+    let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
+    let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
+    let arguments = match (words[0].as_str(), ours) {
+        ("cargo", _) if is_cargo => &words[words.iter().position(|word| word == "--").unwrap() + 1..],
+        // `docker run`: what follows the image.
+        ("docker", _) if words[1] == "run" => {
+            &words[words.iter().rposition(|word| word == "swr-exporter").unwrap() + 1..]
+        }
+        (_, Some(0)) => &words[1..],
+        _ => return false,
+    };
+    let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
+    let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
+    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let settings = match &cli.command {
+        None => &cli.serve,
+        Some(Command::Check(args)) => &args.serve,
+        Some(_) => return false,
+    };
+    let resolved = config::resolve(settings, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
+    assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
+    cli.command.is_none()
+}
+
 #[test]
 fn every_command_of_the_readme_is_understood() {
     let readme = read("README.md");
@@ -474,29 +503,7 @@ fn every_command_of_the_readme_is_understood() {
     let example = folder.path().join("accounts.yml");
     let accounts = blocks(&readme, "yaml").into_iter().find(|block| block.contains("accounts:\n"));
     fs::write(&example, accounts.expect("an example of a configuration file")).unwrap();
-    let mut served = 0;
-    for words in lines {
-        let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
-        let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
-        let arguments = match (words[0].as_str(), ours) {
-            ("cargo", _) if is_cargo => &words[words.iter().position(|word| word == "--").unwrap() + 1..],
-            // `docker run`: what follows the image.
-            ("docker", _) if words[1] == "run" => {
-                &words[words.iter().rposition(|word| word == "swr-exporter").unwrap() + 1..]
-            }
-            (_, Some(0)) => &words[1..],
-            _ => continue,
-        };
-        let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
-        // The file of the command is the example.
-        let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
-        let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-        if cli.command.is_none() {
-            let resolved = config::resolve(&cli.serve, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
-            assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
-            served += 1;
-        }
-    }
+    let served = lines.iter().filter(|words| serves(words, &example)).count();
     assert!(served >= 4, "by hand, as a service, in a container, and with several accounts");
 }
 

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod healthcheck;
 mod live;
 mod memory;
+mod web_config;
 mod tag_file;
 
 use crate::cli::ServeArgs;
@@ -96,7 +97,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     // Before anything is built: from here on SIGHUP is a request and no longer the end of the process.
     let mut hangups = signal(SignalKind::hangup())?;
-    let fleet = Fleet::start(config.accounts, config.shown, args)?;
+    let fleet = Fleet::start(config.accounts, config.web_file, config.shown, args)?;
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }
@@ -117,8 +118,8 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = web::serve(listeners, fleet.sites(), bounded(config.web), stop) => {}
-        () = async { tokio::join!(reloads, changes); } => {}
+        () = web::serve(listeners, fleet.sites(), bounded(config.web), fleet.web_config().in_force(), stop) => {}
+        () = async { tokio::join!(reloads, changes, fleet.web_config().follow()); } => {}
     }
     info!("stopped");
     Ok(())

@@ -170,11 +170,17 @@ families! {
     SCRAPES_REFUSED = "swr_exporter_scrapes_refused_total", Counter, None, [],
         "Scrapes answered with 503 because as many were being served as may be.";
     CONNECTIONS_CLOSED = "swr_exporter_connections_closed_total", Counter, None, ["reason"],
-        "Connections the exporter closed: too many from one address, or overdue with a request or with reading an answer.";
+        "Connections the exporter closed: too many from one address, overdue with a request or with reading an answer, or without agreement on TLS.";
     ACCEPT_ERRORS = "swr_exporter_accept_errors_total", Counter, None, [],
         "Connections that could not be accepted, such as for want of file descriptors.";
     PANICS = "swr_exporter_handler_panics_total", Counter, None, [],
         "Requests that ended in a panic and were answered with 500; each is a fault of the exporter.";
+    REQUESTS_REFUSED = "swr_exporter_requests_refused_total", Counter, None, ["reason"],
+        "Requests answered 401, 403 or 429, or 503 for too many logins, by reason.";
+    WEB_CONFIG_RELOAD = "swr_exporter_web_config_last_reload_successful", Gauge, None, [],
+        "Whether the web configuration file could be used when it was last read; if 0, the settings before are in force; absent without such a file.";
+    WEB_CONFIG_RELOAD_TIME = "swr_exporter_web_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],
+        "Unix time at which the web configuration file was last read and could be used; absent without such a file.";
     CONFIG_RELOAD_SUCCESSFUL = "swr_exporter_config_last_reload_successful", Gauge, None, [],
         "1: the latest attempt to read the settings succeeded; 0: it failed, and the settings before it are in force.";
     CONFIG_RELOAD_SUCCESS = "swr_exporter_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],

@@ -7,6 +7,7 @@ pub mod yaml;
 mod file;
 mod settings;
 pub mod credentials;
+pub mod web_file;
 
 use crate::auth::Choice;
 use crate::cli::ServeArgs;
@@ -16,9 +17,10 @@ use crate::swr::endpoint::Endpoint;
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use settings::Settings;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use web_file::WebFile;
 
 /// Everything that `serve` needs.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Config {
     pub listen_is_default: bool,
     /// The server.
     pub web: web::Options,
+    /// What `--web.config.file` says; `None`: there is none, and everybody is served in plain HTTP.
+    pub web_file: Option<WebFile>,
     /// The accounts to collect, in the order of the file.
     pub accounts: Vec<Account>,
     /// The log.
@@ -93,7 +97,7 @@ pub const DEFAULT_ADDRESS: &str = "[::]:10179";
 pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// Everything that is wrong with the settings, each with its place and what to do.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<String>);
 
 impl std::fmt::Display for Problems {
@@ -156,12 +160,16 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     for (name, entries) in &file.accounts {
         resolve_one(name, &Settings::of_account(args, environment, entries, &file.defaults));
     }
+    let web_file = process.text("web.config.file").and_then(|path| {
+        let read = web_file::read(Path::new(&path));
+        read.map_err(|(problems, _)| problems.0.into_iter().for_each(|problem| at.add(problem))).ok()
+    });
     if !problems.0.is_empty() {
         return Err(problems);
     }
     let listen_is_default = listen.is_empty();
     let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
-    Ok(Config { file: path, listen, listen_is_default, web, accounts: resolved, log, shown })
+    Ok(Config { file: path, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
 }
 
 fn account(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Account> {

@@ -4,18 +4,28 @@
 //! upstream, credentials and when to collect. What this room needs of the others it is given as functions in a
 //! [`Site`], so no request can go round the cache, and no handler can reach a secret.
 //!
-//! hyper reads and writes HTTP/1.1; the limits that it does not have are enforced around it, in `guard` (time) and
-//! `listener` (numbers).
+//! hyper reads and writes HTTP/1.1, and under TLS HTTP/2; the limits that it does not have are enforced around it, in
+//! `guard` and `streams` (time) and `listener` (numbers).
 
 mod route;
 mod negotiate;
-mod guard;
 mod body;
+mod bucket;
+mod guard;
+mod streams;
+mod names;
+pub mod client_certificates;
+pub mod tls;
+mod guesses;
+pub mod basic_auth;
+pub mod security;
 mod scrape;
 mod probe;
 mod discovery;
 mod landing;
+mod admission;
 mod respond;
+mod http2;
 mod connection;
 mod listener;
 #[cfg(test)]
@@ -24,6 +34,7 @@ mod tests;
 use crate::deadline::Deadline;
 use crate::exposition::{Format, Page};
 use futures_util::future::BoxFuture;
+use security::InForce;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -61,6 +72,9 @@ impl Default for Options {
         }
     }
 }
+
+/// Answers at once on one HTTP/2 connection. A scraper has one, a browser a handful.
+pub const STREAMS: u32 = 32;
 
 /// The bounds on connections: what one peer, and all of them, may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +222,14 @@ pub struct Tally {
     pub accepts_failed: AtomicU64,
     /// Requests answered 500 because answering them panicked.
     pub panics: AtomicU64,
+    /// Connections that ended in a failed TLS handshake.
+    pub handshakes_failed: AtomicU64,
+    /// Requests answered 401 or 403: without a login or a client certificate, or with a wrong one.
+    pub logins_refused: AtomicU64,
+    /// Requests answered 429 or 503 because of too many wrong logins.
+    pub logins_throttled: AtomicU64,
+    /// Requests answered 429 because of the rate limit.
+    pub rate_limited: AtomicU64,
 }
 
 impl Tally {
@@ -221,14 +243,17 @@ impl Tally {
 ///
 /// Draining stops accepting at once, closes idle connections, lets open answers finish for [`Limits::drain`] and cuts
 /// off what is left. Dropping the future closes everything at once.
+///
+/// `security` is looked at for each connection and each request.
 pub async fn serve(
     listeners: Vec<TcpListener>,
     sites: Sites,
     options: Options,
+    security: InForce,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let limits = options.limits.clone();
     let tally = Arc::clone(&sites.borrow().tally);
-    let responder = Arc::new(respond::Responder::new(sites, options));
+    let responder = Arc::new(respond::Responder::new(sites, options, security));
     listener::run(listeners, &responder, &limits, &tally, shutdown).await;
 }

@@ -4,6 +4,8 @@
 //! may name. Nothing is started here but `promtool`, which reads the example of a scrape configuration.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "tidy/contract.rs"]
+mod contract;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/packages.rs"]
@@ -517,7 +519,8 @@ fn promtool_accepts_the_scrape_configuration_of_the_readme() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prometheus.yml");
         fs::write(&file, configuration).unwrap();
-        let promtool = std::process::Command::new("promtool").arg("check").arg("config").arg(&file).output();
+        let promtool =
+            std::process::Command::new("promtool").args(["check", "config", "--syntax-only"]).arg(&file).output();
         let output = promtool.expect("promtool runs; tests/run installs it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -558,6 +561,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
             format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::LONGEST as u64))),
+        ("TLS handshake", seconds(web.first_byte)),
         ("first byte of a request", seconds(web.first_byte)),
         (
             "head of a request",
@@ -567,6 +571,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("reader that takes no byte of an answer", seconds(web.write_progress)),
         ("reader that takes an answer slowly", seconds(web.response_total)),
         ("open answers after SIGTERM", seconds(web.drain)),
+        ("answers at once on an HTTP/2 connection", web::STREAMS.to_string()),
     ];
     let listed: Vec<_> = rows(section(&read("README.md"), "## Limits"))
         .into_iter()

@@ -132,6 +132,15 @@ impl Account {
         }
     }
 
+    /// Goes on with what another knew of tags and details, unless it spoke to another endpoint. That one is to be closed.
+    pub(super) fn inherit(&self, predecessor: &Self) {
+        if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
+            && self.about.endpoint == predecessor.about.endpoint
+        {
+            tags.inherit(before);
+        }
+    }
+
     /// What made the latest refresh fail may be over.
     pub(super) fn try_again(&self) {
         self.cache.try_again();
@@ -201,10 +210,12 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             let known = previous.as_ref().map(|page| page.snapshot().clone());
             let collect::Collected { mut snapshot, gap } =
                 collect::collect(client, &options, known, began, deadline, metrics).await?;
-            share.hold(snapshot.repositories.len() as u64);
+            let repositories = snapshot.repositories.len() as u64;
             if let Some(tags) = tags {
+                tags.limit_layers(share.most_layers(repositories));
                 snapshot.images = Some(Arc::new(tags.refresh(&snapshot, deadline).await));
             }
+            share.hold(repositories, tags.as_ref().map(Tags::layers));
             let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
                 .await
@@ -244,7 +255,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            share.hold(snapshot.repositories.len() as u64);
+            share.hold(snapshot.repositories.len() as u64, tags.map(Tags::layers));
             snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
             cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }

@@ -3,6 +3,7 @@
 //! It stops where what follows could only fail for the same reason. A wrong credential is sent once and no more.
 
 mod advice;
+mod images;
 mod reach;
 mod report;
 
@@ -110,6 +111,9 @@ async fn check(account: Account) -> Report {
     }
     let client = Client::new(account.client, Box::new(transport), authenticator, metrics, SystemTime::now);
     calls(&client, &account.collect.namespaces, &mut report).await;
+    if report.works() {
+        images::check(&client, &account.tags, &account.collect.namespaces, &mut report).await;
+    }
     report
 }
 

@@ -88,14 +88,19 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
             secret: given(DEMO_SECRET_KEY),
             security_token: None,
         })),
-        client: swr::Options { endpoint, ..swr::Options::default() },
+        // No cloud has to be spared, and the small world is to be read at once.
+        client: swr::Options {
+            endpoint,
+            rate: swr::throttle::Rate { per_second: 200.0, burst: 400 },
+            ..swr::Options::default()
+        },
         https: HttpsOptions::default(),
         collect: collect::Options::default(),
         tags: collect::tags::Options {
             tags: true,
             details: true,
             series: "platform/.*".parse().ok(),
-            per_second: 50.0,
+            per_second: 100.0,
             ..collect::tags::Options::default()
         },
         cache: cache::Options { window, ..cache::Options::default() },
@@ -111,6 +116,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         listen_is_default: false,
         // Whoever tries it tries it from one machine.
         web: web::Options { max_requests: 1000, limits, ..web::Options::default() },
+        web_file: None,
         accounts: vec![account],
         shown: "# The demo has its own settings.\n".to_owned(),
         log: logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt },

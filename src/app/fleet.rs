@@ -6,8 +6,10 @@
 use super::account::{Account, Commons};
 use super::live;
 use super::memory::Budget;
+use super::web_config::WebConfig;
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::instruments;
 use crate::web::{self, Site, Sites, Tally};
@@ -35,6 +37,7 @@ struct Shared {
     budget: Arc<Budget>,
     live: web::Live,
     tally: Arc<Tally>,
+    web_config: WebConfig,
     successful: Gauge,
     success: Gauge,
     sites: watch::Sender<Arc<Site>>,
@@ -49,6 +52,7 @@ impl Fleet {
     /// When one cannot be built.
     pub(super) fn start(
         accounts: Vec<config::Account>,
+        web_file: Option<WebFile>,
         shown: String,
         args: Option<ServeArgs>,
     ) -> anyhow::Result<Self> {
@@ -56,6 +60,7 @@ impl Fleet {
         live::register_process(&registry, &tally);
         let successful = instruments::gauge(&registry, &catalog::CONFIG_RELOAD_SUCCESSFUL);
         let success = instruments::gauge(&registry, &catalog::CONFIG_RELOAD_SUCCESS);
+        let web_config = WebConfig::new(web_file, &registry);
         let budget = Budget::of_this_process();
         if let Some(most) = budget.most() {
             info!(
@@ -72,7 +77,7 @@ impl Fleet {
             let live = live::encoder(registry);
             let site = site(&running, live.clone(), tally.clone(), shown, reloading(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
-            Shared { args, budget, live, tally, successful, success, sites, running: Mutex::new(running) }
+            Shared { args, budget, live, tally, web_config, successful, success, sites, running: Mutex::new(running) }
         }));
         fleet.0.read_well();
         Ok(fleet)
@@ -81,6 +86,11 @@ impl Fleet {
     /// What is served.
     pub(super) fn sites(&self) -> Sites {
         self.0.sites.subscribe()
+    }
+
+    /// How the web is served.
+    pub(super) fn web_config(&self) -> &WebConfig {
+        &self.0.web_config
     }
 
     /// Reads the settings again.
@@ -111,7 +121,8 @@ impl Fleet {
         let Ok(read) = tokio::time::timeout(PATIENCE, reading).await else {
             return Err(format!("the settings could not be read within {} s\n", PATIENCE.as_secs()));
         };
-        let Successors { accounts, shown } = read.map_err(|_| "reading the settings panicked\n".to_owned())??;
+        let Successors { accounts, web_file, shown } =
+            read.map_err(|_| "reading the settings panicked\n".to_owned())??;
 
         let is_in =
             |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
@@ -124,8 +135,12 @@ impl Fleet {
         let reload = reloading(Arc::downgrade(&self.0));
         let site = site(&accounts, self.0.live.clone(), self.0.tally.clone(), shown, reload);
         self.0.sites.send_replace(Arc::new(site));
+        self.0.web_config.replace(web_file).await;
         // Only now: a scrape that came before is answered from what it found.
         for account in &retired {
+            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
+                successor.inherit(account);
+            }
             account.close();
         }
         for account in accounts.iter().filter(|account| is_in(account, running)) {
@@ -170,13 +185,14 @@ impl Shared {
 
 struct Successors {
     accounts: Vec<Arc<Account>>,
+    web_file: Option<WebFile>,
     shown: String,
 }
 
 /// The accounts of the settings as they are now: those that run where nothing changed, others where something did.
 fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) -> Result<Successors, String> {
     let environment = |name: &str| std::env::var(name).ok();
-    let Config { accounts, shown, .. } =
+    let Config { accounts, web_file, shown, .. } =
         config::resolve(args, &environment).map_err(|problems| problems.to_string())?;
     let mut commons = Commons::new(budget);
     let accounts = accounts.into_iter().map(|config| {
@@ -192,7 +208,7 @@ fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) ->
         Ok(Arc::new(account))
     });
     let accounts = accounts.collect::<anyhow::Result<Vec<_>>>().map_err(|error| format!("{error:#}\n"))?;
-    Ok(Successors { accounts, shown })
+    Ok(Successors { accounts, web_file, shown })
 }
 
 fn site(accounts: &[Arc<Account>], live: web::Live, tally: Arc<Tally>, settings: String, reload: web::Reload) -> Site {

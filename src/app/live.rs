@@ -23,7 +23,8 @@ pub(super) fn register_process(registry: &Registry, tally: &Arc<Tally>) {
     let refusals = Refusals {
         tally: tally.clone(),
         scrapes: instruments::counter(&own, &catalog::SCRAPES_REFUSED),
-        connections: instruments::counters(&own, &catalog::CONNECTIONS_CLOSED, &["address_limit", "overdue"]),
+        connections: instruments::counters(&own, &catalog::CONNECTIONS_CLOSED, &["address_limit", "overdue", "tls"]),
+        requests: instruments::counters(&own, &catalog::REQUESTS_REFUSED, &["login", "login_throttled", "rate_limit"]),
         accepts: instruments::counter(&own, &catalog::ACCEPT_ERRORS),
         panics: instruments::counter(&own, &catalog::PANICS),
     };
@@ -76,6 +77,7 @@ struct Refusals {
     tally: Arc<Tally>,
     scrapes: IntCounter,
     connections: IntCounterVec,
+    requests: IntCounterVec,
     accepts: IntCounter,
     panics: IntCounter,
 }
@@ -84,6 +86,7 @@ impl Collector for Refusals {
     fn desc(&self) -> Vec<&Desc> {
         let mut descriptions = self.scrapes.desc();
         descriptions.extend(self.connections.desc());
+        descriptions.extend(self.requests.desc());
         descriptions.extend(self.accepts.desc());
         descriptions.extend(self.panics.desc());
         descriptions
@@ -93,10 +96,15 @@ impl Collector for Refusals {
         raise(&self.scrapes, &self.tally.scrapes_refused);
         raise(&self.connections.with_label_values(&["address_limit"]), &self.tally.connections_refused);
         raise(&self.connections.with_label_values(&["overdue"]), &self.tally.connections_overdue);
+        raise(&self.connections.with_label_values(&["tls"]), &self.tally.handshakes_failed);
+        raise(&self.requests.with_label_values(&["login"]), &self.tally.logins_refused);
+        raise(&self.requests.with_label_values(&["login_throttled"]), &self.tally.logins_throttled);
+        raise(&self.requests.with_label_values(&["rate_limit"]), &self.tally.rate_limited);
         raise(&self.accepts, &self.tally.accepts_failed);
         raise(&self.panics, &self.tally.panics);
         let mut families = self.scrapes.collect();
         families.extend(self.connections.collect());
+        families.extend(self.requests.collect());
         families.extend(self.accepts.collect());
         families.extend(self.panics.collect());
         families

@@ -14,6 +14,13 @@ const BASE: u64 = 24 << 20;
 /// 100,000 repositories and 590 at 1,000,000.
 const EACH: u64 = 850;
 
+/// Besides, where tags are collected: two pages' figures, an entry of the book and its moments, measured by
+/// `cargo bench --bench tags`.
+const EACH_WITH_TAGS: u64 = 1_200;
+
+/// A distinct layer with its references, measured as above.
+const LAYER: u64 = 64;
+
 /// What all accounts share.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -40,29 +47,47 @@ impl Budget {
 
     /// The part of one account, nothing to begin with.
     pub(super) fn share(self: &Arc<Self>) -> Share {
-        Share { of: self.clone(), held: AtomicU64::new(0) }
+        Share { of: self.clone(), held: AtomicU64::new(0), for_tags: AtomicU64::new(0) }
     }
 }
 
-/// One account's part of a budget, given back when it is dropped.
+/// One account's part of a budget, given back when it is dropped. It is counted in repositories.
 #[derive(Debug)]
 pub(super) struct Share {
     of: Arc<Budget>,
     held: AtomicU64,
+    /// Of these, what tags stand for.
+    for_tags: AtomicU64,
 }
 
 impl Share {
-    /// The most repositories that this account may have beside what the others hold now.
+    /// The most repositories that this account may have beside its tags and what the others hold now.
     pub(super) fn most(&self) -> Option<u64> {
-        let others = self.of.held.load(Ordering::Relaxed).saturating_sub(self.held.load(Ordering::Relaxed));
-        self.of.most.map(|most| most.saturating_sub(others).max(1))
+        let most = self.left_by_others()?;
+        Some(most.saturating_sub(self.for_tags.load(Ordering::Relaxed)).max(1))
     }
 
-    /// This account holds so many from now on.
-    pub(super) fn hold(&self, repositories: u64) {
-        let before = self.held.swap(repositories, Ordering::Relaxed);
-        self.of.held.fetch_add(repositories, Ordering::Relaxed);
+    /// The most distinct layers that fit beside so many repositories of this account.
+    pub(super) fn most_layers(&self, repositories: u64) -> Option<usize> {
+        let bytes = self.left_by_others()?.saturating_sub(repositories).saturating_mul(EACH);
+        let left = bytes.saturating_sub(repositories.saturating_mul(EACH_WITH_TAGS));
+        Some(usize::try_from(left / LAYER).unwrap_or(usize::MAX))
+    }
+
+    /// This account holds so many repositories from now on, and so many layers where it collects tags.
+    pub(super) fn hold(&self, repositories: u64, layers: Option<usize>) {
+        let bytes = layers.map_or(0, |layers| repositories * EACH_WITH_TAGS + layers as u64 * LAYER);
+        let for_tags = bytes.div_ceil(EACH);
+        self.for_tags.store(for_tags, Ordering::Relaxed);
+        let all = repositories + for_tags;
+        let before = self.held.swap(all, Ordering::Relaxed);
+        self.of.held.fetch_add(all, Ordering::Relaxed);
         self.of.held.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    fn left_by_others(&self) -> Option<u64> {
+        let others = self.of.held.load(Ordering::Relaxed).saturating_sub(self.held.load(Ordering::Relaxed));
+        self.of.most.map(|most| most.saturating_sub(others))
     }
 }
 
@@ -128,14 +153,29 @@ mod tests {
     fn u15_accounts_share_what_there_is() {
         let budget = Budget::of(Some(100));
         let (first, second) = (budget.share(), budget.share());
-        first.hold(70);
+        first.hold(70, None);
         assert_eq!((first.most(), second.most()), (Some(100), Some(30)));
-        first.hold(20);
-        second.hold(80);
+        first.hold(20, None);
+        second.hold(80, None);
         assert_eq!((first.most(), second.most()), (Some(20), Some(80)));
         drop(second);
         assert_eq!(first.most(), Some(100));
         assert_eq!(Budget::of(None).share().most(), None);
+    }
+
+    #[test]
+    fn layers_may_take_what_repositories_leave() {
+        assert_eq!(Budget::of(None).share().most_layers(1), None);
+        let budget = Budget::of(Some(fitting(512 << 20)));
+        let (mine, other) = (budget.share(), budget.share());
+        let alone = mine.most_layers(10_000).unwrap();
+        assert!((7_000_000..8_000_000).contains(&alone), "{alone}");
+        other.hold(300_000, None);
+        assert!(mine.most_layers(10_000).unwrap() < alone - 3_000_000);
+        mine.hold(10_000, Some(1_000_000));
+        assert!(mine.most().unwrap() < 210_000, "what layers take is not there for repositories");
+        assert!(other.most().unwrap() < 520_000);
+        assert_eq!(mine.most_layers(600_000), Some(0));
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub const ALL: &[Flag] = &[
 
     of_process("web.listen-address", Many, "ADDRESS", "[::]:10179", "Address to listen on; may be repeated"),
     of_process("web.telemetry-path", One, "PATH", "/metrics", "Path of the metrics"),
+    of_process("web.config.file", One, "FILE", "none, plain HTTP for everybody",
+        "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
     of_process("web.max-requests", One, "N", "40", "Scrapes served at once; one more gets 503"),
     of_process("web.max-connections", One, "N", "512", "Connections held at once; further ones wait"),
     of_process("web.max-connections-per-address", One, "N", "64",

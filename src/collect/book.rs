@@ -28,7 +28,7 @@ pub struct Wants {
 }
 
 /// The book. A place is a small number that belongs to a repository as long as it is listed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Book {
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
@@ -39,6 +39,21 @@ pub struct Book {
     next_serial: u32,
     /// Whether all repositories were known at some time: until then, bytes may belong to one that was not read yet.
     pub(super) was_whole: bool,
+}
+
+impl Default for Book {
+    /// An empty one. Serials begin anywhere, so that an errand from one book finds nobody in another.
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            order: Vec::new(),
+            groups: HashMap::new(),
+            layers: Layers::default(),
+            next_serial: fastrand::u32(..),
+            was_whole: false,
+        }
+    }
 }
 
 /// One repository.

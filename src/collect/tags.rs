@@ -127,6 +127,9 @@ struct State {
     pause: Option<Instant>,
     tags: Lane,
     details: Lane,
+    most_layers: usize,
+    /// Whether the book's order is that of the latest listing.
+    is_aligned: bool,
     is_dirty: bool,
     kept_at: Instant,
     keep_took: Duration,
@@ -181,6 +184,8 @@ impl Tags {
             pause: None,
             tags: Lane::default(),
             details: Lane::default(),
+            most_layers: options.most_layers,
+            is_aligned: false,
             is_dirty: false,
             kept_at: Instant::now(),
             keep_took: Duration::ZERO,
@@ -214,7 +219,27 @@ impl Tags {
             // When the moment is over, what is known is shown.
             let _ = Deadline::after(patience).bound(left.wait_for(|left| *left == 0)).await;
         }
-        self.shared.images()
+        self.shown(listing)
+    }
+
+    /// What is known, laid beside the listing once more if the book was replaced meanwhile.
+    fn shown(&self, listing: &Snapshot) -> Images {
+        loop {
+            {
+                let mut state = self.shared.state();
+                if state.is_aligned {
+                    self.shared.show(&state);
+                    return state.book.images(&self.shared.wants, self.shared.seconds());
+                }
+            }
+            self.take(listing);
+        }
+    }
+
+    /// Takes in no more distinct layers than this, and never more than the options say.
+    pub fn limit_layers(&self, most: Option<usize>) {
+        let most = most.unwrap_or(usize::MAX).min(self.shared.options.most_layers);
+        self.shared.state().most_layers = most;
     }
 
     /// What is known of a listing from before a restart, without a call.
@@ -223,8 +248,34 @@ impl Tags {
         // The errands are left for the first refresh: nothing is asked without a scrape.
         let plan = state.book.align(listing, &self.shared.wants, self.shared.seconds(), Instant::now());
         state.pending = plan.pending();
+        state.is_aligned = true;
         drop(state);
-        self.shared.images()
+        self.shown(listing)
+    }
+
+    /// Goes on with what another one knew, whose settings were changed, and ends that one.
+    pub fn inherit(&self, predecessor: &Self) {
+        predecessor.task.0.abort();
+        let mut book = {
+            let mut before = predecessor.shared.state();
+            before.is_dirty = false;
+            std::mem::take(&mut before.book)
+        };
+        book.drop_unwanted_series(&self.shared.wants);
+        let mut state = self.shared.state();
+        if book.len() < state.book.len() {
+            return;
+        }
+        state.book = book;
+        // These speak of places in the other book; the next refresh finds them again.
+        state.errands.clear();
+        state.delayed.clear();
+        (state.left, state.is_dirty, state.is_aligned) = (0, true, false);
+    }
+
+    /// Distinct layers and configurations that are known.
+    pub fn layers(&self) -> usize {
+        self.shared.state().book.layers().len()
     }
 
     /// Ends the task and keeps the book once more, if it has changed, on a thread that may block.
@@ -241,6 +292,7 @@ impl Tags {
         let left = {
             let mut state = shared.state();
             let plan = state.book.align(listing, &shared.wants, shared.seconds(), Instant::now());
+            state.is_aligned = true;
             state.pending = plan.pending();
             state.left = plan.errands.iter().filter(|errand| errand.need != Need::Drift).count();
             let State { errands, delayed, running, .. } = &mut *state;
@@ -347,12 +399,6 @@ impl Shared {
         tags::seconds(Timestamp::from((self.wall_clock)()))
     }
 
-    fn images(&self) -> Images {
-        let mut state = self.state();
-        self.show(&state);
-        state.book.images(&self.wants, self.seconds())
-    }
-
     /// The live metrics.
     fn show(&self, state: &State) {
         if self.options.tags {
@@ -443,7 +489,7 @@ impl Shared {
         let is_listed = state.book.subject(&errand).is_some();
         let mut is_settled = true;
         match outcome {
-            Ok(Found::Tags(reading)) if state.book.layers().len() + reading.blobs.len() > self.options.most_layers => {
+            Ok(Found::Tags(reading)) if state.book.layers().len() + reading.blobs.len() > state.most_layers => {
                 self.stop(state, &errand, Reason::Incomplete, "there are more layers than memory leaves room for");
                 is_settled = false;
             }

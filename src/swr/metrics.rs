@@ -27,6 +27,15 @@ impl Operation {
             Self::ShowRepository => "show_repository",
         }
     }
+
+    /// The IAM permission that it takes, where the vendor names one (swr-api.md, 4).
+    pub const fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::ListRepositories => Some("swr:repo:listRepos"),
+            Self::ListTags => Some("swr:repo:listRepoTags"),
+            Self::ShowRepository => Some("swr:repo:getRepo"),
+        }
+    }
 }
 
 impl std::fmt::Display for Operation {

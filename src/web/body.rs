@@ -1,6 +1,5 @@
 //! The body of an answer: several blocks of bytes sent one after the other, none of them copied.
 
-use super::guard::BodyHeld;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::collections::VecDeque;
@@ -14,19 +13,29 @@ use tokio::sync::OwnedSemaphorePermit;
 /// 128 KiB a page of 25 MB took half as long again. Frames are slices of the shared page, so their size costs no memory.
 const FRAME: usize = 1024 * 1024;
 
+/// In HTTP/2, where taking a frame is the only sign that the peer takes the answer: one that takes 2 KiB a second shows
+/// life within the time that it has to.
+pub(super) const SMALL_FRAME: usize = 64 * 1024;
+
+/// Whoever wants to know how a body fares. Dropped when hyper needs no more of the body.
+pub(super) trait Observer: Send {
+    /// A frame was taken; whether it was the last.
+    fn taken(&mut self, last: bool);
+}
+
 /// What is left to send, and what must be held until it is sent.
-#[derive(Debug, Default)]
 pub(super) struct Body {
     parts: VecDeque<Bytes>,
+    frame: usize,
     _permit: Option<OwnedSemaphorePermit>,
-    _held: Option<BodyHeld>,
+    observer: Option<Box<dyn Observer>>,
 }
 
 impl Body {
     /// The blocks in their order.
     pub(super) fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
         let parts = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        Self { parts, _permit: None, _held: None }
+        Self { parts, frame: FRAME, _permit: None, observer: None }
     }
 
     /// Holds a permit until the body is sent or dropped.
@@ -34,9 +43,19 @@ impl Body {
         Self { _permit: Some(permit), ..self }
     }
 
-    /// Tells the connection's clock when the body is sent or dropped.
-    pub(super) fn watched(self, held: BodyHeld) -> Self {
-        Self { _held: Some(held), ..self }
+    /// Tells the connection's clock how it fares.
+    pub(super) fn watched(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Some(Box::new(observer)), ..self }
+    }
+
+    /// Hands itself out in [`SMALL_FRAME`]s.
+    pub(super) fn in_small_frames(self) -> Self {
+        Self { frame: SMALL_FRAME, ..self }
+    }
+
+    /// Sends nothing: the answer to HEAD.
+    pub(super) fn withheld(self) -> Self {
+        Self { parts: VecDeque::new(), ..self }
     }
 
     /// Bytes left.
@@ -50,10 +69,15 @@ impl HttpBody for Body {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let most = self.frame;
         let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
-        let chunk = part.split_to(part.len().min(FRAME));
+        let chunk = part.split_to(part.len().min(most));
         if part.is_empty() {
             self.parts.pop_front();
+        }
+        let last = self.parts.is_empty();
+        if let Some(observer) = &mut self.observer {
+            observer.taken(last);
         }
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }

@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::guard::{Guarded, Overdue, Watch, Watchdog};
+use super::http2;
 use super::respond::Responder;
+use super::tls::{self, Handshake};
 use super::{Limits, Tally};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -12,13 +14,15 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long, and for how many bytes, a closed connection is still read, see [`linger`].
 const LINGER: Duration = Duration::from_secs(1);
@@ -36,30 +40,84 @@ pub(super) enum Stage {
     Draining,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// Its address; of IPv6 the /64 that it is in.
+    pub(super) address: IpAddr,
+    /// Whether it has shown a certificate that is good enough.
+    pub(super) certified: bool,
+}
+
 /// How a connection came to its end.
-enum End {
+pub(super) enum End {
     /// By HTTP's rules, or by an error of the peer.
     Done,
+    /// The peer took too long.
     Overdue(Overdue),
 }
 
 /// Serves one connection until it ends.
 pub(super) async fn run(
     socket: TcpStream,
+    address: IpAddr,
     responder: Arc<Responder>,
     limits: &Limits,
     tally: &Tally,
     mut stage: watch::Receiver<Stage>,
 ) {
     let clock = Watch::new(limits.clone());
-    let mut watchdog = Watchdog::new(Arc::clone(&clock));
-    let io = TokioIo::new(Guarded::new(socket, Arc::clone(&clock)));
+    let socket = Guarded::new(socket, Arc::clone(&clock));
+    let peer = Peer { address, certified: false };
+    let security = responder.security();
+    let Some(tls) = &security.tls else {
+        return http1(socket, peer, responder, limits, tally, &clock, stage).await;
+    };
+    let handshake = tokio::select! {
+        handshake = tls::accept(tls, socket, &clock) => handshake,
+        // Nothing was asked yet.
+        _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
+    };
+    match handshake {
+        Handshake::Done(stream) => {
+            drop(security);
+            clock.secured();
+            let peer = Peer { certified: tls::is_certified(&stream), ..peer };
+            if !tls::speaks_http2(&stream) {
+                return http1(stream, peer, responder, limits, tally, &clock, stage).await;
+            }
+            if let (End::Overdue(overdue), _) = http2::serve(stream, peer, responder, limits, &clock, &mut stage).await
+            {
+                report(overdue, &clock, tally);
+            }
+        }
+        Handshake::Failed(socket) => {
+            Tally::add(&tally.handshakes_failed);
+            linger(socket).await;
+        }
+        Handshake::Overdue(overdue) => report(overdue, &clock, tally),
+    }
+}
+
+/// Serves HTTP/1.1 until the connection ends.
+async fn http1<S>(
+    stream: S,
+    peer: Peer,
+    responder: Arc<Responder>,
+    limits: &Limits,
+    tally: &Tally,
+    clock: &Arc<Watch>,
+    mut stage: watch::Receiver<Stage>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let told = Arc::clone(clock);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
-        clock.answering();
-        let (clock, responder) = (Arc::clone(&clock), Arc::clone(&responder));
+        told.answering();
+        let (told, responder) = (Arc::clone(&told), Arc::clone(&responder));
         async move {
-            let response: Response<Body> = responder.answer(request).await;
-            Ok::<_, Infallible>(response.map(|body| body.watched(clock.sending())))
+            let response: Response<Body> = responder.answer(request, peer).await;
+            Ok::<_, Infallible>(response.map(|body| body.watched(told.sending())))
         }
         .boxed()
     });
@@ -71,15 +129,39 @@ pub(super) async fn run(
         .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
         // A peer that has said all it wants to say may still listen.
         .half_close(true)
-        .serve_connection(io, service);
+        .serve_connection(TokioIo::new(stream), service);
+    let (end, draining) = drive(
+        &mut connection,
+        |connection, cx| connection.poll_without_shutdown(cx).map(drop),
+        |connection| Pin::new(connection).graceful_shutdown(),
+        || clock.due(),
+        &mut stage,
+    )
+    .await;
+    match end {
+        End::Done if draining => {}
+        End::Done => linger(connection.into_parts().io.into_inner()).await,
+        End::Overdue(overdue) => report(overdue, clock, tally),
+    }
+}
 
+/// Goes on with a connection until it ends or its peer is overdue, and asks it to end once the server stops. Gives also
+/// whether it was asked.
+pub(super) async fn drive<C>(
+    connection: &mut C,
+    mut poll: impl FnMut(&mut C, &mut Context<'_>) -> Poll<()>,
+    stop: impl Fn(&mut C),
+    due: impl Fn() -> Option<(Instant, Overdue)>,
+    stage: &mut watch::Receiver<Stage>,
+) -> (End, bool) {
+    let mut watchdog = Watchdog::new();
     let mut draining = false;
-    let end = loop {
+    loop {
         let ended = std::future::poll_fn(|cx| {
-            if connection.poll_without_shutdown(cx).is_ready() {
+            if poll(connection, cx).is_ready() {
                 return Poll::Ready(End::Done);
             }
-            watchdog.poll(cx).map(End::Overdue)
+            watchdog.poll(cx, due()).map(End::Overdue)
         });
         let ended = tokio::select! {
             end = ended => Some(end),
@@ -87,25 +169,21 @@ pub(super) async fn run(
             _ = stage.wait_for(|stage| *stage == Stage::Draining), if !draining => None,
         };
         match ended {
-            Some(end) => break end,
+            Some(end) => return (end, draining),
             None => {
                 draining = true;
-                Pin::new(&mut connection).graceful_shutdown();
+                stop(connection);
             }
         }
-    };
-    let socket = connection.into_parts().io.into_inner().into_inner();
-    match end {
-        End::Done if draining => {}
-        End::Done => linger(socket).await,
-        End::Overdue(overdue) => {
-            Tally::add(&tally.connections_overdue);
-            tracing::debug!(?overdue, "a peer took too long, its connection is closed");
-            if matches!(overdue, Overdue::Stalled | Overdue::Slow) {
-                // Reset: otherwise the kernel would keep the unsent megabytes for as long as the peer likes.
-                let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
-            }
-        }
+    }
+}
+
+/// Notes that a peer took too long. The connection is yet to be dropped.
+fn report(overdue: Overdue, clock: &Watch, tally: &Tally) {
+    Tally::add(&tally.connections_overdue);
+    tracing::debug!(?overdue, "a peer took too long, its connection is closed");
+    if matches!(overdue, Overdue::Stalled | Overdue::Slow | Overdue::Flood) {
+        clock.abandon();
     }
 }
 
@@ -113,11 +191,12 @@ pub(super) async fn run(
 ///
 /// Closing a socket with unread bytes in it sends a reset, which can overtake an answer such as 431 or 413. So we
 /// say that nothing more comes, and read on for a moment.
-async fn linger(mut socket: TcpStream) {
-    if socket.shutdown().await.is_err() {
-        return;
-    }
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S) {
     let rest = async {
+        // Under TLS this writes, so it can be kept waiting too.
+        if socket.shutdown().await.is_err() {
+            return;
+        }
         let (mut buffer, mut read) = ([0; 2048], 0);
         while let Ok(bytes @ 1..) = socket.read(&mut buffer).await {
             read += bytes;

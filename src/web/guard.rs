@@ -4,19 +4,35 @@
 //! a pure function of both, when the peer has had its time. All of it runs within the connection's one task, so there
 //! is nobody to wake and the lock is never contended.
 //!
+//! Under TLS the guard is below it and sees what is on the wire. In HTTP/2, where several answers are under way at once,
+//! it keeps to the socket: what a peer may send unasked, and whether it takes bytes; the answers have `streams`.
+//!
 //! A scrape that waits for a refresh has no deadline here: it has its own, and the peer is not at fault.
 
 use super::Limits;
+use super::body::Observer;
+use super::bucket::{Bucket, Rate};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+/// What a peer may send over HTTP/2, in bytes: at once, and each second. A scraper sends some 200 bytes a request, a
+/// browser a kilobyte; floods of empty frames or pings are over it within a second.
+const UNASKED: Rate = Rate { burst: 64.0 * 1024.0, per_second: 16.0 * 1024.0 };
+
+/// For so many bytes that are sent to it a peer may send one more: Go's client acknowledges every 4 KiB with up to 70.
+const SENT_PER_ACKNOWLEDGED: f64 = 32.0;
 
 /// Where the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// TLS is being agreed upon.
+    Handshake,
     /// Accepted; nothing came yet.
     Fresh,
     /// A request has begun to come.
@@ -27,11 +43,15 @@ enum Phase {
     Sending,
     /// Between requests.
     Idle,
+    /// HTTP/2: where each answer is, `streams` knows.
+    Streams,
 }
 
 /// What the peer was too slow in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
+    /// It did not finish the TLS handshake.
+    Handshake,
     /// It never sent a byte.
     FirstByte,
     /// It did not finish a request's head.
@@ -42,6 +62,8 @@ pub(super) enum Overdue {
     Stalled,
     /// It took the answer, but too slowly.
     Slow,
+    /// It sent more than any client has to say.
+    Flood,
 }
 
 #[derive(Debug)]
@@ -52,6 +74,11 @@ struct State {
     blocked: Option<Instant>,
     /// hyper has all of the answer's body; once it is flushed too, the exchange is over.
     body_ended: bool,
+    /// What the peer may still send in [`Phase::Streams`].
+    allowance: Bucket,
+    flooded: bool,
+    /// Closing is to discard what is unsent.
+    abandoned: bool,
 }
 
 /// The clock of one connection.
@@ -64,19 +91,52 @@ pub(super) struct Watch {
 impl Watch {
     /// Starts the clock: the connection is accepted now.
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        let state = State { phase: Phase::Fresh, since: Instant::now(), blocked: None, body_ended: false };
+        let state = State {
+            phase: Phase::Fresh,
+            since: Instant::now(),
+            blocked: None,
+            body_ended: false,
+            allowance: Bucket::full(UNASKED),
+            flooded: false,
+            abandoned: false,
+        };
         Arc::new(Self { limits, state: Mutex::new(state) })
+    }
+
+    /// TLS comes first; its handshake has the time of a first byte.
+    pub(super) fn handshake(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// The handshake is over: now a request is waited for.
+    pub(super) fn secured(&self) {
+        self.enter(Phase::Fresh);
+    }
+
+    /// HTTP/2 was agreed upon.
+    pub(super) fn multiplexed(&self) {
+        self.enter(Phase::Streams);
+    }
+
+    /// When the socket is closed, what is unsent is discarded: otherwise the kernel would keep megabytes for as long as
+    /// the peer likes.
+    pub(super) fn abandon(&self) {
+        self.state().abandoned = true;
     }
 
     /// When the peer's time is over, and in what.
     pub(super) fn due(&self) -> Option<(Instant, Overdue)> {
         let state = self.state();
+        if state.flooded {
+            return Some((Instant::now(), Overdue::Flood));
+        }
         let phase = match state.phase {
+            Phase::Handshake => Some((state.since + self.limits.first_byte, Overdue::Handshake)),
             Phase::Fresh => Some((state.since + self.limits.first_byte, Overdue::FirstByte)),
             Phase::Head => Some((state.since + self.limits.header, Overdue::Head)),
             Phase::Idle => Some((state.since + self.limits.idle, Overdue::Idle)),
             Phase::Sending => Some((state.since + self.limits.response_total, Overdue::Slow)),
-            Phase::Answering => None,
+            Phase::Answering | Phase::Streams => None,
         };
         let stalled = state.blocked.map(|since| (since + self.limits.write_progress, Overdue::Stalled));
         phase.into_iter().chain(stalled).min_by_key(|(at, _)| *at)
@@ -100,15 +160,24 @@ impl Watch {
         state.body_ended = false;
     }
 
-    fn received(&self) {
-        let begins = matches!(self.state().phase, Phase::Fresh | Phase::Idle);
-        if begins {
-            self.enter(Phase::Head);
+    #[expect(clippy::cast_precision_loss, reason = "nothing is read in pieces of 2^53 bytes")]
+    fn received(&self, bytes: usize) {
+        let phase = self.state().phase;
+        match phase {
+            Phase::Fresh | Phase::Idle => self.enter(Phase::Head),
+            Phase::Streams => {
+                let mut state = self.state();
+                state.flooded |= state.allowance.take(UNASKED, bytes as f64).is_err();
+            }
+            _ => {}
         }
     }
 
-    fn sent(&self) {
-        self.state().blocked = None;
+    #[expect(clippy::cast_precision_loss, reason = "nothing is sent in pieces of 2^53 bytes")]
+    fn sent(&self, bytes: usize) {
+        let mut state = self.state();
+        state.blocked = None;
+        state.allowance.give(UNASKED, bytes as f64 / SENT_PER_ACKNOWLEDGED);
     }
 
     fn blocked(&self) {
@@ -136,6 +205,12 @@ impl Watch {
 #[derive(Debug)]
 pub(super) struct BodyHeld(Arc<Watch>);
 
+impl Observer for BodyHeld {
+    fn taken(&mut self, _: bool) {
+        // The socket tells more exactly what the peer has taken.
+    }
+}
+
 impl Drop for BodyHeld {
     fn drop(&mut self) {
         self.0.state().body_ended = true;
@@ -144,19 +219,18 @@ impl Drop for BodyHeld {
 
 /// Ends when the peer's time is over. To be polled after whatever moves the clock, in the same task.
 pub(super) struct Watchdog {
-    watch: Arc<Watch>,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Watchdog {
-    /// Watches a clock.
-    pub(super) fn new(watch: Arc<Watch>) -> Self {
-        Self { watch, sleep: Box::pin(tokio::time::sleep_until(Instant::now())) }
+    /// One that waits for nothing yet.
+    pub(super) fn new() -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep_until(Instant::now())) }
     }
 
-    /// Ready with the reason once the peer is overdue.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Overdue> {
-        let Some((at, overdue)) = self.watch.due() else { return Poll::Pending };
+    /// Ready with the reason once the peer is overdue, which a clock has just told.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, due: Option<(Instant, Overdue)>) -> Poll<Overdue> {
+        let Some((at, overdue)) = due else { return Poll::Pending };
         // Deadlines mostly move away: then the timer stays as it is, and when it fires it is set anew.
         if at < self.sleep.deadline() {
             self.sleep.as_mut().reset(at);
@@ -173,44 +247,53 @@ impl Watchdog {
 
 /// A socket whose movements the clock is told of.
 #[derive(Debug)]
-pub(super) struct Guarded<S> {
-    socket: S,
+pub(super) struct Guarded {
+    socket: TcpStream,
     watch: Arc<Watch>,
 }
 
-impl<S> Guarded<S> {
+impl Guarded {
     /// Wraps a socket.
-    pub(super) fn new(socket: S, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(socket: TcpStream, watch: Arc<Watch>) -> Self {
         Self { socket, watch }
     }
 
     /// The socket.
-    pub(super) fn into_inner(self) -> S {
-        self.socket
+    pub(super) fn socket(&self) -> &TcpStream {
+        &self.socket
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Pending => self.watch.blocked(),
-            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.watch.sent(),
+            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.watch.sent(*bytes),
             Poll::Ready(_) => {}
         }
         written
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.watch.state().abandoned {
+            let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.watch.received();
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.watch.received(bytes);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl AsyncWrite for Guarded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.note(written)
@@ -230,7 +313,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes the socket only once its own buffer is empty.
+        // hyper flushes, and TLS flushes what is below it, only once its own buffer is empty.
         let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
         self.watch.flushed();
         Poll::Ready(flushed)
@@ -244,7 +327,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn left(watch: &Watch) -> Option<(Duration, Overdue)> {
         watch.due().map(|(at, overdue)| (at - Instant::now(), overdue))
@@ -256,9 +338,9 @@ mod tests {
         let watch = Watch::new(Limits::default());
         assert_eq!(left(&watch), Some((seconds(10), Overdue::FirstByte)));
         tokio::time::advance(seconds(9)).await;
-        watch.received();
+        watch.received(1);
         tokio::time::advance(seconds(3)).await;
-        watch.received();
+        watch.received(1);
         assert_eq!(left(&watch), Some((seconds(7), Overdue::Head)), "more bytes do not prolong a head");
         watch.answering();
         assert_eq!(left(&watch), None, "a scrape that waits for a refresh is not the peer's fault");
@@ -268,31 +350,67 @@ mod tests {
         tokio::time::advance(seconds(20)).await;
         watch.blocked();
         assert_eq!(left(&watch), Some((seconds(10), Overdue::Stalled)));
-        watch.sent();
+        watch.sent(1);
         assert_eq!(left(&watch), Some((seconds(100), Overdue::Slow)), "a byte is progress, but time runs on");
         watch.flushed();
         assert_eq!(left(&watch), Some((seconds(100), Overdue::Slow)), "there is more of the body");
         drop(held);
         watch.flushed();
         assert_eq!(left(&watch), Some((seconds(90), Overdue::Idle)));
-        watch.received();
+        watch.received(1);
         assert_eq!(left(&watch), Some((seconds(10), Overdue::Head)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_has_its_time_and_the_first_byte_its_own_after_it() {
+        let seconds = Duration::from_secs;
+        let watch = Watch::new(Limits::default());
+        watch.handshake();
+        tokio::time::advance(seconds(9)).await;
+        watch.received(1);
+        watch.flushed();
+        assert_eq!(left(&watch), Some((seconds(1), Overdue::Handshake)), "bytes do not prolong it");
+        watch.secured();
+        assert_eq!(left(&watch), Some((seconds(10), Overdue::FirstByte)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s7_a_peer_that_sends_more_than_a_client_has_to_say_is_overdue_at_once() {
+        let watch = Watch::new(Limits::default());
+        watch.multiplexed();
+        // A large page at full speed, as Go's client acknowledges it.
+        for _ in 0..10_000 {
+            watch.sent(4096);
+            watch.received(70);
+        }
+        assert_eq!(left(&watch), None);
+        // A request of a kilobyte ten times a second.
+        for _ in 0..1000 {
+            tokio::time::advance(Duration::from_millis(100)).await;
+            watch.received(1024);
+        }
+        assert_eq!(left(&watch), None);
+        for _ in 0..10_000 {
+            tokio::time::advance(Duration::from_micros(100)).await;
+            watch.received(17);
+        }
+        assert_eq!(left(&watch), Some((Duration::ZERO, Overdue::Flood)), "a second of pings");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_follows_deadlines_that_move_both_ways() {
         let watch = Watch::new(Limits::default());
         let started = Instant::now();
-        let mut dog = Watchdog::new(Arc::clone(&watch));
+        let mut dog = Watchdog::new();
         drop(watch.sending());
         watch.flushed();
         let mut polls = 0;
         let overdue = std::future::poll_fn(|cx| {
             // The first byte comes with the first poll, so 90 s become 10 s.
             polls += 1;
-            let first = dog.poll(cx);
-            watch.received();
-            if polls == 1 { dog.poll(cx) } else { first }
+            let first = dog.poll(cx, watch.due());
+            watch.received(1);
+            if polls == 1 { dog.poll(cx, watch.due()) } else { first }
         });
         assert_eq!(overdue.await, Overdue::Head);
         assert_eq!(started.elapsed().as_secs(), 10);

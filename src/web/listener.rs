@@ -75,8 +75,9 @@ pub(super) async fn run(
         let (responder, limits, tally) = (Arc::clone(responder), limits.clone(), Arc::clone(tally));
         let stage = stage.subscribe();
         connections.spawn(async move {
+            let address = seat.address;
             let _held = (slot, seat);
-            connection::run(socket, responder, &limits, &tally, stage).await;
+            connection::run(socket, address, responder, &limits, &tally, stage).await;
         });
     }
     drop(listeners);

@@ -1,9 +1,12 @@
 //! From a request to its answer, whatever the request.
 
+use super::admission::Admission;
 use super::body::Body;
+use super::connection::Peer;
 use super::landing::{self, landing};
 use super::route::{Resource, Route, route};
 use super::scrape::{Series, scrape};
+use super::security::{InForce, Security};
 use super::{Options, Site, Sites, Tally, discovery, probe};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -24,23 +27,37 @@ pub(super) struct Responder {
     sites: Sites,
     options: Options,
     scrapes: Arc<Semaphore>,
+    admission: Admission,
 }
 
 impl Responder {
     /// For the site that is in force whenever a request comes.
-    pub(super) fn new(sites: Sites, options: Options) -> Self {
+    pub(super) fn new(sites: Sites, options: Options, security: InForce) -> Self {
         let scrapes = Arc::new(Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS)));
-        Self { sites, options, scrapes }
+        Self { sites, options, scrapes, admission: Admission::new(security) }
+    }
+
+    /// The settings in force.
+    pub(super) fn security(&self) -> Arc<Security> {
+        self.admission.settings()
     }
 
     /// The answer; 500 when making it panics.
     ///
     /// A connection whose request declared a body is closed after it: what follows is not certain to be a request, so
     /// there is never a second answer (request smuggling).
-    pub(super) async fn answer<B: HttpBody>(&self, request: Request<B>) -> Response<Body> {
+    pub(super) async fn answer<B: HttpBody>(&self, request: Request<B>, peer: Peer) -> Response<Body> {
         let unread = !request.body().is_end_stream();
-        let site = Arc::clone(&self.sites.borrow());
-        let answered = AssertUnwindSafe(self.try_answer(&site, request)).catch_unwind().await;
+        let version = request.version();
+        let (site, security) = (Arc::clone(&self.sites.borrow()), self.security());
+        let (request, body) = request.into_parts();
+        let answered = async {
+            match self.admission.admit(&security, &request, peer, &site.tally).await {
+                Ok(()) => self.try_answer(&site, Request::from_parts(request, body)).await,
+                Err(refusal) => refusal,
+            }
+        };
+        let answered = AssertUnwindSafe(answered).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| {
             Tally::add(&site.tally.panics);
             tracing::error!("answering a request panicked");
@@ -52,6 +69,11 @@ impl Responder {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        security.dress(headers);
+        if version == Version::HTTP_2 {
+            // It has no such header: there the next request is never taken for the rest of this one.
+            headers.remove(CONNECTION);
+        }
         response
     }
 
@@ -119,7 +141,8 @@ fn html(page: String) -> Response<Body> {
     response
 }
 
-fn closing(mut response: Response<Body>) -> Response<Body> {
+/// Ends the connection after this answer.
+pub(super) fn closing(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

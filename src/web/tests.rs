@@ -7,6 +7,7 @@ mod deadlines;
 mod lifecycle;
 mod limits;
 mod scraping;
+mod security;
 mod smuggling;
 
 use super::*;
@@ -43,13 +44,20 @@ struct Plan {
     accounts: usize,
     /// Instead of the scrape that passes through the gate.
     scrape: Option<ScrapePage>,
+    security: super::security::Options,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let mut options = Options::default();
         options.limits.connections_per_address = 512;
-        Self { options, live: Arc::new(|_| b"live 1\n".to_vec()), accounts: 1, scrape: None }
+        Self {
+            options,
+            live: Arc::new(|_| b"live 1\n".to_vec()),
+            accounts: 1,
+            scrape: None,
+            security: super::security::Options::default(),
+        }
     }
 }
 
@@ -64,6 +72,7 @@ struct Server {
     /// Whether scrapes go on.
     gate: watch::Sender<bool>,
     page: Arc<Page>,
+    security: watch::Sender<Arc<super::security::Security>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -118,8 +127,9 @@ impl Server {
         });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let task = tokio::spawn(serve(vec![listener], watch::channel(site).1, plan.options, shutdown));
-        Self { address, tally, scrapes, patience, gate, page, stop: Some(stop), task }
+        let (security, in_force) = watch::channel(Arc::new(super::security::Security::new(plan.security).unwrap()));
+        let task = tokio::spawn(serve(vec![listener], watch::channel(site).1, plan.options, in_force, shutdown));
+        Self { address, tally, scrapes, patience, gate, page, security, stop: Some(stop), task }
     }
 
     fn stop(&mut self) {

@@ -158,6 +158,24 @@ async fn a_missing_permission_is_named() {
 }
 
 #[tokio::test]
+async fn calls_for_tags_and_details_are_tried_where_they_are_collected() {
+    let upstream = account().await;
+    let both = ["--collector.tags", "--collector.details"];
+    let result = checked(prepared(&upstream.url()), &both).await;
+    assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
+    assert!(result.said.contains("read the tags of `") && result.said.contains("read the details of `"));
+    for (denied, step, permission) in [
+        (Operation::ListTags, "read the tags of", "swr:repo:listRepoTags, or leave out --collector.tags"),
+        (Operation::ShowRepository, "read the details of", "swr:repo:getRepo, or leave out --collector.details"),
+    ] {
+        upstream.handle.configure(|options| options.denied = vec![denied]);
+        names(prepared(&upstream.url()), &both, step, "SVCSTG.SWR.4030170", permission).await;
+        // What is off is not tried.
+        assert_eq!(checked(prepared(&upstream.url()), &[]).await.code, 0);
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_organisation_is_named() {
     for (answer, cause) in [(UnknownNamespace::Empty, "shows no repository"), (UnknownNamespace::NotFound, "not found")]
     {

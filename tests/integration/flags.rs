@@ -32,6 +32,7 @@ macro_rules! in_every_way {
 
 in_every_way!(
     the_address_and_the_path_are_those_that_are_set,
+    the_web_is_served_as_its_file_says,
     no_more_scrapes_are_served_at_once_than_are_set,
     no_more_connections_are_held_than_are_set,
     a_region_gives_the_endpoint,
@@ -138,6 +139,14 @@ async fn the_address_and_the_path_are_those_that_are_set(way: Way) {
     assert_eq!(exporter.get("/metrics").await.status(), 404);
     assert!(is_up(&Scrape::parse(text(exporter.get("/swr").await).await)));
     assert!(text(exporter.get("/").await).await.contains("href=\"/swr\""));
+}
+
+async fn the_web_is_served_as_its_file_says(way: Way) {
+    let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("web.yml");
+    std::fs::write(&file, "http_server_config: { headers: { X-Frame-Options: deny } }\n").unwrap();
+    let exporter = with(way, &upstream, &[("SWR_EXPORTER_WEB_CONFIG_FILE", file.to_str().unwrap())]).await;
+    assert_eq!(exporter.get("/metrics").await.headers()["x-frame-options"], "deny");
 }
 
 async fn no_more_scrapes_are_served_at_once_than_are_set(way: Way) {

@@ -6,7 +6,9 @@
 
 mod support;
 mod peers;
+mod browser;
 mod upstream_support;
+mod web_support;
 
 mod main_job;
 mod commands;
@@ -40,3 +42,7 @@ mod upstream_namespaces;
 mod upstream_outage;
 mod upstream_pace;
 mod upstream_tls;
+mod web_config_file;
+mod web_tls;
+mod web_http2;
+mod web_logins;

@@ -5,7 +5,7 @@
 use crate::prometheus::{Prometheus, Server};
 use crate::support::{Exporter, start_as_it_is};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -114,6 +114,34 @@ async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
 
     rules_work(&prometheus).await;
     dashboards_work(&prometheus).await;
+}
+
+/// L4. Type and labels of all that is on the page are those of `metrics.lock`.
+#[tokio::test]
+async fn l4_the_page_keeps_the_contract() {
+    let demo = demo().await;
+    let scrape = demo.scrape_until("tags are read", |scrape| scrape.get("swr_unique_layer_bytes").is_some()).await;
+    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("metrics.lock")).unwrap();
+    let rows: BTreeMap<&str, Vec<&str>> = lock
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| (line.split(' ').next().unwrap(), line.split(' ').collect()))
+        .collect();
+    let mut seen = 0;
+    for (name, kind) in scrape.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')) {
+        if name.starts_with("process_") {
+            continue;
+        }
+        let row = rows.get(name).unwrap_or_else(|| panic!("{name} is not in metrics.lock"));
+        assert_eq!(row[1], kind, "{name}");
+        let locked: BTreeSet<&str> = row[3].split(',').filter(|label| *label != "-").collect();
+        let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
+        for (labels, _) in scrape.series(&sample) {
+            assert_eq!(labels.keys().map(String::as_str).collect::<BTreeSet<_>>(), locked, "{name}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
 }
 
 /// Waits for the alert to be active in Alertmanager.

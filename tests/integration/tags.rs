@@ -1,6 +1,6 @@
 //! Tags and details: what is shown is what the registry holds, and no more is asked than has changed.
 
-use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
+use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
 use crate::tags_truth::{check, truth};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -166,6 +166,34 @@ async fn a_killed_process_loses_little() {
     assert!(restarted.log().contains("is ignored: it is corrupt"), "{}", restarted.log());
     settled(&restarted).await;
     assert_eq!(tag_calls(&upstream), 50);
+}
+
+#[tokio::test]
+async fn changed_settings_cost_nothing_that_was_read() {
+    let upstream = simulator(100, 3).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("swr.yml");
+    let settings = |more: &str| {
+        let text = format!(
+            "accounts:\n  default:\n    endpoint: {}\n    collectors: [repositories, tags]\n    cache_window: 50ms\n    \
+             rate_limit: 10000\n    tags_rate_limit: 10000\n{more}",
+            upstream.url()
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    settings("");
+    let mut command = command();
+    command.arg("--config.file").arg(&file);
+    let exporter = start(command).await;
+    let before = settled(&exporter).await;
+    assert_eq!(tag_calls(&upstream), 100);
+    settings("    cache_max_age: 2h\n");
+    exporter.signal("HUP");
+    eventually("the settings are read again", || exporter.log().contains("1 changed")).await;
+    let after = settled(&exporter).await;
+    assert_eq!(tag_calls(&upstream), 100, "the new account goes on with what the old one knew");
+    let bytes = "swr_repository_exclusive_layer_bytes";
+    assert_eq!(after.series(bytes), before.series(bytes));
 }
 
 #[tokio::test]

@@ -90,6 +90,24 @@ pub fn authority(name: &str) -> Authority {
     Authority { pem, issuer: Issuer::new(params, key) }
 }
 
+/// A certificate and its key, in PEM form.
+pub struct Issued {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Authority {
+    /// Certifies somebody under these names; what else the certificate says can be changed.
+    pub fn issue(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Issued { certificate, key: key.serialize_pem() }
+    }
+}
+
 /// A server's certificate, by an authority or by itself.
 pub fn certified(name: &str, by: Option<&Authority>, change: impl FnOnce(&mut CertificateParams)) -> Front {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();

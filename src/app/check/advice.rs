@@ -1,7 +1,7 @@
 //! What to do about what went wrong, in the words of whoever has to do it.
 
 use crate::auth::AuthError;
-use crate::swr::ApiError;
+use crate::swr::{ApiError, Operation};
 use crate::transport::answer::Answer;
 
 /// What to do about a call that failed.
@@ -34,6 +34,18 @@ pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
             "the connection to the API breaks: look at firewalls and proxies in between".to_owned()
         }
         _ => String::new(),
+    }
+}
+
+/// What to do about a call of a collector that is off by default.
+pub(super) fn on_call_beside(error: &ApiError, operation: Operation, flag: &str) -> String {
+    match error {
+        ApiError::Permission(_) => match operation.permission() {
+            Some(permission) => format!("give the user the IAM permission {permission}, or leave out {flag}"),
+            None => format!("give the user SWR ReadOnlyAccess, or leave out {flag}"),
+        },
+        ApiError::NotFound(_) => format!("this region or cloud does not offer it: leave out {flag}"),
+        error => on_call(error, None),
     }
 }
 

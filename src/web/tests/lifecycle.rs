@@ -77,8 +77,9 @@ async fn every_listener_is_served_and_stops() {
         tally: Arc::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    let task =
-        tokio::spawn(serve(listeners, watch::channel(site).1, Options::default(), async { drop(stopped.await) }));
+    let (_security, in_force) = watch::channel(Arc::default());
+    let sites = watch::channel(site).1;
+    let task = tokio::spawn(serve(listeners, sites, Options::default(), in_force, async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
         client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;

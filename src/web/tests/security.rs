@@ -1,0 +1,57 @@
+//! Settings that guard the server are swapped while it serves.
+
+use super::*;
+use crate::web::security::{Header, Options, RateLimit, Security};
+use std::collections::HashMap;
+
+/// `prometheus` and `right`, as a client shows them and as a file keeps them.
+const LOGIN: &str = "Authorization: Basic cHJvbWV0aGV1czpyaWdodA==\r\n";
+
+fn guarded() -> Options {
+    let hash = bcrypt::hash("right", 4).unwrap().parse().unwrap();
+    Options {
+        users: HashMap::from([("prometheus".to_owned(), hash)]),
+        headers: vec![Header::new("X-Frame-Options", "deny").unwrap()],
+        open_paths: vec!["/-/healthy".to_owned()],
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_in_force_holds_for_the_next_request_of_an_open_connection() {
+    let server = Server::start(Plan::default()).await;
+    let mut client = server.connect().await;
+    let mut get = async |path: &str, headers: &str| {
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
+        let answer = client.answer().await;
+        (answer.status, answer.header("x-frame-options").map(str::to_owned))
+    };
+    let deny = Some("deny".to_owned());
+    assert_eq!(get("/metrics", "").await, (200, None));
+    server.security.send_replace(Arc::new(Security::new(guarded()).unwrap()));
+    assert_eq!(get("/metrics", "").await, (401, deny.clone()));
+    assert_eq!(get("/nowhere", "").await, (401, deny.clone()), "nor is it told what there is");
+    assert_eq!(get("/-/healthy", "").await, (200, deny.clone()));
+    assert_eq!(get("/metrics", LOGIN).await, (200, deny));
+    assert_eq!(server.scrapes(), 2, "nobody is refused at the cost of a scrape");
+    server.security.send_replace(Arc::default());
+    assert_eq!(get("/metrics", "").await, (200, None));
+    assert_eq!(count(&server.tally.logins_refused), 2);
+}
+
+#[tokio::test]
+async fn a_rate_goes_on_when_other_settings_change_and_begins_anew_when_it_changes() {
+    let limit = |burst| Some(RateLimit { interval: Duration::from_secs(3600), burst });
+    let plan = Plan { security: Options { rate_limit: limit(2), ..Options::default() }, ..Plan::default() };
+    let server = Server::start(plan).await;
+    assert_eq!(server.get("/").await.status, 200);
+    let other = Options { rate_limit: limit(2), ..guarded() };
+    server.security.send_replace(Arc::new(Security::new(other).unwrap()));
+    assert_eq!(server.get("/-/healthy").await.status, 200);
+    let refused = server.get("/-/healthy").await;
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true));
+    assert_eq!(count(&server.tally.rate_limited), 1);
+    let higher = Options { rate_limit: limit(3), ..Options::default() };
+    server.security.send_replace(Arc::new(Security::new(higher).unwrap()));
+    assert_eq!(server.get("/").await.status, 200);
+}

@@ -1,0 +1,54 @@
+//! The web configuration file: what can be read is read, and what cannot is refused with its place and its reason.
+//!
+//! The fixtures are the cases of the exporter toolkit and more, each in words of its own. Where the toolkit takes what
+//! this server cannot honour (suites without authenticated encryption, curve P-521), the fixture is a bad one here.
+
+use crate::support::{PATIENCE, command};
+use crate::web_support::{Folder, fixtures};
+use std::path::Path;
+
+/// What `check --offline` says about a folder's `web.yml`: its exit code and its complaint.
+async fn check(folder: &Folder) -> (i32, String) {
+    let mut check = tokio::process::Command::new(command().as_std().get_program());
+    check.env_clear().env("SWR_EXPORTER_ACCESS_KEY", "AK").env("SWR_EXPORTER_SECRET_KEY", "SK");
+    check.args(["check", "--offline", "--swr.endpoint", "https://swr.example", "--web.config.file", "web.yml"]);
+    let output = tokio::time::timeout(PATIENCE, check.current_dir(folder.path(".")).output()).await;
+    let output = output.expect("it ends by itself").unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The fixtures whose names end so, with their names.
+fn named(end: &str) -> Vec<(String, std::path::PathBuf)> {
+    let files = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().strip_suffix(end).map(str::to_owned);
+    let mut named: Vec<_> = files.filter_map(|path| Some((name(&path)?, path))).collect();
+    named.sort();
+    named
+}
+
+#[tokio::test]
+async fn every_good_file_is_taken() {
+    let folder = Folder::new();
+    let good = named(".good.yml");
+    assert!(good.len() > 25);
+    for (name, path) in good {
+        folder.fill_in(&path);
+        assert_eq!(check(&folder).await, (0, String::new()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_bad_file_is_refused_with_the_messages_that_it_begins_with() {
+    let folder = Folder::new();
+    let bad = named(".bad.yml");
+    assert!(bad.len() > 40);
+    for (name, path) in bad {
+        folder.fill_in(&path);
+        let text = folder.read("web.yml");
+        let expected: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("# ")).collect();
+        let (code, said) = check(&folder).await;
+        let problems: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
+        assert_eq!((problems, code), (expected, 2), "{name}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! The demo's world is fast, and the rules are the shipped ones with shorter times: a day takes fifteen seconds.
 
+use crate::accounts::Accounts;
 use crate::prometheus::{Prometheus, Server};
-use crate::support::{Exporter, start_as_it_is};
+use crate::support::{Exporter, simulator, start_as_it_is};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -158,6 +159,33 @@ async fn growth_alert(alertmanager: &Server, prometheus: &Prometheus) -> Value {
             panic!("no alert; {known}\n{}", prometheus.server.log());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The recipe of docs/high-availability.md: of two exporters with one file, each account is read by one.
+#[tokio::test]
+async fn sharding_by_hashmod_asks_each_account_of_one_replica() {
+    let mut upstreams = Vec::new();
+    let mut file = "accounts:\n".to_owned();
+    for index in 0..6 {
+        let upstream = simulator(10, 2).await;
+        file += &format!("  account-{index}:\n    endpoint: {}\n", upstream.url());
+        upstreams.push(upstream);
+    }
+    let accounts = Accounts::new(&file);
+    let replicas = [accounts.start().await, accounts.start().await];
+    let guide =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/high-availability.md")).unwrap();
+    let mut blocks = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let recipe = blocks.find(|block| block.contains("hashmod")).expect("the recipe");
+    let recipe =
+        recipe.replace("exporter-0:10179", replicas[0].address()).replace("exporter-1:10179", replicas[1].address());
+    let config = format!("global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n{recipe}");
+    let prometheus = Prometheus::with(&config).await;
+    prometheus.until("count by (account) (swr_repository_size_bytes{job='swr'})", 6, 10.0).await;
+    prometheus.until("count by (account) (swr_up{job='swr'})", 6, 1.0).await;
+    for upstream in &upstreams {
+        assert_eq!(upstream.handle.count("/v2/manage/repos"), 1);
     }
 }
 

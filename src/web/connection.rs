@@ -71,10 +71,11 @@ pub(super) async fn run(
     let peer = Peer { address, certified: false };
     let security = responder.security();
     let Some(tls) = &security.tls else {
-        return http1(socket, peer, responder, limits, tally, &clock, stage).await;
+        return Box::pin(http1(socket, peer, responder, limits, tally, &clock, stage)).await;
     };
+    // Each part on the heap by itself: together they would be as large as the largest, for as long as the connection lives.
     let handshake = tokio::select! {
-        handshake = tls::accept(tls, socket, &clock) => handshake,
+        handshake = Box::pin(tls::accept(tls, socket, &clock)) => handshake,
         // Nothing was asked yet.
         _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
     };
@@ -84,16 +85,16 @@ pub(super) async fn run(
             clock.secured();
             let peer = Peer { certified: tls::is_certified(&stream), ..peer };
             if !tls::speaks_http2(&stream) {
-                return http1(stream, peer, responder, limits, tally, &clock, stage).await;
+                return Box::pin(http1(stream, peer, responder, limits, tally, &clock, stage)).await;
             }
-            if let (End::Overdue(overdue), _) = http2::serve(stream, peer, responder, limits, &clock, &mut stage).await
-            {
+            let served = Box::pin(http2::serve(stream, peer, responder, limits, &clock, &mut stage)).await;
+            if let (End::Overdue(overdue), _) = served {
                 report(overdue, &clock, tally);
             }
         }
         Handshake::Failed(socket) => {
             Tally::add(&tally.handshakes_failed);
-            linger(socket).await;
+            Box::pin(linger(socket)).await;
         }
         Handshake::Overdue(overdue) => report(overdue, &clock, tally),
     }
@@ -140,7 +141,7 @@ async fn http1<S>(
     .await;
     match end {
         End::Done if draining => {}
-        End::Done => linger(connection.into_parts().io.into_inner()).await,
+        End::Done => Box::pin(linger(connection.into_parts().io.into_inner())).await,
         End::Overdue(overdue) => report(overdue, clock, tally),
     }
 }

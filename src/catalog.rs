@@ -57,6 +57,7 @@ const BYTES: Option<&str> = Some("bytes");
 const SECONDS: Option<&str> = Some("seconds");
 const REPOSITORY: [&str; 2] = ["namespace", "repository"];
 const TAG: [&str; 3] = ["namespace", "repository", "tag"];
+const INSTANCE_REPOSITORY: [&str; 3] = ["instance_id", "namespace", "repository"];
 
 families! {
     // Repositories and namespaces: written once per snapshot.
@@ -121,12 +122,59 @@ families! {
         "Constant 1 with identifier, creator and account of the repository (API fields id, creator_name and domain_id), read once.";
     PRIORITY = "swr_repository_priority", Gauge, None, REPOSITORY,
         "Sorting priority of the repository (API field priority), read once.";
+    // The account as a whole, where that is collected.
+    ACCOUNT_REPOSITORIES = "swr_account_repositories", Gauge, None, [],
+        "Number of repositories of the account by the API's own count (API field repo_num), whoever may see them; an earlier one while swr_collector_up of account is 0.";
+    ACCOUNT_IMAGES = "swr_account_images", Gauge, None, [],
+        "Number of images of the account by the API's own count (API field image_num); an earlier one while swr_collector_up of account is 0.";
+    ACCOUNT_NAMESPACES = "swr_account_namespaces", Gauge, None, [],
+        "Number of organisations of the account by the API's own count (API field namspace_num); an earlier one while swr_collector_up of account is 0.";
+    ACCOUNT_STORAGE = "swr_account_storage", Gauge, None, [],
+        "Storage of the account in a unit that the API does not document (API field store_space); an earlier value while swr_collector_up of account is 0.";
+    ACCOUNT_DOWNLOAD_TRAFFIC = "swr_account_download_traffic", Gauge, None, [],
+        "Download traffic of the account in a unit that the API does not document (API field downflow_size); an earlier value while swr_collector_up of account is 0.";
+    QUOTA_LIMIT = "swr_quota_limit", Gauge, None, ["quota"],
+        "The most that the account may have of this (API field quota_limit); an earlier value while swr_collector_up of account is 0.";
+    QUOTA_USED = "swr_quota_used", Gauge, None, ["quota"],
+        "What the account has of this (API field used); an earlier value while swr_collector_up of account is 0.";
+    NAMESPACE_UNLISTED = "swr_namespace_unlisted_repositories", Gauge, None, ["namespace"],
+        "Repositories that the organisation has (API field repo_count) beyond those listed: the user of the exporter may not see them.";
+
+    // The Enterprise Edition, where that is collected.
+    INSTANCES = "swr_instances", Gauge, None, [],
+        "Number of Enterprise Edition instances of the project; an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_INFO = "swr_instance_info", Gauge, None, ["instance_id", "name", "spec", "version", "charge_mode"],
+        "Constant 1 with the name, specification, version and way of charging of the instance.";
+    INSTANCE_STATUS = "swr_instance_status", Gauge, None, ["instance_id", "status"],
+        "Constant 1 with the status of the instance (API field status), such as Running; an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_CREATED = "swr_instance_created_timestamp_seconds", Gauge, SECONDS, ["instance_id"],
+        "Unix time at which the instance was created (API field created_at).";
+    INSTANCE_EXPIRES = "swr_instance_expiry_timestamp_seconds", Gauge, SECONDS, ["instance_id"],
+        "Unix time at which the instance expires (API field expires_at); absent where it does not.";
+    INSTANCE_STORAGE = "swr_instance_storage_bytes", Gauge, BYTES, ["instance_id"],
+        "Storage of the instance in bytes (API field storage_used); an earlier value while swr_collector_up of enterprise is 0.";
+    INSTANCE_QUOTA_LIMIT = "swr_instance_quota_limit", Gauge, None, ["instance_id", "quota"],
+        "The most that the instance may have of this (API fields that end in _quota); an earlier value while swr_collector_up of enterprise is 0.";
+    INSTANCE_QUOTA_USED = "swr_instance_quota_used", Gauge, None, ["instance_id", "quota"],
+        "What the instance has of this (API fields that end in _count); an earlier value while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORIES = "swr_instance_repositories", Gauge, None, ["instance_id"],
+        "Number of repositories listed of the instance; an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORY_TAGS = "swr_instance_repository_tags", Gauge, None, INSTANCE_REPOSITORY,
+        "Number of tags in the repository of the instance (API field tag_count); an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORY_ARTIFACTS = "swr_instance_repository_artifacts", Gauge, None, INSTANCE_REPOSITORY,
+        "Number of artifacts in the repository of the instance (API field artifact_count); an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORY_DOWNLOADS = "swr_instance_repository_downloads", Gauge, None, INSTANCE_REPOSITORY,
+        "Downloads of the repository of the instance so far (API field pull_count, not promised never to fall); an earlier value while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORY_CREATED = "swr_instance_repository_created_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
+        "Unix time at which the repository of the instance was created (API field created_at).";
+    INSTANCE_REPOSITORY_UPDATED = "swr_instance_repository_updated_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
+        "Unix time at which the repository of the instance was last updated (API field updated_at); an earlier one while swr_collector_up of enterprise is 0.";
 
     // The collection: live.
     UP = "swr_up", Gauge, None, [],
         "Whether the latest refresh was complete; 0 when it failed or none has ended yet.";
     COLLECTOR_UP = "swr_collector_up", Gauge, None, ["collector"],
-        "Whether the collector's part of the latest refresh was complete.";
+        "Whether the collector's latest read was complete; 0 before the first.";
     SNAPSHOT = "swr_snapshot_timestamp_seconds", Gauge, SECONDS, [],
         "Unix time at which the read behind the served data began; absent while no data is served.";
     REFRESH = "swr_refresh_timestamp_seconds", Gauge, SECONDS, [],

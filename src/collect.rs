@@ -7,16 +7,23 @@ pub mod book;
 pub mod book_codec;
 mod chain;
 pub mod listing;
+pub mod markers;
+pub mod edition;
 pub mod metrics;
 pub mod namespaces;
 pub mod plan;
 pub mod tags;
 pub mod windows;
+mod account;
+pub mod enterprise;
+pub mod beside;
 
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::model::{Snapshot, Timestamp};
 use crate::swr::{Client, Effort};
+pub use beside::Beside;
+pub use edition::ListApi;
 pub use metrics::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,21 +33,30 @@ use std::time::Duration;
 pub struct Options {
     /// List only these organisations, each by itself; empty lists the account as a whole.
     pub namespaces: Vec<String>,
+    /// Which edition of the listing is read.
+    pub list_api: ListApi,
     /// Rows a page.
     pub page_size: u64,
     /// More repositories than this are refused: memory stays bounded whatever the upstream says.
     pub most_repositories: u64,
-    /// Older rows of an organisation that cannot be read are given up.
+    /// Older rows of an organisation that cannot be read are given up, and older figures beside the listing.
     pub max_age: Duration,
+    /// Whether organisations, totals and quotas are read.
+    pub account: bool,
+    /// Whether the Enterprise Edition is read.
+    pub enterprise: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             namespaces: Vec::new(),
+            list_api: ListApi::default(),
             page_size: 1000,
             most_repositories: 5_000_000,
             max_age: Duration::from_secs(3600),
+            account: false,
+            enterprise: false,
         }
     }
 }
@@ -67,14 +83,15 @@ pub async fn collect(
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let effort = Effort::until(deadline);
+    let list_api = edition::settle(client, options.list_api, &effort).await;
     let collected = if options.namespaces.is_empty() {
         // The previous snapshot is not needed: the listing of an account is whole or it fails.
         drop(previous);
-        listing::read(client, None, options, &effort, metrics)
+        edition::read(client, None, list_api, options, &effort, metrics)
             .await
             .map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
     } else {
-        namespaces::collect(client, options, previous.as_deref(), began, &effort, metrics).await
+        namespaces::collect(client, list_api, options, previous.as_deref(), began, &effort, metrics).await
     };
     metrics.ended(collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
     collected

@@ -7,6 +7,7 @@ pub mod yaml;
 mod file;
 mod settings;
 pub mod credentials;
+mod sdk_regions;
 pub mod web_file;
 
 use crate::auth::Choice;
@@ -292,7 +293,8 @@ fn endpoint(settings: &Settings<'_>, at: &mut Problems) -> Option<Endpoint> {
             }
         },
         (None, Some(region)) => {
-            let endpoint = regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok());
+            let own = sdk_regions::endpoint(settings, region.text(), at)?;
+            let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
             if endpoint.is_none() {
                 at.add(format!(
                     "{}: `{}` is not known; known are {}; for another region or cloud give --swr.endpoint",
@@ -328,6 +330,11 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, at: &mut
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),
         project_id,
+        // A region's default project bears the region's name.
+        project_lookup: settings
+            .text("swr.region")
+            .zip(credentials::iam_endpoint(settings, at))
+            .map(|(name, iam_endpoint)| swr::ProjectLookup { iam_endpoint, name }),
         concurrency: settings.read("swr.concurrency", default.concurrency, at, |text| number(text, 1, 64)),
         rate,
         request_timeout: settings.read("swr.request-timeout", default.request_timeout, at, positive),
@@ -346,6 +353,9 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, at: &mut Problems
     }
     collect::Options {
         namespaces,
+        list_api: settings.read("swr.list-api", default.list_api, at, str::parse),
+        account: settings.is_on("collector.account", false, at),
+        enterprise: settings.is_on("collector.enterprise", false, at),
         page_size: settings.read("swr.page-size", default.page_size, at, |text| number(text, 10, 1000)),
         max_age,
         ..default

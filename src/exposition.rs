@@ -16,6 +16,7 @@ mod text;
 mod selection;
 mod limit;
 mod rows;
+mod figures;
 mod families;
 mod images;
 mod compress;

@@ -4,16 +4,18 @@
 //! here: values with their units. Deliberately absent: serde, clocks, metrics, any idea of HTTP.
 
 pub mod codec;
+pub mod figures;
 pub mod layers;
 pub mod names;
 pub mod pattern;
 pub mod tags;
 
+use figures::{Account, Enterprise};
 use std::sync::Arc;
 pub use tags::Images;
 
 /// One complete read of an account's repositories, never changed after it is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// When the read began, by the wall clock.
     pub read_at: Timestamp,
@@ -21,6 +23,10 @@ pub struct Snapshot {
     pub repositories: Vec<Repository>,
     /// The state of each organisation that was listed by itself; empty when the account was listed as a whole.
     pub namespaces: Vec<NamespaceRead>,
+    /// Figures of the account as a whole; all absent where they are not collected.
+    pub account: Arc<Account>,
+    /// The Enterprise Edition; all absent where it is not collected.
+    pub enterprise: Arc<Enterprise>,
     /// What tags and details tell, where they are collected.
     pub images: Option<Arc<Images>>,
 }
@@ -32,7 +38,7 @@ impl Snapshot {
     pub fn new(read_at: Timestamp, mut repositories: Vec<Repository>) -> (Self, usize) {
         let dropped = sort_unique(&mut repositories);
         repositories.shrink_to_fit();
-        (Self { read_at, repositories, namespaces: Vec::new(), images: None }, dropped)
+        (Self { read_at, repositories, ..Self::default() }, dropped)
     }
 
     /// The repositories grouped by organisation, in order.

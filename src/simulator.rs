@@ -43,6 +43,10 @@ mod federation;
 mod pod_identity;
 mod metadata;
 mod listing;
+mod written;
+mod markers;
+mod account;
+mod enterprise;
 mod repository;
 mod distort;
 mod deliver;
@@ -70,8 +74,8 @@ pub use identity::{
 };
 pub use journal::Journaling;
 pub use options::{
-    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Offsets,
-    Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
+    AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, ListV3,
+    Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
 };
 pub use row::Repository;
 pub use rules::{Rule, RuleId};

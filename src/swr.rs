@@ -16,8 +16,14 @@ pub mod retry;
 pub mod tags;
 pub mod throttle;
 pub mod wire;
+mod whole;
+pub mod markers;
+mod project;
+pub mod account;
+pub mod enterprise;
 
 pub use client::{Client, Options};
 pub use error::ApiError;
 pub use metrics::{Metrics, Operation};
+pub use project::ProjectLookup;
 pub use retry::Effort;

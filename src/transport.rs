@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A finished request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -26,6 +26,17 @@ pub struct Request {
     pub headers: HeaderMap<HeaderValue>,
     /// The body.
     pub body: Bytes,
+}
+
+impl std::fmt::Debug for Request {
+    /// Without the body, which may be a password or an identity token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An answer whose body is still arriving.

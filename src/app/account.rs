@@ -6,9 +6,9 @@ use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
-use crate::collect;
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
+use crate::collect::{self, Beside};
 use crate::config;
 use crate::deadline::Deadline;
 use crate::exposition::{self, Page};
@@ -22,6 +22,7 @@ use prometheus::Registry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -35,6 +36,8 @@ pub(super) struct Account {
     /// Where tags or details are collected.
     tags: Option<Tags>,
     registry: Registry,
+    /// The task that lets the cache forget its back-off.
+    hoping: AbortHandle,
 }
 
 /// What accounts have in common.
@@ -94,8 +97,14 @@ impl Account {
             let keep = file.map(tag_file::keeper);
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
-        let collection =
-            Collection { client, options: config.collect, metrics, share: share.clone(), tags: tags.clone() };
+        let collection = Collection {
+            client,
+            beside: Beside::new(&config.collect, &metrics),
+            options: config.collect,
+            metrics,
+            share: share.clone(),
+            tags: tags.clone(),
+        };
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
@@ -105,14 +114,15 @@ impl Account {
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
         let hopeful = cache.clone();
-        // Ends with the client, which holds the authenticator.
-        tokio::spawn(async move {
+        // It holds the cache, and with it all that is read for it: its end frees them.
+        let hoping = tokio::spawn(async move {
             while recoveries.changed().await.is_ok() {
                 hopeful.try_again();
             }
-        });
+        })
+        .abort_handle();
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, about, fingerprint, authenticator, cache, tags, registry })
+        Ok(Self { name, about, fingerprint, authenticator, cache, tags, registry, hoping })
     }
 
     /// Its name.
@@ -146,9 +156,11 @@ impl Account {
         self.cache.try_again();
     }
 
-    /// Ends a running refresh and the reading of tags.
+    /// Ends a running refresh and the reading of tags. What is read beside the listing ends with the last who holds the
+    /// cache.
     pub(super) fn close(&self) {
         self.cache.close();
+        self.hoping.abort();
         if let Some(tags) = &self.tags {
             tags.close();
         }
@@ -193,6 +205,7 @@ struct Collection {
     client: Arc<Client>,
     options: collect::Options,
     metrics: collect::Metrics,
+    beside: Beside,
     share: Arc<Share>,
     tags: Option<Tags>,
 }
@@ -203,19 +216,25 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
     Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
         let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, share, tags } = &*collection;
+            let Collection { client, options, metrics, beside, share, tags } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
             let options = collect::Options { most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
             let collect::Collected { mut snapshot, gap } =
                 collect::collect(client, &options, known, began, deadline, metrics).await?;
+            let known = previous.as_ref().map(|page| &**page.snapshot());
             let repositories = snapshot.repositories.len() as u64;
-            if let Some(tags) = tags {
+            let room = most_repositories.saturating_sub(repositories);
+            let figures = beside.figures(client, snapshot.read_at, known, room, deadline);
+            let images = async {
+                let tags = tags.as_ref()?;
                 tags.limit_layers(share.most_layers(repositories));
-                snapshot.images = Some(Arc::new(tags.refresh(&snapshot, deadline).await));
-            }
-            share.hold(repositories, tags.as_ref().map(Tags::layers));
+                Some(Arc::new(tags.refresh(&snapshot, deadline).await))
+            };
+            let ((account, enterprise), images) = tokio::join!(figures, images);
+            (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
+            share.hold(weight(&snapshot), tags.as_ref().map(Tags::layers));
             let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
                 .await
@@ -223,6 +242,12 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             Ok(Outcome { value: page, gap })
         })
     })
+}
+
+/// How many repositories are held in memory, those of the Enterprise Edition among them.
+fn weight(snapshot: &Snapshot) -> u64 {
+    let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len());
+    (snapshot.repositories.len() + instances) as u64
 }
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
@@ -255,7 +280,7 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            share.hold(snapshot.repositories.len() as u64, tags.map(Tags::layers));
+            share.hold(weight(&snapshot), tags.map(Tags::layers));
             snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
             cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }

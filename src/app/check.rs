@@ -3,6 +3,7 @@
 //! It stops where what follows could only fail for the same reason. A wrong credential is sent once and no more.
 
 mod advice;
+mod beside;
 mod images;
 mod reach;
 mod report;
@@ -12,9 +13,11 @@ pub use report::{Format, Report, Reports};
 use super::account::door;
 use crate::auth::{Authenticator, Basis, Choice, Credential};
 use crate::cli::CheckArgs;
+use crate::collect::{self, ListApi};
 use crate::config::{self, Account};
 use crate::deadline::Deadline;
 use crate::failure::chain;
+use crate::swr::pages::Page;
 use crate::swr::{self, ApiError, Client, Effort};
 use crate::transport::Https;
 use prometheus::Registry;
@@ -110,9 +113,10 @@ async fn check(account: Account) -> Report {
         }
     }
     let client = Client::new(account.client, Box::new(transport), authenticator, metrics, SystemTime::now);
-    calls(&client, &account.collect.namespaces, &mut report).await;
-    if report.works() {
+    let hopeful = calls(&client, &account.collect, &mut report).await;
+    if hopeful {
         images::check(&client, &account.tags, &account.collect.namespaces, &mut report).await;
+        beside::check(&client, &account.collect, &mut report).await;
     }
     report
 }
@@ -157,8 +161,9 @@ fn of_lease(credential: &Credential, expires_at: Option<SystemTime>) -> String {
     }
 }
 
-/// Makes each call that a refresh is made of, once.
-async fn calls(client: &Client, namespaces: &[String], report: &mut Report) {
+/// Makes each call of the listing once. Whether other calls have a chance.
+async fn calls(client: &Client, options: &collect::Options, report: &mut Report) -> bool {
+    let namespaces = &options.namespaces;
     let wanted: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
     let mut skipped = 0;
@@ -169,7 +174,15 @@ async fn calls(client: &Client, namespaces: &[String], report: &mut Report) {
             continue;
         }
         let effort = Effort::until(Deadline::after(PATIENCE));
-        let result = client.repositories(namespace, 0, 10, &effort).await;
+        // What `auto` means is found out by a refresh; every region has the second edition.
+        let result = match options.list_api {
+            ListApi::V3 => client.repositories_from(namespace, None, 10, &effort).await.map(|page| Page {
+                total: page.next.is_none().then_some(page.received),
+                received: page.received,
+                rows: page.rows,
+            }),
+            ListApi::V2 | ListApi::Auto => client.repositories(namespace, 0, 10, &effort).await,
+        };
         let what = match namespace {
             None => "list repositories".to_owned(),
             Some(name) => format!("list repositories of `{name}`"),
@@ -198,4 +211,5 @@ async fn calls(client: &Client, namespaces: &[String], report: &mut Report) {
     if skipped > 0 {
         report.add(Step::skipped("list repositories", format!("{skipped} more organisations")));
     }
+    !hopeless
 }

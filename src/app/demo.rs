@@ -5,7 +5,7 @@ use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config};
 use crate::logging;
 use crate::secret::Secret;
-use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Simulator};
+use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
@@ -91,11 +91,12 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         // No cloud has to be spared, and the small world is to be read at once.
         client: swr::Options {
             endpoint,
+            project_id: Some(DEMO_PROJECT_ID.to_owned()),
             rate: swr::throttle::Rate { per_second: 200.0, burst: 400 },
             ..swr::Options::default()
         },
         https: HttpsOptions::default(),
-        collect: collect::Options::default(),
+        collect: collect::Options { account: true, enterprise: true, ..collect::Options::default() },
         tags: collect::tags::Options {
             tags: true,
             details: true,

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
 use hyper::http::{HeaderMap, StatusCode};
 use std::path::Path;
+use std::sync::atomic::AtomicI64;
 
 /// What IAM does with a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,10 @@ impl Iam {
     }
 
     fn authenticator(&self, password: Part) -> Authenticator {
+        self.authenticator_by(SystemTime::now, password)
+    }
+
+    fn authenticator_by(&self, wall_clock: fn() -> SystemTime, password: Part) -> Authenticator {
         fastrand::seed(7);
         let registry = prometheus::Registry::new();
         let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
@@ -80,7 +85,7 @@ impl Iam {
             cloud: Box::new(self.clone()),
             machine: Box::new(self.clone()),
             metrics: Metrics { calls: Calls::new(&registry), expiry },
-            wall_clock: SystemTime::now,
+            wall_clock,
         };
         let source = iam::Source {
             endpoint: "https://iam.example.com".to_owned(),
@@ -135,6 +140,33 @@ async fn c3_in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_use
         let early = DAY.saturating_sub(pair[1] - pair[0]);
         assert!((230..=460).contains(&early.as_secs()), "{early:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c10_a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
+    static SECONDS: AtomicI64 = AtomicI64::new(0);
+    /// Where the clock is; it does not even go on.
+    fn jumping() -> SystemTime {
+        let seconds = SECONDS.load(Ordering::Relaxed);
+        let away = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { SystemTime::UNIX_EPOCH - away } else { SystemTime::UNIX_EPOCH + away }
+    }
+    const TRUTH: i64 = 1_735_787_045;
+    const YEAR: i64 = 366 * 24 * 3600;
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator_by(jumping, right());
+    let (mut last, mut since) = (String::new(), Instant::now());
+    for minute in 0..3 * 24 * 60 {
+        let jump = [TRUTH, TRUTH + 3600, TRUTH - 3600, TRUTH + 10 * YEAR, TRUTH - 10 * YEAR, 0, -YEAR][minute % 7];
+        SECONDS.store(jump, Ordering::Relaxed);
+        let token = use_it(&authenticator).await.unwrap();
+        if token != last {
+            (last, since) = (token, Instant::now());
+        }
+        assert!(since.elapsed() < DAY, "a token of {:?} is sent", since.elapsed());
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    assert!((3..=4).contains(&iam.asked().len()), "{}", iam.asked().len());
 }
 
 #[tokio::test(start_paused = true)]

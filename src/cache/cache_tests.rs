@@ -2,7 +2,7 @@
 
 use super::*;
 use prometheus::Registry;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 type Answer = dyn FnMut(usize) -> Result<Outcome<usize>, Failure> + Send;
 
@@ -280,4 +280,61 @@ async fn a_wall_clock_that_jumps_moves_neither_the_window_nor_the_back_off() {
         tokio::time::advance(46 * SECOND).await;
     }
     assert_eq!(asked.load(Ordering::SeqCst), 4, "and ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c10_a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
+    static SECONDS: AtomicI64 = AtomicI64::new(0);
+    fn jumping() -> SystemTime {
+        let seconds = SECONDS.load(Ordering::SeqCst);
+        let away = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { SystemTime::UNIX_EPOCH - away } else { SystemTime::UNIX_EPOCH + away }
+    }
+    const TRUTH: i64 = 1_735_787_045;
+    const YEAR: i64 = 366 * 24 * 3600;
+    let jumps = [TRUTH + 3600, TRUTH - 3600, TRUTH + 10 * YEAR, TRUTH - 10 * YEAR, 0, -YEAR, TRUTH];
+    SECONDS.store(TRUTH, Ordering::SeqCst);
+    let numbers = Arc::new(AtomicUsize::new(0));
+    let asked = numbers.clone();
+    let refresh: Refresh<usize> = Box::new(move |_, _| {
+        let number = asked.fetch_add(1, Ordering::SeqCst) + 1;
+        // Good at first, and then never again.
+        Box::pin(async move { if number <= 2 { good(number) } else { bad() } })
+    });
+    let registry = Registry::new();
+    let options = Options::default();
+    let cache = Cache::new(options, refresh, None, metrics::Counters::new(&registry), jumping);
+    metrics::State::register(&registry, cache.clone());
+    let shown = |name: &str| {
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == name)?;
+        Some(family.get_metric()[0].get_gauge().get_value())
+    };
+    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    for jump in jumps.iter().cycle().take(290) {
+        SECONDS.store(*jump, Ordering::SeqCst);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(scrape(&cache).await, (Some(1), How::Fresh), "the window is 300 s long");
+    }
+    SECONDS.store(-YEAR, Ordering::SeqCst);
+    tokio::time::advance(11 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(2), How::Refreshed));
+    assert_eq!(shown("swr_snapshot_timestamp_seconds"), Some(0.0), "before 1970 is not shown as such");
+    let since = Instant::now();
+    let mut withdrawn = None;
+    for jump in jumps.iter().cycle().take(4000) {
+        SECONDS.store(*jump, Ordering::SeqCst);
+        tokio::time::advance(SECOND).await;
+        if scrape(&cache).await.0.is_none() {
+            withdrawn.get_or_insert(since.elapsed());
+        } else {
+            assert!(withdrawn.is_none(), "what was withdrawn does not come back");
+        }
+        assert!(shown("swr_refresh_timestamp_seconds").unwrap() >= 0.0);
+        assert!(shown("swr_refresh_duration_seconds").unwrap() < 60.0);
+    }
+    let withdrawn = withdrawn.expect("it is withdrawn");
+    assert!((3600..3660).contains(&withdrawn.as_secs()), "{withdrawn:?}");
+    let failures = numbers.load(Ordering::SeqCst) - 2;
+    assert!((80..=130).contains(&failures), "one in 45 s, also after the jumps: {failures}");
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// magic 8, version 4, zero 4, read_at 8 (nanoseconds since 1970), payload length 8, SHA-256 32.
 const HEADER: usize = 64;
@@ -267,6 +267,43 @@ mod tests {
         newer[8] = 9;
         assert!(matches!(parse(newer, at(2000)), Err(Unusable::Version { found: 9 })));
         assert!(matches!(parse(b"{}".to_vec(), at(2000)), Err(Unusable::Foreign)));
+    }
+
+    #[test]
+    fn c10_a_clock_that_jumped_between_writing_and_reading_makes_a_file_old_or_future_and_never_fresh() {
+        let (_folder, path) = file();
+        let (truth, year) = (1_735_787_045, 366 * 24 * 3600);
+        let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(year);
+        let clocks = [
+            at(truth),
+            at(truth + 3600),
+            at(truth - 3600),
+            at(truth + 10 * year),
+            at(truth - 10 * year),
+            at(0),
+            before_1970,
+        ];
+        for written in clocks {
+            write(&path, written, |out| out.write_all(b"payload")).unwrap();
+            for now in clocks {
+                match read(&path, now) {
+                    Ok(kept) => {
+                        let kept = kept.unwrap();
+                        // A time before 1970 cannot be written, and becomes 1970.
+                        assert_eq!(kept.read_at, written.max(SystemTime::UNIX_EPOCH));
+                        assert_eq!(Ok(kept.age), now.duration_since(kept.read_at).map_err(drop));
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, Unusable::Future(_)), "{error}");
+                        assert!(now < written.max(SystemTime::UNIX_EPOCH));
+                    }
+                }
+            }
+        }
+        write(&path, at(truth), |out| out.write_all(b"payload")).unwrap();
+        let mut odd = fs::read(&path).unwrap();
+        odd[16..24].fill(0xff);
+        assert!(parse(odd, SystemTime::now()).is_err(), "a time that no clock shows");
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! The book as bytes, for its state file: each repository for itself, with the digests of its blobs.
 //!
 //! Entries are written a few at a time, so that the book is never locked for long, and whatever happens between two
-//! lots leaves each entry sound. Reading trusts nothing; the numbers are those of [`codec`].
+//! lots leaves each entry sound. Reading trusts nothing; the numbers are those of [`crate::model::codec`].
 
 use super::book::{Book, Entry, KnownDetails};
 use super::plan::{Mark, Read};

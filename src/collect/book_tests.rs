@@ -1,5 +1,5 @@
 //! The book against listings that change, and across a restart.
-#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 use super::super::book_codec;
 use super::*;

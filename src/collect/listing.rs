@@ -28,7 +28,7 @@ const MOST_WALKS: usize = 3;
 const MOST_STEPS_BACK: usize = 8;
 
 /// What the API takes everywhere, where it refuses a larger page.
-const SMALLEST_PAGE: u64 = 100;
+pub(super) const SMALLEST_PAGE: u64 = 100;
 
 /// Where pages come from: the client, or a model of a list in the tests.
 pub trait Pages: Sync {

@@ -57,6 +57,16 @@ impl Metrics {
         }
     }
 
+    /// A collector that is on; its read has yet to end.
+    pub(super) fn expect(&self, collector: &str) {
+        self.up.with_label_values(&[collector]).set(0.0);
+    }
+
+    /// A collector's read ended.
+    pub(super) fn read(&self, collector: &str, complete: bool) {
+        self.up.with_label_values(&[collector]).set(f64::from(u8::from(complete)));
+    }
+
     /// A collection ended.
     pub(super) fn ended(&self, complete: bool) {
         self.up.with_label_values(&[REPOSITORIES]).set(f64::from(u8::from(complete)));

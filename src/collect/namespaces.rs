@@ -2,8 +2,9 @@
 //!
 //! The gap that a failed one leaves is data: it stands in the snapshot and in its metrics.
 
+use super::edition::{self, ListApi};
 use super::metrics::Metrics;
-use super::{Collected, Options, listing};
+use super::{Collected, Options};
 use crate::failure::Failure;
 use crate::model::{NamespaceRead, Repository, Snapshot, Timestamp};
 use crate::swr::{Client, Effort};
@@ -16,6 +17,7 @@ use tracing::debug;
 /// When none could be read: then there is nothing new.
 pub(super) async fn collect(
     client: &Client,
+    list_api: ListApi,
     options: &Options,
     previous: Option<&Snapshot>,
     began: Timestamp,
@@ -23,7 +25,7 @@ pub(super) async fn collect(
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let reads: Vec<Result<Vec<Repository>, Failure>> = stream::iter(0..options.namespaces.len())
-        .map(|index| listing::read(client, Some(&options.namespaces[index]), options, effort, metrics))
+        .map(|index| edition::read(client, Some(&options.namespaces[index]), list_api, options, effort, metrics))
         .buffered(client.concurrency())
         .collect()
         .await;

@@ -156,3 +156,53 @@ fn a_source_that_is_named_says_what_it_lacks() {
     );
     assert!(text.contains("2 problems") && text.contains("--swr.iam-endpoint: `http://example.com` would"), "{text}");
 }
+
+#[test]
+fn regions_that_were_described_to_the_sdk_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("regions.yaml");
+    let file = path.to_str().unwrap().to_owned();
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    let endpoint = |region: &str, more: &[(&str, &str)]| {
+        let environment = [&KEY[..], &[("HUAWEICLOUD_SDK_REGIONS_FILE", file.as_str())], more].concat();
+        let resolved = resolve(&args(&format!("--swr.region {region}")), &table(&environment));
+        resolved.map(|config| config.accounts[0].client.endpoint.clone()).map_err(|problems| problems.to_string())
+    };
+    write(
+        "ECS:\n- id: mars-1\n  endpoint: https://ecs.example.com\nswr:\n- id: 'mars-1'\n  endpoint: 'https://swr.example.com'\n\
+         - id: cn-north-4\n  endpoints:\n  - https://first.example.com\n  - https://second.example.com\n- id: moon-1\n",
+    );
+    assert_eq!(endpoint("mars-1", &[]).unwrap(), "https://swr.example.com");
+    assert_eq!(endpoint("cn-north-4", &[]).unwrap(), "https://first.example.com", "before what is known");
+    assert_eq!(endpoint("cn-north-9", &[]).unwrap(), "https://swr-api.cn-north-9.myhuaweicloud.com");
+    let variable = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "https://third.example.com,https://fourth.example.com");
+    assert_eq!(endpoint("mars-1", &[variable]).unwrap(), "https://third.example.com");
+    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:11: the region `moon-1` has no endpoint"));
+    let unencrypted = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "http://third.example.com");
+    assert!(endpoint("mars-1", &[unencrypted]).unwrap_err().contains("REGION_SWR_MARS_1: `http://third"));
+    for (text, problem) in [
+        ("SWR: {}", ":1: there must be a list of regions, not a mapping"),
+        ("- x", ":1: there must be a mapping of services, not a list"),
+        ("SWR: [mars-1]", "there must be a region with id and endpoint, not a text"),
+        ("SWR: [", "regions.yaml:"),
+    ] {
+        write(text);
+        let said = endpoint("mars-1", &[]).unwrap_err();
+        assert!(said.contains(problem), "{text}\n{said}");
+    }
+    write("");
+    assert!(endpoint("mars-1", &[]).unwrap_err().contains("`mars-1` is not known"));
+}
+
+#[test]
+fn the_project_is_looked_up_by_the_region_where_iam_is() {
+    let lookup = |line: &str| resolve(&args(line), &table(&KEY)).unwrap().accounts[0].client.project_lookup.clone();
+    let found = lookup("--swr.region cn-north-4").unwrap();
+    assert_eq!(
+        (found.iam_endpoint.as_str(), found.name.as_str()),
+        ("https://iam.cn-north-4.myhuaweicloud.com", "cn-north-4")
+    );
+    let line = "--swr.region mars-1 --swr.endpoint https://a.example.com --swr.iam-endpoint https://b.example.com";
+    assert_eq!(lookup(line).unwrap().iam_endpoint, "https://b.example.com");
+    assert_eq!(lookup("--swr.endpoint https://a.example.com"), None);
+}

@@ -34,7 +34,7 @@ struct Search<'a> {
 /// Finds the source.
 pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<Choice> {
     let mut search = Search { settings, iam: None };
-    search.iam = search.iam_endpoint(at);
+    search.iam = iam_endpoint(settings, at);
     let named = settings.get("credentials.source");
     let name = named.as_ref().map_or("auto", |found| found.text());
     let place = named.as_ref().map_or("", |found| &found.place);
@@ -259,21 +259,22 @@ impl Search<'_> {
         Source::Metadata(metadata::Source { endpoint, because })
     }
 
-    fn iam_endpoint(&self, at: &mut Problems) -> Option<String> {
-        if let Some(found) = self.settings.get("swr.iam-endpoint") {
-            return checked(&found.place, found.text(), at);
-        }
-        match self.settings.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT") {
-            Some(text) => checked("HUAWEICLOUD_SDK_IAM_ENDPOINT", &text, at),
-            None => regions::iam_endpoint(&self.settings.text("swr.region")?),
-        }
-    }
-
     fn sts_endpoint(&self, at: &mut Problems) -> String {
         let given = self.settings.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
         let given = given.and_then(|text| checked("HUAWEICLOUD_SDK_STS_ENDPOINT", &text, at));
         let regional = || regions::sts_endpoint(&self.settings.text("swr.region")?);
         given.or_else(regional).unwrap_or_else(|| DEFAULT_STS.to_owned())
+    }
+}
+
+/// Where IAM is: given, or by the region.
+pub(super) fn iam_endpoint(settings: &Settings<'_>, at: &mut Problems) -> Option<String> {
+    if let Some(found) = settings.get("swr.iam-endpoint") {
+        return checked(&found.place, found.text(), at);
+    }
+    match settings.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT") {
+        Some(text) => checked("HUAWEICLOUD_SDK_IAM_ENDPOINT", &text, at),
+        None => regions::iam_endpoint(&settings.text("swr.region")?),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
 
+use super::figures;
 use super::images::{write_images, write_sums};
 use super::limit::{Chosen, Omitted};
 use super::rows::Rows;
@@ -65,6 +66,8 @@ pub(super) fn write_listing(
             out.push(b'}');
         },
     )?;
+    figures::account(snapshot, &mut writer)?;
+    figures::enterprise(&snapshot.enterprise, &mut writer)?;
     writer.finish()
 }
 

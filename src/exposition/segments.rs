@@ -124,7 +124,7 @@ fn cut(rows: &Rows) -> Vec<Range<usize>> {
     let mut blocks = Vec::new();
     let mut start = 0;
     for row in 1..rows.len() {
-        if hash(rows.identity(row)) % ROWS == 0 || row - start == MOST_ROWS {
+        if hash(rows.identity(row)).is_multiple_of(ROWS) || row - start == MOST_ROWS {
             blocks.push(start..row);
             start = row;
         }

@@ -1,5 +1,5 @@
 //! Pages that take over most of the page before hold what a page made from nothing would hold.
-#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 use crate::exposition::testing::{decode, parse, row};
 use crate::exposition::{Encoding, Format, Options, Page, response};
@@ -31,7 +31,10 @@ fn images(number: u64) -> RepositoryImages {
         series: (number % 11 == 3).then(|| [tag("latest"), tag("a\"b")].into_iter().collect()),
     };
     let details = Details { id: Some(number), creator: Some("me".into()), domain_id: None, priority: Some(-3) };
-    RepositoryImages { tags: (number % 9 != 4).then_some(tags), details: (number % 3 == 0).then(|| Arc::new(details)) }
+    RepositoryImages {
+        tags: (number % 9 != 4).then_some(tags),
+        details: number.is_multiple_of(3).then(|| Arc::new(details)),
+    }
 }
 
 /// Rows by number, each with the version of its figures.

@@ -23,13 +23,15 @@ pub struct Counts {
     pub bytes: usize,
 }
 
-/// A sample value. Floats are absent: nothing that the API counts is one.
+/// A sample value.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Value {
     Integer(u64),
     Signed(i64),
     Sum(u128),
     Time(Timestamp),
+    /// What the API counts in a unit of its own; finite.
+    Fraction(f64),
 }
 
 /// Writes families into a sink and counts.
@@ -110,6 +112,8 @@ pub(super) fn write_value(value: Value, out: &mut Vec<u8>) {
         Value::Signed(value) => number::integer(value, out),
         Value::Sum(value) => number::integer(value, out),
         Value::Time(value) => number::seconds(value, out),
+        // The shortest text that reads back as the same number.
+        Value::Fraction(value) => out.extend_from_slice(value.to_string().as_bytes()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Texts are a length and UTF-8, numbers are LEB128, an absent number is 0 and a present one its value plus one.
 //! Reading trusts nothing: a length is believed only as far as there are bytes.
 
+mod figures;
+
 use super::{NamespaceRead, Repository, Snapshot, Timestamp, Visibility};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ pub fn encode(snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
         optional_time(out, read.read_at)?;
         out.write_all(&[u8::from(read.complete)])?;
     }
+    figures::encode_account(&snapshot.account, out)?;
+    figures::encode_enterprise(&snapshot.enterprise, out)?;
     number(out, snapshot.repositories.len() as u128)?;
     for row in &snapshot.repositories {
         text(out, &row.namespace)?;
@@ -50,6 +54,8 @@ pub fn decode(bytes: &[u8]) -> Option<Snapshot> {
             complete: input.byte()? == 1,
         });
     }
+    let account = figures::decode_account(&mut input)?;
+    let enterprise = figures::decode_enterprise(&mut input)?;
     let mut repositories = Vec::new();
     let (mut namespace, mut category): (Arc<str>, Option<Arc<str>>) = ("".into(), None);
     for _ in 0..input.number()? {
@@ -89,6 +95,8 @@ pub fn decode(bytes: &[u8]) -> Option<Snapshot> {
     }
     let (mut snapshot, dropped) = Snapshot::new(read_at, repositories);
     snapshot.namespaces = namespaces;
+    snapshot.account = account.into();
+    snapshot.enterprise = enterprise.into();
     (dropped == 0).then_some(snapshot)
 }
 

@@ -127,7 +127,7 @@ pub enum Agency {
 /// The calls that need a permission of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// `GET /v2/manage/repos`.
+    /// `GET /v2/manage/repos` and `GET /v3/manage/repos`.
     ListRepositories,
     /// `GET /v2/manage/namespaces`.
     ListNamespaces,
@@ -137,6 +137,18 @@ pub enum Operation {
     ShowRepository,
     /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`.
     ListTags,
+    /// `GET /v2/manage/overview`.
+    Overview,
+    /// `GET /v2/manage/projects/{project}/quotas`.
+    Quotas,
+    /// `GET /v2/manage/projects/{project}/feature-gates`.
+    FeatureGates,
+    /// `GET /v2/{project}/instances`.
+    ListInstances,
+    /// `GET /v2/{project}/instances/{instance}/statistics`.
+    InstanceStatistics,
+    /// `GET /v2/{project}/repositories`.
+    ListInstanceRepositories,
 }
 
 impl User {

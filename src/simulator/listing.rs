@@ -3,13 +3,13 @@
 //! A page of a thousand repositories is made in about a millisecond, so that what is measured against this simulator is
 //! the client.
 
-use super::answer::{Answer, Refusal, quoted};
+use super::answer::{Answer, Refusal};
 use super::http::Request;
 use super::options::{Offsets, Options, OverLimit, Permission, Ties, UnknownNamespace};
 use super::routes::Service;
 use super::row::{Column, Row};
-use super::timestamp::write_rfc3339;
 use super::world::World;
+use super::written::write_row;
 
 /// Where images are pulled from, in `path` and `internal_path`.
 pub(super) const REGISTRY: &str = "swr.cn-north-4.myhuaweicloud.com";
@@ -32,7 +32,7 @@ struct Order {
 }
 
 #[derive(Debug, Default)]
-struct Filter {
+pub(super) struct Filter {
     namespace: Option<String>,
     /// Part of the organisation's name; the old form of the filter is said to match so.
     namespace_part: Option<String>,
@@ -88,6 +88,7 @@ pub(super) fn is_denied(options: &Options, namespace: &str) -> bool {
         Permission::All => false,
         Permission::None => true,
         Permission::Except(closed) => closed.iter().any(|name| name == namespace),
+        Permission::Only(open) => open.iter().all(|(organisation, _)| organisation != namespace),
     }
 }
 
@@ -149,7 +150,7 @@ impl Parameters {
         Ok(Order { column, descending: descends(direction)? })
     }
 
-    fn filter(&self) -> Result<Filter, Refusal> {
+    pub(super) fn filter(&self) -> Result<Filter, Refusal> {
         let old = |name: &str| self.filter.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         let plain = |name: &str| self.plain.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         if self.get("center").is_some_and(|center| center != "self") {
@@ -194,7 +195,7 @@ pub(super) fn bad_parameter(message: &str) -> Refusal {
 }
 
 impl Filter {
-    fn admits(&self, world: &World, options: &Options, row: &Row) -> bool {
+    pub(super) fn admits(&self, world: &World, options: &Options, row: &Row) -> bool {
         let namespace = world.organisation_name(row);
         self.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
             && self.namespace_part.as_ref().is_none_or(|part| namespace.contains(part))
@@ -202,6 +203,15 @@ impl Filter {
             && self.category.as_ref().is_none_or(|wanted| wanted == world.category(row))
             && self.is_public.is_none_or(|wanted| wanted == row.is_public)
             && !is_denied(options, namespace)
+            && match &options.permission {
+                Permission::Only(open) => open.iter().any(|(other, name)| other == namespace && **name == *row.name),
+                _ => true,
+            }
+    }
+
+    /// The organisation that is asked for.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     /// Whether it asks for nothing but an organisation.
@@ -252,64 +262,6 @@ fn cut(world: &World, slots: &[u32], order: Order, page: Page, ties: Ties) -> Ve
             slots[at - before + after]
         })
         .collect()
-}
-
-/// Writes one row with all keys that are documented.
-fn write_row(out: &mut Vec<u8>, world: &World, row: &Row, total: usize) {
-    let namespace = world.organisation_name(row);
-    string(out, "{\"name\":", &row.name);
-    string(out, ",\"category\":", world.category(row));
-    string(out, ",\"description\":", row.description.as_deref().unwrap_or_default());
-    number(out, ",\"size\":", row.size);
-    out.extend_from_slice(if row.is_public { b",\"is_public\":true" } else { b",\"is_public\":false" });
-    number(out, ",\"num_images\":", row.tags.count());
-    number(out, ",\"num_download\":", row.downloads);
-    out.extend_from_slice(b",\"created_at\":\"");
-    write_rfc3339(out, row.created);
-    out.extend_from_slice(b"\",\"updated_at\":\"");
-    write_rfc3339(out, row.updated);
-    out.extend_from_slice(b"\",\"logo\":\"\",\"url\":\"\"");
-    for key in [",\"path\":\"", ",\"internal_path\":\""] {
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(REGISTRY.as_bytes());
-        for part in [namespace, &row.name] {
-            out.push(b'/');
-            escaped(out, part);
-        }
-        out.push(b'"');
-    }
-    string(out, ",\"domain_name\":", ACCOUNT);
-    string(out, ",\"namespace\":", namespace);
-    out.extend_from_slice(b",\"tags\":[");
-    let mut between = "";
-    row.tags.each(row.id, |tag, _| {
-        string(out, between, tag);
-        between = ",";
-    });
-    number(out, "],\"status\":false,\"total_range\":", total as u64);
-    out.push(b'}');
-}
-
-fn string(out: &mut Vec<u8>, before: &str, text: &str) {
-    out.extend_from_slice(before.as_bytes());
-    out.push(b'"');
-    escaped(out, text);
-    out.push(b'"');
-}
-
-/// Writes the inside of a JSON string. Names rarely need escaping; the careful way is taken when one does.
-fn escaped(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-        let quoted = quoted(text);
-        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
-}
-
-fn number(out: &mut Vec<u8>, before: &str, value: u64) {
-    out.extend_from_slice(before.as_bytes());
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[cfg(test)]

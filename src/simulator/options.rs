@@ -84,6 +84,18 @@ pub enum Permission {
     None,
     /// Everything but these organisations: 403 when one is asked for, and absent from wider listings.
     Except(Vec<String>),
+    /// These repositories, by organisation and name; of the organisations nothing else is seen, and they are listed
+    /// themselves only where those are asked for that are merely visible.
+    Only(Vec<(String, String)>),
+}
+
+/// Whether the region offers the listing by markers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListV3 {
+    /// It does, and its feature gate says so.
+    Offered,
+    /// The gateway does not know it, and the gate says so.
+    Absent,
 }
 
 /// Whether bodies are compressed for clients that accept it.
@@ -156,6 +168,10 @@ pub struct Options {
     pub offsets: Offsets,
     /// Order of rows with equal names.
     pub ties: Ties,
+    /// Whether the listing by markers is offered.
+    pub list_v3: ListV3,
+    /// Instances of the Enterprise Edition, in each project.
+    pub enterprise_instances: usize,
     /// What listing an unknown organisation gets.
     pub unknown_namespace: UnknownNamespace,
     /// What the caller may see.
@@ -203,6 +219,8 @@ impl Default for Options {
             over_limit: OverLimit::Clamp,
             offsets: Offsets::Any,
             ties: Ties::Stable,
+            list_v3: ListV3::Offered,
+            enterprise_instances: 2,
             unknown_namespace: UnknownNamespace::Empty,
             permission: Permission::All,
             denied: Vec::new(),

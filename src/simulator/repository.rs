@@ -6,6 +6,7 @@ use super::answer::{Answer, Refusal};
 use super::http::Request;
 use super::image::{Image, Kind};
 use super::listing::{ACCOUNT, Parameters, REGISTRY, denied, descends, is_denied};
+use super::options::Permission;
 use super::routes::Service;
 use super::row::Row;
 use super::timestamp::rfc3339;
@@ -15,11 +16,14 @@ use super::world::World;
 pub(super) fn namespaces(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
     let parameters = Parameters::read(request)?;
     let wanted = parameters.get("namespace");
+    // Whoever has rights on single repositories sees their organisations only when asking for them so.
+    let single = matches!(service.options.permission, Permission::Only(_));
+    let visible = parameters.get("mode") == Some("visible");
     let world = service.world();
     let listed: Vec<Value> = (0..world.organisations().len())
         .filter(|&index| {
             let name = &world.organisations()[index].name;
-            wanted.is_none_or(|wanted| wanted == name) && !is_denied(&service.options, name)
+            wanted.is_none_or(|wanted| wanted == name) && !is_denied(&service.options, name) && (visible || !single)
         })
         .map(|index| describe_namespace(&world, index))
         .collect();

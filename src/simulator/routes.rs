@@ -7,12 +7,12 @@ use super::http::{self, Request};
 use super::identity::Operation;
 use super::image::mix;
 use super::keys::Keys;
-use super::options::Options;
+use super::options::{ListV3, Options};
 use super::shared::{self, Shared};
 use super::tokens::{Scope, Tokens};
 use super::verify::{self, Callers};
 use super::world::World;
-use super::{federation, iam, listing, metadata, pod_identity, repository};
+use super::{account, enterprise, federation, iam, listing, markers, metadata, pod_identity, repository};
 
 /// What an answer is made from, besides the request.
 pub(super) struct Service<'a> {
@@ -124,8 +124,36 @@ fn route(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
                 permit(Operation::ListTags)?;
                 repository::tags(request, namespace, &with_slashes(name), service)
             }
+            ["overview"] => {
+                permit(Operation::Overview)?;
+                Ok(account::overview(service))
+            }
+            ["projects", project, "quotas"] => {
+                permit(Operation::Quotas)?;
+                account::quotas(project, service)
+            }
+            ["projects", project, "feature-gates"] => {
+                permit(Operation::FeatureGates)?;
+                account::feature_gates(project, service)
+            }
             _ => Err(unknown_api()),
         },
+        ("GET", ["v3", "manage", "repos"]) if service.options.list_v3 == ListV3::Offered => {
+            permit(Operation::ListRepositories)?;
+            markers::list(request, service)
+        }
+        ("GET", ["v2", project, "instances"]) => {
+            permit(Operation::ListInstances)?;
+            enterprise::instances(request, project, service)
+        }
+        ("GET", ["v2", project, "instances", instance, "statistics"]) => {
+            permit(Operation::InstanceStatistics)?;
+            enterprise::statistics(project, instance, service)
+        }
+        ("GET", ["v2", project, "repositories"]) => {
+            permit(Operation::ListInstanceRepositories)?;
+            enterprise::repositories(request, project, service)
+        }
         _ => Err(unknown_api()),
     }
 }
@@ -142,8 +170,8 @@ fn unknown_api() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Simulator;
     use super::super::probe::get;
+    use super::super::{DEMO_PROJECT_ID, Simulator};
     use super::*;
 
     #[tokio::test]
@@ -151,6 +179,8 @@ mod tests {
         let running = Simulator::start(Options::default()).await.unwrap();
         let repository = running.handle.repositories().swap_remove(0);
         let namespace = format!("/v2/manage/namespaces/{}", repository.namespace);
+        let instances = get(&running, &format!("/v2/{DEMO_PROJECT_ID}/instances")).await.json();
+        let instance = instances["instances"][0]["id"].as_str().unwrap();
         let show = format!("{namespace}/repos/{}", repository.name.replace('/', "$"));
         let calls = [
             (Operation::ListRepositories, "/v2/manage/repos".to_owned()),
@@ -158,6 +188,12 @@ mod tests {
             (Operation::ShowNamespace, namespace),
             (Operation::ShowRepository, show.clone()),
             (Operation::ListTags, format!("{show}/tags")),
+            (Operation::Overview, "/v2/manage/overview".to_owned()),
+            (Operation::Quotas, format!("/v2/manage/projects/{DEMO_PROJECT_ID}/quotas")),
+            (Operation::FeatureGates, format!("/v2/manage/projects/{DEMO_PROJECT_ID}/feature-gates")),
+            (Operation::ListInstances, format!("/v2/{DEMO_PROJECT_ID}/instances")),
+            (Operation::InstanceStatistics, format!("/v2/{DEMO_PROJECT_ID}/instances/{instance}/statistics")),
+            (Operation::ListInstanceRepositories, format!("/v2/{DEMO_PROJECT_ID}/repositories")),
         ];
         for (denied, _) in &calls {
             running.handle.configure(|options| options.denied = vec![*denied]);

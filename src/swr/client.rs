@@ -3,6 +3,7 @@
 use super::breaker::Breaker;
 use super::error::{Answer, ApiError};
 use super::metrics::{Metrics, Operation};
+use super::project::ProjectLookup;
 use super::retry::{Effort, MOST_ATTEMPTS, backoff};
 use super::throttle::{Rate, Throttle};
 use crate::auth::{Authenticator, Credential, Lease, sign};
@@ -15,7 +16,7 @@ use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -26,6 +27,8 @@ pub struct Options {
     pub endpoint: String,
     /// Sent as `X-Project-Id` with signed requests, where given.
     pub project_id: Option<String>,
+    /// How its id is found where a call needs it and it is not given.
+    pub project_lookup: Option<ProjectLookup>,
     /// Requests in flight at once.
     pub concurrency: usize,
     /// Requests a second over everything.
@@ -43,6 +46,7 @@ impl Default for Options {
         Self {
             endpoint: String::new(),
             project_id: None,
+            project_lookup: None,
             concurrency: 4,
             rate: Rate { per_second: 20.0, burst: 40 },
             request_timeout: Duration::from_secs(30),
@@ -56,8 +60,9 @@ impl Default for Options {
 /// A skew at which signatures are about to be refused; the cloud allows fifteen minutes.
 const WORRYING_SKEW: f64 = 600.0;
 
-/// A page that was short by accident looks like a server with small pages; the larger ones are tried again after this.
-const PAGE_SIZE_HOLDS: Duration = Duration::from_secs(3600);
+/// What was found out about the upstream is believed so long: a page that was short by accident looks like a server with
+/// small pages, and a region may learn to list by markers.
+const FINDING_HOLDS: Duration = Duration::from_secs(3600);
 
 /// A refused signature whose clock was further off than this may have been refused for that.
 const SUSPICIOUS_SKEW: f64 = 120.0;
@@ -109,8 +114,9 @@ pub trait Reader: Send {
 pub struct Client {
     pub(super) options: Options,
     host: String,
+    iam_host: String,
     transport: Box<dyn Transport>,
-    authenticator: Authenticator,
+    pub(super) authenticator: Authenticator,
     throttle: Throttle,
     breaker: Breaker,
     in_flight: Arc<Semaphore>,
@@ -118,8 +124,29 @@ pub struct Client {
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
-    largest_page: Mutex<Option<(u64, Instant)>>,
+    largest_page: Finding<u64>,
     largest_tag_page: AtomicU64,
+    lists_by_markers: Finding<bool>,
+    pub(super) project: OnceCell<String>,
+}
+
+/// Something that was found out about the upstream, so that it is found out once and not at every refresh.
+#[derive(Debug)]
+struct Finding<T>(Mutex<Option<(T, Instant)>>);
+
+impl<T: Copy> Finding<T> {
+    const fn none() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn get(&self) -> Option<T> {
+        let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        found.filter(|(_, at)| at.elapsed() < FINDING_HOLDS).map(|(found, _)| found)
+    }
+
+    fn set(&self, found: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((found, Instant::now()));
+    }
 }
 
 impl Client {
@@ -132,8 +159,10 @@ impl Client {
         wall_clock: fn() -> SystemTime,
     ) -> Self {
         let host = host_of(&options.endpoint);
+        let iam_host = options.project_lookup.as_ref().map(|lookup| host_of(&lookup.iam_endpoint)).unwrap_or_default();
         Self {
             host,
+            iam_host,
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),
@@ -143,8 +172,10 @@ impl Client {
             wall_clock,
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
-            largest_page: Mutex::new(None),
+            largest_page: Finding::none(),
             largest_tag_page: AtomicU64::new(u64::MAX),
+            lists_by_markers: Finding::none(),
+            project: OnceCell::new(),
             options,
         }
     }
@@ -154,15 +185,24 @@ impl Client {
         self.options.concurrency.max(1)
     }
 
-    /// The largest page that this upstream was found to serve, so that it is found out once and not at every refresh.
+    /// The largest page that this upstream was found to serve.
     pub fn largest_page(&self) -> u64 {
-        let found = *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner);
-        found.filter(|(_, at)| at.elapsed() < PAGE_SIZE_HOLDS).map_or(u64::MAX, |(rows, _)| rows)
+        self.largest_page.get().unwrap_or(u64::MAX)
     }
 
     /// The upstream serves no larger page than this, for all that was seen.
     pub fn found_largest_page(&self, rows: u64) {
-        *self.largest_page.lock().unwrap_or_else(PoisonError::into_inner) = Some((rows, Instant::now()));
+        self.largest_page.set(rows);
+    }
+
+    /// Whether this upstream was found to list by markers; none where that is not known.
+    pub fn lists_by_markers(&self) -> Option<bool> {
+        self.lists_by_markers.get()
+    }
+
+    /// The upstream lists by markers, or does not.
+    pub fn found_lists_by_markers(&self, does: bool) {
+        self.lists_by_markers.set(does);
     }
 
     /// The same for lists of tags: `most`, or less where the upstream refused as much.
@@ -200,7 +240,9 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            if let ApiError::Auth(_) = &error {
+            if let ApiError::Auth(_) = &error
+                && call.operation.speaks_for_all()
+            {
                 let again = if !corrected && self.corrects_clock(&seen, lease) {
                     corrected = true;
                     true
@@ -274,6 +316,7 @@ impl Client {
             .unwrap_or(Err(ApiError::Timeout("the request")));
         self.metrics.request(call.operation, seen.status, start.elapsed());
         match &result {
+            _ if !call.operation.speaks_for_all() => drop(admission),
             Err(error) if error.unhealthy() => admission.unhealthy(),
             _ => admission.healthy(),
         }
@@ -325,6 +368,7 @@ impl Client {
 
     /// Builds and signs. Content-Type is declared mandatory even without a body (swr-api.md, 1.1).
     fn request(&self, call: &Call<'_>, lease: &Lease, offset_seconds: i64) -> Request {
+        let (endpoint, host) = self.origin(call.operation);
         let query = sign::canonical_query(call.query);
         let mut headers = HeaderMap::new();
         let content_type = "application/json";
@@ -333,8 +377,7 @@ impl Client {
             Credential::Token(token) => insert(&mut headers, "x-auth-token", token.expose(), true),
             Credential::AccessKey(key) => {
                 let date = sdk_date(shifted((self.wall_clock)(), offset_seconds));
-                let mut signed =
-                    vec![("content-type", content_type), ("host", self.host.as_str()), ("x-sdk-date", date.as_str())];
+                let mut signed = vec![("content-type", content_type), ("host", host), ("x-sdk-date", date.as_str())];
                 if let Some(project) = self.options.project_id.as_ref().or(key.project_id.as_ref()) {
                     signed.push(("x-project-id", project));
                 }
@@ -354,8 +397,17 @@ impl Client {
                 insert(&mut headers, "authorization", &authorization, true);
             }
         }
-        let url = format!("{}{}?{query}", self.options.endpoint, call.path);
+        let mark = if query.is_empty() { "" } else { "?" };
+        let url = format!("{endpoint}{}{mark}{query}", call.path);
         Request { method: Method::GET, url, headers, body: Bytes::new() }
+    }
+
+    /// The address that a call goes to, and its `Host`.
+    fn origin(&self, operation: Operation) -> (&str, &str) {
+        match (&self.options.project_lookup, operation) {
+            (Some(lookup), Operation::FindProject) => (&lookup.iam_endpoint, &self.iam_host),
+            _ => (&self.options.endpoint, &self.host),
+        }
     }
 
     /// Shows how far the clocks are apart, and says it once when signatures are about to fail over it.
@@ -430,6 +482,10 @@ fn unix_seconds(time: SystemTime) -> f64 {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod rules;
+
+#[cfg(test)]
+#[path = "clock_tests.rs"]
+mod clock;
 
 #[cfg(test)]
 mod tests {

@@ -65,6 +65,15 @@ pub enum ApiError {
         /// The bound on decompressed bytes.
         limit: usize,
     },
+    /// The call needs the project's id, which is not known.
+    #[error("the project's id is not known: {why}")]
+    NoProject {
+        /// Why.
+        why: String,
+        /// What went wrong when IAM was asked, if it was.
+        #[source]
+        source: Option<Box<ApiError>>,
+    },
     /// The page has more rows than are read.
     #[error("the answer has more than {limit} rows")]
     TooManyRows {
@@ -128,6 +137,7 @@ impl ApiError {
         match self {
             Self::Auth(_) => Reason::Auth,
             Self::Credential(error) => error.reason(),
+            Self::NoProject { source, .. } => source.as_ref().map_or(Reason::Internal, |error| error.reason()),
             Self::Permission(_) => Reason::Permission,
             Self::Throttled { .. } | Self::Crowded { .. } => Reason::Throttled,
             Self::Server { .. } | Self::CircuitOpen { .. } => Reason::Server,

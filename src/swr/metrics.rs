@@ -10,12 +10,28 @@ use std::time::Duration;
 /// A kind of call: the `operation` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// `GET /v2/manage/repos`.
+    /// `GET /v2/manage/repos` or `GET /v3/manage/repos`.
     ListRepositories,
     /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`.
     ListTags,
     /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}`.
     ShowRepository,
+    /// `GET /v2/manage/namespaces`.
+    ListNamespaces,
+    /// `GET /v2/manage/overview`.
+    Overview,
+    /// `GET /v2/manage/projects/{project}/quotas`.
+    Quotas,
+    /// `GET /v2/manage/projects/{project}/feature-gates`.
+    FeatureGates,
+    /// `GET /v2/{project}/instances`.
+    ListInstances,
+    /// `GET /v2/{project}/instances/{instance}/statistics`.
+    InstanceStatistics,
+    /// `GET /v2/{project}/repositories`.
+    ListInstanceRepositories,
+    /// `GET /v3/projects` of IAM.
+    FindProject,
 }
 
 impl Operation {
@@ -25,16 +41,37 @@ impl Operation {
             Self::ListRepositories => "list_repositories",
             Self::ListTags => "list_tags",
             Self::ShowRepository => "show_repository",
+            Self::ListNamespaces => "list_namespaces",
+            Self::Overview => "overview",
+            Self::Quotas => "quotas",
+            Self::FeatureGates => "feature_gates",
+            Self::ListInstances => "list_instances",
+            Self::InstanceStatistics => "instance_statistics",
+            Self::ListInstanceRepositories => "list_instance_repositories",
+            Self::FindProject => "find_project",
         }
     }
 
-    /// The IAM permission that it takes, where the vendor names one (swr-api.md, 4).
+    /// The IAM permission that it takes, where the vendor names one (swr-api.md, 4; API reference of Enterprise Edition).
     pub const fn permission(self) -> Option<&'static str> {
         match self {
             Self::ListRepositories => Some("swr:repo:listRepos"),
             Self::ListTags => Some("swr:repo:listRepoTags"),
             Self::ShowRepository => Some("swr:repo:getRepo"),
+            Self::ListNamespaces => Some("swr:namespace:listNamespaces"),
+            Self::Overview => Some("swr::getDomainOverview"),
+            Self::ListInstances => Some("swr:instance:list"),
+            Self::InstanceStatistics => Some("swr:instance:getStatistics"),
+            Self::ListInstanceRepositories => Some("swr:repository:listAllInstanceRepositories"),
+            Self::FindProject => Some("iam:projects:listProjects"),
+            Self::Quotas | Self::FeatureGates => None,
         }
+    }
+
+    /// Whether a failure of the call says something about the API and the credential as a whole. Those of the account and the
+    /// Enterprise Edition speak for themselves alone: what one of them is refused, or how often it fails, must not cost the listing.
+    pub const fn speaks_for_all(self) -> bool {
+        matches!(self, Self::ListRepositories | Self::ListTags | Self::ShowRepository)
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Omissions {
 pub struct Shared(HashSet<Arc<str>>);
 
 impl Shared {
-    fn get(&mut self, text: Cow<'_, str>) -> Arc<str> {
+    pub(super) fn get(&mut self, text: Cow<'_, str>) -> Arc<str> {
         if let Some(known) = self.0.get(text.as_ref()) {
             return known.clone();
         }
@@ -43,6 +43,9 @@ struct Wire<'a> {
     name: Option<&'a RawValue>,
     #[serde(borrow)]
     namespace: Option<&'a RawValue>,
+    /// What the third edition of the listing calls it.
+    #[serde(borrow)]
+    namespace_name: Option<&'a RawValue>,
     #[serde(borrow)]
     category: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -79,7 +82,8 @@ pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions)
     let text = String::from_utf8_lossy(object);
     let wire: Wire<'_> = serde_json::from_str(&text)?;
     let total = wire.total_range.and_then(|raw| raw.get().parse().ok());
-    let (Some(namespace), Some(name)) = (name(wire.namespace, omissions), name(wire.name, omissions)) else {
+    let namespace = wire.namespace.or(wire.namespace_name);
+    let (Some(namespace), Some(name)) = (name(namespace, omissions), name(wire.name, omissions)) else {
         omissions.name += 1;
         return Ok(Row { repository: None, total });
     };
@@ -156,6 +160,16 @@ pub(super) fn number(raw: Option<&RawValue>, omissions: &mut Omissions) -> Optio
     value
 }
 
+/// A number of any kind that is not negative, for what the API counts in an unknown unit.
+pub(super) fn fraction(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<f64> {
+    // The parser of JSON has seen to the form; what is too large for a float becomes infinite here.
+    let value = raw?.get().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    if value.is_none() {
+        omissions.number += 1;
+    }
+    value
+}
+
 /// A time by RFC 3339 with 0 to 9 digits of fraction; empty and the zero time mean that there is none.
 pub(super) fn timestamp(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<Timestamp> {
     let text = text(raw?.get()).unwrap_or(Cow::Borrowed("not a string"));
@@ -221,6 +235,21 @@ mod tests {
         assert_eq!(row("9007199254740993"), (Some((1 << 53) + 1), 0));
         assert_eq!(row("9223372036854775807"), (Some(i64::MAX as u64), 0));
         assert_eq!(row("0"), (Some(0), 0));
+    }
+
+    #[test]
+    fn fractions_are_read_as_they_are_and_nonsense_is_counted() {
+        let read = |text: &str| {
+            let (raw, mut omissions): (Box<RawValue>, _) = (serde_json::from_str(text).unwrap(), Omissions::default());
+            (fraction(Some(&raw), &mut omissions), omissions.number)
+        };
+        assert_eq!(read("99.21"), (Some(99.21), 0));
+        assert_eq!(read("7"), (Some(7.0), 0));
+        assert_eq!(read("1e3"), (Some(1000.0), 0));
+        for text in ["-0.5", "1e400", "\"3\"", "true", "[]"] {
+            let counted = read(text);
+            assert_eq!(counted, (None, 1), "{text}");
+        }
     }
 
     #[test]

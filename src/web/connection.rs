@@ -4,7 +4,7 @@ use super::body::Body;
 use super::guard::{Guarded, Overdue, Watch, Watchdog};
 use super::http2;
 use super::respond::Responder;
-use super::tls::{self, Handshake};
+use super::tls::{self, Handshake, Tls};
 use super::{Limits, Tally};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -64,39 +64,54 @@ pub(super) async fn run(
     responder: Arc<Responder>,
     limits: &Limits,
     tally: &Tally,
-    mut stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<Stage>,
 ) {
     let clock = Watch::new(limits.clone());
     let socket = Guarded::new(socket, Arc::clone(&clock));
     let peer = Peer { address, certified: false };
-    let security = responder.security();
-    let Some(tls) = &security.tls else {
-        return Box::pin(http1(socket, peer, responder, limits, tally, &clock, stage)).await;
-    };
-    // Each part on the heap by itself: together they would be as large as the largest, for as long as the connection lives.
+    match responder.security().tls.clone() {
+        None => http1(socket, peer, responder, limits, tally, &clock, stage).await,
+        // Apart: what this needs, connections in plain text do not have to hold.
+        Some(tls) => Box::pin(secured(tls, socket, peer, responder, limits, tally, &clock, stage)).await,
+    }
+}
+
+/// Serves one connection under TLS until it ends.
+#[expect(clippy::too_many_arguments, reason = "all that one connection has, handed on once")]
+async fn secured(
+    tls: Tls,
+    socket: Guarded,
+    peer: Peer,
+    responder: Arc<Responder>,
+    limits: &Limits,
+    tally: &Tally,
+    clock: &Arc<Watch>,
+    mut stage: watch::Receiver<Stage>,
+) {
     let handshake = tokio::select! {
-        handshake = Box::pin(tls::accept(tls, socket, &clock)) => handshake,
+        // Each step on the heap by itself: together they would be as large as the largest, for as long as this lives.
+        handshake = Box::pin(tls::accept(&tls, socket, clock)) => handshake,
         // Nothing was asked yet.
         _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
     };
+    drop(tls);
     match handshake {
         Handshake::Done(stream) => {
-            drop(security);
             clock.secured();
             let peer = Peer { certified: tls::is_certified(&stream), ..peer };
             if !tls::speaks_http2(&stream) {
-                return Box::pin(http1(stream, peer, responder, limits, tally, &clock, stage)).await;
+                return Box::pin(http1(*stream, peer, responder, limits, tally, clock, stage)).await;
             }
-            let served = Box::pin(http2::serve(stream, peer, responder, limits, &clock, &mut stage)).await;
+            let served = Box::pin(http2::serve(*stream, peer, responder, limits, clock, &mut stage)).await;
             if let (End::Overdue(overdue), _) = served {
-                report(overdue, &clock, tally);
+                report(overdue, clock, tally);
             }
         }
         Handshake::Failed(socket) => {
             Tally::add(&tally.handshakes_failed);
             Box::pin(linger(socket)).await;
         }
-        Handshake::Overdue(overdue) => report(overdue, &clock, tally),
+        Handshake::Overdue(overdue) => report(overdue, clock, tally),
     }
 }
 

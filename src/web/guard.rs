@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 
 /// What a peer may send over HTTP/2, in bytes: at once, and each second. A scraper sends some 200 bytes a request, a
 /// browser a kilobyte; floods of empty frames or pings are over it within a second.
-const UNASKED: Rate = Rate { burst: 64.0 * 1024.0, per_second: 16.0 * 1024.0 };
+const UNASKED: Rate = Rate { burst: 48.0 * 1024.0, per_second: 16.0 * 1024.0 };
 
 /// For so many bytes that are sent to it a peer may send one more: Go's client acknowledges every 4 KiB with up to 70.
 const SENT_PER_ACKNOWLEDGED: f64 = 32.0;

@@ -5,7 +5,8 @@ use crate::support::{PATIENCE, command, simulator};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use std::process::Stdio;
 use swr_exporter::simulator::{
-    Action, DEMO_PASSWORD, DEMO_SECRET_KEY, Operation, Permission, RetryAfter, Rule, Running, Shape, UnknownNamespace,
+    Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Operation, Permission, RetryAfter, Rule,
+    Running, Shape, UnknownNamespace,
 };
 use tokio::process::Command;
 
@@ -155,6 +156,34 @@ async fn a_missing_permission_is_named() {
         checked.said.contains(&format!("ok    list repositories of `{}`", namespaces[1])),
         "the other is tried too"
     );
+}
+
+#[tokio::test]
+async fn a_permission_that_a_collector_lacks_is_named() {
+    let on = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
+    for (call, step, advice) in [
+        (Operation::ListNamespaces, "list organisations", "swr:namespace:listNamespaces"),
+        (Operation::Overview, "read the totals", "swr::getDomainOverview"),
+        (Operation::Quotas, "read the quotas", "SWR ReadOnlyAccess"),
+        (Operation::ListInstances, "list instances", "swr:instance:list"),
+        (Operation::InstanceStatistics, "read an instance's statistics", "swr:instance:getStatistics"),
+        (Operation::ListInstanceRepositories, "list the instances' repositories", "listAllInstanceRepositories"),
+    ] {
+        let upstream = account().await;
+        upstream.handle.configure(|options| options.denied = vec![call]);
+        names(prepared(&upstream.url()), &on, step, "not permitted", advice).await;
+    }
+    let upstream = account().await;
+    let result = checked(prepared(&upstream.url()), &on).await;
+    assert_eq!(result.code, 0, "{}", result.said);
+    assert!(result.said.contains("ok    list instances: 2"), "{}", result.said);
+    names(prepared(&upstream.url()), &on[..2], "find the project", "neither it nor a region", "--swr.project-id").await;
+    // With a region and IAM, the project is asked for.
+    let iam = ["--swr.region", DEMO_PROJECT, "--swr.iam-endpoint", &upstream.url()];
+    let flags: Vec<&str> = on[..2].iter().chain(&iam).copied().collect();
+    assert_eq!(checked(prepared(&upstream.url()), &flags).await.code, 0);
+    upstream.handle.fault(Rule::always(Action::error(403, Shape::Gateway, "APIGW.0302", "no")).path("/v3/projects"));
+    names(prepared(&upstream.url()), &flags, "find the project", "not permitted", "iam:projects:listProjects").await;
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use swr_exporter::cli::flags::{ALL, Flag, Kind};
-use swr_exporter::simulator::{Action, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running};
+use swr_exporter::simulator::{
+    Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
@@ -52,6 +54,8 @@ in_every_way!(
     tags_are_read_at_the_rate_and_have_series_as_set,
     tags_are_read_again_within_the_interval_that_is_set,
     details_are_read_where_they_are_wanted,
+    the_listing_is_read_in_the_edition_that_is_set,
+    collectors_beside_the_listing_are_on_where_they_are_set,
     the_log_has_the_level_and_the_format_that_are_set,
 );
 
@@ -458,6 +462,30 @@ async fn series_of_repositories_can_be_left_out(way: Way) {
     assert!(is_up(&scrape) && scrape.get("swr_repositories") == Some(30.0));
     assert_eq!(scrape.series("swr_namespace_size_bytes").len(), 1);
     assert!(scrape.series("swr_repository_size_bytes").is_empty() && scrape.series("swr_repository_info").is_empty());
+}
+
+async fn the_listing_is_read_in_the_edition_that_is_set(way: Way) {
+    for (edition, path) in [("v2", "/v2/manage/repos"), ("v3", "/v3/manage/repos"), ("auto", "/v3/manage/repos")] {
+        let upstream = simulator(30, 2).await;
+        let exporter = with(way, &upstream, &[("SWR_EXPORTER_SWR_LIST_API", edition)]).await;
+        assert_eq!(exporter.scrape().await.get("swr_repositories"), Some(30.0));
+        let listed = [upstream.handle.count("/v2/manage/repos"), upstream.handle.count("/v3/manage/repos")];
+        assert_eq!((upstream.handle.count(path), listed.iter().sum::<u64>()), (1, 1), "{edition}");
+    }
+}
+
+async fn collectors_beside_the_listing_are_on_where_they_are_set(way: Way) {
+    let project = ("SWR_EXPORTER_SWR_PROJECT_ID", DEMO_PROJECT_ID);
+    let upstream = simulator(30, 2).await;
+    let exporter = with(way, &upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]).await;
+    let scrape = exporter.scrape().await;
+    let quota = scrape.value("swr_quota_used", &[("quota", "namespace")]);
+    assert_eq!((scrape.get("swr_account_repositories"), quota), (Some(30.0), Some(2.0)));
+    assert_eq!(scrape.get("swr_instances"), None);
+    let exporter = with(way, &upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ENTERPRISE", "true")]).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!((scrape.get("swr_instances"), scrape.get("swr_account_repositories")), (Some(2.0), None));
+    assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 30);
 }
 
 async fn the_log_has_the_level_and_the_format_that_are_set(way: Way) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, DEMO_TOKEN, Repository, Rule, Running, Shape};
+use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, DEMO_TOKEN, Repository, Rule, Running, Shape};
 
 const LISTING: &str = "/v2/manage/repos";
 
@@ -104,7 +104,8 @@ async fn every_repository_has_its_six_series_with_the_upstreams_numbers() {
 async fn promtool_finds_nothing_to_say_about_a_full_scrape() {
     let upstream = simulator(300, 8).await;
     insert_odd_names(&upstream);
-    let exporter = exporter(&upstream.url(), &[]).await;
+    let all = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
+    let exporter = exporter(&upstream.url(), &all).await;
     // The second one has every counter of the first.
     exporter.scrape().await;
     let scrape = exporter.scrape().await;

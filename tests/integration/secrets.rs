@@ -15,7 +15,8 @@ const PASSWORD: &str = "Canary pass\"word/with \\odd+chars";
 const ID_TOKEN: &str = "canaryHeader.canaryClaims.canarySignature-_0123";
 const POD_TOKEN: &str = "canary-pod-token/0123456789+abcdef==";
 
-const CANARIES: [&str; 7] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN, PASSWORD, ID_TOKEN, POD_TOKEN];
+/// Every marked secret.
+pub const CANARIES: [&str; 7] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN, PASSWORD, ID_TOKEN, POD_TOKEN];
 
 /// How a secret may be spelt: as it is, in base64 at any of the three alignments, in hex, percent-encoded, reversed.
 fn spellings(secret: &str) -> Vec<String> {
@@ -46,7 +47,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Fails if a canary is in a text, whatever the case of its letters.
-fn assert_clean(what: &str, text: &str) {
+pub fn assert_clean(what: &str, text: &str) {
     let text = text.to_lowercase();
     for canary in CANARIES {
         for spelling in spellings(canary) {
@@ -206,6 +207,43 @@ fn sources(upstream: &Running) -> Vec<(&'static str, Vec<(&'static str, String)>
         ),
         ("metadata", vec![("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", url())]),
     ]
+}
+
+/// The settings of each kind of source, in the environment, with canaries for secrets; files are written to a folder.
+pub fn sources_of_all_kinds(folder: &std::path::Path) -> Vec<Vec<(String, String)>> {
+    let file = |name: &str, content: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let text = str::to_owned;
+    let profile = format!("[basic]\nak={ACCESS_KEY}\nsk={SECRET_KEY}\nsecurity_token={SECURITY_TOKEN}\n");
+    let kinds = vec![
+        vec![("SWR_EXPORTER_TOKEN", text(TOKEN))],
+        vec![
+            ("SWR_EXPORTER_ACCESS_KEY", text(ACCESS_KEY)),
+            ("SWR_EXPORTER_SECRET_KEY", text(SECRET_KEY)),
+            ("SWR_EXPORTER_SECURITY_TOKEN", text(SECURITY_TOKEN)),
+        ],
+        vec![
+            ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", text("d")),
+            ("SWR_EXPORTER_CREDENTIALS_USERNAME", text("u")),
+            ("SWR_EXPORTER_PASSWORD", text(PASSWORD)),
+        ],
+        vec![
+            ("HUAWEICLOUD_OIDC_PROVIDER_URN", text("p")),
+            ("HUAWEICLOUD_OIDC_AGENCY_URN", text("a")),
+            ("HUAWEICLOUD_OIDC_ID_TOKEN", text(ID_TOKEN)),
+        ],
+        vec![("HUAWEICLOUD_SDK_IDP_ID", text("i")), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", file("id", ID_TOKEN))],
+        vec![("HUAWEICLOUD_SDK_CREDENTIALS_FILE", file("profile", &profile))],
+        vec![
+            ("HC_CONTAINER_CREDENTIALS_FULL_URI", text("http://127.0.0.1:1/x")),
+            ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", file("pod", POD_TOKEN)),
+        ],
+        vec![("SWR_EXPORTER_CREDENTIALS_SOURCE", text("metadata"))],
+    ];
+    kinds.into_iter().map(|kind| kind.into_iter().map(|(name, value)| (text(name), value)).collect()).collect()
 }
 
 #[tokio::test]

@@ -197,6 +197,48 @@ async fn changed_settings_cost_nothing_that_was_read() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_taken_out_is_no_longer_read() {
+    let (stays, goes) = (simulator(60, 1).await, simulator(300, 2).await);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("swr.yml");
+    let account = |name: &str, upstream: &Running| {
+        format!("  {name}: {{ endpoint: \"{}\", collectors: [tags], cache_window: 50ms }}\n", upstream.url())
+    };
+    std::fs::write(&file, format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes))).unwrap();
+    let mut command = command();
+    command.arg("--config.file").arg(&file);
+    let exporter = start(command).await;
+    for name in ["stays", "goes"] {
+        assert_eq!(exporter.get(&format!("/probe?account={name}")).await.status(), 200);
+    }
+    // Five a second after the first ten: this goes on for a minute.
+    eventually("the reading has begun", || tag_calls(&goes) > 10).await;
+    std::fs::write(&file, format!("accounts:\n{}", account("stays", &stays))).unwrap();
+    exporter.signal("HUP");
+    eventually("the account is gone", || exporter.log().contains("1 removed")).await;
+    eventually("its last call has ended", || goes.handle.in_flight() == 0).await;
+    let then = tag_calls(&goes);
+    // As long as several calls would have taken.
+    let first = tag_calls(&stays);
+    stays.handle.advance(Duration::from_secs(24 * 3_600));
+    eventually_by(async || {
+        exporter.get("/probe?account=stays").await;
+        tag_calls(&stays) > first + 10
+    })
+    .await;
+    assert_eq!(tag_calls(&goes), then);
+}
+
+/// Does something until it says that this is enough.
+async fn eventually_by(mut is_enough: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_enough().await {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_first_round_goes_on_between_refreshes_at_its_own_rate() {
     let upstream = simulator(150, 3).await;
     // The default window: all is read by the work that one refresh began.

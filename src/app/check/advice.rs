@@ -49,6 +49,12 @@ pub(super) fn on_call_beside(error: &ApiError, operation: Operation, flag: &str)
     }
 }
 
+/// What to do about a project that is not known.
+pub(super) fn on_project() -> String {
+    let permission = Operation::FindProject.permission().unwrap_or_default();
+    format!("give --swr.project-id; or give --swr.region and the user the IAM permission {permission}")
+}
+
 /// What the gateway's words for a refused identity mean.
 fn on_refusal(answer: &Answer) -> &'static str {
     let said = answer.said.message.as_deref().unwrap_or_default().to_ascii_lowercase();

@@ -1,0 +1,338 @@
+//! Figures beside the listing, and the editions of the listing, by real requests to a simulated account.
+
+use super::*;
+use crate::auth::{Authenticator, Part, Source, access_key};
+use crate::collect::{Collected, ListApi, collect};
+use crate::secret::Secret;
+use crate::simulator::{
+    Action, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, ListV3, Operation as Call,
+    Permission, Rule, Running, Shape, Simulator,
+};
+use crate::swr::ProjectLookup;
+use crate::transport::{Https, HttpsOptions, Proxies};
+use crate::{simulator, swr};
+use prometheus::Registry;
+use std::time::SystemTime;
+use tokio::time::Instant;
+
+/// One account of a simulated service, collected by hand.
+struct Setup {
+    upstream: Running,
+    client: Arc<Client>,
+    options: Options,
+    beside: Beside,
+    metrics: Metrics,
+    registry: Registry,
+    snapshot: Option<Snapshot>,
+}
+
+async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup {
+    let world = simulator::Options { repositories: 60, namespaces: 4, ..simulator::Options::default() };
+    let upstream = Simulator::start(world).await.unwrap();
+    let registry = Registry::new();
+    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
+    let given = |text: &str| Part::Given(Secret::new(text.to_owned()));
+    let key = access_key::Source { id: given(DEMO_ACCESS_KEY), secret: given(DEMO_SECRET_KEY), security_token: None };
+    let mut options = Options { account: true, enterprise: true, ..Options::default() };
+    let mut of_client = swr::Options {
+        endpoint: upstream.url(),
+        project_lookup: Some(ProjectLookup { iam_endpoint: upstream.url(), name: DEMO_PROJECT.to_owned() }),
+        ..swr::Options::default()
+    };
+    change(&mut options, &mut of_client);
+    let client = Client::new(
+        of_client,
+        Box::new(Https::new(&https).unwrap()),
+        Authenticator::new(Source::AccessKey(key), None),
+        swr::Metrics::new(&registry),
+        SystemTime::now,
+    );
+    let metrics = Metrics::new(&registry);
+    let beside = Beside::new(&options, &metrics);
+    Setup { upstream, client: Arc::new(client), options, beside, metrics, registry, snapshot: None }
+}
+
+impl Setup {
+    /// One refresh, as the application makes it.
+    async fn refresh(&mut self) -> &Snapshot {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let began = Timestamp::from(SystemTime::now());
+        let known = self.snapshot.take().map(Arc::new);
+        let Collected { mut snapshot, gap } =
+            collect(&self.client, &self.options, known.clone(), began, deadline, &self.metrics).await.unwrap();
+        assert_eq!(gap, None);
+        assert_eq!(snapshot.repositories.len(), self.upstream.handle.repositories().len());
+        let at = snapshot.read_at;
+        (snapshot.account, snapshot.enterprise) =
+            self.beside.figures(&self.client, at, known.as_deref(), 1000, deadline).await;
+        self.snapshot.insert(snapshot)
+    }
+
+    fn up(&self, collector: &str) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == "swr_collector_up").unwrap();
+        let metric = family.get_metric().iter().find(|metric| metric.get_label()[0].value() == collector).unwrap();
+        metric.get_gauge().get_value()
+    }
+
+    fn deny(&self, calls: &[Call]) {
+        self.upstream.handle.configure(|options| options.denied = calls.to_vec());
+    }
+}
+
+#[tokio::test]
+async fn everything_is_read_once_a_refresh_and_the_project_once_for_all() {
+    let mut setup = prepared(|_, _| {}).await;
+    let truth = setup.upstream.handle.repositories();
+    let snapshot = setup.refresh().await.clone();
+    let (account, enterprise) = (&snapshot.account, &snapshot.enterprise);
+    let overview = &account.overview.as_ref().unwrap().value;
+    assert_eq!((overview.repositories, overview.namespaces), (Some(60), Some(4)));
+    let quotas = &account.quotas.as_ref().unwrap().value;
+    assert_eq!((&*quotas[0].name, quotas[0].limit, quotas[0].used), ("namespace", Some(15), Some(4)));
+    let organisations = &account.organisations.as_ref().unwrap().value;
+    assert_eq!(organisations.iter().map(|one| one.repositories.unwrap()).sum::<u64>(), 60);
+    let instances = &enterprise.instances.as_ref().unwrap().value;
+    assert_eq!(instances.len(), 2);
+    let bytes = instances.iter().map(|one| one.statistics.as_ref().unwrap().value.storage.unwrap()).sum::<u64>();
+    assert_eq!(bytes, truth.iter().map(|row| row.size).sum::<u64>());
+    let rows = &enterprise.repositories.as_ref().unwrap().value;
+    let pulls: u64 = rows.iter().map(|row| row.downloads.unwrap()).sum();
+    assert_eq!((rows.len(), pulls), (60, truth.iter().map(|row| row.num_download).sum()));
+    assert!(rows.iter().all(|row| truth.iter().any(|one| one.namespace == *row.namespace && one.name == *row.name)));
+    assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (1.0, 1.0, 1.0));
+    assert_eq!(account.overview.as_ref().unwrap().read_at, snapshot.read_at);
+
+    setup.refresh().await;
+    let count = |path: &str| setup.upstream.handle.count(path);
+    assert_eq!((count("/v3/projects"), count("/v2/manage/overview"), count("/v2/manage/namespaces")), (1, 2, 2));
+    let project = format!("/v2/{DEMO_PROJECT_ID}");
+    assert_eq!((count(&format!("{project}/instances?")), count(&format!("{project}/repositories"))), (0, 2));
+    assert_eq!(setup.upstream.handle.statuses().keys().copied().collect::<Vec<_>>(), [200]);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_not_asked_for() {
+    let mut setup = prepared(|options, _| (options.account, options.enterprise) = (false, false)).await;
+    let snapshot = setup.refresh().await;
+    assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
+    assert_eq!(setup.upstream.handle.total(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_permitted_costs_its_part_alone() {
+    for call in [Call::Overview, Call::Quotas, Call::ListNamespaces] {
+        let mut setup = prepared(|_, _| {}).await;
+        setup.deny(&[call]);
+        let account = setup.refresh().await.account.clone();
+        let there = [account.overview.is_some(), account.quotas.is_some(), account.organisations.is_some()];
+        let expected = [Call::Overview, Call::Quotas, Call::ListNamespaces].map(|other| other != call);
+        assert_eq!(there, expected, "{call:?}");
+        assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (0.0, 1.0, 1.0));
+        setup.deny(&[]);
+        let account = setup.refresh().await.account.clone();
+        assert!(account.overview.is_some() && account.quotas.is_some() && account.organisations.is_some());
+        assert_eq!(setup.up("account"), 1.0);
+    }
+    for call in [Call::ListInstances, Call::InstanceStatistics, Call::ListInstanceRepositories] {
+        let mut setup = prepared(|_, _| {}).await;
+        setup.deny(&[call]);
+        let enterprise = setup.refresh().await.enterprise.clone();
+        let instances = enterprise.instances.as_ref().map(|listed| &listed.value);
+        assert_eq!(instances.is_some(), call != Call::ListInstances);
+        let counted = instances.is_some_and(|listed| listed.iter().all(|one| one.statistics.is_some()));
+        assert_eq!(counted, call == Call::ListInstanceRepositories);
+        assert_eq!(enterprise.repositories.is_some(), call != Call::ListInstanceRepositories);
+        assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (1.0, 0.0, 1.0));
+    }
+}
+
+#[tokio::test]
+async fn what_failed_is_as_it_was_until_it_is_too_old() {
+    let mut setup = prepared(|options, _| options.max_age = Duration::from_millis(400)).await;
+    let first = setup.refresh().await.clone();
+    setup.deny(&[Call::Overview, Call::InstanceStatistics]);
+    let second = setup.refresh().await.clone();
+    assert_eq!(second.account.overview, first.account.overview);
+    assert!(second.account.quotas.as_ref().unwrap().read_at > first.account.quotas.as_ref().unwrap().read_at);
+    let statistics = |snapshot: &Snapshot| snapshot.enterprise.instances.as_ref().unwrap().value[0].statistics.clone();
+    assert!(statistics(&second).is_some() && statistics(&second) == statistics(&first));
+    let began = Instant::now();
+    loop {
+        let third = setup.refresh().await.clone();
+        if third.account.overview.is_none() {
+            assert!(statistics(&third).is_none() && third.account.quotas.is_some());
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn failures_beside_the_listing_neither_open_the_circuit_nor_doubt_the_credential() {
+    let mut setup = prepared(|_, _| {}).await;
+    let broken = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
+    for path in ["/v2/manage/overview", "/v2/manage/namespaces", "/v2/manage/projects"] {
+        setup.upstream.handle.fault(Rule::always(broken.clone()).path(path));
+    }
+    let refused = Action::error(401, Shape::Gateway, "APIGW.0301", "Incorrect IAM authentication information");
+    setup.upstream.handle.fault(Rule::always(refused).path(&format!("/v2/{DEMO_PROJECT_ID}")));
+    for _ in 0..4 {
+        let snapshot = setup.refresh().await;
+        assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
+        assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (0.0, 0.0, 1.0));
+    }
+    let tried = setup.upstream.handle.statuses();
+    assert!(tried[&500] >= 4 && tried[&500] <= 4 * 5, "three calls and two repetitions at most: {tried:?}");
+    assert_eq!(tried[&401], 4 * 2, "each once: instances and repositories");
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_delays_the_listing_by_no_more_than_its_share_and_brings_its_figures_later() {
+    let mut setup = prepared(|_, _| {}).await;
+    let late = Duration::from_secs(5);
+    let overview = setup.upstream.handle.fault(Rule::once(Action::Delay(late)).path("/v2/manage/overview"));
+    let began = Instant::now();
+    let snapshot = setup.refresh().await.clone();
+    assert!((PATIENCE..late).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(*snapshot.account, Account::default(), "the read goes on");
+    assert!(snapshot.enterprise.repositories.is_some(), "and costs no other");
+    assert_eq!((setup.up("account"), setup.up("repositories")), (0.0, 1.0));
+    while setup.up("account") < 1.0 {
+        setup.refresh().await;
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+    let account = &setup.snapshot.as_ref().unwrap().account;
+    assert!(account.overview.is_some() && account.quotas.is_some());
+    assert_eq!(
+        (setup.upstream.handle.fault_hits(overview), setup.upstream.handle.count("/v2/manage/overview")),
+        (1, 1)
+    );
+    assert_eq!(account.overview.as_ref().unwrap().read_at, snapshot.read_at, "it says since when");
+}
+
+#[tokio::test]
+async fn dropping_the_collectors_ends_their_reads() {
+    let mut setup = prepared(|options, _| options.enterprise = false).await;
+    setup.upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)).path("/v2/manage/overview"));
+    setup.refresh().await;
+    assert_eq!(setup.upstream.handle.in_flight(), 1);
+    drop(setup.beside);
+    let began = Instant::now();
+    while setup.upstream.handle.in_flight() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn repositories_that_may_not_be_seen_are_counted_by_their_organisation() {
+    let setup = prepared(|options, _| options.enterprise = false).await;
+    let truth = setup.upstream.handle.repositories();
+    let seen = &truth[7];
+    let open = vec![(seen.namespace.clone(), seen.name.clone())];
+    setup.upstream.handle.configure(|options| options.permission = Permission::Only(open));
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let mut snapshot =
+        collect(&setup.client, &setup.options, None, Timestamp(0), deadline, &setup.metrics).await.unwrap().snapshot;
+    let at = snapshot.read_at;
+    (snapshot.account, snapshot.enterprise) = setup.beside.figures(&setup.client, at, None, 1000, deadline).await;
+    assert_eq!(snapshot.repositories.len(), 1);
+    let organisations = &snapshot.account.organisations.as_ref().unwrap().value;
+    assert_eq!(organisations.len(), 1, "the one with something to see");
+    let all = truth.iter().filter(|row| row.namespace == seen.namespace).count() as u64;
+    assert_eq!(organisations[0].repositories, Some(all));
+}
+
+#[tokio::test]
+async fn without_a_project_only_what_needs_one_is_missing() {
+    let mut setup = prepared(|_, client| client.project_lookup = None).await;
+    let snapshot = setup.refresh().await;
+    assert!(snapshot.account.overview.is_some() && snapshot.account.quotas.is_none());
+    assert!(snapshot.enterprise.instances.is_none());
+    let mut setup = prepared(|_, client| {
+        client.project_lookup = None;
+        client.project_id = Some(DEMO_PROJECT_ID.to_owned());
+    })
+    .await;
+    assert!(setup.refresh().await.account.quotas.is_some());
+    assert_eq!(setup.upstream.handle.count("/v3/projects"), 0);
+}
+
+#[tokio::test]
+async fn the_third_edition_gives_the_same_rows_as_the_second() {
+    let rows = async |list_api| {
+        let mut setup = prepared(|options, _| {
+            (options.list_api, options.page_size) = (list_api, 25);
+            (options.account, options.enterprise) = (false, false);
+        })
+        .await;
+        let rows = setup.refresh().await.repositories.clone();
+        (rows, setup.upstream.handle.count("/v2/manage/repos"), setup.upstream.handle.count("/v3/manage/repos"))
+    };
+    let (by_offsets, second, third) = rows(ListApi::V2).await;
+    assert!(second >= 3 && third == 0);
+    assert_eq!(rows(ListApi::V3).await, (by_offsets.clone(), 0, 3));
+    assert_eq!(rows(ListApi::Auto).await, (by_offsets, 0, 3));
+}
+
+#[tokio::test]
+async fn auto_takes_the_second_edition_where_the_region_has_no_third_and_remembers() {
+    let mut setup = prepared(|options, _| options.list_api = ListApi::Auto).await;
+    setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
+    for _ in 0..3 {
+        setup.refresh().await;
+    }
+    let count = |path: &str| setup.upstream.handle.count(path);
+    let gates = format!("/v2/manage/projects/{DEMO_PROJECT_ID}/feature-gates");
+    assert_eq!((count(&gates), count("/v3/manage"), count("/v2/manage/repos")), (1, 0, 3), "the gate told");
+
+    // Without the gate, one call is refused and the listing goes on at once.
+    setup = prepared(|options, _| options.list_api = ListApi::Auto).await;
+    setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
+    setup.deny(&[Call::FeatureGates]);
+    for _ in 0..3 {
+        setup.refresh().await;
+    }
+    let count = |path: &str| setup.upstream.handle.count(path);
+    assert_eq!((count(&gates), count("/v3/manage"), count("/v2/manage/repos")), (1, 1, 3), "one refusal told");
+}
+
+#[tokio::test]
+async fn without_leave_to_look_at_the_gate_the_third_edition_is_found_all_the_same() {
+    let mut setup = prepared(|options, _| options.list_api = ListApi::Auto).await;
+    setup.deny(&[Call::FeatureGates]);
+    for _ in 0..2 {
+        setup.refresh().await;
+    }
+    assert_eq!((setup.upstream.handle.count("/v3/manage"), setup.upstream.handle.count("/v2/manage/repos")), (2, 0));
+    // A region that loses it is asked by offsets from then on.
+    setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
+    setup.refresh().await;
+    setup.refresh().await;
+    assert_eq!((setup.upstream.handle.count("/v3/manage"), setup.upstream.handle.count("/v2/manage/repos")), (3, 2));
+}
+
+#[tokio::test]
+async fn a_third_edition_that_is_wanted_and_not_there_is_a_failure_that_says_so() {
+    let setup = prepared(|options, _| options.list_api = ListApi::V3).await;
+    setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let failure =
+        collect(&setup.client, &setup.options, None, Timestamp(0), deadline, &setup.metrics).await.unwrap_err();
+    assert!(failure.message.contains("APIGW.0101"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_larger_page_than_the_third_edition_takes_is_asked_for_once() {
+    let mut setup = prepared(|options, _| options.list_api = ListApi::V3).await;
+    setup.upstream.handle.configure(|options| {
+        (options.max_limit, options.over_limit) = (100, simulator::OverLimit::Refuse);
+    });
+    for _ in 0..3 {
+        setup.refresh().await;
+    }
+    let statuses = setup.upstream.handle.statuses();
+    assert_eq!(statuses[&400], 1);
+}

@@ -1,0 +1,60 @@
+//! When and how the book is written to its file.
+
+use super::state::{Shared, State};
+use crate::collect::book_codec;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the book is kept while work goes on, and how soon after it ended. A book that takes long to write is
+/// written less often.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+const KEEP_AT_REST: Duration = Duration::from_secs(2);
+const KEEP_SHARE: u32 = 20;
+
+impl Shared {
+    /// When the book is to be kept, if it has changed.
+    pub(super) fn keep_due(&self, state: &State) -> Option<Instant> {
+        self.keep.as_ref()?;
+        let is_at_rest = state.errands.is_empty() && state.running.is_empty();
+        let pause = if is_at_rest { KEEP_AT_REST } else { KEEP_EVERY };
+        state.is_dirty.then(|| state.kept_at + pause.max(state.keep_took * KEEP_SHARE))
+    }
+
+    /// Starts to keep the book if it is time. Calls that are under way do not wait for the disk.
+    pub(super) fn keep_if_due(self: &Arc<Self>) {
+        let now = Instant::now();
+        {
+            let mut state = self.state();
+            if self.keep_due(&state).is_none_or(|at| at > now) {
+                return;
+            }
+            (state.is_dirty, state.kept_at) = (false, now);
+        }
+        let shared = self.clone();
+        tokio::task::spawn_blocking(move || {
+            shared.keep_now();
+            let mut state = shared.state();
+            (state.kept_at, state.keep_took) = (Instant::now(), now.elapsed());
+        });
+    }
+
+    /// Writes the book, locked for a few entries at a time.
+    pub(super) fn keep_now(&self) {
+        let Some(keep) = &self.keep else { return };
+        let _one_at_a_time = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        keep(&|out| {
+            book_codec::begin(&self.state().book, out)?;
+            let mut from = 0;
+            loop {
+                let mut lot = Vec::new();
+                let more = book_codec::lot(&self.state().book, from, &mut lot)?;
+                out.write_all(&lot)?;
+                if !more {
+                    return Ok(());
+                }
+                from += book_codec::LOT;
+            }
+        });
+    }
+}

@@ -1,0 +1,169 @@
+//! What the task and the handle share: the book, what is to be done, and how it fares.
+
+use super::{Keep, Options};
+use crate::collect::Metrics;
+use crate::collect::book::{Book, Subject, Wants};
+use crate::collect::plan::{Errand, Need};
+use crate::failure::Reason;
+use crate::model::{Timestamp, tags};
+use crate::swr::Client;
+use crate::swr::throttle::Throttle;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::error;
+
+/// What failed is tried again after this, at first.
+pub(super) const FIRST_DELAY: Duration = Duration::from_secs(30);
+
+pub(super) struct Shared {
+    pub(super) client: Arc<Client>,
+    pub(super) throttle: Throttle,
+    pub(super) options: Options,
+    pub(super) wants: Wants,
+    pub(super) metrics: Metrics,
+    pub(super) keep: Option<Keep>,
+    pub(super) wall_clock: fn() -> SystemTime,
+    pub(super) state: Mutex<State>,
+    pub(super) keeping: Mutex<()>,
+    /// How much of the latest listing's work is left before a refresh need no longer wait; changes wake the task too.
+    pub(super) left: watch::Sender<usize>,
+}
+
+pub(super) struct State {
+    pub(super) book: Book,
+    /// The most urgent last.
+    pub(super) errands: Vec<Errand>,
+    pub(super) delayed: BTreeSet<(Instant, Errand)>,
+    /// Errands under way, by place, serial and whether they are about details.
+    pub(super) running: HashSet<(u32, u32, bool)>,
+    /// Of all these, those that a refresh waits for, and those whose tags are out of date.
+    pub(super) left: usize,
+    pub(super) pending: usize,
+    /// The upstream asked for a pause.
+    pub(super) pause: Option<Instant>,
+    pub(super) tags: Lane,
+    pub(super) details: Lane,
+    pub(super) most_layers: usize,
+    /// Whether the book's order is that of the latest listing.
+    pub(super) is_aligned: bool,
+    pub(super) is_dirty: bool,
+    pub(super) kept_at: Instant,
+    pub(super) keep_took: Duration,
+}
+
+/// How one kind of call fares: what one of them is refused is no matter of the other.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// What failed would fail again: no more of it until the next refresh.
+    pub(super) is_stopped: bool,
+    /// Refusals in a row.
+    pub(super) refusals: u32,
+    /// What the log said last of a failure, and whether of all or of one, so that it says it once.
+    pub(super) said: Option<(Reason, bool)>,
+}
+
+impl State {
+    /// Nothing to do yet.
+    pub(super) fn new(book: Book, most_layers: usize) -> Self {
+        Self {
+            book,
+            errands: Vec::new(),
+            delayed: BTreeSet::new(),
+            running: HashSet::new(),
+            left: 0,
+            pending: 0,
+            pause: None,
+            tags: Lane::default(),
+            details: Lane::default(),
+            most_layers,
+            is_aligned: false,
+            is_dirty: false,
+            kept_at: Instant::now(),
+            keep_took: Duration::ZERO,
+        }
+    }
+
+    /// That of an errand.
+    pub(super) fn lane(&mut self, errand: &Errand) -> &mut Lane {
+        if errand.need == Need::Details { &mut self.details } else { &mut self.tags }
+    }
+}
+
+/// What the log calls it.
+pub(super) fn kind(errand: &Errand) -> &'static str {
+    if errand.need == Need::Details { "details" } else { "tags" }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn seconds(&self) -> u32 {
+        tags::seconds(Timestamp::from((self.wall_clock)()))
+    }
+
+    /// The live metrics.
+    pub(super) fn show(&self, state: &State) {
+        if self.options.tags {
+            self.metrics.tags_pending(state.pending);
+        }
+        let waits = |details: bool| state.delayed.iter().any(|(_, errand)| (errand.need == Need::Details) == details);
+        let up = |lane: &Lane, details: bool| !lane.is_stopped && !waits(details);
+        let tags = self.options.tags.then(|| up(&state.tags, false));
+        self.metrics.images_up(tags, self.options.details.then(|| up(&state.details, true)));
+    }
+
+    /// What to do next, if anything can be done now.
+    pub(super) fn next(&self) -> Option<(Errand, Subject)> {
+        let mut state = self.state();
+        let now = Instant::now();
+        if state.pause.take_if(|until| *until <= now).is_none() && state.pause.is_some() {
+            return None;
+        }
+        loop {
+            let due = state.delayed.first().filter(|(at, _)| *at <= now).is_some();
+            let errand = if due { state.delayed.pop_first().map(|(_, errand)| errand) } else { state.errands.pop() }?;
+            if state.lane(&errand).is_stopped {
+                // The next refresh will find it again.
+                continue;
+            }
+            if let Some(subject) = state.book.subject(&errand) {
+                state.running.insert(errand.subject());
+                return Some((errand, subject));
+            }
+        }
+    }
+
+    /// When there is something to do although nothing happens.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let state = self.state();
+        let work = state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at));
+        // With all connections busy there is nothing to wake for but their ends.
+        let work = work.map(|at| at.max(Instant::now() + Duration::from_millis(10)));
+        [work, self.keep_due(&state)].into_iter().flatten().min()
+    }
+
+    /// Whether it may not be done now, although it could when its turn was asked for.
+    pub(super) fn is_held(&self, errand: &Errand) -> bool {
+        let mut state = self.state();
+        state.pause.is_some() || state.lane(errand).is_stopped
+    }
+
+    pub(super) fn put_back(&self, errand: Errand) {
+        let mut state = self.state();
+        state.running.remove(&errand.subject());
+        state.errands.push(errand);
+    }
+
+    pub(super) fn panicked(&self, errand: Errand) {
+        error!("reading tags or details panicked; the repository is tried again later");
+        let mut state = self.state();
+        state.running.remove(&errand.subject());
+        let until = state.book.put_off(&errand, Instant::now(), FIRST_DELAY);
+        state.delayed.insert((until, errand));
+    }
+}

@@ -1,0 +1,221 @@
+//! The task: one errand after the other, and what a failure means for the others.
+
+use super::state::{FIRST_DELAY, Shared, State, kind};
+use crate::collect::book::Subject;
+use crate::collect::plan::{Errand, Need};
+use crate::deadline::Deadline;
+use crate::failure::{Reason, chain};
+use crate::model::tags::{self, Reading};
+use crate::swr::{ApiError, Effort};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+/// One call, with its pages and retries, may take so long: a pause that the upstream asks for is not sat out in the
+/// client, where others wait for their turn.
+const LONGEST_CALL: Duration = Duration::from_secs(90);
+
+/// So many refusals in a row are not about single repositories.
+const REFUSALS: u32 = 3;
+
+/// Where the upstream asks for a pause and does not say how long.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The task: as many errands at a time as leave the listing a connection.
+pub(super) async fn work(shared: Arc<Shared>) {
+    let width = (shared.client.concurrency() - 1).max(1);
+    let mut changes = shared.left.subscribe();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < width
+            && let Some((errand, subject)) = shared.next()
+        {
+            let shared = &shared;
+            running.push(async move {
+                if AssertUnwindSafe(shared.perform(errand, subject)).catch_unwind().await.is_err() {
+                    shared.panicked(errand);
+                }
+            });
+        }
+        let wake = shared.next_wake();
+        tokio::select! {
+            Some(_) = running.next(), if !running.is_empty() => {}
+            _ = changes.changed() => {}
+            () = sleep_until(wake) => shared.keep_if_due(),
+        }
+    }
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a failure means for the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// There is no such repository any more.
+    Gone,
+    /// This one repository has to wait.
+    Later,
+    /// This one is refused; several in a row end the work.
+    Refused,
+    /// Any other would fare the same.
+    Hopeless,
+    /// The upstream wants a pause; the errand is not to blame.
+    Pause(Duration),
+}
+
+fn meaning(error: &ApiError) -> Meaning {
+    match error {
+        ApiError::Auth(_) | ApiError::Credential(_) => Meaning::Hopeless,
+        // The gateway does not know the call at all.
+        ApiError::NotFound(answer) if answer.said.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
+            Meaning::Refused
+        }
+        ApiError::NotFound(_) => Meaning::Gone,
+        ApiError::Permission(_) | ApiError::Redirect(_) | ApiError::Refused(_) => Meaning::Refused,
+        ApiError::Throttled { .. } | ApiError::Crowded { .. } | ApiError::CircuitOpen { .. } => {
+            Meaning::Pause(error.retry_after().unwrap_or(PAUSE).max(Duration::from_secs(1)))
+        }
+        _ => Meaning::Later,
+    }
+}
+
+/// What an errand brought.
+enum Found {
+    Tags(Reading),
+    Details(tags::Details),
+}
+
+impl Shared {
+    async fn perform(&self, errand: Errand, subject: Subject) {
+        // No longer than this: the rate limit's own wait is the number of errands under way by the rate.
+        let turn = self.throttle.turn(Deadline::after(Duration::from_secs(24 * 3600))).await;
+        if turn.is_err() || self.is_held(&errand) {
+            self.put_back(errand);
+            return;
+        }
+        let effort = Effort::until(Deadline::after(LONGEST_CALL));
+        let (namespace, name) = (&subject.namespace, &subject.name);
+        let outcome = if errand.need == Need::Details {
+            self.client.repository(namespace, name, &effort).await.map(Found::Details)
+        } else {
+            let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
+            self.client.tags(namespace, name, &effort).await.map(|tags| Found::Tags(Reading::of(tags, with_series)))
+        };
+        let left = self.conclude(errand, &subject, outcome);
+        self.left.send_replace(left);
+    }
+
+    /// Enters what came of an errand; how much is left that a refresh waits for.
+    fn conclude(&self, errand: Errand, subject: &Subject, outcome: Result<Found, ApiError>) -> usize {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.running.remove(&errand.subject());
+        let seconds = self.seconds();
+        // A repository that has vanished from the listing is not counted there either.
+        let is_listed = state.book.subject(&errand).is_some();
+        let mut is_settled = true;
+        match outcome {
+            Ok(Found::Tags(reading)) if state.book.layers().len() + reading.blobs.len() > state.most_layers => {
+                self.stop(state, &errand, Reason::Incomplete, "there are more layers than memory leaves room for");
+                is_settled = false;
+            }
+            Ok(found) => {
+                let lane = state.lane(&errand);
+                lane.refusals = 0;
+                if lane.said.take_if(|(_, of_all)| *of_all).is_some() {
+                    info!("reading {} succeeds again", kind(&errand));
+                }
+                match found {
+                    Found::Tags(reading) => {
+                        is_settled = state.book.enter_tags(&errand, subject, Some(reading), seconds);
+                    }
+                    Found::Details(details) => state.book.enter_details(&errand, subject, Some(details)),
+                }
+            }
+            Err(error) => is_settled = self.failed(state, errand, subject, &error),
+        }
+        state.is_dirty = true;
+        if is_settled && is_listed && errand.need.is_pending() {
+            state.pending = state.pending.saturating_sub(1);
+        }
+        if state.pause.is_some() {
+            // Whoever waits would wait in vain.
+            state.left = 0;
+        } else if is_listed && errand.need != Need::Drift {
+            state.left = state.left.saturating_sub(1);
+        }
+        self.show(state);
+        state.left
+    }
+
+    /// Whether the errand is done with all the same.
+    fn failed(&self, state: &mut State, errand: Errand, subject: &Subject, error: &ApiError) -> bool {
+        let (now, seconds) = (Instant::now(), self.seconds());
+        debug!(namespace = %subject.namespace, repository = %subject.name, "reading failed: {}", chain(error));
+        match meaning(error) {
+            Meaning::Gone => {
+                if errand.need == Need::Details {
+                    state.book.enter_details(&errand, subject, None);
+                } else {
+                    state.book.enter_tags(&errand, subject, None, seconds);
+                }
+                return true;
+            }
+            Meaning::Pause(pause) => {
+                state.pause = Some(now + pause);
+                state.errands.push(errand);
+                return false;
+            }
+            Meaning::Hopeless => {
+                self.stop(state, &errand, error.reason(), &chain(error));
+                (state.tags.is_stopped, state.details.is_stopped) = (true, true);
+                return false;
+            }
+            Meaning::Refused => {
+                let lane = state.lane(&errand);
+                lane.refusals += 1;
+                if lane.refusals >= REFUSALS {
+                    self.stop(state, &errand, error.reason(), &chain(error));
+                }
+            }
+            Meaning::Later => {}
+        }
+        let lane = state.lane(&errand);
+        if lane.said.is_none_or(|(reason, _)| reason != error.reason()) {
+            lane.said = Some((error.reason(), false));
+            warn!(
+                reason = %error.reason(),
+                "the {} of `{}/{}` could not be read, and are tried again later: {}",
+                kind(&errand),
+                subject.namespace,
+                subject.name,
+                chain(error)
+            );
+        }
+        let until = state.book.put_off(&errand, now, FIRST_DELAY);
+        state.delayed.insert((until, errand));
+        false
+    }
+
+    /// No more calls of this kind until the next refresh.
+    fn stop(&self, state: &mut State, errand: &Errand, reason: Reason, why: &str) {
+        let (pending, lane) = (state.pending, state.lane(errand));
+        lane.is_stopped = true;
+        if lane.said != Some((reason, true)) {
+            lane.said = Some((reason, true));
+            warn!(%reason, pending, "{} are not read until the next refresh: {why}", kind(errand));
+        }
+        let is_details = errand.need == Need::Details;
+        state.errands.retain(|other| (other.need == Need::Details) != is_details);
+        state.left = state.errands.iter().filter(|other| other.need != Need::Drift).count();
+    }
+}

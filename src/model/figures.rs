@@ -1,0 +1,154 @@
+//! Figures beside the listing: of the account as a whole, and of the instances of the Enterprise Edition.
+//!
+//! Each part is read by a call of its own and may fail by itself; then it is that of an earlier read, or absent.
+
+use super::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A value, and when the read behind it began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dated<T> {
+    /// What was read.
+    pub value: T,
+    /// When.
+    pub read_at: Timestamp,
+}
+
+impl<T> Dated<T> {
+    /// Whether it is no older than `max_age` at `now`.
+    pub fn is_within(&self, max_age: Duration, now: Timestamp) -> bool {
+        let max_age = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
+        now.0.saturating_sub(self.read_at.0) <= max_age
+    }
+}
+
+/// What the API says of the account as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// The organisations that the caller has rights on, or on repositories in.
+    pub organisations: Option<Dated<Vec<Organisation>>>,
+    /// The totals.
+    pub overview: Option<Dated<Overview>>,
+    /// The quotas.
+    pub quotas: Option<Dated<Vec<Quota>>>,
+}
+
+/// One organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Organisation {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many repositories it has, whoever may see them (API: `repo_count`, which is not documented).
+    pub repositories: Option<u64>,
+}
+
+/// The account's totals, by the API's own count.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overview {
+    /// API: `namspace_num`.
+    pub namespaces: Option<u64>,
+    /// API: `repo_num`.
+    pub repositories: Option<u64>,
+    /// API: `image_num`.
+    pub images: Option<u64>,
+    /// API: `store_space`, in a unit that is not documented; not bytes, as it has fractions.
+    pub storage: Option<f64>,
+    /// API: `downflow_size`, in a unit that is not documented.
+    pub download_traffic: Option<f64>,
+}
+
+/// A quota: how much of something there may be, and how much there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// What it is about, in the API's words.
+    pub name: Arc<str>,
+    /// The most.
+    pub limit: Option<u64>,
+    /// In use.
+    pub used: Option<u64>,
+}
+
+/// The instances of the Enterprise Edition of one project.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Enterprise {
+    /// Sorted by id, each once.
+    pub instances: Option<Dated<Vec<Instance>>>,
+    /// Sorted by (instance, namespace, name), each once.
+    pub repositories: Option<Dated<Vec<InstanceRepository>>>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// e.g. `swr.ee.professional`.
+    pub spec: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// e.g. `Running`.
+    pub status: Arc<str>,
+    /// How it is paid.
+    pub charge_mode: Arc<str>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// When it expires, where it does.
+    pub expires: Option<Timestamp>,
+    /// Its counts, from a call of their own.
+    pub statistics: Option<Dated<Statistics>>,
+}
+
+/// The counts of one instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Bytes (API: `storage_used`).
+    pub storage: Option<u64>,
+    /// What the instance may have and has, by kind.
+    pub quotas: Vec<Quota>,
+}
+
+/// One repository of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceRepository {
+    /// The instance's id.
+    pub instance: Arc<str>,
+    /// The namespace within the instance.
+    pub namespace: Arc<str>,
+    /// The name within the namespace; may contain `/`.
+    pub name: Box<str>,
+    /// API: `tag_count`.
+    pub tags: Option<u64>,
+    /// API: `artifact_count`.
+    pub artifacts: Option<u64>,
+    /// API: `pull_count`.
+    pub downloads: Option<u64>,
+    /// API: `created_at`.
+    pub created: Option<Timestamp>,
+    /// API: `updated_at`.
+    pub updated: Option<Timestamp>,
+}
+
+impl InstanceRepository {
+    /// What identifies a repository in a project.
+    pub fn key(&self) -> (&str, &str, &str) {
+        (&self.instance, &self.namespace, &self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_also_where_the_clock_went_back() {
+        let dated = Dated { value: (), read_at: Timestamp(5_000_000_000) };
+        let second = Duration::from_secs(1);
+        assert!(
+            dated.is_within(second, Timestamp(6_000_000_000)) && !dated.is_within(second, Timestamp(6_000_000_001))
+        );
+        assert!(dated.is_within(second, Timestamp(i64::MIN)) && dated.is_within(Duration::MAX, Timestamp(i64::MAX)));
+    }
+}

@@ -1,0 +1,55 @@
+//! Our own wall clock jumps while requests are signed: against an API that checks signatures and their dates.
+
+use super::*;
+use crate::auth::{Part, Source, access_key};
+use crate::secret::Secret;
+use crate::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options as World, Simulator};
+use crate::transport::{Https, HttpsOptions, Proxies};
+
+/// How far our clock is off, in seconds.
+static OFF: AtomicI64 = AtomicI64::new(0);
+
+fn jumping() -> SystemTime {
+    shifted(SystemTime::now(), OFF.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn c10_a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
+    const HOUR: i64 = 3600;
+    const YEAR: i64 = 366 * 24 * HOUR;
+    let upstream = Simulator::start(World { repositories: 5, ..World::default() }).await.unwrap();
+    let registry = prometheus::Registry::new();
+    let given = |text: &str| Part::Given(Secret::new(text.to_owned()));
+    let key = access_key::Source { id: given(DEMO_ACCESS_KEY), secret: given(DEMO_SECRET_KEY), security_token: None };
+    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
+    let client = Client::new(
+        Options { endpoint: upstream.url(), ..Options::default() },
+        Box::new(Https::new(&https).unwrap()),
+        Authenticator::new(Source::AccessKey(key), None),
+        Metrics::new(&registry),
+        jumping,
+    );
+    let skew = || {
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == "swr_api_clock_skew_seconds").unwrap();
+        family.get_metric()[0].get_gauge().get_value()
+    };
+    let seconds =
+        |time: SystemTime| i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let to_1970 = -seconds(SystemTime::now());
+    let jumps = [0, HOUR, -HOUR, 10 * YEAR, -10 * YEAR, to_1970, to_1970 - YEAR, 0, 10 * YEAR, 0];
+    for (number, off) in jumps.into_iter().enumerate() {
+        OFF.store(off, Ordering::Relaxed);
+        for _ in 0..3 {
+            let effort = Effort::until(Deadline::after(Duration::from_secs(60)));
+            let listed = client.repositories(None, 0, 100, &effort).await;
+            assert_eq!(listed.unwrap().rows.len(), 5, "with a clock off by {off} s");
+        }
+        #[allow(clippy::cast_precision_loss, reason = "centuries at most")]
+        let wrong = (skew() + off as f64).abs();
+        assert!(wrong < 5.0, "the skew is shown: {} with {off}", skew());
+        let refused = upstream.handle.statuses().get(&401).copied().unwrap_or_default();
+        assert!(refused <= number as u64, "{refused} refusals after {number} jumps");
+    }
+    assert!(!client.breaker.is_open());
+}

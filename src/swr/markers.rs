@@ -1,0 +1,153 @@
+//! One page of the repository list in its third edition, which is paged by markers.
+//!
+//! `GET /v3/manage/repos`: an object with the rows and the marker of the next page (swr-api.md, 1.2). It tells no total
+//! and takes no order; not every region offers it, which `GET .../feature-gates` tells where it can be read.
+
+use super::client::{Call, Client};
+use super::error::ApiError;
+use super::metrics::Operation;
+use super::retry::Effort;
+use super::whole::{self, Whole};
+use super::wire::{self, Omissions, Shared};
+use crate::model::Repository;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A page, and where the next one begins.
+#[derive(Debug)]
+pub struct Marked<T> {
+    /// The rows that could be understood, in the order of the list.
+    pub rows: Vec<T>,
+    /// Rows on the page, understood or not.
+    pub received: u64,
+    /// The marker of the next page; none where the list ends.
+    pub next: Option<String>,
+}
+
+impl Client {
+    /// Lists repositories from a marker on, in an order of the service's own; of one organisation, or of all that the
+    /// caller may see.
+    ///
+    /// # Errors
+    /// When the call fails; an answer that is not complete is an error, never a shorter page.
+    pub async fn repositories_from(
+        &self,
+        namespace: Option<&str>,
+        marker: Option<&str>,
+        limit: u64,
+        effort: &Effort,
+    ) -> Result<Marked<Repository>, ApiError> {
+        let limit = limit.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(marker.map(|marker| ("marker", marker)));
+        query.extend(namespace.map(|namespace| ("namespace", namespace)));
+        let call = Call { operation: Operation::ListRepositories, path: "/v3/manage/repos", query: &query };
+        let (mut page, omissions) = self.get(call, effort, || Whole::new(page)).await?;
+        if let Some(namespace) = namespace {
+            page.rows.retain(|row| &*row.namespace == namespace);
+        }
+        self.metrics.omitted(omissions);
+        Ok(page)
+    }
+
+    /// Whether the service says that it offers the listing by markers; none where it does not say.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn offers_markers(&self, project_id: &str, effort: &Effort) -> Result<Option<bool>, ApiError> {
+        let path = format!("/v2/manage/projects/{project_id}/feature-gates");
+        let call = Call { operation: Operation::FeatureGates, path: &path, query: &[] };
+        Ok(self.get(call, effort, || Whole::new(gate)).await?.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    repos: &'a RawValue,
+    #[serde(borrow, rename = "nextMarker")]
+    next_marker: Option<&'a RawValue>,
+    #[serde(borrow, rename = "next_marker")]
+    other_spelling: Option<&'a RawValue>,
+}
+
+fn page(text: &str, omissions: &mut Omissions) -> Result<Marked<Repository>, ApiError> {
+    let envelope: Envelope<'_> = serde_json::from_str(text)?;
+    let objects = whole::elements(envelope.repos)?;
+    let mut shared = Shared::default();
+    let mut rows = Vec::with_capacity(objects.len());
+    for object in &objects {
+        rows.extend(wire::repository(object.get().as_bytes(), &mut shared, omissions)?.repository);
+    }
+    let next = whole::marker(envelope.next_marker.or(envelope.other_spelling));
+    Ok(Marked { rows, received: objects.len() as u64, next })
+}
+
+#[derive(Deserialize)]
+struct Gates<'a> {
+    #[serde(borrow)]
+    enable_list_v3: Option<&'a RawValue>,
+}
+
+fn gate(text: &str, _: &mut Omissions) -> Result<Option<bool>, ApiError> {
+    let gates: Gates<'_> = serde_json::from_str(text)?;
+    Ok(gates.enable_list_v3.and_then(|raw| raw.get().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Reason;
+
+    fn read(text: &str) -> Result<Marked<Repository>, ApiError> {
+        page(text, &mut Omissions::default())
+    }
+
+    const TWO: &str = r#"{"nextMarker":17,"repos":[
+        {"id":9,"name":"nginx","category":"linux","description":"d","size":200977474,"is_public":false,"num_images":2,
+         "num_download":5,"created_at":"2017-01-01T00:00:00Z","updated_at":"2017-09-11T03:00:02.542841141Z",
+         "domain_name":"root","namespace_name":"team","status":false},
+        {"id":17,"namespace_name":"team"}]}"#;
+
+    #[test]
+    fn a_page_is_read_with_its_marker() {
+        let page = read(TWO).unwrap();
+        assert_eq!((page.received, page.rows.len(), page.next.as_deref()), (2, 1, Some("17")), "one has no name");
+        let row = &page.rows[0];
+        assert_eq!(
+            (row.key(), row.size, row.images, row.downloads),
+            (("team", "nginx"), Some(200_977_474), Some(2), Some(5))
+        );
+        for last in [r#"{"repos":[]}"#, r#"{"repos":[],"nextMarker":null}"#, r#"{"repos":[],"next_marker":""}"#] {
+            assert_eq!(read(last).unwrap().next, None, "{last}");
+        }
+    }
+
+    #[test]
+    fn u5_a_page_cut_off_anywhere_is_an_error_and_never_a_shorter_page() {
+        for end in 0..TWO.len() {
+            assert!(read(&TWO[..end]).is_err(), "cut at byte {end}");
+        }
+    }
+
+    #[test]
+    fn u6_what_is_no_page_is_a_decode_error() {
+        let deep = format!("{{\"repos\":{}", "[".repeat(100_000));
+        let odd = ["<html></html>", "", "null", "[]", "{}", r#"{"repos":null}"#, r#"{"repos":{}}"#, r#"{"repos":[1]}"#];
+        for body in odd.into_iter().chain([deep.as_str()]) {
+            assert_eq!(read(body).unwrap_err().reason(), Reason::Decode, "{body:.20}");
+        }
+    }
+
+    #[test]
+    fn the_gate_is_open_closed_or_not_there() {
+        for (text, open) in [
+            (r#"{"enable_list_v3":true,"enable_sm3":false}"#, Some(true)),
+            (r#"{"enable_list_v3":false}"#, Some(false)),
+            (r#"{"enable_list_v3":"yes"}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(gate(text, &mut Omissions::default()).unwrap(), open, "{text}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Figures beside the listing, as the exporter shows them: they come, degrade by themselves, and cost the listing nothing.
+
+use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
+use crate::upstream_support::{Account, account_of};
+use std::time::Duration;
+use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, Delivery, Operation, Permission, Repository, RetryAfter, Rule};
+use tokio::time::Instant;
+
+const ON: [&str; 4] = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
+
+async fn served() -> Account {
+    account_of(simulator(80, 4).await, &ON).await
+}
+
+fn collectors(scrape: &Scrape) -> [Option<f64>; 3] {
+    ["repositories", "account", "enterprise"].map(|name| scrape.value("swr_collector_up", &[("collector", name)]))
+}
+
+async fn scrape_until_collectors_are(exporter: &Exporter, up: [f64; 3]) -> Scrape {
+    exporter.scrape_until("the collectors stand so", |scrape| collectors(scrape) == up.map(Some)).await
+}
+
+#[tokio::test]
+async fn figures_are_those_of_the_account() {
+    let account = served().await;
+    let (scrape, truth) = (&account.good, account.upstream.handle.repositories());
+    assert_eq!(collectors(scrape), [Some(1.0); 3]);
+    assert_eq!(scrape.get("swr_account_repositories"), Some(80.0));
+    assert_eq!(scrape.get("swr_account_namespaces"), Some(4.0));
+    let images: usize = truth.iter().map(Repository::num_images).sum();
+    assert_eq!(scrape.raw("swr_account_images", &[]), Some(images.to_string().as_str()));
+    assert_eq!(scrape.value("swr_quota_limit", &[("quota", "namespace")]), Some(15.0));
+    assert!(scrape.get("swr_account_storage").unwrap() > 0.0);
+    assert_eq!(scrape.series("swr_namespace_unlisted_repositories").len(), 4);
+    assert!(scrape.series("swr_namespace_unlisted_repositories").iter().all(|(_, value)| value == "0"));
+    assert_eq!(scrape.series("swr_instance_info").len(), 2);
+    let sum = |name: &str| scrape.series(name).iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum::<f64>();
+    let bytes: u64 = truth.iter().map(|row| row.size).sum();
+    assert_eq!(sum("swr_instance_storage_bytes").to_string(), bytes.to_string());
+    assert_eq!(sum("swr_instance_repositories"), 80.0);
+    for row in &truth {
+        let labels = [("namespace", row.namespace.as_str()), ("repository", row.name.as_str())];
+        let downloads = scrape.raw("swr_instance_repository_downloads", &labels);
+        assert_eq!(downloads, Some(row.num_download.to_string().as_str()), "{labels:?}");
+    }
+    for operation in ["list_namespaces", "overview", "quotas", "list_instances", "list_instance_repositories"] {
+        let labels = [("operation", operation), ("code", "200")];
+        assert!(scrape.value("swr_api_requests_total", &labels).is_some(), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_absent_and_named_and_costs_nothing_else() {
+    let upstream = simulator(80, 4).await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::Overview, Operation::InstanceStatistics]);
+    let account = account_of(upstream, &ON).await;
+    let scrape = scrape_until_collectors_are(&account.exporter, [1.0, 0.0, 0.0]).await;
+    assert_eq!((scrape.get("swr_up"), scrape.get("swr_account_repositories")), (Some(1.0), None));
+    assert_eq!(scrape.value("swr_quota_used", &[("quota", "namespace")]), Some(4.0));
+    assert!(scrape.series("swr_instance_storage_bytes").is_empty());
+    assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 80);
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), 80);
+    for _ in 0..3 {
+        account
+            .exporter
+            .scrape_until("a refresh more", |later| {
+                later.get("swr_refreshes_total") > scrape.get("swr_refreshes_total")
+            })
+            .await;
+    }
+    for permission in ["swr::getDomainOverview", "swr:instance:getStatistics"] {
+        eventually("the log names it", || account.exporter.log().contains(permission)).await;
+        assert_eq!(account.exporter.log().matches(permission).count(), 1, "and once:\n{}", account.exporter.log());
+    }
+    account.upstream.handle.configure(|options| options.denied.clear());
+    let scrape = scrape_until_collectors_are(&account.exporter, [1.0; 3]).await;
+    assert_eq!(scrape.get("swr_account_repositories"), Some(80.0));
+    let log = "the collector `account` is complete again";
+    eventually("the log says so", || account.exporter.log().contains(log)).await;
+}
+
+#[tokio::test]
+async fn figures_are_withdrawn_with_the_listing_and_not_before() {
+    let upstream = simulator(80, 4).await;
+    let flags = [&ON[..], &["--cache.max-age", "2s"]].concat();
+    let account = account_of(upstream, &flags).await;
+    account.upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Reset)).path("/v2/manage/repos"));
+    let failed = account.exporter.scrape_until("the listing fails", |scrape| scrape.get("swr_up") == Some(0.0)).await;
+    if !failed.series("swr_repository_size_bytes").is_empty() {
+        assert_eq!(failed.get("swr_account_repositories"), Some(80.0));
+    }
+    let empty = account
+        .exporter
+        .scrape_until("all is withdrawn", |scrape| scrape.series("swr_repository_size_bytes").is_empty())
+        .await;
+    for family in ["swr_account_repositories", "swr_quota_limit", "swr_instances", "swr_instance_repository_tags"] {
+        assert!(empty.series(family).is_empty(), "{family}");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_account() {
+    let upstream = simulator(80, 4).await;
+    let hang = || Rule::always(Action::Deliver(Delivery::Hang));
+    upstream.handle.fault(hang().path("/v2/manage/overview"));
+    upstream.handle.fault(hang().path(&format!("/v2/{DEMO_PROJECT_ID}")));
+    let mut prepared = command();
+    let flags = ["--swr.request-timeout", "5m", "--cache.window", "100ms", "--swr.endpoint"];
+    prepared.args(ON).args(flags).arg(upstream.url());
+    let mut exporter = start(prepared).await;
+    let began = Instant::now();
+    let scrape = exporter.scrape().await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(80.0)));
+    assert_eq!(upstream.handle.in_flight(), 2, "they go on, one for each collector");
+    let refreshes = scrape.get("swr_refreshes_total");
+    exporter.scrape_until("it refreshes on", |scrape| scrape.get("swr_refreshes_total") > refreshes).await;
+    assert_eq!(upstream.handle.in_flight(), 2, "and are not begun again");
+    exporter.signal("TERM");
+    assert!(exporter.ended().await.success());
+    eventually("they end", || upstream.handle.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn calls_beside_the_listing_end_when_their_account_is_replaced() {
+    let upstream = simulator(30, 2).await;
+    upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)).path("/v2/manage/overview"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("exporter.yml");
+    let write = |collectors: &str| {
+        let text = format!(
+            "accounts:\n  one:\n    endpoint: {}\n    collectors: [{collectors}]\n    request_timeout: 5m\n",
+            upstream.url()
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write("repositories, account");
+    let mut prepared = command();
+    prepared.arg(format!("--config.file={}", path.display()));
+    let exporter = start(prepared).await;
+    assert_eq!(exporter.scrape().await.get("swr_repositories"), Some(30.0));
+    assert_eq!(upstream.handle.in_flight(), 1);
+    write("repositories");
+    exporter.signal("HUP");
+    eventually("the read ends", || upstream.handle.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn figures_survive_a_restart() {
+    let upstream = simulator(80, 4).await;
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [&ON[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+    let mut first = crate::support::exporter(&upstream.url(), &flags).await;
+    let before = first.scrape().await;
+    let file = folder.path().join("default.snapshot");
+    eventually("the snapshot is kept", || file.is_file()).await;
+    first.signal("TERM");
+    assert!(first.ended().await.success());
+    let asked = upstream.handle.total();
+    let after = crate::support::exporter(&upstream.url(), &flags).await.scrape().await;
+    assert_eq!(upstream.handle.total(), asked, "nothing is asked");
+    for family in ["swr_account_storage", "swr_quota_used", "swr_instance_info", "swr_instance_repository_downloads"] {
+        assert!(!after.series(family).is_empty());
+        assert_eq!(after.series(family), before.series(family), "{family}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_of_single_repositories_sees_how_many_it_does_not_see() {
+    let upstream = simulator(80, 4).await;
+    let truth = upstream.handle.repositories();
+    let seen = truth[11].clone();
+    let open = vec![(seen.namespace.clone(), seen.name.clone())];
+    upstream.handle.configure(|options| options.permission = Permission::Only(open));
+    let account = account_of(upstream, &ON).await;
+    assert_eq!(account.good.get("swr_repositories"), Some(1.0));
+    let has = truth.iter().filter(|row| row.namespace == seen.namespace).count();
+    let unlisted = account.good.raw("swr_namespace_unlisted_repositories", &[("namespace", &seen.namespace)]);
+    assert_eq!(unlisted, Some((has - 1).to_string().as_str()));
+}
+
+#[tokio::test]
+async fn a_throttled_call_beside_the_listing_makes_everything_pause_as_it_was_asked() {
+    let account = served().await;
+    let pause = Action::throttled(&RetryAfter::Seconds(3));
+    account.upstream.handle.fault(Rule::once(pause).path("/v2/manage/overview"));
+    let before = account.good.get("swr_api_throttle_wait_seconds_total").unwrap();
+    let scrape = account
+        .exporter
+        .scrape_until("the pause is kept", |scrape| {
+            scrape.get("swr_api_throttle_wait_seconds_total").unwrap() > before + 1.0
+        })
+        .await;
+    assert_eq!(scrape.get("swr_up"), Some(1.0));
+}

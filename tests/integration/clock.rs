@@ -1,0 +1,64 @@
+//! The wall clock of the exporter's machine jumps while it runs: the process itself sees another time than the upstream.
+//!
+//! `libfaketime` (Debian package `faketime`, installed by `tests/run`) stands between the process and the clock; it leaves
+//! the monotonic one alone, as a machine does.
+
+use crate::support::{Scrape, command, simulator, start};
+use std::path::PathBuf;
+
+fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path().join("faketime"));
+    let mut libraries = folders.map(|folder| folder.join("libfaketimeMT.so.1"));
+    libraries.find(|library| library.is_file()).expect("libfaketime is installed, as tests/run does")
+}
+
+/// Every timestamp and duration there is, with what it must not be.
+fn assert_times_are_sane(scrape: &Scrape, jump: &str) {
+    for name in ["swr_snapshot_timestamp_seconds", "swr_refresh_timestamp_seconds", "swr_refresh_duration_seconds"] {
+        assert!(scrape.get(name).unwrap() >= 0.0, "{name} at {jump}");
+    }
+    assert!(scrape.get("swr_refresh_duration_seconds").unwrap() < 30.0, "at {jump}");
+}
+
+#[tokio::test]
+async fn c10_a_machine_whose_clock_jumps_goes_on_being_served() {
+    let upstream = simulator(25, 3).await;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock");
+    // At once as a whole, lest the process read half of it.
+    let jump = |to: &str| {
+        let next = folder.path().join("next");
+        std::fs::write(&next, to).unwrap();
+        std::fs::rename(&next, &clock).unwrap();
+    };
+    jump("+0");
+    let mut prepared = command();
+    prepared.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms", "--cache.max-age", "30s"]);
+    prepared.args(["--cache.file", folder.path().to_str().unwrap()]);
+    prepared.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", &clock);
+    prepared.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let mut exporter = start(prepared).await;
+    let mut before = exporter.scrape().await;
+    assert_eq!(before.get("swr_up"), Some(1.0), "{}", exporter.log());
+    let jumps = ["+1h", "-1h", "+10y", "-10y", "@1970-01-01 00:00:30", "+0"];
+    for to in jumps {
+        jump(to);
+        // Two refreshes: the first may have begun before.
+        let wanted = before.get("swr_refreshes_total").unwrap() + 2.0;
+        let scrape = exporter
+            .scrape_until(to, |scrape| {
+                assert_eq!(scrape.get("swr_up"), Some(1.0), "at {to}: {}", exporter.log());
+                scrape.get("swr_refreshes_total").unwrap() >= wanted
+            })
+            .await;
+        assert_times_are_sane(&scrape, to);
+        assert_eq!(scrape.series("swr_repository_size_bytes").len(), 25, "at {to}");
+        before = scrape;
+    }
+    assert!(before.get("swr_api_clock_skew_seconds").unwrap().abs() < 5.0, "the clock is right again");
+    let refused = upstream.handle.statuses().get(&401).copied().unwrap_or_default();
+    assert!((1..=jumps.len() as u64).contains(&refused), "{refused}: one a jump, after which the API's clock counts");
+    exporter.signal("TERM");
+    assert!(exporter.ended().await.success());
+    assert!(!exporter.log().contains("panicked"), "{}", exporter.log());
+}

@@ -1,0 +1,124 @@
+//! A panic with secrets at hand, as a careless assertion or a fault of ours might cause it anywhere: what is printed and
+//! logged of it shows none of them.
+//!
+//! The program has no way to be made to panic, so a second process of this test panics in its place: it builds the
+//! program's own parts, with marked secrets and the program's own log, and lets each of them fall.
+
+use crate::secrets::{CANARIES, assert_clean, sources_of_all_kinds};
+use bytes::Bytes;
+use clap::Parser;
+use futures_util::future::BoxFuture;
+use std::panic::AssertUnwindSafe;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+use swr_exporter::auth::{Authenticator, Door, Source};
+use swr_exporter::cli::Cli;
+use swr_exporter::cli::flags::ALL;
+use swr_exporter::config::{self, Config};
+use swr_exporter::deadline::Deadline;
+use swr_exporter::logging;
+use swr_exporter::swr::{self, Client, Effort};
+use swr_exporter::transport::{Request, Response, Transport, TransportError};
+
+/// Tells the second process from the first.
+const SECOND: &str = "SWR_TEST_PANICS_HERE";
+
+/// Falls with the request in its hands, as it stands.
+struct Falling;
+
+impl Transport for Falling {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        panic!("here is what was to be sent: {request:#?}");
+    }
+}
+
+/// The settings of an environment; those that are flags are given as such.
+fn resolve(environment: &[(String, String)]) -> Config {
+    let mut line: Vec<String> =
+        ["swr-exporter", "--swr.endpoint=https://127.0.0.1:1", "--swr.region=cn-north-4"].map(str::to_owned).into();
+    for (name, value) in environment {
+        let flag = ALL.iter().find(|flag| flag.variable() == *name);
+        line.extend(flag.map(|flag| format!("--{}={value}", flag.name)));
+    }
+    let args = Cli::try_parse_from(line).unwrap().serve;
+    let variable = |name: &str| environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    config::resolve(&args, &variable).unwrap()
+}
+
+/// Panics with something printed in full, and lives on.
+fn fall(with: &dyn std::fmt::Debug) {
+    let fallen = std::panic::catch_unwind(AssertUnwindSafe(|| panic!("here is what was at hand: {with:#?}")));
+    assert!(fallen.is_err());
+}
+
+/// Everything of one source: how many panics there were.
+async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
+    let mut config = resolve(environment);
+    fall(&config);
+    let account = config.accounts.remove(0);
+    fall(&account.credentials);
+    let source: Source = account.credentials.source;
+    let basis = source.basis();
+    fall(&basis);
+    let metrics = swr::Metrics::new(&prometheus::Registry::new());
+    let door = Door {
+        cloud: Box::new(Falling),
+        machine: Box::new(Falling),
+        metrics: metrics.of_credentials(),
+        wall_clock: SystemTime::now,
+    };
+    let authenticator = Authenticator::new(source, Some(door));
+    // An errand falls in its own task; a credential that is ready falls with the request that it signs.
+    let lease = authenticator.lease().await;
+    fall(&lease);
+    fall(&authenticator);
+    let client = Client::new(account.client, Box::new(Falling), authenticator, metrics, SystemTime::now);
+    let called = tokio::spawn(async move {
+        let effort = Effort::until(Deadline::after(Duration::from_secs(10)));
+        client.repositories(None, 0, 10, &effort).await.map(drop)
+    });
+    match called.await {
+        Err(fallen) => {
+            tracing::error!("the call fell: {fallen:?}");
+            fall(&fallen.into_panic().downcast_ref::<String>());
+        }
+        Ok(result) => fall(&result),
+    }
+    6
+}
+
+#[tokio::test]
+async fn c8_a_panic_with_secrets_at_hand_shows_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    if std::env::var_os(SECOND).is_some() {
+        let options = logging::Options { level: logging::Level::Trace, format: logging::Format::Json };
+        let _log = logging::start(options).unwrap();
+        let mut fallen = 0;
+        for environment in sources_of_all_kinds(folder.path()) {
+            fallen += fall_with_a_source(&environment).await;
+        }
+        fall(&Request {
+            method: "POST".parse().unwrap(),
+            url: "https://127.0.0.1:1/v3/auth/tokens".to_owned(),
+            headers: Default::default(),
+            body: Bytes::from(CANARIES.join("\n")),
+        });
+        tracing::error!("{} panics were meant", fallen + 1);
+        return;
+    }
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["panics::c8_a_panic_with_secrets_at_hand_shows_none_of_them", "--exact", "--nocapture"]);
+    command.env(SECOND, "").env("RUST_BACKTRACE", "0").stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(crate::support::PATIENCE * 2, command.output()).await.unwrap().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert_clean("what a panic prints", &said);
+    assert!(said.contains("panics were meant"), "the log is among it: {said}");
+    let panics = said.matches("panicked at").count();
+    assert!(panics > 8 * 6, "{panics}: {said}");
+    for shown in
+        ["here is what was to be sent: Request", "/v2/manage/repos", "the call fell", "AccessKey(<secret>)", "<secret>"]
+    {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+}

@@ -1,0 +1,153 @@
+//! The listing by markers while it moves, lies or breaks: whole in the end, or the old data stays.
+
+use crate::support::{Scrape, simulator};
+use crate::upstream_support::{Account, account_of, all_failures};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use swr_exporter::simulator::{Action, Answer, Delivery, Rule, Running, Shape};
+
+/// The path of the listing by markers.
+const LISTING: &str = "/v3/manage/repos";
+
+/// Pages small enough that a list has many, and no wait between them.
+const FLAGS: [&str; 8] =
+    ["--swr.list-api", "v3", "--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
+
+type Keys = BTreeSet<(String, String)>;
+
+async fn account(repositories: usize, more: &[&str]) -> Account {
+    account_of(simulator(repositories, 5).await, &[&FLAGS[..], more].concat()).await
+}
+
+fn shown(scrape: &Scrape) -> Keys {
+    let series = scrape.series("swr_repository_size_bytes");
+    let keys: Keys =
+        series.iter().map(|(labels, _)| (labels["namespace"].clone(), labels["repository"].clone())).collect();
+    assert_eq!(keys.len(), series.len(), "each repository once");
+    keys
+}
+
+fn standing(upstream: &Running) -> Keys {
+    upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
+}
+
+fn listed(account: &Account) -> u64 {
+    account.upstream.handle.count(LISTING)
+}
+
+/// Changes the object that a page is.
+fn page(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
+    Action::Change(Arc::new(move |answer, _| {
+        let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
+        change(&mut body);
+        answer.body = body.to_string().into_bytes();
+    }))
+}
+
+async fn next_good(account: &Account) -> Scrape {
+    let before = account.good.get("swr_snapshot_timestamp_seconds");
+    let newer =
+        |scrape: &Scrape| scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before;
+    account.exporter.scrape_until("a good refresh in spite of it", newer).await
+}
+
+#[tokio::test]
+async fn a_list_is_shown_as_it_stands() {
+    let account = account(950, &[]).await;
+    assert_eq!(shown(&account.good), standing(&account.upstream));
+    assert_eq!((listed(&account), account.upstream.handle.count("/v2")), (10, 0));
+}
+
+#[tokio::test]
+async fn u9_what_comes_and_goes_before_the_marker_loses_no_standing_repository() {
+    for action in [Action::insert_before(1), Action::remove_before(1)] {
+        let account = account(1500, &[]).await;
+        account.upstream.handle.fault(Rule::always(action).path(LISTING));
+        let scrape = next_good(&account).await;
+        account.upstream.handle.clear_faults();
+        let ever: Keys = shown(&account.good).union(&standing(&account.upstream)).cloned().collect();
+        assert!(shown(&scrape).is_subset(&ever));
+        let throughout: Keys = shown(&account.good).intersection(&standing(&account.upstream)).cloned().collect();
+        assert!(throughout.is_subset(&shown(&scrape)));
+    }
+}
+
+#[tokio::test]
+async fn u10_markers_without_an_end_are_noticed_and_the_old_data_stays() {
+    // The first page for ever, under one marker and under ever new ones.
+    let mut account = account(300, &[]).await;
+    account.upstream.handle.fault(Rule::always(Action::Query("marker".into(), "0".into())).path(LISTING));
+    let before = listed(&account);
+    account.fails("incomplete").await;
+    assert_eq!(listed(&account) - before, 2 * 3, "two requests in each of three walks");
+    account.recovers().await;
+    account.upstream.handle.fault(Rule::always(page(|body| body["nextMarker"] = json!(1))).path(LISTING));
+    account.fails("incomplete").await;
+    account.recovers().await;
+    let empty = page(|body| *body = json!({"repos": [], "nextMarker": 7}));
+    account.upstream.handle.fault(Rule::always(empty).path(LISTING));
+    account.fails("incomplete").await;
+    account.recovers().await;
+}
+
+#[tokio::test]
+async fn u12_rows_that_come_twice_are_one_series_and_counted() {
+    let account = account(250, &[]).await;
+    let again = page(|body| {
+        let rows = body["repos"].as_array_mut().unwrap();
+        let last = rows[rows.len() - 1].clone();
+        rows.push(last);
+    });
+    account.upstream.handle.fault(Rule::always(again).path(LISTING));
+    let scrape = next_good(&account).await;
+    assert_eq!(shown(&scrape), standing(&account.upstream));
+    let duplicates = scrape.value("swr_listing_inconsistencies_total", &[("kind", "duplicate")]);
+    assert!(duplicates.unwrap() >= 3.0, "{duplicates:?}");
+}
+
+#[tokio::test]
+async fn u5_u6_u8_bodies_that_are_no_page_leave_the_old_data() {
+    let mut account = account(250, &[]).await;
+    let text = |body: &str| Action::Answer(Answer::json(body));
+    for (action, reason) in [
+        (Action::Deliver(Delivery::Truncated(3000)), "network"),
+        (Action::Deliver(Delivery::Cut(3000)), "decode"),
+        (text("[]"), "decode"),
+        (text("{}"), "decode"),
+        (text(r#"{"repos":null}"#), "decode"),
+        (text("<html></html>"), "decode"),
+        (Action::Deliver(Delivery::Bomb(1 << 30)), "decode"),
+    ] {
+        account.upstream.handle.fault(Rule::always(action.clone()).path(LISTING));
+        account.fails(reason).await;
+        account.recovers().await;
+    }
+    let failed = all_failures(&account.good);
+    assert!(failed >= 7.0, "{failed}");
+}
+
+#[tokio::test]
+async fn u3_mixed_errors_among_many_pages_cost_no_refresh() {
+    let account = account(6000, &[]).await;
+    let error = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
+    account.upstream.handle.random_faults(7, 0.04, vec![error, Action::Deliver(Delivery::Reset)]);
+    let scrape = next_good(&account).await;
+    account.upstream.handle.clear_faults();
+    assert_eq!(shown(&scrape), standing(&account.upstream));
+}
+
+#[tokio::test]
+async fn u20_organisations_are_listed_by_markers_one_by_one_too() {
+    let upstream = simulator(400, 4).await;
+    let names = upstream.handle.with_world(|world| world.namespaces());
+    let named = format!("--swr.namespace={}", names.join(","));
+    let account = account_of(upstream, &[&FLAGS[..], &[named.as_str()]].concat()).await;
+    assert_eq!(shown(&account.good), standing(&account.upstream));
+    let denied = Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission");
+    account.upstream.handle.fault(Rule::always(denied).path(LISTING).query("namespace", &names[1]));
+    let scrape = account.exporter.scrape_until("one fails", |scrape| scrape.get("swr_up") == Some(0.0)).await;
+    let up = |name: &str| scrape.value("swr_namespace_up", &[("namespace", name)]);
+    assert_eq!(names.iter().map(|name| up(name)).collect::<Vec<_>>(), [Some(1.0), Some(0.0), Some(1.0), Some(1.0)]);
+    assert_eq!(shown(&scrape), shown(&account.good), "the one that fails keeps its rows");
+}

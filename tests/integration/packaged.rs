@@ -3,6 +3,7 @@
 use crate::support::{PATIENCE, Scrape, exporter, simulator, start_as_it_is};
 use crate::upstream_support::failures;
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
+use crate::web_support::Folder;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -40,6 +41,22 @@ async fn healthcheck_finds_the_address_where_serve_does() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
     command.env_clear().arg("healthcheck").env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", exporter.address());
     assert!(command.status().await.unwrap().success());
+}
+
+/// It has neither certificate nor password, and needs none.
+#[tokio::test]
+async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certificate() {
+    let upstream = simulator(3, 1).await;
+    for fixture in ["tls.good", "users.good", "users-without-tls.good", "client-verified.good"] {
+        let folder = Folder::new();
+        let mut exporter = folder.exporter_with(fixture, &upstream.url()).await;
+        let address = exporter.address().to_owned();
+        let output = healthcheck(&address).await;
+        assert!(output.status.success(), "{fixture}: {}", String::from_utf8_lossy(&output.stderr));
+        exporter.signal("TERM");
+        exporter.ended().await;
+        assert_eq!(healthcheck(&address).await.status.code(), Some(1), "{fixture}");
+    }
 }
 
 /// L12. Independent of how the tests are built: the executable is position independent, relocations are read-only, the

@@ -28,7 +28,17 @@ const REFRESHES: usize = 20;
 
 fn main() {
     let repositories = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
-    memory(repositories);
+    if let Some(shape) = std::env::var("SHAPE").ok().and_then(|shape| shape.parse().ok()) {
+        return memory(repositories, shape);
+    }
+    println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
+    println!("sharing | distinct blobs | references | MB | bytes/blob | s | us/change");
+    for shape in 0..SHAPES.len() {
+        // Each in a process of its own: what one has given back would stand for what the other takes.
+        let mut other = std::process::Command::new(std::env::current_exe().expect("it runs"));
+        other.env("SHAPE", shape.to_string()).arg(repositories.to_string());
+        assert!(other.status().expect("it can be started again").success());
+    }
     let directory = std::env::temp_dir().join(format!("swr-exporter-bench-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for the state files");
     first_round(repositories, &directory);
@@ -36,37 +46,35 @@ fn main() {
     std::fs::remove_dir_all(&directory).expect("it is ours");
 }
 
+/// How much is shared: layers by all tags of a repository, and layers by repositories.
+const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)];
+
 /// 20 tags of 10 layers and a configuration each.
-fn memory(repositories: u32) {
-    println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
-    println!("sharing | distinct blobs | references | MB | bytes/blob | s | us/change");
-    for (name, tags_share, repositories_share) in
-        [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)]
-    {
-        let before = resident();
-        let start = Instant::now();
-        let mut layers = Layers::default();
-        let mut references = 0;
-        for repository in 0..repositories {
-            let blobs = blobs(repository, 0, tags_share, repositories_share);
-            layers.set(repository, repository % 200, &blobs);
-            references += layers.blobs(repository).len();
-        }
-        let took = start.elapsed();
-        let grown = resident() - before;
-        let start = Instant::now();
-        for repository in (0..repositories).step_by(100) {
-            layers.set(repository, repository % 200, &blobs(repository, 1, tags_share, repositories_share));
-        }
-        let change = start.elapsed().as_secs_f64() * 1e6 / f64::from(repositories / 100);
-        println!(
-            "{name} | {} | {references} | {:.0} | {:.1} | {:.1} | {change:.0}",
-            layers.len(),
-            grown / 1e6,
-            grown / layers.len() as f64,
-            took.as_secs_f64(),
-        );
+fn memory(repositories: u32, shape: usize) {
+    let (name, tags_share, repositories_share) = SHAPES[shape];
+    let before = resident();
+    let start = Instant::now();
+    let mut layers = Layers::default();
+    let mut references = 0;
+    for repository in 0..repositories {
+        let blobs = blobs(repository, 0, tags_share, repositories_share);
+        layers.set(repository, repository % 200, &blobs);
+        references += layers.blobs(repository).len();
     }
+    let took = start.elapsed();
+    let grown = resident() - before;
+    let start = Instant::now();
+    for repository in (0..repositories).step_by(100) {
+        layers.set(repository, repository % 200, &blobs(repository, 1, tags_share, repositories_share));
+    }
+    let change = start.elapsed().as_secs_f64() * 1e6 / f64::from(repositories / 100);
+    println!(
+        "{name} | {} | {references} | {:.0} | {:.1} | {:.1} | {change:.0}",
+        layers.len(),
+        grown / 1e6,
+        grown / layers.len() as f64,
+        took.as_secs_f64(),
+    );
 }
 
 /// The blobs of a repository's tags. `from` is the first of its tags: with the next one, the oldest has made room.

@@ -230,7 +230,7 @@ families! {
     WEB_CONFIG_RELOAD_TIME = "swr_exporter_web_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],
         "Unix time at which the web configuration file was last read and could be used; absent without such a file.";
     CONFIG_RELOAD_SUCCESSFUL = "swr_exporter_config_last_reload_successful", Gauge, None, [],
-        "1: the latest attempt to read the settings succeeded; 0: it failed, and the settings before it are in force.";
+        "Whether settings were read successfully the last time; where it is 0, those read before are in force.";
     CONFIG_RELOAD_SUCCESS = "swr_exporter_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, [],
         "When settings were last read successfully, in seconds since 1970.";
     BUILD_INFO = "swr_exporter_build_info", Gauge, None, ["version", "revision", "rustversion"],

@@ -15,7 +15,7 @@ use crate::exposition::{self, Page};
 use crate::failure::{Failure, Reason};
 use crate::model::{Snapshot, Timestamp, codec};
 use crate::swr::{self, Client};
-use crate::transport::{Https, HttpsOptions, Proxies};
+use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
@@ -44,22 +44,52 @@ pub(super) struct Account {
 pub(super) struct Commons {
     budget: Arc<Budget>,
     /// Accounts that connect in the same way use the same connections, and read the certificates once.
-    transports: Vec<(Option<PathBuf>, Https)>,
+    ways: Vec<(Option<PathBuf>, Ways)>,
 }
 
 impl Commons {
     /// For the accounts that are built together.
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, transports: Vec::new() }
+        Self { budget, ways: Vec::new() }
     }
 
-    fn transport(&mut self, options: &HttpsOptions) -> anyhow::Result<Https> {
-        if let Some((_, known)) = self.transports.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
+    fn ways(&mut self, options: &HttpsOptions) -> anyhow::Result<Ways> {
+        if let Some((_, known)) = self.ways.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
             return Ok(known.clone());
         }
-        let transport = Https::new(options).context("cannot connect to the upstream")?;
-        self.transports.push((options.ca_file.clone(), transport.clone()));
-        Ok(transport)
+        let ways = Ways::new(options).context("cannot connect to the upstream")?;
+        self.ways.push((options.ca_file.clone(), ways.clone()));
+        Ok(ways)
+    }
+}
+
+/// How others are reached.
+#[derive(Clone)]
+pub(super) struct Ways {
+    /// The API, and those in the cloud who give credentials.
+    pub(super) cloud: Https,
+    /// Services of this machine: never through a proxy.
+    machine: Https,
+}
+
+impl Ways {
+    /// Reads the certificates.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(super) fn new(options: &HttpsOptions) -> Result<Self, BuildError> {
+        let near = HttpsOptions { connect_timeout: NEAR, proxies: Proxies::Never, ..options.clone() };
+        Ok(Self { cloud: Https::new(options)?, machine: Https::new(&near)? })
+    }
+
+    /// The way to those who give credentials.
+    pub(super) fn door(&self, metrics: &swr::Metrics) -> Door {
+        Door {
+            cloud: Box::new(self.cloud.clone()),
+            machine: Box::new(self.machine.clone()),
+            metrics: metrics.of_credentials(),
+            wall_clock: SystemTime::now,
+        }
     }
 }
 
@@ -69,7 +99,7 @@ impl Account {
     /// # Errors
     /// When TLS cannot be set up.
     pub(super) fn build(config: config::Account, commons: &mut Commons) -> anyhow::Result<Self> {
-        let transport = commons.transport(&config.https)?;
+        let ways = commons.ways(&config.https)?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
         info!(
@@ -80,11 +110,11 @@ impl Account {
             config.client.endpoint,
             config.credentials
         );
-        let door = door(&config.https, transport.clone(), &metrics)?;
+        let door = ways.door(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(door));
         let mut recoveries = authenticator.recoveries();
         let client =
-            Arc::new(Client::new(config.client, Box::new(transport), authenticator.clone(), metrics, SystemTime::now));
+            Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
         let beside =
             |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
         let file = beside("snapshot");
@@ -183,18 +213,6 @@ impl Account {
             state: Arc::new(move || state(&asked)),
         }
     }
-}
-
-/// The way to those who give credentials: the cloud's as the API is reached, this machine's never through a proxy.
-pub(super) fn door(https: &HttpsOptions, cloud: Https, metrics: &swr::Metrics) -> anyhow::Result<Door> {
-    let near = HttpsOptions { connect_timeout: NEAR, proxies: Proxies::Never, ..https.clone() };
-    let machine = Https::new(&near).context("cannot connect to services of this machine")?;
-    Ok(Door {
-        cloud: Box::new(cloud),
-        machine: Box::new(machine),
-        metrics: metrics.of_credentials(),
-        wall_clock: SystemTime::now,
-    })
 }
 
 /// A service of this machine that takes longer to connect to is not there.

@@ -10,7 +10,7 @@ mod report;
 
 pub use report::{Format, Report, Reports};
 
-use super::account::door;
+use super::account::Ways;
 use crate::auth::{Authenticator, Basis, Choice, Credential};
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
@@ -19,7 +19,6 @@ use crate::deadline::Deadline;
 use crate::failure::chain;
 use crate::swr::pages::Page;
 use crate::swr::{self, ApiError, Client, Effort};
-use crate::transport::Https;
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
@@ -82,20 +81,14 @@ fn offline_check(account: Account) -> Report {
 async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
-    let (transport, step) = certificates(&account.https);
+    let (ways, step) = certificates(&account.https);
     report.add(step);
-    let Some(transport) = transport else { return report };
-    if !reach::check(&account.client.endpoint, &transport, &mut report).await {
+    let Some(ways) = ways else { return report };
+    if !reach::check(&account.client.endpoint, &ways.cloud, &mut report).await {
         return report;
     }
     let metrics = swr::Metrics::new(&Registry::new());
-    let door = match door(&account.https, transport.clone(), &metrics) {
-        Ok(door) => door,
-        Err(error) => {
-            report.add(Step::fails("credential", format!("{error:#}"), String::new()));
-            return report;
-        }
-    };
+    let door = ways.door(&metrics);
     let described = account.credentials.source.name();
     let authenticator = Authenticator::new(account.credentials.source, Some(door));
     let leased = Deadline::after(PATIENCE * 2).bound(authenticator.lease()).await;
@@ -112,7 +105,7 @@ async fn check(account: Account) -> Report {
             return report;
         }
     }
-    let client = Client::new(account.client, Box::new(transport), authenticator, metrics, SystemTime::now);
+    let client = Client::new(account.client, Box::new(ways.cloud), authenticator, metrics, SystemTime::now);
     let hopeful = calls(&client, &account.collect, &mut report).await;
     if hopeful {
         images::check(&client, &account.tags, &account.collect.namespaces, &mut report).await;
@@ -125,14 +118,14 @@ fn settings(endpoint: &str, credentials: &Choice) -> Step {
     Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
 }
 
-fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Https>, Step) {
-    match Https::new(https) {
-        Ok(transport) => {
+fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Ways>, Step) {
+    match Ways::new(https) {
+        Ok(ways) => {
             let trusted = match &https.ca_file {
                 Some(file) => format!("the system's and those of {} are trusted", file.display()),
                 None => "the system's are trusted".to_owned(),
             };
-            (Some(transport), Step::works("certificates", trusted))
+            (Some(ways), Step::works("certificates", trusted))
         }
         Err(error) => {
             let advice = "give --swr.ca-file a readable file of certificates in PEM form".to_owned();

@@ -62,11 +62,11 @@ pub(super) async fn run(
     socket: TcpStream,
     address: IpAddr,
     responder: Arc<Responder>,
-    limits: &Limits,
+    limits: &Arc<Limits>,
     tally: &Tally,
     stage: watch::Receiver<Stage>,
 ) {
-    let clock = Watch::new(limits.clone());
+    let clock = Watch::new(Arc::clone(limits));
     let socket = Guarded::new(socket, Arc::clone(&clock));
     let peer = Peer { address, certified: false };
     match responder.security().tls.clone() {
@@ -83,7 +83,7 @@ async fn secured(
     socket: Guarded,
     peer: Peer,
     responder: Arc<Responder>,
-    limits: &Limits,
+    limits: &Arc<Limits>,
     tally: &Tally,
     clock: &Arc<Watch>,
     mut stage: watch::Receiver<Stage>,
@@ -120,7 +120,7 @@ async fn http1<S>(
     stream: S,
     peer: Peer,
     responder: Arc<Responder>,
-    limits: &Limits,
+    limits: &Arc<Limits>,
     tally: &Tally,
     clock: &Arc<Watch>,
     mut stage: watch::Receiver<Stage>,
@@ -156,6 +156,7 @@ async fn http1<S>(
     .await;
     match end {
         End::Done if draining => {}
+        // Apart, as it is below: its buffer is not to be held by a connection that idles.
         End::Done => Box::pin(linger(connection.into_parts().io.into_inner())).await,
         End::Overdue(overdue) => report(overdue, clock, tally),
     }

@@ -84,13 +84,13 @@ struct State {
 /// The clock of one connection.
 #[derive(Debug)]
 pub(super) struct Watch {
-    limits: Limits,
+    limits: Arc<Limits>,
     state: Mutex<State>,
 }
 
 impl Watch {
     /// Starts the clock: the connection is accepted now.
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: Arc<Limits>) -> Arc<Self> {
         let state = State {
             phase: Phase::Fresh,
             since: Instant::now(),
@@ -335,7 +335,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_phase_has_the_deadline_of_who_is_waited_for() {
         let seconds = Duration::from_secs;
-        let watch = Watch::new(Limits::default());
+        let watch = Watch::new(Arc::default());
         assert_eq!(left(&watch), Some((seconds(10), Overdue::FirstByte)));
         tokio::time::advance(seconds(9)).await;
         watch.received(1);
@@ -364,7 +364,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handshake_has_its_time_and_the_first_byte_its_own_after_it() {
         let seconds = Duration::from_secs;
-        let watch = Watch::new(Limits::default());
+        let watch = Watch::new(Arc::default());
         watch.handshake();
         tokio::time::advance(seconds(9)).await;
         watch.received(1);
@@ -376,7 +376,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn s7_a_peer_that_sends_more_than_a_client_has_to_say_is_overdue_at_once() {
-        let watch = Watch::new(Limits::default());
+        let watch = Watch::new(Arc::default());
         watch.multiplexed();
         // A large page at full speed, as Go's client acknowledges it.
         for _ in 0..10_000 {
@@ -399,7 +399,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_follows_deadlines_that_move_both_ways() {
-        let watch = Watch::new(Limits::default());
+        let watch = Watch::new(Arc::default());
         let started = Instant::now();
         let mut dog = Watchdog::new();
         drop(watch.sending());

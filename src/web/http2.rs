@@ -52,7 +52,7 @@ pub(super) async fn serve<S>(
     stream: S,
     peer: Peer,
     responder: Arc<Responder>,
-    limits: &Limits,
+    limits: &Arc<Limits>,
     clock: &Arc<Watch>,
     stage: &mut watch::Receiver<Stage>,
 ) -> (End, bool)
@@ -60,7 +60,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     clock.multiplexed();
-    let streams = Streams::new(limits.clone());
+    let streams = Streams::new(Arc::clone(limits));
     let counted = Arc::clone(&streams);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
         let open = counted.answering();

@@ -31,6 +31,8 @@ pub(super) async fn run(
     tally: &Arc<Tally>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
+    // Shared by all connections.
+    let shared = Arc::new(limits.clone());
     let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let addresses = Arc::new(Addresses { most: limits.connections_per_address, held: Mutex::default() });
     let (stage, _) = watch::channel(Stage::Serving);
@@ -72,7 +74,7 @@ pub(super) async fn run(
         };
         // Answers go out in few large writes; waiting to fill a segment would only delay the last one.
         let _ = socket.set_nodelay(true);
-        let (responder, limits, tally) = (Arc::clone(responder), limits.clone(), Arc::clone(tally));
+        let (responder, limits, tally) = (Arc::clone(responder), Arc::clone(&shared), Arc::clone(tally));
         let stage = stage.subscribe();
         connections.spawn(async move {
             let address = seat.address;

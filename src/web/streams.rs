@@ -36,13 +36,13 @@ struct State {
 /// The clock of one connection.
 #[derive(Debug)]
 pub(super) struct Streams {
-    limits: Limits,
+    limits: Arc<Limits>,
     state: Mutex<State>,
 }
 
 impl Streams {
     /// Starts the clock: the first request is waited for.
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(super) fn new(limits: Arc<Limits>) -> Arc<Self> {
         let state = State { next: 0, open: BTreeMap::new(), idle: Instant::now(), taken: 0, called_off: 0 };
         Arc::new(Self { limits, state: Mutex::new(state) })
     }
@@ -137,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_answer_that_is_due_first_decides() {
-        let streams = Streams::new(Limits::default());
+        let streams = Streams::new(Arc::default());
         assert_eq!(left(&streams), Some((10, Overdue::FirstByte)));
         let (first, second) = (streams.answering(), streams.answering());
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn s7_who_calls_off_answers_time_and_again_is_overdue_at_once() {
-        let streams = Streams::new(Limits::default());
+        let streams = Streams::new(Arc::default());
         for _ in 0..CALLED_OFF {
             drop(streams.answering());
         }

@@ -45,7 +45,8 @@ fn ask(to: SocketAddr, timeout: Duration) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect_timeout(&to, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    write!(stream, "GET /-/healthy HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET /-/healthy HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let (mut head, mut length) = ([0; 12], 0);
     while length < head.len() {
         match stream.read(&mut head[length..])? {

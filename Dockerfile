@@ -11,12 +11,16 @@ RUN set -eu; \
     SWR_EXPORTER_REVISION="$REVISION" RUSTFLAGS="-C target-feature=+crt-static" \
         cargo build --release --locked --target "$target"; \
     mkdir -p /image/snapshots; \
-    cp "target/$target/release/swr-exporter" /image/
+    cp "target/$target/release/swr-exporter" /image/; \
+    deploy/sbom "$target" > /image/sbom.cdx.json
 
 FROM scratch
 COPY --from=build /image/swr-exporter /swr-exporter
+COPY --from=build /image/sbom.cdx.json /sbom.cdx.json
 # Where a volume for --cache.file is mounted, it takes over this owner.
 COPY --from=build --chown=65534:65534 /image/snapshots /var/lib/swr-exporter
 USER 65534:65534
 EXPOSE 10179
+# For another address set SWR_EXPORTER_WEB_LISTEN_ADDRESS, which serve and healthcheck both read.
+HEALTHCHECK --interval=30s --timeout=5s CMD ["/swr-exporter", "healthcheck"]
 ENTRYPOINT ["/swr-exporter"]

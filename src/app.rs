@@ -5,6 +5,7 @@ mod account;
 mod fleet;
 pub mod check;
 pub mod demo;
+pub mod healthcheck;
 mod live;
 pub mod manual;
 mod memory;

@@ -44,6 +44,8 @@ pub enum Command {
         #[arg(value_parser = ["serve", "check", "scrape", "demo", "simulate"])]
         command: Option<String>,
     },
+    /// Ask an exporter on this machine whether it works: 0 if it does, 1 if not.
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Flags of `check`: those of `serve`, which are checked, and how.
@@ -129,6 +131,23 @@ pub struct SimulateArgs {
     /// Before each answer
     #[arg(long, default_value = "0s", value_name = "DURATION")]
     pub latency: String,
+}
+
+/// Flags of `healthcheck`.
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckArgs {
+    /// Address that the exporter listens on; of several the first
+    #[arg(
+        long = "web.listen-address",
+        env = "SWR_EXPORTER_WEB_LISTEN_ADDRESS",
+        default_value = "[::]:10179",
+        value_name = "ADDRESS",
+        hide_env_values = true
+    )]
+    pub listen_address: String,
+    /// The longest that connecting and answering may take
+    #[arg(long, default_value = "3s", value_name = "DURATION")]
+    pub timeout: String,
 }
 
 #[cfg(test)]

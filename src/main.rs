@@ -1,9 +1,10 @@
 //! Parse, run, print the error chain once, exit: 0 done, 1 failed while starting or running, 2 bad flags or settings.
 
+use anyhow::Context;
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
-use swr_exporter::cli::{Cli, Command};
+use swr_exporter::cli::{Cli, Command, HealthcheckArgs};
 use swr_exporter::{app, config, logging};
 
 /// Gives memory back after a refresh; Cargo.toml has the figures.
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Some(Command::Man { command }) => app::manual::page(command.as_deref()),
         Some(Command::Demo(args)) => app::demo::run(&args),
         Some(Command::Simulate(args)) => app::demo::simulate(&args),
+        Some(Command::Healthcheck(args)) => healthcheck(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,4 +53,10 @@ fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
     app::block_on(async { app::serve(config, args.clone(), sockets, app::stop_signal()?).await })
+}
+
+fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<()> {
+    let timeout = config::duration(&args.timeout).map_err(anyhow::Error::msg).context("--timeout")?;
+    let first = args.listen_address.split(',').next().unwrap_or_default();
+    app::healthcheck::run(first, timeout)
 }

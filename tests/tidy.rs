@@ -4,12 +4,21 @@
 //! may name. Nothing is started here but `promtool`, which reads the example of a scrape configuration.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "tidy/contract.rs"]
+mod contract;
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/packages.rs"]
+mod packages;
+#[path = "tidy/rules.rs"]
+mod rules;
+
 use clap::{Arg, CommandFactory, Parser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use swr_exporter::catalog::{self, Kind};
-use swr_exporter::cli::Cli;
+use swr_exporter::cli::{Cli, Command};
 use swr_exporter::{auth, collect, config, swr, web};
 
 /// The most lines that a file may have before somebody asks whether a second topic moved in.
@@ -288,17 +297,38 @@ fn the_readme_lists_every_metric_with_its_type_and_labels() {
     assert_eq!(listed, declared, "left: README.md; right: src/catalog.rs");
 }
 
-#[test]
-fn documents_name_no_metric_that_does_not_exist() {
+/// Every name that a sample of ours can have.
+fn names_of_metrics() -> BTreeSet<String> {
     let mut known: BTreeSet<String> = catalog::ALL.iter().map(|family| family.name.to_owned()).collect();
     for histogram in catalog::ALL.iter().filter(|family| family.kind == Kind::Histogram) {
         known.extend(["bucket", "sum", "count"].map(|suffix| format!("{}_{suffix}", histogram.name)));
     }
-    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/logs.md"] {
-        let text = read(document);
+    known
+}
+
+/// The documents that users read, and the dashboards.
+fn documents() -> Vec<PathBuf> {
+    let mut documents: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(PathBuf::from).into();
+    for (folder, ending) in [("docs", "md"), ("dashboards", "json")] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == ending) {
+                documents.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    documents
+}
+
+#[test]
+fn documents_name_no_metric_that_does_not_exist() {
+    let known = names_of_metrics();
+    for document in documents() {
+        let text = read(&document);
         let words = text.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("swr_"));
         // The library's own name is no metric.
         for word in words.filter(|word| *word != "swr_exporter") {
+            let document = document.display();
             assert!(known.contains(word), "{document} names `{word}`, which src/catalog.rs does not have");
         }
     }
@@ -484,6 +514,33 @@ fn commands(block: &str) -> Vec<Vec<String>> {
     lines.map(words).collect()
 }
 
+/// Understands a command of ours, and says whether it serves; other programs' commands are let be. `accounts.yml` is the
+/// example.
+fn serves(words: &[String], example: &Path) -> bool {
+    let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
+    let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
+    let arguments = match (words[0].as_str(), ours) {
+        ("cargo", _) if is_cargo => &words[words.iter().position(|word| word == "--").unwrap() + 1..],
+        // `docker run`: what follows the image.
+        ("docker", _) if words[1] == "run" => {
+            &words[words.iter().rposition(|word| word == "swr-exporter").unwrap() + 1..]
+        }
+        (_, Some(0)) => &words[1..],
+        _ => return false,
+    };
+    let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
+    let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
+    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let settings = match &cli.command {
+        None => &cli.serve,
+        Some(Command::Check(args)) => &args.serve,
+        Some(_) => return false,
+    };
+    let resolved = config::resolve(settings, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
+    assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
+    cli.command.is_none()
+}
+
 #[test]
 fn every_command_of_the_readme_is_understood() {
     let readme = read("README.md");
@@ -495,29 +552,7 @@ fn every_command_of_the_readme_is_understood() {
     let example = folder.path().join("accounts.yml");
     let accounts = blocks(&readme, "yaml").into_iter().find(|block| block.contains("accounts:\n"));
     fs::write(&example, accounts.expect("an example of a configuration file")).unwrap();
-    let mut served = 0;
-    for words in lines {
-        let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
-        let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
-        let arguments = match (words[0].as_str(), ours) {
-            ("cargo", _) if is_cargo => &words[words.iter().position(|word| word == "--").unwrap() + 1..],
-            // `docker run`: what follows the image.
-            ("docker", _) if words[1] == "run" => {
-                &words[words.iter().rposition(|word| word == "swr-exporter").unwrap() + 1..]
-            }
-            (_, Some(0)) => &words[1..],
-            _ => continue,
-        };
-        let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
-        // The file of the command is the example.
-        let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
-        let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-        if cli.command.is_none() {
-            let resolved = config::resolve(&cli.serve, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
-            assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
-            served += 1;
-        }
-    }
+    let served = lines.iter().filter(|words| serves(words, &example)).count();
     assert!(served >= 4, "by hand, as a service, in a container, and with several accounts");
 }
 

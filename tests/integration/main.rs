@@ -15,6 +15,8 @@ mod commands;
 mod scrape_once;
 mod prometheus;
 mod service;
+mod observing;
+mod packaged;
 mod settings;
 mod flags;
 mod accounts;

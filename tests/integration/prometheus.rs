@@ -3,6 +3,8 @@
 use crate::support::{Exporter, client, exporter, simulator, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,12 +17,64 @@ use tokio::process::{Child, Command};
 /// Starting it, its first scrapes and its rules' cycle take a few seconds, many more on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A Prometheus of our own; killed when dropped.
-pub struct Prometheus {
+/// A server of another make, on a free port; killed when dropped.
+pub struct Server {
     _process: Child,
-    _folder: TempDir,
-    address: String,
+    folder: TempDir,
+    pub address: String,
     client: reqwest::Client,
+}
+
+impl Server {
+    /// Starts it with the flags that a folder of its own and an address ask for, and waits until it is ready.
+    pub async fn start(program: &str, flags: impl Fn(&Path, SocketAddr) -> Vec<String>) -> Self {
+        let mut said = String::new();
+        // It cannot choose a free port itself, and the one that is chosen for it may be taken a moment later.
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let log = folder.path().join("log");
+            let mut process = Command::new(program)
+                .args(flags(folder.path(), free))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(std::fs::File::create(&log).unwrap())
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
+            let client = client();
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            while process.try_wait().unwrap().is_none() {
+                assert!(tokio::time::Instant::now() < deadline, "{program} does not become ready");
+                let ready = client.get(format!("http://{free}/-/ready")).send().await;
+                if ready.is_ok_and(|answer| answer.status() == 200) {
+                    return Self { _process: process, folder, address: free.to_string(), client };
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            said = std::fs::read_to_string(&log).unwrap();
+        }
+        panic!("{program} ends at once, five times; the last time it said\n{said}");
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// A JSON document of its API.
+    pub async fn json(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        let mut url = reqwest::Url::parse(&format!("http://{}{path}", self.address)).unwrap();
+        for (name, value) in query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        serde_json::from_str(&text(self.client.get(url).send().await.unwrap()).await).unwrap()
+    }
+}
+
+/// A Prometheus of our own.
+pub struct Prometheus {
+    pub server: Server,
 }
 
 impl Prometheus {
@@ -34,48 +88,24 @@ impl Prometheus {
         Self::with(&config).await
     }
 
-    /// Starts one with a configuration of its own.
+    /// Starts one with this configuration.
     pub async fn with(config: &str) -> Self {
-        let mut said = String::new();
-        // It cannot choose a free port itself, and the one that is chosen for it may be taken a moment later.
-        for _ in 0..5 {
-            let folder = tempfile::tempdir().unwrap();
-            let file = folder.path().join("prometheus.yml");
+        let server = Server::start("prometheus", |folder, address| {
+            let file = folder.join("prometheus.yml");
             std::fs::write(&file, config).unwrap();
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let log = folder.path().join("log");
-            let mut process = Command::new("prometheus")
-                .arg(format!("--config.file={}", file.display()))
-                .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-                .arg(format!("--web.listen-address={free}"))
-                .args(["--log.level=warn"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(std::fs::File::create(&log).unwrap())
-                .kill_on_drop(true)
-                .spawn()
-                .expect("prometheus is installed (Debian and Ubuntu: apt-get install prometheus)");
-            let client = client();
-            let deadline = tokio::time::Instant::now() + PATIENCE;
-            while process.try_wait().unwrap().is_none() {
-                assert!(tokio::time::Instant::now() < deadline, "Prometheus does not become ready");
-                let ready = client.get(format!("http://{free}/-/ready")).send().await;
-                if ready.is_ok_and(|answer| answer.status() == 200) {
-                    return Self { _process: process, _folder: folder, address: free.to_string(), client };
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            said = std::fs::read_to_string(&log).unwrap();
-        }
-        panic!("Prometheus ends at once, five times; the last time it said\n{said}");
+            vec![
+                format!("--config.file={}", file.display()),
+                format!("--storage.tsdb.path={}", folder.join("data").display()),
+                format!("--web.listen-address={address}"),
+                "--log.level=warn".to_owned(),
+            ]
+        });
+        Self { server: server.await }
     }
 
     /// The samples of an instant query.
     pub async fn query(&self, expression: &str) -> Vec<(BTreeMap<String, String>, f64)> {
-        let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/query", self.address)).unwrap();
-        url.query_pairs_mut().append_pair("query", expression);
-        let answer = text(self.client.get(url).send().await.unwrap()).await;
-        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let answer = self.server.json("/api/v1/query", &[("query", expression)]).await;
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
         let sample = |sample: &Value| {
             let labels = sample["metric"].as_object().unwrap().iter();
@@ -196,7 +226,7 @@ async fn nothing_refused(prometheus: &Prometheus, samples: usize) {
         // The first answer of an operation adds a series to its counter, so there may be a few more than then.
         assert!((samples as f64..samples as f64 + 20.0).contains(scraped), "{labels:?}: {scraped} of {samples}");
     }
-    let own = text(client().get(format!("http://{}/metrics", prometheus.address)).send().await.unwrap()).await;
+    let own = text(client().get(format!("http://{}/metrics", prometheus.server.address)).send().await.unwrap()).await;
     let refused: Vec<&str> =
         own.lines().filter(|line| line.starts_with("prometheus_target_scrapes_") && !line.ends_with(" 0")).collect();
     assert!(refused.is_empty(), "{refused:?}");

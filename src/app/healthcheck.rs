@@ -1,0 +1,117 @@
+//! `healthcheck`: does an exporter on this machine answer? For containers without a shell or curl.
+//!
+//! It asks as plainly as can be and takes what it gets for what it is: 200 is good. An exporter with passwords answers 401,
+//! and one with TLS tells a plain request, by HTTP/1.0 and 400, that it came to the wrong door. Both show that connections
+//! are accepted and requests read, so neither certificates nor passwords are needed here.
+
+use anyhow::{Context, bail};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// Asks `/-/healthy` of the exporter that listens on `address`, within `timeout` for each step.
+///
+/// # Errors
+/// When nobody answers in time, or not as a healthy exporter would.
+pub fn run(address: &str, timeout: Duration) -> anyhow::Result<()> {
+    let mut last = None;
+    for to in reachable(address).with_context(|| format!("{address} is no address"))? {
+        match ask(to, timeout).with_context(|| format!("{to} does not answer as it should")) {
+            Ok(()) => return Ok(()),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| anyhow::anyhow!("{address} has no address")))
+}
+
+/// Where to reach who listens on this: on any address means also on loopback, by IPv6 or, where there is none, IPv4.
+fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
+    let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
+    let mut found = Vec::new();
+    for to in full.to_socket_addrs()? {
+        match to {
+            SocketAddr::V6(to) if to.ip().is_unspecified() => {
+                found.push((Ipv6Addr::LOCALHOST, to.port()).into());
+                found.push((Ipv4Addr::LOCALHOST, to.port()).into());
+            }
+            SocketAddr::V4(to) if to.ip().is_unspecified() => found.push((Ipv4Addr::LOCALHOST, to.port()).into()),
+            to => found.push(to),
+        }
+    }
+    Ok(found)
+}
+
+fn ask(to: SocketAddr, timeout: Duration) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    let request = format!("GET /-/healthy HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let (mut head, mut length) = ([0; 12], 0);
+    while length < head.len() {
+        match stream.read(&mut head[length..])? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    match &head[..length] {
+        b"HTTP/1.1 200" | b"HTTP/1.1 401" | b"HTTP/1.0 400" => Ok(()),
+        [] => bail!("it closed the connection"),
+        other => bail!("it says {:?}", String::from_utf8_lossy(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// What is said of somebody who answers with these bytes.
+    fn verdict(answer: &'static [u8]) -> Result<(), String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            let read = stream.read(&mut request).unwrap();
+            assert!(request[..read].starts_with(b"GET /-/healthy HTTP/1.1\r\n"));
+            stream.write_all(answer).unwrap();
+        });
+        let outcome = run(&address, Duration::from_secs(10)).map_err(|error| format!("{error:#}"));
+        peer.join().unwrap();
+        outcome
+    }
+
+    #[test]
+    fn the_status_tells() {
+        assert!(verdict(b"HTTP/1.1 200 OK\r\n\r\n").is_ok());
+        assert!(verdict(b"HTTP/1.1 401 Unauthorized\r\n\r\n").is_ok());
+        assert!(verdict(b"HTTP/1.0 400 Bad Request\r\n\r\n").is_ok(), "plain text where TLS is spoken");
+        for (answer, said) in [
+            (&b"HTTP/1.1 500 Internal Server Error\r\n\r\n"[..], "\"HTTP/1.1 500\""),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "\"HTTP/1.1 400\""),
+            (b"SSH-2.0-OpenSSH", "\"SSH-2.0-Open\""),
+            (b"", "closed"),
+        ] {
+            let error = verdict(answer).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_address_is_reached_by_loopback() {
+        let reach = |address| reachable(address).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(reach("[::]:10179"), ["[::1]:10179", "127.0.0.1:10179"]);
+        assert_eq!(reach(":10179"), ["[::1]:10179", "127.0.0.1:10179"]);
+        assert_eq!(reach("0.0.0.0:80"), ["127.0.0.1:80"]);
+        assert_eq!(reach("127.0.0.1:1"), ["127.0.0.1:1"]);
+        assert!(reachable("nowhere").is_err());
+    }
+
+    #[test]
+    fn who_says_nothing_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert!(run(&address, Duration::from_millis(50)).is_err());
+    }
+}

@@ -1,0 +1,272 @@
+//! What users see: the dashboards' queries and the rules in a real Prometheus, and an alert in a real Alertmanager.
+//!
+//! The demo's world is fast, and the rules are the shipped ones with shorter times: a day takes fifteen seconds.
+
+use crate::accounts::Accounts;
+use crate::prometheus::{Prometheus, Server};
+use crate::support::{Exporter, simulator, start_as_it_is};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use swr_exporter::catalog;
+use tokio::process::Command;
+
+/// Two days of the demo have to pass, on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// How long a day takes.
+const DAY: u64 = 15;
+/// No time gets shorter: two scrapes must fit into it.
+const LEAST: u64 = 3;
+
+fn shipped(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards").join(path)).unwrap()
+}
+
+/// The text with each word that is a time changed by a function of its seconds.
+fn with_times(text: &str, change: impl Fn(u64) -> u64) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut changed = String::new();
+    for piece in text.split_inclusive(|c| !is_part(c)) {
+        let word = piece.trim_end_matches(|c| !is_part(c));
+        let (digits, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
+        let seconds = match unit {
+            "s" => Some(1),
+            "m" => Some(60),
+            "h" => Some(3_600),
+            "d" => Some(86_400),
+            _ => None,
+        };
+        match (digits.parse::<u64>(), seconds) {
+            (Ok(number), Some(seconds)) => {
+                changed += &format!("{}s{}", change(number * seconds), &piece[word.len()..]);
+            }
+            _ => changed += piece,
+        }
+    }
+    changed
+}
+
+async fn demo() -> Exporter {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command
+        .arg("demo")
+        .args(["--repositories", "60", "--namespaces", "4", "--cache.window", "1s"])
+        .args(["--speed", &(86_400 / DAY).to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    start_as_it_is(command).await
+}
+
+/// An Alertmanager that keeps alerts and tells nobody.
+async fn alertmanager() -> Server {
+    Server::start("prometheus-alertmanager", |folder, address| {
+        let file = folder.join("alertmanager.yml");
+        std::fs::write(&file, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();
+        vec![
+            format!("--config.file={}", file.display()),
+            format!("--storage.path={}", folder.join("data").display()),
+            format!("--web.listen-address={address}"),
+            "--cluster.listen-address=".to_owned(),
+        ]
+    })
+    .await
+}
+
+/// A Prometheus that scrapes each second, with the shipped rules at the demo's pace.
+async fn prometheus(folder: &Path, exporter: &str, alertmanager: &str) -> Prometheus {
+    for file in ["thresholds.yml", "recording.yml", "alerts.yml"] {
+        let mut rules = with_times(&shipped(&format!("rules/{file}")), |seconds| (seconds * DAY / 86_400).max(LEAST));
+        if file == "thresholds.yml" {
+            // The demo's repositories are small: a MiB.
+            let growth = "swr:threshold:repository_growth_bytes\n        expr: vector(20 * 2^30)";
+            assert!(rules.contains(growth));
+            rules = rules.replace(growth, "swr:threshold:repository_growth_bytes\n        expr: vector(2^20)");
+        }
+        std::fs::write(folder.join(file), rules).unwrap();
+    }
+    let config = format!(
+        "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
+         rule_files: ['{}/*.yml']\n\
+         alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: ['{alertmanager}'] }}] }}] }}\n\
+         scrape_configs:\n  - {{ job_name: swr, static_configs: [{{ targets: ['{exporter}'] }}] }}\n",
+        folder.display()
+    );
+    Prometheus::with(&config).await
+}
+
+#[tokio::test]
+async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
+    let (demo, alertmanager, folder) = (demo().await, alertmanager().await, tempfile::tempdir().unwrap());
+    let prometheus = prometheus(folder.path(), demo.address(), &alertmanager.address).await;
+
+    let alert = growth_alert(&alertmanager, &prometheus).await;
+    let (labels, annotations) = (&alert["labels"], &alert["annotations"]);
+    let name = format!("{}/{}", labels["namespace"].as_str().unwrap(), labels["repository"].as_str().unwrap());
+    assert_eq!(annotations["summary"], format!("{name} grows fast"));
+    let description = annotations["description"].as_str().unwrap();
+    assert!(description.starts_with(&format!("{name} grew by ")), "{description}");
+    assert!(description.ends_with("iB in a day, more than 1MiB."), "{description}");
+    assert_eq!(labels["job"], "swr");
+    assert!(labels["instance"].is_null(), "replicas give one alert: {labels}");
+
+    rules_work(&prometheus).await;
+    dashboards_work(&prometheus).await;
+}
+
+/// L4. Type and labels of all that is on the page are those of `metrics.lock`.
+#[tokio::test]
+async fn l4_the_page_keeps_the_contract() {
+    let demo = demo().await;
+    let scrape = demo.scrape_until("tags are read", |scrape| scrape.get("swr_unique_layer_bytes").is_some()).await;
+    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("metrics.lock")).unwrap();
+    let rows: BTreeMap<&str, Vec<&str>> = lock
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| (line.split(' ').next().unwrap(), line.split(' ').collect()))
+        .collect();
+    let mut seen = 0;
+    for (name, kind) in scrape.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')) {
+        if name.starts_with("process_") {
+            continue;
+        }
+        let row = rows.get(name).unwrap_or_else(|| panic!("{name} is not in metrics.lock"));
+        assert_eq!(row[1], kind, "{name}");
+        let locked: BTreeSet<&str> = row[3].split(',').filter(|label| *label != "-").collect();
+        let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
+        for (labels, _) in scrape.series(&sample) {
+            assert_eq!(labels.keys().map(String::as_str).collect::<BTreeSet<_>>(), locked, "{name}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+/// Waits for the alert to be active in Alertmanager.
+async fn growth_alert(alertmanager: &Server, prometheus: &Prometheus) -> Value {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let alerts = alertmanager.json("/api/v2/alerts", &[("active", "true")]).await;
+        let mut alerts = alerts.as_array().unwrap().iter();
+        if let Some(alert) = alerts.find(|alert| alert["labels"]["alertname"] == "SwrRepositoryGrowsFast") {
+            return alert.clone();
+        }
+        if tokio::time::Instant::now() > deadline {
+            let known = prometheus.server.json("/api/v1/rules", &[("type", "alert")]).await;
+            panic!("no alert; {known}\n{}", prometheus.server.log());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The recipe of docs/high-availability.md: of two exporters with one file, each account is read by one.
+#[tokio::test]
+async fn sharding_by_hashmod_asks_each_account_of_one_replica() {
+    let mut upstreams = Vec::new();
+    let mut file = "accounts:\n".to_owned();
+    for index in 0..6 {
+        let upstream = simulator(10, 2).await;
+        file += &format!("  account-{index}:\n    endpoint: {}\n", upstream.url());
+        upstreams.push(upstream);
+    }
+    let accounts = Accounts::new(&file);
+    let replicas = [accounts.start().await, accounts.start().await];
+    let guide =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/high-availability.md")).unwrap();
+    let mut blocks = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let recipe = blocks.find(|block| block.contains("hashmod")).expect("the recipe");
+    let recipe =
+        recipe.replace("exporter-0:10179", replicas[0].address()).replace("exporter-1:10179", replicas[1].address());
+    let config = format!("global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n{recipe}");
+    let prometheus = Prometheus::with(&config).await;
+    prometheus.until("count by (account) (swr_repository_size_bytes{job='swr'})", 6, 10.0).await;
+    prometheus.until("count by (account) (swr_up{job='swr'})", 6, 1.0).await;
+    for upstream in &upstreams {
+        assert_eq!(upstream.handle.count("/v2/manage/repos"), 1);
+    }
+}
+
+/// No rule has an error, what should be recorded is, and nothing is said to be down or stale.
+async fn rules_work(prometheus: &Prometheus) {
+    let answer = prometheus.server.json("/api/v1/rules", &[]).await;
+    let groups = answer["data"]["groups"].as_array().unwrap();
+    let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    assert!(rules.len() > 50, "{}", rules.len());
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+    }
+    for record in [
+        "account:swr_snapshot_timestamp_seconds:fresh",
+        "account:swr_api_requests_total:rate30m",
+        "account:swr_namespace_size_bytes:sum",
+        "namespace:swr_namespace_downloads:max",
+        "namespace:swr_namespace_size_bytes:increase1d",
+        "repository:swr_repository_size_bytes:increase1d",
+        "repository:swr_repository_images:increase1d",
+    ] {
+        assert!(!prometheus.query(record).await.is_empty(), "{record} has no series");
+    }
+    let down = prometheus.query("ALERTS{alertname=~'Swr(Exporter.*|.*Stale|Auth.*|Throttled|Credential.*)'}").await;
+    assert!(down.is_empty(), "{down:?}");
+}
+
+/// Panels that show nothing in the demo, and why.
+const EMPTY_IN_THE_DEMO: &[(&str, &str)] = &[
+    ("Credential ends in", "an access key that does not expire"),
+    ("Stale repositories", "all are pushed to in so fast a world"),
+    ("Size of stale repositories", "all are pushed to in so fast a world"),
+    ("Largest stale repositories", "all are pushed to in so fast a world"),
+    ("Repositories without tags", "there may be none in so small a world"),
+    ("Share of calls that failed", "none fails"),
+    ("Retries per hour", "none is needed"),
+];
+
+/// Every query is understood as it stands, and every panel has data, at the demo's pace.
+async fn dashboards_work(prometheus: &Prometheus) {
+    let known: BTreeSet<&str> = catalog::ALL.iter().map(|family| family.name).collect();
+    let (mut queries, mut without_data) = (0, Vec::new());
+    for file in ["swr-overview.json", "swr-repository.json", "swr-exporter.json"] {
+        let dashboard: Value = serde_json::from_str(&shipped(file)).unwrap();
+        for panel in dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row") {
+            let title = panel["title"].as_str().unwrap();
+            let mut series = 0;
+            let mut exported = true;
+            for target in panel["targets"].as_array().unwrap() {
+                let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "5m");
+                let query = ["$job", "$namespace", "$repository", "$instance"]
+                    .iter()
+                    .fold(query, |query, variable| query.replace(variable, ".+"));
+                assert!(!query.contains('$'), "{title}: a variable that is not known: {query}");
+                prometheus.query(&query).await;
+                // A histogram's names have endings of their own.
+                exported &= query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').all(|word| {
+                    !word.starts_with("swr_")
+                        || known.iter().any(|name| word == *name || word == format!("{name}_bucket"))
+                });
+                series += prometheus
+                    .query(&with_times(&query, |seconds| if seconds == 300 { 10 } else { LEAST }))
+                    .await
+                    .len();
+                queries += 1;
+            }
+            let expected = exported && !EMPTY_IN_THE_DEMO.iter().any(|(panel, _)| *panel == title);
+            if expected && series == 0 {
+                without_data.push(format!("{file}: {title}"));
+            }
+        }
+    }
+    assert!(queries > 60, "{queries}");
+    assert!(without_data.is_empty(), "no data in {without_data:#?}");
+}
+
+#[test]
+fn times_are_changed_and_nothing_else_is() {
+    let text = "record: a:b_total:increase1d\nexpr: max_over_time(x[1d:1h] offset 1d) > time() - 172800\nfor: 10m\n";
+    assert_eq!(
+        with_times(text, |seconds| seconds / 60),
+        "record: a:b_total:increase1d\nexpr: max_over_time(x[1440s:60s] offset 1440s) > time() - 172800\nfor: 10s\n"
+    );
+}

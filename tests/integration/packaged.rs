@@ -1,0 +1,203 @@
+//! The program as it is shipped in an image: what its file says of itself, and how it does where there is nothing else.
+
+use crate::support::{PATIENCE, Scrape, exporter, simulator, start_as_it_is};
+use crate::upstream_support::failures;
+use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
+use crate::web_support::Folder;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
+use tokio::process::Command;
+
+const KEYS: [(&str, &str); 2] =
+    [("SWR_EXPORTER_ACCESS_KEY", DEMO_ACCESS_KEY), ("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY)];
+
+async fn healthcheck(address: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command.env_clear().args(["healthcheck", "--web.listen-address", address, "--timeout", "10s"]);
+    command.stdin(Stdio::null()).output().await.unwrap()
+}
+
+#[tokio::test]
+async fn healthcheck_tells_a_working_exporter_from_none() {
+    let upstream = simulator(3, 1).await;
+    let mut exporter = exporter(&upstream.url(), &[]).await;
+    let address = exporter.address().to_owned();
+    assert!(healthcheck(&address).await.status.success());
+
+    exporter.signal("TERM");
+    exporter.ended().await;
+    let output = healthcheck(&address).await;
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&address) && said.contains("refused"), "{said}");
+}
+
+#[tokio::test]
+async fn healthcheck_finds_the_address_where_serve_does() {
+    let upstream = simulator(3, 1).await;
+    let exporter = exporter(&upstream.url(), &[]).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command.env_clear().arg("healthcheck").env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", exporter.address());
+    assert!(command.status().await.unwrap().success());
+}
+
+/// It has neither certificate nor password, and needs none.
+#[tokio::test]
+async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certificate() {
+    let upstream = simulator(3, 1).await;
+    for fixture in ["tls.good", "users.good", "users-without-tls.good", "client-verified.good"] {
+        let folder = Folder::new();
+        let mut exporter = folder.exporter_with(fixture, &upstream.url()).await;
+        let address = exporter.address().to_owned();
+        let output = healthcheck(&address).await;
+        assert!(output.status.success(), "{fixture}: {}", String::from_utf8_lossy(&output.stderr));
+        exporter.signal("TERM");
+        exporter.ended().await;
+        assert_eq!(healthcheck(&address).await.status.code(), Some(1), "{fixture}");
+    }
+}
+
+/// L12. Independent of how the tests are built: the executable is position independent, relocations are read-only, the
+/// stack is not executable, nothing is searched for along a path of its own.
+#[test]
+fn l12_the_executable_is_hardened() {
+    let file = std::fs::read(env!("CARGO_BIN_EXE_swr-exporter")).unwrap();
+    let elf = Elf::read(&file);
+    assert_eq!(elf.kind, 3, "position independent (ET_DYN)");
+    assert!(elf.segment(0x6474_e552).is_some(), "read-only relocations (PT_GNU_RELRO)");
+    let now = elf.dynamic(0x6fff_fffb).is_some_and(|flags| flags & 1 != 0)
+        || elf.dynamic(30).is_some_and(|flags| flags & 8 != 0);
+    assert!(now, "all of them, before it starts (BIND_NOW)");
+    let stack = elf.segment(0x6474_e551).expect("the stack is spoken of (PT_GNU_STACK)");
+    assert_eq!(stack.flags & 1, 0, "the stack is not executable");
+    assert!(elf.segments.iter().all(|segment| segment.flags & 3 != 3), "nothing is writable and executable");
+    assert!(elf.dynamic(15).is_none() && elf.dynamic(29).is_none(), "no RPATH and no RUNPATH");
+}
+
+/// What of a 64-bit little-endian ELF file is asked for here (System V ABI, chapters 4 and 5).
+struct Elf {
+    kind: u64,
+    segments: Vec<Segment>,
+    dynamic: Vec<(u64, u64)>,
+}
+
+struct Segment {
+    kind: u64,
+    flags: u64,
+}
+
+impl Elf {
+    fn read(file: &[u8]) -> Self {
+        assert_eq!(&file[..6], b"\x7fELF\x02\x01", "64 bit, little endian");
+        let number = |at: usize, bytes: usize| -> u64 {
+            file[at..at + bytes].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+        };
+        let place = |at: usize, bytes| usize::try_from(number(at, bytes)).unwrap();
+        let (start, size, count) = (place(32, 8), place(54, 2), place(56, 2));
+        let (mut segments, mut dynamic) = (Vec::new(), Vec::new());
+        for at in (0..count).map(|index| start + index * size) {
+            let kind = number(at, 4);
+            segments.push(Segment { kind, flags: number(at + 4, 4) });
+            if kind == 2 {
+                let (from, length) = (place(at + 8, 8), place(at + 32, 8));
+                dynamic.extend(
+                    (0..length / 16).map(|index| (number(from + index * 16, 8), number(from + index * 16 + 8, 8))),
+                );
+            }
+        }
+        Self { kind: number(16, 2), segments, dynamic }
+    }
+
+    fn segment(&self, kind: u64) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.kind == kind)
+    }
+
+    fn dynamic(&self, tag: u64) -> Option<u64> {
+        self.dynamic.iter().find(|(found, _)| *found == tag).map(|(_, value)| *value)
+    }
+}
+
+/// The executable in an otherwise empty folder, with what the loader needs where it is not static.
+fn empty_root() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let executable = Path::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    std::fs::copy(executable, root.path().join("swr-exporter")).unwrap();
+    let listed = std::process::Command::new("ldd").arg(executable).output().expect("ldd runs");
+    for library in String::from_utf8(listed.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/')) {
+        let to = root.path().join(library.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(library, to).unwrap();
+    }
+    std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    root
+}
+
+/// A command in that root, as nobody; as root is needed to change roots, it is a user namespace where we are not root.
+fn within(root: &Path) -> Command {
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("chroot");
+        command.arg("--userspec=65534:65534");
+        command
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "chroot"]);
+        command
+    };
+    command
+        .arg(root)
+        .arg("/swr-exporter")
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// L11. No certificates, no resolver, no `/tmp`, no `/etc`, no `/proc`, nothing writable, user 65534.
+#[tokio::test]
+async fn l11_it_works_in_an_empty_root() {
+    let root = empty_root();
+    for (arguments, said) in [(&["--version"][..], env!("CARGO_PKG_VERSION")), (&["--help"], "--web.listen-address")] {
+        let output = within(root.path()).args(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8(output.stdout).unwrap().contains(said), "{arguments:?}");
+    }
+
+    let upstream = simulator(120, 3).await;
+    let settings = ["--swr.endpoint", &upstream.url()];
+    let checked = within(root.path()).arg("check").args(settings).envs(KEYS).output().await.unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+
+    let mut serving = within(root.path());
+    serving.args(settings).envs(KEYS).args(["--web.listen-address", "127.0.0.1:0"]);
+    serving.stdout(Stdio::null()).stderr(Stdio::piped());
+    let exporter = start_as_it_is(serving).await;
+    let scrape = exporter.scrape_until("the list is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    assert_eq!(scrape.get("swr_repositories"), Some(120.0));
+
+    let asked = within(root.path()).args(["healthcheck", "--web.listen-address", exporter.address()]).status();
+    assert!(tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap().success());
+}
+
+/// L11. The roots that are built in, or those of a file: none of the system's are needed.
+#[tokio::test]
+async fn l11_tls_works_without_the_systems_certificates() {
+    let ca = authority("ours");
+    let upstream = guarded(certified(HERE, Some(&ca), as_it_is)).await;
+    let root = empty_root();
+    std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(root.path().join("ca.pem"), &ca.pem).unwrap();
+    let endpoint = format!("https://{}", upstream.address);
+    for (flags, up) in [(&["--swr.ca-file", "/ca.pem"][..], 1.0), (&[], 0.0)] {
+        let mut serving = within(root.path());
+        serving.args(["--swr.endpoint", &endpoint, "--web.listen-address", "127.0.0.1:0"]).args(flags).envs(KEYS);
+        serving.stdout(Stdio::null()).stderr(Stdio::piped());
+        let exporter = start_as_it_is(serving).await;
+        let ended = |scrape: &Scrape| scrape.get("swr_refreshes_total").is_some_and(|count| count >= 1.0);
+        let scrape = exporter.scrape_until("the first refresh has ended", ended).await;
+        assert_eq!(scrape.get("swr_up"), Some(up), "{flags:?}: {}", exporter.log());
+        assert_eq!(failures(&scrape, "network") > 0.0, up == 0.0, "{flags:?}");
+    }
+}

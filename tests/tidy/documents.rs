@@ -1,0 +1,93 @@
+//! What stands in `docs/`: its examples work, and its links lead somewhere. README's are looked at in `tidy.rs`.
+
+use super::{blocks, commands, documents, read, root, serves};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The documents below `docs/`, by their path.
+fn docs() -> Vec<(String, String)> {
+    let paths = documents().into_iter().filter(|path| path.starts_with("docs"));
+    let docs: Vec<_> = paths.map(|path| (path.display().to_string(), read(&path))).collect();
+    assert!(docs.len() >= 8, "{}", docs.len());
+    docs
+}
+
+fn promtool(arguments: &[&str], file: &Path) -> Result<(), String> {
+    let output = Command::new("promtool").args(arguments).arg(file).output();
+    let output = output.expect("promtool runs; tests/run installs it");
+    let said = [output.stdout, output.stderr].concat();
+    output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn every_example_is_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts.yml");
+    let mut seen = [0; 5];
+    for (name, text) in docs() {
+        let accounts = blocks(&text, "yaml").into_iter().filter(|block| block.contains("accounts:\n"));
+        for example in accounts {
+            fs::write(&file, example).unwrap();
+            let command = ["swr-exporter", "--config.file", "/etc/swr-exporter/accounts.yml"].map(str::to_owned);
+            assert!(serves(&command, &file), "{name}");
+            seen[0] += 1;
+        }
+        for words in blocks(&text, "sh").into_iter().flat_map(commands) {
+            serves(&words, &file);
+            seen[1] += 1;
+        }
+        for settings in blocks(&text, "yaml").into_iter().filter(|block| !block.contains("accounts:\n")) {
+            let file = folder.path().join("prometheus.yml");
+            fs::write(&file, settings).unwrap();
+            promtool(&["check", "config", "--syntax-only"], &file).unwrap_or_else(|said| panic!("{name}: {said}"));
+            seen[2] += 1;
+        }
+        for query in blocks(&text, "promql").into_iter().flat_map(str::lines) {
+            let file = folder.path().join("rules.yml");
+            let query = serde_json::Value::from(query);
+            fs::write(&file, format!("groups: [{{ name: a, rules: [{{ record: a, expr: {query} }}] }}]")).unwrap();
+            promtool(&["check", "rules"], &file).unwrap_or_else(|said| panic!("{name}: {query}: {said}"));
+            seen[3] += 1;
+        }
+        for document in blocks(&text, "json") {
+            serde_json::from_str::<serde_json::Value>(document).unwrap_or_else(|error| panic!("{name}: {error}"));
+            seen[4] += 1;
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+/// How a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut links = 0;
+    for path in documents().into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        let text = read(&path);
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(root().join(&target).exists(), "{}: {link} leads nowhere", path.display());
+            if let Some(heading) = heading {
+                let target = read(&target);
+                let headings: BTreeSet<String> = target
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(|line| anchor(line.trim_start_matches('#').trim()))
+                    .collect();
+                assert!(headings.contains(heading), "{}: {link} has no such heading", path.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 20, "{links}");
+}

@@ -1,0 +1,145 @@
+//! What users install: manifests, the unit, the compose file and the bill of materials hold what the program has.
+
+use super::{commands, read, root};
+use clap::{CommandFactory, Parser};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use swr_exporter::cli::Cli;
+use swr_exporter::config;
+
+/// What a program says when all is well with it.
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).current_dir(root()).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
+    let said = [&output.stdout[..], &output.stderr].concat();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&said));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The flags are understood and settings can be made of them.
+fn serves(words: &[String]) {
+    let line = std::iter::once("swr-exporter").chain(words.iter().map(String::as_str));
+    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let resolved = config::resolve(&cli.serve, &|_| None);
+    assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
+}
+
+#[test]
+fn the_manifests_start_the_exporter_with_flags_that_it_has() {
+    let manifest = read("deploy/kubernetes/swr-exporter.yaml");
+    let arguments: Vec<String> = manifest
+        .lines()
+        .skip_while(|line| line.trim() != "args:")
+        .skip(1)
+        .map_while(|line| line.trim().strip_prefix("- ").map(str::to_owned))
+        .collect();
+    assert_eq!(arguments.len(), 4);
+    serves(&arguments);
+
+    let chart = read("deploy/helm/swr-exporter/templates/deployment.yaml");
+    let mut known = Cli::command();
+    known.build();
+    let known: BTreeSet<_> = known.get_arguments().filter_map(|flag| flag.get_long().map(str::to_owned)).collect();
+    let named = chart.split("- --").skip(1).map(|rest| rest.split('=').next().unwrap());
+    let named: BTreeSet<_> = named.map(str::to_owned).collect();
+    assert!(named.len() >= 6 && named.is_subset(&known), "{named:?}");
+}
+
+#[test]
+fn the_unit_starts_the_exporter_with_flags_that_it_has() {
+    let unit = read("deploy/systemd/swr-exporter.service").replace("\\\n", " ");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let mut words = commands(start).remove(0);
+    words.remove(0);
+    // The region is in the file of the environment.
+    words.push("--swr.region=cn-north-4".to_owned());
+    serves(&words);
+}
+
+#[test]
+fn each_package_runs_it_as_nobody_in_particular_and_lets_it_write_nowhere_else() {
+    for file in ["deploy/kubernetes/swr-exporter.yaml", "deploy/helm/swr-exporter/templates/deployment.yaml"] {
+        let text = read(file);
+        for needed in [
+            "runAsNonRoot: true",
+            "runAsUser: 65534",
+            "readOnlyRootFilesystem: true",
+            "allowPrivilegeEscalation: false",
+            "capabilities: { drop: [ALL] }",
+            "seccompProfile: { type: RuntimeDefault }",
+            "automountServiceAccountToken: false",
+            "path: /-/healthy",
+            "path: /-/ready",
+            "--cache.file=/var/lib/swr-exporter",
+            "mountPath: /var/lib/swr-exporter",
+        ] {
+            assert!(text.contains(needed), "{file} lacks {needed}");
+        }
+    }
+    let image = read("Dockerfile");
+    for needed in ["\nFROM scratch\n", "\nUSER 65534:65534\n", "CMD [\"/swr-exporter\", \"healthcheck\"]"] {
+        assert!(image.contains(needed), "Dockerfile lacks {needed}");
+    }
+}
+
+#[test]
+fn the_rules_of_the_operator_are_the_rules() {
+    let file = root().join("deploy/kubernetes/prometheusrule.yaml");
+    let mut text = "# For the Prometheus operator: what dashboards/rules holds, as REGENERATE=1 cargo test --test tidy writes it.\n\
+                    apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: swr-exporter\n  \
+                    labels: { app.kubernetes.io/name: swr-exporter }\nspec:\n  groups:\n"
+        .to_owned();
+    for rules in ["thresholds.yml", "recording.yml", "alerts.yml"] {
+        let rules = read(Path::new("dashboards/rules").join(rules));
+        for line in rules.split_once("groups:\n").unwrap().1.lines() {
+            text += &if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") };
+        }
+    }
+    if std::env::var_os("REGENERATE").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    assert!(std::fs::read_to_string(&file).unwrap_or_default() == text, "REGENERATE=1 cargo test --test tidy");
+
+    let chart = root().join("deploy/helm/swr-exporter/rules");
+    assert_eq!(chart.canonicalize().unwrap(), root().join("dashboards/rules").canonicalize().unwrap());
+}
+
+#[test]
+fn prometheus_and_alertmanager_accept_the_settings_of_the_compose_file() {
+    output("promtool", &["check", "config", "--syntax-only", "deploy/compose/prometheus.yml"]);
+    output("amtool", &["check-config", "deploy/compose/alertmanager.yml"]);
+    let compose = read("deploy/compose/compose.yml");
+    let demo = compose.lines().find_map(|line| line.trim().strip_prefix("command: [demo, ")).unwrap();
+    let flags = demo.trim_end_matches(']').split(", ").map(|flag| flag.trim_matches('"').to_owned());
+    let line: Vec<String> = ["swr-exporter".to_owned(), "demo".to_owned()].into_iter().chain(flags).collect();
+    Cli::try_parse_from(&line).unwrap_or_else(|error| panic!("{error}"));
+    // What it mounts is there.
+    for mount in
+        compose.lines().filter_map(|line| line.trim().strip_prefix("- ")).filter(|mount| mount.starts_with('.'))
+    {
+        let from = root().join("deploy/compose").join(mount.split(':').next().unwrap());
+        assert!(from.exists(), "{} is not there", from.display());
+    }
+}
+
+#[test]
+fn the_bill_of_materials_lists_what_is_linked_with_licence_and_checksum() {
+    let bill: Value = serde_json::from_str(&output("deploy/sbom", &[])).unwrap();
+    assert_eq!(bill["bomFormat"], "CycloneDX");
+    assert_eq!(bill["metadata"]["component"]["version"], env!("CARGO_PKG_VERSION"));
+    let components = bill["components"].as_array().unwrap();
+    let names: BTreeSet<_> = components.iter().map(|crate_| crate_["name"].as_str().unwrap()).collect();
+    for linked in ["tokio", "rustls", "ring", "clap", "prometheus"] {
+        assert!(names.contains(linked), "{linked} is missing");
+    }
+    for for_tests in ["criterion", "proptest", "tempfile"] {
+        assert!(!names.contains(for_tests), "{for_tests} is not part of the binary");
+    }
+    for component in components {
+        let licence = component["licenses"][0]["expression"].as_str().unwrap();
+        let checksum = component["hashes"][0]["content"].as_str().unwrap();
+        assert!(!licence.is_empty() && checksum.len() == 64, "{component}");
+    }
+}

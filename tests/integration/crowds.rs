@@ -122,7 +122,7 @@ async fn s2_ten_thousand_that_want_in_cost_what_five_hundred_cost() {
     let (grown, more) = (most_bytes.saturating_sub(bytes), most_files - files);
     println!("{} connected, {more} files and {} KiB more at the most", held.len(), grown / 1024);
     assert!(held.len() > 512, "they did try: {}", held.len());
-    assert!((500..=512 + 16).contains(&more), "{more} files more");
+    assert!((400..=512 + 16).contains(&more), "{more} files more");
     assert!(grown <= 12 * MIB, "{} KiB more", grown / 1024);
     drop(held);
     let began = Instant::now();

@@ -195,20 +195,31 @@ fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) ->
     let Config { accounts, web_file, shown, .. } =
         config::resolve(args, &environment).map_err(|problems| problems.to_string())?;
     let mut commons = Commons::new(budget);
-    let accounts = accounts.into_iter().map(|config| {
+    let (mut all, mut built) = (Vec::new(), Vec::new());
+    for config in accounts {
         if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
-            return Ok(unchanged.clone());
+            all.push(unchanged.clone());
+            continue;
         }
-        let predecessor = before.iter().find(|account| account.name() == config.name);
         let name = config.name.clone();
-        let account = Account::build(config, &mut commons).with_context(|| format!("account `{name}`"))?;
-        if let Some(predecessor) = predecessor {
+        match Account::build(config, &mut commons).with_context(|| format!("account `{name}`")) {
+            Ok(account) => {
+                built.push(Arc::new(account));
+                all.extend(built.last().cloned());
+            }
+            Err(error) => {
+                // Nothing takes place, so what was begun for it ends.
+                built.iter().for_each(|account| account.close());
+                return Err(format!("{error:#}\n"));
+            }
+        }
+    }
+    for account in &built {
+        if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
             account.succeed(predecessor);
         }
-        Ok(Arc::new(account))
-    });
-    let accounts = accounts.collect::<anyhow::Result<Vec<_>>>().map_err(|error| format!("{error:#}\n"))?;
-    Ok(Successors { accounts, web_file, shown })
+    }
+    Ok(Successors { accounts: all, web_file, shown })
 }
 
 fn site(accounts: &[Arc<Account>], live: web::Live, tally: Arc<Tally>, settings: String, reload: web::Reload) -> Site {

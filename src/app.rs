@@ -146,6 +146,7 @@ pub async fn run(
         () = web::serve(listeners, fleet.sites(), bounded(config.web), fleet.web_config().in_force(), stop) => {}
         () = async { tokio::join!(reloads, changes, fleet.web_config().follow(), service::heartbeat()); } => {}
     }
+    fleet.kept().await;
     info!("stopped");
     Ok(())
 }

@@ -24,7 +24,7 @@ use prometheus::proto::MetricType;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tracing::{Instrument, Span, info, warn};
 
@@ -222,12 +222,12 @@ impl Account {
 
     /// Ends a running refresh and the reading of tags. What is read beside the listing ends with the last who holds the
     /// cache.
-    pub(super) fn close(&self) {
+    ///
+    /// Ends when all that is known is kept; dropping what is returned does not stop that.
+    pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.cache.close();
         self.hoping.abort();
-        if let Some(tags) = &self.tags {
-            tags.close();
-        }
+        self.tags.as_ref().map(Tags::close)
     }
 
     /// What the web room may know of it.

@@ -16,16 +16,20 @@ use crate::web::{self, Site, Sites, Tally};
 use anyhow::Context;
 use prometheus::{Gauge, Registry};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
-use tracing::{error, info};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
 
 /// How often the configuration file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The longest that reading settings may take: a file system may hang.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest that is waited at the end for what is known of tags to be written.
+const LAST_KEEP: Duration = Duration::from_secs(5);
 
 /// The accounts in force. Clones are the same.
 #[derive(Clone)]
@@ -43,6 +47,8 @@ struct Shared {
     sites: watch::Sender<Arc<Site>>,
     /// Held while settings are read: one at a time.
     running: Mutex<Vec<Arc<Account>>>,
+    /// What accounts still write when they are closed.
+    closing: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Fleet {
@@ -77,7 +83,18 @@ impl Fleet {
             let live = live::encoder(registry);
             let site = site(&running, live.clone(), tally.clone(), shown, reloading(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
-            Shared { args, budget, live, tally, web_config, successful, success, sites, running: Mutex::new(running) }
+            Shared {
+                args,
+                budget,
+                live,
+                tally,
+                web_config,
+                successful,
+                success,
+                sites,
+                running: Mutex::new(running),
+                closing: std::sync::Mutex::default(),
+            }
         }));
         fleet.0.read_well();
         Ok(fleet)
@@ -167,10 +184,17 @@ impl Fleet {
         }
     }
 
-    /// Ends the refreshes that run.
+    /// Ends the refreshes that run, and all else that accounts do.
     pub(super) async fn close(&self) {
-        for account in &*self.0.running.lock().await {
-            account.close();
+        let closed = self.0.running.lock().await.iter().filter_map(|account| account.close()).collect();
+        *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+    }
+
+    /// After [`Fleet::close`], waits until all that is known of tags is kept; not for a disk that hangs.
+    pub(super) async fn kept(&self) {
+        let closing = std::mem::take(&mut *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner));
+        if tokio::time::timeout(LAST_KEEP, futures_util::future::join_all(closing)).await.is_err() {
+            warn!("what is known of tags could not be kept within {} s", LAST_KEEP.as_secs());
         }
     }
 }
@@ -209,7 +233,7 @@ fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) ->
             }
             Err(error) => {
                 // Nothing takes place, so what was begun for it ends.
-                built.iter().for_each(|account| account.close());
+                built.iter().for_each(|account| drop(account.close()));
                 return Err(format!("{error:#}\n"));
             }
         }

@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -184,13 +184,22 @@ impl Tags {
         self.shared.state().book.layers().len()
     }
 
-    /// Ends the task and keeps the book once more, if it has changed, on a thread that may block.
-    pub fn close(&self) {
+    /// Ends the task and keeps the book once more, if it has changed. Ends when nothing is being written any more; dropping
+    /// what is returned stops no writing.
+    pub fn close(&self) -> JoinHandle<()> {
         self.task.0.abort();
+        let (is_dirty, keeping) = {
+            let mut state = self.shared.state();
+            (std::mem::take(&mut state.is_dirty), state.keep_task.take())
+        };
         let shared = self.shared.clone();
-        if std::mem::take(&mut shared.state().is_dirty) {
-            tokio::task::spawn_blocking(move || shared.keep_now());
-        }
+        let last = is_dirty.then(|| tokio::task::spawn_blocking(move || shared.keep_now()));
+        tokio::spawn(async move {
+            for writing in keeping.into_iter().chain(last) {
+                // One that panicked has ended too.
+                let _ = writing.await;
+            }
+        })
     }
 
     fn take(&self, listing: &Snapshot) {

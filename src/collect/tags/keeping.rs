@@ -24,19 +24,18 @@ impl Shared {
     /// Starts to keep the book if it is time. Calls that are under way do not wait for the disk.
     pub(super) fn keep_if_due(self: &Arc<Self>) {
         let now = Instant::now();
-        {
-            let mut state = self.state();
-            if self.keep_due(&state).is_none_or(|at| at > now) {
-                return;
-            }
-            (state.is_dirty, state.kept_at) = (false, now);
+        let mut state = self.state();
+        if self.keep_due(&state).is_none_or(|at| at > now) {
+            return;
         }
+        (state.is_dirty, state.kept_at) = (false, now);
         let shared = self.clone();
-        tokio::task::spawn_blocking(move || {
+        // Remembered, so that an exporter that stops lets it finish.
+        state.keep_task = Some(tokio::task::spawn_blocking(move || {
             shared.keep_now();
             let mut state = shared.state();
             (state.kept_at, state.keep_took) = (Instant::now(), now.elapsed());
-        });
+        }));
     }
 
     /// Writes the book, locked for a few entries at a time.

@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::error;
 
@@ -50,6 +51,8 @@ pub(super) struct State {
     /// Whether the book's order is that of the latest listing.
     pub(super) is_aligned: bool,
     pub(super) is_dirty: bool,
+    /// The latest writing of the book.
+    pub(super) keep_task: Option<JoinHandle<()>>,
     pub(super) kept_at: Instant,
     pub(super) keep_took: Duration,
 }
@@ -81,6 +84,7 @@ impl State {
             most_layers,
             is_aligned: false,
             is_dirty: false,
+            keep_task: None,
             kept_at: Instant::now(),
             keep_took: Duration::ZERO,
         }

@@ -191,7 +191,3 @@ impl<T: Send + 'static> Flight<T> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "beside_tests.rs"]
-mod tests;

@@ -484,10 +484,6 @@ fn unix_seconds(time: SystemTime) -> f64 {
 mod rules;
 
 #[cfg(test)]
-#[path = "clock_tests.rs"]
-mod clock;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

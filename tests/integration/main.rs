@@ -28,6 +28,8 @@ mod state_file;
 mod serving;
 mod crowds;
 mod chaos;
+mod client_clock;
+mod collecting_beside;
 mod clock;
 mod account;
 mod check;

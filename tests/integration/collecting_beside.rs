@@ -1,18 +1,22 @@
 //! Figures beside the listing, and the editions of the listing, by real requests to a simulated account.
 
-use super::*;
-use crate::auth::{Authenticator, Part, Source, access_key};
-use crate::collect::{Collected, ListApi, collect};
-use crate::secret::Secret;
-use crate::simulator::{
+use prometheus::Registry;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use swr_exporter::auth::{Authenticator, Part, Source, access_key};
+use swr_exporter::collect::beside::PATIENCE;
+use swr_exporter::collect::{Beside, Collected, ListApi, Metrics, Options, collect};
+use swr_exporter::deadline::Deadline;
+use swr_exporter::model::figures::{Account, Enterprise};
+use swr_exporter::model::{Snapshot, Timestamp};
+use swr_exporter::secret::Secret;
+use swr_exporter::simulator::{
     Action, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, ListV3, Operation as Call,
     Permission, Rule, Running, Shape, Simulator,
 };
-use crate::swr::ProjectLookup;
-use crate::transport::{Https, HttpsOptions, Proxies};
-use crate::{simulator, swr};
-use prometheus::Registry;
-use std::time::SystemTime;
+use swr_exporter::swr::{Client, ProjectLookup};
+use swr_exporter::transport::{Https, HttpsOptions, Proxies};
+use swr_exporter::{simulator, swr};
 use tokio::time::Instant;
 
 /// One account of a simulated service, collected by hand.

@@ -1,4 +1,4 @@
-//! What stands in `docs/`: its examples work, and its links lead somewhere. README's are looked at in `tidy.rs`.
+//! What stands in README and `docs/`: its examples work, and its links lead somewhere.
 
 use super::{blocks, commands, documents, read, root, serves};
 use std::collections::BTreeSet;
@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The documents below `docs/`, by their path.
+/// README and the documents below `docs/`, by their path.
 fn docs() -> Vec<(String, String)> {
-    let paths = documents().into_iter().filter(|path| path.starts_with("docs"));
+    let paths = documents().into_iter().filter(|path| path.starts_with("docs") || path == Path::new("README.md"));
     let docs: Vec<_> = paths.map(|path| (path.display().to_string(), read(&path))).collect();
-    assert!(docs.len() >= 8, "{}", docs.len());
+    assert!(docs.len() >= 12, "{}", docs.len());
     docs
 }
 
@@ -38,7 +38,9 @@ fn every_example_is_understood() {
             serves(&words, &file);
             seen[1] += 1;
         }
-        for settings in blocks(&text, "yaml").into_iter().filter(|block| !block.contains("accounts:\n")) {
+        // A web configuration file is tried by a test that logs in with it.
+        let of_others = |block: &&str| !block.contains("accounts:\n") && !block.starts_with("tls_server_config:");
+        for settings in blocks(&text, "yaml").into_iter().filter(of_others) {
             let file = folder.path().join("prometheus.yml");
             fs::write(&file, settings).unwrap();
             promtool(&["check", "config", "--syntax-only"], &file).unwrap_or_else(|said| panic!("{name}: {said}"));
@@ -57,6 +59,23 @@ fn every_example_is_understood() {
         }
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+#[test]
+fn the_prometheus_of_the_readme_is_the_file_that_it_names() {
+    let (readme, file) = (read("README.md"), read("deploy/prometheus.yml"));
+    let shown = blocks(&readme, "yaml");
+    let settings: Vec<_> = file.lines().skip_while(|line| line.starts_with('#')).collect();
+    assert!(shown.contains(&settings.join("\n").as_str()), "{shown:?}");
+    promtool(&["check", "config"], &root().join("deploy/prometheus.yml")).unwrap();
+}
+
+#[test]
+fn the_services_of_systemd_start_what_is_understood() {
+    let unit = read("deploy/systemd/swr-exporter.service").replace("\\\n", " ");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let [words] = &commands(&format!("{start} --swr.region=cn-north-4"))[..] else { panic!("one command") };
+    assert!(serves(words, Path::new("")));
 }
 
 /// How a heading is linked to.

@@ -112,12 +112,13 @@ async fn each_account_has_its_page_and_the_process_has_its_own() {
 }
 
 #[tokio::test]
-async fn prometheus_finds_the_accounts_by_the_scrape_configuration_of_the_readme() {
+async fn prometheus_finds_the_accounts_by_the_documented_scrape_configuration() {
     let (one, two) = (simulator(30, 2).await, simulator(50, 3).await);
     let file = format!("accounts:\n{}{}", account("one", &one, ""), account("two", &two, ""));
     let exporter = Accounts::new(&file).start().await;
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let example = readme
+    let document =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
+    let example = document
         .split("```yaml\n")
         .skip(1)
         .map(|block| block.split("```").next().unwrap())

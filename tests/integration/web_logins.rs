@@ -81,11 +81,11 @@ async fn curl_gets_in_with_tls_and_a_password_and_not_without() {
 }
 
 #[tokio::test]
-async fn prometheus_gets_in_with_the_scrape_configuration_of_the_readme_and_not_without() {
+async fn prometheus_gets_in_with_the_documented_scrape_configuration_and_not_without() {
     let (folder, upstream) = (Folder::new(), simulator(20, 2).await);
-    let readme = include_str!("../../README.md");
+    let document = include_str!("../../docs/tls.md");
     let block = |mark: &str| {
-        let mut blocks = readme.split("\n```yaml\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+        let mut blocks = document.split("\n```yaml\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
         blocks.find(|block| block.contains(mark)).unwrap_or_else(|| panic!("no example with {mark}")).to_owned()
     };
     // The examples, with the files of this test for those of an operator.

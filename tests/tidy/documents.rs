@@ -1,24 +1,55 @@
-//! What stands in `docs/`: its examples work, and its links lead somewhere. README's are looked at in `tidy.rs`.
+//! What stands in README and `docs/`: its examples work, and its links lead somewhere.
 
-use super::{blocks, commands, documents, read, root, serves};
+use super::{blocks, commands, documents, is_part_of_a_name, names_of_metrics, read, root, section};
+use clap::Parser;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process;
+use swr_exporter::cli::{Cli, Command};
+use swr_exporter::config;
 
-/// The documents below `docs/`, by their path.
+/// README and the documents below `docs/`, by their path.
 fn docs() -> Vec<(String, String)> {
-    let paths = documents().into_iter().filter(|path| path.starts_with("docs"));
+    let paths = documents().into_iter().filter(|path| path.starts_with("docs") || path == Path::new("README.md"));
     let docs: Vec<_> = paths.map(|path| (path.display().to_string(), read(&path))).collect();
-    assert!(docs.len() >= 8, "{}", docs.len());
+    assert!(docs.len() >= 12, "{}", docs.len());
     docs
 }
 
 fn promtool(arguments: &[&str], file: &Path) -> Result<(), String> {
-    let output = Command::new("promtool").args(arguments).arg(file).output();
+    let output = process::Command::new("promtool").args(arguments).arg(file).output();
     let output = output.expect("promtool runs; tests/run installs it");
     let said = [output.stdout, output.stderr].concat();
     output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Understands a command of ours, and says whether it serves; other programs' commands are let be. `accounts.yml` is the
+/// example.
+fn serves(words: &[String], example: &Path) -> bool {
+    let words = if words[0] == "sudo" { &words[1..] } else { words };
+    let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
+    let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
+    let arguments = match (words[0].as_str(), ours) {
+        ("cargo", _) if is_cargo => &words[words.iter().position(|word| word == "--").unwrap() + 1..],
+        // `docker run`: what follows the image.
+        ("docker", _) if words[1] == "run" => {
+            &words[words.iter().rposition(|word| word == "swr-exporter").unwrap() + 1..]
+        }
+        (_, Some(0)) => &words[1..],
+        _ => return false,
+    };
+    let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
+    let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
+    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let settings = match &cli.command {
+        None => &cli.serve,
+        Some(Command::Check(args)) => &args.serve,
+        Some(_) => return false,
+    };
+    let resolved = config::resolve(settings, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
+    assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
+    cli.command.is_none()
 }
 
 #[test]
@@ -38,7 +69,9 @@ fn every_example_is_understood() {
             serves(&words, &file);
             seen[1] += 1;
         }
-        for settings in blocks(&text, "yaml").into_iter().filter(|block| !block.contains("accounts:\n")) {
+        // A web configuration file is tried by a test that logs in with it.
+        let of_others = |block: &&str| !block.contains("accounts:\n") && !block.starts_with("tls_server_config:");
+        for settings in blocks(&text, "yaml").into_iter().filter(of_others) {
             let file = folder.path().join("prometheus.yml");
             fs::write(&file, settings).unwrap();
             promtool(&["check", "config", "--syntax-only"], &file).unwrap_or_else(|said| panic!("{name}: {said}"));
@@ -57,6 +90,23 @@ fn every_example_is_understood() {
         }
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+#[test]
+fn the_prometheus_of_the_readme_is_the_file_that_it_names() {
+    let (readme, file) = (read("README.md"), read("deploy/prometheus.yml"));
+    let shown = blocks(&readme, "yaml");
+    let settings: Vec<_> = file.lines().skip_while(|line| line.starts_with('#')).collect();
+    assert!(shown.contains(&settings.join("\n").as_str()), "{shown:?}");
+    promtool(&["check", "config"], &root().join("deploy/prometheus.yml")).unwrap();
+}
+
+#[test]
+fn the_services_of_systemd_start_what_is_understood() {
+    let unit = read("deploy/systemd/swr-exporter.service").replace("\\\n", " ");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let [words] = &commands(&format!("{start} --swr.region=cn-north-4"))[..] else { panic!("one command") };
+    assert!(serves(words, Path::new("")));
 }
 
 /// How a heading is linked to.
@@ -90,4 +140,27 @@ fn every_link_leads_to_a_file_and_a_heading() {
         }
     }
     assert!(links > 20, "{links}");
+}
+
+#[test]
+fn the_test_command_of_the_readme_is_the_one_that_ci_runs() {
+    let readme = read("README.md");
+    let [command] = blocks(section(&readme, "## Test it"), "sh")[..] else { panic!("one command") };
+    assert_eq!(commands(command).len(), 1, "one command");
+    let ci = read(".ci/run");
+    assert_eq!(ci.lines().rev().find(|line| !line.is_empty()), Some(command), "the last thing that .ci/run does");
+}
+
+#[test]
+fn documents_name_no_metric_that_does_not_exist() {
+    let known = names_of_metrics();
+    for document in documents() {
+        let text = read(&document);
+        let words = text.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("swr_"));
+        // The library's own name is no metric.
+        for word in words.filter(|word| *word != "swr_exporter") {
+            let document = document.display();
+            assert!(known.contains(word), "{document} names `{word}`, which src/catalog.rs does not have");
+        }
+    }
 }

@@ -91,7 +91,7 @@ pub(super) fn on_credential(error: &AuthError) -> String {
         AuthError::Failed { .. } | AuthError::Odd { .. } => {
             "check that the address is right; if it is, the service fails: try again later".to_owned()
         }
-        AuthError::Nothing(_) => "README.md, Credentials, lists every source".to_owned(),
+        AuthError::Nothing(_) => "docs/credentials.md lists every source".to_owned(),
         _ => String::new(),
     }
 }

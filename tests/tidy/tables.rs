@@ -1,0 +1,185 @@
+//! README's tables of metrics, flags and limits, and ARCHITECTURE.md's of the API's fields, say what the code says.
+
+use super::{is_part_of_a_name, quoted, read, rows, section};
+use clap::{Arg, CommandFactory};
+use swr_exporter::catalog;
+use swr_exporter::cli::Cli;
+use swr_exporter::{auth, collect, config, swr, web};
+
+#[test]
+fn the_readme_lists_every_metric_with_its_type_and_labels() {
+    let readme = read("README.md");
+    let listed: Vec<_> = rows(section(&readme, "## Metrics"))
+        .into_iter()
+        .filter(|cells| cells[0].starts_with("`swr_"))
+        .map(|cells| {
+            let labels: Vec<_> = quoted(&cells[2]).into_iter().map(str::to_owned).collect();
+            (quoted(&cells[0])[0].to_owned(), cells[1].clone(), labels)
+        })
+        .collect();
+    let declared: Vec<_> = catalog::ALL
+        .iter()
+        .map(|family| {
+            let labels = family.labels.iter().map(|label| (*label).to_owned()).collect();
+            (family.name.to_owned(), family.kind.as_str().to_owned(), labels)
+        })
+        .collect();
+    assert_eq!(listed, declared, "left: README.md; right: src/catalog.rs");
+}
+
+#[test]
+fn every_field_of_the_api_is_accounted_for() {
+    // As the vendor's pages list them.
+    let repositories = "name category description size is_public num_images num_download created_at updated_at logo url path \
+                        internal_path domain_name namespace tags status total_range";
+    let tags = "id repo_id Tag image_id manifest digest schema path internal_path size is_trusted created updated deleted \
+                domain_id scanned tag_type";
+    let show = "id ns_id name category description creator_id creator_name size is_public num_images num_download url path \
+                internal_path created updated domain_id priority";
+    let table = rows(section(&read("ARCHITECTURE.md"), "## Every field of the API"));
+    for (call, fields) in [("list repositories", repositories), ("list tags", tags), ("show repository", show)] {
+        let mut listed: Vec<&str> =
+            table.iter().filter(|cells| cells[0] == call).flat_map(|cells| quoted(&cells[1])).collect();
+        let mut expected: Vec<&str> = fields.split_whitespace().collect();
+        // A header, and no field.
+        listed.retain(|field| *field != "Content-Range");
+        listed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(listed, expected, "{call}");
+    }
+    for cells in &table {
+        // That such a metric exists is another test.
+        assert!(cells[2].starts_with("not exported") || cells[2].contains("`swr_"), "{cells:?}");
+    }
+}
+
+// ---- Flags
+
+/// The default as `--help` tells it.
+fn default_of(flag: &Arg) -> Option<String> {
+    if let Some(default) = flag.get_default_values().first() {
+        return Some(default.to_str().unwrap().to_owned());
+    }
+    let help = flag.get_help()?.to_string();
+    Some(help.rsplit_once("[default: ")?.1.strip_suffix(']')?.to_owned())
+}
+
+/// Flags and defaults of a command, by clap.
+fn flags(command: &clap::Command) -> Vec<(String, Option<String>)> {
+    let mut command = command.clone();
+    command.build();
+    let own = command.get_arguments().filter(|flag| !matches!(flag.get_id().as_str(), "help" | "version"));
+    own.map(|flag| (format!("--{}", flag.get_long().unwrap()), default_of(flag))).collect()
+}
+
+#[test]
+fn the_readme_lists_every_flag_with_its_default() {
+    let (readme, cli) = (read("README.md"), Cli::command());
+    let told = |default: &str| (default != "-").then(|| default.trim_matches('`').to_owned());
+    let of_serve = flags(cli.find_subcommand("serve").unwrap());
+    let listed: Vec<_> = rows(section(&readme, "### Flags of `serve`"))
+        .into_iter()
+        .map(|cells| (quoted(&cells[0])[0].to_owned(), told(&cells[1]), told(&cells[2])))
+        .collect();
+    let declared: Vec<_> = swr_exporter::cli::flags::ALL
+        .iter()
+        .map(|flag| {
+            let default = (flag.default != "none").then(|| flag.default.to_owned());
+            (format!("--{}", flag.name), flag.key.map(str::to_owned), default)
+        })
+        .collect();
+    assert_eq!(listed, declared, "left: README.md; right: src/cli/flags.rs");
+    for name in ["check", "scrape", "demo", "simulate"] {
+        let mut own = flags(cli.find_subcommand(name).unwrap());
+        if matches!(name, "check" | "scrape") {
+            own.retain(|flag| !of_serve.contains(flag));
+        }
+        let listed: Vec<_> = rows(section(&readme, &format!("### Flags of `{name}`")))
+            .into_iter()
+            .map(|cells| (quoted(&cells[0])[0].to_owned(), told(&cells[1])))
+            .collect();
+        assert_eq!(listed, own, "left: README.md; right: src/cli.rs, `{name}`");
+    }
+}
+
+#[test]
+fn the_environment_rule_of_the_readme_holds_for_every_flag_of_serve() {
+    let readme = read("README.md");
+    assert!(readme.contains("`SWR_EXPORTER_` and its name in capitals, with `_` for `.` and `-`"));
+    for flag in Cli::command().find_subcommand("serve").unwrap().get_arguments() {
+        let Some(long) = flag.get_long().filter(|long| *long != "help" && !long.starts_with("no-")) else { continue };
+        let variable = format!("SWR_EXPORTER_{}", long.to_uppercase().replace(['.', '-'], "_"));
+        assert_eq!(flag.get_env().unwrap().to_str().unwrap(), variable);
+    }
+    // And no variable is told that nobody reads.
+    let config = read("src/config/credentials.rs");
+    for word in readme.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("SWR_EXPORTER_")) {
+        let flag = word.strip_prefix("SWR_EXPORTER_").unwrap();
+        let named = Cli::command()
+            .find_subcommand("serve")
+            .unwrap()
+            .get_arguments()
+            .any(|arg| arg.get_env().is_some_and(|name| name == word));
+        let secret = config.contains(&format!("\"{word}\""));
+        assert!(flag.is_empty() || named || secret, "nothing reads {word}");
+    }
+}
+
+#[test]
+fn every_region_the_readme_names_is_known() {
+    let readme = read("README.md");
+    for (_, region) in readme.match_indices("--swr.region").map(|(at, flag)| readme[at..].split_at(flag.len())) {
+        let region = region.trim_start_matches(['=', ' ']).split_whitespace().next().unwrap_or_default();
+        if region.starts_with(|c: char| c.is_ascii_lowercase()) && region.contains('-') {
+            assert!(config::regions::endpoint(region.trim_matches('`')).is_some(), "{region}");
+        }
+    }
+}
+
+// ---- Limits
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    groups.join(",")
+}
+
+#[test]
+fn the_limits_of_the_readme_are_those_of_the_code() {
+    let (web, client) = (web::Limits::default(), swr::Options::default());
+    let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
+    let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
+    let expected = [
+        ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
+        ("tags of one repository", thousands(swr::tags::MOST_TAGS as u64)),
+        ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
+        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
+        ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
+        ("wait of a finished listing for the figures beside it", seconds(collect::beside::PATIENCE)),
+        ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
+        ("wait for more of an answer of the API", seconds(client.stall_timeout)),
+        ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),
+        ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
+        (
+            "refusals before a credential is held back",
+            format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
+        ),
+        ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::LONGEST as u64))),
+        ("TLS handshake", seconds(web.first_byte)),
+        ("first byte of a request", seconds(web.first_byte)),
+        (
+            "head of a request",
+            format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers),
+        ),
+        ("rest between two requests", seconds(web.idle)),
+        ("reader that takes no byte of an answer", seconds(web.write_progress)),
+        ("reader that takes an answer slowly", seconds(web.response_total)),
+        ("open answers after SIGTERM", seconds(web.drain)),
+        ("answers at once on an HTTP/2 connection", web::STREAMS.to_string()),
+    ];
+    let listed: Vec<_> = rows(section(&read("README.md"), "## Limits"))
+        .into_iter()
+        .map(|mut cells| (cells.remove(0), cells.remove(0)))
+        .collect();
+    assert_eq!(listed, expected.map(|(what, limit)| (what.to_owned(), limit)), "left: README.md; right: the code");
+}

@@ -91,7 +91,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         client: swr::Options {
             endpoint,
             project_id: Some(DEMO_PROJECT_ID.to_owned()),
-            rate: swr::throttle::Rate { per_second: 200.0, burst: 400 },
+            rate: swr::throttle::Rate { per_second: 1000.0, burst: 1000 },
             ..swr::Options::default()
         },
         https: HttpsOptions::default(),
@@ -100,7 +100,8 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
             tags: true,
             details: true,
             series: "platform/.*".parse().ok(),
-            per_second: 100.0,
+            // Faster than a listing waits for them: the first page has the tags of the usual world.
+            per_second: 500.0,
             ..collect::tags::Options::default()
         },
         cache: cache::Options { window, ..cache::Options::default() },

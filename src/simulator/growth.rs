@@ -89,7 +89,7 @@ impl World {
     fn is_abandoned(&self, slot: u32) -> bool {
         let (one_of, before) = self.abandoned;
         let row = self.row(slot);
-        one_of > 0 && row.id < before && (row.id % one_of == 0 || row.tags.count() == 0)
+        one_of > 0 && row.id < before && (row.id.is_multiple_of(one_of) || row.tags.count() == 0)
     }
 
     fn push_somewhere(&mut self) {

@@ -1,6 +1,7 @@
 //! The exporter itself: is the data fresh, what does it ask of the API, what does it cost.
 
-use crate::panel::{Dashboard, Kind, Panel, Variable, panel, row};
+use crate::dashboard::{Dashboard, Variable};
+use crate::panel::{Kind, Panel, panel, row};
 
 const OFF: &str = "no data yet";
 const NONE: &str = "none";

@@ -5,13 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(unreachable_pub, reason = "nothing of a test binary is reachable from elsewhere")]
 
+mod dashboard;
 mod enterprise;
 mod exporter;
 mod overview;
 mod panel;
 mod repository;
 
-use panel::Dashboard;
+use dashboard::Dashboard;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The overview: how much there is, what grows, what is odd.
 
-use crate::panel::{Dashboard, Kind, Panel, Variable, panel, row};
+use crate::dashboard::{Dashboard, Variable};
+use crate::panel::{Kind, Panel, panel, row};
 
 const OFF: &str = "no data yet";
 const REPOSITORY: (&str, &str, &str) = (

@@ -1,9 +1,7 @@
-//! From few words to Grafana's JSON (schema version 41: Grafana 12; older ones from 10 on read it too).
+//! A panel: from few words to Grafana's JSON.
 
+use crate::dashboard::{Variable, narrowed, source};
 use serde_json::{Map, Value, json};
-
-/// Labels that tell replicas of one exporter apart.
-const REPLICA: &str = "instance, pod, node, replica";
 
 /// What every link carries along.
 const CHOSEN: &str = "${datasource:queryparam}&${job:queryparam}&${account:queryparam}&${__url_time_range}";
@@ -30,27 +28,6 @@ const COLUMNS: &[(&str, &str)] = &[
     ("rustversion", "Compiler"),
     ("status", "Status"),
 ];
-
-/// A dashboard: rows of panels, laid out from left to right.
-pub struct Dashboard {
-    /// The end of its address and the name of its file.
-    pub uid: &'static str,
-    pub title: &'static str,
-    pub about: &'static str,
-    /// Variables besides data source and job.
-    pub variables: &'static [Variable],
-    /// The time shown at first, such as `now-7d`.
-    pub from: &'static str,
-    pub panels: Vec<Panel>,
-}
-
-/// A choice at the top of a dashboard; queries are narrowed to what is chosen.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Variable {
-    Namespace,
-    Repository,
-    Instance,
-}
 
 /// How a panel draws.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,9 +61,9 @@ enum Levels {
 }
 
 pub struct Panel {
-    kind: Kind,
+    pub kind: Kind,
     title: &'static str,
-    size: (u64, u64),
+    pub size: (u64, u64),
     about: &'static str,
     unit: &'static str,
     empty: &'static str,
@@ -95,6 +72,8 @@ pub struct Panel {
     levels: Levels,
     /// Where the axis begins, unless the values decide.
     least: Option<u8>,
+    /// How many points a line has at the most; where none is given, one a pixel.
+    points: Option<u16>,
     /// Where the values lead to: what it is, the dashboard, and what is chosen there.
     link: Option<(&'static str, &'static str, &'static str)>,
 }
@@ -113,7 +92,19 @@ pub fn folded(title: &'static str) -> Panel {
 pub fn panel(kind: Kind, title: &'static str, size: (u64, u64)) -> Panel {
     let (about, unit, empty) = ("", "short", "");
     let queries = Vec::new();
-    Panel { kind, title, size, about, unit, empty, queries, levels: Levels::None, least: Some(0), link: None }
+    Panel {
+        kind,
+        title,
+        size,
+        about,
+        unit,
+        empty,
+        queries,
+        levels: Levels::None,
+        least: Some(0),
+        points: None,
+        link: None,
+    }
 }
 
 impl Panel {
@@ -158,6 +149,12 @@ impl Panel {
         self
     }
 
+    /// A line has at most so many points, as each of them reads all repositories.
+    pub fn points(mut self, points: u16) -> Self {
+        self.points = Some(points);
+        self
+    }
+
     /// Values, or names of repositories in a table, lead to another dashboard, with the given variables besides those that
     /// all have.
     pub fn link(mut self, title: &'static str, dashboard: &'static str, variables: &'static str) -> Self {
@@ -165,7 +162,7 @@ impl Panel {
         self
     }
 
-    fn json(&self, id: usize, (x, y): (u64, u64), variables: &[Variable]) -> Value {
+    pub fn json(&self, id: usize, (x, y): (u64, u64), variables: &[Variable]) -> Value {
         let place = json!({ "x": x, "y": y, "w": self.size.0, "h": self.size.1 });
         if matches!(self.kind, Kind::Row | Kind::Folded) {
             let collapsed = self.kind == Kind::Folded;
@@ -190,6 +187,9 @@ impl Panel {
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
             "options": self.options(),
         });
+        if let Some(points) = self.points {
+            panel["maxDataPoints"] = json!(points);
+        }
         if self.kind == Kind::Table {
             let mut hidden = json!({ "Time": true });
             for (number, _) in self.queries.iter().enumerate().filter(|(_, query)| query.1.is_empty()) {
@@ -325,116 +325,6 @@ impl Panel {
     }
 }
 
-impl Dashboard {
-    /// As Grafana imports it.
-    pub fn json(&self) -> Value {
-        let (mut x, mut y, mut height) = (0, 0, 0);
-        let mut panels: Vec<Value> = Vec::new();
-        let mut folded = false;
-        for (index, panel) in self.panels.iter().enumerate() {
-            if x + panel.size.0 > 24 {
-                (x, y, height) = (0, y + height, 0);
-            }
-            let json = panel.json(index + 1, (x, y), self.variables);
-            match panel.kind {
-                Kind::Row | Kind::Folded => folded = panel.kind == Kind::Folded,
-                _ => {}
-            }
-            match panels.last_mut().filter(|_| folded && panel.kind != Kind::Folded) {
-                Some(row) => row["panels"].as_array_mut().unwrap().push(json),
-                None => panels.push(json),
-            }
-            x += panel.size.0;
-            height = height.max(panel.size.1);
-        }
-        let mut variables = vec![
-            json!({ "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus" }),
-            // With several accounts the exporter's own series and the accounts' are scraped by different jobs.
-            choice("job", "Job", "label_values({__name__=~\"swr_up|swr_exporter_build_info\"}, job)"),
-            choice("account", "Account", "label_values(swr_up{job=~\"$job\"}, account)"),
-        ];
-        // One account has no label: all of it is what has any value or none.
-        variables[2]["allValue"] = json!(".*");
-        variables.extend(self.variables.iter().map(|variable| match variable {
-            Variable::Namespace => choice(
-                "namespace",
-                "Organisation",
-                "label_values(swr_namespace_repositories{job=~\"$job\", account=~\"$account\"}, namespace)",
-            ),
-            Variable::Repository => choice(
-                "repository",
-                "Repository",
-                "label_values(swr_repository_size_bytes{job=~\"$job\", account=~\"$account\", namespace=~\"$namespace\"}, repository)",
-            ),
-            Variable::Instance => {
-                choice("instance", "Instance", "label_values(swr_scrapes_total{job=~\"$job\"}, instance)")
-            }
-        }));
-        json!({
-            "uid": self.uid, "title": self.title, "description": self.about, "tags": ["swr-exporter"],
-            "schemaVersion": 41, "version": 1, "editable": true, "graphTooltip": 1, "refresh": "1m",
-            "time": { "from": self.from, "to": "now" }, "timezone": "", "annotations": { "list": [] },
-            "links": [{
-                "type": "dashboards", "tags": ["swr-exporter"], "title": "SWR", "asDropdown": false, "includeVars": true,
-                "keepTime": true, "targetBlank": false, "icon": "external link", "tooltip": "",
-            }],
-            "templating": { "list": variables }, "panels": panels,
-        })
-    }
-}
-
-/// A variable of several values, all of them at first. In queries it stands plainly, as in `job=~"$job"`: Grafana then
-/// escapes what is special in regular expressions, dots of names among it, as a PromQL string wants it.
-fn choice(name: &str, label: &str, query: &str) -> Value {
-    json!({
-        "name": name, "label": label, "type": "query", "datasource": source(),
-        "query": { "query": query, "refId": name }, "refresh": 2, "sort": 5, "multi": true, "includeAll": true,
-        "allValue": ".+", "current": { "text": ["All"], "value": ["$__all"] },
-    })
-}
-
-fn source() -> Value {
-    let pairs = [("type", "prometheus"), ("uid", "${datasource}")];
-    Value::Object(Map::from_iter(pairs.map(|(key, value)| (key.to_owned(), value.into()))))
-}
-
 fn letter(number: usize) -> String {
     char::from(b'A' + u8::try_from(number).unwrap()).to_string()
-}
-
-/// Writes each `one(metric)` out: the largest over the replicas, with the labels that the variables choose.
-fn narrowed(query: &str, variables: &[Variable]) -> String {
-    let mut parts = query.split("one(");
-    let mut text = parts.next().unwrap().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':').unwrap();
-        let (metric, rest) = part.split_at(end);
-        let mut labels = vec!["job=~\"$job\"", "account=~\"$account\""];
-        let of = |level: &str| metric.contains(level);
-        if (of("swr_repository_") || of("swr_tag_") || of("swr_namespace_")) && variables.contains(&Variable::Namespace)
-        {
-            labels.push("namespace=~\"$namespace\"");
-        }
-        if (of("swr_repository_") || of("swr_tag_")) && variables.contains(&Variable::Repository) {
-            labels.push("repository=~\"$repository\"");
-        }
-        let (more, rest) = match rest.strip_prefix('{') {
-            Some(rest) => rest.split_once('}').map(|(more, rest)| (format!(", {more}"), rest)).unwrap(),
-            None => (String::new(), rest),
-        };
-        text += &format!("max without ({REPLICA}) ({metric}{{{}{more}}}{rest}", labels.join(", "));
-    }
-    text
-}
-
-#[test]
-fn a_metric_is_narrowed_to_what_is_chosen() {
-    let both = [Variable::Namespace, Variable::Repository];
-    assert_eq!(
-        narrowed("sum(one(swr_repository_info{visibility=\"public\"} offset 1d)) + one(swr_up)", &both),
-        "sum(max without (instance, pod, node, replica) (swr_repository_info{job=~\"$job\", account=~\"$account\", \
-         namespace=~\"$namespace\", \
-         repository=~\"$repository\", visibility=\"public\"} offset 1d)) + \
-         max without (instance, pod, node, replica) (swr_up{job=~\"$job\", account=~\"$account\"})"
-    );
 }

@@ -1,6 +1,7 @@
 //! One repository, or several side by side.
 
-use crate::panel::{Dashboard, Kind, Panel, Variable, panel, row};
+use crate::dashboard::{Dashboard, Variable};
+use crate::panel::{Kind, Panel, panel, row};
 
 const OFF: &str = "no data yet";
 const TAGS_OFF: &str = "collector tags is off";
@@ -69,6 +70,7 @@ fn course() -> Vec<Panel> {
         panel(Kind::Lines, title, (12, 8))
             .about(about, OFF)
             .unit(unit)
+            .points(300)
             .query(&format!("{number} and topk(20, {by})"), "{{namespace}}/{{repository}}")
     };
     vec![

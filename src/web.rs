@@ -17,6 +17,7 @@ mod names;
 pub mod client_certificates;
 pub mod tls;
 mod guesses;
+mod queue;
 pub mod basic_auth;
 pub mod security;
 mod scrape;

@@ -170,12 +170,19 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
     options
 }
 
-/// A duration such as `30s` or `1h 30m`.
+/// Every duration fits into the arithmetic of clocks, whatever is added to it.
+const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// A duration such as `30s` or `1h 30m`, ten years at most.
 ///
 /// # Errors
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no duration such as 500ms, 30s or 5m"))
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST_DURATION => Err(format!("`{text}` is longer than ten years")),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(format!("`{text}` is no duration such as 500ms, 30s or 5m")),
+    }
 }
 
 fn positive(text: &str) -> Result<Duration, String> {

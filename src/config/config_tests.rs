@@ -1,5 +1,6 @@
 use super::*;
 use crate::auth::Source;
+use crate::auth::oidc::Exchange;
 
 fn args(line: &str) -> ServeArgs {
     use clap::Parser;
@@ -165,6 +166,29 @@ fn a_source_that_is_named_says_what_it_lacks() {
         &[],
     );
     assert!(text.contains("2 problems") && text.contains("--swr.iam-endpoint: `http://example.com` would"), "{text}");
+}
+
+#[test]
+fn how_long_a_key_of_oidc_is_to_live_is_a_number_that_sts_takes() {
+    let with = |seconds| {
+        [
+            ("HUAWEICLOUD_OIDC_PROVIDER_URN", "p"),
+            ("HUAWEICLOUD_OIDC_AGENCY_URN", "a"),
+            ("HUAWEICLOUD_OIDC_TOKEN_FILE", "/t"),
+            ("HUAWEICLOUD_OIDC_DURATION_SECONDS", seconds),
+        ]
+    };
+    for (seconds, expected) in [("900", 900), ("43200", 43_200), ("", 3600)] {
+        let config = resolve(&args("--swr.region cn-north-4"), &table(&with(seconds))).unwrap();
+        let Source::Oidc(oidc) = &config.accounts[0].credentials.source else { panic!("OIDC") };
+        let Exchange::Sts { duration_seconds, .. } = &oidc.exchange else { panic!("STS") };
+        assert_eq!(*duration_seconds, expected);
+    }
+    for wrong in ["1h", "60", "-1", "86400"] {
+        let text = problems("--swr.region cn-north-4", &with(wrong));
+        let expected = format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: `{wrong}` is no number from 900 to 43200");
+        assert!(text.contains("1 problem ") && text.contains(&expected), "{text}");
+    }
 }
 
 #[test]

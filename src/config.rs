@@ -206,3 +206,7 @@ fn not_in(text: &str, least: &str, most: &str) -> String {
 #[cfg(test)]
 #[path = "config/config_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config/accounts_tests.rs"]
+mod accounts_tests;

@@ -2,7 +2,7 @@ use super::*;
 use crate::auth::Source;
 use crate::auth::oidc::Exchange;
 
-fn args(line: &str) -> ServeArgs {
+pub(super) fn args(line: &str) -> ServeArgs {
     use clap::Parser;
     crate::cli::Cli::try_parse_from(std::iter::once("swr-exporter").chain(line.split_whitespace())).unwrap().serve
 }
@@ -11,7 +11,7 @@ fn problems(line: &str, environment: &[(&str, &str)]) -> String {
     resolve(&args(line), &table(environment)).unwrap_err().to_string()
 }
 
-fn table<'a>(entries: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+pub(super) fn table<'a>(entries: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| entries.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
 }
 

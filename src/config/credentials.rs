@@ -98,9 +98,7 @@ impl Search<'_> {
     /// A secret: in a file of its own, in the configuration file, or in the environment.
     fn part(&self, file: &str, key: &str, names: &[&str]) -> Option<Part> {
         let variable = || names.iter().find_map(|name| self.variable(name));
-        let file = self.settings.text(file).map(|file| Part::File(file.into()));
-        file.or_else(|| self.settings.secret(key).map(Part::Given))
-            .or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
+        self.settings.part(file, key).or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
     }
 
     fn token(&self) -> Found {

@@ -27,7 +27,7 @@ pub struct Flag {
 pub enum Kind {
     /// With one value.
     One,
-    /// With any number of values: the flag repeated, the variable separated by commas, the key a list.
+    /// With any number of values: the flag repeated, the key a list, and anywhere separated by commas ([`several`]).
     Many,
     /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, its last part is named in `collectors`.
     Switch,
@@ -185,7 +185,7 @@ impl Flag {
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),
-            Many => arg.value_name(self.value).action(ArgAction::Append).value_delimiter(','),
+            Many => arg.value_name(self.value).action(ArgAction::Append),
             // No value on the command line, so that what follows is not taken for one. It overrides itself alone: to clap
             // its negation would be in conflict with the variable.
             Switch => arg
@@ -206,6 +206,11 @@ impl Flag {
         };
         self.kind == Switch && place(&self.negation()) > place(self.name)
     }
+}
+
+/// The values of a setting of [`Kind::Many`], of which one text may hold several.
+pub fn several<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    texts.into_iter().flat_map(|text| text.split(',')).map(|value| value.trim().to_owned()).collect()
 }
 
 /// The settings that were given by flags and environment variables.
@@ -260,8 +265,8 @@ impl FromArgMatches for ServeArgs {
                 given.push(Given { name: flag.name, values: vec!["false".to_owned()], by_environment: false });
                 continue;
             }
-            let Some(values) = matches.get_many::<String>(flag.name) else { continue };
-            let values: Vec<String> = values.cloned().collect();
+            let Some(texts) = matches.get_many::<String>(flag.name) else { continue };
+            let values = if flag.kind == Many { several(texts) } else { texts.cloned().collect() };
             let by_environment = matches.value_source(flag.name) == Some(ValueSource::EnvVariable);
             // A variable that is set to nothing, as compose files do, is not set.
             if by_environment && values.iter().all(String::is_empty) {
@@ -305,6 +310,7 @@ mod tests {
     fn lists_are_repeated_or_separated() {
         let list = args("--swr.namespace a --swr.namespace b,c");
         assert_eq!(list.get("swr.namespace").unwrap().values, ["a", "b", "c"]);
+        assert_eq!(several(&[" a , b".to_owned(), String::new()]), ["a", "b", ""]);
     }
 
     #[test]

@@ -12,6 +12,20 @@ fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Pr
     resolve(&args(&format!("--config.file {} {line}", path.display())), &table(environment))
 }
 
+fn good(yaml: &str) -> Vec<Account> {
+    of(yaml, "", &[]).unwrap().accounts
+}
+
+/// Each problem, from the name of the file on.
+fn problems(yaml: &str, line: &str) -> Vec<String> {
+    let problems = of(yaml, line, &[]).unwrap_err();
+    let short = |problem: &String| match problem.find("accounts.yml:") {
+        Some(index) if problem.starts_with('/') => problem[index..].to_owned(),
+        _ => problem.clone(),
+    };
+    problems.list().iter().map(short).collect()
+}
+
 #[test]
 fn an_accounts_own_secret_wins_over_that_of_all_wherever_each_is_kept() {
     let secrets = |yaml: &str, line: &str| -> Vec<String> {
@@ -32,4 +46,58 @@ fn an_accounts_own_secret_wins_over_that_of_all_wherever_each_is_kept() {
     assert_eq!(secrets(&in_file, ""), ["own", "/own", "/own", "/all"]);
     assert_eq!(secrets(&given, ""), ["own", "/own", "/own", "all"]);
     assert_eq!(secrets(&in_file, "--credentials.secret-key-file /flag"), ["/flag"; 4]);
+}
+
+#[test]
+fn what_is_empty_is_as_good_as_absent() {
+    let accounts = good(
+        "defaults: { region: cn-north-4, cache_window: 7m, namespaces: [a], credentials: { access_key: AK, secret_key: sk } }\n\
+         accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_file: \"\"\n    \
+         credentials: { token: '', secret_key: '', token_file: '' }\n",
+    );
+    let [account] = &accounts[..] else { panic!("one account") };
+    assert_eq!((&account.https.ca_file, &account.cache_directory), (&None, &None));
+    assert_eq!(
+        (account.cache.window, &account.collect.namespaces[..]),
+        (Duration::from_secs(420), &["a".to_owned()][..])
+    );
+    assert_eq!(account.credentials.source.name(), "access-key");
+    assert!(!account.tags.tags);
+    // A list without entries is a value: all organisations, and no collector.
+    let accounts = good(
+        "defaults: { region: cn-north-4, namespaces: [a], collectors: [tags], credentials: { token: t } }\n\
+         accounts: { one: { namespaces: [], collectors: [] } }\n",
+    );
+    assert!(accounts[0].collect.namespaces.is_empty() && !accounts[0].tags.tags);
+    // Empty by its variable, and credentials are then those of the environment.
+    let yaml =
+        "accounts: { one: { region: cn-north-4, ca_file: \"${EMPTY}\", credentials: { token: \"${EMPTY}\" } } }\n";
+    let config = of(yaml, "", &[("EMPTY", ""), ("SWR_EXPORTER_TOKEN", "t")]).unwrap();
+    assert_eq!(config.accounts[0].credentials.source.name(), "token");
+    assert_eq!(config.accounts[0].https.ca_file, None);
+}
+
+#[test]
+fn lists_are_lists_however_they_are_written() {
+    let account = "accounts: { one: { region: cn-north-4, credentials: { token: t }, ";
+    for (namespaces, line) in [
+        ("namespaces: [a, b, c]", ""),
+        ("namespaces: 'a,b,c'", ""),
+        ("namespaces: \"a, b ,c\"", ""),
+        ("namespaces: [\"a,b\", c]", ""),
+        ("namespaces: \"${LIST}\"", ""),
+        ("", "--swr.namespace a,b,c"),
+        ("", "--swr.namespace a --swr.namespace b,c"),
+    ] {
+        let config = of(&format!("{account}{namespaces} }} }}\n"), line, &[("LIST", "a,b,c")]).unwrap();
+        assert_eq!(config.accounts[0].collect.namespaces, ["a", "b", "c"], "{namespaces} {line}");
+    }
+    for collectors in ["[tags, details]", "'tags,details'", "\"${LIST}\""] {
+        let config =
+            of(&format!("{account}collectors: {collectors} }} }}\n"), "", &[("LIST", "tags, details")]).unwrap();
+        let tags = &config.accounts[0].tags;
+        assert!(tags.tags && tags.details, "{collectors}");
+    }
+    let said = problems(&format!("{account}namespaces: 'a,,b' }} }}\n"), "");
+    assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: a name is empty"]);
 }

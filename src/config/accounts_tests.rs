@@ -101,3 +101,38 @@ fn lists_are_lists_however_they_are_written() {
     let said = problems(&format!("{account}namespaces: 'a,,b' }} }}\n"), "");
     assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: a name is empty"]);
 }
+
+#[test]
+fn what_is_wrong_for_several_accounts_is_said_once() {
+    let defaults = "defaults:\n  region: cn-north-4\n  cache_window: never\n  credentials: { token: t }\n";
+    let all = format!("{defaults}accounts: {{ a: {{}}, b: {{}}, c: {{}} }}\n");
+    assert_eq!(
+        problems(&all, "--swr.page-size 0"),
+        [
+            "accounts.yml:3: defaults.cache_window: `never` is no duration such as 500ms, 30s or 5m",
+            "--swr.page-size: `0` is no number from 10 to 1000"
+        ]
+    );
+    let some = format!("{defaults}accounts: {{ a: {{}}, b: {{ cache_window: 5m }}, c: {{}} }}\n");
+    let said = problems(&some, "");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("accounts `a`, `c`: ") && said[0].contains(":3: defaults.cache_window: `never`"),
+        "{said:?}"
+    );
+    let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: "), "{said:?}");
+    assert!(said[1].starts_with("account `c`: the secret key has no access key: "), "{said:?}");
+    let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
+    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: `0` is no number from 10 to 1000"]);
+}
+
+#[test]
+fn that_there_is_no_account_is_said_with_everything_else() {
+    let said = problems("accounts: {}\nregion: x\n", "--log.level loud");
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said.contains(&"accounts.yml:1: there is no account; name one below `accounts`".to_owned()), "{said:?}");
+    // What is there and is no mapping was complained about.
+    assert_eq!(problems("accounts: [a]\n", ""), ["accounts.yml:1: accounts: expected a mapping, found a list"]);
+}

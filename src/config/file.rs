@@ -91,6 +91,7 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
         let table = Table::of(node, place, reader.at);
         file.defaults = reader.account(table);
     }
+    let before = reader.at.list().len();
     if let Some((node, place)) = table.take("accounts") {
         let mut accounts = Table::of(node, place, reader.at);
         for (key, node, place) in accounts.rest() {
@@ -104,10 +105,10 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
             file.accounts.push((key.text, reader.account(table)));
         }
     }
-    table.finish(reader.at);
-    if file.accounts.is_empty() && reader.at.list().is_empty() {
+    if file.accounts.is_empty() && reader.at.list().len() == before {
         reader.at.add(format!("{place}: there is no account; name one below `accounts`"));
     }
+    table.finish(reader.at);
     file
 }
 

@@ -136,3 +136,17 @@ fn that_there_is_no_account_is_said_with_everything_else() {
     // What is there and is no mapping was complained about.
     assert_eq!(problems("accounts: [a]\n", ""), ["accounts.yml:1: accounts: expected a mapping, found a list"]);
 }
+
+#[test]
+fn a_variable_that_yaml_takes_for_a_mapping_is_to_be_quoted() {
+    for yaml in ["accounts:\n  a: { region: ${REGION} }\n", "accounts:\n  a: { namespaces: [${ONE}, b] }\n"] {
+        let said = problems(yaml, "");
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("accounts.yml:2: ") && said[0].ends_with("; write \"${NAME}\" with its quotes"),
+            "{said:?}"
+        );
+    }
+    let said = problems("accounts:\n  a: { region: 'x }\n  b: ${NAME}\n", "");
+    assert!(!said[0].contains("quotes"), "{said:?}");
+}

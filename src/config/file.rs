@@ -74,12 +74,17 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
             at.add(format!("{name}: {problem}"));
             return File::default();
         }
-        Ok(text) => yaml::parse(&text),
+        Ok(text) => yaml::parse(&text).map_err(|(line, problem)| {
+            // Between braces or brackets, its brace begins a mapping.
+            let has_variable = text.lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("${"));
+            let hint = if has_variable { "; write \"${NAME}\" with its quotes" } else { "" };
+            format!("{name}:{line}: {problem}{hint}")
+        }),
     };
     let root = match root {
         Ok(root) => root,
-        Err((line, problem)) => {
-            at.add(format!("{name}:{line}: {problem}"));
+        Err(problem) => {
+            at.add(problem);
             return File::default();
         }
     };

@@ -13,7 +13,7 @@ mod body;
 mod bucket;
 mod guard;
 mod streams;
-mod names;
+pub mod names;
 pub mod client_certificates;
 pub mod tls;
 mod guesses;

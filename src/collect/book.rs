@@ -274,7 +274,7 @@ impl Book {
             }
         }
         self.was_whole |= wants.tags && unread.is_empty();
-        let Self { entries, order, layers, was_whole, groups, .. } = self;
+        let Self { entries, order, layers, was_whole, .. } = self;
         let figures = |place: u32, kept: &mut Kept| {
             if !(kept.holds.0..kept.holds.1).contains(&seconds) {
                 let (counts, until) = by_age(&kept.updated, seconds);
@@ -304,12 +304,14 @@ impl Book {
             })
             .collect();
         let is_known = |group: &Group| wants.tags && (*was_whole || !unread.contains_key(group));
-        let mut namespaces: Vec<(Arc<str>, u128)> = groups
-            .iter()
-            .filter(|(_, group)| is_known(group))
-            .map(|(name, group)| (name.clone(), layers.of_group(*group)))
+        // The order is by organisation first. One that is not listed is not shown, rather than at 0.
+        let of = |place: u32| entries[place as usize].as_ref().expect(LISTED);
+        let namespaces = order
+            .chunk_by(|one, next| of(*one).group == of(*next).group)
+            .map(|places| of(places[0]))
+            .filter(|entry| is_known(&entry.group))
+            .map(|entry| (entry.namespace.clone(), layers.of_group(entry.group)))
             .collect();
-        namespaces.sort_unstable();
         let unique_bytes = (wants.tags && *was_whole).then(|| layers.total());
         Images { repositories, namespaces, unique_bytes }
     }

@@ -58,8 +58,10 @@ impl Client {
             let page = match self.tag_page(path, offset, limit, effort).await {
                 Err(ApiError::Refused(_)) if offset == 0 && limit > SMALLEST_PAGE => {
                     limit = SMALLEST_PAGE;
+                    let page = self.tag_page(path, offset, limit, effort).await?;
+                    // Only now: what was refused may have been the repository.
                     self.found_largest_tag_page(limit);
-                    continue;
+                    page
                 }
                 page => page?,
             };

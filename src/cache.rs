@@ -335,7 +335,9 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 }
             }
             if let Some(value) = value {
-                let fresh_until = now + self.0.options.window;
+                // What is incomplete is read again as soon as what failed.
+                let window = now + self.0.options.window;
+                let fresh_until = state.backoff.until().map_or(window, |until| until.min(window));
                 state.held = Some(Held { value, read_at, age_then: Duration::ZERO, since: began, fresh_until });
             }
             state.latest =

@@ -108,6 +108,21 @@ async fn a_late_refresh_costs_a_scrape_no_more_than_it_is_set_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_incomplete_is_read_again_as_soon_as_what_failed() {
+    let gap = |number| if number < 3 { Some(Failure::new(Reason::Server, "one of several failed")) } else { None };
+    let answer = move |number| Ok(Outcome { value: number, gap: gap(number) });
+    let (cache, upstream) = cache(Options::default(), Duration::ZERO, answer);
+    for (scraped, how) in [(1, How::Refreshed), (1, How::Fresh), (2, How::Refreshed)] {
+        assert_eq!(scrape(&cache).await, (Some(scraped), how));
+        tokio::time::advance(3 * SECOND).await;
+    }
+    tokio::time::advance(7 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(3), How::Refreshed));
+    tokio::time::advance(290 * SECOND).await;
+    assert_eq!((scrape(&cache).await, asked(&upstream)), ((Some(3), How::Fresh), 3), "whole, and for the window");
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_keep_the_last_good_value_and_leave_the_upstream_alone() {
     let (cache, upstream) =
         cache(Options::default(), Duration::ZERO, |number| if number == 1 { good(1) } else { bad() });

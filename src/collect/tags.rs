@@ -16,7 +16,8 @@ use crate::deadline::Deadline;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
-use crate::swr::throttle::{Rate, Throttle};
+use crate::swr::pace::Pace;
+use crate::swr::throttle::Rate;
 use state::{Shared, State};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -98,7 +99,7 @@ impl Tags {
         let state = State::new(book, options.most_layers);
         let shared = Arc::new(Shared {
             client,
-            throttle: Throttle::new(rate(options.per_second)),
+            pace: Arc::new(Pace::new(rate(options.per_second), work::LONGEST_CALL)),
             options,
             wants,
             metrics,
@@ -235,3 +236,7 @@ fn burst(per_second: f64) -> u32 {
 fn rate(per_second: f64) -> Rate {
     Rate { per_second, burst: burst(per_second) }
 }
+
+#[cfg(test)]
+#[path = "tags/work_tests.rs"]
+mod tests;

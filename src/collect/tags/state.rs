@@ -7,7 +7,7 @@ use crate::collect::plan::{Errand, Need};
 use crate::failure::Reason;
 use crate::model::{Timestamp, tags};
 use crate::swr::Client;
-use crate::swr::throttle::Throttle;
+use crate::swr::pace::Pace;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -21,7 +21,7 @@ pub(super) const FIRST_DELAY: Duration = Duration::from_secs(30);
 
 pub(super) struct Shared {
     pub(super) client: Arc<Client>,
-    pub(super) throttle: Throttle,
+    pub(super) pace: Arc<Pace>,
     pub(super) options: Options,
     pub(super) wants: Wants,
     pub(super) metrics: Metrics,

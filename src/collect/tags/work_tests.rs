@@ -1,0 +1,96 @@
+//! The task on a paused clock, against an upstream that is a function.
+
+use super::*;
+use crate::auth::{Authenticator, Part, Source, token};
+use crate::model::{Repository, Timestamp};
+use crate::secret::Secret;
+use crate::swr;
+use crate::transport::{Request, Response, Transport, TransportError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use hyper::StatusCode;
+use hyper::http::HeaderMap;
+
+/// What lists of tags are: the range and the body for the address.
+type Script = fn(&str) -> (&'static str, String);
+
+/// Takes the time that an answer takes, and counts requests.
+struct Upstream {
+    script: Script,
+    sent: Arc<Mutex<usize>>,
+}
+
+impl Transport for Upstream {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async move {
+            *self.sent.lock().unwrap() += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let (range, body) = (self.script)(&request.url);
+            let mut headers = HeaderMap::new();
+            headers.insert("content-range", range.parse().unwrap());
+            let body = futures_util::stream::iter([Ok(Bytes::from(body))]).boxed();
+            Ok(Response { status: StatusCode::OK, headers, body })
+        })
+    }
+}
+
+/// How often the upstream was asked.
+type Sent = Arc<Mutex<usize>>;
+
+fn collector(options: Options, keep: Option<Keep>, script: Script) -> (Tags, Sent) {
+    let sent = Sent::default();
+    let token = Source::Token(token::Source(Part::Given(Secret::new("token".to_owned()))));
+    let rate = Rate { per_second: 1000.0, burst: 1000 };
+    let client = Client::new(
+        swr::Options { endpoint: "http://127.0.0.1:1".into(), rate, ..swr::Options::default() },
+        Box::new(Upstream { script, sent: sent.clone() }),
+        Authenticator::new(token, None),
+        swr::Metrics::new(&prometheus::Registry::new()),
+        SystemTime::now,
+    );
+    let metrics = Metrics::new(&prometheus::Registry::new());
+    let options = Options { tags: true, ..options };
+    (Tags::start(Arc::new(client), options, metrics, Book::default(), keep, SystemTime::now), sent)
+}
+
+/// A listing of so many repositories of this size.
+fn listing(repositories: usize, size: u64) -> Snapshot {
+    let row = |number: usize| Repository {
+        name: format!("r{number:04}").into(),
+        size: Some(size),
+        ..Repository::unknown("org".into())
+    };
+    Snapshot::new(Timestamp(0), (0..repositories).map(row).collect()).0
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(100))
+}
+
+/// A hundred of five thousand tags.
+fn one_of_fifty_pages(url: &str) -> (&'static str, String) {
+    let offset: usize = url.split_once("offset=").unwrap().1.split('&').next().unwrap().parse().unwrap();
+    let tags: Vec<String> = (offset..offset + 100).map(|number| format!(r#"{{"Tag":"t{number}"}}"#)).collect();
+    ("0-99/5000", format!("[{}]", tags.join(",")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_page_of_a_list_waits_for_its_turn() {
+    let (tags, sent) = collector(Options { per_second: 5.0, ..Options::default() }, None, one_of_fifty_pages);
+    tags.refresh(&listing(50, 1), soon()).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let calls = *sent.lock().unwrap();
+    assert!((300..=315).contains(&calls), "{calls} calls in a minute at 5 a second after a burst of 10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
+    let (tags, _) = collector(Options { per_second: 1.0, ..Options::default() }, None, one_of_fifty_pages);
+    let listing = listing(3, 1);
+    tags.refresh(&listing, soon()).await;
+    tokio::time::sleep(Duration::from_secs(155)).await;
+    let images = tags.refresh(&listing, soon()).await;
+    let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.tags)).collect();
+    assert_eq!(read, [Some(5000); 3]);
+}

@@ -126,10 +126,10 @@ fn several<const N: usize>(names: &[&str], values: [&str; N], out: &mut Vec<u8>)
 mod tests {
     use crate::exposition::testing::{parse, row};
     use crate::exposition::{Options, write_snapshot};
-    use crate::model::{NamespaceRead, Snapshot, Timestamp};
     use crate::model::figures::{
         Account, Dated, Enterprise, Instance, InstanceRepository, Organisation, Overview, Quota, Statistics,
     };
+    use crate::model::{NamespaceRead, Snapshot, Timestamp};
     use std::sync::Arc;
 
     fn dated<T>(value: T) -> Option<Dated<T>> {

@@ -5,7 +5,8 @@ use crate::collect::Metrics;
 use crate::collect::book::{Book, Subject, Wants};
 use crate::collect::plan::{Errand, Need};
 use crate::failure::Reason;
-use crate::model::{Timestamp, tags};
+use crate::model::Timestamp;
+use crate::model::tags::{self, Reading};
 use crate::swr::Client;
 use crate::swr::pace::Pace;
 use std::collections::{BTreeSet, HashSet};
@@ -88,6 +89,12 @@ impl State {
             kept_at: Instant::now(),
             keep_took: Duration::ZERO,
         }
+    }
+
+    /// Whether what was read may be taken in: it may where it takes no more than there is, even if that is too much.
+    pub(super) fn has_room_for(&self, errand: &Errand, reading: &Reading) -> bool {
+        let layers = self.book.layers();
+        layers.len_with(errand.place, &reading.blobs) <= self.most_layers.max(layers.len())
     }
 
     /// That of an errand.

@@ -121,7 +121,7 @@ impl Shared {
         let is_listed = state.book.subject(&errand).is_some();
         let mut is_settled = true;
         match outcome {
-            Ok(Found::Tags(reading)) if state.book.layers().len() + reading.blobs.len() > state.most_layers => {
+            Ok(Found::Tags(reading)) if !state.has_room_for(&errand, &reading) => {
                 self.stop(state, &errand, Reason::Incomplete, "there are more layers than memory leaves room for");
                 is_settled = false;
             }

@@ -94,3 +94,23 @@ async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
     let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.tags)).collect();
     assert_eq!(read, [Some(5000); 3]);
 }
+
+/// One image of a configuration and a layer.
+fn one_image(_: &str) -> (&'static str, String) {
+    let part = |digit: &str| format!(r#"{{"size":{digit},"digest":"sha256:{}"}}"#, digit.repeat(64));
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, part("1"), part("2"));
+    ("0-0/1", format!(r#"[{{"Tag":"v1","manifest":{manifest:?}}}]"#))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
+    let (tags, sent) = collector(Options { most_layers: 2, ..Options::default() }, None, one_image);
+    for (repositories, size) in [(1, 1), (1, 2), (2, 2)] {
+        let images = tags.refresh(&listing(repositories, size), soon()).await;
+        let unique: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().unwrap().unique_bytes).collect();
+        assert_eq!(unique, vec![3; repositories]);
+        let state = tags.shared.state();
+        assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
+    }
+    assert_eq!((tags.layers(), *sent.lock().unwrap()), (2, 3));
+}

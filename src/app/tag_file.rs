@@ -4,7 +4,7 @@ use crate::cache::quiet::Quiet;
 use crate::cache::state_file;
 use crate::collect::book::Book;
 use crate::collect::book_codec;
-use crate::collect::tags::Keep;
+use crate::collect::tags::{Keep, PassedOn};
 use crate::failure::chain;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +42,9 @@ pub(super) fn read(path: &Path) -> Book {
 pub(super) fn keeper(path: PathBuf) -> Keep {
     let quiet = Mutex::new(Quiet::default());
     Arc::new(move |write| {
-        if let Err(error) = state_file::write(&path, SystemTime::now(), write) {
+        if let Err(error) = state_file::write(&path, SystemTime::now(), write)
+            && !error.get_ref().is_some_and(|error| error.is::<PassedOn>())
+        {
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
             warn!(file = %path.display(), %error, suppressed, "cannot keep what is known of tags in {}: {error}", path.display());

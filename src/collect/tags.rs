@@ -61,8 +61,14 @@ impl Default for Options {
     }
 }
 
-/// Is given what writes the book; called on a thread that may block.
+/// Is given what writes the book; called on a thread that may block. What was written until an error is to be thrown away;
+/// [`PassedOn`] is no trouble.
 pub type Keep = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
+
+/// Why a book is not written to its end: another account goes on with it, and writes it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("another account goes on with it")]
+pub struct PassedOn;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]
@@ -165,7 +171,7 @@ impl Tags {
         predecessor.task.0.abort();
         let mut book = {
             let mut before = predecessor.shared.state();
-            before.is_dirty = false;
+            (before.is_passed_on, before.is_aligned) = (true, false);
             std::mem::take(&mut before.book)
         };
         book.drop_unwanted_series(&self.shared.wants);

@@ -1,8 +1,10 @@
 //! When and how the book is written to its file.
 
+use super::PassedOn;
 use super::state::{Shared, State};
 use crate::collect::book_codec;
-use std::sync::{Arc, PoisonError};
+use std::io;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,16 +40,19 @@ impl Shared {
         }));
     }
 
-    /// Writes the book, locked for a few entries at a time.
+    /// Writes the book, locked for a few entries at a time, unless it is passed on.
     pub(super) fn keep_now(&self) {
         let Some(keep) = &self.keep else { return };
         let _one_at_a_time = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.with_book().is_err() {
+            return;
+        }
         keep(&|out| {
-            book_codec::begin(&self.state().book, out)?;
+            book_codec::begin(&self.with_book()?.book, out)?;
             let mut from = 0;
             loop {
                 let mut lot = Vec::new();
-                let more = book_codec::lot(&self.state().book, from, &mut lot)?;
+                let more = book_codec::lot(&self.with_book()?.book, from, &mut lot)?;
                 out.write_all(&lot)?;
                 if !more {
                     return Ok(());
@@ -55,5 +60,10 @@ impl Shared {
                 from += book_codec::LOT;
             }
         });
+    }
+
+    fn with_book(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        if state.is_passed_on { Err(io::Error::other(PassedOn)) } else { Ok(state) }
     }
 }

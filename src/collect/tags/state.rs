@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) most_layers: usize,
     /// Whether the book's order is that of the latest listing.
     pub(super) is_aligned: bool,
+    /// Another account goes on with the book: what is here now is none.
+    pub(super) is_passed_on: bool,
     pub(super) is_dirty: bool,
     /// The latest writing of the book.
     pub(super) keep_task: Option<JoinHandle<()>>,
@@ -84,6 +86,7 @@ impl State {
             details: Lane::default(),
             most_layers,
             is_aligned: false,
+            is_passed_on: false,
             is_dirty: false,
             keep_task: None,
             kept_at: Instant::now(),

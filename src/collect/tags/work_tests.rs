@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::{Authenticator, Part, Source, token};
+use crate::collect::book_codec;
 use crate::model::{Repository, Timestamp};
 use crate::secret::Secret;
 use crate::swr;
@@ -113,4 +114,61 @@ async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
         assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
     }
     assert_eq!((tags.layers(), *sent.lock().unwrap()), (2, 3));
+}
+
+/// Does something once a few entries were written.
+struct Disk<'a> {
+    bytes: Vec<u8>,
+    writes: usize,
+    after_the_first_lot: &'a dyn Fn(),
+}
+
+impl Write for Disk<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        self.writes += 1;
+        if self.writes == 2 {
+            (self.after_the_first_lot)();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_book_that_is_inherited_while_it_is_written_is_not_kept_by_halves() {
+    let generations: Arc<Mutex<Option<(Tags, Tags)>>> = Arc::default();
+    // Entries of each file that was written to its end.
+    let kept: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let keep: Keep = {
+        let (generations, kept) = (generations.clone(), kept.clone());
+        Arc::new(move |write| {
+            let inherit = || generations.lock().unwrap().take().into_iter().for_each(|(old, new)| new.inherit(&old));
+            let mut disk = Disk { bytes: Vec::new(), writes: 0, after_the_first_lot: &inherit };
+            if write(&mut disk).is_ok() {
+                kept.lock().unwrap().push(book_codec::decode(&disk.bytes).unwrap().len());
+            }
+        })
+    };
+    let options = Options { per_second: 1000.0, ..Options::default() };
+    let (old, _) = collector(options.clone(), Some(keep.clone()), |_| ("0-0/0", "[]".to_owned()));
+    let (new, _) = collector(options, Some(keep), |_| ("0-0/0", "[]".to_owned()));
+    let listing = listing(900, 1);
+    old.refresh(&listing, soon()).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(old.shared.state().pending, 0);
+    kept.lock().unwrap().clear();
+    *generations.lock().unwrap() = Some((old.clone(), new.clone()));
+    old.shared.keep_now();
+    assert_eq!(old.shown(&listing).repositories.len(), 900, "a refresh that still runs has no more to show");
+    // A call that was under way may still be entered.
+    old.shared.state().is_dirty = true;
+    old.close().await.unwrap();
+    new.close().await.unwrap();
+    let mut kept = kept.lock().unwrap();
+    kept.dedup();
+    assert_eq!(*kept, [900]);
 }

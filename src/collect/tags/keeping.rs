@@ -16,7 +16,11 @@ const KEEP_SHARE: u32 = 20;
 
 impl Shared {
     /// When the book is to be kept, if it has changed.
-    pub(super) fn keep_due(&self, state: &State) -> Option<Instant> {
+    pub(super) fn keep_due(&self) -> Option<Instant> {
+        self.keep_due_in(&self.state())
+    }
+
+    fn keep_due_in(&self, state: &State) -> Option<Instant> {
         self.keep.as_ref()?;
         let is_at_rest = state.errands.is_empty() && state.running.is_empty();
         let pause = if is_at_rest { KEEP_AT_REST } else { KEEP_EVERY };
@@ -27,7 +31,7 @@ impl Shared {
     pub(super) fn keep_if_due(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = self.state();
-        if self.keep_due(&state).is_none_or(|at| at > now) {
+        if self.keep_due_in(&state).is_none_or(|at| at > now) {
             return;
         }
         (state.is_dirty, state.kept_at) = (false, now);

@@ -152,13 +152,10 @@ impl Shared {
         }
     }
 
-    /// When there is something to do although nothing happens.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    /// When there is something to do although nothing happens, after [`Shared::next`] had nothing.
+    pub(super) fn next_due(&self) -> Option<Instant> {
         let state = self.state();
-        let work = state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at));
-        // With all connections busy there is nothing to wake for but their ends.
-        let work = work.map(|at| at.max(Instant::now() + Duration::from_millis(10)));
-        [work, self.keep_due(&state)].into_iter().flatten().min()
+        state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at))
     }
 
     /// Whether it may not be done now, although it could when its turn was asked for.

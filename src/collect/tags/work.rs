@@ -40,7 +40,9 @@ pub(super) async fn work(shared: Arc<Shared>) {
                 }
             });
         }
-        let wake = shared.next_wake();
+        // With all connections busy there is nothing to wake for but their ends, and the file.
+        let due = if running.len() < width { shared.next_due() } else { None };
+        let wake = [due, shared.keep_due()].into_iter().flatten().min();
         tokio::select! {
             Some(_) = running.next(), if !running.is_empty() => {}
             _ = changes.changed() => {}

@@ -2,8 +2,7 @@
 
 use crate::cache::quiet::Quiet;
 use crate::cache::state_file;
-use crate::collect::book::Book;
-use crate::collect::book_codec;
+use crate::collect::book::{Book, codec};
 use crate::collect::tags::{Keep, PassedOn};
 use crate::failure::chain;
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ pub(super) fn read(path: &Path) -> Book {
     state_file::sweep(path);
     let kept = state_file::read(path, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
-        book_codec::decode(&kept.payload).map(Some).ok_or(state_file::Unusable::Payload)
+        codec::decode(&kept.payload).map(Some).ok_or(state_file::Unusable::Payload)
     });
     match kept {
         Ok(None) => Book::default(),
@@ -43,7 +42,7 @@ pub(super) fn keeper(path: PathBuf) -> Keep {
     let quiet = Mutex::new(Quiet::default());
     Arc::new(move |write| {
         if let Err(error) = state_file::write(&path, SystemTime::now(), write)
-            && !error.get_ref().is_some_and(|error| error.is::<PassedOn>())
+            && !matches!(error.get_ref(), Some(cause) if cause.is::<PassedOn>())
         {
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };

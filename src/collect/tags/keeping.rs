@@ -2,7 +2,7 @@
 
 use super::PassedOn;
 use super::state::{Shared, State};
-use crate::collect::book_codec;
+use crate::collect::book::codec;
 use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,16 +52,16 @@ impl Shared {
             return;
         }
         keep(&|out| {
-            book_codec::begin(&self.with_book()?.book, out)?;
+            codec::begin(&self.with_book()?.book, out)?;
             let mut from = 0;
             loop {
                 let mut lot = Vec::new();
-                let more = book_codec::lot(&self.with_book()?.book, from, &mut lot)?;
+                let more = codec::lot(&self.with_book()?.book, from, &mut lot)?;
                 out.write_all(&lot)?;
                 if !more {
                     return Ok(());
                 }
-                from += book_codec::LOT;
+                from += codec::LOT;
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::{Authenticator, Part, Source, token};
-use crate::collect::book_codec;
+use crate::collect::book::codec;
 use crate::model::{Repository, Timestamp};
 use crate::secret::Secret;
 use crate::swr;
@@ -149,7 +149,7 @@ async fn a_book_that_is_inherited_while_it_is_written_is_not_kept_by_halves() {
             let inherit = || generations.lock().unwrap().take().into_iter().for_each(|(old, new)| new.inherit(&old));
             let mut disk = Disk { bytes: Vec::new(), writes: 0, after_the_first_lot: &inherit };
             if write(&mut disk).is_ok() {
-                kept.lock().unwrap().push(book_codec::decode(&disk.bytes).unwrap().len());
+                kept.lock().unwrap().push(codec::decode(&disk.bytes).unwrap().len());
             }
         })
     };

@@ -21,6 +21,8 @@ pub mod markers;
 mod project;
 pub mod account;
 pub mod enterprise;
+#[cfg(test)]
+mod scripted;
 
 pub use client::{Client, Options};
 pub use error::ApiError;

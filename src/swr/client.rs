@@ -484,6 +484,10 @@ fn unix_seconds(time: SystemTime) -> f64 {
 mod rules;
 
 #[cfg(test)]
+#[path = "client_credential_tests.rs"]
+mod credential_rules;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -116,7 +116,7 @@ impl ApiError {
         }
         // SWR's codes begin with the status that is meant, whatever proxy changed the one in front.
         let meant = (code.starts_with("SVCSTG.") && number.len() == 7)
-            .then(|| number[..3].parse::<u16>().ok())
+            .then(|| number.get(..3)?.parse::<u16>().ok())
             .flatten()
             .filter(|meant| (400..600).contains(meant))
             .unwrap_or(status);
@@ -187,6 +187,7 @@ impl From<ApiError> for Failure {
 mod tests {
     use super::*;
     use hyper::http::{HeaderMap, StatusCode};
+    use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
@@ -216,8 +217,21 @@ mod tests {
             (200, "SVCSTG.SWR.5000003", Reason::Server),
             (503, "", Reason::Server),
             (302, "", Reason::Internal),
+            // Seven bytes, which are no seven digits.
+            (400, "SVCSTG.SWR.aa\u{e9}aaa", Reason::Internal),
         ] {
             assert_eq!(class(status, code), reason, "{status} {code}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_code_makes_the_reader_panic(
+            status in 100u16..1000,
+            place in "(SVCSTG\\.SWR\\.|APIGW\\.)?",
+            number in "\\PC{0,7}",
+        ) {
+            class(status, &(place + &number));
         }
     }
 

@@ -90,7 +90,7 @@ pub enum ApiError {
         wait: Duration,
     },
     /// The rate limit or a pause that the upstream asked for outlasts the deadline.
-    #[error("the rate limit or a pause asked for by the upstream outlasts the deadline by {} s", wait.as_secs())]
+    #[error("the rate limit or a pause asked for by the upstream takes {} s, which outlasts the deadline", wait.as_secs())]
     Crowded {
         /// How long the request would have had to wait.
         wait: Duration,

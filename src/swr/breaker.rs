@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Consecutive failures that open the circuit: more than one call with all its attempts.
-const THRESHOLD: u32 = super::retry::MOST_ATTEMPTS + 1;
+pub const THRESHOLD: u32 = super::retry::MOST_ATTEMPTS + 1;
 
 /// How long it stays open at first, and at most. With the longest, an upstream that has recovered is found within a
 /// minute, counting the wait of the cache's own back-off.

@@ -2,7 +2,7 @@
 
 use super::breaker::Breaker;
 use super::error::{Answer, ApiError};
-use super::metrics::{Metrics, Operation};
+use super::metrics::{Metrics, Operation, Purpose};
 use super::project::ProjectLookup;
 use super::retry::{Effort, MOST_ATTEMPTS, backoff};
 use super::throttle::{Rate, Throttle};
@@ -119,6 +119,8 @@ pub struct Client {
     pub(super) authenticator: Authenticator,
     throttle: Throttle,
     breaker: Breaker,
+    /// Tags and details are tried again and again, listing or not: what fails there must not use up the listing's chances.
+    images_breaker: Breaker,
     in_flight: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     wall_clock: fn() -> SystemTime,
@@ -166,7 +168,8 @@ impl Client {
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),
-            breaker: Breaker::new(metrics.circuit_open.clone()),
+            breaker: Breaker::new(Some(metrics.circuit_open.clone())),
+            images_breaker: Breaker::new(None),
             in_flight: Arc::new(Semaphore::new(options.concurrency.max(1))),
             metrics,
             wall_clock,
@@ -241,7 +244,7 @@ impl Client {
                 Err(error) => error,
             };
             if let ApiError::Auth(_) = &error
-                && call.operation.speaks_for_all()
+                && call.operation.purpose() != Purpose::Beside
             {
                 let again = if !corrected && self.corrects_clock(&seen, lease) {
                     corrected = true;
@@ -262,7 +265,7 @@ impl Client {
                 self.authenticator.accepted(lease);
             }
             drop(loan);
-            let wait = self.wait_before_retry(&error, attempt, effort).ok_or(error)?;
+            let wait = self.wait_before_retry(call.operation.purpose(), &error, attempt, effort).ok_or(error)?;
             tokio::time::sleep(wait).await;
             self.metrics.retry(call.operation);
             attempt += 1;
@@ -271,7 +274,7 @@ impl Client {
 
     /// How long to wait, besides the pause that the upstream asks for, before the same request is sent again; `None` when
     /// it is not. The last error is the one to show.
-    fn wait_before_retry(&self, error: &ApiError, attempt: u32, effort: &Effort) -> Option<Duration> {
+    fn wait_before_retry(&self, purpose: Purpose, error: &ApiError, attempt: u32, effort: &Effort) -> Option<Duration> {
         let (pause, own) = match error {
             // The vendor advises two to five seconds where the answer says nothing.
             ApiError::Throttled { retry_after, .. } => {
@@ -287,10 +290,16 @@ impl Client {
         let again = error.passing()
             && attempt < MOST_ATTEMPTS
             && effort.deadline.allows(own.max(pause.unwrap_or_default()))
-            && !self.breaker.is_open()
+            && !self.breaker(purpose).is_open()
             && effort.spend();
         debug!(%error, attempt, again, "a call failed");
         again.then_some(own)
+    }
+
+    /// Whoever has no say in a circuit is held back all the same where the listing is: an upstream that fails is not asked
+    /// for more.
+    fn breaker(&self, purpose: Purpose) -> &Breaker {
+        if purpose == Purpose::Images { &self.images_breaker } else { &self.breaker }
     }
 
     async fn attempt<R: Reader>(
@@ -301,7 +310,8 @@ impl Client {
         reader: R,
         seen: &mut Seen,
     ) -> Result<R::Output, ApiError> {
-        let admission = self.breaker.admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
+        let purpose = call.operation.purpose();
+        let admission = self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
         let waited = self.throttle.turn(deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
         if deadline.passed() {
             // A future is polled once even when its time is over, and that would be enough to send.
@@ -316,7 +326,7 @@ impl Client {
             .unwrap_or(Err(ApiError::Timeout("the request")));
         self.metrics.request(call.operation, seen.status, start.elapsed());
         match &result {
-            _ if !call.operation.speaks_for_all() => drop(admission),
+            _ if purpose == Purpose::Beside => drop(admission),
             Err(error) if error.unhealthy() => admission.unhealthy(),
             _ => admission.healthy(),
         }
@@ -486,6 +496,10 @@ mod rules;
 #[cfg(test)]
 #[path = "client_credential_tests.rs"]
 mod credential_rules;
+
+#[cfg(test)]
+#[path = "client_isolation_tests.rs"]
+mod isolation_rules;
 
 #[cfg(test)]
 mod tests {

@@ -244,7 +244,7 @@ impl Client {
                 Err(error) => error,
             };
             if let ApiError::Auth(_) = &error
-                && call.operation.purpose() != Purpose::Beside
+                && matches!(call.operation.purpose(), Purpose::Listing | Purpose::Images)
             {
                 let again = if !corrected && self.corrects_clock(&seen, lease) {
                     corrected = true;
@@ -283,11 +283,15 @@ impl Client {
             ApiError::Server { retry_after, .. } => (*retry_after, backoff(attempt, fastrand::f64())),
             _ => (None, backoff(attempt, fastrand::f64())),
         };
-        // The pause holds for every call, this one among them, where the turn is taken.
+        let paused = paused(purpose, error);
+        // The pause holds for every such call, this one among them, where the turn is taken.
         if let Some(pause) = pause {
-            self.throttle.pause(pause);
+            self.throttle.pause(paused, pause);
         }
+        // What can be done without does not wait: the listing may be waiting for it.
+        let worth_waiting = pause.is_none() || paused.contains(&Purpose::Listing);
         let again = error.passing()
+            && worth_waiting
             && attempt < MOST_ATTEMPTS
             && effort.deadline.allows(own.max(pause.unwrap_or_default()))
             && !self.breaker(purpose).is_open()
@@ -312,7 +316,7 @@ impl Client {
     ) -> Result<R::Output, ApiError> {
         let purpose = call.operation.purpose();
         let admission = self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
-        let waited = self.throttle.turn(deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
+        let waited = self.throttle.turn(purpose, deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
         if deadline.passed() {
             // A future is polled once even when its time is over, and that would be enough to send.
             return Err(ApiError::Timeout("the refresh"));
@@ -326,7 +330,7 @@ impl Client {
             .unwrap_or(Err(ApiError::Timeout("the request")));
         self.metrics.request(call.operation, seen.status, start.elapsed());
         match &result {
-            _ if purpose == Purpose::Beside => drop(admission),
+            _ if matches!(purpose, Purpose::Beside | Purpose::Project) => drop(admission),
             Err(error) if error.unhealthy() => admission.unhealthy(),
             _ => admission.healthy(),
         }
@@ -450,6 +454,19 @@ impl Client {
             info!(offset_seconds = offset, "requests are signed by the upstream's clock, which is {offset} s ahead");
         }
         is_reason
+    }
+}
+
+/// What has to pause when a call is asked to.
+const fn paused(purpose: Purpose, error: &ApiError) -> &'static [Purpose] {
+    match (purpose, error) {
+        (Purpose::Project, _) => &[Purpose::Project],
+        // Too many requests are everybody's.
+        (Purpose::Listing, _) | (_, ApiError::Throttled { .. }) => {
+            &[Purpose::Listing, Purpose::Images, Purpose::Beside]
+        }
+        (Purpose::Images, _) => &[Purpose::Images],
+        (Purpose::Beside, _) => &[Purpose::Beside],
     }
 }
 

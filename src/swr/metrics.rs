@@ -73,14 +73,15 @@ impl Operation {
         match self {
             Self::ListRepositories => Purpose::Listing,
             Self::ListTags | Self::ShowRepository => Purpose::Images,
+            Self::FindProject => Purpose::Project,
             _ => Purpose::Beside,
         }
     }
 }
 
-/// What a call is for. How often it fails and what it is refused speaks of that alone: what can be done without must not
-/// cost the listing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a call is for. How often it fails, what it is refused and how long it is asked to pause speaks of that alone: what
+/// can be done without must not cost the listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The list of repositories; it speaks of the API and of the credential.
     Listing,
@@ -88,6 +89,8 @@ pub enum Purpose {
     Images,
     /// Figures beside the list, and whatever else can be done without.
     Beside,
+    /// To find the project; IAM is asked, which is another service.
+    Project,
 }
 
 impl std::fmt::Display for Operation {

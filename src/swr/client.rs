@@ -276,9 +276,13 @@ impl Client {
     /// it is not. The last error is the one to show.
     fn wait_before_retry(&self, purpose: Purpose, error: &ApiError, attempt: u32, effort: &Effort) -> Option<Duration> {
         let (pause, own) = match error {
-            // The vendor advises two to five seconds where the answer says nothing.
             ApiError::Throttled { retry_after, .. } => {
-                (Some(retry_after.unwrap_or_else(|| backoff(attempt + 3, fastrand::f64()))), Duration::ZERO)
+                // The vendor advises two to five seconds where the answer says nothing. One that says "now" is not believed.
+                let pause = match retry_after {
+                    None => backoff(attempt + 3, fastrand::f64()),
+                    Some(asked) => backoff(attempt, fastrand::f64()).max(*asked),
+                };
+                (Some(pause), Duration::ZERO)
             }
             ApiError::Server { retry_after, .. } => (*retry_after, backoff(attempt, fastrand::f64())),
             _ => (None, backoff(attempt, fastrand::f64())),

@@ -29,6 +29,19 @@ async fn u2_a_429_without_a_word_is_a_pause_of_seconds_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn u2_a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
+    for word in ["0", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+        let setup = setup(move |number| if number == 0 { good() } else { Reply::Status(429, Some(word)) });
+        let effort = minutes(5);
+        setup.list(&effort).await.unwrap();
+        assert!(matches!(setup.list(&effort).await, Err(ApiError::Throttled { .. })));
+        let gaps: Vec<_> = setup.sent()[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(gaps.len(), 4);
+        assert!(gaps.iter().zip([200, 400, 800, 1600]).all(|(gap, least)| *gap >= least), "{gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn u2_a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes() {
     let setup = setup(|number| if number == 0 { Reply::Status(429, Some("1000000000")) } else { good() });
     let error = setup.list(&minutes(5)).await.unwrap_err();

@@ -176,6 +176,12 @@ impl Authenticator {
         self.lease().await.is_ok_and(|fresh| !fresh.same_as(lease))
     }
 
+    /// The upstream refused this credential, but perhaps for another reason: the clock, or what was asked for. It is lent on;
+    /// unless it is accepted, the next refusal counts as the second.
+    pub fn doubted(&self, lease: &Lease) {
+        self.0.state().doubted(lease, Instant::now());
+    }
+
     /// The upstream took this credential.
     pub fn accepted(&self, lease: &Lease) {
         if self.0.state().accepted(lease, Instant::now()) {

@@ -215,6 +215,16 @@ impl State {
         (Verdict::MoveOn, held)
     }
 
+    /// The upstream refused this credential, perhaps for another reason. However often that happens it counts once: it must
+    /// not hold back what the next call may prove, and what it cannot prove is not tried twice again.
+    pub(super) fn doubted(&mut self, lease: &Lease, now: Instant) {
+        // What worked and is obtained anew when it is refused says nothing of the secret it was obtained with.
+        let counts = lease.was_ready() || (self.uses(lease) && !self.worked);
+        if counts && !self.refusals.knows(&lease.basis, now) {
+            self.refusals.note(&lease.basis, now);
+        }
+    }
+
     fn admits_renewal(&mut self, now: Instant) -> bool {
         while self.renewals.front().is_some_and(|first| now.saturating_duration_since(*first) >= RENEWAL_PERIOD) {
             self.renewals.pop_front();

@@ -83,6 +83,15 @@ struct Seen {
     offset_seconds: i64,
 }
 
+/// What was done about refusals of one call's credential: each once.
+#[derive(Debug, Default)]
+struct Remedies {
+    /// Another credential took its place.
+    renewed: bool,
+    /// The clock that signs was set by the upstream's.
+    corrected: bool,
+}
+
 /// What to ask for.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
@@ -229,7 +238,7 @@ impl Client {
     ) -> Result<R::Output, ApiError> {
         let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
         let mut attempt = 1;
-        let (mut renewed, mut corrected) = (false, false);
+        let mut remedies = Remedies::default();
         loop {
             let lending = effort.deadline.bound(self.authenticator.lend()).await;
             let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
@@ -243,18 +252,8 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            if let ApiError::Auth(_) = &error
-                && matches!(call.operation.purpose(), Purpose::Listing | Purpose::Images)
-            {
-                let again = if !corrected && self.corrects_clock(&seen, lease) {
-                    corrected = true;
-                    true
-                } else {
-                    // The same credential again would only count towards a lock-out.
-                    let replaced = effort.deadline.bound(self.authenticator.replaced(lease)).await.unwrap_or(false);
-                    replaced && !std::mem::replace(&mut renewed, true)
-                };
-                if !again {
+            if let ApiError::Auth(_) = &error {
+                if !self.resends_refused(&call, lease, effort.deadline, &seen, &mut remedies).await {
                     return Err(error);
                 }
                 self.metrics.retry(call.operation);
@@ -270,6 +269,28 @@ impl Client {
             self.metrics.retry(call.operation);
             attempt += 1;
         }
+    }
+
+    /// What follows from a refusal of the credential, and whether the request is sent again.
+    async fn resends_refused(
+        &self,
+        call: &Call<'_>,
+        lease: &Lease,
+        deadline: Deadline,
+        seen: &Seen,
+        remedies: &mut Remedies,
+    ) -> bool {
+        let lists = call.operation.purpose() == Purpose::Listing;
+        let corrects = !remedies.corrected && self.corrects_clock(seen, lease);
+        if corrects || !lists {
+            // The clock may be the reason, or that it is this call. The listing will tell.
+            self.authenticator.doubted(lease);
+            remedies.corrected |= corrects;
+            return corrects && lists;
+        }
+        // The same credential again would only count towards a lock-out.
+        let replaced = deadline.bound(self.authenticator.replaced(lease)).await.unwrap_or(false);
+        replaced && !std::mem::replace(&mut remedies.renewed, true)
     }
 
     /// How long to wait, besides the pause that the upstream asks for, before the same request is sent again; `None` when

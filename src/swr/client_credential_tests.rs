@@ -1,7 +1,9 @@
 //! What refusals of calls mean for the credential, on a paused clock.
 
-use super::super::scripted::{Reply, good, minutes, setup};
+use super::super::scripted::{Reply, Setup, given, good, minutes, setup, setup_by};
 use super::*;
+use crate::auth::{Part, Source, access_key};
+use crate::secret::Secret;
 use futures_util::future::join_all;
 
 const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
@@ -27,4 +29,71 @@ async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
     join_all((0..9).map(|_| setup.list(&effort))).await;
     // One of twenty milliseconds alone, and eight by four.
     assert_eq!(setup.began.elapsed().as_millis(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_clock_that_is_wrong_too_gives_a_wrong_key_no_further_attempt() {
+    let part = |text: &str| Part::Given(Secret::new(text.to_owned()));
+    let key = access_key::Source { id: part("AK"), secret: part("wrong"), security_token: None };
+    let ahead = Duration::from_secs(20 * 60);
+    let setup = setup_by(Options::default(), Authenticator::new(Source::AccessKey(key), None), move |_, _| {
+        Reply::Dated(401, SystemTime::now() + ahead)
+    });
+    for _minute in 0..60 {
+        setup.list(&minutes(1)).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.sent();
+    assert!(sent.len() >= 3 && sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_wrong_credential_that_an_optional_call_meets_first_is_sent_twice_as_well() {
+    let setup = setup(|_| Reply::Status(401, None));
+    for _minute in 0..60 {
+        let effort = minutes(1);
+        setup.client.offers_markers("project", &effort).await.unwrap_err();
+        setup.list(&effort).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.sent();
+    assert!(sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+}
+
+/// Rounds of a listing and three lists of tags at once, as long as the listing succeeds.
+async fn rounds(setup: &Setup, rounds: usize) -> usize {
+    for round in 0..rounds {
+        if setup.list(&minutes(1)).await.is_err() {
+            return round;
+        }
+        let effort = minutes(1);
+        let tags = join_all((0..3).map(|_| setup.tags(&effort))).await;
+        assert!(tags.iter().all(|tags| matches!(tags, Err(ApiError::Auth(_)))), "{tags:?}");
+        tokio::time::advance(Duration::from_secs(if round % 2 == 0 { 15 } else { 90 })).await;
+    }
+    rounds
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lists_of_tags_are_refused_costs_the_listing_nothing() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |_, url| {
+        if url.contains("/tags?") { Reply::Error(401, "APIGW.0301") } else { good() }
+    });
+    assert_eq!(rounds(&setup, 60).await, 60);
+    assert_eq!(setup.sent().len(), 60 * 4, "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_credential_that_is_revoked_while_tags_are_read_is_left_alone_after_one_listing() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |number, _| {
+        if number == 0 { good() } else { Reply::Status(401, None) }
+    });
+    assert_eq!(rounds(&setup, 2).await, 1);
+    for _minute in 0..13 {
+        setup.list(&minutes(1)).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.requests();
+    assert_eq!(sent.iter().filter(|sent| !sent.lists()).count(), 3, "what was under way at once");
+    assert_eq!(sent.iter().filter(|sent| sent.lists()).count(), 2, "the one that was taken, and one that was refused");
 }

@@ -259,8 +259,7 @@ impl Client {
                 self.metrics.retry(call.operation);
                 continue;
             }
-            if let ApiError::Permission(_) | ApiError::NotFound(_) = &error {
-                // Whom it knows it may still turn away.
+            if error.knows_caller() {
                 self.authenticator.accepted(lease);
             }
             drop(loan);

@@ -48,6 +48,23 @@ async fn c5_a_clock_that_is_wrong_too_gives_a_wrong_key_no_further_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c5_a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |_, url| {
+        if url.contains("feature-gates") { Reply::Error(404, "APIGW.0101") } else { Reply::Status(401, None) }
+    });
+    for _minute in 0..60 {
+        let effort = minutes(1);
+        setup.client.offers_markers("project", &effort).await.unwrap_err();
+        setup.list(&effort).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let times = setup.sent();
+    let sent: Vec<u128> =
+        setup.requests().iter().zip(times).filter(|(sent, _)| sent.lists()).map(|(_, at)| at).collect();
+    assert!(sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn c5_a_wrong_credential_that_an_optional_call_meets_first_is_sent_twice_as_well() {
     let setup = setup(|_| Reply::Status(401, None));
     for _minute in 0..60 {

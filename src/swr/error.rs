@@ -162,6 +162,16 @@ impl ApiError {
         )
     }
 
+    /// Whether the credential was taken all the same: whom a service knows it may still turn away. A gateway that does not
+    /// know the call has not looked at the credential.
+    pub fn knows_caller(&self) -> bool {
+        match self {
+            Self::Permission(_) => true,
+            Self::NotFound(answer) => answer.said.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG.")),
+            _ => false,
+        }
+    }
+
     /// Whether this speaks against the upstream's health, as the circuit breaker sees it.
     pub fn unhealthy(&self) -> bool {
         matches!(self, Self::Server { .. } | Self::Timeout(_) | Self::Network(_))

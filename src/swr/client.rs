@@ -1,12 +1,12 @@
 //! One call from beginning to end: breaker, rate limit, credential, send, read, and again if that may help.
 
-use super::breaker::Breaker;
+use super::breaker::{Admission, Breaker};
 use super::error::{Answer, ApiError};
 use super::metrics::{Metrics, Operation, Purpose};
 use super::project::ProjectLookup;
 use super::retry::{Effort, MOST_ATTEMPTS, backoff};
 use super::throttle::{Rate, Throttle};
-use crate::auth::{Authenticator, Credential, Lease, sign};
+use crate::auth::{Authenticator, Credential, Lease, Loan, sign};
 use crate::deadline::Deadline;
 use crate::transport::answer::{date, retry_after};
 use crate::transport::{Request, Response, Transport};
@@ -240,11 +240,10 @@ impl Client {
         let mut attempt = 1;
         let mut remedies = Remedies::default();
         loop {
-            let lending = effort.deadline.bound(self.authenticator.lend()).await;
-            let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
+            let (loan, admission) = self.turn(call.operation.purpose(), effort.deadline).await?;
             let lease = &loan.lease;
             let mut seen = Seen::default();
-            let error = match self.attempt(&call, lease, effort.deadline, reader(), &mut seen).await {
+            let error = match self.attempt(&call, lease, admission, effort.deadline, reader(), &mut seen).await {
                 Ok(output) => {
                     self.authenticator.accepted(lease);
                     effort.earn();
@@ -330,22 +329,35 @@ impl Client {
         if purpose == Purpose::Images { &self.images_breaker } else { &self.breaker }
     }
 
+    /// Waits until a request may leave, and with what.
+    async fn turn(&self, purpose: Purpose, deadline: Deadline) -> Result<(Loan, Admission<'_>), ApiError> {
+        loop {
+            let lending = deadline.bound(self.authenticator.lend()).await;
+            let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
+            let admission =
+                self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
+            let waited = self.throttle.turn(purpose, deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
+            if deadline.passed() {
+                // A future is polled once even when its time is over, and that would be enough to send.
+                return Err(ApiError::Timeout("the refresh"));
+            }
+            self.metrics.waited(waited);
+            // A pause may outlast a token.
+            if loan.lease.holds(Instant::now()) {
+                return Ok((loan, admission));
+            }
+        }
+    }
+
     async fn attempt<R: Reader>(
         &self,
         call: &Call<'_>,
         lease: &Lease,
+        admission: Admission<'_>,
         deadline: Deadline,
         reader: R,
         seen: &mut Seen,
     ) -> Result<R::Output, ApiError> {
-        let purpose = call.operation.purpose();
-        let admission = self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
-        let waited = self.throttle.turn(purpose, deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
-        if deadline.passed() {
-            // A future is polled once even when its time is over, and that would be enough to send.
-            return Err(ApiError::Timeout("the refresh"));
-        }
-        self.metrics.waited(waited);
         let start = Instant::now();
         let result = deadline
             .at_most(self.options.request_timeout)
@@ -354,7 +366,7 @@ impl Client {
             .unwrap_or(Err(ApiError::Timeout("the request")));
         self.metrics.request(call.operation, seen.status, start.elapsed());
         match &result {
-            _ if matches!(purpose, Purpose::Beside | Purpose::Project) => drop(admission),
+            _ if matches!(call.operation.purpose(), Purpose::Beside | Purpose::Project) => drop(admission),
             Err(error) if error.unhealthy() => admission.unhealthy(),
             _ => admission.healthy(),
         }

@@ -2,9 +2,12 @@
 
 use super::super::scripted::{Reply, Setup, given, good, minutes, setup, setup_by};
 use super::*;
-use crate::auth::{Part, Source, access_key};
+use crate::auth::{Door, Part, Source, access_key, iam};
+use crate::instruments::{Calls, OptionalGauge};
 use crate::secret::Secret;
-use futures_util::future::join_all;
+use crate::transport::TransportError;
+use futures_util::future::{BoxFuture, join_all};
+use hyper::StatusCode;
 
 const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
 
@@ -113,4 +116,57 @@ async fn c5_a_credential_that_is_revoked_while_tags_are_read_is_left_alone_after
     let sent = setup.requests();
     assert_eq!(sent.iter().filter(|sent| !sent.lists()).count(), 3, "what was under way at once");
     assert_eq!(sent.iter().filter(|sent| sent.lists()).count(), 2, "the one that was taken, and one that was refused");
+}
+
+/// Gives tokens that live a minute.
+struct Iam(AtomicU64);
+
+impl Transport for Iam {
+    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async {
+            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut headers = HeaderMap::new();
+            headers.insert("date", "Thu, 02 Jan 2025 03:04:05 GMT".parse().unwrap());
+            headers.insert("x-subject-token", format!("token-{number}").parse().unwrap());
+            let body = Bytes::from_static(br#"{"token":{"expires_at":"2025-01-02T03:05:05Z"}}"#);
+            Ok(Response { status: StatusCode::CREATED, headers, body: futures_util::stream::iter([Ok(body)]).boxed() })
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c3_a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
+    let registry = prometheus::Registry::new();
+    let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
+    let iam = || Box::new(Iam(AtomicU64::new(0)));
+    let door = Door {
+        cloud: iam(),
+        machine: iam(),
+        metrics: crate::auth::Metrics { calls: Calls::new(&registry), expiry },
+        wall_clock: SystemTime::now,
+    };
+    let source = iam::Source {
+        endpoint: "https://iam.example.com".to_owned(),
+        domain: "account".to_owned(),
+        user: "user".to_owned(),
+        password: Part::Given(Secret::new("right".to_owned())),
+        project: iam::Project::Name("cn-north-4".to_owned()),
+    };
+    let authenticator = Authenticator::new(Source::Password(source), Some(door));
+    let setup =
+        setup_by(
+            Options::default(),
+            authenticator,
+            |number, _| {
+                if number == 1 { Reply::Status(429, Some("100")) } else { good() }
+            },
+        );
+    setup.list(&minutes(5)).await.unwrap();
+    let effort = minutes(5);
+    let calls = join_all((0..2).map(|_| setup.list(&effort))).await;
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
+    let tokens: Vec<_> = setup.requests().iter().map(|sent| sent.token.clone().unwrap()).collect();
+    let (early, late): (Vec<_>, Vec<_>) = setup.sent().into_iter().zip(tokens).partition(|(at, _)| *at < 60_000);
+    assert!(early.iter().all(|(_, token)| token == "token-1"), "{early:?}");
+    assert!(!late.is_empty() && late.iter().all(|(_, token)| token != "token-1"), "{late:?}");
 }

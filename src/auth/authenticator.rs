@@ -112,7 +112,7 @@ impl Authenticator {
                     }
                     Ok(errand) => errand.fingerprint(),
                     // A file that is empty or gone is being replaced: what it held goes on while it holds.
-                    Err(error) => match state.usable(now) {
+                    Err(error) => match state.kept(now) {
                         Some(lease) => {
                             if !self.0.unreadable.swap(true, Ordering::Relaxed) {
                                 warn!("the credential in use is kept: {}", chain(&error));

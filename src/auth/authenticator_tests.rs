@@ -311,6 +311,26 @@ async fn c5_a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c5_a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "wrong").unwrap();
+    let authenticator = from_file(&path);
+    for _ in 0..MOST_REJECTIONS {
+        let lease = authenticator.lease().await.unwrap();
+        assert!(!authenticator.replaced(&lease).await);
+    }
+    std::fs::write(&path, "").unwrap();
+    assert!(authenticator.lease().await.is_err(), "its file is empty");
+    std::fs::remove_file(&path).unwrap();
+    assert!(authenticator.lease().await.is_err(), "its file is gone");
+    let mut recoveries = authenticator.recoveries();
+    std::fs::write(&path, "right").unwrap();
+    recoveries.changed().await.unwrap();
+    assert_eq!(use_it(&authenticator).await.unwrap(), "right");
+}
+
+#[tokio::test(start_paused = true)]
 async fn c7_the_token_that_worked_is_kept_until_the_new_one_has_worked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");

@@ -79,6 +79,12 @@ impl State {
         self.lease.clone().filter(|lease| lease.holds(now))
     }
 
+    /// The credential in use, where nothing can be read that it could be compared with. One that was found and is held back
+    /// is not lent then either.
+    pub(super) fn kept(&self, now: Instant) -> Option<Arc<Lease>> {
+        self.usable(now).filter(|lease| !lease.was_ready() || self.admitted(&lease.basis, now).is_ok())
+    }
+
     pub(super) fn is_proven(&self, lease: &Lease, now: Instant) -> bool {
         self.uses(lease) && self.accepted.is_some_and(|at| now.saturating_duration_since(at) < PROOF)
     }

@@ -198,8 +198,7 @@ impl Authenticator {
         tokio::spawn(
             async move {
                 while let Some(shared) = flight.0.upgrade() {
-                    let Some(until) = shared.obtain().await else { break };
-                    let basis = shared.source.basis().ok().map(|basis| basis.fingerprint());
+                    let Some((until, basis)) = shared.obtain().await else { break };
                     drop(shared);
                     if !flight.wait(until, basis).await {
                         break;
@@ -245,11 +244,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one attempt. When the next is due, if it failed.
-    async fn obtain(&self) -> Option<Instant> {
+    /// Makes one attempt. If it fails: when the next is due, and what this one was made with, if anything was there.
+    async fn obtain(&self) -> Option<(Instant, Option<Fingerprint>)> {
         let (basis, errand) = match self.source.basis() {
             Ok(basis) => (basis.fingerprint(), basis),
-            Err(error) => return Some(self.failed(error, [0; 32], false)),
+            Err(error) => return Some((self.failed(error, [0; 32], false), None)),
         };
         // A source that has become a ready credential needs nobody to ask.
         let Basis::Errand(errand) = errand else { return None };
@@ -257,7 +256,7 @@ impl Shared {
         {
             let state = self.state();
             if state.may_ask(&basis, now).is_err() {
-                return Some(state.due(&basis, now));
+                return Some((state.due(&basis, now), Some(basis)));
             }
         }
         let result = match &self.door {
@@ -265,7 +264,7 @@ impl Shared {
             None => Err(AuthError::CutShort),
         };
         match result {
-            Err(error) => Some(self.failed(error, basis, errand.can_lock_out())),
+            Err(error) => Some((self.failed(error, basis, errand.can_lock_out()), Some(basis))),
             Ok(grant) => {
                 let now = Instant::now();
                 let lease = Lease::granted(grant, basis, now, fastrand::f64());

@@ -263,6 +263,25 @@ async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_d
 }
 
 #[tokio::test(start_paused = true)]
+async fn c5_a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_that_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "wrong").unwrap();
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(Part::File(path.clone()));
+    use_it(&authenticator).await.unwrap_err();
+    while iam.asked().len() < MOST_REJECTIONS {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    std::fs::write(&path, "right").unwrap();
+    let written = Instant::now();
+    // The login that is under way fails.
+    use_it(&authenticator).await.unwrap_err();
+    assert_eq!(use_it(&authenticator).await.unwrap(), "token-3");
+    assert!(written.elapsed() <= Duration::from_secs(2), "{:?}", written.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());

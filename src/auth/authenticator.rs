@@ -104,13 +104,16 @@ impl Authenticator {
                     self.0.unreadable.store(false, Ordering::Relaxed);
                 }
                 let basis = match basis {
-                    Ok(Basis::Ready(credential)) => {
-                        let found = state.found(credential, now);
-                        drop(state);
-                        self.0.show_expiry(None);
-                        return found.inspect_err(|_| self.watch(None));
+                    Ok(basis) => {
+                        let fingerprint = basis.fingerprint();
+                        if let Basis::Ready(credential) = basis {
+                            let found = state.found(credential, now);
+                            drop(state);
+                            self.0.show_expiry(None);
+                            return found.inspect_err(|_| self.watch(Some(fingerprint)));
+                        }
+                        fingerprint
                     }
-                    Ok(errand) => errand.fingerprint(),
                     // A file that is empty or gone is being replaced: what it held goes on while it holds.
                     Err(error) => match state.kept(now) {
                         Some(lease) => {
@@ -120,8 +123,9 @@ impl Authenticator {
                             return Ok(lease);
                         }
                         None => {
+                            let refused = state.usable(now).map(|lease| lease.basis);
                             drop(state);
-                            self.watch(None);
+                            self.watch(refused);
                             return Err(error);
                         }
                     },
@@ -209,7 +213,8 @@ impl Authenticator {
         );
     }
 
-    /// Starts the task that looks whether secrets have changed, unless it runs; `refused` is what they are now.
+    /// Starts the task that looks whether secrets have changed, unless it runs; `refused` is what they are now,
+    /// or were when they could be read.
     fn watch(&self, refused: Option<Fingerprint>) {
         if self.0.watching.swap(true, Ordering::AcqRel) {
             return;

@@ -350,6 +350,28 @@ async fn c5_a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c5_the_end_of_a_hold_is_no_change_of_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "wrong").unwrap();
+    let before = from_file(&path);
+    for _ in 0..MOST_REJECTIONS {
+        let lease = before.lease().await.unwrap();
+        before.replaced(&lease).await;
+    }
+    // As after settings were read again.
+    let authenticator = from_file(&path);
+    authenticator.remember(&before);
+    let recoveries = authenticator.recoveries();
+    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    tokio::time::sleep(2 * REJECTION_PERIOD).await;
+    assert!(!recoveries.has_changed().unwrap(), "nothing is asked without a scrape");
+    std::fs::write(&path, "right").unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(recoveries.has_changed().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn c7_the_token_that_worked_is_kept_until_the_new_one_has_worked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");

@@ -4,6 +4,7 @@ use super::lease::{Lease, Loan};
 use super::state::{State, Verdict};
 use super::{AuthError, Basis, Door, Fingerprint, REJECTION_PERIOD, Source};
 use crate::failure::chain;
+use crate::instruments::unix_seconds;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -344,10 +345,6 @@ impl Drop for Flight {
             shared.ended.send_modify(|ended| *ended += 1);
         }
     }
-}
-
-fn unix_seconds(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

@@ -217,11 +217,12 @@ impl Client {
         self.lists_by_markers.set(does);
     }
 
-    /// The same for lists of tags: `most`, or less where the upstream refused as much.
+    /// How many tags to ask for at once: `most`, or fewer where the upstream was found to refuse as many.
     pub(super) fn largest_tag_page(&self, most: u64) -> u64 {
         self.largest_tag_page.load(Ordering::Relaxed).min(most)
     }
 
+    /// The upstream gives no more tags at once than this.
     pub(super) fn found_largest_tag_page(&self, tags: u64) {
         self.largest_tag_page.store(tags, Ordering::Relaxed);
     }
@@ -464,7 +465,7 @@ impl Client {
     fn note_skew(&self, headers: &HeaderMap, now: SystemTime) -> Option<f64> {
         let theirs = date(headers)?;
         // `Date` has whole seconds: half a second is the honest middle.
-        let skew = unix_seconds(theirs) + 0.5 - unix_seconds(now);
+        let skew = seconds_from(now, theirs) + 0.5;
         self.metrics.clock_skew.set(Some(skew));
         let worrying = skew.abs() > WORRYING_SKEW;
         if worrying && !self.skew_warned.swap(worrying, Ordering::Relaxed) {
@@ -535,8 +536,8 @@ fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     moved.unwrap_or(time)
 }
 
-fn unix_seconds(time: SystemTime) -> f64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
+fn seconds_from(start: SystemTime, end: SystemTime) -> f64 {
+    match end.duration_since(start) {
         Ok(after) => after.as_secs_f64(),
         Err(before) => -before.duration().as_secs_f64(),
     }

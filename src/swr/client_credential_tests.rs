@@ -5,9 +5,12 @@ use super::*;
 use crate::auth::{Door, Part, Source, access_key, iam};
 use crate::instruments::{Calls, OptionalGauge};
 use crate::secret::Secret;
-use crate::transport::TransportError;
+use crate::transport::{Request, Response, TransportError};
+use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
 use hyper::StatusCode;
+use hyper::http::HeaderMap;
 
 const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
 

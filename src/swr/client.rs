@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
 use super::project::ProjectLookup;
 use super::retry::Effort;
-use super::throttle::{Rate, Throttle};
+use super::throttle::{Rate, Rests, Throttle};
 use crate::auth::{Authenticator, Loan};
 use crate::deadline::Deadline;
 use crate::transport::Transport;
@@ -71,6 +71,7 @@ pub struct Client {
     transport: Box<dyn Transport>,
     pub(super) authenticator: Authenticator,
     throttle: Throttle,
+    rests: Rests,
     breaker: Breaker,
     /// Tags and details are tried again and again, listing or not: what fails there must not use up the listing's chances.
     images_breaker: Breaker,
@@ -121,6 +122,7 @@ impl Client {
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),
+            rests: Rests::default(),
             breaker: Breaker::new(Some(metrics.circuit_open.clone())),
             images_breaker: Breaker::new(None),
             in_flight: Arc::new(Semaphore::new(options.concurrency.max(1))),
@@ -222,12 +224,14 @@ impl Client {
 
     /// Waits until a request may leave, and with what.
     async fn turn(&self, purpose: Purpose, deadline: Deadline) -> Result<(Loan, Admission<'_>), ApiError> {
+        let crowded = |wait| ApiError::Crowded { wait };
         loop {
+            self.rests.over(purpose).map_err(crowded)?;
             let lending = deadline.bound(self.authenticator.lend()).await;
             let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
             let admission =
                 self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
-            let waited = self.throttle.turn(purpose, deadline).await.map_err(|wait| ApiError::Crowded { wait })?;
+            let waited = self.throttle.turn(deadline).await.map_err(crowded)?;
             if deadline.passed() {
                 // A future is polled once even when its time is over, and that would be enough to send.
                 return Err(ApiError::Timeout("the refresh"));

@@ -89,8 +89,8 @@ pub enum ApiError {
         /// Until it is asked again.
         wait: Duration,
     },
-    /// The rate limit or a pause that the upstream asked for outlasts the deadline.
-    #[error("the rate limit or a pause asked for by the upstream takes {} s, which outlasts the deadline", wait.as_secs())]
+    /// The rate limit or a pause that the upstream asked for outlasts the deadline, or is of what can be done without.
+    #[error("the rate limit or a pause asked for by the upstream takes {} s, which is not waited for", wait.as_secs())]
     Crowded {
         /// How long the request would have had to wait.
         wait: Duration,

@@ -28,7 +28,7 @@ pub struct Throttle {
 struct State {
     /// The virtual time at which the bucket is full again (generic cell rate algorithm).
     full_at: Option<Instant>,
-    paused_until: HashMap<Purpose, Instant>,
+    paused_until: Option<Instant>,
 }
 
 impl Throttle {
@@ -45,13 +45,13 @@ impl Throttle {
     ///
     /// # Errors
     /// The wait that would have been necessary, when it ends after the deadline; no turn is taken then.
-    pub async fn turn(&self, purpose: Purpose, deadline: Deadline) -> Result<Duration, Duration> {
+    pub async fn turn(&self, deadline: Deadline) -> Result<Duration, Duration> {
         let start = Instant::now();
-        let mut at = self.take(purpose, start, deadline)?;
+        let mut at = self.take(start, deadline)?;
         while at > Instant::now() {
             tokio::time::sleep_until(at).await;
             // The upstream may have asked for a pause meanwhile; it holds for those in the queue too.
-            if let Some(until) = self.paused_until(purpose)
+            if let Some(until) = self.paused_until()
                 && until > at
             {
                 let wait = until.saturating_duration_since(Instant::now());
@@ -64,31 +64,50 @@ impl Throttle {
         Ok(start.elapsed())
     }
 
-    /// Nothing leaves for these purposes for this long.
-    pub fn pause(&self, purposes: &[Purpose], duration: Duration) {
+    /// Nothing leaves for this long.
+    pub fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for purpose in purposes {
-            let paused_until = state.paused_until.entry(*purpose).or_insert(until);
-            *paused_until = until.max(*paused_until);
-        }
+        state.paused_until = Some(state.paused_until.map_or(until, |before| before.max(until)));
     }
 
-    fn paused_until(&self, purpose: Purpose) -> Option<Instant> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).paused_until.get(&purpose).copied()
+    fn paused_until(&self) -> Option<Instant> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).paused_until
     }
 
-    fn take(&self, purpose: Purpose, now: Instant, deadline: Deadline) -> Result<Instant, Duration> {
+    fn take(&self, now: Instant, deadline: Deadline) -> Result<Instant, Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = state.full_at.map_or(now, |at| at.max(now)) + self.interval;
         let free = full_at.checked_sub(self.tolerance).unwrap_or(now);
-        let at = state.paused_until.get(&purpose).map_or(free, |until| free.max(*until)).max(now);
+        let at = state.paused_until.map_or(free, |until| until.max(free)).max(now);
         let wait = at - now;
         if !wait.is_zero() && !deadline.allows(wait) {
             return Err(wait);
         }
         state.full_at = Some(full_at);
         Ok(at)
+    }
+}
+
+/// Pauses that the upstream asks one purpose's calls for, and no others. Nobody waits for them to end: they are of what can
+/// be done without, which the listing may be waiting for.
+#[derive(Debug, Default)]
+pub struct Rests(Mutex<HashMap<Purpose, Instant>>);
+
+impl Rests {
+    /// No such call leaves for this long.
+    pub fn rest(&self, purpose: Purpose, duration: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(purpose, Instant::now() + duration);
+    }
+
+    /// Whether such a call may leave.
+    ///
+    /// # Errors
+    /// How long it may not.
+    pub fn over(&self, purpose: Purpose) -> Result<(), Duration> {
+        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&purpose).copied();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if left.is_zero() { Ok(()) } else { Err(left) }
     }
 }
 
@@ -106,11 +125,11 @@ mod tests {
         let throttle = Throttle::new(Rate { per_second: 10.0, burst: 5 });
         let start = Instant::now();
         for _ in 0..5 {
-            throttle.turn(Purpose::Listing, soon()).await.unwrap();
+            throttle.turn(soon()).await.unwrap();
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         for _ in 0..20 {
-            throttle.turn(Purpose::Listing, soon()).await.unwrap();
+            throttle.turn(soon()).await.unwrap();
         }
         let took = start.elapsed().as_secs_f64();
         assert!((1.9..=2.1).contains(&took), "{took}");
@@ -119,14 +138,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn u2_a_pause_holds_for_those_already_in_the_queue() {
         let throttle = Arc::new(Throttle::new(Rate { per_second: 1.0, burst: 1 }));
-        throttle.turn(Purpose::Listing, soon()).await.unwrap();
+        throttle.turn(soon()).await.unwrap();
         let start = Instant::now();
         let queued = tokio::spawn({
             let throttle = throttle.clone();
-            async move { throttle.turn(Purpose::Listing, soon()).await }
+            async move { throttle.turn(soon()).await }
         });
         tokio::task::yield_now().await;
-        throttle.pause(&[Purpose::Listing], Duration::from_secs(7));
+        throttle.pause(Duration::from_secs(7));
         queued.await.unwrap().unwrap();
         assert_eq!(start.elapsed().as_secs(), 7);
     }
@@ -134,10 +153,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wait_beyond_the_deadline_is_refused_at_once_and_takes_no_turn() {
         let throttle = Throttle::new(Rate { per_second: 0.1, burst: 1 });
-        throttle.turn(Purpose::Listing, soon()).await.unwrap();
+        throttle.turn(soon()).await.unwrap();
         let start = Instant::now();
         for _ in 0..3 {
-            let wait = throttle.turn(Purpose::Listing, Deadline::after(Duration::from_secs(1))).await.unwrap_err();
+            let wait = throttle.turn(Deadline::after(Duration::from_secs(1))).await.unwrap_err();
             assert_eq!(wait.as_secs(), 10, "refusals do not lengthen the queue");
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
@@ -147,7 +166,7 @@ mod tests {
     async fn absurd_rates_do_not_panic() {
         for per_second in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300, 1e300] {
             let throttle = Throttle::new(Rate { per_second, burst: 0 });
-            throttle.turn(Purpose::Listing, soon()).await.unwrap();
+            throttle.turn(soon()).await.unwrap();
         }
     }
 }

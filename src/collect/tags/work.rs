@@ -6,7 +6,7 @@ use crate::collect::plan::{Errand, Need};
 use crate::deadline::Deadline;
 use crate::failure::{Reason, chain};
 use crate::model::tags::{self, Reading};
-use crate::swr::{ApiError, Effort, Purpose};
+use crate::swr::{ApiError, Effort};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use std::panic::AssertUnwindSafe;
@@ -97,7 +97,7 @@ enum Found {
 impl Shared {
     async fn perform(&self, errand: Errand, subject: Subject) {
         // No longer than this: the rate limit's own wait is the number of errands under way by the rate.
-        let turn = self.throttle.turn(Purpose::Images, Deadline::after(Duration::from_secs(24 * 3600))).await;
+        let turn = self.throttle.turn(Deadline::after(Duration::from_secs(24 * 3600))).await;
         if turn.is_err() || self.is_held(&errand) {
             self.put_back(errand);
             return;

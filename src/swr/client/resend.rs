@@ -70,15 +70,20 @@ impl Client {
             ApiError::Server { retry_after, .. } => (*retry_after, backoff(attempt, fastrand::f64())),
             _ => (None, backoff(attempt, fastrand::f64())),
         };
-        let paused = paused(purpose, error);
-        // The pause holds for every such call, this one among them, where the turn is taken.
-        if let Some(pause) = pause {
-            self.throttle.pause(paused, pause);
+        // Too many requests are everybody's in one service. How a call fails speaks of its purpose alone.
+        let concerns_all = match purpose {
+            Purpose::Listing => true,
+            Purpose::Images | Purpose::Beside => matches!(error, ApiError::Throttled { .. }),
+            Purpose::Project => false,
+        };
+        match pause {
+            // It holds for every call, this one among them, where the turn is taken.
+            Some(pause) if concerns_all => self.throttle.pause(pause),
+            Some(pause) => self.rests.rest(purpose, pause),
+            None => {}
         }
-        // What can be done without does not wait: the listing may be waiting for it.
-        let worth_waiting = pause.is_none() || paused.contains(&Purpose::Listing);
         let again = error.passing()
-            && worth_waiting
+            && (concerns_all || pause.is_none())
             && attempt < MOST_ATTEMPTS
             && effort.deadline.allows(own.max(pause.unwrap_or_default()))
             && !self.breaker(purpose).is_open()
@@ -98,18 +103,5 @@ impl Client {
             info!(offset_seconds = offset, "requests are signed by the upstream's clock, which is {offset} s ahead");
         }
         is_reason
-    }
-}
-
-/// What has to pause when a call is asked to.
-const fn paused(purpose: Purpose, error: &ApiError) -> &'static [Purpose] {
-    match (purpose, error) {
-        (Purpose::Project, _) => &[Purpose::Project],
-        // Too many requests are everybody's.
-        (Purpose::Listing, _) | (_, ApiError::Throttled { .. }) => {
-            &[Purpose::Listing, Purpose::Images, Purpose::Beside]
-        }
-        (Purpose::Images, _) => &[Purpose::Images],
-        (Purpose::Beside, _) => &[Purpose::Beside],
     }
 }

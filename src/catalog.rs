@@ -198,7 +198,7 @@ families! {
     API_THROTTLE_WAIT = "swr_api_throttle_wait_seconds_total", Counter, SECONDS, [],
         "Seconds that requests waited for the rate limit or because the upstream asked for a pause.";
     API_CIRCUIT_OPEN = "swr_api_circuit_open", Gauge, None, [],
-        "Whether requests are held back because the upstream failed repeatedly.";
+        "Whether requests are held back because the list of repositories failed repeatedly.";
     LISTING_INCONSISTENCIES = "swr_listing_inconsistencies_total", Counter, None, ["kind"],
         "Signs that a listing changed or was incomplete while it was read, by kind.";
     TAGS_PENDING = "swr_tags_pending", Gauge, None, [],

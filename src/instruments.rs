@@ -8,7 +8,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const VALID: &str = "the catalog's names are valid, which its tests check";
 const ONCE: &str = "a family is registered once per registry";
@@ -94,6 +94,11 @@ impl Calls {
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
+}
+
+/// A time as a sample. One before 1970, which only a broken clock shows, is 0.
+pub fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// A gauge that is absent until it is set: absent is not zero.

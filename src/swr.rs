@@ -3,28 +3,30 @@
 //! Belongs here: everything that is true of one call. Deliberately absent: what calls together mean (`collect`), and
 //! any route by which a failed call could become an empty list.
 
-pub mod array;
-pub mod breaker;
-pub mod client;
-pub mod endpoint;
 pub mod error;
-pub mod manifest;
 pub mod metrics;
-pub mod pages;
-pub mod repository;
-pub mod tags;
+pub mod endpoint;
+pub mod retry;
 pub mod throttle;
 pub mod pace;
-pub mod retry;
-pub mod wire;
-mod whole;
-pub mod markers;
+pub mod breaker;
 mod project;
+pub mod client;
+#[cfg(test)]
+mod scripted;
+pub mod wire;
+pub mod array;
+mod whole;
+pub mod pages;
+pub mod markers;
+pub mod repository;
+pub mod manifest;
+pub mod tags;
 pub mod account;
 pub mod enterprise;
 
 pub use client::{Client, Options};
 pub use error::ApiError;
-pub use metrics::{Metrics, Operation};
+pub use metrics::{Metrics, Operation, Purpose};
 pub use project::ProjectLookup;
 pub use retry::Effort;

@@ -28,6 +28,6 @@ fuzz_target!(|body: &[u8]| {
         layers.release(0);
         assert!(layers.is_empty() && layers.total() == 0);
     }
-    let _ = repository::details(body, &mut omissions);
+    let _ = repository::details(&String::from_utf8_lossy(body), &mut omissions);
     let _ = codec::decode(body);
 });

@@ -4,6 +4,7 @@ use super::lease::{Lease, Loan};
 use super::state::{State, Verdict};
 use super::{AuthError, Basis, Door, Fingerprint, REJECTION_PERIOD, Source};
 use crate::failure::chain;
+use crate::instruments::unix_seconds;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -104,15 +105,18 @@ impl Authenticator {
                     self.0.unreadable.store(false, Ordering::Relaxed);
                 }
                 let basis = match basis {
-                    Ok(Basis::Ready(credential)) => {
-                        let found = state.found(credential, now);
-                        drop(state);
-                        self.0.show_expiry(None);
-                        return found.inspect_err(|_| self.watch(None));
+                    Ok(basis) => {
+                        let fingerprint = basis.fingerprint();
+                        if let Basis::Ready(credential) = basis {
+                            let found = state.found(credential, now);
+                            drop(state);
+                            self.0.show_expiry(None);
+                            return found.inspect_err(|_| self.watch(Some(fingerprint)));
+                        }
+                        fingerprint
                     }
-                    Ok(errand) => errand.fingerprint(),
                     // A file that is empty or gone is being replaced: what it held goes on while it holds.
-                    Err(error) => match state.usable(now) {
+                    Err(error) => match state.kept(now) {
                         Some(lease) => {
                             if !self.0.unreadable.swap(true, Ordering::Relaxed) {
                                 warn!("the credential in use is kept: {}", chain(&error));
@@ -120,8 +124,9 @@ impl Authenticator {
                             return Ok(lease);
                         }
                         None => {
+                            let refused = state.usable(now).map(|lease| lease.basis);
                             drop(state);
-                            self.watch(None);
+                            self.watch(refused);
                             return Err(error);
                         }
                     },
@@ -176,6 +181,12 @@ impl Authenticator {
         self.lease().await.is_ok_and(|fresh| !fresh.same_as(lease))
     }
 
+    /// The upstream refused this credential, but perhaps for another reason: the clock, or what was asked for. It is lent on;
+    /// unless it is accepted, the next refusal counts as the second.
+    pub fn doubted(&self, lease: &Lease) {
+        self.0.state().doubted(lease, Instant::now());
+    }
+
     /// The upstream took this credential.
     pub fn accepted(&self, lease: &Lease) {
         if self.0.state().accepted(lease, Instant::now()) {
@@ -192,8 +203,7 @@ impl Authenticator {
         tokio::spawn(
             async move {
                 while let Some(shared) = flight.0.upgrade() {
-                    let Some(until) = shared.obtain().await else { break };
-                    let basis = shared.source.basis().ok().map(|basis| basis.fingerprint());
+                    let Some((until, basis)) = shared.obtain().await else { break };
                     drop(shared);
                     if !flight.wait(until, basis).await {
                         break;
@@ -204,7 +214,8 @@ impl Authenticator {
         );
     }
 
-    /// Starts the task that looks whether secrets have changed, unless it runs; `refused` is what they are now.
+    /// Starts the task that looks whether secrets have changed, unless it runs; `refused` is what they are now,
+    /// or were when they could be read.
     fn watch(&self, refused: Option<Fingerprint>) {
         if self.0.watching.swap(true, Ordering::AcqRel) {
             return;
@@ -239,11 +250,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one attempt. When the next is due, if it failed.
-    async fn obtain(&self) -> Option<Instant> {
+    /// Makes one attempt. If it fails: when the next is due, and what this one was made with, if anything was there.
+    async fn obtain(&self) -> Option<(Instant, Option<Fingerprint>)> {
         let (basis, errand) = match self.source.basis() {
             Ok(basis) => (basis.fingerprint(), basis),
-            Err(error) => return Some(self.failed(error, [0; 32], false)),
+            Err(error) => return Some((self.failed(error, [0; 32], false), None)),
         };
         // A source that has become a ready credential needs nobody to ask.
         let Basis::Errand(errand) = errand else { return None };
@@ -251,7 +262,7 @@ impl Shared {
         {
             let state = self.state();
             if state.may_ask(&basis, now).is_err() {
-                return Some(state.due(&basis, now));
+                return Some((state.due(&basis, now), Some(basis)));
             }
         }
         let result = match &self.door {
@@ -259,7 +270,7 @@ impl Shared {
             None => Err(AuthError::CutShort),
         };
         match result {
-            Err(error) => Some(self.failed(error, basis, errand.can_lock_out())),
+            Err(error) => Some((self.failed(error, basis, errand.can_lock_out()), Some(basis))),
             Ok(grant) => {
                 let now = Instant::now();
                 let lease = Lease::granted(grant, basis, now, fastrand::f64());
@@ -334,10 +345,6 @@ impl Drop for Flight {
             shared.ended.send_modify(|ended| *ended += 1);
         }
     }
-}
-
-fn unix_seconds(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

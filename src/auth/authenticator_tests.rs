@@ -263,6 +263,25 @@ async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_d
 }
 
 #[tokio::test(start_paused = true)]
+async fn c5_a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_that_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "wrong").unwrap();
+    let iam = Iam::new(DAY);
+    let authenticator = iam.authenticator(Part::File(path.clone()));
+    use_it(&authenticator).await.unwrap_err();
+    while iam.asked().len() < MOST_REJECTIONS {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    std::fs::write(&path, "right").unwrap();
+    let written = Instant::now();
+    // The login that is under way fails.
+    use_it(&authenticator).await.unwrap_err();
+    assert_eq!(use_it(&authenticator).await.unwrap(), "token-3");
+    assert!(written.elapsed() <= Duration::from_secs(2), "{:?}", written.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
@@ -308,6 +327,48 @@ async fn c5_a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
     recoveries.changed().await.unwrap();
     assert!(written.elapsed() <= Duration::from_secs(2), "it is noticed without being asked for");
     assert_eq!(use_it(&authenticator).await.unwrap(), "right");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "wrong").unwrap();
+    let authenticator = from_file(&path);
+    for _ in 0..MOST_REJECTIONS {
+        let lease = authenticator.lease().await.unwrap();
+        assert!(!authenticator.replaced(&lease).await);
+    }
+    std::fs::write(&path, "").unwrap();
+    assert!(authenticator.lease().await.is_err(), "its file is empty");
+    std::fs::remove_file(&path).unwrap();
+    assert!(authenticator.lease().await.is_err(), "its file is gone");
+    let mut recoveries = authenticator.recoveries();
+    std::fs::write(&path, "right").unwrap();
+    recoveries.changed().await.unwrap();
+    assert_eq!(use_it(&authenticator).await.unwrap(), "right");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_the_end_of_a_hold_is_no_change_of_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "wrong").unwrap();
+    let before = from_file(&path);
+    for _ in 0..MOST_REJECTIONS {
+        let lease = before.lease().await.unwrap();
+        before.replaced(&lease).await;
+    }
+    // As after settings were read again.
+    let authenticator = from_file(&path);
+    authenticator.remember(&before);
+    let recoveries = authenticator.recoveries();
+    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    tokio::time::sleep(2 * REJECTION_PERIOD).await;
+    assert!(!recoveries.has_changed().unwrap(), "nothing is asked without a scrape");
+    std::fs::write(&path, "right").unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(recoveries.has_changed().unwrap());
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,7 +60,8 @@ impl Lease {
         Arc::new(Self { credential, expires_at, fingerprint, basis, ends, renew_at })
     }
 
-    pub(super) fn holds(&self, now: Instant) -> bool {
+    /// Whether it may still be sent.
+    pub fn holds(&self, now: Instant) -> bool {
         self.ends.is_none_or(|end| now < end)
     }
 

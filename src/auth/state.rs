@@ -79,6 +79,12 @@ impl State {
         self.lease.clone().filter(|lease| lease.holds(now))
     }
 
+    /// The credential in use, where nothing can be read that it could be compared with. One that was found and is held back
+    /// is not lent then either.
+    pub(super) fn kept(&self, now: Instant) -> Option<Arc<Lease>> {
+        self.usable(now).filter(|lease| !lease.was_ready() || self.admitted(&lease.basis, now).is_ok())
+    }
+
     pub(super) fn is_proven(&self, lease: &Lease, now: Instant) -> bool {
         self.uses(lease) && self.accepted.is_some_and(|at| now.saturating_duration_since(at) < PROOF)
     }
@@ -213,6 +219,16 @@ impl State {
         }
         self.lease = None;
         (Verdict::MoveOn, held)
+    }
+
+    /// The upstream refused this credential, perhaps for another reason. However often that happens it counts once: it must
+    /// not hold back what the next call may prove, and what it cannot prove is not tried twice again.
+    pub(super) fn doubted(&mut self, lease: &Lease, now: Instant) {
+        // What worked and is obtained anew when it is refused says nothing of the secret it was obtained with.
+        let counts = lease.was_ready() || (self.uses(lease) && !self.worked);
+        if counts && !self.refusals.knows(&lease.basis, now) {
+            self.refusals.note(&lease.basis, now);
+        }
     }
 
     fn admits_renewal(&mut self, now: Instant) -> bool {

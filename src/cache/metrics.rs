@@ -3,11 +3,10 @@
 use super::{Cache, How};
 use crate::catalog::{self, Family};
 use crate::failure::Reason;
-use crate::instruments::{self, OptionalGauge};
+use crate::instruments::{self, OptionalGauge, unix_seconds};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
-use std::time::SystemTime;
 
 /// Counters of refreshes and scrapes.
 #[derive(Clone, Debug)]
@@ -87,9 +86,4 @@ impl<T: Send + Sync + 'static> Collector for State<T> {
         self.window.set(Some(self.cache.options().window.as_secs_f64()));
         self.gauges().into_iter().flat_map(Collector::collect).collect()
     }
-}
-
-/// Times before 1970, which only a broken clock shows, are shown as 0.
-fn unix_seconds(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |after| after.as_secs_f64())
 }

@@ -1,13 +1,14 @@
 //! Which edition of the listing is read: by offsets, which every region offers and which tells a total, or by markers.
 
 use super::Options;
-use super::listing::{self, SMALLEST_PAGE};
+use super::listing;
 use super::markers::{self, Stop};
 use super::metrics::{Inconsistency, Metrics};
 use crate::failure::{Failure, Reason};
 use crate::model::{Repository, sort_unique};
 use crate::swr::error::Answer;
 use crate::swr::markers::Marked;
+use crate::swr::pages::SMALLEST_PAGE;
 use crate::swr::{ApiError, Client, Effort};
 use std::str::FromStr;
 use tracing::{debug, info};

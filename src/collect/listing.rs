@@ -15,7 +15,7 @@ use super::metrics::{Inconsistency, Metrics};
 use super::windows::{self, Window};
 use crate::failure::{Failure, Reason};
 use crate::model::{Repository, sort_unique};
-use crate::swr::pages::Page;
+use crate::swr::pages::{Page, SMALLEST_PAGE};
 use crate::swr::{ApiError, Client, Effort};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,9 +26,6 @@ const MOST_WALKS: usize = 3;
 /// How often one border is tried again, each time from further back: with the overlap growing fourfold, half a page is
 /// reached after five, and each step from there on goes back half a page more.
 const MOST_STEPS_BACK: usize = 8;
-
-/// What the API takes everywhere, where it refuses a larger page.
-pub(super) const SMALLEST_PAGE: u64 = 100;
 
 /// Where pages come from: the client, or a model of a list in the tests.
 pub trait Pages: Sync {

@@ -8,18 +8,18 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Consecutive failures that open the circuit: more than one call with all its attempts.
-const THRESHOLD: u32 = super::retry::MOST_ATTEMPTS + 1;
+pub const THRESHOLD: u32 = super::retry::MOST_ATTEMPTS + 1;
 
 /// How long it stays open at first, and at most. With the longest, an upstream that has recovered is found within a
 /// minute, counting the wait of the cache's own back-off.
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The breaker of one upstream.
+/// The breaker of one upstream, or of one kind of its calls.
 #[derive(Debug)]
 pub struct Breaker {
     state: Mutex<State>,
-    open: Gauge,
+    open: Option<Gauge>,
     /// A probe ended, with a verdict or without.
     probed: Notify,
 }
@@ -47,8 +47,8 @@ pub struct Admission<'a> {
 }
 
 impl Breaker {
-    /// A closed circuit; `open` shows its state.
-    pub fn new(open: Gauge) -> Self {
+    /// A closed circuit; `open` shows its state, where that is shown.
+    pub fn new(open: Option<Gauge>) -> Self {
         Self { state: Mutex::new(State::Closed { failures: 0 }), open, probed: Notify::new() }
     }
 
@@ -88,6 +88,12 @@ impl Breaker {
         Ok(Admission { breaker: self, probe })
     }
 
+    fn show(&self, open: f64) {
+        if let Some(gauge) = &self.open {
+            gauge.set(open);
+        }
+    }
+
     /// Whether requests are held back now.
     pub fn is_open(&self) -> bool {
         matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Open { .. })
@@ -101,7 +107,7 @@ impl Admission<'_> {
         // A late success of a request from before the opening does not close the circuit; the probe does.
         if self.probe || matches!(*state, State::Closed { .. }) {
             *state = State::Closed { failures: 0 };
-            self.breaker.open.set(0.0);
+            self.breaker.show(0.0);
         }
     }
 
@@ -118,7 +124,7 @@ impl Admission<'_> {
             State::Open { .. } => return,
         };
         *state = State::Open { until: Instant::now() + length, length, probing: false };
-        self.breaker.open.set(1.0);
+        self.breaker.show(1.0);
     }
 }
 
@@ -139,7 +145,11 @@ mod tests {
     use super::*;
 
     fn breaker() -> Breaker {
-        Breaker::new(Gauge::new("open", "Open.").unwrap())
+        Breaker::new(Some(Gauge::new("open", "Open.").unwrap()))
+    }
+
+    fn shown(breaker: &Breaker) -> f64 {
+        breaker.open.as_ref().unwrap().get()
     }
 
     fn fail(breaker: &Breaker) {
@@ -153,13 +163,13 @@ mod tests {
             assert!(!breaker.is_open());
             fail(&breaker);
         }
-        assert!(breaker.is_open() && breaker.open.get() == 1.0);
+        assert!(breaker.is_open() && shown(&breaker) == 1.0);
         assert_eq!(breaker.try_admit().unwrap_err(), Held::Open(FIRST));
         tokio::time::advance(FIRST).await;
         let probe = breaker.try_admit().unwrap();
         assert_eq!(breaker.try_admit().unwrap_err(), Held::Probed, "one probe at a time");
         probe.healthy();
-        assert!(!breaker.is_open() && breaker.open.get() == 0.0);
+        assert!(!breaker.is_open() && shown(&breaker) == 0.0);
     }
 
     #[tokio::test(start_paused = true)]

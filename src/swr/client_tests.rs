@@ -1,108 +1,9 @@
-//! The client's rules on a paused clock, against an upstream that is a function.
+//! The client's rules on a paused clock: retries, pauses, deadlines, what is believed of the upstream.
 
+use super::super::scripted::{End, Reply, good, minutes, setup};
 use super::*;
-use crate::auth::{Part, Source, token};
-use crate::secret::Secret;
-use crate::transport::TransportError;
-use futures_util::future::{BoxFuture, join_all};
-use hyper::StatusCode;
+use futures_util::future::join_all;
 use std::sync::Mutex;
-
-/// What the upstream does with a request, by its number from 0.
-type Script = Box<dyn Fn(usize) -> Reply + Send + Sync>;
-
-enum Reply {
-    Status(u16, Option<&'static str>),
-    /// A connection that breaks.
-    Broken,
-    /// Never anything.
-    Silence,
-    /// Pieces of the body, each after a pause; then nothing more, and no end, unless it is whole.
-    Pieces(Vec<(Duration, &'static str)>, End),
-}
-
-#[derive(Clone, Copy)]
-enum End {
-    Whole,
-    Never,
-}
-
-fn good() -> Reply {
-    Reply::Pieces(vec![(Duration::ZERO, "[]")], End::Whole)
-}
-
-/// Takes the time that an answer takes, and notes when each request was sent.
-struct Scripted {
-    script: Script,
-    sent: Arc<Mutex<Vec<Instant>>>,
-}
-
-impl Transport for Scripted {
-    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
-        Box::pin(async {
-            let number = {
-                let mut sent = self.sent.lock().unwrap();
-                sent.push(Instant::now());
-                sent.len() - 1
-            };
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let mut headers = HeaderMap::new();
-            let (status, pieces, end) = match (self.script)(number) {
-                Reply::Broken => {
-                    return Err(TransportError { what: "no answer came", source: "connection reset".into() });
-                }
-                Reply::Silence => std::future::pending().await,
-                Reply::Status(status, retry_after) => {
-                    headers.extend(retry_after.map(|text| (hyper::header::RETRY_AFTER, text.parse().unwrap())));
-                    (status, vec![], End::Whole)
-                }
-                Reply::Pieces(pieces, end) => (200, pieces, end),
-            };
-            let pieces = futures_util::stream::iter(pieces).then(|(pause, text)| async move {
-                tokio::time::sleep(pause).await;
-                Ok(Bytes::from_static(text.as_bytes()))
-            });
-            let body = match end {
-                End::Whole => pieces.boxed(),
-                End::Never => pieces.chain(futures_util::stream::pending()).boxed(),
-            };
-            Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
-        })
-    }
-}
-
-struct Setup {
-    client: Client,
-    sent: Arc<Mutex<Vec<Instant>>>,
-    began: Instant,
-}
-
-fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Setup {
-    // The waits' jitter comes from here: with it the whole test is the same each time.
-    fastrand::seed(7);
-    let sent = Arc::new(Mutex::default());
-    let transport = Scripted { script: Box::new(script), sent: Arc::clone(&sent) };
-    let token = Source::Token(token::Source(Part::Given(Secret::new("token".to_owned()))));
-    let metrics = Metrics::new(&prometheus::Registry::new());
-    let options = Options { endpoint: "http://127.0.0.1:1".into(), ..Options::default() };
-    let client = Client::new(options, Box::new(transport), Authenticator::new(token, None), metrics, SystemTime::now);
-    Setup { client, sent, began: Instant::now() }
-}
-
-impl Setup {
-    async fn list(&self, effort: &Effort) -> Result<(), ApiError> {
-        self.client.repositories(None, 0, 100, effort).await.map(drop)
-    }
-
-    /// When each request was sent, in milliseconds from the beginning.
-    fn sent(&self) -> Vec<u128> {
-        self.sent.lock().unwrap().iter().map(|at| (*at - self.began).as_millis()).collect()
-    }
-}
-
-fn minutes(minutes: u64) -> Effort {
-    Effort::until(Deadline::after(Duration::from_secs(60 * minutes)))
-}
 
 #[tokio::test(start_paused = true)]
 async fn u2_after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
@@ -128,6 +29,19 @@ async fn u2_a_429_without_a_word_is_a_pause_of_seconds_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn u2_a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
+    for word in ["0", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+        let setup = setup(move |number| if number == 0 { good() } else { Reply::Status(429, Some(word)) });
+        let effort = minutes(5);
+        setup.list(&effort).await.unwrap();
+        assert!(matches!(setup.list(&effort).await, Err(ApiError::Throttled { .. })));
+        let gaps: Vec<_> = setup.sent()[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(gaps.len(), 4);
+        assert!(gaps.iter().zip([200, 400, 800, 1600]).all(|(gap, least)| *gap >= least), "{gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn u2_a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes() {
     let setup = setup(|number| if number == 0 { Reply::Status(429, Some("1000000000")) } else { good() });
     let error = setup.list(&minutes(5)).await.unwrap_err();
@@ -137,7 +51,9 @@ async fn u2_a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minut
     );
     assert!(setup.began.elapsed() < Duration::from_secs(1), "it is known at once that nothing will come of it");
     tokio::time::advance(Duration::from_secs(100)).await;
-    assert!(matches!(setup.list(&minutes(1)).await, Err(ApiError::Crowded { .. })));
+    let crowded = setup.list(&minutes(1)).await.unwrap_err();
+    assert!(matches!(crowded, ApiError::Crowded { .. }));
+    assert!(crowded.to_string().contains("takes 200 s"), "{crowded}");
     assert_eq!(setup.sent().len(), 1);
     setup.list(&minutes(5)).await.unwrap();
     assert!((300_000..=301_000).contains(&setup.sent()[1]), "{:?}", setup.sent());
@@ -253,31 +169,8 @@ async fn those_who_come_while_the_circuit_is_tried_wait_for_its_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however_many_calls_there_are() {
-    let setup = setup(|_| Reply::Status(401, None));
-    for _minute in 0..24 * 60 {
-        let effort = minutes(1);
-        let calls = join_all((0..10).map(|_| setup.list(&effort))).await;
-        assert!(calls.iter().all(|call| call.as_ref().unwrap_err().reason() == crate::failure::Reason::Auth));
-        tokio::time::advance(Duration::from_secs(60)).await;
-    }
-    let sent = setup.sent();
-    assert!(sent.windows(3).all(|three| three[2] - three[0] >= 15 * 60 * 1000), "{sent:?}");
-    assert!((5..=10).contains(&sent.len()), "{}", sent.len());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
-    let setup = setup(|_| good());
-    let effort = minutes(1);
-    join_all((0..9).map(|_| setup.list(&effort))).await;
-    // One of twenty milliseconds alone, and eight by four.
-    assert_eq!(setup.began.elapsed().as_millis(), 60);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_smaller_page_is_believed_for_an_hour_and_no_longer() {
-    let Setup { client, .. } = setup(|_| good());
+    let client = setup(|_| good()).client;
     assert_eq!(client.largest_page(), u64::MAX);
     client.found_largest_page(100);
     tokio::time::advance(Duration::from_secs(3599)).await;

@@ -89,8 +89,8 @@ pub enum ApiError {
         /// Until it is asked again.
         wait: Duration,
     },
-    /// The rate limit or a pause that the upstream asked for outlasts the deadline.
-    #[error("the rate limit or a pause asked for by the upstream outlasts the deadline by {} s", wait.as_secs())]
+    /// The rate limit or a pause that the upstream asked for outlasts the deadline, or is of what can be done without.
+    #[error("the rate limit or a pause asked for by the upstream takes {} s, which is not waited for", wait.as_secs())]
     Crowded {
         /// How long the request would have had to wait.
         wait: Duration,
@@ -116,7 +116,7 @@ impl ApiError {
         }
         // SWR's codes begin with the status that is meant, whatever proxy changed the one in front.
         let meant = (code.starts_with("SVCSTG.") && number.len() == 7)
-            .then(|| number[..3].parse::<u16>().ok())
+            .then(|| number.get(..3)?.parse::<u16>().ok())
             .flatten()
             .filter(|meant| (400..600).contains(meant))
             .unwrap_or(status);
@@ -162,6 +162,16 @@ impl ApiError {
         )
     }
 
+    /// Whether the credential was taken all the same: whom a service knows it may still turn away. A gateway that does not
+    /// know the call has not looked at the credential.
+    pub fn knows_caller(&self) -> bool {
+        match self {
+            Self::Permission(_) => true,
+            Self::NotFound(answer) => answer.said.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG.")),
+            _ => false,
+        }
+    }
+
     /// Whether this speaks against the upstream's health, as the circuit breaker sees it.
     pub fn unhealthy(&self) -> bool {
         matches!(self, Self::Server { .. } | Self::Timeout(_) | Self::Network(_))
@@ -187,6 +197,7 @@ impl From<ApiError> for Failure {
 mod tests {
     use super::*;
     use hyper::http::{HeaderMap, StatusCode};
+    use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
@@ -216,8 +227,21 @@ mod tests {
             (200, "SVCSTG.SWR.5000003", Reason::Server),
             (503, "", Reason::Server),
             (302, "", Reason::Internal),
+            // Seven bytes, which are no seven digits.
+            (400, "SVCSTG.SWR.aa\u{e9}aaa", Reason::Internal),
         ] {
             assert_eq!(class(status, code), reason, "{status} {code}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_code_makes_the_reader_panic(
+            status in 100u16..1000,
+            place in "(SVCSTG\\.SWR\\.|APIGW\\.)?",
+            number in "\\PC{0,7}",
+        ) {
+            class(status, &(place + &number));
         }
     }
 

@@ -68,11 +68,29 @@ impl Operation {
         }
     }
 
-    /// Whether a failure of the call says something about the API and the credential as a whole. Those of the account and the
-    /// Enterprise Edition speak for themselves alone: what one of them is refused, or how often it fails, must not cost the listing.
-    pub const fn speaks_for_all(self) -> bool {
-        matches!(self, Self::ListRepositories | Self::ListTags | Self::ShowRepository)
+    /// What the call is for.
+    pub const fn purpose(self) -> Purpose {
+        match self {
+            Self::ListRepositories => Purpose::Listing,
+            Self::ListTags | Self::ShowRepository => Purpose::Images,
+            Self::FindProject => Purpose::Project,
+            _ => Purpose::Beside,
+        }
     }
+}
+
+/// What a call is for. How often it fails, what it is refused and how long it is asked to pause speaks of that alone: what
+/// can be done without must not cost the listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The list of repositories; it speaks of the API and of the credential.
+    Listing,
+    /// Tags and details, repository by repository.
+    Images,
+    /// Figures beside the list, and whatever else can be done without.
+    Beside,
+    /// To find the project; IAM is asked, which is another service.
+    Project,
 }
 
 impl std::fmt::Display for Operation {

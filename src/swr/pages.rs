@@ -7,6 +7,7 @@ use super::client::{Call, Client, Reader};
 use super::error::ApiError;
 use super::metrics::Operation;
 use super::retry::Effort;
+use super::whole::MOST_ROWS;
 use super::wire::{self, Omissions, Shared};
 use crate::model::Repository;
 use hyper::http::HeaderMap;
@@ -22,9 +23,8 @@ pub struct Page {
     pub total: Option<u64>,
 }
 
-/// Rows that are read of one answer: ten times the largest page there is. Legal rows may be so short that the bound on
-/// bytes alone would let them fill several times as much memory.
-const MOST_ROWS: u64 = 10_000;
+/// What the API takes everywhere, of repositories and of tags, where it refuses a larger page.
+pub const SMALLEST_PAGE: u64 = 100;
 
 impl Client {
     /// Lists repositories from `offset` on, by name; of one organisation, or of all that the caller may see.
@@ -74,8 +74,8 @@ impl Reader for PageReader {
         cutter.feed(piece, |object| {
             let row = wire::repository(object, shared, omissions)?;
             page.received += 1;
-            if page.received > MOST_ROWS {
-                return Err(ApiError::TooManyRows { limit: MOST_ROWS });
+            if page.received > MOST_ROWS as u64 {
+                return Err(ApiError::TooManyRows { limit: MOST_ROWS as u64 });
             }
             page.total = page.total.or(row.total);
             page.rows.extend(row.repository);

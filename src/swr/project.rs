@@ -1,7 +1,7 @@
 //! The project's id, which some calls have in their path: given, known with the credential, or asked of IAM by name.
 //!
 //! A region's default project bears the region's name: `GET /v3/projects?name=REGION` of IAM (swr-api.md, 6.5). It never
-//! changes, so it is asked for once in the life of a client.
+//! changes, so once it is known a client does not ask again.
 
 use super::client::{Call, Client};
 use super::error::ApiError;

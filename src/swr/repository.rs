@@ -2,39 +2,25 @@
 //!
 //! `GET /v2/manage/namespaces/{namespace}/repos/{repository}` (swr-api.md, 3).
 
-use super::client::{Call, Client, Reader};
+use super::client::{Call, Client};
 use super::error::ApiError;
 use super::metrics::Operation;
 use super::retry::Effort;
+use super::whole::Whole;
 use super::wire::{self, Omissions};
+use crate::auth::sign::percent_encode;
 use crate::model::tags::Details;
-use hyper::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::fmt::Write;
-
-/// Longer than any answer of this call.
-const LARGEST: usize = 1 << 20;
 
 /// The path of a repository, percent-encoded. A slash in its name travels as `$`, which no legal name contains; as itself
 /// or as `%2F` the gateway answers that there is no such API (swr-api.md, 2.2).
 pub fn path(namespace: &str, repository: &str) -> String {
     let mut path = "/v2/manage/namespaces/".to_owned();
-    encode(namespace, &mut path);
+    percent_encode(namespace.as_bytes(), &mut path);
     path.push_str("/repos/");
-    encode(&repository.replace('/', "$"), &mut path);
+    percent_encode(repository.replace('/', "$").as_bytes(), &mut path);
     path
-}
-
-/// Everything but RFC 3986's unreserved characters is escaped, as the signature wants it.
-fn encode(text: &str, path: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
 }
 
 impl Client {
@@ -45,30 +31,9 @@ impl Client {
     pub async fn repository(&self, namespace: &str, repository: &str, effort: &Effort) -> Result<Details, ApiError> {
         let path = path(namespace, repository);
         let call = Call { operation: Operation::ShowRepository, path: &path, query: &[] };
-        let (details, omissions) = self.get(call, effort, Whole::default).await?;
+        let (details, omissions) = self.get(call, effort, || Whole::new(details)).await?;
         self.metrics.omitted(omissions);
         Ok(details)
-    }
-}
-
-/// The answer is one small object.
-#[derive(Default)]
-struct Whole(Vec<u8>);
-
-impl Reader for Whole {
-    type Output = (Details, Omissions);
-
-    fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
-        if self.0.len() + piece.len() > LARGEST {
-            return Err(ApiError::TooLarge { limit: LARGEST });
-        }
-        self.0.extend_from_slice(piece);
-        Ok(())
-    }
-
-    fn finish(self, _: &HeaderMap) -> Result<Self::Output, ApiError> {
-        let mut omissions = Omissions::default();
-        Ok((details(&self.0, &mut omissions)?, omissions))
     }
 }
 
@@ -88,9 +53,8 @@ struct Wire<'a> {
 ///
 /// # Errors
 /// When it is no JSON object.
-pub fn details(object: &[u8], omissions: &mut Omissions) -> Result<Details, serde_json::Error> {
-    let text = String::from_utf8_lossy(object);
-    let wire: Wire<'_> = serde_json::from_str(&text)?;
+pub fn details(object: &str, omissions: &mut Omissions) -> Result<Details, ApiError> {
+    let wire: Wire<'_> = serde_json::from_str(object)?;
     Ok(Details {
         id: wire::number(wire.id, omissions),
         creator: wire::name_if_any(wire.creator_name, omissions).map(Into::into),
@@ -115,7 +79,7 @@ mod tests {
             "internal_path": "{Repository address}/group/busybox", "created": "2021-06-02T09:59:25.51307Z",
             "updated": "2021-06-02T17:59:25.538056Z", "domain_id": "da44776c316c4a99b3683bb174f8821b", "priority": 0}"#;
         let mut omissions = Omissions::default();
-        let details = details(text.as_bytes(), &mut omissions).unwrap();
+        let details = details(text, &mut omissions).unwrap();
         assert_eq!((details.id, details.priority), (Some(865_151), Some(0)));
         assert_eq!(details.creator.as_deref(), Some("admin"));
         assert_eq!(details.domain_id.as_deref(), Some("da44776c316c4a99b3683bb174f8821b"));
@@ -125,13 +89,12 @@ mod tests {
     #[test]
     fn odd_values_cost_their_sample() {
         let mut omissions = Omissions::default();
-        let read =
-            details(br#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut omissions).unwrap();
+        let read = details(r#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut omissions).unwrap();
         assert_eq!((read, omissions.number), (Details::default(), 2));
-        let negative = details(br#"{"priority":-3}"#, &mut Omissions::default()).unwrap();
+        let negative = details(r#"{"priority":-3}"#, &mut Omissions::default()).unwrap();
         assert_eq!(negative.priority, Some(-3));
         for broken in ["", "[]", "null", "<html>"] {
-            assert!(details(broken.as_bytes(), &mut Omissions::default()).is_err(), "{broken}");
+            assert!(details(broken, &mut Omissions::default()).is_err(), "{broken}");
         }
     }
 

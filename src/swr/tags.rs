@@ -8,7 +8,7 @@ use super::array::Cutter;
 use super::client::{Call, Client, Reader};
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::pages::total_of;
+use super::pages::{SMALLEST_PAGE, total_of};
 use super::retry::Effort;
 use super::wire::{self, Omissions};
 use super::{manifest, repository};
@@ -21,9 +21,6 @@ use std::collections::HashSet;
 /// Tags that are read of one repository. Their names and bytes are held for a moment; the largest lists known have some
 /// thousands.
 pub const MOST_TAGS: usize = 100_000;
-
-/// What the API takes everywhere, where it refuses a larger page.
-const SMALLEST_PAGE: u64 = 100;
 
 /// What newer editions take.
 const LARGEST_PAGE: u64 = 1000;

@@ -1,6 +1,8 @@
 //! How fast requests may leave: a token bucket over all of them, and pauses that the upstream asks for.
 
+use super::metrics::Purpose;
 use crate::deadline::Deadline;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -91,6 +93,28 @@ impl Throttle {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         state.full_at = Some(state.full_at.map_or(now, |at| at.max(now)) + self.interval);
+    }
+}
+
+/// Pauses that the upstream asks one purpose's calls for, and no others. Nobody waits for them to end: they are of what can
+/// be done without, which the listing may be waiting for.
+#[derive(Debug, Default)]
+pub struct Rests(Mutex<HashMap<Purpose, Instant>>);
+
+impl Rests {
+    /// No such call leaves for this long.
+    pub fn rest(&self, purpose: Purpose, duration: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(purpose, Instant::now() + duration);
+    }
+
+    /// Whether such a call may leave.
+    ///
+    /// # Errors
+    /// How long it may not.
+    pub fn over(&self, purpose: Purpose) -> Result<(), Duration> {
+        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&purpose).copied();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if left.is_zero() { Ok(()) } else { Err(left) }
     }
 }
 

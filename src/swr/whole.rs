@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Rows that are read of one answer; the pages of these calls have 1,000 at most.
+/// Rows that are read of one answer: ten times the largest page there is. Legal rows may be so short that the bound on
+/// bytes alone would let them fill several times as much memory.
 pub(super) const MOST_ROWS: usize = 10_000;
 
 /// Keeps a body until it is complete, then has it understood.

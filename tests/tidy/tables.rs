@@ -159,6 +159,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),
+        ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
         ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
         (
             "refusals before a credential is held back",

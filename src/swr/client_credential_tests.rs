@@ -1,0 +1,175 @@
+//! What refusals of calls mean for the credential, on a paused clock.
+
+use super::super::scripted::{Reply, Setup, given, good, minutes, setup, setup_by};
+use super::*;
+use crate::auth::{Door, Part, Source, access_key, iam};
+use crate::instruments::{Calls, OptionalGauge};
+use crate::secret::Secret;
+use crate::transport::{Request, Response, TransportError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, join_all};
+use hyper::StatusCode;
+use hyper::http::HeaderMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however_many_calls_there_are() {
+    let setup = setup(|_| Reply::Status(401, None));
+    for _minute in 0..24 * 60 {
+        let effort = minutes(1);
+        let calls = join_all((0..10).map(|_| setup.list(&effort))).await;
+        assert!(calls.iter().all(|call| call.as_ref().unwrap_err().reason() == crate::failure::Reason::Auth));
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.sent();
+    assert!(sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+    assert!((5..=10).contains(&sent.len()), "{}", sent.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
+    let setup = setup(|_| good());
+    let effort = minutes(1);
+    join_all((0..9).map(|_| setup.list(&effort))).await;
+    // One of twenty milliseconds alone, and eight by four.
+    assert_eq!(setup.began.elapsed().as_millis(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_clock_that_is_wrong_too_gives_a_wrong_key_no_further_attempt() {
+    let part = |text: &str| Part::Given(Secret::new(text.to_owned()));
+    let key = access_key::Source { id: part("AK"), secret: part("wrong"), security_token: None };
+    let ahead = Duration::from_secs(20 * 60);
+    let setup = setup_by(Options::default(), Authenticator::new(Source::AccessKey(key), None), move |_, _| {
+        Reply::Dated(401, SystemTime::now() + ahead)
+    });
+    for _minute in 0..60 {
+        setup.list(&minutes(1)).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.sent();
+    assert!(sent.len() >= 3 && sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |_, url| {
+        if url.contains("feature-gates") { Reply::Error(404, "APIGW.0101") } else { Reply::Status(401, None) }
+    });
+    for _minute in 0..60 {
+        let effort = minutes(1);
+        setup.client.offers_markers("project", &effort).await.unwrap_err();
+        setup.list(&effort).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let times = setup.sent();
+    let sent: Vec<u128> =
+        setup.requests().iter().zip(times).filter(|(sent, _)| sent.lists()).map(|(_, at)| at).collect();
+    assert!(sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_wrong_credential_that_an_optional_call_meets_first_is_sent_twice_as_well() {
+    let setup = setup(|_| Reply::Status(401, None));
+    for _minute in 0..60 {
+        let effort = minutes(1);
+        setup.client.offers_markers("project", &effort).await.unwrap_err();
+        setup.list(&effort).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.sent();
+    assert!(sent.windows(3).all(|three| three[2] - three[0] >= FIFTEEN_MINUTES), "{sent:?}");
+}
+
+/// Rounds of a listing and three lists of tags at once, as long as the listing succeeds.
+async fn rounds(setup: &Setup, rounds: usize) -> usize {
+    for round in 0..rounds {
+        if setup.list(&minutes(1)).await.is_err() {
+            return round;
+        }
+        let tags = join_all((0..3).map(|_| setup.tags(minutes(1)))).await;
+        assert!(tags.iter().all(|tags| matches!(tags, Err(ApiError::Auth(_)))), "{tags:?}");
+        tokio::time::advance(Duration::from_secs(if round % 2 == 0 { 15 } else { 90 })).await;
+    }
+    rounds
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lists_of_tags_are_refused_costs_the_listing_nothing() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |_, url| {
+        if url.contains("/tags?") { Reply::Error(401, "APIGW.0301") } else { good() }
+    });
+    assert_eq!(rounds(&setup, 60).await, 60);
+    assert_eq!(setup.sent().len(), 60 * 4, "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c5_a_credential_that_is_revoked_while_tags_are_read_is_left_alone_after_one_listing() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |number, _| {
+        if number == 0 { good() } else { Reply::Status(401, None) }
+    });
+    assert_eq!(rounds(&setup, 2).await, 1);
+    for _minute in 0..13 {
+        setup.list(&minutes(1)).await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    let sent = setup.requests();
+    assert_eq!(sent.iter().filter(|sent| !sent.lists()).count(), 3, "what was under way at once");
+    assert_eq!(sent.iter().filter(|sent| sent.lists()).count(), 2, "the one that was taken, and one that was refused");
+}
+
+/// Gives tokens that live a minute.
+struct Iam(AtomicU64);
+
+impl Transport for Iam {
+    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async {
+            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut headers = HeaderMap::new();
+            headers.insert("date", "Thu, 02 Jan 2025 03:04:05 GMT".parse().unwrap());
+            headers.insert("x-subject-token", format!("token-{number}").parse().unwrap());
+            let body = Bytes::from_static(br#"{"token":{"expires_at":"2025-01-02T03:05:05Z"}}"#);
+            Ok(Response { status: StatusCode::CREATED, headers, body: futures_util::stream::iter([Ok(body)]).boxed() })
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c3_a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
+    let registry = prometheus::Registry::new();
+    let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
+    let iam = || Box::new(Iam(AtomicU64::new(0)));
+    let door = Door {
+        cloud: iam(),
+        machine: iam(),
+        metrics: crate::auth::Metrics { calls: Calls::new(&registry), expiry },
+        wall_clock: SystemTime::now,
+    };
+    let source = iam::Source {
+        endpoint: "https://iam.example.com".to_owned(),
+        domain: "account".to_owned(),
+        user: "user".to_owned(),
+        password: Part::Given(Secret::new("right".to_owned())),
+        project: iam::Project::Name("cn-north-4".to_owned()),
+    };
+    let authenticator = Authenticator::new(Source::Password(source), Some(door));
+    let setup =
+        setup_by(
+            Options::default(),
+            authenticator,
+            |number, _| {
+                if number == 1 { Reply::Status(429, Some("100")) } else { good() }
+            },
+        );
+    setup.list(&minutes(5)).await.unwrap();
+    let effort = minutes(5);
+    let calls = join_all((0..2).map(|_| setup.list(&effort))).await;
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
+    let tokens: Vec<_> = setup.requests().iter().map(|sent| sent.token.clone().unwrap()).collect();
+    let (early, late): (Vec<_>, Vec<_>) = setup.sent().into_iter().zip(tokens).partition(|(at, _)| *at < 60_000);
+    assert!(early.iter().all(|(_, token)| token == "token-1"), "{early:?}");
+    assert!(!late.is_empty() && late.iter().all(|(_, token)| token != "token-1"), "{late:?}");
+}

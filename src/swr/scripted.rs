@@ -1,0 +1,164 @@
+//! For tests: an upstream that is a function, and a client of it on a paused clock.
+
+use super::client::{Client, Options};
+use super::error::ApiError;
+use super::metrics::Metrics;
+use super::retry::Effort;
+use crate::auth::{Authenticator, Part, Source, token};
+use crate::deadline::Deadline;
+use crate::secret::Secret;
+use crate::transport::{Request, Response, Transport, TransportError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use hyper::StatusCode;
+use hyper::http::{HeaderMap, HeaderValue};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+pub(super) enum Reply {
+    Status(u16, Option<&'static str>),
+    /// An error with a code of the service's own.
+    Error(u16, &'static str),
+    /// An error, and what time it is there.
+    Dated(u16, SystemTime),
+    /// A connection that breaks.
+    Broken,
+    /// Never anything.
+    Silence,
+    /// Pieces of the body, each after a pause; then nothing more, and no end, unless it is whole.
+    Pieces(Vec<(Duration, &'static str)>, End),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Whole,
+    Never,
+}
+
+pub(super) fn good() -> Reply {
+    Reply::Pieces(vec![(Duration::ZERO, "[]")], End::Whole)
+}
+
+/// A request as it was sent.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    at: Instant,
+    pub(super) url: String,
+    pub(super) token: Option<HeaderValue>,
+}
+
+impl Sent {
+    /// Whether it lists repositories.
+    pub(super) fn lists(&self) -> bool {
+        self.url.contains("/repos?")
+    }
+}
+
+/// What the upstream does with a request, by its number from 0 and its address.
+type Script = Box<dyn Fn(usize, &str) -> Reply + Send + Sync>;
+
+/// Takes the time that an answer takes, and notes each request.
+struct Scripted {
+    script: Script,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+impl Transport for Scripted {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async move {
+            let number = {
+                let mut sent = self.sent.lock().unwrap();
+                let token = request.headers.get("x-auth-token").cloned();
+                sent.push(Sent { at: Instant::now(), url: request.url.clone(), token });
+                sent.len() - 1
+            };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut headers = HeaderMap::new();
+            let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], End::Whole);
+            let (status, (pieces, end)) = match (self.script)(number, &request.url) {
+                Reply::Broken => {
+                    return Err(TransportError { what: "no answer came", source: "connection reset".into() });
+                }
+                Reply::Silence => std::future::pending().await,
+                Reply::Status(status, retry_after) => {
+                    headers.extend(retry_after.map(|text| (hyper::header::RETRY_AFTER, text.parse().unwrap())));
+                    (status, whole(String::new()))
+                }
+                Reply::Error(status, code) => (status, whole(format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#))),
+                Reply::Dated(status, date) => {
+                    headers.insert("date", httpdate::fmt_http_date(date).parse().unwrap());
+                    (status, whole(String::new()))
+                }
+                Reply::Pieces(pieces, end) => {
+                    let bytes = |(pause, text): (_, &'static str)| (pause, Bytes::from_static(text.as_bytes()));
+                    (200, (pieces.into_iter().map(bytes).collect(), end))
+                }
+            };
+            let pieces = futures_util::stream::iter(pieces).then(|(pause, bytes)| async move {
+                tokio::time::sleep(pause).await;
+                Ok(bytes)
+            });
+            let body = match end {
+                End::Whole => pieces.boxed(),
+                End::Never => pieces.chain(futures_util::stream::pending()).boxed(),
+            };
+            Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
+        })
+    }
+}
+
+pub(super) struct Setup {
+    pub(super) client: Client,
+    sent: Arc<Mutex<Vec<Sent>>>,
+    pub(super) began: Instant,
+}
+
+/// A client with a token that was given.
+pub(super) fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Setup {
+    setup_by(Options::default(), Authenticator::new(given(), None), move |number, _| script(number))
+}
+
+pub(super) fn given() -> Source {
+    Source::Token(token::Source(Part::Given(Secret::new("token".to_owned()))))
+}
+
+pub(super) fn setup_by(
+    options: Options,
+    authenticator: Authenticator,
+    script: impl Fn(usize, &str) -> Reply + Send + Sync + 'static,
+) -> Setup {
+    // The waits' jitter comes from here: with it the whole test is the same each time.
+    fastrand::seed(7);
+    let sent = Arc::new(Mutex::default());
+    let transport = Scripted { script: Box::new(script), sent: Arc::clone(&sent) };
+    let metrics = Metrics::new(&prometheus::Registry::new());
+    let options = Options { endpoint: "http://127.0.0.1:1".into(), ..options };
+    let client = Client::new(options, Box::new(transport), authenticator, metrics, SystemTime::now);
+    Setup { client, sent, began: Instant::now() }
+}
+
+impl Setup {
+    pub(super) async fn list(&self, effort: &Effort) -> Result<(), ApiError> {
+        self.client.repositories(None, 0, 100, effort).await.map(drop)
+    }
+
+    pub(super) async fn tags(&self, mut effort: Effort) -> Result<(), ApiError> {
+        self.client.tags("organisation", "repository", &mut effort).await.map(drop)
+    }
+
+    /// Every request.
+    pub(super) fn requests(&self) -> Vec<Sent> {
+        self.sent.lock().unwrap().clone()
+    }
+
+    /// When each request was sent, in milliseconds from the beginning.
+    pub(super) fn sent(&self) -> Vec<u128> {
+        self.sent.lock().unwrap().iter().map(|sent| (sent.at - self.began).as_millis()).collect()
+    }
+}
+
+pub(super) fn minutes(minutes: u64) -> Effort {
+    Effort::until(Deadline::after(Duration::from_secs(60 * minutes)))
+}

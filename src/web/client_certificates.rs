@@ -34,7 +34,7 @@ pub enum Clients {
 /// # Errors
 /// When the authorities cannot be used.
 pub(super) fn verifier(
-    clients: Clients,
+    clients: &Clients,
     provider: &Arc<CryptoProvider>,
     optional: bool,
 ) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
@@ -43,8 +43,8 @@ pub(super) fn verifier(
         Clients::Anonymous => WebPkiClientVerifier::no_client_auth(),
         Clients::Asked => Arc::new(unverified(false)),
         Clients::Some(names) => named(Arc::new(unverified(true)), names),
-        Clients::VerifiedIfGiven(authorities) => by_authorities(&authorities, provider, true)?,
-        Clients::Verified(authorities, names) => named(by_authorities(&authorities, provider, false)?, names),
+        Clients::VerifiedIfGiven(authorities) => by_authorities(authorities, provider, true)?,
+        Clients::Verified(authorities, names) => named(by_authorities(authorities, provider, false)?, names),
     };
     Ok(if optional { Arc::new(Optional(verifier)) } else { verifier })
 }
@@ -66,8 +66,8 @@ fn by_authorities(
     builder.build().map_err(|error| unusable(error.to_string()))
 }
 
-fn named(inner: Arc<dyn ClientCertVerifier>, names: Vec<String>) -> Arc<dyn ClientCertVerifier> {
-    if names.is_empty() { inner } else { Arc::new(Named { inner, names }) }
+fn named(inner: Arc<dyn ClientCertVerifier>, names: &[String]) -> Arc<dyn ClientCertVerifier> {
+    if names.is_empty() { inner } else { Arc::new(Named { inner, names: names.to_vec() }) }
 }
 
 /// Delegates what a verifier does to another, but for what is overridden.

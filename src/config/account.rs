@@ -5,7 +5,7 @@ use super::{DEFAULT_ACCOUNT, Problems, credentials, duration, not_in, number, po
 use crate::auth::Choice;
 use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
-use crate::transport::HttpsOptions;
+use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,8 +81,9 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         endpoint: client.endpoint.clone(),
         project_id: client.project_id.clone(),
     };
-    // The file of certificates is read only when an account is built, so what it holds counts as a setting.
-    let certificates = https.ca_file.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    // The file of certificates is read only when an account is built, so what it holds counts as a setting; if it cannot be
+    // read, that is told then.
+    let certificates = https.ca_file.as_ref().and_then(|path| read_ca_file(path).ok()).unwrap_or_default();
     let fingerprint = Fingerprint {
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),

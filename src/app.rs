@@ -9,6 +9,7 @@ pub mod healthcheck;
 mod live;
 pub mod manual;
 mod memory;
+mod reader;
 pub mod scrape;
 pub mod service;
 mod standing;

@@ -9,6 +9,7 @@ mod settings;
 mod account;
 pub mod credentials;
 mod sdk_regions;
+pub mod stamp;
 pub mod web_file;
 
 use crate::cli::ServeArgs;

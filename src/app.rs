@@ -138,7 +138,7 @@ pub async fn run(
     };
     let changes = async {
         match &config.file {
-            Some(path) => fleet.follow(path).await,
+            Some((path, read)) => fleet.follow(path, *read).await,
             None => std::future::pending().await,
         }
     };

@@ -6,9 +6,11 @@
 use super::account::{Account, Commons};
 use super::live;
 use super::memory::Budget;
+use super::reader::{PATIENCE, Reader};
 use super::web_config::WebConfig;
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::stamp::Stamp;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::instruments;
@@ -24,9 +26,6 @@ use tracing::{error, info, warn};
 
 /// How often the configuration file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// The longest that reading settings may take: a file system may hang.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest that is waited at the end for what is known of tags to be written.
 const LAST_KEEP: Duration = Duration::from_secs(5);
@@ -45,6 +44,7 @@ struct Shared {
     successful: Gauge,
     success: Gauge,
     sites: watch::Sender<Arc<Site>>,
+    reader: Reader,
     /// Held while settings are read: one at a time.
     running: Mutex<Vec<Arc<Account>>>,
     /// What accounts still write when they are closed.
@@ -92,6 +92,7 @@ impl Fleet {
                 successful,
                 success,
                 sites,
+                reader: Reader::new(PATIENCE),
                 running: Mutex::new(running),
                 closing: std::sync::Mutex::default(),
             }
@@ -168,13 +169,14 @@ impl Fleet {
     }
 
     /// Reads the settings again whenever their file has changed and then stood still for a moment, so that a file that is
-    /// being written is not read by halves. Runs until it is dropped.
-    pub(super) async fn follow(&self, path: &Path) {
-        let mut read = signature(path).await;
+    /// being written is not read by halves. `read` is how it was when it was read first. Runs until it is dropped.
+    pub(super) async fn follow(&self, path: &Path, mut read: Option<Stamp>) {
         let mut seen = read;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = signature(path).await;
+            let path = path.to_owned();
+            // A file system that hangs shows no change.
+            let Some(now) = self.0.reader.run(move || Stamp::of(&path)).await else { continue };
             if now != read && now == seen {
                 read = now;
                 // What is wrong is in the log and in the metrics.
@@ -270,11 +272,4 @@ fn reloading(shared: std::sync::Weak<Shared>) -> web::Reload {
         });
         Box::pin(async move { reloading.await.unwrap_or_else(|_| Err("reading the settings panicked\n".to_owned())) })
     })
-}
-
-/// Changes when the file does, also when a link on the way to it does (a mounted Kubernetes ConfigMap is one).
-async fn signature(path: &Path) -> Option<(u64, u64, SystemTime)> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = tokio::fs::metadata(path).await.ok()?;
-    Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
 }

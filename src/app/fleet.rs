@@ -134,14 +134,13 @@ impl Fleet {
 
     async fn reload_into(&self, running: &mut Vec<Arc<Account>>) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let (before, budget) = (running.clone(), self.0.budget.clone());
-        let reading = tokio::task::spawn_blocking(move || successors(&args, &before, budget));
-        let Ok(read) = tokio::time::timeout(PATIENCE, reading).await else {
-            return Err(format!("the settings could not be read within {} s\n", PATIENCE.as_secs()));
-        };
-        let Successors { accounts, web_file, shown } =
-            read.map_err(|_| "reading the settings panicked\n".to_owned())??;
-
+        let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
+        let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
+        let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        let (before, commons) = (running.clone(), Commons::new(self.0.budget.clone()));
+        // For as long as it takes: many accounts with large snapshots take longer than any file system should.
+        let building = tokio::task::spawn_blocking(move || Successors::build(accounts, &before, commons));
+        let accounts = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??.take();
         let is_in =
             |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
         let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name() == account.name());
@@ -209,43 +208,45 @@ impl Shared {
     }
 }
 
+/// The accounts of the settings as they are now: those that run where nothing changed, others where something did. If
+/// they do not take their place, the others end.
+#[derive(Default)]
 struct Successors {
-    accounts: Vec<Arc<Account>>,
-    web_file: Option<WebFile>,
-    shown: String,
+    all: Vec<Arc<Account>>,
+    built: Vec<Arc<Account>>,
 }
 
-/// The accounts of the settings as they are now: those that run where nothing changed, others where something did.
-fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) -> Result<Successors, String> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let Config { accounts, web_file, shown, .. } =
-        config::resolve(args, &environment).map_err(|problems| problems.to_string())?;
-    let mut commons = Commons::new(budget);
-    let (mut all, mut built) = (Vec::new(), Vec::new());
-    for config in accounts {
-        if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
-            all.push(unchanged.clone());
-            continue;
-        }
-        let name = config.name.clone();
-        match Account::build(config, &mut commons).with_context(|| format!("account `{name}`")) {
-            Ok(account) => {
-                built.push(Arc::new(account));
-                all.extend(built.last().cloned());
+impl Successors {
+    fn build(accounts: Vec<config::Account>, before: &[Arc<Account>], mut commons: Commons) -> Result<Self, String> {
+        let mut successors = Self::default();
+        for config in accounts {
+            if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
+                successors.all.push(unchanged.clone());
+                continue;
             }
-            Err(error) => {
-                // Nothing takes place, so what was begun for it ends.
-                built.iter().for_each(|account| drop(account.close()));
-                return Err(format!("{error:#}\n"));
+            let name = config.name.clone();
+            let account = Account::build(config, &mut commons).with_context(|| format!("account `{name}`"));
+            let account = Arc::new(account.map_err(|error| format!("{error:#}\n"))?);
+            successors.built.push(account.clone());
+            if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
+                account.succeed(predecessor);
             }
+            successors.all.push(account);
         }
+        Ok(successors)
     }
-    for account in &built {
-        if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
-            account.succeed(predecessor);
-        }
+
+    /// All of them; from now on they are the caller's.
+    fn take(&mut self) -> Vec<Arc<Account>> {
+        self.built.clear();
+        std::mem::take(&mut self.all)
     }
-    Ok(Successors { accounts: all, web_file, shown })
+}
+
+impl Drop for Successors {
+    fn drop(&mut self) {
+        self.built.iter().for_each(|account| drop(account.close()));
+    }
 }
 
 fn site(accounts: &[Arc<Account>], live: web::Live, tally: Arc<Tally>, settings: String, reload: web::Reload) -> Site {
@@ -272,4 +273,31 @@ fn reloading(shared: std::sync::Weak<Shared>) -> web::Reload {
         });
         Box::pin(async move { reloading.await.unwrap_or_else(|_| Err("reading the settings panicked\n".to_owned())) })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn accounts() -> Vec<config::Account> {
+        let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
+        let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
+        let environment = |name: &str| (name == "SWR_EXPORTER_TOKEN").then(|| "token".to_owned());
+        config::resolve(&args, &environment).unwrap().accounts
+    }
+
+    fn build() -> Successors {
+        Successors::build(accounts(), &[], Commons::new(Budget::of_this_process())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn accounts_that_do_not_take_their_place_end() {
+        let taken = build().take().remove(0);
+        assert!(taken.read().await.1.is_some(), "it asks");
+        let mut successors = build();
+        let account = successors.all.remove(0);
+        drop(successors);
+        assert!(account.read().await.1.is_none(), "it asks nothing any more");
+    }
 }

@@ -126,7 +126,7 @@ pub async fn run(
     let stop = async {
         stop.await;
         service::stopping();
-        fleet.close().await;
+        fleet.close();
     };
     let reloads = async {
         while hangups.recv().await.is_some() {

@@ -18,7 +18,7 @@ use crate::web::{self, Site, Sites, Tally};
 use anyhow::Context;
 use prometheus::{Gauge, Registry};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -45,10 +45,15 @@ struct Shared {
     success: Gauge,
     sites: watch::Sender<Arc<Site>>,
     reader: Reader,
-    /// Held while settings are read: one at a time.
-    running: Mutex<Vec<Arc<Account>>>,
-    /// What accounts still write when they are closed.
-    closing: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// Held while settings are read, one reading at a time.
+    reloads: Mutex<()>,
+    running: std::sync::Mutex<Running>,
+}
+
+struct Running {
+    accounts: Vec<Arc<Account>>,
+    /// What they still write, once they are closed; then no others take their place.
+    closing: Option<Vec<JoinHandle<()>>>,
 }
 
 impl Fleet {
@@ -75,13 +80,13 @@ impl Fleet {
             );
         }
         let mut commons = Commons::new(budget.clone());
-        let running = accounts
+        let accounts = accounts
             .into_iter()
             .map(|account| Account::build(account, &mut commons).map(Arc::new))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let fleet = Self(Arc::new_cyclic(|this: &std::sync::Weak<Shared>| {
             let live = live::encoder(registry);
-            let site = site(&running, live.clone(), tally.clone(), shown, reloading(this.clone()));
+            let site = site(&accounts, live.clone(), tally.clone(), shown, reloading(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
                 args,
@@ -93,8 +98,8 @@ impl Fleet {
                 success,
                 sites,
                 reader: Reader::new(PATIENCE),
-                running: Mutex::new(running),
-                closing: std::sync::Mutex::default(),
+                reloads: Mutex::default(),
+                running: std::sync::Mutex::new(Running { accounts, closing: None }),
             }
         }));
         fleet.0.read_well();
@@ -116,8 +121,8 @@ impl Fleet {
     /// # Errors
     /// Every problem, in lines; then nothing was changed.
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
-        let mut running = self.0.running.lock().await;
-        let outcome = self.reload_into(&mut running).await;
+        let _one_at_a_time = self.0.reloads.lock().await;
+        let outcome = self.try_reload().await;
         match &outcome {
             Ok(done) => {
                 self.0.read_well();
@@ -132,39 +137,19 @@ impl Fleet {
         outcome
     }
 
-    async fn reload_into(&self, running: &mut Vec<Arc<Account>>) -> Result<String, String> {
+    async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
         let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
         let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
         let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
-        let (before, commons) = (running.clone(), Commons::new(self.0.budget.clone()));
+        let before = self.0.running().accounts.clone();
+        let commons = Commons::new(self.0.budget.clone());
         // For as long as it takes: many accounts with large snapshots take longer than any file system should.
         let building = tokio::task::spawn_blocking(move || Successors::build(accounts, &before, commons));
-        let accounts = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??.take();
-        let is_in =
-            |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
-        let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name() == account.name());
-        let kept = accounts.iter().filter(|account| is_in(account, running)).count();
-        let added = accounts.iter().filter(|account| !named(running, account)).count();
-        let removed = running.iter().filter(|account| !named(&accounts, account)).count();
-        let changed = accounts.len() - kept - added;
-        let retired: Vec<_> = running.iter().filter(|account| !is_in(account, &accounts)).cloned().collect();
-        let reload = reloading(Arc::downgrade(&self.0));
-        let site = site(&accounts, self.0.live.clone(), self.0.tally.clone(), shown, reload);
-        self.0.sites.send_replace(Arc::new(site));
+        let successors = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??;
+        let done = self.0.replace(successors, shown, reloading(Arc::downgrade(&self.0)))?;
         self.0.web_config.replace(web_file).await;
-        // Only now: a scrape that came before is answered from what it found.
-        for account in &retired {
-            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
-                successor.inherit(account);
-            }
-            account.close();
-        }
-        for account in accounts.iter().filter(|account| is_in(account, running)) {
-            account.try_again();
-        }
-        *running = accounts;
-        Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
+        Ok(done)
     }
 
     /// Reads the settings again whenever their file has changed and then stood still for a moment, so that a file that is
@@ -185,15 +170,15 @@ impl Fleet {
         }
     }
 
-    /// Ends the refreshes that run, and all else that accounts do.
-    pub(super) async fn close(&self) {
-        let closed = self.0.running.lock().await.iter().filter_map(|account| account.close()).collect();
-        *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+    /// Ends the refreshes that run, and all else that accounts do; settings that are being read stay without effect.
+    pub(super) fn close(&self) {
+        let mut running = self.0.running();
+        running.closing = Some(running.accounts.iter().filter_map(|account| account.close()).collect());
     }
 
     /// After [`Fleet::close`], waits until all that is known of tags is kept; not for a disk that hangs.
     pub(super) async fn kept(&self) {
-        let closing = std::mem::take(&mut *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner));
+        let closing = self.0.running().closing.as_mut().map(std::mem::take).unwrap_or_default();
         if tokio::time::timeout(LAST_KEEP, futures_util::future::join_all(closing)).await.is_err() {
             warn!("what is known of tags could not be kept within {} s", LAST_KEEP.as_secs());
         }
@@ -201,6 +186,39 @@ impl Fleet {
 }
 
 impl Shared {
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts others in the place of the accounts in force; how many there are of which kind.
+    fn replace(&self, mut successors: Successors, shown: String, reload: web::Reload) -> Result<String, String> {
+        let mut running = self.running();
+        if running.closing.is_some() {
+            return Err("the exporter is stopping\n".to_owned());
+        }
+        let accounts = successors.take();
+        let before = std::mem::replace(&mut running.accounts, accounts.clone());
+        let is_in =
+            |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
+        let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name() == account.name());
+        let kept = accounts.iter().filter(|account| is_in(account, &before)).count();
+        let added = accounts.iter().filter(|account| !named(&before, account)).count();
+        let removed = before.iter().filter(|account| !named(&accounts, account)).count();
+        let changed = accounts.len() - kept - added;
+        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), self.tally.clone(), shown, reload)));
+        // Only now: a scrape that came before is answered from what it found.
+        for account in before.iter().filter(|account| !is_in(account, &accounts)) {
+            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
+                successor.inherit(account);
+            }
+            account.close();
+        }
+        for account in accounts.iter().filter(|account| is_in(account, &before)) {
+            account.try_again();
+        }
+        Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
+    }
+
     fn read_well(&self) {
         self.successful.set(1.0);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,7 +1,9 @@
 //! Being stopped, at any moment, and living where descriptors are few and nobody reads the log.
 
+use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
 use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use crate::upstream_tls::authority;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -110,6 +112,28 @@ async fn l5_stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done()
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
+}
+
+#[tokio::test]
+async fn settings_that_are_being_read_do_not_hold_up_the_end() {
+    let upstream = simulator(50, 2).await;
+    let certificates = tempfile::tempdir().unwrap();
+    let pem = authority("ours").pem;
+    let one = format!("accounts:\n  one:\n    endpoint: {}\n", upstream.url());
+    let accounts = Accounts::new(&one);
+    let mut exporter = accounts.start().await;
+    // Each account that has certificates of its own takes a while to be built; together they take much longer than the end.
+    let many: String = (0..1500)
+        .map(|number| {
+            let file = certificates.path().join(format!("{number}.pem"));
+            std::fs::write(&file, &pem).unwrap();
+            format!("  many-{number}:\n    endpoint: {}\n    ca_file: {}\n", upstream.url(), file.display())
+        })
+        .collect();
+    accounts.write(&format!("{one}{many}"));
+    eventually("accounts are being built", || exporter.log().matches("collecting from").count() > 5).await;
+    stops(&mut exporter, "TERM").await;
+    assert!(!exporter.log().contains("1 accounts unchanged"), "it was over too soon for this test");
 }
 
 /// Asks for a page and reads none of it, with little room to put it.

@@ -14,7 +14,7 @@ pub mod web_file;
 
 use crate::cli::ServeArgs;
 use crate::{logging, web};
-pub use account::{About, Account, Fingerprint};
+pub use account::{About, Account, Fingerprint, Origins};
 use settings::Settings;
 use stamp::Stamp;
 use std::path::{Path, PathBuf};

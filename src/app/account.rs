@@ -6,7 +6,8 @@ use super::standing::{CallCount, state};
 use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
-use crate::cache::{self, Cache, Outcome, state_file};
+use crate::cache::state_file::{StateFile, Unusable};
+use crate::cache::{self, Cache, Outcome};
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
 use crate::collect::{self, Beside};
@@ -21,7 +22,7 @@ use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
 use prometheus::proto::MetricType;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -35,6 +36,7 @@ pub(super) struct Account {
     span: Span,
     about: config::About,
     fingerprint: config::Fingerprint,
+    origins: config::Origins,
     authenticator: Authenticator,
     cache: Cache<Page>,
     calls: CallCount,
@@ -123,16 +125,20 @@ impl Account {
         let mut recoveries = authenticator.recoveries();
         let client =
             Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
-        let beside =
-            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
-        let file = beside("snapshot");
+        let beside = |ending, origin| {
+            let path = config.cache_directory.as_ref()?.join(format!("{}.{ending}", config.name));
+            let file = StateFile { path, origin };
+            file.sweep();
+            Some(file)
+        };
+        let file = beside("snapshot", config.origins.snapshot);
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = beside("tags");
-            let book = file.as_deref().map_or_else(Book::default, tag_file::read);
+            let file = beside("tags", config.origins.tags);
+            let book = file.as_ref().map_or_else(Book::default, tag_file::read);
             let keep = file.map(tag_file::keeper);
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
@@ -162,8 +168,21 @@ impl Account {
         };
         let hoping = tokio::spawn(hope.in_current_span()).abort_handle();
         drop(entered);
-        let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, tags, registry, hoping })
+        let (name, about, fingerprint, origins) = (config.name, config.about, config.fingerprint, config.origins);
+        Ok(Self {
+            name,
+            span,
+            about,
+            fingerprint,
+            origins,
+            authenticator,
+            cache,
+            calls,
+            progress,
+            tags,
+            registry,
+            hoping,
+        })
     }
 
     /// Its name.
@@ -183,10 +202,10 @@ impl Account {
         }
     }
 
-    /// Goes on with what another knew of tags and details, unless it spoke to another endpoint. That one is to be closed.
+    /// Goes on with what another knew of tags and details, unless that was of another origin. That one is to be closed.
     pub(super) fn inherit(&self, predecessor: &Self) {
         if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
-            && self.about.endpoint == predecessor.about.endpoint
+            && self.origins.tags == predecessor.origins.tags
         {
             tags.inherit(before);
         }
@@ -308,23 +327,29 @@ fn weight(snapshot: &Snapshot) -> u64 {
 }
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
-fn keeper(file: PathBuf) -> cache::Keep<Page> {
+fn keeper(file: StateFile) -> cache::Keep<Page> {
     let quiet = Mutex::new(Quiet::default());
     Box::new(move |page, read_at| {
         let snapshot: &Snapshot = page.snapshot();
-        if let Err(error) = state_file::write(&file, read_at, |out| codec::encode(snapshot, out)) {
+        if let Err(error) = file.write(read_at, |out| codec::encode(snapshot, out)) {
+            let path = &file.path;
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
-            warn!(file = %file.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", file.display());
+            warn!(file = %path.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", path.display());
         }
     })
 }
 
-fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, share: &Share, tags: Option<&Tags>) {
-    state_file::sweep(file);
-    let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
+fn restore(
+    cache: &Cache<Page>,
+    file: &StateFile,
+    exposition: &exposition::Options,
+    share: &Share,
+    tags: Option<&Tags>,
+) {
+    let kept = file.read(SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
-        let snapshot = codec::decode(&kept.payload).ok_or(state_file::Unusable::Payload)?;
+        let snapshot = codec::decode(&kept.payload).ok_or(Unusable::Payload)?;
         Ok(Some((snapshot, kept.read_at, kept.age)))
     });
     match kept {
@@ -342,8 +367,8 @@ fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, s
             cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }
         Err(error) => {
-            let error = crate::failure::chain(&error);
-            warn!(file = %file.display(), %error, "{} is ignored: it {error}", file.display());
+            let (path, error) = (&file.path, crate::failure::chain(&error));
+            warn!(file = %path.display(), %error, "{} is ignored: it {error}", path.display());
         }
     }
 }

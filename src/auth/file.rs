@@ -19,6 +19,14 @@ pub enum Part {
 }
 
 impl Part {
+    /// The file's name, if it is in one.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Given(_) => String::new(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
     /// The secret as a header can carry it.
     pub(super) fn read(&self, what: &'static str) -> Result<Secret, AuthError> {
         match self {

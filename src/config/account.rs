@@ -2,7 +2,8 @@
 
 use super::settings::Settings;
 use super::{DEFAULT_ACCOUNT, Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
-use crate::auth::Choice;
+use crate::auth::{Choice, Source};
+use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};
@@ -35,6 +36,8 @@ pub struct Account {
     pub about: About,
     /// Equal as long as nothing was changed.
     pub fingerprint: Fingerprint,
+    /// What is kept of it is of use to.
+    pub origins: Origins,
 }
 
 /// What may be said of an account to whoever may scrape it.
@@ -55,6 +58,17 @@ pub struct Fingerprint {
     pub all: [u8; 32],
     /// Of those about credentials.
     pub credentials: [u8; 32],
+}
+
+/// Whose data is read. A secret that is replaced by the next of the same account changes nothing of it, nor does the way
+/// in which a list is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// Of snapshots.
+    pub snapshot: Origin,
+    /// Of what is known of tags: other organisations make it neither wrong nor useless, as it is laid beside a listing
+    /// before it is shown.
+    pub tags: Origin,
 }
 
 /// Resolves one account; `None` where it has no credential.
@@ -90,6 +104,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
     };
     let cache_directory = settings.text("cache.file").map(PathBuf::from);
     let credentials = credentials?;
+    let origins = origins(&about, &credentials.source, &collect.namespaces);
     Some(Account {
         name: name.to_owned(),
         credentials,
@@ -102,7 +117,17 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         cache_directory,
         about,
         fingerprint,
+        origins,
     })
+}
+
+fn origins(about: &About, source: &Source, namespaces: &[String]) -> Origins {
+    let owner = source.owner();
+    let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
+    Origins {
+        snapshot: Origin::of(account.into_iter().chain(namespaces.iter().map(String::as_str))),
+        tags: Origin::of(account),
+    }
 }
 
 fn cache_options(settings: &Settings<'_>, at: &mut Problems) -> cache::Options {

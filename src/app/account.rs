@@ -6,7 +6,7 @@ use super::standing::{CallCount, state};
 use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
-use crate::cache::state_file::{StateFile, Unusable};
+use crate::cache::state_file::{Origin, StateFile, Unusable};
 use crate::cache::{self, Cache, Outcome};
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
@@ -51,14 +51,24 @@ pub(super) struct Account {
 /// What accounts have in common.
 pub(super) struct Commons {
     budget: Arc<Budget>,
+    /// How many times accounts were built before: those of then may still write their files.
+    round: u64,
     /// Accounts that connect in the same way use the same connections, and read the certificates once.
     ways: Vec<(Option<PathBuf>, Ways)>,
 }
 
 impl Commons {
     /// For the accounts that are built together.
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, ways: Vec::new() }
+    pub(super) fn new(budget: Arc<Budget>, round: u64) -> Self {
+        Self { budget, round, ways: Vec::new() }
+    }
+
+    fn state_file(&self, path: PathBuf, origin: Origin) -> StateFile {
+        let file = StateFile { path, origin, writer: self.round };
+        if self.round == 0 {
+            file.sweep();
+        }
+        file
     }
 
     fn ways(&mut self, options: &HttpsOptions) -> anyhow::Result<Ways> {
@@ -127,9 +137,7 @@ impl Account {
             Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
         let beside = |ending, origin| {
             let path = config.cache_directory.as_ref()?.join(format!("{}.{ending}", config.name));
-            let file = StateFile { path, origin };
-            file.sweep();
-            Some(file)
+            Some(commons.state_file(path, origin))
         };
         let file = beside("snapshot", config.origins.snapshot);
         let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);

@@ -90,6 +90,8 @@ pub struct StateFile {
     pub path: PathBuf,
     /// What is read from it, and what is written was read from.
     pub origin: Origin,
+    /// A number of its own for each that may be writing it at the same time within this process.
+    pub writer: u64,
 }
 
 impl StateFile {
@@ -152,7 +154,7 @@ impl StateFile {
     /// bytes.
     fn temporary(&self) -> PathBuf {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
+        name.push(format!(".{}.{}.tmp", std::process::id(), self.writer));
         self.path.with_file_name(name)
     }
 
@@ -251,7 +253,7 @@ mod tests {
     fn file() -> (tempfile::TempDir, StateFile) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("default.snapshot");
-        (folder, StateFile { path, origin: Origin::of(["https://swr.example"]) })
+        (folder, StateFile { path, origin: Origin::of(["https://swr.example"]), writer: 0 })
     }
 
     fn bytes(file: &StateFile) -> Vec<u8> {
@@ -278,7 +280,7 @@ mod tests {
         let (folder, file) = file();
         file.write(at(1), |out| out.write_all(b"kept")).unwrap();
         let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", file.path.display()));
-        for suffix in [".1.tmp", ".4194304.tmp", ".mine.tmp", ".7.tmp.bak"] {
+        for suffix in [".1.tmp", ".4194304.12.tmp", ".mine.tmp", ".7.tmp.bak"] {
             fs::write(beside(suffix), "part").unwrap();
         }
         file.sweep();
@@ -309,6 +311,20 @@ mod tests {
             assert!(matches!(another.read(at(2)), Err(Unusable::Origin)), "{parts:?}");
         }
         assert_eq!(file.read(at(2)).unwrap().unwrap().payload, b"payload");
+    }
+
+    #[test]
+    fn two_that_write_at_once_do_not_mix_their_bytes() {
+        let (folder, file) = file();
+        let successor = StateFile { writer: 1, ..file.clone() };
+        let outer = |out: &mut dyn Write| {
+            out.write_all(b"before ")?;
+            successor.write(at(2), |out| out.write_all(b"successor"))?;
+            out.write_all(b"after")
+        };
+        file.write(at(1), outer).unwrap();
+        assert_eq!(file.read(at(3)).unwrap().unwrap().payload, b"before after");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

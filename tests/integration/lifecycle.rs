@@ -168,7 +168,7 @@ async fn l5_neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut exporter = exporter(&upstream.url(), &["--cache.file", folder.path().to_str().unwrap()]).await;
     // Opening a pipe that nobody reads waits for ever, as a network disk may.
-    let temporary = folder.path().join(format!("default.snapshot.{}.tmp", exporter.pid()));
+    let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     assert!(std::process::Command::new("mkfifo").arg(&temporary).status().unwrap().success());
     exporter.scrape_until("data, whatever the disk does", up).await;
     let reader = slow_reader(exporter.address()).await;

@@ -195,7 +195,7 @@ async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::Tem
     drop(first);
     let Kept { payload, origin, .. } = state_file::parse(std::fs::read(&file).unwrap(), SystemTime::now()).unwrap();
     let then = SystemTime::now() - Duration::from_secs(600);
-    StateFile { path: file, origin }.write(then, |out| out.write_all(&payload)).unwrap();
+    StateFile { path: file, origin, writer: 0 }.write(then, |out| out.write_all(&payload)).unwrap();
     (exporter(&upstream.url(), &[&keep, flags].concat()).await, folder)
 }
 

@@ -118,7 +118,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
     };
     let Kept { payload, origin, .. } = state_file::parse(whole.clone(), SystemTime::now()).unwrap();
     let rewritten = |origin, at: SystemTime, payload: &[u8]| {
-        let file = StateFile { path: folder.path().join("another"), origin };
+        let file = StateFile { path: folder.path().join("another"), origin, writer: 0 };
         file.write(at, |out| out.write_all(payload)).unwrap();
         let bytes = fs::read(&file.path).unwrap();
         fs::remove_file(file.path).unwrap();
@@ -223,12 +223,16 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     let kept = ["snapshot", "tags"].map(|ending| folder.path().join(format!("one.{ending}")));
     eventually("it is kept", || kept.iter().all(|file| file.exists())).await;
 
+    // What a process is writing while settings are read again is its own.
+    let temporary = folder.path().join(format!("one.snapshot.{}.0.tmp", exporter.pid()));
+    fs::write(&temporary, "half").unwrap();
     accounts.write(&text(&other, "tags"));
     exporter.signal("HUP");
     eventually("it is read", || {
         exporter.log().contains("settings were read again on SIGHUP: 0 accounts unchanged, 1 c")
     })
     .await;
+    assert!(temporary.exists());
     let scrape = exporter.scrape_until("data of the other", up).await;
     assert_eq!((sizes(&scrape), scrape.value("swr_scrapes_total", &[("served", "fresh")])), (20, Some(0.0)));
     let log = exporter.log();
@@ -263,7 +267,7 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
     let (folder, file) = folder();
     let exporter = keeping_in(folder.path(), &upstream, "100ms").await;
     // The device that is always full, in the place of the temporary file.
-    let temporary = folder.path().join(format!("default.snapshot.{}.tmp", exporter.pid()));
+    let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
     let scrape = exporter.scrape_until("data", up).await;
     assert_eq!(sizes(&scrape), 30);

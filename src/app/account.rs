@@ -7,6 +7,7 @@ use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::state_file::{Origin, StateFile, Unusable};
+use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache, Outcome};
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
@@ -43,6 +44,8 @@ pub(super) struct Account {
     progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
     tags: Option<Tags>,
+    /// Where its state outlives the process.
+    lock: Option<Arc<StateLock>>,
     registry: Registry,
     /// The task that lets the cache forget its back-off.
     hoping: AbortHandle,
@@ -51,24 +54,22 @@ pub(super) struct Account {
 /// What accounts have in common.
 pub(super) struct Commons {
     budget: Arc<Budget>,
-    /// How many times accounts were built before: those of then may still write their files.
-    round: u64,
     /// Accounts that connect in the same way use the same connections, and read the certificates once.
     ways: Vec<(Option<PathBuf>, Ways)>,
+    /// Those that this process holds.
+    locks: Vec<Arc<StateLock>>,
 }
 
 impl Commons {
-    /// For the accounts that are built together.
-    pub(super) fn new(budget: Arc<Budget>, round: u64) -> Self {
-        Self { budget, round, ways: Vec::new() }
+    /// For the accounts that are built together, in the place of others.
+    pub(super) fn new(budget: Arc<Budget>, before: &[Arc<Account>]) -> Self {
+        let locks = before.iter().filter_map(|account| account.lock.clone()).collect();
+        Self { budget, ways: Vec::new(), locks }
     }
 
-    fn state_file(&self, path: PathBuf, origin: Origin) -> StateFile {
-        let file = StateFile { path, origin, writer: self.round };
-        if self.round == 0 {
-            file.sweep();
-        }
-        file
+    fn lock(&self, path: PathBuf) -> Arc<StateLock> {
+        let held = self.locks.iter().find(|lock| lock.path == path);
+        held.cloned().unwrap_or_else(|| Arc::new(StateLock::new(path)))
     }
 
     fn ways(&mut self, options: &HttpsOptions) -> anyhow::Result<Ways> {
@@ -135,19 +136,28 @@ impl Account {
         let mut recoveries = authenticator.recoveries();
         let client =
             Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
-        let beside = |ending, origin| {
-            let path = config.cache_directory.as_ref()?.join(format!("{}.{ending}", config.name));
-            Some(commons.state_file(path, origin))
+        let beside =
+            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
+        let lock = beside("lock").map(|path| commons.lock(path));
+        let writer = lock.as_ref().map_or(0, |lock| lock.writer());
+        let state = |ending, origin: Origin| {
+            let (path, lock) = beside(ending).zip(lock.clone())?;
+            let file = StateFile { path, origin, writer };
+            // Those before may be writing.
+            if writer == 0 && lock.is_ours() {
+                file.sweep();
+            }
+            Some((file, lock))
         };
-        let file = beside("snapshot", config.origins.snapshot);
-        let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
+        let file = state("snapshot", config.origins.snapshot);
+        let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| keeper(file, lock));
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = beside("tags", config.origins.tags);
-            let book = file.as_ref().map_or_else(Book::default, tag_file::read);
-            let keep = file.map(tag_file::keeper);
+            let file = state("tags", config.origins.tags);
+            let book = file.as_ref().map_or_else(Book::default, |(file, _)| tag_file::read(file));
+            let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
         let collection = Collection {
@@ -162,7 +172,7 @@ impl Account {
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
-        if let Some(file) = file {
+        if let Some((file, _)) = file {
             restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
@@ -188,6 +198,7 @@ impl Account {
             calls,
             progress,
             tags,
+            lock,
             registry,
             hoping,
         })
@@ -335,9 +346,12 @@ fn weight(snapshot: &Snapshot) -> u64 {
 }
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
-fn keeper(file: StateFile) -> cache::Keep<Page> {
+fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Keep<Page> {
     let quiet = Mutex::new(Quiet::default());
     Box::new(move |page, read_at| {
+        if !lock.is_ours() {
+            return;
+        }
         let snapshot: &Snapshot = page.snapshot();
         if let Err(error) = file.write(read_at, |out| codec::encode(snapshot, out)) {
             let path = &file.path;

@@ -27,9 +27,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let endpoint = format!("http://{}", upstream.local_addr()?);
         let simulator = Simulator::new(world(&args.world, Duration::ZERO));
         let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
-        let listener = TcpListener::bind(&args.listen_address)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.listen_address))?;
+        let listener = super::listen(&args.listen_address, false).await?;
         let address = listener.local_addr()?;
         print(&format!(
             "A simulated account of {} repositories is being exported. Open\n\
@@ -53,9 +51,7 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     let latency = config::duration(&args.latency).map_err(anyhow::Error::msg).context("--latency")?;
     super::block_on(async {
         let stop = super::stop_signal()?;
-        let listener = TcpListener::bind(&args.listen_address)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.listen_address))?;
+        let listener = super::listen(&args.listen_address, false).await?;
         print(&format!(
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
             listener.local_addr()?

@@ -45,8 +45,8 @@ struct Shared {
     success: Gauge,
     sites: watch::Sender<Arc<Site>>,
     reader: Reader,
-    /// Held while settings are read, one reading at a time; counts them.
-    reloads: Mutex<u64>,
+    /// Held while settings are read, one reading at a time.
+    reloading: Mutex<()>,
     running: std::sync::Mutex<Running>,
 }
 
@@ -79,7 +79,7 @@ impl Fleet {
                 "the memory limit leaves room for {most} repositories; a longer listing is refused"
             );
         }
-        let mut commons = Commons::new(budget.clone(), 0);
+        let mut commons = Commons::new(budget.clone(), &[]);
         let accounts = accounts
             .into_iter()
             .map(|account| Account::build(account, &mut commons).map(Arc::new))
@@ -98,7 +98,7 @@ impl Fleet {
                 success,
                 sites,
                 reader: Reader::new(PATIENCE),
-                reloads: Mutex::new(0),
+                reloading: Mutex::default(),
                 running: std::sync::Mutex::new(Running { accounts, closing: None }),
             }
         }));
@@ -121,9 +121,8 @@ impl Fleet {
     /// # Errors
     /// Every problem, in lines; then nothing was changed.
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
-        let mut reloads = self.0.reloads.lock().await;
-        *reloads += 1;
-        let outcome = self.try_reload(*reloads).await;
+        let _one_at_a_time = self.0.reloading.lock().await;
+        let outcome = self.try_reload().await;
         match &outcome {
             Ok(done) => {
                 self.0.read_well();
@@ -138,13 +137,13 @@ impl Fleet {
         outcome
     }
 
-    async fn try_reload(&self, round: u64) -> Result<String, String> {
+    async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
         let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
         let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
         let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
         let before = self.0.running().accounts.clone();
-        let commons = Commons::new(self.0.budget.clone(), round);
+        let commons = Commons::new(self.0.budget.clone(), &before);
         // For as long as it takes: many accounts with large snapshots take longer than any file system should.
         let building = tokio::task::spawn_blocking(move || Successors::build(accounts, &before, commons));
         let successors = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??;
@@ -307,7 +306,7 @@ mod tests {
     }
 
     fn build() -> Successors {
-        Successors::build(accounts(), &[], Commons::new(Budget::of_this_process(), 1)).unwrap()
+        Successors::build(accounts(), &[], Commons::new(Budget::of_this_process(), &[])).unwrap()
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let wants_log = args.serve.get("log.level").is_some();
     let _log = wants_log.then(|| logging::start(config.log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
-        let account = Account::build(account, &mut Commons::new(Budget::of_this_process(), 0))?;
+        let account = Account::build(account, &mut Commons::new(Budget::of_this_process(), &[]))?;
         let meter = Meter::start(account.progress());
         let (page, failure) = account.read().await;
         meter.stop().await;

@@ -2,6 +2,7 @@
 
 use crate::cache::quiet::Quiet;
 use crate::cache::state_file::{StateFile, Unusable};
+use crate::cache::state_lock::StateLock;
 use crate::collect::book::Book;
 use crate::collect::book_codec;
 use crate::collect::tags::Keep;
@@ -37,9 +38,12 @@ pub(super) fn read(file: &StateFile) -> Book {
 }
 
 /// Writes the book; a disk that is full or read-only costs a warning now and then, and no more.
-pub(super) fn keeper(file: StateFile) -> Keep {
+pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> Keep {
     let quiet = Mutex::new(Quiet::default());
     Arc::new(move |write| {
+        if !lock.is_ours() {
+            return;
+        }
         if let Err(error) = file.write(SystemTime::now(), write) {
             let path = &file.path;
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);

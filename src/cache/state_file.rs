@@ -130,8 +130,8 @@ impl StateFile {
         if kept.origin == self.origin { Ok(Some(kept)) } else { Err(Unusable::Origin) }
     }
 
-    /// Removes what processes that were killed while they wrote have left beside the file. To be called before anybody
-    /// in this process writes it.
+    /// Removes what processes that were killed while they wrote have left beside the file. To be called by
+    /// whoever holds the lock, before anybody in this process writes it.
     pub fn sweep(&self) {
         let (Some(directory), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|name| name.to_str()))
         else {

@@ -9,6 +9,7 @@ pub mod healthcheck;
 mod live;
 pub mod manual;
 mod memory;
+mod reader;
 pub mod scrape;
 pub mod service;
 mod standing;
@@ -125,7 +126,7 @@ pub async fn run(
     let stop = async {
         stop.await;
         service::stopping();
-        fleet.close().await;
+        fleet.close();
     };
     let reloads = async {
         while hangups.recv().await.is_some() {
@@ -137,7 +138,7 @@ pub async fn run(
     };
     let changes = async {
         match &config.file {
-            Some(path) => fleet.follow(path).await,
+            Some((path, read)) => fleet.follow(path, *read).await,
             None => std::future::pending().await,
         }
     };

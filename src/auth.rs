@@ -109,6 +109,22 @@ impl Source {
         }
     }
 
+    /// Whose credential it is, as far as settings tell; the same when a secret is replaced by the next one.
+    pub fn owner(&self) -> String {
+        match self {
+            Self::Token(token::Source(token)) => token.place(),
+            Self::AccessKey(source) => source.id.place(),
+            Self::Password(source) => format!("{}/{}", source.domain, source.user),
+            Self::Oidc(source) => match &source.exchange {
+                oidc::Exchange::Iam { idp_id, .. } => idp_id.clone(),
+                oidc::Exchange::Sts { provider_urn, agency_urn, .. } => format!("{provider_urn} {agency_urn}"),
+            },
+            Self::Profile(source) => source.path.display().to_string(),
+            Self::Pod(source) => source.url.clone(),
+            Self::Metadata(source) => source.endpoint.clone(),
+        }
+    }
+
     /// What it has locally now. Files are read anew, so a rotated secret needs no restart.
     ///
     /// # Errors

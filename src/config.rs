@@ -9,12 +9,14 @@ mod settings;
 mod account;
 pub mod credentials;
 mod sdk_regions;
+pub mod stamp;
 pub mod web_file;
 
 use crate::cli::ServeArgs;
 use crate::{logging, web};
-pub use account::{About, Account, Fingerprint};
+pub use account::{About, Account, Fingerprint, Origins};
 use settings::Settings;
+use stamp::Stamp;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,8 +25,8 @@ use web_file::WebFile;
 /// Everything that `serve` needs.
 #[derive(Debug)]
 pub struct Config {
-    /// The file that the accounts are from; without one there is one account, by flags.
-    pub file: Option<PathBuf>,
+    /// The file that the accounts are from, as it was when it was read; without one there is one account, by flags.
+    pub file: Option<(PathBuf, Option<Stamp>)>,
     /// Where to listen.
     pub listen: Vec<String>,
     /// Whether the addresses are the default, which falls back to IPv4.
@@ -103,6 +105,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     settings::show_process(args, environment, &mut shown);
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
+    // Before it is read: whatever is written from now on is a change.
+    let stamp = path.as_deref().and_then(Stamp::of);
     let file = path.as_deref().map(|path| file::read(path, environment, at)).unwrap_or_default();
     let mut accounts: Vec<(&str, Settings<'_>)> = Vec::new();
     if path.is_none() {
@@ -137,7 +141,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     }
     let listen_is_default = listen.is_empty();
     let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
-    Ok(Config { file: path, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
+    let file = path.map(|path| (path, stamp));
+    Ok(Config { file, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
 }
 
 /// A problem with the names of the accounts that have it, unless all have it or the problem says whose it is.

@@ -9,6 +9,7 @@
 //! Read the modules in the order below and no name comes before its explanation. ARCHITECTURE.md tells the same as a walk.
 
 pub mod secret;
+pub mod file;
 pub mod deadline;
 pub mod failure;
 pub mod model;

@@ -11,9 +11,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt};
 use hyper::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Those that systems trust have a quarter of a mebibyte.
+const LONGEST_CA_FILE: u64 = 4 << 20;
 
 /// A finished request.
 #[derive(Clone)]
@@ -168,7 +172,8 @@ fn trusted(ca_file: Option<&Path>) -> Result<rustls::RootCertStore, BuildError> 
     if let Some(path) = ca_file {
         let unreadable = |source| BuildError::CaFile { path: path.to_owned(), source };
         let mut found = false;
-        for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
+        let text = read_ca_file(path).map_err(|error| unreadable(rustls::pki_types::pem::Error::Io(error)))?;
+        for certificate in CertificateDer::pem_slice_iter(&text) {
             roots
                 .add(certificate.map_err(unreadable)?)
                 .map_err(|source| BuildError::Certificate { path: path.to_owned(), source })?;
@@ -179,6 +184,19 @@ fn trusted(ca_file: Option<&Path>) -> Result<rustls::RootCertStore, BuildError> 
         }
     }
     Ok(roots)
+}
+
+/// What a file of certificates holds.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or is too large to be one of certificates.
+pub fn read_ca_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    crate::file::open(path)?.take(LONGEST_CA_FILE + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LONGEST_CA_FILE {
+        return Err(std::io::Error::other("it is larger than 4 MiB"));
+    }
+    Ok(text)
 }
 
 impl Transport for Https {

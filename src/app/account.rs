@@ -6,8 +6,9 @@ use super::standing::{CallCount, state};
 use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
+use crate::cache::state_file::{Origin, StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
-use crate::cache::{self, Cache, Outcome, state_file};
+use crate::cache::{self, Cache, Outcome};
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
 use crate::collect::{self, Beside};
@@ -22,7 +23,7 @@ use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
 use prometheus::proto::MetricType;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -36,6 +37,7 @@ pub(super) struct Account {
     span: Span,
     about: config::About,
     fingerprint: config::Fingerprint,
+    origins: config::Origins,
     authenticator: Authenticator,
     cache: Cache<Page>,
     calls: CallCount,
@@ -137,14 +139,24 @@ impl Account {
         let beside =
             |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
         let lock = beside("lock").map(|path| commons.lock(path));
-        let file = beside("snapshot").zip(lock.clone());
+        let writer = lock.as_ref().map_or(0, |lock| lock.writer());
+        let state = |ending, origin: Origin| {
+            let (path, lock) = beside(ending).zip(lock.clone())?;
+            let file = StateFile { path, origin, writer };
+            // Those before may be writing.
+            if writer == 0 && lock.is_ours() {
+                file.sweep();
+            }
+            Some((file, lock))
+        };
+        let file = state("snapshot", config.origins.snapshot);
         let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| keeper(file, lock));
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = beside("tags").zip(lock.clone());
-            let book = file.as_ref().map_or_else(Book::default, |(file, lock)| tag_file::read(file, lock));
+            let file = state("tags", config.origins.tags);
+            let book = file.as_ref().map_or_else(Book::default, |(file, _)| tag_file::read(file));
             let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
@@ -160,8 +172,8 @@ impl Account {
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
-        if let Some((file, lock)) = file {
-            restore(&cache, (&file, &lock), &config.exposition, &share, tags.as_ref());
+        if let Some((file, _)) = file {
+            restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
@@ -174,8 +186,22 @@ impl Account {
         };
         let hoping = tokio::spawn(hope.in_current_span()).abort_handle();
         drop(entered);
-        let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, tags, lock, registry, hoping })
+        let (name, about, fingerprint, origins) = (config.name, config.about, config.fingerprint, config.origins);
+        Ok(Self {
+            name,
+            span,
+            about,
+            fingerprint,
+            origins,
+            authenticator,
+            cache,
+            calls,
+            progress,
+            tags,
+            lock,
+            registry,
+            hoping,
+        })
     }
 
     /// Its name.
@@ -195,10 +221,10 @@ impl Account {
         }
     }
 
-    /// Goes on with what another knew of tags and details, unless it spoke to another endpoint. That one is to be closed.
+    /// Goes on with what another knew of tags and details, unless that was of another origin. That one is to be closed.
     pub(super) fn inherit(&self, predecessor: &Self) {
         if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
-            && self.about.endpoint == predecessor.about.endpoint
+            && self.origins.tags == predecessor.origins.tags
         {
             tags.inherit(before);
         }
@@ -320,34 +346,32 @@ fn weight(snapshot: &Snapshot) -> u64 {
 }
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
-fn keeper(file: PathBuf, lock: Arc<StateLock>) -> cache::Keep<Page> {
+fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Keep<Page> {
     let quiet = Mutex::new(Quiet::default());
     Box::new(move |page, read_at| {
         if !lock.is_ours() {
             return;
         }
         let snapshot: &Snapshot = page.snapshot();
-        if let Err(error) = state_file::write(&file, read_at, |out| codec::encode(snapshot, out)) {
+        if let Err(error) = file.write(read_at, |out| codec::encode(snapshot, out)) {
+            let path = &file.path;
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
-            warn!(file = %file.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", file.display());
+            warn!(file = %path.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", path.display());
         }
     })
 }
 
 fn restore(
     cache: &Cache<Page>,
-    (file, lock): (&Path, &StateLock),
+    file: &StateFile,
     exposition: &exposition::Options,
     share: &Share,
     tags: Option<&Tags>,
 ) {
-    if lock.is_ours() {
-        state_file::sweep(file);
-    }
-    let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
+    let kept = file.read(SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
-        let snapshot = codec::decode(&kept.payload).ok_or(state_file::Unusable::Payload)?;
+        let snapshot = codec::decode(&kept.payload).ok_or(Unusable::Payload)?;
         Ok(Some((snapshot, kept.read_at, kept.age)))
     });
     match kept {
@@ -365,8 +389,8 @@ fn restore(
             cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
         }
         Err(error) => {
-            let error = crate::failure::chain(&error);
-            warn!(file = %file.display(), %error, "{} is ignored: it {error}", file.display());
+            let (path, error) = (&file.path, crate::failure::chain(&error));
+            warn!(file = %path.display(), %error, "{} is ignored: it {error}", path.display());
         }
     }
 }

@@ -105,6 +105,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         cache_directory: None,
         about: config::About::default(),
         fingerprint: config::Fingerprint::default(),
+        origins: config::Origins::default(),
     };
     let limits = web::Limits { connections: 2048, connections_per_address: 2048, ..web::Limits::default() };
     Config {

@@ -6,9 +6,11 @@
 use super::account::{Account, Commons};
 use super::live;
 use super::memory::Budget;
+use super::reader::{PATIENCE, Reader};
 use super::web_config::WebConfig;
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::stamp::Stamp;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::instruments;
@@ -16,7 +18,7 @@ use crate::web::{self, Site, Sites, Tally};
 use anyhow::Context;
 use prometheus::{Gauge, Registry};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -24,9 +26,6 @@ use tracing::{error, info, warn};
 
 /// How often the configuration file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// The longest that reading settings may take: a file system may hang.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The longest that is waited at the end for what is known of tags to be written.
 const LAST_KEEP: Duration = Duration::from_secs(5);
@@ -45,10 +44,16 @@ struct Shared {
     successful: Gauge,
     success: Gauge,
     sites: watch::Sender<Arc<Site>>,
-    /// Held while settings are read: one at a time.
-    running: Mutex<Vec<Arc<Account>>>,
-    /// What accounts still write when they are closed.
-    closing: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    reader: Reader,
+    /// Held while settings are read, one reading at a time.
+    reloading: Mutex<()>,
+    running: std::sync::Mutex<Running>,
+}
+
+struct Running {
+    accounts: Vec<Arc<Account>>,
+    /// What they still write, once they are closed; then no others take their place.
+    closing: Option<Vec<JoinHandle<()>>>,
 }
 
 impl Fleet {
@@ -75,13 +80,13 @@ impl Fleet {
             );
         }
         let mut commons = Commons::new(budget.clone(), &[]);
-        let running = accounts
+        let accounts = accounts
             .into_iter()
             .map(|account| Account::build(account, &mut commons).map(Arc::new))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let fleet = Self(Arc::new_cyclic(|this: &std::sync::Weak<Shared>| {
             let live = live::encoder(registry);
-            let site = site(&running, live.clone(), tally.clone(), shown, reloading(this.clone()));
+            let site = site(&accounts, live.clone(), tally.clone(), shown, reloading(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
                 args,
@@ -92,8 +97,9 @@ impl Fleet {
                 successful,
                 success,
                 sites,
-                running: Mutex::new(running),
-                closing: std::sync::Mutex::default(),
+                reader: Reader::new(PATIENCE),
+                reloading: Mutex::default(),
+                running: std::sync::Mutex::new(Running { accounts, closing: None }),
             }
         }));
         fleet.0.read_well();
@@ -115,8 +121,8 @@ impl Fleet {
     /// # Errors
     /// Every problem, in lines; then nothing was changed.
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
-        let mut running = self.0.running.lock().await;
-        let outcome = self.reload_into(&mut running).await;
+        let _one_at_a_time = self.0.reloading.lock().await;
+        let outcome = self.try_reload().await;
         match &outcome {
             Ok(done) => {
                 self.0.read_well();
@@ -131,50 +137,30 @@ impl Fleet {
         outcome
     }
 
-    async fn reload_into(&self, running: &mut Vec<Arc<Account>>) -> Result<String, String> {
+    async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let (before, budget) = (running.clone(), self.0.budget.clone());
-        let reading = tokio::task::spawn_blocking(move || successors(&args, &before, budget));
-        let Ok(read) = tokio::time::timeout(PATIENCE, reading).await else {
-            return Err(format!("the settings could not be read within {} s\n", PATIENCE.as_secs()));
-        };
-        let Successors { accounts, web_file, shown } =
-            read.map_err(|_| "reading the settings panicked\n".to_owned())??;
-
-        let is_in =
-            |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
-        let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name() == account.name());
-        let kept = accounts.iter().filter(|account| is_in(account, running)).count();
-        let added = accounts.iter().filter(|account| !named(running, account)).count();
-        let removed = running.iter().filter(|account| !named(&accounts, account)).count();
-        let changed = accounts.len() - kept - added;
-        let retired: Vec<_> = running.iter().filter(|account| !is_in(account, &accounts)).cloned().collect();
-        let reload = reloading(Arc::downgrade(&self.0));
-        let site = site(&accounts, self.0.live.clone(), self.0.tally.clone(), shown, reload);
-        self.0.sites.send_replace(Arc::new(site));
+        let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
+        let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
+        let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        let before = self.0.running().accounts.clone();
+        let commons = Commons::new(self.0.budget.clone(), &before);
+        // For as long as it takes: many accounts with large snapshots take longer than any file system should.
+        let building = tokio::task::spawn_blocking(move || Successors::build(accounts, &before, commons));
+        let successors = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??;
+        let done = self.0.replace(successors, shown, reloading(Arc::downgrade(&self.0)))?;
         self.0.web_config.replace(web_file).await;
-        // Only now: a scrape that came before is answered from what it found.
-        for account in &retired {
-            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
-                successor.inherit(account);
-            }
-            account.close();
-        }
-        for account in accounts.iter().filter(|account| is_in(account, running)) {
-            account.try_again();
-        }
-        *running = accounts;
-        Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
+        Ok(done)
     }
 
     /// Reads the settings again whenever their file has changed and then stood still for a moment, so that a file that is
-    /// being written is not read by halves. Runs until it is dropped.
-    pub(super) async fn follow(&self, path: &Path) {
-        let mut read = signature(path).await;
+    /// being written is not read by halves. `read` is how it was when it was read first. Runs until it is dropped.
+    pub(super) async fn follow(&self, path: &Path, mut read: Option<Stamp>) {
         let mut seen = read;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = signature(path).await;
+            let path = path.to_owned();
+            // A file system that hangs shows no change.
+            let Some(now) = self.0.reader.run(move || Stamp::of(&path)).await else { continue };
             if now != read && now == seen {
                 read = now;
                 // What is wrong is in the log and in the metrics.
@@ -184,15 +170,15 @@ impl Fleet {
         }
     }
 
-    /// Ends the refreshes that run, and all else that accounts do.
-    pub(super) async fn close(&self) {
-        let closed = self.0.running.lock().await.iter().filter_map(|account| account.close()).collect();
-        *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+    /// Ends the refreshes that run, and all else that accounts do; settings that are being read stay without effect.
+    pub(super) fn close(&self) {
+        let mut running = self.0.running();
+        running.closing = Some(running.accounts.iter().filter_map(|account| account.close()).collect());
     }
 
     /// After [`Fleet::close`], waits until all that is known of tags is kept; not for a disk that hangs.
     pub(super) async fn kept(&self) {
-        let closing = std::mem::take(&mut *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner));
+        let closing = self.0.running().closing.as_mut().map(std::mem::take).unwrap_or_default();
         if tokio::time::timeout(LAST_KEEP, futures_util::future::join_all(closing)).await.is_err() {
             warn!("what is known of tags could not be kept within {} s", LAST_KEEP.as_secs());
         }
@@ -200,6 +186,39 @@ impl Fleet {
 }
 
 impl Shared {
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts others in the place of the accounts in force; how many there are of which kind.
+    fn replace(&self, mut successors: Successors, shown: String, reload: web::Reload) -> Result<String, String> {
+        let mut running = self.running();
+        if running.closing.is_some() {
+            return Err("the exporter is stopping\n".to_owned());
+        }
+        let accounts = successors.take();
+        let before = std::mem::replace(&mut running.accounts, accounts.clone());
+        let is_in =
+            |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
+        let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name() == account.name());
+        let kept = accounts.iter().filter(|account| is_in(account, &before)).count();
+        let added = accounts.iter().filter(|account| !named(&before, account)).count();
+        let removed = before.iter().filter(|account| !named(&accounts, account)).count();
+        let changed = accounts.len() - kept - added;
+        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), self.tally.clone(), shown, reload)));
+        // Only now: a scrape that came before is answered from what it found.
+        for account in before.iter().filter(|account| !is_in(account, &accounts)) {
+            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
+                successor.inherit(account);
+            }
+            account.close();
+        }
+        for account in accounts.iter().filter(|account| is_in(account, &before)) {
+            account.try_again();
+        }
+        Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
+    }
+
     fn read_well(&self) {
         self.successful.set(1.0);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -207,43 +226,45 @@ impl Shared {
     }
 }
 
+/// The accounts of the settings as they are now: those that run where nothing changed, others where something did. If
+/// they do not take their place, the others end.
+#[derive(Default)]
 struct Successors {
-    accounts: Vec<Arc<Account>>,
-    web_file: Option<WebFile>,
-    shown: String,
+    all: Vec<Arc<Account>>,
+    built: Vec<Arc<Account>>,
 }
 
-/// The accounts of the settings as they are now: those that run where nothing changed, others where something did.
-fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) -> Result<Successors, String> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let Config { accounts, web_file, shown, .. } =
-        config::resolve(args, &environment).map_err(|problems| problems.to_string())?;
-    let mut commons = Commons::new(budget, before);
-    let (mut all, mut built) = (Vec::new(), Vec::new());
-    for config in accounts {
-        if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
-            all.push(unchanged.clone());
-            continue;
-        }
-        let name = config.name.clone();
-        match Account::build(config, &mut commons).with_context(|| format!("account `{name}`")) {
-            Ok(account) => {
-                built.push(Arc::new(account));
-                all.extend(built.last().cloned());
+impl Successors {
+    fn build(accounts: Vec<config::Account>, before: &[Arc<Account>], mut commons: Commons) -> Result<Self, String> {
+        let mut successors = Self::default();
+        for config in accounts {
+            if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
+                successors.all.push(unchanged.clone());
+                continue;
             }
-            Err(error) => {
-                // Nothing takes place, so what was begun for it ends.
-                built.iter().for_each(|account| drop(account.close()));
-                return Err(format!("{error:#}\n"));
+            let name = config.name.clone();
+            let account = Account::build(config, &mut commons).with_context(|| format!("account `{name}`"));
+            let account = Arc::new(account.map_err(|error| format!("{error:#}\n"))?);
+            successors.built.push(account.clone());
+            if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
+                account.succeed(predecessor);
             }
+            successors.all.push(account);
         }
+        Ok(successors)
     }
-    for account in &built {
-        if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
-            account.succeed(predecessor);
-        }
+
+    /// All of them; from now on they are the caller's.
+    fn take(&mut self) -> Vec<Arc<Account>> {
+        self.built.clear();
+        std::mem::take(&mut self.all)
     }
-    Ok(Successors { accounts: all, web_file, shown })
+}
+
+impl Drop for Successors {
+    fn drop(&mut self) {
+        self.built.iter().for_each(|account| drop(account.close()));
+    }
 }
 
 fn site(accounts: &[Arc<Account>], live: web::Live, tally: Arc<Tally>, settings: String, reload: web::Reload) -> Site {
@@ -272,9 +293,29 @@ fn reloading(shared: std::sync::Weak<Shared>) -> web::Reload {
     })
 }
 
-/// Changes when the file does, also when a link on the way to it does (a mounted Kubernetes ConfigMap is one).
-async fn signature(path: &Path) -> Option<(u64, u64, SystemTime)> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = tokio::fs::metadata(path).await.ok()?;
-    Some((metadata.ino(), metadata.len(), metadata.modified().ok()?))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn accounts() -> Vec<config::Account> {
+        let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
+        let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
+        let environment = |name: &str| (name == "SWR_EXPORTER_TOKEN").then(|| "token".to_owned());
+        config::resolve(&args, &environment).unwrap().accounts
+    }
+
+    fn build() -> Successors {
+        Successors::build(accounts(), &[], Commons::new(Budget::of_this_process(), &[])).unwrap()
+    }
+
+    #[tokio::test]
+    async fn accounts_that_do_not_take_their_place_end() {
+        let taken = build().take().remove(0);
+        assert!(taken.read().await.1.is_some(), "it asks");
+        let mut successors = build();
+        let account = successors.all.remove(0);
+        drop(successors);
+        assert!(account.read().await.1.is_none(), "it asks nothing any more");
+    }
 }

@@ -1,25 +1,21 @@
 //! The file in which an account's book of tags and details outlives the process, beside that of its snapshot.
 
 use crate::cache::quiet::Quiet;
-use crate::cache::state_file;
+use crate::cache::state_file::{StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
 use crate::collect::book::{Book, codec};
 use crate::collect::tags::{Keep, PassedOn};
 use crate::failure::chain;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// What a former process kept; an empty book where there is nothing, or nothing of use.
-pub(super) fn read(path: &Path, lock: &StateLock) -> Book {
-    if lock.is_ours() {
-        state_file::sweep(path);
-    }
-    let kept = state_file::read(path, SystemTime::now()).and_then(|kept| {
+pub(super) fn read(file: &StateFile) -> Book {
+    let kept = file.read(SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
-        codec::decode(&kept.payload).map(Some).ok_or(state_file::Unusable::Payload)
+        codec::decode(&kept.payload).map(Some).ok_or(Unusable::Payload)
     });
     match kept {
         Ok(None) => Book::default(),
@@ -33,7 +29,7 @@ pub(super) fn read(path: &Path, lock: &StateLock) -> Book {
             book
         }
         Err(error) => {
-            let error = chain(&error);
+            let (path, error) = (&file.path, chain(&error));
             warn!(file = %path.display(), %error, "{} is ignored: it {error}", path.display());
             Book::default()
         }
@@ -41,15 +37,16 @@ pub(super) fn read(path: &Path, lock: &StateLock) -> Book {
 }
 
 /// Writes the book; a disk that is full or read-only costs a warning now and then, and no more.
-pub(super) fn keeper(path: PathBuf, lock: Arc<StateLock>) -> Keep {
+pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> Keep {
     let quiet = Mutex::new(Quiet::default());
     Arc::new(move |write| {
         if !lock.is_ours() {
             return;
         }
-        if let Err(error) = state_file::write(&path, SystemTime::now(), write)
+        if let Err(error) = file.write(SystemTime::now(), write)
             && !matches!(error.get_ref(), Some(cause) if cause.is::<PassedOn>())
         {
+            let path = &file.path;
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
             warn!(file = %path.display(), %error, suppressed, "cannot keep what is known of tags in {}: {error}", path.display());

@@ -3,15 +3,16 @@
 //! What is in force is replaced as a whole, and only by what could be used as a whole: a file that is half written, or a
 //! certificate whose key is yet to come, changes nothing and is tried again.
 
+use super::reader::{PATIENCE, Reader};
 use crate::catalog;
 use crate::config::Problems;
+use crate::config::stamp::Stamp;
 use crate::config::web_file::{self, WebFile};
 use crate::instruments;
 use crate::web::security::{InForce, Security};
 use prometheus::{Gauge, Registry};
 use std::convert::Infallible;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
@@ -19,9 +20,6 @@ use tracing::{error, info};
 
 /// How often the files are looked at. Looking costs a few system calls, and nothing is read.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// The longest that looking or reading may take: a file system may hang.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was changed as lately as this may have been changed again without another time stamp.
 const RECENT: Duration = Duration::from_secs(2);
@@ -34,6 +32,7 @@ pub(super) struct WebConfig {
 
 struct File {
     path: PathBuf,
+    reader: Reader,
     seen: Mutex<Seen>,
     successful: Gauge,
     succeeded_at: Gauge,
@@ -49,15 +48,6 @@ struct Seen {
     problems: Option<Problems>,
 }
 
-/// What changes when a file is written to or replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl WebConfig {
     /// Puts a file in force that was read; without one everybody is served in plain HTTP.
     pub(super) fn new(file: Option<WebFile>, registry: &Registry) -> Self {
@@ -70,7 +60,7 @@ impl WebConfig {
         let succeeded_at = instruments::gauge(registry, &catalog::WEB_CONFIG_RELOAD_TIME);
         // No stamps: the first look reads it again, in case that it was changed since.
         let seen = Mutex::new(Seen { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, seen, successful, succeeded_at };
+        let file = File { path, reader: Reader::new(PATIENCE), seen, successful, succeeded_at };
         file.note_success();
         Self { in_force: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
@@ -87,7 +77,7 @@ impl WebConfig {
             tokio::time::sleep(EVERY).await;
             let mut seen = file.seen.lock().await;
             let (files, before) = (seen.files.clone(), seen.stamps.clone());
-            if blocking(move || is_as_before(&files, &before)).await != Some(true) {
+            if file.reader.run(move || is_as_before(&files, &before)).await != Some(true) {
                 self.read(file, &mut seen).await;
             }
         }
@@ -107,7 +97,7 @@ impl WebConfig {
     /// Reads the file and those that it names. What is wrong is logged, once.
     async fn read(&self, file: &File, seen: &mut Seen) {
         let path = file.path.clone();
-        let read = blocking(move || {
+        let read = file.reader.run(move || {
             let read = web_file::read(&path);
             let stamps = match &read {
                 Ok(WebFile { files, .. }) | Err((_, files)) => stamps(files),
@@ -157,11 +147,6 @@ impl File {
     }
 }
 
-/// `None`: it panicked, or took too long.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await.ok()?.ok()
-}
-
 /// Whether nothing was written to since the stamps were taken, as far as stamps can tell.
 fn is_as_before(files: &[PathBuf], before: &[Option<Stamp>]) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
@@ -170,16 +155,5 @@ fn is_as_before(files: &[PathBuf], before: &[Option<Stamp>]) -> bool {
 }
 
 fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
-    files.iter().map(|file| stamp(file)).collect()
-}
-
-/// Of what the name leads to: Kubernetes replaces a link on the way.
-fn stamp(file: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some(Stamp {
-        inode: (metadata.dev(), metadata.ino()),
-        size: metadata.size(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
+    files.iter().map(|file| Stamp::of(file)).collect()
 }

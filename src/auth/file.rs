@@ -19,6 +19,14 @@ pub enum Part {
 }
 
 impl Part {
+    /// The file's name, if it is in one.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Given(_) => String::new(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
     /// The secret as a header can carry it.
     pub(super) fn read(&self, what: &'static str) -> Result<Secret, AuthError> {
         match self {
@@ -50,7 +58,7 @@ pub(super) fn read_text(path: &Path, what: &'static str) -> Result<Zeroizing<Str
     let unreadable = |source| AuthError::Unreadable { what, path: path.to_owned(), source };
     let unusable = |problem| AuthError::Unusable { what, path: path.to_owned(), problem };
     // Room for all of it: a vector that grows leaves copies behind.
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = crate::file::open(path).map_err(unreadable)?;
     let size = file.metadata().map_or(0, |metadata| metadata.len()).min(LONGEST);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1024));
     file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;

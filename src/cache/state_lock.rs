@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
@@ -17,12 +17,19 @@ pub struct StateLock {
     pub path: PathBuf,
     held: Mutex<Option<File>>,
     is_told: AtomicBool,
+    writers: AtomicU64,
 }
 
 impl StateLock {
     /// That of this file. Nothing is asked yet.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, held: Mutex::default(), is_told: AtomicBool::new(false) }
+        Self { path, held: Mutex::default(), is_told: AtomicBool::new(false), writers: AtomicU64::new(0) }
+    }
+
+    /// A number for one more that writes the state in this process, where those before it may be at it still; 0 for the
+    /// first.
+    pub fn writer(&self) -> u64 {
+        self.writers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether this process may write. So it is where files cannot be locked, too: whoever else is there is not known of,

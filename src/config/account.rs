@@ -2,10 +2,11 @@
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
-use crate::auth::Choice;
+use crate::auth::{Choice, Source};
+use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
-use crate::transport::HttpsOptions;
+use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Account {
     pub about: About,
     /// Equal as long as nothing was changed.
     pub fingerprint: Fingerprint,
+    /// What is kept of it is of use to.
+    pub origins: Origins,
 }
 
 /// What may be said of an account to whoever may scrape it.
@@ -57,6 +60,17 @@ pub struct Fingerprint {
     pub credentials: [u8; 32],
 }
 
+/// Whose data is read. A secret that is replaced by the next of the same account changes nothing of it, nor does the way
+/// in which a list is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    /// Of snapshots.
+    pub snapshot: Origin,
+    /// Of what is known of tags: other organisations make it neither wrong nor useless, as it is laid beside a listing
+    /// before it is shown.
+    pub tags: Origin,
+}
+
 /// Resolves one account; `None` where it has no credential.
 pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Account> {
     let cache = cache_options(settings, at);
@@ -72,14 +86,16 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         endpoint: client.endpoint.clone(),
         project_id: client.project_id.clone(),
     };
-    // The file of certificates is read only when an account is built, so what it holds counts as a setting.
-    let certificates = https.ca_file.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    // The file of certificates is read only when an account is built, so what it holds counts as a setting; if it cannot be
+    // read, that is told then.
+    let certificates = https.ca_file.as_ref().and_then(|path| read_ca_file(path).ok()).unwrap_or_default();
     let fingerprint = Fingerprint {
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),
     };
     let cache_directory = settings.text("cache.file").map(PathBuf::from);
     let credentials = credentials?;
+    let origins = origins(&about, &credentials.source, &collect.namespaces);
     Some(Account {
         name: name.to_owned(),
         credentials,
@@ -92,7 +108,17 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         cache_directory,
         about,
         fingerprint,
+        origins,
     })
+}
+
+fn origins(about: &About, source: &Source, namespaces: &[String]) -> Origins {
+    let owner = source.owner();
+    let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
+    Origins {
+        snapshot: Origin::of(account.into_iter().chain(namespaces.iter().map(String::as_str))),
+        tags: Origin::of(account),
+    }
 }
 
 fn cache_options(settings: &Settings<'_>, at: &mut Problems) -> cache::Options {

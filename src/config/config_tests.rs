@@ -240,3 +240,44 @@ fn the_project_is_looked_up_by_the_region_where_iam_is() {
     assert_eq!(lookup(line).unwrap().iam_endpoint, "https://b.example.com");
     assert_eq!(lookup("--swr.endpoint https://a.example.com"), None);
 }
+
+#[test]
+fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
+    let origins = |line: &str, environment: &[(&str, &str)]| {
+        resolve(&args(line), &table(environment)).unwrap().accounts[0].origins
+    };
+    let line = "--swr.endpoint https://swr.example --swr.iam-endpoint https://iam.example";
+    let with = |more: &str| format!("{line} {more}");
+    let before = origins(line, &KEY);
+    let rotated = [("SWR_EXPORTER_ACCESS_KEY", "AK2"), ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
+    assert_eq!(origins(line, &rotated), before);
+    assert_eq!(origins(&with("--swr.list-api v3 --cache.window 1m --collector.tags"), &KEY), before);
+    let fewer = origins(&with("--swr.namespace infra"), &KEY);
+    assert_ne!(fewer.snapshot, before.snapshot);
+    assert_eq!(fewer.tags, before.tags, "what was read of tags stays true");
+    assert_eq!(fewer, origins(&with("--swr.namespace infra --swr.namespace infra"), &KEY));
+
+    let password = |user: &str, secret: &str| {
+        let more = format!("--swr.project-id 1 --credentials.domain-name d --credentials.username {user}");
+        origins(&with(&more), &[("SWR_EXPORTER_PASSWORD", secret)])
+    };
+    assert_eq!(password("one", "a"), password("one", "b"));
+    let sdk = |name: &str| origins(line, &[("HUAWEICLOUD_SDK_IDP_ID", name), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", "/t")]);
+    let all = [
+        before,
+        origins("--swr.endpoint https://other.example", &KEY),
+        origins(&with("--swr.project-id 1"), &KEY),
+        origins(&with("--credentials.access-key-file /a --credentials.secret-key-file /s"), &[]),
+        origins(&with("--credentials.access-key-file /b --credentials.secret-key-file /s"), &[]),
+        origins(line, &[("SWR_EXPORTER_TOKEN", "t")]),
+        password("one", "a"),
+        password("two", "a"),
+        sdk("one"),
+        sdk("two"),
+    ];
+    for (index, one) in all.iter().enumerate() {
+        for other in &all[..index] {
+            assert!(one.snapshot != other.snapshot && one.tags != other.tags, "{index}");
+        }
+    }
+}

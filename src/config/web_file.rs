@@ -172,6 +172,9 @@ fn rate_limit(root: &mut Table<'_>, at: &mut Problems) -> Option<RateLimit> {
     let mut table = Table::of(node, place.clone(), at);
     let (interval, burst) = (table.text("interval", at), table.text("burst", at));
     table.finish(at);
+    if let (None, Some((_, place))) = (&interval, &burst) {
+        at.add(format!("{place}: without interval it has no effect"));
+    }
     let interval = match interval {
         None => Duration::ZERO,
         Some((text, _)) if text == "0" => Duration::ZERO,

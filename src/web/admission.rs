@@ -5,7 +5,7 @@ use super::basic_auth::{Doorkeeper, Verdict};
 use super::body::Body;
 use super::bucket::Bucket;
 use super::connection::Peer;
-use super::respond::{closing, plain};
+use super::respond::{Last, closing, plain};
 use super::security::{InForce, RateLimit, Security};
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
@@ -55,10 +55,14 @@ impl Admission {
         if security.is_open(request.uri.path()) {
             return Ok(());
         }
-        if security.tls.as_ref().is_some_and(|tls| tls.certificate_needed) && !peer.certified {
+        if let Some(tls) = security.tls.as_ref().filter(|tls| tls.needs_certificate())
+            && !tls.still_takes(peer.certified.as_ref())
+        {
             // Also on connections that are older than this setting: the next one is asked for a certificate.
             Tally::add(&tally.logins_refused);
-            return Err(closing(plain(StatusCode::FORBIDDEN, "a client certificate is needed\n")));
+            let mut response = closing(plain(StatusCode::FORBIDDEN, "a client certificate is needed\n"));
+            response.extensions_mut().insert(Last);
+            return Err(response);
         }
         if security.users.is_empty() {
             return Ok(());

@@ -34,19 +34,19 @@ pub enum Clients {
 /// # Errors
 /// When the authorities cannot be used.
 pub(super) fn verifier(
-    clients: Clients,
+    clients: &Clients,
     provider: &Arc<CryptoProvider>,
     optional: bool,
 ) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
     let (authorities, names, mandatory) = match clients {
         Clients::Anonymous => return Ok(WebPkiClientVerifier::no_client_auth()),
-        Clients::Asked => (None, Vec::new(), false),
-        Clients::Some(names) => (None, names, true),
-        Clients::VerifiedIfGiven(authorities) => (Some(authorities), Vec::new(), false),
-        Clients::Verified(authorities, names) => (Some(authorities), names, true),
+        Clients::Asked => (None, &[][..], false),
+        Clients::Some(names) => (None, &names[..], true),
+        Clients::VerifiedIfGiven(authorities) => (Some(authorities), &[][..], false),
+        Clients::Verified(authorities, names) => (Some(authorities), &names[..], true),
     };
-    let authorities = authorities.map(|pem| by_authorities(&pem, provider)).transpose()?;
-    let mandatory = mandatory && !optional;
+    let authorities = authorities.map(|pem| by_authorities(pem, provider)).transpose()?;
+    let (names, mandatory) = (names.to_vec(), mandatory && !optional);
     Ok(Arc::new(Judge { authorities, names, mandatory, provider: Arc::clone(provider) }))
 }
 

@@ -1,6 +1,7 @@
 //! One connection: hyper within the guard, and an end that lets the last answer through.
 
 use super::body::Body;
+use super::client_certificates::Clients;
 use super::guard::{Guarded, Overdue, Watch, Watchdog};
 use super::http2;
 use super::respond::Responder;
@@ -41,12 +42,12 @@ pub(super) enum Stage {
 }
 
 /// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// Its address; of IPv6 the /64 that it is in.
     pub(super) address: IpAddr,
-    /// Whether it has shown a certificate that is good enough.
-    pub(super) certified: bool,
+    /// What was asked of clients when it showed a certificate that was good enough; `None`: it has shown none.
+    pub(super) certified: Option<Arc<Clients>>,
 }
 
 /// How a connection came to its end.
@@ -68,7 +69,7 @@ pub(super) async fn run(
 ) {
     let clock = Watch::new(Arc::clone(limits));
     let socket = Guarded::new(socket, Arc::clone(&clock));
-    let peer = Peer { address, certified: false };
+    let peer = Peer { address, certified: None };
     match responder.security().tls.clone() {
         None => http1(socket, peer, responder, limits, tally, &clock, stage).await,
         // Apart: what this needs, connections in plain text do not have to hold.
@@ -94,11 +95,14 @@ async fn secured(
         // Nothing was asked yet.
         _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
     };
+    let peer = match &handshake {
+        Handshake::Done(stream) => Peer { certified: tls::certified(&tls, stream), ..peer },
+        _ => peer,
+    };
     drop(tls);
     match handshake {
         Handshake::Done(stream) => {
             clock.secured();
-            let peer = Peer { certified: tls::is_certified(&stream), ..peer };
             if !tls::speaks_http2(&stream) {
                 return Box::pin(http1(*stream, peer, responder, limits, tally, clock, stage)).await;
             }
@@ -130,7 +134,7 @@ async fn http1<S>(
     let told = Arc::clone(clock);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
         told.answering();
-        let (told, responder) = (Arc::clone(&told), Arc::clone(&responder));
+        let (told, responder, peer) = (Arc::clone(&told), Arc::clone(&responder), peer.clone());
         async move {
             let response: Response<Body> = responder.answer(request, peer).await;
             Ok::<_, Infallible>(response.map(|body| body.watched(told.sending())))

@@ -6,7 +6,7 @@
 use super::body::Body;
 use super::connection::{End, Peer, Stage, drive};
 use super::guard::Watch;
-use super::respond::Responder;
+use super::respond::{Last, Responder};
 use super::streams::Streams;
 use super::{Limits, STREAMS};
 use futures_util::FutureExt;
@@ -21,6 +21,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -62,12 +63,15 @@ where
     clock.multiplexed();
     let streams = Streams::new(Arc::clone(limits));
     let counted = Arc::clone(&streams);
+    let last = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&last);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
         let open = counted.answering();
-        let responder = Arc::clone(&responder);
+        let (responder, peer, over) = (Arc::clone(&responder), peer.clone(), Arc::clone(&over));
         async move {
             let is_head = request.method() == Method::HEAD;
             let mut response: Response<Body> = responder.answer(request, peer).await;
+            over.fetch_or(response.extensions().get::<Last>().is_some(), Ordering::Relaxed);
             if is_head {
                 // In HTTP/1.1 hyper does this.
                 let length = HeaderValue::from(response.body().len());
@@ -97,6 +101,11 @@ where
         |(connection, answers), cx| {
             let ended = connection.as_mut().poll(cx).is_ready();
             answer(&handed, answers, cx);
+            if last.swap(false, Ordering::Relaxed) {
+                // It says so to the peer, and ends when the answers that are open have been sent.
+                connection.as_mut().graceful_shutdown();
+                cx.waker().wake_by_ref();
+            }
             if ended { Poll::Ready(()) } else { Poll::Pending }
         },
         |(connection, _)| connection.as_mut().graceful_shutdown(),

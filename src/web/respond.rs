@@ -141,7 +141,11 @@ fn html(page: String) -> Response<Body> {
     response
 }
 
-/// Ends the connection after this answer.
+/// Marks an answer after which the connection ends in HTTP/2 too, where no header says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last;
+
+/// Ends the connection after this answer, but in HTTP/2.
 pub(super) fn closing(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response

@@ -112,8 +112,8 @@ impl Security {
     pub fn summary(&self) -> String {
         let tls = match &self.tls {
             None => "no TLS",
-            Some(Tls { certificate_needed: false, .. }) => "TLS",
-            Some(_) => "TLS with client certificates",
+            Some(tls) if tls.needs_certificate() => "TLS with client certificates",
+            Some(_) => "TLS",
         };
         format!("{tls}, {}", if self.users.is_empty() { "no passwords" } else { "passwords" })
     }

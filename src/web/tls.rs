@@ -159,8 +159,8 @@ impl Problem {
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     config: Arc<ServerConfig>,
-    /// Without a certificate only the paths that are open to all are.
-    pub(super) certificate_needed: bool,
+    /// What is asked of clients. Shared by the connections on which it was complied with.
+    clients: Arc<Clients>,
 }
 
 impl Tls {
@@ -183,8 +183,7 @@ impl Tls {
             (Version::Tls12, Version::Tls13) => &[&TLS12, &TLS13],
             _ => &[&TLS13],
         };
-        let certificate_needed = matches!(options.clients, Clients::Some(_) | Clients::Verified(..));
-        let verifier = verifier(options.clients, &provider, some_open).map_err(|problem| problems.push(problem)).ok();
+        let verifier = verifier(&options.clients, &provider, some_open).map_err(|problem| problems.push(problem)).ok();
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
         let builder = builder.map_err(|error| problems.push(Problem::new(Part::Together, error.to_string()))).ok();
         let (Some(certified), Some(verifier), Some(builder)) = (certified, verifier, builder) else {
@@ -200,7 +199,17 @@ impl Tls {
             // A session that is resumed is not verified again, and a certificate may have expired since.
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
-        Ok(Self { config: Arc::new(config), certificate_needed })
+        Ok(Self { config: Arc::new(config), clients: Arc::new(options.clients) })
+    }
+
+    /// Whether without a certificate only the paths are open that are open to all.
+    pub(super) fn needs_certificate(&self) -> bool {
+        matches!(*self.clients, Clients::Some(_) | Clients::Verified(..))
+    }
+
+    /// Whether a certificate that was good enough then is so still: the same is asked of clients, whatever the server shows.
+    pub(super) fn still_takes(&self, certified: Option<&Arc<Clients>>) -> bool {
+        certified.is_some_and(|clients| Arc::ptr_eq(clients, &self.clients) || *clients == self.clients)
     }
 }
 
@@ -304,7 +313,8 @@ pub(super) fn speaks_http2(stream: &TlsStream<Guarded>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
-/// Whether the client has shown a certificate.
-pub(super) fn is_certified(stream: &TlsStream<Guarded>) -> bool {
-    stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty())
+/// What the client has complied with, if it has shown a certificate.
+pub(super) fn certified(tls: &Tls, stream: &TlsStream<Guarded>) -> Option<Arc<Clients>> {
+    let shown = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+    shown.then(|| Arc::clone(&tls.clients))
 }

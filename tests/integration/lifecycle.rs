@@ -1,7 +1,9 @@
 //! Being stopped, at any moment, and living where descriptors are few and nobody reads the log.
 
+use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
 use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use crate::upstream_tls::authority;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -66,7 +68,8 @@ async fn a_scrape_that_waits_is_answered_when_the_exporter_stops() {
 /// Either nothing, or a file that a fresh process takes over.
 fn assert_no_half_state(folder: &Path) {
     let file = folder.join("default.snapshot");
-    if let Some(kept) = state_file::read(&file, SystemTime::now()).unwrap() {
+    if let Ok(bytes) = std::fs::read(file) {
+        let kept = state_file::parse(bytes, SystemTime::now()).unwrap();
         assert!(codec::decode(&kept.payload).is_some());
     }
 }
@@ -112,6 +115,28 @@ async fn l5_stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done()
     }
 }
 
+#[tokio::test]
+async fn settings_that_are_being_read_do_not_hold_up_the_end() {
+    let upstream = simulator(50, 2).await;
+    let certificates = tempfile::tempdir().unwrap();
+    let pem = authority("ours").pem;
+    let one = format!("accounts:\n  one:\n    endpoint: {}\n", upstream.url());
+    let accounts = Accounts::new(&one);
+    let mut exporter = accounts.start().await;
+    // Each account that has certificates of its own takes a while to be built; together they take much longer than the end.
+    let many: String = (0..1500)
+        .map(|number| {
+            let file = certificates.path().join(format!("{number}.pem"));
+            std::fs::write(&file, &pem).unwrap();
+            format!("  many-{number}:\n    endpoint: {}\n    ca_file: {}\n", upstream.url(), file.display())
+        })
+        .collect();
+    accounts.write(&format!("{one}{many}"));
+    eventually("accounts are being built", || exporter.log().matches("collecting from").count() > 5).await;
+    stops(&mut exporter, "TERM").await;
+    assert!(!exporter.log().contains("1 accounts unchanged"), "it was over too soon for this test");
+}
+
 /// Asks for a page and reads none of it, with little room to put it.
 async fn slow_reader(address: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
@@ -143,7 +168,7 @@ async fn l5_neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut exporter = exporter(&upstream.url(), &["--cache.file", folder.path().to_str().unwrap()]).await;
     // Opening a pipe that nobody reads waits for ever, as a network disk may.
-    let temporary = folder.path().join(format!("default.snapshot.{}.tmp", exporter.pid()));
+    let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     assert!(std::process::Command::new("mkfifo").arg(&temporary).status().unwrap().success());
     exporter.scrape_until("data, whatever the disk does", up).await;
     let reader = slow_reader(exporter.address()).await;

@@ -1,10 +1,13 @@
 //! A configuration file that has become wrong, in fifty ways: nothing changes, and somebody is told where and why.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, Scrape, client, simulator, text};
+use crate::support::{Exporter, PATIENCE, Scrape, client, simulator, text};
+use clap::Parser;
 use std::path::Path;
 use std::time::Duration;
+use swr_exporter::cli::Cli;
 use swr_exporter::simulator::DEMO_TOKEN;
+use swr_exporter::{app, config};
 use tokio::time::Instant;
 
 /// What becomes of the file, and a part of what is said about it.
@@ -241,4 +244,33 @@ async fn l9_l10_a_probe_takes_the_name_of_an_account_and_nothing_else() {
     assert_eq!(upstream.handle.total(), 0, "nobody was asked anything");
     assert_eq!(refused("account=one").await.0, 200);
     assert_eq!(refused("account=%6fne").await.0, 200, "as some clients write it");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_the_exporter_starts_is_read_again() {
+    let upstream = simulator(20, 2).await;
+    let account = |name: &str| {
+        format!("  {name}:\n    endpoint: {}\n    credentials: {{ token: {DEMO_TOKEN} }}\n", upstream.url())
+    };
+    let accounts = Accounts::new(&format!("accounts:\n{}", account("one")));
+    let arguments = ["swr-exporter".into(), "--config.file".into(), accounts.path().into_os_string()];
+    let args = Cli::try_parse_from(arguments).unwrap().serve;
+    let config = config::resolve(&args, &|_| None).unwrap();
+    // After it was read, and before anything of it was built.
+    accounts.write(&format!("accounts:\n{}{}", account("one"), account("two")));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(app::run(config, vec![listener], Some(args), async { drop(stopped.await) }));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = client().get(format!("http://{address}/probe?account=two")).send().await.unwrap();
+        if answer.status() == 200 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", text(answer).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
 }

@@ -7,7 +7,7 @@ use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file;
+use swr_exporter::cache::state_file::{self, Kept, StateFile};
 use swr_exporter::simulator::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -193,9 +193,9 @@ async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::Tem
     first.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     eventually("it is kept", || file.exists()).await;
     drop(first);
-    let kept = state_file::read(&file, SystemTime::now()).unwrap().unwrap();
+    let Kept { payload, origin, .. } = state_file::parse(std::fs::read(&file).unwrap(), SystemTime::now()).unwrap();
     let then = SystemTime::now() - Duration::from_secs(600);
-    state_file::write(&file, then, |out| out.write_all(&kept.payload)).unwrap();
+    StateFile { path: file, origin, writer: 0 }.write(then, |out| out.write_all(&payload)).unwrap();
     (exporter(&upstream.url(), &[&keep, flags].concat()).await, folder)
 }
 

@@ -123,3 +123,23 @@ async fn the_name_of_serve_may_be_left_out() {
     assert_eq!(with, without);
     assert_eq!(with.0, 2);
 }
+
+#[tokio::test]
+async fn a_file_that_is_none_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for file in [pipe.to_str().unwrap(), "/dev/zero"] {
+        for (flag, said) in [
+            ("--swr.ca-file", "cannot read certificates from"),
+            ("--credentials.token-file", "cannot read the token from"),
+            ("--config.file", "pipe: it is no regular file"),
+        ] {
+            let (code, all) = exit_of(&["check", "--offline", "--swr.endpoint=https://swr.example", flag, file]).await;
+            assert!(code != 0 && all.contains(&said.replace("pipe", file)), "{flag} {file}: {code}\n{all}");
+            assert!(all.contains("it is no regular file"), "{flag} {file}: {all}");
+        }
+        let (code, said) = exit_of(&["--swr.endpoint=https://swr.example", "--swr.ca-file", file]).await;
+        assert_eq!(code, 1, "{said}");
+    }
+}

@@ -2,16 +2,18 @@
 
 use crate::accounts::Accounts;
 use crate::peers;
-use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
+use crate::support::{Exporter, Scrape, command, eventually, exporter, simulator, start};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file;
+use swr_exporter::cache::state_file::{self, Kept, Origin, StateFile};
 use swr_exporter::model::{Snapshot, codec};
-use swr_exporter::simulator::{Action, DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Rule, Running, Shape};
+use swr_exporter::simulator::{
+    Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape,
+};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -41,8 +43,9 @@ fn sizes(scrape: &Scrape) -> usize {
 
 /// What a fresh process would take over; `None` where there is no file.
 fn loaded(file: &Path) -> Option<Snapshot> {
-    let kept = state_file::read(file, SystemTime::now()).expect("the file is whole");
-    kept.map(|kept| codec::decode(&kept.payload).expect("its payload is ours"))
+    let bytes = fs::read(file).ok()?;
+    let kept = state_file::parse(bytes, SystemTime::now()).expect("the file is whole");
+    Some(codec::decode(&kept.payload).expect("its payload is ours"))
 }
 
 /// Lets one exporter read the listing and keep it, and ends it.
@@ -120,21 +123,18 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         bytes[at] = byte;
         bytes
     };
-    let later = SystemTime::now() + Duration::from_secs(3600);
-    let in_the_future = {
-        let (path, _folder) = (folder.path().join("later"), ());
-        state_file::write(&path, later, |out| out.write_all(&whole[64..])).unwrap();
-        let bytes = fs::read(&path).unwrap();
-        fs::remove_file(path).unwrap();
+    let Kept { payload, origin, .. } = state_file::parse(whole.clone(), SystemTime::now()).unwrap();
+    let rewritten = |origin, at: SystemTime, payload: &[u8]| {
+        let file = StateFile { path: folder.path().join("another"), origin, writer: 0 };
+        file.write(at, |out| out.write_all(payload)).unwrap();
+        let bytes = fs::read(&file.path).unwrap();
+        fs::remove_file(file.path).unwrap();
         bytes
     };
-    let not_ours = {
-        let path = folder.path().join("payload");
-        state_file::write(&path, SystemTime::now(), |out| out.write_all(b"not a snapshot")).unwrap();
-        let bytes = fs::read(&path).unwrap();
-        fs::remove_file(path).unwrap();
-        bytes
-    };
+    let now = SystemTime::now();
+    let in_the_future = rewritten(origin, now + Duration::from_secs(3600), &payload);
+    let not_ours = rewritten(origin, now, b"not a snapshot");
+    let of_another = rewritten(Origin::default(), now, &payload);
     for (bytes, problem) in [
         (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is corrupt"),
         (changed(40, whole[40] ^ 1), "is corrupt"),
@@ -142,6 +142,8 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         (whole[..30].to_vec(), "is truncated"),
         ([whole.clone(), vec![0]].concat(), "is truncated or has something after its end"),
         (changed(8, 99), "has format 99"),
+        (changed(8, 2), "has format 2"),
+        (of_another, "was read from another endpoint"),
         (b"{\"a\": \"foreign file\"}".repeat(10), "is no snapshot of this exporter"),
         (Vec::new(), "is no snapshot of this exporter"),
         (in_the_future, "in the future"),
@@ -160,6 +162,90 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         exporter.signal("KILL");
         exporter.ended().await;
     }
+}
+
+#[tokio::test]
+async fn only_what_was_read_from_the_same_account_is_taken_over() {
+    let (upstream, other) = (simulator(30, 3).await, simulator(20, 2).await);
+    let (folder, file) = folder();
+    written(folder.path(), &file, &upstream).await;
+    let whole = fs::read(&file).unwrap();
+    let (url, other_url) = (upstream.url(), other.url());
+    let organisation = upstream.handle.with_world(|world| world.namespaces())[0].clone();
+    let token = folder.path().join("token");
+    fs::write(&token, DEMO_TOKEN).unwrap();
+    let token = token.to_str().unwrap();
+    let start_with = async |url: &str, flags: &[&str], key: (&str, &str)| {
+        fs::write(&file, &whole).unwrap();
+        let mut command = command();
+        command.env("SWR_EXPORTER_ACCESS_KEY", key.0).env("SWR_EXPORTER_SECRET_KEY", key.1);
+        command.args(["--swr.endpoint", url, "--cache.file", folder.path().to_str().unwrap()]).args(flags);
+        start(command).await
+    };
+    let demo = (DEMO_ACCESS_KEY, DEMO_SECRET_KEY);
+    // What says of a list whose it is, or how it is read, and a key that has been replaced.
+    for (flags, key) in [
+        (&[][..], ("another-key", "another-secret")),
+        (&["--swr.list-api=v3", "--swr.page-size=20", "--cache.window=20m"], demo),
+        (&["--collector.tags", "--collector.account"], demo),
+    ] {
+        let exporter = start_with(&url, flags, key).await;
+        let scrape = exporter.scrape().await;
+        assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(1.0), "{flags:?}");
+        assert_eq!(sizes(&scrape), 30);
+    }
+    for (url, flags) in [
+        (&other_url, &[][..]),
+        (&url, &["--swr.namespace", &organisation]),
+        (&url, &["--swr.project-id", DEMO_PROJECT_ID]),
+        (&url, &["--credentials.source", "token", "--credentials.token-file", token]),
+    ] {
+        let exporter = start_with(url, flags, demo).await;
+        let scrape = exporter.scrape_until("data from the upstream", up).await;
+        assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(0.0), "{flags:?}");
+        let log = exporter.log();
+        assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 1, "{flags:?}: {log}");
+        let expected = match flags {
+            [] => other.handle.repositories().len(),
+            ["--swr.namespace", name] => {
+                upstream.handle.repositories().iter().filter(|row| row.namespace == *name).count()
+            }
+            _ => 30,
+        };
+        assert_eq!(sizes(&scrape), expected, "{flags:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_before() {
+    let (upstream, other) = (simulator(30, 3).await, simulator(20, 2).await);
+    let folder = tempfile::tempdir().unwrap();
+    let text = |upstream: &Running, collector: &str| {
+        let (url, folder) = (upstream.url(), folder.path().display());
+        let more = format!("    cache_file: {folder}\n    collectors: [repositories, {collector}]\n");
+        format!("accounts:\n  one:\n    endpoint: {url}\n{more}")
+    };
+    let accounts = Accounts::new(&text(&upstream, "tags"));
+    let exporter = accounts.start().await;
+    let tags = |scrape: &Scrape| scrape.get("swr_tags_pending") == Some(0.0);
+    exporter.scrape_until("data", |scrape| up(scrape) && tags(scrape)).await;
+    let kept = ["snapshot", "tags"].map(|ending| folder.path().join(format!("one.{ending}")));
+    eventually("it is kept", || kept.iter().all(|file| file.exists())).await;
+
+    // What a process is writing while settings are read again is its own.
+    let temporary = folder.path().join(format!("one.snapshot.{}.0.tmp", exporter.pid()));
+    fs::write(&temporary, "half").unwrap();
+    accounts.write(&text(&other, "tags"));
+    exporter.signal("HUP");
+    eventually("it is read", || {
+        exporter.log().contains("settings were read again on SIGHUP: 0 accounts unchanged, 1 c")
+    })
+    .await;
+    assert!(temporary.exists());
+    let scrape = exporter.scrape_until("data of the other", up).await;
+    assert_eq!((sizes(&scrape), scrape.value("swr_scrapes_total", &[("served", "fresh")])), (20, Some(0.0)));
+    let log = exporter.log();
+    assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 2, "{log}");
 }
 
 #[tokio::test]
@@ -220,7 +306,7 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
     let (folder, file) = folder();
     let exporter = keeping_in(folder.path(), &upstream, "100ms").await;
     // The device that is always full, in the place of the temporary file.
-    let temporary = folder.path().join(format!("default.snapshot.{}.tmp", exporter.pid()));
+    let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
     let scrape = exporter.scrape_until("data", up).await;
     assert_eq!(sizes(&scrape), 30);

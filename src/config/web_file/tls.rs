@@ -132,14 +132,11 @@ impl Sources<'_> {
 }
 
 fn load_pem(file: &Path) -> Result<Secret, String> {
-    let metadata = std::fs::metadata(file).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    let opened = std::fs::File::open(file).map_err(|error| error.to_string())?;
+    let opened = crate::file::open(file).map_err(|error| error.to_string())?;
+    let size = opened.metadata().map_err(|error| error.to_string())?.len();
     // Room for all of it at once: no copies are left behind by a text that grows.
     let mut text =
-        Zeroizing::new(String::with_capacity(usize::try_from(metadata.len().min(LONGEST_PEM)).unwrap_or_default() + 1));
+        Zeroizing::new(String::with_capacity(usize::try_from(size.min(LONGEST_PEM)).unwrap_or_default() + 1));
     opened.take(LONGEST_PEM + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => "it is not in PEM form".to_owned(),
         _ => error.to_string(),

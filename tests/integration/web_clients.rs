@@ -1,0 +1,102 @@
+//! Client certificates on connections that outlive the settings that they were accepted by.
+
+use crate::support::{Exporter, eventually, simulator};
+use crate::upstream_tls::authority;
+use crate::web_support::{Folder, https, of_client};
+use crate::web_tls::connect;
+use rcgen::SanType;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// The settings of TLS with something more.
+fn settings(more: &str) -> String {
+    format!("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}")
+}
+
+/// Puts settings in force and waits until they are.
+async fn put(exporter: &Exporter, folder: &Folder, more: &str) {
+    let times = || exporter.log().matches("the web configuration was read again").count();
+    let before = times();
+    folder.write("web.yml", &settings(more));
+    eventually("it is read again", || times() > before).await;
+}
+
+/// Asks on a connection that stays: the status, or `None` where it was closed.
+async fn ask(stream: &mut TlsStream<TcpStream>) -> Option<u16> {
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
+    let mut answer = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer).await {
+            Ok(read @ 1..) => answer.extend_from_slice(&buffer[..read]),
+            _ => return None,
+        }
+        let text = String::from_utf8_lossy(&answer);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        if body.len() == length.parse::<usize>().unwrap() {
+            return Some(head.split(' ').nth(1).unwrap().parse().unwrap());
+        }
+    }
+}
+
+const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
+const VERIFIED: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
+
+#[tokio::test]
+async fn c14_what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
+    let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
+    folder.write("web.yml", &settings(ANY));
+    let exporter = folder.exporter(&upstream.url(), &[]).await;
+    let name = || vec![SanType::DnsName("prometheus.example".try_into().unwrap())];
+    let stranger = authority("strangers").issue(&[], of_client(name()));
+    let good = folder.clients.issue(&[], of_client(name()));
+    let mut kept = connect(&exporter, folder.tls(Some(&stranger))).await.unwrap();
+    let (of_stranger, of_good) = (folder.client(Some(&stranger)), folder.client(Some(&good)));
+    let by_http2 = async |client: &reqwest::Client| {
+        let answer = client.get(https(&exporter, "/metrics")).send().await.ok()?;
+        assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+        Some(answer.status().as_u16())
+    };
+    assert_eq!(ask(&mut kept).await, Some(200));
+    assert_eq!((by_http2(&of_stranger).await, by_http2(&of_good).await), (Some(200), Some(200)));
+
+    // Another certificate of the server changes nothing for clients.
+    let issued = folder.server();
+    folder.write("server.crt", &issued.certificate);
+    folder.write("server.key", &issued.key);
+    put(&exporter, &folder, &format!("{ANY}  min_version: TLS12\n")).await;
+    assert_eq!(ask(&mut kept).await, Some(200));
+    assert_eq!((by_http2(&of_stranger).await, by_http2(&of_good).await), (Some(200), Some(200)));
+
+    put(&exporter, &folder, VERIFIED).await;
+    assert_eq!(ask(&mut kept).await, Some(403));
+    assert_eq!(ask(&mut kept).await, None, "and the connection is closed");
+    assert_eq!(by_http2(&of_stranger).await, Some(403));
+    eventually_refused(&of_stranger, &exporter).await;
+    // Whoever is good enough may have to come again, and is let in.
+    let first = by_http2(&of_good).await;
+    assert!(matches!(first, Some(200 | 403)), "{first:?}");
+    let mut seen = first;
+    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+    while seen != Some(200) {
+        assert!(tokio::time::Instant::now() < deadline, "{seen:?}");
+        seen = by_http2(&of_good).await;
+    }
+
+    // Other names, by the same authority.
+    let mut kept = connect(&exporter, folder.tls(Some(&good))).await.unwrap();
+    assert_eq!(ask(&mut kept).await, Some(200));
+    put(&exporter, &folder, &format!("{VERIFIED}  client_allowed_sans: [grafana.example]\n")).await;
+    assert_eq!(ask(&mut kept).await, Some(403));
+}
+
+/// The connection by HTTP/2 ends too, and another one is not had.
+async fn eventually_refused(client: &reqwest::Client, exporter: &Exporter) {
+    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+    while let Ok(answer) = client.get(https(exporter, "/metrics")).send().await {
+        assert_eq!(answer.status(), 403);
+        assert!(tokio::time::Instant::now() < deadline, "the connection stays");
+    }
+}

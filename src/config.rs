@@ -170,6 +170,14 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
     options
 }
 
+/// Reads the value of a flag that is no setting of `serve`.
+///
+/// # Errors
+/// The problem, with the flag's name.
+pub fn of_flag<T>(flag: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Problems> {
+    parse(text).map_err(|problem| Problems::of(format!("{flag}: {problem}")))
+}
+
 /// A duration such as `30s` or `1h 30m`.
 ///
 /// # Errors
@@ -178,7 +186,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| format!("`{text}` is no duration such as 500ms, 30s or 5m"))
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+/// A duration that is longer than nothing.
+///
+/// # Errors
+/// What was expected.
+pub fn positive(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
         if duration.is_zero() { Err(format!("`{text}` must be longer than nothing")) } else { Ok(duration) }
     })

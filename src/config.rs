@@ -131,11 +131,25 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
 fn listen(process: &Settings<'_>, at: &mut Problems) -> Vec<String> {
     let Some(found) = process.get("web.listen-address") else { return Vec::new() };
     for address in &found.values {
-        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            at.add(format!("{}: `{address}` has no port; write it as in 127.0.0.1:10179 or [::]:10179", found.place));
+        if let Err(problem) = listen_address(address) {
+            at.add(format!("{}: {problem}", found.place));
         }
     }
     found.values
+}
+
+/// An address to listen on.
+///
+/// # Errors
+/// What was expected.
+pub fn listen_address(text: &str) -> Result<(), String> {
+    const AS_IN: &str = "write it as in 127.0.0.1:10179 or [::]:10179";
+    let Some((host, _)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) else {
+        return Err(format!("`{text}` has no port; {AS_IN}"));
+    };
+    // A name, an address, an address in brackets with its zone, or nothing.
+    let is_of_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
+    if host.bytes().all(is_of_a_host) { Ok(()) } else { Err(format!("`{text}` is no address; {AS_IN}")) }
 }
 
 fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {

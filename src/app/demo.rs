@@ -2,7 +2,7 @@
 
 use crate::auth::{Choice, Part, Source, access_key};
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
-use crate::config::{self, Account, Config};
+use crate::config::{self, Account, Config, Problems};
 use crate::logging;
 use crate::secret::Secret;
 use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
@@ -10,6 +10,7 @@ use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -18,19 +19,19 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When an address cannot be listened on.
 pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
-    let window = config::duration(&args.cache_window).map_err(anyhow::Error::msg).context("--cache.window")?;
+    let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
+    config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
+    let world = world(&args.world, Duration::ZERO)?;
     let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
         .map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let stop = super::stop_signal()?;
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let endpoint = format!("http://{}", upstream.local_addr()?);
-        let simulator = Simulator::new(world(&args.world, Duration::ZERO));
+        let simulator = Simulator::new(world);
         let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
-        let listener = TcpListener::bind(&args.listen_address)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.listen_address))?;
-        let address = listener.local_addr()?;
+        let listener = super::listen(&args.listen_address, false).await?;
+        let address = to_open(listener.local_addr()?);
         print(&format!(
             "A simulated account of {} repositories is being exported. Open\n\
              \n  http://{address}/          how it stands\
@@ -50,24 +51,29 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the address cannot be listened on.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
-    let latency = config::duration(&args.latency).map_err(anyhow::Error::msg).context("--latency")?;
+    let latency = config::of_flag("--latency", &args.latency, config::duration)?;
+    config::of_flag("--listen-address", &args.listen_address, config::listen_address)?;
+    let options = simulator::Options { steady: args.steady, ..world(&args.world, latency)? };
     super::block_on(async {
         let stop = super::stop_signal()?;
-        let listener = TcpListener::bind(&args.listen_address)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.listen_address))?;
+        let listener = super::listen(&args.listen_address, false).await?;
         print(&format!(
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
-            listener.local_addr()?
+            to_open(listener.local_addr()?)
         ))?;
-        let options = simulator::Options { steady: args.steady, ..world(&args.world, latency) };
         Simulator::new(options).serve(listener, stop).await;
         Ok(())
     })
 }
 
-fn world(args: &WorldArgs, latency: Duration) -> simulator::Options {
-    simulator::Options {
+/// Faster than a year in five minutes nobody could watch it.
+const FASTEST: f64 = 100_000.0;
+
+fn world(args: &WorldArgs, latency: Duration) -> Result<simulator::Options, Problems> {
+    if !(0.0..=FASTEST).contains(&args.speed) {
+        return Err(Problems::of(format!("--speed: `{}` is no number from 0 to {FASTEST}", args.speed)));
+    }
+    Ok(simulator::Options {
         repositories: args.repositories,
         namespaces: args.namespaces,
         seed: args.seed,
@@ -75,7 +81,12 @@ fn world(args: &WorldArgs, latency: Duration) -> simulator::Options {
         latency,
         start: std::time::SystemTime::now(),
         ..simulator::Options::default()
-    }
+    })
+}
+
+/// Where to reach from here who listens there.
+fn to_open(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
 /// The signed path, as with a real account; only the address differs.

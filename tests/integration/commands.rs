@@ -106,3 +106,14 @@ async fn the_demo_listens_where_serve_would() {
     assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
     end(process, "-TERM").await;
 }
+
+#[tokio::test]
+async fn the_demo_ends_with_its_terminal() {
+    let arguments = ["demo", "--repositories", "3", "--namespaces", "1"];
+    let (mut process, lines) = started(&arguments, "The simulated SWR API").await;
+    assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
+    let id = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.expect("it ends").unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(1));
+}

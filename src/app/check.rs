@@ -17,6 +17,7 @@ use crate::collect::{self, ListApi};
 use crate::config::{self, Account};
 use crate::deadline::Deadline;
 use crate::failure::chain;
+use crate::model::Repository;
 use crate::swr::pages::Page;
 use crate::swr::{self, ApiError, Client, Effort};
 use prometheus::Registry;
@@ -106,9 +107,9 @@ async fn check(account: Account) -> Report {
         }
     }
     let client = Client::new(account.client, Box::new(ways.cloud), authenticator, metrics, SystemTime::now);
-    let hopeful = calls(&client, &account.collect, &mut report).await;
-    if hopeful {
-        images::check(&client, &account.tags, &account.collect.namespaces, &mut report).await;
+    let listed = calls(&client, &account.collect, &mut report).await;
+    if listed.is_hopeful {
+        images::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
         beside::check(&client, &account.collect, &mut report).await;
     }
     report
@@ -154,13 +155,22 @@ fn of_lease(credential: &Credential, expires_at: Option<SystemTime>) -> String {
     }
 }
 
-/// Makes each call of the listing once. Whether other calls have a chance.
-async fn calls(client: &Client, options: &collect::Options, report: &mut Report) -> bool {
+/// What the calls of the listing have shown.
+struct Listed {
+    /// Whether other calls have a chance.
+    is_hopeful: bool,
+    /// A repository to try others on.
+    row: Option<Repository>,
+}
+
+/// Makes each call of the listing once.
+async fn calls(client: &Client, options: &collect::Options, report: &mut Report) -> Listed {
     let namespaces = &options.namespaces;
     let wanted: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
     let mut skipped = 0;
     let mut hopeless = false;
+    let mut row = None;
     for namespace in wanted {
         if hopeless {
             skipped += 1;
@@ -182,6 +192,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         };
         hopeless =
             result.as_ref().is_err_and(|error| !matches!(error, ApiError::Permission(_) | ApiError::NotFound(_)));
+        row = row.or_else(|| result.as_ref().ok()?.rows.first().cloned());
         report.add(match result {
             Ok(page) if namespace.is_some() && page.rows.is_empty() => Step::fails(
                 what,
@@ -204,5 +215,5 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
     if skipped > 0 {
         report.add(Step::skipped("list repositories", format!("{skipped} more organisations")));
     }
-    !hopeless
+    Listed { is_hopeful: !hopeless, row }
 }

@@ -205,6 +205,19 @@ async fn calls_for_tags_and_details_are_tried_where_they_are_collected() {
 }
 
 #[tokio::test]
+async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_read() {
+    let upstream = account().await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::ListTags]);
+    // The second edition is not there.
+    let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
+    upstream.handle.fault(Rule::always(gone).path("/v2/manage/repos"));
+    let flags = ["--swr.list-api=v3", "--collector.tags", "--collector.details"];
+    let checked =
+        names(prepared(&upstream.url()), &flags, "read the tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
+    assert!(checked.said.contains("ok    read the details of `"), "{}", checked.said);
+}
+
+#[tokio::test]
 async fn an_unknown_organisation_is_named() {
     for (answer, cause) in [(UnknownNamespace::Empty, "shows no repository"), (UnknownNamespace::NotFound, "not found")]
     {

@@ -218,6 +218,16 @@ async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_r
 }
 
 #[tokio::test]
+async fn a_profile_that_lacks_something_is_told_what_to_write() {
+    let upstream = account().await;
+    let (_folder, profile) = file_with("[basic]\nak = AK\n");
+    let mut command = without_credential(&upstream);
+    command.env("HUAWEICLOUD_SDK_CREDENTIALS_FILE", &profile);
+    let checked = names(command, &["--offline"], "credential", "has neither ak and sk", "section [basic]").await;
+    assert!(!checked.said.contains("alone"), "{}", checked.said);
+}
+
+#[tokio::test]
 async fn an_unknown_organisation_is_named() {
     for (answer, cause) in [(UnknownNamespace::Empty, "shows no repository"), (UnknownNamespace::NotFound, "not found")]
     {

@@ -167,10 +167,13 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
     };
     let options = web::Options {
         telemetry_path: process.read("web.telemetry-path", default.telemetry_path, at, |path| {
-            if path.starts_with('/') && path.len() > 1 && !path.contains(['?', '#', ' ']) && !web::is_taken(path) {
+            // As a path stands in a request that has nothing to escape.
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte);
+            if path.starts_with('/') && path.len() > 1 && path.bytes().all(is_plain) && !web::is_taken(path) {
                 Ok(path.to_owned())
             } else {
-                Err(format!("`{path}` is no path such as /metrics; {} are taken", web::TAKEN.join(", ")))
+                let taken = web::TAKEN.join(", ");
+                Err(format!("`{path}` is no path such as /metrics, with nothing to escape in it; {taken} are taken"))
             }
         }),
         max_requests: process.read("web.max-requests", default.max_requests, at, |text| number(text, 1, 10_000)),

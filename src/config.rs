@@ -93,28 +93,19 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let mut problems = Problems::default();
     let at = &mut problems;
     let process = Settings::of_process(args, environment);
-    let log = logging::Options {
-        level: process.read("log.level", logging::Level::Info, at, str::parse),
-        format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
-    };
+    let log = log_options(&process, at);
     let web = web_options(&process, at);
     let listen = listen(&process, at);
     let mut shown = "# The settings in force.\nprocess:\n".to_owned();
     settings::show_process(args, environment, &mut shown);
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
-    let file = path.as_deref().map(|path| file::read(path, environment, at)).unwrap_or_default();
+    let file = path.as_deref().map(|path| file::read(path, environment, None, at));
     let mut resolved = Vec::new();
-    let mut resolve_one = |name: &str, settings: &Settings<'_>| {
+    for (name, settings) in accounts(args, environment, file.as_ref()) {
         shown += &format!("  {name}:\n");
         settings.show("    ", &mut shown);
-        resolved.extend(account::resolve(name, settings, at));
-    };
-    if path.is_none() {
-        resolve_one(DEFAULT_ACCOUNT, &process);
-    }
-    for (name, entries) in &file.accounts {
-        resolve_one(name, &Settings::of_account(args, environment, entries, &file.defaults));
+        resolved.extend(account::resolve(name, &settings, at));
     }
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
@@ -126,6 +117,60 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let listen_is_default = listen.is_empty();
     let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
     Ok(Config { file: path, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
+}
+
+/// Resolves one account, the one that is named or the only one, and what is logged. Neither how the web is served nor
+/// other accounts matter, so nothing of them is a problem.
+///
+/// # Errors
+/// All problems at once.
+pub fn resolve_account(
+    args: &ServeArgs,
+    environment: Environment<'_>,
+    name: Option<&str>,
+) -> Result<(Account, logging::Options), Problems> {
+    let mut problems = Problems::default();
+    let at = &mut problems;
+    let process = Settings::of_process(args, environment);
+    let log = log_options(&process, at);
+    let path = process.text("config.file").map(PathBuf::from);
+    let file = path.as_deref().map(|path| file::read(path, environment, name, at));
+    let accounts = accounts(args, environment, file.as_ref());
+    let chosen = match name {
+        Some(name) => accounts.iter().find(|(other, _)| *other == name),
+        None => accounts.first().filter(|_| accounts.len() == 1),
+    };
+    let account = chosen.and_then(|(name, settings)| account::resolve(name, settings, at));
+    if chosen.is_none() && !accounts.is_empty() {
+        let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        at.add(match name {
+            Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
+            None => format!("--account: name one of the accounts {names}"),
+        });
+    }
+    match account {
+        Some(account) if problems.0.is_empty() => Ok((account, log)),
+        _ => Err(problems),
+    }
+}
+
+/// The accounts of a file, or the one that flags describe.
+fn accounts<'a>(
+    args: &'a ServeArgs,
+    environment: Environment<'a>,
+    file: Option<&'a file::File>,
+) -> Vec<(&'a str, Settings<'a>)> {
+    let Some(file) = file else { return vec![(DEFAULT_ACCOUNT, Settings::of_process(args, environment))] };
+    let of = |entries| Settings::of_account(args, environment, entries, &file.defaults);
+    file.accounts.iter().map(|(name, entries)| (name.as_str(), of(entries))).collect()
+}
+
+fn log_options(process: &Settings<'_>, at: &mut Problems) -> logging::Options {
+    logging::Options {
+        level: process.read("log.level", logging::Level::Info, at, str::parse),
+        format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
+    }
 }
 
 fn listen(process: &Settings<'_>, at: &mut Problems) -> Vec<String> {

@@ -10,7 +10,7 @@ mod meter;
 use super::account::{Account, Commons};
 use super::memory::Budget;
 use crate::cli::ScrapeArgs;
-use crate::config::{self, Problems};
+use crate::config;
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
 use anyhow::{Context, bail};
@@ -26,14 +26,14 @@ use std::path::Path;
 /// Wrong settings, a collection that failed in whole or in part, or output that cannot be written. A file is replaced
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
-    let config = config::resolve(&args.serve, &|name| std::env::var(name).ok())?;
-    let account = chosen(config.accounts, args.account.as_deref())?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let (account, log) = config::resolve_account(&args.serve, &environment, args.account.as_deref())?;
     // The snapshot belongs to `serve`, which may be running beside this.
     let account = config::Account { cache_directory: None, ..account };
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // The outcome is told once, at the end; cron makes a letter of every word. Who wants a log asks for it.
     let wants_log = args.serve.get("log.level").is_some();
-    let _log = wants_log.then(|| logging::start(config.log)).transpose().map_err(anyhow::Error::msg)?;
+    let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let account = Account::build(account, &mut Commons::new(Budget::of_this_process()))?;
         let meter = Meter::start(account.progress());
@@ -51,23 +51,6 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
             Some(failure) => bail!("{failure}"),
         }
     })
-}
-
-/// The account that is named, or the only one.
-fn chosen(mut accounts: Vec<config::Account>, name: Option<&str>) -> Result<config::Account, Problems> {
-    let place = match name {
-        Some(name) => accounts.iter().position(|account| account.name == name),
-        None => (accounts.len() == 1).then_some(0),
-    };
-    if let Some(place) = place {
-        return Ok(accounts.swap_remove(place));
-    }
-    let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-    let names = names.join(", ");
-    Err(Problems::of(match name {
-        Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
-        None => format!("--account: name one of the accounts {names}"),
-    }))
 }
 
 fn print(metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {

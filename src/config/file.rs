@@ -56,8 +56,8 @@ pub(super) struct File {
     pub(super) accounts: Vec<(String, Entries)>,
 }
 
-/// Reads a file.
-pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems) -> File {
+/// Reads a file. Where one account alone is wanted, what is wrong with the others is no problem.
+pub(super) fn read(path: &Path, environment: Environment<'_>, wanted: Option<&str>, at: &mut Problems) -> File {
     let name = path.display().to_string();
     let root = match yaml::load(path) {
         Err(problem) => {
@@ -84,6 +84,7 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
     if let Some((node, place)) = table.take("accounts") {
         let mut accounts = Table::of(node, place, reader.at);
         for (key, node, place) in accounts.rest() {
+            let before = reader.at.0.len();
             if !is_name(&key.text) {
                 reader.at.add(format!(
                     "{place}: an account's name has up to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
@@ -91,7 +92,11 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
                 ));
             }
             let table = Table::of(node, place, reader.at);
-            file.accounts.push((key.text, reader.account(table)));
+            let entries = reader.account(table);
+            if wanted.is_some_and(|wanted| wanted != key.text) {
+                reader.at.0.truncate(before);
+            }
+            file.accounts.push((key.text, entries));
         }
     }
     table.finish(reader.at);

@@ -166,6 +166,32 @@ async fn of_several_accounts_one_is_named() {
 }
 
 #[tokio::test]
+async fn what_is_not_about_the_account_does_not_matter() {
+    let upstream = simulator(3, 1).await;
+    let accounts = Accounts::new(&format!(
+        "accounts:\n  one: {{ endpoint: {} }}\n  two: {{ endpoint: http://127.0.0.1:1, credentials: {{ token: \"${{NOT_SET}}\" }}, \
+         window: 3 }}\n",
+        upstream.url(),
+    ));
+    let run = async |name: &str| {
+        let mut command = command();
+        command.args(["scrape", "--web.config.file=/nowhere/web.yml", "--web.max-requests=many"]);
+        done(command_with(command, &["--config.file", accounts.path().to_str().unwrap(), "--account", name])).await
+    };
+    let (code, metrics, said) = run("one").await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(Scrape::parse(metrics).get("swr_repositories"), Some(3.0));
+    let (code, _, said) = run("two").await;
+    assert_eq!(code, Some(2));
+    assert!(said.contains("NOT_SET is not set") && !said.contains("--web."), "{said}");
+}
+
+fn command_with(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments);
+    command
+}
+
+#[tokio::test]
 async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let upstream = simulator(300, 2).await;
     upstream.handle.configure(|options| options.latency = Duration::from_millis(300));

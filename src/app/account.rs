@@ -7,6 +7,7 @@ use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
 use crate::cache::{self, Cache, Outcome, state_file};
+use crate::catalog;
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
 use crate::collect::{self, Beside};
@@ -20,7 +21,8 @@ use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
-use prometheus::proto::MetricType;
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -123,17 +125,13 @@ impl Account {
         let mut recoveries = authenticator.recoveries();
         let client =
             Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
-        let beside =
-            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
-        let file = beside("snapshot");
-        let keep: Option<cache::Keep<Page>> = file.clone().map(keeper);
+        let keep: Option<cache::Keep<Page>> = config.snapshot_file.clone().map(keeper);
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = beside("tags");
-            let book = file.as_deref().map_or_else(Book::default, tag_file::read);
-            let keep = file.map(tag_file::keeper);
+            let book = config.tags_file.as_deref().map_or_else(Book::default, tag_file::read);
+            let keep = config.tags_file.map(tag_file::keeper);
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
         let collection = Collection {
@@ -148,7 +146,7 @@ impl Account {
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
-        if let Some(file) = file {
+        if let Some(file) = config.snapshot_file {
             restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
@@ -209,6 +207,32 @@ impl Account {
             self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).instrument(self.span.clone());
         let page = page.await.value;
         (page, self.cache.status().latest.and_then(|latest| latest.failure))
+    }
+
+    /// What could not be read of what is collected beside the list, in words; nothing, if all of it was.
+    pub(super) fn shortcomings(&self) -> Vec<String> {
+        const WHY: &str = "(--log.level=warn says why)";
+        const HOW: &str = "(in the next run where --cache.file keeps the others; a longer --swr.refresh-timeout or a higher \
+                           --collector.tags.rate-limit reads more in one)";
+        let families = self.registry.gather();
+        let collectors = families.iter().filter(|family| family.name() == catalog::COLLECTOR_UP.name);
+        let metrics = collectors.flat_map(MetricFamily::get_metric);
+        let down = metrics.filter(|metric| metric.get_gauge().get_value() == 0.0);
+        let mut down: BTreeSet<&str> = down.flat_map(Metric::get_label).map(LabelPair::value).collect();
+        // Why the list could not be read is said by the one who read it.
+        down.remove("repositories");
+        let mut all = Vec::new();
+        let (tags, details) = self.tags.as_ref().map(Tags::unread).unwrap_or_default();
+        for (what, unread) in [("tags", tags), ("details", details)] {
+            match (unread, down.contains(what)) {
+                (0, _) => continue,
+                (_, true) => all.push(format!("the {what} of {unread} repositories could not be read {WHY}")),
+                (_, false) => all.push(format!("the {what} of {unread} repositories are still to be read {HOW}")),
+            }
+            down.remove(what);
+        }
+        all.extend(down.iter().map(|name| format!("the collector `{name}` could not read everything {WHY}")));
+        all
     }
 
     /// How the collection went, as gauges.
@@ -287,7 +311,7 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             let images = async {
                 let tags = tags.as_ref()?;
                 tags.limit_layers(share.most_layers(repositories));
-                Some(Arc::new(tags.refresh(&snapshot, deadline).await))
+                Some(Arc::new(tags.refresh(&snapshot, options.patience, deadline).await))
             };
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);

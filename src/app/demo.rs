@@ -117,7 +117,8 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         },
         cache: cache::Options { window, ..cache::Options::default() },
         exposition: exposition::Options::default(),
-        cache_directory: None,
+        snapshot_file: None,
+        tags_file: None,
         about: config::About::default(),
         fingerprint: config::Fingerprint::default(),
     };

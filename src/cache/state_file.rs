@@ -81,6 +81,16 @@ pub fn write(
     File::open(directory)?.sync_all()
 }
 
+/// Whether files can be kept in a directory: writes an empty one and removes it.
+///
+/// # Errors
+/// Why they cannot.
+pub fn try_directory(directory: &Path) -> io::Result<()> {
+    let trial = temporary(&directory.join("trial"));
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
+    fs::remove_file(trial)
+}
+
 /// Removes what processes that were killed while they wrote have left beside the file. To be called before the first
 /// write; another process that is writing right now would lose that write, and no more.
 pub fn sweep(path: &Path) {

@@ -30,7 +30,9 @@ pub struct Account {
     /// What to write.
     pub exposition: exposition::Options,
     /// Where the last good snapshot is kept.
-    pub cache_directory: Option<PathBuf>,
+    pub snapshot_file: Option<PathBuf>,
+    /// Where what is known of tags and details is kept.
+    pub tags_file: Option<PathBuf>,
     /// What may be said of it where accounts are discovered.
     pub about: About,
     /// Equal as long as nothing was changed.
@@ -87,7 +89,8 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),
     };
-    let cache_directory = settings.text("cache.file").map(PathBuf::from);
+    let kept =
+        |ending| settings.text("cache.file").map(|folder| PathBuf::from(folder).join(format!("{name}.{ending}")));
     let credentials = credentials?;
     Some(Account {
         name: name.to_owned(),
@@ -98,7 +101,8 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         tags,
         cache,
         exposition,
-        cache_directory,
+        snapshot_file: kept("snapshot"),
+        tags_file: kept("tags"),
         about,
         fingerprint,
     })

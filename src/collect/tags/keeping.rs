@@ -16,8 +16,7 @@ impl Shared {
     /// When the book is to be kept, if it has changed.
     pub(super) fn keep_due(&self, state: &State) -> Option<Instant> {
         self.keep.as_ref()?;
-        let is_at_rest = state.errands.is_empty() && state.running.is_empty();
-        let pause = if is_at_rest { KEEP_AT_REST } else { KEEP_EVERY };
+        let pause = if state.is_at_rest() { KEEP_AT_REST } else { KEEP_EVERY };
         state.is_dirty.then(|| state.kept_at + pause.max(state.keep_took * KEEP_SHARE))
     }
 

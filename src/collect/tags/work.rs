@@ -41,6 +41,7 @@ pub(super) async fn work(shared: Arc<Shared>) {
                 }
             });
         }
+        shared.rest(&shared.state());
         let wake = shared.next_wake();
         tokio::select! {
             Some(_) = running.next(), if !running.is_empty() => {}

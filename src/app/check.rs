@@ -12,6 +12,7 @@ pub use report::{Format, Report, Reports};
 
 use super::account::Ways;
 use crate::auth::{Authenticator, Basis, Choice, Credential};
+use crate::cache::state_file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
 use crate::config::{self, Account};
@@ -23,6 +24,7 @@ use crate::swr::{self, ApiError, Client, Effort};
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The longest that one step may take, its retries included.
@@ -71,6 +73,7 @@ fn print(text: &str) -> std::io::Result<()> {
 fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
+    directory(account.snapshot_file.as_deref(), &mut report);
     report.add(certificates(&account.https).1);
     report.add(match account.credentials.source.basis() {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
@@ -82,6 +85,7 @@ fn offline_check(account: Account) -> Report {
 async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
+    directory(account.snapshot_file.as_deref(), &mut report);
     let (ways, step) = certificates(&account.https);
     report.add(step);
     let Some(ways) = ways else { return report };
@@ -117,6 +121,20 @@ async fn check(account: Account) -> Report {
 
 fn settings(endpoint: &str, credentials: &Choice) -> Step {
     Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
+}
+
+/// Adds a step where something is to be kept: an exporter that cannot keep it works, and warns.
+fn directory(snapshot: Option<&Path>, report: &mut Report) {
+    let Some(directory) = snapshot.and_then(Path::parent) else { return };
+    let shown = directory.display();
+    report.add(match state_file::try_directory(directory) {
+        Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
+        Err(error) => {
+            let advice =
+                "create the directory that --cache.file names, and let the exporter's user write there".to_owned();
+            Step::fails("cache", format!("cannot be kept in {shown}: {error}"), advice)
+        }
+    });
 }
 
 fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Ways>, Step) {

@@ -218,6 +218,24 @@ async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_r
 }
 
 #[tokio::test]
+async fn a_directory_that_nothing_can_be_kept_in_is_named() {
+    let upstream = account().await;
+    let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none");
+    let there = format!("--cache.file={}", folder.path().display());
+    for flags in [&[there.as_str()][..], &[&there, "--offline"]] {
+        let result = checked(prepared(&upstream.url()), flags).await;
+        assert_eq!(result.code, 0, "{}", result.said);
+        assert!(result.said.contains("  ok    cache: "), "{}", result.said);
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left there");
+    let missing = format!("--cache.file={}", none.display());
+    for flags in [&[missing.as_str()][..], &[&missing, "--offline"]] {
+        names(prepared(&upstream.url()), flags, "cache", "No such file or directory", "create the directory").await;
+    }
+}
+
+#[tokio::test]
 async fn a_profile_that_lacks_something_is_told_what_to_write() {
     let upstream = account().await;
     let (_folder, profile) = file_with("[basic]\nak = AK\n");

@@ -1,12 +1,7 @@
 //! Reading a page of the listing: ours, which skips what is not needed, beside serde_json into a struct of the whole row.
 //!
 //! `cargo bench --bench parse`
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time and prints it"
-)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
 use criterion::{Criterion, Throughput};
 use serde::Deserialize;

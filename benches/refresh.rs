@@ -2,15 +2,8 @@
 //! kernel counts them, with the simulated upstream in a process of its own.
 //!
 //! `cargo bench --bench refresh`; with an argument, only that many repositories: `cargo bench --bench refresh -- 1000`
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time and prints it"
-)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
-#[allow(dead_code, reason = "each benchmark uses its part")]
-#[path = "process/mod.rs"]
 mod process;
 
 use process::{Client, exporter, simulator};

@@ -2,15 +2,8 @@
 //! file, where it is installed, and a bare loop that writes from memory. All in turn, in one run.
 //!
 //! `cargo bench --bench scrape`
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time and prints it"
-)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
-#[allow(dead_code, reason = "each benchmark uses its part")]
-#[path = "process/mod.rs"]
 mod process;
 
 use process::{Client, exporter, simulator};

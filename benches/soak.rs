@@ -2,15 +2,8 @@
 //! whether memory, files or threads grow. Takes minutes to hours, so it runs only when it is asked for:
 //!
 //! `cargo bench --bench soak -- 20000 1000` (repositories, refreshes; a day's worth is `100000 5000`)
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time and prints it"
-)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
-#[allow(dead_code, reason = "each benchmark uses its part")]
-#[path = "process/mod.rs"]
 mod process;
 
 use process::{Client, Process, exporter, simulator_at};

@@ -2,15 +2,8 @@
 //! which a few repositories have changed, beside refreshes of the listing alone.
 //!
 //! `cargo bench --bench tags`; with an argument, that many repositories: `cargo bench --bench tags -- 10000`
-#![allow(
-    missing_docs,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time and prints it"
-)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
-#[allow(dead_code, reason = "each benchmark uses its part")]
-#[path = "process/mod.rs"]
 mod process;
 
 use process::{Client, Process, exporter, simulator_at};

@@ -23,7 +23,7 @@ use fleet::Fleet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -177,16 +177,38 @@ fn most_open_files() -> Option<usize> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Connections that the kernel holds ready until there is room for them; more find the door shut for a moment. The
+/// system may allow fewer (`net.core.somaxconn`).
+const BACKLOG: u32 = 1024;
+
 async fn listen(address: &str, fall_back: bool) -> anyhow::Result<TcpListener> {
     // As Go programs write "any address".
     let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
-    match TcpListener::bind(&full).await {
+    match bind(&full).await {
         Err(_) if fall_back || address.starts_with(':') => {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
             // The host has no IPv6, or the error comes again and is told.
-            TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
         }
         bound => bound,
     }
     .with_context(|| format!("cannot listen on {address}"))
+}
+
+/// As `TcpListener::bind`, which has no say in the backlog: the first address of a name that can be listened on.
+async fn bind(name: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut outcome = Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
+    for address in lookup_host(name).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        outcome = socket.and_then(|socket| {
+            // A restart need not wait for the connections of the process before.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        });
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }

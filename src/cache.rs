@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod policy;
 pub mod quiet;
 pub mod state_file;
+pub mod state_lock;
 
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Reason};

@@ -13,7 +13,7 @@ pub mod web_file;
 
 use crate::cli::ServeArgs;
 use crate::{logging, web};
-pub use account::{About, Account, Fingerprint};
+pub use account::{About, Account, Fingerprint, StateFiles};
 use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

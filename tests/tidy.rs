@@ -100,8 +100,9 @@ fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
 fn commands(block: &str) -> Vec<Vec<String>> {
     let joined = block.replace("\\\n", " ");
     let lines = joined.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    // What a redirection is for, the shell keeps to itself.
-    let words = |line: &str| line.split_whitespace().take_while(|word| *word != ">").map(str::to_owned).collect();
+    // Redirections and pipes are the shell's.
+    let of_the_shell = |word: &&str| !matches!(*word, ">" | "|");
+    let words = |line: &str| line.split_whitespace().take_while(of_the_shell).map(str::to_owned).collect();
     lines.map(words).collect()
 }
 

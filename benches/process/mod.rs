@@ -1,4 +1,5 @@
 //! The exporter and its simulated upstream as processes of their own, and what the kernel says of them.
+#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

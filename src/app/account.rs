@@ -6,6 +6,7 @@ use super::standing::{CallCount, state};
 use super::tag_file;
 use crate::auth::{Authenticator, Door};
 use crate::cache::quiet::Quiet;
+use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache, Outcome, state_file};
 use crate::catalog;
 use crate::collect::book::Book;
@@ -43,6 +44,8 @@ pub(super) struct Account {
     progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
     tags: Option<Tags>,
+    /// Where its state outlives the process.
+    lock: Option<Arc<StateLock>>,
     registry: Registry,
     /// The task that lets the cache forget its back-off.
     hoping: AbortHandle,
@@ -53,12 +56,20 @@ pub(super) struct Commons {
     budget: Arc<Budget>,
     /// Accounts that connect in the same way use the same connections, and read the certificates once.
     ways: Vec<(Option<PathBuf>, Ways)>,
+    /// Those that this process holds.
+    locks: Vec<Arc<StateLock>>,
 }
 
 impl Commons {
-    /// For the accounts that are built together.
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, ways: Vec::new() }
+    /// For the accounts that are built together, in the place of others.
+    pub(super) fn new(budget: Arc<Budget>, before: &[Arc<Account>]) -> Self {
+        let locks = before.iter().filter_map(|account| account.lock.clone()).collect();
+        Self { budget, ways: Vec::new(), locks }
+    }
+
+    fn lock(&self, path: PathBuf) -> Arc<StateLock> {
+        let held = self.locks.iter().find(|lock| lock.path == path);
+        held.cloned().unwrap_or_else(|| Arc::new(StateLock::new(path)))
     }
 
     fn ways(&mut self, options: &HttpsOptions) -> anyhow::Result<Ways> {
@@ -125,13 +136,17 @@ impl Account {
         let mut recoveries = authenticator.recoveries();
         let client =
             Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
-        let keep: Option<cache::Keep<Page>> = config.snapshot_file.clone().map(keeper);
+        let files = config.state;
+        let lock = files.as_ref().map(|files| commons.lock(files.lock.clone()));
+        let file = files.as_ref().and_then(|files| files.snapshot.clone()).zip(lock.clone());
+        let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| keeper(file, lock));
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
-            let book = config.tags_file.as_deref().map_or_else(Book::default, tag_file::read);
-            let keep = config.tags_file.map(tag_file::keeper);
+            let file = files.map(|files| files.tags).zip(lock.clone());
+            let book = file.as_ref().map_or_else(Book::default, |(file, lock)| tag_file::read(file, lock));
+            let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
         let collection = Collection {
@@ -146,8 +161,8 @@ impl Account {
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
-        if let Some(file) = config.snapshot_file {
-            restore(&cache, &file, &config.exposition, &share, tags.as_ref());
+        if let Some((file, lock)) = file {
+            restore(&cache, (&file, &lock), &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
@@ -161,7 +176,7 @@ impl Account {
         let hoping = tokio::spawn(hope.in_current_span()).abort_handle();
         drop(entered);
         let (name, about, fingerprint) = (config.name, config.about, config.fingerprint);
-        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, tags, registry, hoping })
+        Ok(Self { name, span, about, fingerprint, authenticator, cache, calls, progress, tags, lock, registry, hoping })
     }
 
     /// Its name.
@@ -332,9 +347,12 @@ fn weight(snapshot: &Snapshot) -> u64 {
 }
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
-fn keeper(file: PathBuf) -> cache::Keep<Page> {
+fn keeper(file: PathBuf, lock: Arc<StateLock>) -> cache::Keep<Page> {
     let quiet = Mutex::new(Quiet::default());
     Box::new(move |page, read_at| {
+        if !lock.is_ours() {
+            return;
+        }
         let snapshot: &Snapshot = page.snapshot();
         if let Err(error) = state_file::write(&file, read_at, |out| codec::encode(snapshot, out)) {
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
@@ -344,8 +362,16 @@ fn keeper(file: PathBuf) -> cache::Keep<Page> {
     })
 }
 
-fn restore(cache: &Cache<Page>, file: &Path, exposition: &exposition::Options, share: &Share, tags: Option<&Tags>) {
-    state_file::sweep(file);
+fn restore(
+    cache: &Cache<Page>,
+    (file, lock): (&Path, &StateLock),
+    exposition: &exposition::Options,
+    share: &Share,
+    tags: Option<&Tags>,
+) {
+    if lock.is_ours() {
+        state_file::sweep(file);
+    }
     let kept = state_file::read(file, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
         let snapshot = codec::decode(&kept.payload).ok_or(state_file::Unusable::Payload)?;

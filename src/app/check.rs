@@ -15,7 +15,7 @@ use crate::auth::{Authenticator, Basis, Choice, Credential};
 use crate::cache::state_file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
-use crate::config::{self, Account};
+use crate::config::{self, Account, StateFiles};
 use crate::deadline::Deadline;
 use crate::failure::chain;
 use crate::model::Repository;
@@ -24,7 +24,6 @@ use crate::swr::{self, ApiError, Client, Effort};
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The longest that one step may take, its retries included.
@@ -73,7 +72,7 @@ fn print(text: &str) -> std::io::Result<()> {
 fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
-    directory(account.snapshot_file.as_deref(), &mut report);
+    directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
     report.add(match account.credentials.source.basis() {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
@@ -85,7 +84,7 @@ fn offline_check(account: Account) -> Report {
 async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
-    directory(account.snapshot_file.as_deref(), &mut report);
+    directory(account.state.as_ref(), &mut report);
     let (ways, step) = certificates(&account.https);
     report.add(step);
     let Some(ways) = ways else { return report };
@@ -124,8 +123,8 @@ fn settings(endpoint: &str, credentials: &Choice) -> Step {
 }
 
 /// Adds a step where something is to be kept: an exporter that cannot keep it works, and warns.
-fn directory(snapshot: Option<&Path>, report: &mut Report) {
-    let Some(directory) = snapshot.and_then(Path::parent) else { return };
+fn directory(files: Option<&StateFiles>, report: &mut Report) {
+    let Some(directory) = files.map(StateFiles::directory) else { return };
     let shown = directory.display();
     report.add(match state_file::try_directory(directory) {
         Ok(()) => Step::works("cache", format!("can be kept in {shown}")),

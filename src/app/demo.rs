@@ -117,8 +117,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         },
         cache: cache::Options { window, ..cache::Options::default() },
         exposition: exposition::Options::default(),
-        snapshot_file: None,
-        tags_file: None,
+        state: None,
         about: config::About::default(),
         fingerprint: config::Fingerprint::default(),
     };

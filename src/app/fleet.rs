@@ -74,7 +74,7 @@ impl Fleet {
                 "the memory limit leaves room for {most} repositories; a longer listing is refused"
             );
         }
-        let mut commons = Commons::new(budget.clone());
+        let mut commons = Commons::new(budget.clone(), &[]);
         let running = accounts
             .into_iter()
             .map(|account| Account::build(account, &mut commons).map(Arc::new))
@@ -218,7 +218,7 @@ fn successors(args: &ServeArgs, before: &[Arc<Account>], budget: Arc<Budget>) ->
     let environment = |name: &str| std::env::var(name).ok();
     let Config { accounts, web_file, shown, .. } =
         config::resolve(args, &environment).map_err(|problems| problems.to_string())?;
-    let mut commons = Commons::new(budget);
+    let mut commons = Commons::new(budget, before);
     let (mut all, mut built) = (Vec::new(), Vec::new());
     for config in accounts {
         if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {

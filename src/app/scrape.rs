@@ -15,7 +15,7 @@ use super::memory::Budget;
 use crate::cache::{self, state_file};
 use crate::cli::ScrapeArgs;
 use crate::collect::{self, Patience};
-use crate::config;
+use crate::config::{self, StateFiles};
 use crate::deadline::Deadline;
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
@@ -39,21 +39,20 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let environment = |name: &str| std::env::var(name).ok();
     let (account, log) = config::resolve_account(&args.serve, &environment, args.account.as_deref())?;
     let account = config::Account {
-        // The files without the name of this command belong to `serve`, which may be running beside it.
-        snapshot_file: None,
-        tags_file: account.tags_file.map(|file| file.with_extension("scrape-tags")),
+        // The others belong to `serve`, which may be running beside this.
+        state: account.state.map(StateFiles::of_tags_beside),
         collect: collect::Options { patience: Patience::UntilRead, ..account.collect },
         // What was read just now is not too old, however long it took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account
     };
-    let directory = account.tags_file.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // The outcome is told once, at the end; cron makes a letter of every word. Who wants a log asks for it.
     let wants_log = args.serve.get("log.level").is_some();
     let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
-        let account = Account::build(account, &mut Commons::new(Budget::of_this_process()))?;
+        let account = Account::build(account, &mut Commons::new(Budget::of_this_process(), &[]))?;
         let meter = Meter::start(account.progress());
         let (page, failure) = account.read().await;
         meter.stop().await;

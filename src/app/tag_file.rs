@@ -2,6 +2,7 @@
 
 use crate::cache::quiet::Quiet;
 use crate::cache::state_file;
+use crate::cache::state_lock::StateLock;
 use crate::collect::book::Book;
 use crate::collect::book_codec;
 use crate::collect::tags::Keep;
@@ -13,8 +14,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// What a former process kept; an empty book where there is nothing, or nothing of use.
-pub(super) fn read(path: &Path) -> Book {
-    state_file::sweep(path);
+pub(super) fn read(path: &Path, lock: &StateLock) -> Book {
+    if lock.is_ours() {
+        state_file::sweep(path);
+    }
     let kept = state_file::read(path, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
         book_codec::decode(&kept.payload).map(Some).ok_or(state_file::Unusable::Payload)
@@ -39,9 +42,12 @@ pub(super) fn read(path: &Path) -> Book {
 }
 
 /// Writes the book; a disk that is full or read-only costs a warning now and then, and no more.
-pub(super) fn keeper(path: PathBuf) -> Keep {
+pub(super) fn keeper(path: PathBuf, lock: Arc<StateLock>) -> Keep {
     let quiet = Mutex::new(Quiet::default());
     Arc::new(move |write| {
+        if !lock.is_ours() {
+            return;
+        }
         if let Err(error) = state_file::write(&path, SystemTime::now(), write) {
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };

@@ -92,7 +92,7 @@ pub fn try_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// Removes what processes that were killed while they wrote have left beside the file. To be called before the first
-/// write; another process that is writing right now would lose that write, and no more.
+/// write, by whoever holds the lock: another process that is writing right now would lose that write.
 pub fn sweep(path: &Path) {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return;

@@ -13,7 +13,7 @@ use crate::swr::{ApiError, Client, Effort, Operation};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{Instrument, info, warn};
 
 /// How long a finished listing waits where a later page can have what comes later. Small calls of a healthy service need
 /// a tenth of it.
@@ -151,7 +151,8 @@ impl<T: Send + 'static> Flight<T> {
         let mut running = self.running.lock().await;
         let mut latest = running.try_join_next();
         if running.is_empty() {
-            running.spawn(read);
+            // It may outlast the refresh, and speaks of the same account.
+            running.spawn(read.in_current_span());
         }
         if let Ok(Some(fresh)) = patience.bound(running.join_next()).await {
             latest = Some(fresh);

@@ -202,17 +202,7 @@ mod tests {
     }
 
     fn row(name: &str) -> Repository {
-        Repository {
-            namespace: "n".into(),
-            name: name.into(),
-            category: None,
-            visibility: None,
-            size: None,
-            images: None,
-            downloads: None,
-            created: None,
-            updated: None,
-        }
+        Repository { name: name.into(), ..Repository::unknown("n".into()) }
     }
 
     fn names(chain: &Chain) -> String {

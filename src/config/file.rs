@@ -6,6 +6,7 @@
 use super::yaml::{self, Place, Table};
 use super::{Environment, Problems};
 use crate::cli::flags::{self, Flag, Kind};
+use crate::secret::Secret;
 use std::path::Path;
 
 /// Secrets that the file may hold, best as `${NAME}`: their keys, which are their names as well.
@@ -22,12 +23,15 @@ const LONGEST_NAME: usize = 64;
 
 /// Settings of the file, in no order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Entries(Vec<Entry>);
+pub(super) struct Entries {
+    settings: Vec<Entry>,
+    secrets: Vec<(&'static str, Secret)>,
+}
 
 /// One setting of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The name of its flag, or its key if it is a secret.
+    /// The name of its flag.
     pub(super) name: &'static str,
     /// The values.
     pub(super) values: Vec<String>,
@@ -36,14 +40,20 @@ pub(super) struct Entry {
 }
 
 impl Entries {
-    /// What is there for a name.
+    /// The setting of a flag.
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
-        self.0.iter().find(|entry| entry.name == name)
+        self.settings.iter().find(|entry| entry.name == name)
+    }
+
+    /// One of [`SECRETS`].
+    pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.iter().find(|(other, _)| *other == name).map(|(_, secret)| secret)
     }
 
     /// Whether anything about credentials is there but the name of the source.
     pub(super) fn has_credentials(&self) -> bool {
-        self.0.iter().any(|entry| entry.name.starts_with("credentials.") && entry.name != "credentials.source")
+        let is_one = |entry: &Entry| entry.name.starts_with("credentials.") && entry.name != "credentials.source";
+        !self.secrets.is_empty() || self.settings.iter().any(is_one)
     }
 }
 
@@ -131,8 +141,10 @@ impl Reader<'_, '_> {
             }
             for name in SECRETS {
                 let key = name.strip_prefix("credentials.").unwrap_or(name);
-                if let Some((text, place)) = credentials.text(key, self.at) {
-                    self.add(name, &[text], &place, &mut entries);
+                if let Some((text, place)) = credentials.text(key, self.at)
+                    && let Some(secret) = self.expanded(&text, &place)
+                {
+                    entries.secrets.push((name, Secret::new(secret)));
                 }
             }
             credentials.finish(self.at);
@@ -174,19 +186,12 @@ impl Reader<'_, '_> {
         }
         for (flag, collector) in switches {
             let is_on = names.iter().any(|name| name == collector);
-            entries.0.push(Entry { name: flag, values: vec![is_on.to_string()], place: place.to_string() });
+            entries.settings.push(Entry { name: flag, values: vec![is_on.to_string()], place: place.to_string() });
         }
     }
 
     fn add(&mut self, name: &'static str, values: &[String], place: &Place<'_>, entries: &mut Entries) {
-        let expanded = values.iter().filter_map(|text| match expand(text, self.environment) {
-            Ok(text) => Some(text),
-            Err(problem) => {
-                self.at.add(format!("{place}: {problem}"));
-                None
-            }
-        });
-        let mut values: Vec<String> = expanded.collect();
+        let mut values: Vec<String> = values.iter().filter_map(|text| self.expanded(text, place)).collect();
         let is_path = flags::ALL.iter().any(|flag| flag.name == name && matches!(flag.value, "FILE" | "DIRECTORY"));
         if is_path {
             // As in Prometheus' own files: relative to the file that names them. An absolute path stays what it is.
@@ -194,7 +199,12 @@ impl Reader<'_, '_> {
                 *value = self.folder.join(&*value).to_string_lossy().into_owned();
             }
         }
-        entries.0.push(Entry { name, values, place: place.to_string() });
+        entries.settings.push(Entry { name, values, place: place.to_string() });
+    }
+
+    /// With the variables that it names; `None` when that went wrong, which was said.
+    fn expanded(&mut self, text: &str, place: &Place<'_>) -> Option<String> {
+        expand(text, self.environment).map_err(|problem| self.at.add(format!("{place}: {problem}"))).ok()
     }
 }
 
@@ -239,6 +249,21 @@ mod tests {
         for wrong in ["${", "${}", "${a b}", "${1}"] {
             assert!(expand(wrong, &environment).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn c8_what_was_read_does_not_show_its_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.yml");
+        let keys = SECRETS.map(|name| name.replace("credentials.", "      ") + ": \"can${MIDDLE}y\"\n").concat();
+        std::fs::write(&path, format!("accounts:\n  one:\n    region: here\n    credentials:\n{keys}")).unwrap();
+        let mut problems = Problems::default();
+        let file = read(&path, &|name| (name == "MIDDLE").then(|| "ar".to_owned()), None, &mut problems);
+        assert_eq!(problems.list(), [""; 0]);
+        let (_, account) = &file.accounts[0];
+        assert!(SECRETS.iter().all(|name| account.secret(name).unwrap().expose() == "canary"));
+        let shown = format!("{file:?}");
+        assert!(shown.contains("here") && !shown.contains("can"), "{shown}");
     }
 
     #[test]

@@ -84,8 +84,7 @@ impl<'a> Settings<'a> {
 
     /// A secret that the file holds.
     pub(super) fn secret(&self, key: &str) -> Option<Secret> {
-        let entry = self.file.iter().find_map(|entries| entries.get(key))?;
-        entry.values.first().map(|text| Secret::new(text.clone()))
+        self.file.iter().find_map(|entries| entries.secret(key)).cloned()
     }
 
     /// A variable of the environment that says something about credentials. An account that has some of its own in the file

@@ -131,14 +131,5 @@ pub(super) fn row(namespace: &str, name: &str) -> Repository {
 
 /// A row that has none.
 pub(super) fn bare_row(namespace: &str, name: &str) -> Repository {
-    Repository {
-        category: None,
-        visibility: None,
-        size: None,
-        images: None,
-        downloads: None,
-        created: None,
-        updated: None,
-        ..row(namespace, name)
-    }
+    Repository { name: name.into(), ..Repository::unknown(namespace.into()) }
 }

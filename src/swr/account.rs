@@ -71,8 +71,11 @@ struct OneOrganisation<'a> {
     repo_count: Option<&'a RawValue>,
 }
 
-/// Sorted by name, each once.
-fn organisations(text: &str, omissions: &mut Omissions) -> Result<Vec<Organisation>, ApiError> {
+/// Reads an answer with organisations. They are sorted by name, each once.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn organisations(text: &str, omissions: &mut Omissions) -> Result<Vec<Organisation>, ApiError> {
     let answer: Organisations<'_> = serde_json::from_str(text)?;
     let mut organisations = Vec::new();
     for object in whole::elements_if_any(answer.namespaces)? {
@@ -107,7 +110,11 @@ struct WireOverview<'a> {
     downflow_size: Option<&'a RawValue>,
 }
 
-fn overview(text: &str, omissions: &mut Omissions) -> Result<Overview, ApiError> {
+/// Reads an answer with the account's totals.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn overview(text: &str, omissions: &mut Omissions) -> Result<Overview, ApiError> {
     let wire: WireOverview<'_> = serde_json::from_str(text)?;
     Ok(Overview {
         namespaces: wire::number(wire.namspace_num.or(wire.namespace_num), omissions),
@@ -134,8 +141,12 @@ struct OneQuota<'a> {
     used: Option<&'a RawValue>,
 }
 
-/// Sorted by name, each once: only `namespace` was ever seen, and others are possible.
-fn quotas(text: &str, omissions: &mut Omissions) -> Result<Vec<Quota>, ApiError> {
+/// Reads an answer with quotas. They are sorted by name, each once: only `namespace` was ever seen, and others are
+/// possible.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn quotas(text: &str, omissions: &mut Omissions) -> Result<Vec<Quota>, ApiError> {
     let answer: Quotas<'_> = serde_json::from_str(text)?;
     let mut quotas = Vec::new();
     for object in whole::elements_if_any(answer.quotas)? {

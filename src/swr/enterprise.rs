@@ -96,7 +96,11 @@ struct WireInstance<'a> {
     expires_at: Option<&'a RawValue>,
 }
 
-fn instances(text: &str, omissions: &mut Omissions) -> Result<Instances, ApiError> {
+/// Reads an answer with instances.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn instances(text: &str, omissions: &mut Omissions) -> Result<Instances, ApiError> {
     let answer: WireInstances<'_> = serde_json::from_str(text)?;
     let objects = whole::elements_if_any(answer.instances)?;
     let mut rows = Vec::new();
@@ -134,7 +138,11 @@ const QUOTAS: [(&str, &str); 9] = [
     ("sign_policy", "sign_policy_count"),
 ];
 
-fn statistics(text: &str, omissions: &mut Omissions) -> Result<Statistics, ApiError> {
+/// Reads an answer with the counts of an instance.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn statistics(text: &str, omissions: &mut Omissions) -> Result<Statistics, ApiError> {
     // Flat, all numbers; those that are not asked for are not looked at.
     let wire: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text)?;
     let mut count = |key: &str| {
@@ -183,7 +191,11 @@ struct WireRepository<'a> {
     updated_at: Option<&'a RawValue>,
 }
 
-fn repositories(text: &str, omissions: &mut Omissions) -> Result<Marked<InstanceRepository>, ApiError> {
+/// Reads an answer with repositories of instances.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn repositories(text: &str, omissions: &mut Omissions) -> Result<Marked<InstanceRepository>, ApiError> {
     let answer: WireRepositories<'_> = serde_json::from_str(text)?;
     let objects = whole::elements_if_any(answer.repositories)?;
     let mut shared = Shared::default();

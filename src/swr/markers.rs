@@ -71,7 +71,11 @@ struct Envelope<'a> {
     other_spelling: Option<&'a RawValue>,
 }
 
-fn page(text: &str, omissions: &mut Omissions) -> Result<Marked<Repository>, ApiError> {
+/// Reads an answer with one page.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn page(text: &str, omissions: &mut Omissions) -> Result<Marked<Repository>, ApiError> {
     let envelope: Envelope<'_> = serde_json::from_str(text)?;
     let objects = whole::elements(envelope.repos)?;
     let mut shared = Shared::default();
@@ -89,7 +93,11 @@ struct Gates<'a> {
     enable_list_v3: Option<&'a RawValue>,
 }
 
-fn gate(text: &str, _: &mut Omissions) -> Result<Option<bool>, ApiError> {
+/// Reads an answer about what a region offers: whether that is the listing by markers, as far as it says.
+///
+/// # Errors
+/// When it is no such answer.
+pub fn gate(text: &str, _: &mut Omissions) -> Result<Option<bool>, ApiError> {
     let gates: Gates<'_> = serde_json::from_str(text)?;
     Ok(gates.enable_list_v3.and_then(|raw| raw.get().parse().ok()))
 }

@@ -3,11 +3,12 @@
 //! bcrypt is slow on purpose, so it must not become the way to slow the server down. Once a password was found right, it
 //! is known by a keyed hash until the settings change, and nothing that others try can drive that out. A guess costs the
 //! same time whether its user exists or not, runs on a thread of its own, few at a time, and each address has only so
-//! many. The work belongs to nobody's request: whoever asks the same at the same time waits for the same answer, and a
-//! client that hangs up wastes nothing.
+//! many and its share of the queue. The work belongs to nobody's request: whoever asks the same at the same time waits
+//! for the same answer, and a client that hangs up wastes nothing.
 
 use super::bucket::Rate;
 use super::guesses::Guesses;
+use super::queue::{Full, Queue};
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,9 +22,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{AbortHandle, JoinError};
 use zeroize::Zeroizing;
 
-/// Guesses that wait for their turn, besides those that are being tried. More are sent away.
+/// Guesses that wait for their turn, besides those that are being tried. More are sent away, those of the address with
+/// the most.
 const QUEUE: usize = 32;
 
 /// How long somebody is sent away for who finds the queue full.
@@ -94,12 +97,19 @@ pub(super) enum Verdict {
     Refused,
     /// 429: its address has guessed too often.
     TooMany(Duration),
-    /// 503: too many are guessing.
+    /// 503: too many are guessing, or too many from its address while others come.
     Busy(Duration),
 }
 
+impl Verdict {
+    /// That on a guess whose task did not end: it had to make room, or else it panicked, which lets nobody in.
+    fn of_unfinished(error: &JoinError) -> Self {
+        if error.is_cancelled() { Self::Busy(BUSY) } else { Self::Refused }
+    }
+}
+
 type Tag = [u8; 32];
-type Work = Shared<BoxFuture<'static, bool>>;
+type Work = Shared<BoxFuture<'static, Verdict>>;
 
 /// Judges logins. Keeps what it knows while settings change.
 pub(super) struct Doorkeeper {
@@ -108,19 +118,18 @@ pub(super) struct Doorkeeper {
 
 struct Inner {
     key: Zeroizing<[u8; 32]>,
-    /// One for each guess that is tried or waits.
-    seats: Arc<Semaphore>,
     workers: Semaphore,
     known: Mutex<Known>,
 }
 
-#[derive(Default)]
 struct Known {
     /// One for each user, by name: others cannot drive it out.
     right: HashMap<String, Tag>,
     /// The latest.
     wrong: VecDeque<Tag>,
     working: HashMap<Tag, Work>,
+    /// The tasks among them that wait.
+    queue: Queue<(Tag, AbortHandle)>,
     guesses: Guesses,
 }
 
@@ -132,12 +141,14 @@ impl Doorkeeper {
         random.fill(key.as_mut_slice()).expect("the system has random numbers, or TLS would not work either");
         // Half of the machine stays for those who are let in.
         let workers = std::thread::available_parallelism().map_or(1, |threads| (threads.get() / 2).clamp(1, 2));
-        let inner = Inner {
-            key,
-            seats: Arc::new(Semaphore::new(QUEUE + workers)),
-            workers: Semaphore::new(workers),
-            known: Mutex::default(),
+        let known = Known {
+            right: HashMap::new(),
+            wrong: VecDeque::new(),
+            working: HashMap::new(),
+            queue: Queue::new(QUEUE),
+            guesses: Guesses::default(),
         };
+        let inner = Inner { key, workers: Semaphore::new(workers), known: Mutex::new(known) };
         Self { inner: Arc::new(inner) }
     }
 
@@ -146,11 +157,10 @@ impl Doorkeeper {
         let Some(login) = authorization.and_then(|header| Login::parse(header.as_bytes())) else {
             return Verdict::Refused;
         };
-        let work = match self.begin(users, login, peer) {
-            Ok(work) => work,
-            Err(verdict) => return verdict,
-        };
-        if work.await { Verdict::Allowed } else { Verdict::Refused }
+        match self.begin(users, login, peer) {
+            Ok(work) => work.await,
+            Err(verdict) => verdict,
+        }
     }
 
     /// What is known at once, or the work that will tell.
@@ -168,17 +178,21 @@ impl Doorkeeper {
         if let Some(work) = known.working.get(&tag) {
             return Ok(work.clone());
         }
-        let Ok(seat) = Arc::clone(&self.inner.seats).try_acquire_owned() else { return Err(Verdict::Busy(BUSY)) };
-        known.guesses.take(PER_ADDRESS, peer).map_err(Verdict::TooMany)?;
+        known.admit(peer)?;
         let (inner, most) = (Arc::clone(&self.inner), users.cost);
         // Spawned: it goes on when those who wait for it are gone.
         let task = tokio::spawn(async move {
+            let _worker = inner.workers.acquire().await.expect("the semaphore is never closed");
+            let this = tokio::task::id();
+            if !inner.known().queue.leave(|(_, task)| task.id() == this) {
+                return Verdict::Busy(BUSY);
+            }
             let is_right = inner.verify(&login, hash, most).await;
             inner.known().learn(login.user, tag, is_right, peer);
-            drop(seat);
-            is_right
+            if is_right { Verdict::Allowed } else { Verdict::Refused }
         });
-        let work = task.map(|ended| ended.unwrap_or(false)).boxed().shared();
+        known.queue.enter((tag, task.abort_handle()), peer);
+        let work = task.map(|ended| ended.unwrap_or_else(|error| Verdict::of_unfinished(&error))).boxed().shared();
         known.working.insert(tag, work.clone());
         Ok(work)
     }
@@ -202,7 +216,6 @@ impl Inner {
     }
 
     async fn verify(&self, login: &Login, hash: Option<PasswordHash>, most: u32) -> bool {
-        let _worker = self.workers.acquire().await.expect("the semaphore is never closed");
         let password = login.password.clone();
         let (tell, told) = oneshot::channel();
         // A thread of its own, which may be given less of the processor than those that answer; threads that are shared
@@ -219,6 +232,22 @@ impl Inner {
 }
 
 impl Known {
+    /// Takes one of the guesses of an address, and makes room in the queue for it.
+    fn admit(&mut self, peer: IpAddr) -> Result<(), Verdict> {
+        self.guesses.take(PER_ADDRESS, peer).map_err(Verdict::TooMany)?;
+        let gone = self.queue.make_room(peer).map_err(|Full| {
+            self.guesses.give_back(PER_ADDRESS, peer);
+            Verdict::Busy(BUSY)
+        })?;
+        if let Some(((tag, task), peer)) = gone {
+            task.abort();
+            self.working.remove(&tag);
+            // It was not tried.
+            self.guesses.give_back(PER_ADDRESS, peer);
+        }
+        Ok(())
+    }
+
     fn learn(&mut self, user: String, tag: Tag, is_right: bool, peer: IpAddr) {
         self.working.remove(&tag);
         if is_right {

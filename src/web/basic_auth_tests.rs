@@ -1,6 +1,9 @@
 use super::*;
+use std::net::Ipv4Addr;
+use tokio::sync::SemaphorePermit;
+use tokio::task::JoinHandle;
 
-const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn hash(password: &str, cost: u32) -> PasswordHash {
     bcrypt::hash(password, cost).unwrap().parse().unwrap()
@@ -65,7 +68,7 @@ async fn c12_what_is_known_costs_nothing_and_guesses_are_numbered() {
         assert_eq!(judge(&door, &users, "prometheus", "wrong").await, Verdict::Refused, "it is no new guess");
     }
     assert!((19..=21).contains(&refused) && refused + sent_away == 1000, "{refused} and {sent_away}");
-    let other = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     assert_eq!(door.judge(&users, Some(&header("prometheus", "?")), other).await, Verdict::Refused, "its first guess");
 }
 
@@ -99,14 +102,65 @@ async fn a_password_that_was_changed_is_not_known_any_more() {
     assert_eq!(judge(&door, &Users::default(), "prometheus", "new").await, Verdict::Refused, "a user who is gone");
 }
 
+/// A login that waits: its verdict when it comes.
+async fn waiting(door: &Arc<Doorkeeper>, users: &Arc<Users>, password: &str, from: usize) -> JoinHandle<Verdict> {
+    let (door, users, login) = (Arc::clone(door), Arc::clone(users), header("prometheus", password));
+    let peer = Ipv4Addr::from_bits(u32::try_from(from).unwrap()).into();
+    let judging = tokio::spawn(async move { door.judge(&users, Some(&login), peer).await });
+    // It has come to wait, on the one thread there is.
+    tokio::task::yield_now().await;
+    judging
+}
+
+async fn all_workers(door: &Doorkeeper) -> SemaphorePermit<'_> {
+    let workers = &door.inner.workers;
+    workers.acquire_many(u32::try_from(workers.available_permits()).unwrap()).await.unwrap()
+}
+
 #[tokio::test]
-async fn whoever_finds_the_queue_full_is_told_to_come_again() {
-    let (door, users) = (Doorkeeper::new(), users(&[("prometheus", "right", 4)]));
-    let all = Arc::clone(&door.inner.seats);
-    let seats = all.acquire_many(u32::try_from(all.available_permits()).unwrap()).await.unwrap();
+async fn whoever_finds_the_queue_full_of_others_is_told_to_come_again() {
+    let (door, users) = (Arc::new(Doorkeeper::new()), Arc::new(users(&[("prometheus", "right", 4)])));
+    let workers = all_workers(&door).await;
+    let mut guesses = Vec::new();
+    for from in 0..QUEUE {
+        guesses.push(waiting(&door, &users, &format!("guess {from}"), from).await);
+    }
     assert_eq!(judge(&door, &users, "prometheus", "right").await, Verdict::Busy(BUSY));
-    drop(seats);
+    drop(workers);
+    for guess in guesses {
+        assert_eq!(guess.await.unwrap(), Verdict::Refused);
+    }
     assert_eq!(judge(&door, &users, "prometheus", "right").await, Verdict::Allowed);
+}
+
+#[tokio::test]
+async fn an_address_that_fills_the_queue_makes_room_for_another() {
+    let (door, users) = (Arc::new(Doorkeeper::new()), Arc::new(users(&[("prometheus", "right", 4)])));
+    let workers = all_workers(&door).await;
+    let mut guesses = Vec::new();
+    for number in 0..40 {
+        guesses.push(waiting(&door, &users, &format!("guess {number}"), number / 20).await);
+    }
+    let scraper = waiting(&door, &users, "right", 2).await;
+    drop(workers);
+    assert_eq!(scraper.await.unwrap(), Verdict::Allowed);
+    let mut verdicts = [0; 2];
+    for (number, guess) in guesses.into_iter().enumerate() {
+        match guess.await.unwrap() {
+            Verdict::Refused => verdicts[number / 20] += 1,
+            other => assert_eq!(other, Verdict::Busy(BUSY)),
+        }
+    }
+    assert_eq!(verdicts.iter().sum::<usize>(), QUEUE - 1);
+    assert!(verdicts[0].abs_diff(verdicts[1]) <= 1, "they share what is left: {verdicts:?}");
+    let mut known = door.inner.known();
+    assert!(known.working.is_empty());
+    // What was not tried is no guess.
+    for (address, tried) in verdicts.into_iter().enumerate() {
+        let peer = Ipv4Addr::from_bits(u32::try_from(address).unwrap()).into();
+        let left = (0..20).take_while(|_| known.guesses.take(PER_ADDRESS, peer).is_ok()).count();
+        assert_eq!(left, 20 - tried);
+    }
 }
 
 #[tokio::test]
@@ -129,7 +183,7 @@ async fn c13_no_choice_of_parts_is_taken_for_another_login() {
         ("616c696365".to_owned(), "7269676874".to_owned()),
     ];
     for (number, (user, password)) in vectors.into_iter().enumerate() {
-        let peer = IpAddr::V4(std::net::Ipv4Addr::from_bits(u32::try_from(number).unwrap()));
+        let peer = IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number).unwrap()));
         let verdict = door.judge(&users, Some(&header(&user, &password)), peer).await;
         assert_eq!(verdict, Verdict::Refused, "{user:?} {password:?}");
     }

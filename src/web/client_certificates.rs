@@ -38,22 +38,19 @@ pub(super) fn verifier(
     provider: &Arc<CryptoProvider>,
     optional: bool,
 ) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
-    let unverified = |mandatory| Unverified { mandatory, provider: Arc::clone(provider) };
-    let verifier: Arc<dyn ClientCertVerifier> = match clients {
-        Clients::Anonymous => WebPkiClientVerifier::no_client_auth(),
-        Clients::Asked => Arc::new(unverified(false)),
-        Clients::Some(names) => named(Arc::new(unverified(true)), names),
-        Clients::VerifiedIfGiven(authorities) => by_authorities(&authorities, provider, true)?,
-        Clients::Verified(authorities, names) => named(by_authorities(&authorities, provider, false)?, names),
+    let (authorities, names, mandatory) = match clients {
+        Clients::Anonymous => return Ok(WebPkiClientVerifier::no_client_auth()),
+        Clients::Asked => (None, Vec::new(), false),
+        Clients::Some(names) => (None, names, true),
+        Clients::VerifiedIfGiven(authorities) => (Some(authorities), Vec::new(), false),
+        Clients::Verified(authorities, names) => (Some(authorities), names, true),
     };
-    Ok(if optional { Arc::new(Optional(verifier)) } else { verifier })
+    let authorities = authorities.map(|pem| by_authorities(&pem, provider)).transpose()?;
+    let mandatory = mandatory && !optional;
+    Ok(Arc::new(Judge { authorities, names, mandatory, provider: Arc::clone(provider) }))
 }
 
-fn by_authorities(
-    pem: &[u8],
-    provider: &Arc<CryptoProvider>,
-    optional: bool,
-) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
+fn by_authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
     let mut problems = Vec::new();
     let Some(authorities) = certificates(pem, Part::Authorities, &mut problems) else { return Err(problems.remove(0)) };
     let unusable = |error: String| Problem::new(Part::Authorities, format!("it cannot be used: {error}"));
@@ -62,68 +59,47 @@ fn by_authorities(
         roots.add(authority).map_err(|error| unusable(error.to_string()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = if optional { builder.allow_unauthenticated() } else { builder };
     builder.build().map_err(|error| unusable(error.to_string()))
 }
 
-fn named(inner: Arc<dyn ClientCertVerifier>, names: Vec<String>) -> Arc<dyn ClientCertVerifier> {
-    if names.is_empty() { inner } else { Arc::new(Named { inner, names }) }
-}
-
-/// Delegates what a verifier does to another, but for what is overridden.
-macro_rules! delegate {
-    ($inner:tt) => {
-        fn root_hint_subjects(&self) -> &[DistinguishedName] {
-            self.$inner.root_hint_subjects()
-        }
-
-        fn verify_tls12_signature(
-            &self,
-            message: &[u8],
-            certificate: &CertificateDer<'_>,
-            signature: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            self.$inner.verify_tls12_signature(message, certificate, signature)
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            certificate: &CertificateDer<'_>,
-            signature: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            self.$inner.verify_tls13_signature(message, certificate, signature)
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.$inner.supported_verify_schemes()
-        }
-    };
-}
-
-/// Takes any certificate whose key the client has.
+/// Takes certificates whose key the client has, if they are those that were asked for.
 #[derive(Debug)]
-struct Unverified {
+struct Judge {
+    /// Who must have made them; `None`: anybody.
+    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    /// The names of which they must have one; none: any.
+    names: Vec<String>,
     mandatory: bool,
     provider: Arc<CryptoProvider>,
 }
 
-impl ClientCertVerifier for Unverified {
+impl ClientCertVerifier for Judge {
     fn client_auth_mandatory(&self) -> bool {
         self.mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        self.authorities.as_ref().map_or(&[], |authorities| authorities.root_hint_subjects())
     }
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        if let Some(authorities) = &self.authorities {
+            authorities.verify_client_cert(certificate, intermediates, now)?;
+        }
+        if self.names.is_empty() {
+            return Ok(ClientCertVerified::assertion());
+        }
+        let found =
+            subject_alternative_names(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        if found.iter().any(|found| self.names.iter().any(|name| is_same(name, found))) {
+            return Ok(ClientCertVerified::assertion());
+        }
+        Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     }
 
     fn verify_tls12_signature(
@@ -151,62 +127,7 @@ impl ClientCertVerifier for Unverified {
     }
 }
 
-/// Takes only certificates with one of some names.
-#[derive(Debug)]
-struct Named {
-    inner: Arc<dyn ClientCertVerifier>,
-    names: Vec<String>,
-}
-
-impl ClientCertVerifier for Named {
-    fn client_auth_mandatory(&self) -> bool {
-        self.inner.client_auth_mandatory()
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(certificate, intermediates, now)?;
-        let found =
-            subject_alternative_names(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        if found.iter().any(|found| self.names.iter().any(|name| is_same(name, found))) {
-            return Ok(verified);
-        }
-        Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
-    }
-
-    delegate!(inner);
-}
-
 /// Exact, but that an address may be written in several ways.
 fn is_same(name: &str, found: &str) -> bool {
     name == found || name.parse::<IpAddr>().is_ok_and(|name| found.parse() == Ok(name))
-}
-
-/// Lets clients without a certificate through the handshake.
-#[derive(Debug)]
-struct Optional(Arc<dyn ClientCertVerifier>);
-
-impl ClientCertVerifier for Optional {
-    fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        self.0.verify_client_cert(certificate, intermediates, now)
-    }
-
-    delegate!(0);
 }

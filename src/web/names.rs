@@ -20,7 +20,7 @@ const URI: u8 = 0x86;
 const ADDRESS: u8 = 0x87;
 
 /// DNS names, mailboxes and URIs as they are written, addresses as they are usually written. `None`: no certificate.
-pub(super) fn subject_alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
+pub fn subject_alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
     let mut certificate = expect(&mut { certificate }, SEQUENCE)?;
     let mut fields = expect(&mut certificate, SEQUENCE)?;
     let mut names = Vec::new();

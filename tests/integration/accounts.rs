@@ -42,7 +42,8 @@ impl Accounts {
         self.start_with(&[]).await
     }
 
-    async fn start_with(&self, flags: &[&str]) -> Exporter {
+    /// As [`Self::start`], with some flags more.
+    pub async fn start_with(&self, flags: &[&str]) -> Exporter {
         let mut command = command();
         command.arg("--config.file").arg(self.path()).args(flags);
         start(command).await

@@ -14,6 +14,11 @@ const MIB: u64 = 1 << 20;
 /// Each of the crowds takes more than half of the descriptors that a process usually may have.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// The longest queue of a listening socket that this system allows.
+fn system_backlog() -> usize {
+    std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap()
+}
+
 /// The slowest but one in a hundred of so many scrapes, one after the other.
 async fn p99(exporter: &Exporter, scrapes: usize) -> Duration {
     let mut times = Vec::new();
@@ -121,7 +126,9 @@ async fn s2_ten_thousand_that_want_in_cost_what_five_hundred_cost() {
     }
     let (grown, more) = (most_bytes.saturating_sub(bytes), most_files - files);
     println!("{} connected, {more} files and {} KiB more at the most", held.len(), grown / 1024);
-    assert!(held.len() > 512, "they did try: {}", held.len());
+    // Those that are served, and those that the kernel holds ready for them.
+    let waiting = system_backlog().min(1024);
+    assert!(held.len() >= 512 + waiting, "{} connected", held.len());
     assert!((400..=512 + 16).contains(&more), "{more} files more");
     assert!(grown <= 12 * MIB, "{} KiB more", grown / 1024);
     drop(held);

@@ -52,6 +52,22 @@ async fn a_failure_names_its_account_what_the_api_said_and_who_must_act() {
 }
 
 #[tokio::test]
+async fn calls_beside_the_listing_name_their_account_too() {
+    let upstream = simulator(3, 1).await;
+    let broken = Action::error(500, Shape::Gateway, "APIGW.0201", "out of order");
+    upstream.handle.fault(Rule::always(broken).path("/v2/manage/overview"));
+    let url = upstream.url();
+    let accounts = Accounts::new(&format!(
+        "accounts:\n  one: {{ endpoint: {url} }}\n  two: {{ endpoint: {url}, collectors: [account] }}\n"
+    ));
+    let exporter = accounts.start_with(&["--log.level", "debug"]).await;
+    exporter.get("/probe?account=two").await;
+    eventually("it is told", || !lines(&exporter, "a call failed").is_empty()).await;
+    let calls = lines(&exporter, "a call failed");
+    assert!(calls.iter().all(|line| line.ends_with(" account=two")), "{calls:?}");
+}
+
+#[tokio::test]
 async fn trouble_with_a_credential_names_its_account_too() {
     let upstream = simulator(3, 1).await;
     let wrong = format!("    credentials: {{ access_key: {DEMO_ACCESS_KEY}, secret_key: wrong }}\n");

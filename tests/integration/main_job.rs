@@ -1,10 +1,8 @@
 //! The main job: what the listing says is what the scrape shows, at the cost of one listing a window.
 
 use crate::peers;
-use crate::support::{Scrape, command, exporter, simulator, start};
+use crate::support::{Scrape, command, exporter, passes_promtool, simulator, start};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::Stdio;
 use std::time::Duration;
 use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, DEMO_TOKEN, Repository, Rule, Running, Shape};
 
@@ -109,17 +107,7 @@ async fn promtool_finds_nothing_to_say_about_a_full_scrape() {
     // The second one has every counter of the first.
     exporter.scrape().await;
     let scrape = exporter.scrape().await;
-    let mut promtool = std::process::Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool is installed (Debian and Ubuntu: apt-get install prometheus)");
-    promtool.stdin.take().unwrap().write_all(scrape.text.as_bytes()).unwrap();
-    let said = promtool.wait_with_output().unwrap();
-    let (out, error) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    assert!(said.status.success() && out.is_empty() && error.is_empty(), "promtool says:\n{out}{error}");
+    passes_promtool(&scrape.text).await;
 }
 
 #[tokio::test]

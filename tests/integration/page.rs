@@ -1,7 +1,7 @@
 //! The page as its own subject: how large it says it is, and what a limit on it does. And a scrape before there is one.
 
 use crate::support::{exporter, simulator};
-use std::collections::BTreeSet;
+use crate::upstream_support::shown;
 use std::time::Duration;
 use swr_exporter::simulator::{Action, Delivery, Repository, Rule};
 use tokio::time::Instant;
@@ -28,10 +28,6 @@ async fn l3_over_the_limit_the_largest_have_series_and_the_sums_still_count_all(
     let truth = upstream.handle.repositories();
     let mut sizes: Vec<u64> = truth.iter().map(|repository| repository.size).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
-    let shown = |scrape: &crate::support::Scrape| -> BTreeSet<(String, String)> {
-        let series = scrape.series("swr_repository_size_bytes").iter();
-        series.map(|(labels, _)| (labels["namespace"].clone(), labels["repository"].clone())).collect()
-    };
     let first = shown(&scrape);
     assert_eq!(first.len(), 50);
     for (namespace, name) in &first {

@@ -1,13 +1,12 @@
 //! `scrape`: one collection from the command line, as cron and node_exporter's textfile collector see it.
 
 use crate::accounts::Accounts;
-use crate::support::{PATIENCE, Scrape, client, command, eventually, simulator, text};
+use crate::support::{PATIENCE, Scrape, client, command, eventually, passes_promtool, simulator, text};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, Operation, Rule, Running, Shape};
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 fn denied() -> Action {
@@ -40,18 +39,7 @@ async fn one_collection_is_written_and_promtool_has_nothing_against_it() {
     assert!(scrape.get("swr_snapshot_timestamp_seconds") > Some(0.0));
     let kinds: Vec<&str> = metrics.lines().filter(|line| line.starts_with("# TYPE")).collect();
     assert!(kinds.iter().all(|line| line.starts_with("# TYPE swr_") && line.ends_with(" gauge")), "{kinds:?}");
-
-    let mut promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool is installed (Debian and Ubuntu: apt-get install prometheus)");
-    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).await.unwrap();
-    let output = promtool.wait_with_output().await.unwrap();
-    let lint = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && lint.is_empty(), "{lint}");
+    passes_promtool(&metrics).await;
 }
 
 #[tokio::test]
@@ -237,8 +225,13 @@ async fn what_is_left_at_the_deadline_is_told_and_the_next_run_goes_on_from_ther
     let calls = tag_calls(&upstream);
     assert_eq!(run(&[]).await.0, Some(0));
     assert_eq!(tag_calls(&upstream), calls, "nothing has changed");
-    let names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names, ["default.scrape-tags"], "no snapshot, and nothing that belongs to `serve`");
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["default.scrape-lock", "default.scrape-tags"],
+        "no snapshot, and nothing that belongs to `serve`"
+    );
 }
 
 /// Well before the deadline, which is minutes away.

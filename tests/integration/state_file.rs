@@ -1,7 +1,9 @@
 //! The snapshot that outlives its process: what a restart finds, and what it makes of it when that is not what it should be.
 
+use crate::accounts::Accounts;
 use crate::peers;
 use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,12 @@ fn folder() -> (TempDir, PathBuf) {
 
 async fn keeping_in(folder: &Path, upstream: &Running, window: &str) -> Exporter {
     exporter(&upstream.url(), &["--cache.file", folder.to_str().unwrap(), "--cache.window", window]).await
+}
+
+/// What lies in a directory.
+fn files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn up(scrape: &Scrape) -> bool {
@@ -53,7 +61,7 @@ async fn a_restart_serves_at_once_and_asks_nothing_inside_the_window() {
     let (folder, file) = folder();
     let before = written(folder.path(), &file, &upstream).await;
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing lies beside it");
+    assert_eq!(files(folder.path()), ["default.lock", "default.snapshot"]);
     upstream.handle.clear_journal();
 
     // An upstream that is down makes no difference inside the window.
@@ -140,7 +148,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         (not_ours, "cannot be understood"),
     ] {
         fs::write(&file, &bytes).unwrap();
-        let exporter = keeping_in(folder.path(), &upstream, "10m").await;
+        let mut exporter = keeping_in(folder.path(), &upstream, "10m").await;
         let scrape = exporter.scrape_until("data from the upstream", up).await;
         assert_eq!(sizes(&scrape), 30);
         let log = exporter.log();
@@ -149,7 +157,39 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         assert!(warnings[0].contains(problem) && warnings[0].contains("is ignored"), "{problem}: {log}");
         eventually("a good file replaces it", || fs::read(&file).is_ok_and(|now| now != bytes)).await;
         assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+        exporter.signal("KILL");
+        exporter.ended().await;
     }
+}
+
+#[tokio::test]
+async fn of_two_processes_the_first_keeps_the_state_until_it_is_killed_and_then_the_other() {
+    let upstream = simulator(30, 2).await;
+    let (folder, file) = folder();
+    let (url, directory) = (upstream.url(), folder.path().display());
+    let settings = |window| {
+        format!("accounts:\n  default: {{ endpoint: {url}, cache_file: {directory}, cache_window: {window} }}\n")
+    };
+    let accounts = Accounts::new(&settings("10m"));
+    let mut first = accounts.start().await;
+    first.scrape_until("data", up).await;
+    eventually("the snapshot is kept", || file.exists()).await;
+    let kept = fs::read(&file).unwrap();
+    accounts.write(&settings("11m"));
+    eventually("the account has a successor, which holds the lock on", || first.log().contains("1 changed")).await;
+
+    let second = keeping_in(folder.path(), &upstream, "50ms").await;
+    let refreshed = |times| move |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(times);
+    second.scrape_until("it refreshes", refreshed(5.0)).await;
+    assert_eq!(fs::read(&file).unwrap(), kept, "the first one's");
+    let told = format!("another process holds {directory}/default.lock: ");
+    assert_eq!(second.log().matches(&told).count(), 1, "once: {}", second.log());
+
+    first.signal("KILL");
+    first.ended().await;
+    second.scrape_until("it goes on", refreshed(7.0)).await;
+    eventually("the second one's", || fs::read(&file).unwrap() != kept).await;
+    assert!(!first.log().contains("another process"), "{}", first.log());
 }
 
 #[tokio::test]
@@ -233,7 +273,8 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
             }
             let last = exporter(&url, &["--cache.file", folder.path().to_str().unwrap()]).await;
             assert!(last.log().contains("took over a snapshot of 600 repositories"), "{}", last.log());
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "what the killed left behind is swept up");
+            let left = files(folder.path());
+            assert_eq!(left, ["default.lock", "default.snapshot"], "what the killed left behind is swept up");
             wrote
         });
     }

@@ -5,7 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options, Running, Simulator};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// The longest that a state is waited for; on a loaded machine everything takes longer, and nothing waits this long for
@@ -191,6 +191,21 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(tokio::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Asserts that `promtool check metrics` finds nothing to say about a page.
+pub async fn passes_promtool(page: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed (Debian and Ubuntu: apt-get install prometheus)");
+    promtool.stdin.take().unwrap().write_all(page.as_bytes()).await.unwrap();
+    let output = promtool.wait_with_output().await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.is_empty(), "promtool says:\n{said}");
 }
 
 /// A page of metrics, read by a parser of its own.

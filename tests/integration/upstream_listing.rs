@@ -1,41 +1,15 @@
 //! Listings that move, lie or repeat themselves while they are read: whole in the end, or the old data stays.
 
-use crate::support::{Scrape, eventually, simulator};
-use crate::upstream_support::{Account, LISTING, account, account_of, failures};
+use crate::support::{Scrape, eventually, passes_promtool, simulator};
+use crate::upstream_support::{LISTING, account, account_of, failures, shown, standing};
 use futures_util::future::join_all;
-use std::collections::BTreeSet;
-use std::io::Write;
-use std::process::{Command, Stdio};
-use swr_exporter::simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Running, Simulator, Ties, Total};
+use swr_exporter::simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Simulator, Ties, Total};
 
 /// Pages small enough that a list has many, and no wait between them.
 const SMALL_PAGES: [&str; 6] = ["--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
 
-type Keys = BTreeSet<(String, String)>;
-
-/// What a scrape shows; that no series is there twice is seen to on the way.
-fn shown(scrape: &Scrape) -> Keys {
-    let series = scrape.series("swr_repository_size_bytes");
-    let keys: Keys =
-        series.iter().map(|(labels, _)| (labels["namespace"].clone(), labels["repository"].clone())).collect();
-    assert_eq!(keys.len(), series.len(), "each repository once");
-    keys
-}
-
-fn standing(upstream: &Running) -> Keys {
-    upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
-}
-
 fn inconsistencies(scrape: &Scrape, kind: &str) -> f64 {
     scrape.value("swr_listing_inconsistencies_total", &[("kind", kind)]).unwrap()
-}
-
-/// Waits for a good refresh that began after the faults were switched on.
-async fn next_good(account: &Account) -> Scrape {
-    let before = account.good.get("swr_snapshot_timestamp_seconds");
-    let newer =
-        |scrape: &Scrape| scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before;
-    account.exporter.scrape_until("a good refresh in spite of it", newer).await
 }
 
 #[tokio::test]
@@ -43,7 +17,7 @@ async fn u9_insertions_before_the_cursor_lose_no_standing_repository() {
     let account = account(3000, &SMALL_PAGES).await;
     let standing = standing(&account.upstream);
     account.listing(Action::insert_before(1));
-    let scrape = next_good(&account).await;
+    let scrape = account.next_good().await;
     assert!(shown(&scrape).is_superset(&standing));
     assert!(inconsistencies(&scrape, "total_changed") > 0.0 && inconsistencies(&scrape, "border") > 0.0);
 }
@@ -52,7 +26,7 @@ async fn u9_insertions_before_the_cursor_lose_no_standing_repository() {
 async fn u9_deletions_before_the_cursor_lose_no_standing_repository() {
     let account = account(3000, &SMALL_PAGES).await;
     account.listing(Action::remove_before(1));
-    let scrape = next_good(&account).await;
+    let scrape = account.next_good().await;
     assert!(account.listed() > 60, "two listings of thirty pages and more");
     assert!(shown(&scrape).is_superset(&standing(&account.upstream)));
     assert!(inconsistencies(&scrape, "border") > 0.0);
@@ -64,7 +38,7 @@ async fn u9_equal_names_in_an_order_that_changes_lose_nothing() {
     let upstream = Simulator::start(options).await.unwrap();
     let account = account_of(upstream, &SMALL_PAGES).await;
     account.upstream.handle.configure(|options| options.ties = Ties::Alternating);
-    assert_eq!(shown(&next_good(&account).await), standing(&account.upstream));
+    assert_eq!(shown(&account.next_good().await), standing(&account.upstream));
 }
 
 #[tokio::test]
@@ -74,7 +48,7 @@ async fn u10_a_total_that_is_no_help_does_not_hide_the_end_of_the_list() {
         let account = account(250, &SMALL_PAGES).await;
         let before = account.listed();
         account.listing(Action::Total(lie.clone()));
-        let scrape = next_good(&account).await;
+        let scrape = account.next_good().await;
         assert_eq!(shown(&scrape), standing(&account.upstream), "{lie:?}");
         assert!(account.listed() - before <= 3 + 2, "{lie:?}");
     }))
@@ -120,12 +94,12 @@ async fn u12_rows_that_come_twice_are_one_series_and_counted() {
     let account = account(250, &SMALL_PAGES).await;
     let before = account.listed();
     account.listing(Action::duplicate_rows(3));
-    let scrape = next_good(&account).await;
+    let scrape = account.next_good().await;
     assert_eq!(shown(&scrape), standing(&account.upstream));
     let pages = account.listed() - before;
     assert!(pages <= 4, "no page is read twice for it: {pages}");
     assert_eq!(inconsistencies(&scrape, "duplicate"), 3.0 * pages as f64, "three on each page");
-    is_clean(&scrape);
+    passes_promtool(&scrape.text).await;
 }
 
 #[tokio::test]
@@ -135,22 +109,10 @@ async fn u12_rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
     account.listing(twice);
     // A total that counts them; in the other test it does not.
     account.listing(Action::Total(Total::Off(1)));
-    let scrape = next_good(&account).await;
+    let scrape = account.next_good().await;
     assert_eq!(shown(&scrape), standing(&account.upstream));
     assert!(inconsistencies(&scrape, "duplicate") > 0.0);
-    is_clean(&scrape);
-}
-
-/// What Prometheus' own tool says of a scrape.
-fn is_clean(scrape: &Scrape) {
-    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let Ok(mut tool) = tool else {
-        // Not installed here; where the tests count it is.
-        return;
-    };
-    tool.stdin.take().unwrap().write_all(scrape.text.as_bytes()).unwrap();
-    let output = tool.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    passes_promtool(&scrape.text).await;
 }
 
 #[tokio::test]
@@ -206,7 +168,7 @@ async fn a_page_size_that_is_clamped_or_refused_is_followed_and_remembered() {
         let account = account_of(Simulator::start(options).await.unwrap(), &[]).await;
         assert_eq!(shown(&account.good), standing(&account.upstream), "{over_limit:?}");
         account.upstream.handle.clear_journal();
-        let scrape = next_good(&account).await;
+        let scrape = account.next_good().await;
         assert_eq!(failures(&scrape, "internal"), 0.0);
         let limit =
             |request: &swr_exporter::simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();

@@ -1,11 +1,10 @@
 //! The listing by markers while it moves, lies or breaks: whole in the end, or the old data stays.
 
-use crate::support::{Scrape, simulator};
-use crate::upstream_support::{Account, account_of, all_failures};
+use crate::support::simulator;
+use crate::upstream_support::{Account, Keys, account_of, all_failures, shown, standing};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use swr_exporter::simulator::{Action, Answer, Delivery, Rule, Running, Shape};
+use swr_exporter::simulator::{Action, Answer, Delivery, Rule, Shape};
 
 /// The path of the listing by markers.
 const LISTING: &str = "/v3/manage/repos";
@@ -14,22 +13,8 @@ const LISTING: &str = "/v3/manage/repos";
 const FLAGS: [&str; 8] =
     ["--swr.list-api", "v3", "--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
 
-type Keys = BTreeSet<(String, String)>;
-
 async fn account(repositories: usize, more: &[&str]) -> Account {
     account_of(simulator(repositories, 5).await, &[&FLAGS[..], more].concat()).await
-}
-
-fn shown(scrape: &Scrape) -> Keys {
-    let series = scrape.series("swr_repository_size_bytes");
-    let keys: Keys =
-        series.iter().map(|(labels, _)| (labels["namespace"].clone(), labels["repository"].clone())).collect();
-    assert_eq!(keys.len(), series.len(), "each repository once");
-    keys
-}
-
-fn standing(upstream: &Running) -> Keys {
-    upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
 }
 
 fn listed(account: &Account) -> u64 {
@@ -45,13 +30,6 @@ fn page(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
     }))
 }
 
-async fn next_good(account: &Account) -> Scrape {
-    let before = account.good.get("swr_snapshot_timestamp_seconds");
-    let newer =
-        |scrape: &Scrape| scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before;
-    account.exporter.scrape_until("a good refresh in spite of it", newer).await
-}
-
 #[tokio::test]
 async fn a_list_is_shown_as_it_stands() {
     let account = account(950, &[]).await;
@@ -64,7 +42,7 @@ async fn u9_what_comes_and_goes_before_the_marker_loses_no_standing_repository()
     for action in [Action::insert_before(1), Action::remove_before(1)] {
         let account = account(1500, &[]).await;
         account.upstream.handle.fault(Rule::always(action).path(LISTING));
-        let scrape = next_good(&account).await;
+        let scrape = account.next_good().await;
         account.upstream.handle.clear_faults();
         let ever: Keys = shown(&account.good).union(&standing(&account.upstream)).cloned().collect();
         assert!(shown(&scrape).is_subset(&ever));
@@ -100,7 +78,7 @@ async fn u12_rows_that_come_twice_are_one_series_and_counted() {
         rows.push(last);
     });
     account.upstream.handle.fault(Rule::always(again).path(LISTING));
-    let scrape = next_good(&account).await;
+    let scrape = account.next_good().await;
     assert_eq!(shown(&scrape), standing(&account.upstream));
     let duplicates = scrape.value("swr_listing_inconsistencies_total", &[("kind", "duplicate")]);
     assert!(duplicates.unwrap() >= 3.0, "{duplicates:?}");
@@ -132,7 +110,7 @@ async fn u3_mixed_errors_among_many_pages_cost_no_refresh() {
     let account = account(6000, &[]).await;
     let error = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
     account.upstream.handle.random_faults(7, 0.04, vec![error, Action::Deliver(Delivery::Reset)]);
-    let scrape = next_good(&account).await;
+    let scrape = account.next_good().await;
     account.upstream.handle.clear_faults();
     assert_eq!(shown(&scrape), standing(&account.upstream));
 }

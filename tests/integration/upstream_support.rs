@@ -1,6 +1,7 @@
 //! What the upstream tests share: an account that is served and asked again at nearly every scrape.
 
 use crate::support::{Exporter, Scrape, exporter, simulator};
+use std::collections::BTreeSet;
 use swr_exporter::simulator::{Action, Delivery, Rule, RuleId, Running};
 
 /// The listing's path.
@@ -64,19 +65,39 @@ impl Account {
     /// Takes every fault back and waits for the next good refresh.
     pub async fn recovers(&mut self) {
         self.upstream.handle.clear_faults();
-        let snapshot = self.good.get("swr_snapshot_timestamp_seconds");
-        self.good = self
-            .exporter
-            .scrape_until("a good refresh", |scrape| {
-                scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > snapshot
-            })
-            .await;
+        self.good = self.next_good().await;
+    }
+
+    /// Waits for a good refresh that began after the one before, whatever goes wrong meanwhile.
+    pub async fn next_good(&self) -> Scrape {
+        let before = self.good.get("swr_snapshot_timestamp_seconds");
+        let newer = |scrape: &Scrape| {
+            scrape.get("swr_up") == Some(1.0) && scrape.get("swr_snapshot_timestamp_seconds") > before
+        };
+        self.exporter.scrape_until("a good refresh", newer).await
     }
 
     /// Listing calls that the upstream has seen.
     pub fn listed(&self) -> u64 {
         self.upstream.handle.count(LISTING)
     }
+}
+
+/// Organisation and name of repositories.
+pub type Keys = BTreeSet<(String, String)>;
+
+/// What a scrape shows; that no series is there twice is seen to on the way.
+pub fn shown(scrape: &Scrape) -> Keys {
+    let series = scrape.series("swr_repository_size_bytes");
+    let keys: Keys =
+        series.iter().map(|(labels, _)| (labels["namespace"].clone(), labels["repository"].clone())).collect();
+    assert_eq!(keys.len(), series.len(), "each repository once");
+    keys
+}
+
+/// What the upstream has.
+pub fn standing(upstream: &Running) -> Keys {
+    upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
 }
 
 /// How many refreshes failed for a reason.

@@ -305,6 +305,28 @@ async fn c12_guessing_a_thousand_passwords_a_second_does_not_slow_the_scraper_th
     assert!(sum(0) <= most, "{} of at most {most}", sum(0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c12_guessing_from_several_addresses_keeps_no_scraper_out_whose_password_is_not_known_yet() {
+    peers::allow_many_files();
+    let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
+    let exporter = Arc::new(with_users(&folder, &upstream.url(), &[(USER, hash(PASSWORD, 11))], "").await);
+    let (full, mut crowded) = tokio::sync::watch::channel(false);
+    let mut guessing = JoinSet::new();
+    // From five addresses, far more at once than can wait; whoever is sent away comes again at once.
+    for attacker in 0..100 {
+        let (exporter, full) = (exporter.clone(), full.clone());
+        guessing.spawn(async move {
+            // Not from the first one, which is the scraper's.
+            while login(&exporter, 50 * (1 + attacker % 5), USER, &format!("guess {attacker}")).await == 503 {
+                full.send_replace(true);
+            }
+        });
+    }
+    tokio::time::timeout(PATIENCE, crowded.wait_for(|full| *full)).await.expect("the queue is full").unwrap();
+    assert_eq!(login(&exporter, 0, USER, PASSWORD).await, 200, "at its first attempt");
+    guessing.shutdown().await;
+}
+
 #[tokio::test]
 async fn headers_are_on_every_answer_and_the_rate_is_kept() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);

@@ -7,12 +7,10 @@ COPY . .
 # There is no repository in here to ask for the revision: --build-arg REVISION=$(git rev-parse --short=12 HEAD)
 ARG REVISION=
 RUN set -eu; \
-    target="$(uname -m)-unknown-linux-gnu"; \
-    SWR_EXPORTER_REVISION="$REVISION" RUSTFLAGS="-C target-feature=+crt-static" \
-        cargo build --release --locked --target "$target"; \
     mkdir -p /image/snapshots; \
-    cp "target/$target/release/swr-exporter" /image/; \
-    deploy/sbom "$target" > /image/sbom.cdx.json
+    executable=$(SWR_EXPORTER_REVISION="$REVISION" deploy/static); \
+    cp "$executable" /image/; \
+    deploy/sbom "$(uname -m)-unknown-linux-gnu" > /image/sbom.cdx.json
 
 FROM scratch
 COPY --from=build /image/swr-exporter /swr-exporter

@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use swr_exporter::web::{self, Account, AccountState, Latest, Limits, Next, Scrape, Site, Tally};
+use swr_exporter::web::security::Security;
+use swr_exporter::web::{self, Account, AccountState, Calls, Latest, Limits, Next, Scrape, Site, Tally};
+use tokio::sync::watch;
 
 struct Server {
     address: SocketAddr,
@@ -19,21 +21,36 @@ fn server() -> &'static Server {
     SERVER.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let tally = Arc::new(Tally::default());
+        let state = AccountState {
+            latest: Latest::None,
+            served: None,
+            next: Next::AtNextScrape,
+            trouble: None,
+            calls: Calls::default(),
+        };
         let site = Site {
             version: "fuzz".to_owned(),
             accounts: vec![Account {
                 name: "fuzz".to_owned(),
+                about: Vec::new(),
+                live: Arc::new(|_| b"swr_up 0\n".to_vec()),
                 scrape: Arc::new(|_| Box::pin(async { Scrape { page: None } })),
-                state: Arc::new(|| AccountState { latest: Latest::None, served: None, next: Next::AtNextScrape }),
+                state: Arc::new(move || state.clone()),
             }],
-            live: Arc::new(|_| b"swr_up 0\n".to_vec()),
+            live: Arc::new(|_| b"process_threads 1\n".to_vec()),
+            settings: String::new(),
+            reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
             tally: tally.clone(),
         };
         let limits = Limits { connections_per_address: 512, ..Limits::default() };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let options = web::Options { limits, ..web::Options::default() };
-        runtime.spawn(web::serve(vec![listener], Arc::new(site), options, std::future::pending()));
+        let sites = watch::Sender::new(Arc::new(site));
+        let security = watch::Sender::new(Arc::new(Security::default()));
+        runtime.spawn(async move {
+            web::serve(vec![listener], sites.subscribe(), options, security.subscribe(), std::future::pending()).await;
+        });
         Server { address, tally, _runtime: runtime }
     })
 }

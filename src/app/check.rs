@@ -140,8 +140,10 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Ways>, Step) 
     match Ways::new(https) {
         Ok(ways) => {
             let trusted = match &https.ca_file {
-                Some(file) => format!("the system's and those of {} are trusted", file.display()),
-                None => "the system's are trusted".to_owned(),
+                Some(file) => {
+                    format!("the system's, or Mozilla's where it has none, and those of {} are trusted", file.display())
+                }
+                None => "the system's are trusted, or Mozilla's where it has none".to_owned(),
             };
             (Some(ways), Step::works("certificates", trusted))
         }

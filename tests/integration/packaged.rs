@@ -1,17 +1,32 @@
 //! The program as it is shipped in an image: what its file says of itself, and how it does where there is nothing else.
+//!
+//! `SHIPPED_EXECUTABLE` names the executable that the image holds, as `deploy/static` builds it. Where it is not set, the
+//! one that the other tests use stands in, with the libraries it needs.
 
-use crate::support::{PATIENCE, Scrape, exporter, simulator, start_as_it_is};
+use crate::support::{Exporter, PATIENCE, Scrape, exporter, simulator, start_as_it_is};
 use crate::upstream_support::failures;
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use crate::web_support::Folder;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
 use tokio::process::Command;
 
 const KEYS: [(&str, &str); 2] =
     [("SWR_EXPORTER_ACCESS_KEY", DEMO_ACCESS_KEY), ("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY)];
+
+/// What is in the image, in bytes, at most.
+const LARGEST: u64 = 15_000_000;
+
+/// The executable of the image, if it has been built.
+fn shipped() -> Option<PathBuf> {
+    std::env::var_os("SHIPPED_EXECUTABLE").map(PathBuf::from)
+}
+
+fn executable() -> PathBuf {
+    shipped().unwrap_or_else(|| env!("CARGO_BIN_EXE_swr-exporter").into())
+}
 
 async fn healthcheck(address: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
@@ -82,11 +97,11 @@ async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certific
     }
 }
 
-/// L12. Independent of how the tests are built: the executable is position independent, relocations are read-only, the
-/// stack is not executable, nothing is searched for along a path of its own.
+/// L12. Independent of how it is built: the executable is position independent, relocations are read-only, the stack is
+/// not executable, nothing is searched for along a path of its own. What is shipped needs no loader and no library.
 #[test]
 fn l12_the_executable_is_hardened() {
-    let file = std::fs::read(env!("CARGO_BIN_EXE_swr-exporter")).unwrap();
+    let file = std::fs::read(executable()).unwrap();
     let elf = Elf::read(&file);
     assert_eq!(elf.kind, 3, "position independent (ET_DYN)");
     assert!(elf.segment(0x6474_e552).is_some(), "read-only relocations (PT_GNU_RELRO)");
@@ -97,6 +112,12 @@ fn l12_the_executable_is_hardened() {
     assert_eq!(stack.flags & 1, 0, "the stack is not executable");
     assert!(elf.segments.iter().all(|segment| segment.flags & 3 != 3), "nothing is writable and executable");
     assert!(elf.dynamic(15).is_none() && elf.dynamic(29).is_none(), "no RPATH and no RUNPATH");
+    if shipped().is_some() {
+        assert!(elf.segment(3).is_none(), "no loader (PT_INTERP)");
+        assert!(elf.dynamic(1).is_none(), "no library (DT_NEEDED)");
+        let size = u64::try_from(file.len()).unwrap();
+        assert!(size < LARGEST, "{size} bytes");
+    }
 }
 
 /// What of a 64-bit little-endian ELF file is asked for here (System V ABI, chapters 4 and 5).
@@ -142,19 +163,29 @@ impl Elf {
     }
 }
 
-/// The executable in an otherwise empty folder, with what the loader needs where it is not static.
+/// The executable in an otherwise empty folder; where it is not what is shipped, with what the loader needs.
 fn empty_root() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
-    let executable = Path::new(env!("CARGO_BIN_EXE_swr-exporter"));
-    std::fs::copy(executable, root.path().join("swr-exporter")).unwrap();
-    let listed = std::process::Command::new("ldd").arg(executable).output().expect("ldd runs");
-    for library in String::from_utf8(listed.stdout).unwrap().split_whitespace().filter(|word| word.starts_with('/')) {
-        let to = root.path().join(library.trim_start_matches('/'));
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(library, to).unwrap();
+    std::fs::copy(executable(), root.path().join("swr-exporter")).unwrap();
+    if shipped().is_none() {
+        let listed = std::process::Command::new("ldd").arg(executable()).output().expect("ldd runs");
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        for library in listed.split_whitespace().filter(|word| word.starts_with('/')) {
+            let to = root.path().join(library.trim_start_matches('/'));
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(library, to).unwrap();
+        }
     }
     std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
     root
+}
+
+/// Lets the test put a file there; for the program it stays read-only.
+fn put(root: &Path, name: &str, content: &str) {
+    let to = root.join(name);
+    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::write(&to, content).unwrap();
 }
 
 /// A command in that root, as nobody; as root is needed to change roots, it is a user namespace where we are not root.
@@ -190,18 +221,34 @@ async fn l11_it_works_in_an_empty_root() {
 
     let upstream = simulator(120, 3).await;
     let settings = ["--swr.endpoint", &upstream.url()];
-    let checked = within(root.path()).arg("check").args(settings).envs(KEYS).output().await.unwrap();
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    for check in [&["check"][..], &["check", "--offline"]] {
+        let checked = within(root.path()).args(check).args(settings).envs(KEYS).output().await.unwrap();
+        assert!(checked.status.success(), "{check:?}: {}", String::from_utf8_lossy(&checked.stdout));
+    }
 
-    let mut serving = within(root.path());
-    serving.args(settings).envs(KEYS).args(["--web.listen-address", "127.0.0.1:0"]);
-    serving.stdout(Stdio::null()).stderr(Stdio::piped());
-    let exporter = start_as_it_is(serving).await;
+    let exporter = serving(root.path(), &settings).await;
     let scrape = exporter.scrape_until("the list is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     assert_eq!(scrape.get("swr_repositories"), Some(120.0));
 
     let asked = within(root.path()).args(["healthcheck", "--web.listen-address", exporter.address()]).status();
     assert!(tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap().success());
+}
+
+/// The exporter in that root, once it listens; the address is a free one.
+async fn serving(root: &Path, arguments: &[&str]) -> Exporter {
+    let mut serving = within(root);
+    serving.args(arguments).args(["--web.listen-address", "127.0.0.1:0"]).envs(KEYS);
+    serving.stdout(Stdio::null()).stderr(Stdio::piped());
+    start_as_it_is(serving).await
+}
+
+/// L11. It needs nothing but itself to show what it can.
+#[tokio::test]
+async fn l11_the_demo_works_in_an_empty_root() {
+    let root = empty_root();
+    let demo = serving(root.path(), &["demo", "--repositories", "50", "--namespaces", "3"]).await;
+    let scrape = demo.scrape_until("the list is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    assert!(scrape.get("swr_repositories") >= Some(50.0), "{:?}", scrape.get("swr_repositories"));
 }
 
 /// L11. The roots that are built in, or those of a file: none of the system's are needed.
@@ -210,17 +257,36 @@ async fn l11_tls_works_without_the_systems_certificates() {
     let ca = authority("ours");
     let upstream = guarded(certified(HERE, Some(&ca), as_it_is)).await;
     let root = empty_root();
-    std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    std::fs::write(root.path().join("ca.pem"), &ca.pem).unwrap();
+    put(root.path(), "ca.pem", &ca.pem);
     let endpoint = format!("https://{}", upstream.address);
     for (flags, up) in [(&["--swr.ca-file", "/ca.pem"][..], 1.0), (&[], 0.0)] {
-        let mut serving = within(root.path());
-        serving.args(["--swr.endpoint", &endpoint, "--web.listen-address", "127.0.0.1:0"]).args(flags).envs(KEYS);
-        serving.stdout(Stdio::null()).stderr(Stdio::piped());
-        let exporter = start_as_it_is(serving).await;
-        let ended = |scrape: &Scrape| scrape.get("swr_refreshes_total").is_some_and(|count| count >= 1.0);
+        let exporter = serving(root.path(), &[&["--swr.endpoint", &endpoint], flags].concat()).await;
         let scrape = exporter.scrape_until("the first refresh has ended", ended).await;
         assert_eq!(scrape.get("swr_up"), Some(up), "{flags:?}: {}", exporter.log());
         assert_eq!(failures(&scrape, "network") > 0.0, up == 0.0, "{flags:?}");
+    }
+}
+
+fn ended(scrape: &Scrape) -> bool {
+    scrape.get("swr_refreshes_total").is_some_and(|count| count >= 1.0)
+}
+
+/// L11. Names are looked up by what is linked in: with the files that container runtimes write, or with none at all, where
+/// no name can be found and nothing worse happens.
+#[tokio::test]
+async fn l11_names_are_looked_up_without_further_libraries() {
+    let ca = authority("ours");
+    let upstream = guarded(certified("swr-api.test", Some(&ca), as_it_is)).await;
+    let endpoint = format!("https://swr-api.test:{}", upstream.address.port());
+    for (hosts, up) in [(Some("127.0.0.1 swr-api.test\n"), 1.0), (None, 0.0)] {
+        let root = empty_root();
+        put(root.path(), "ca.pem", &ca.pem);
+        if let Some(hosts) = hosts {
+            put(root.path(), "etc/hosts", hosts);
+        }
+        let exporter = serving(root.path(), &["--swr.endpoint", &endpoint, "--swr.ca-file", "/ca.pem"]).await;
+        let scrape = exporter.scrape_until("the first refresh has ended", ended).await;
+        assert_eq!(scrape.get("swr_up"), Some(up), "{hosts:?}: {}", exporter.log());
+        assert_eq!(failures(&scrape, "network") > 0.0, up == 0.0, "{hosts:?}");
     }
 }

@@ -1,0 +1,41 @@
+//! Answers that are one object: the listing by markers, the Enterprise Edition, figures of the account. No panic, no more
+//! rows than there were, and names that are fit for labels.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use swr_exporter::model::names::LONGEST;
+use swr_exporter::swr::wire::Omissions;
+use swr_exporter::swr::{account, enterprise, markers};
+
+fn is_fit(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST
+}
+
+fuzz_target!(|text: &str| {
+    let mut omissions = Omissions::default();
+    if let Ok(page) = markers::page(text, &mut omissions) {
+        assert!(page.rows.len() as u64 <= page.received && page.next.is_none_or(|next| !next.is_empty()));
+        assert!(page.rows.iter().all(|row| is_fit(&row.namespace) && is_fit(&row.name)));
+    }
+    let _ = markers::gate(text, &mut omissions);
+    if let Ok(page) = enterprise::instances(text, &mut omissions) {
+        assert!(page.rows.len() as u64 <= page.received);
+        // An id stands in a path.
+        let is_plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        assert!(page.rows.iter().all(|row| is_fit(&row.id) && is_plain(&row.id)));
+    }
+    if let Ok(statistics) = enterprise::statistics(text, &mut omissions) {
+        assert!(statistics.quotas.iter().all(|quota| quota.limit.is_some() || quota.used.is_some()));
+    }
+    if let Ok(page) = enterprise::repositories(text, &mut omissions) {
+        assert!(page.rows.len() as u64 <= page.received);
+        assert!(page.rows.iter().all(|row| is_fit(&row.instance) && is_fit(&row.namespace) && is_fit(&row.name)));
+    }
+    if let Ok(organisations) = account::organisations(text, &mut omissions) {
+        assert!(organisations.is_sorted_by(|a, b| a.name < b.name));
+    }
+    if let Ok(quotas) = account::quotas(text, &mut omissions) {
+        assert!(quotas.is_sorted_by(|a, b| a.name < b.name));
+    }
+    let _ = account::overview(text, &mut omissions);
+});

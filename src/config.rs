@@ -75,7 +75,7 @@ impl Problems {
     /// One more.
     pub fn add(&mut self, problem: impl Into<String>) {
         let problem = problem.into();
-        // What is wrong for all accounts is said once.
+        // What several stages need is looked at several times.
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
@@ -101,11 +101,23 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
     let file = path.as_deref().map(|path| file::read(path, environment, None, at));
+    let accounts = accounts(args, environment, file.as_ref());
     let mut resolved = Vec::new();
-    for (name, settings) in accounts(args, environment, file.as_ref()) {
+    let mut theirs: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, settings) in &accounts {
         shown += &format!("  {name}:\n");
         settings.show("    ", &mut shown);
-        resolved.extend(account::resolve(name, &settings, at));
+        let mut own = Problems::default();
+        resolved.extend(account::resolve(name, settings, &mut own));
+        for problem in own.0 {
+            match theirs.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, names)) => names.push(name),
+                None => theirs.push((problem, vec![name])),
+            }
+        }
+    }
+    for (problem, names) in theirs {
+        at.add(attributed(problem, &names, accounts.len()));
     }
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
@@ -140,7 +152,12 @@ pub fn resolve_account(
         Some(name) => accounts.iter().find(|(other, _)| *other == name),
         None => accounts.first().filter(|_| accounts.len() == 1),
     };
-    let account = chosen.and_then(|(name, settings)| account::resolve(name, settings, at));
+    let account = chosen.and_then(|(name, settings)| {
+        let mut own = Problems::default();
+        let account = account::resolve(name, settings, &mut own);
+        own.0.into_iter().for_each(|problem| at.add(attributed(problem, &[name], accounts.len())));
+        account
+    });
     if chosen.is_none() && !accounts.is_empty() {
         let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
@@ -170,6 +187,16 @@ fn log_options(process: &Settings<'_>, at: &mut Problems) -> logging::Options {
     logging::Options {
         level: process.read("log.level", logging::Level::Info, at, str::parse),
         format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
+    }
+}
+
+/// A problem with the names of the accounts that have it, unless all have it or the problem says whose it is.
+fn attributed(problem: String, names: &[&str], of: usize) -> String {
+    match names {
+        names if names.len() == of => problem,
+        [name] if problem.contains(&format!("accounts.{name}.")) => problem,
+        [name] => format!("account `{name}`: {problem}"),
+        names => format!("accounts `{}`: {problem}", names.join("`, `")),
     }
 }
 
@@ -240,12 +267,19 @@ pub fn of_flag<T>(flag: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, 
     parse(text).map_err(|problem| Problems::of(format!("{flag}: {problem}")))
 }
 
-/// A duration such as `30s` or `1h 30m`.
+/// Every duration fits into the arithmetic of clocks, whatever is added to it.
+const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// A duration such as `30s` or `1h 30m`, ten years at most.
 ///
 /// # Errors
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no duration such as 500ms, 30s or 5m"))
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST_DURATION => Err(format!("`{text}` is longer than ten years")),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(format!("`{text}` is no duration such as 500ms, 30s or 5m")),
+    }
 }
 
 /// A duration that is longer than nothing.
@@ -273,3 +307,7 @@ fn not_in(text: &str, least: &str, most: &str) -> String {
 #[cfg(test)]
 #[path = "config/config_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config/accounts_tests.rs"]
+mod accounts_tests;

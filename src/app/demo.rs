@@ -1,10 +1,9 @@
 //! The exporter against the simulator, and the simulator alone: for trying both without an account.
 
-use crate::auth::{Choice, Part, Source, access_key};
+use crate::auth::{Choice, Source, metadata};
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config, Problems};
 use crate::logging;
-use crate::secret::Secret;
 use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
@@ -28,7 +27,8 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let stop = super::stop_signal()?;
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let endpoint = format!("http://{}", upstream.local_addr()?);
-        let simulator = Simulator::new(world);
+        // Some repositories that nobody cares for any more, as everywhere.
+        let simulator = Simulator::new(simulator::Options { abandoned: 8, ..world });
         let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
         let listener = super::listen(&args.listen_address, false).await?;
         let address = to_open(listener.local_addr()?);
@@ -89,21 +89,19 @@ fn to_open(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
-/// The signed path, as with a real account; only the address differs.
+/// The signed path, as with a real account on an instance that an agency is bound to; only the addresses differ.
 fn demo_config(endpoint: String, window: Duration) -> Config {
-    let given = |text: &str| Part::Given(Secret::new(text.to_owned()));
     let account = Account {
         name: "demo".to_owned(),
-        credentials: Choice::named(Source::AccessKey(access_key::Source {
-            id: given(DEMO_ACCESS_KEY),
-            secret: given(DEMO_SECRET_KEY),
-            security_token: None,
+        credentials: Choice::named(Source::Metadata(metadata::Source {
+            endpoint: endpoint.clone(),
+            because: metadata::Because::Chosen,
         })),
         // No cloud has to be spared, and the small world is to be read at once.
         client: swr::Options {
             endpoint,
             project_id: Some(DEMO_PROJECT_ID.to_owned()),
-            rate: swr::throttle::Rate { per_second: 200.0, burst: 400 },
+            rate: swr::throttle::Rate { per_second: 1000.0, burst: 1000 },
             ..swr::Options::default()
         },
         https: HttpsOptions::default(),
@@ -112,7 +110,8 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
             tags: true,
             details: true,
             series: "platform/.*".parse().ok(),
-            per_second: 100.0,
+            // Faster than a listing waits for them: the first page has the tags of the usual world.
+            per_second: 500.0,
             ..collect::tags::Options::default()
         },
         cache: cache::Options { window, ..cache::Options::default() },

@@ -29,6 +29,7 @@ impl World {
             world.populate(options.repositories);
         }
         world.steady = options.steady;
+        world.abandoned = (options.abandoned, world.next_id);
         if options.events_per_day > 0.0 {
             world.mean_gap = NANOS_PER_DAY / (options.events_per_day * as_f64(options.repositories.max(1)));
             world.next_event = world.now;
@@ -84,8 +85,18 @@ impl World {
         }
     }
 
+    /// Whether nobody cares for a repository any more.
+    fn is_abandoned(&self, slot: u32) -> bool {
+        let (one_of, before) = self.abandoned;
+        let row = self.row(slot);
+        one_of > 0 && row.id < before && (row.id.is_multiple_of(one_of) || row.tags.count() == 0)
+    }
+
     fn push_somewhere(&mut self) {
         let Some(slot) = self.popular() else { return };
+        if self.is_abandoned(slot) {
+            return;
+        }
         let moment = self.moment(self.now);
         let row = self.row_mut(slot);
         // Cut down, it may lie before an earlier push in the same second.
@@ -112,7 +123,7 @@ impl World {
 
     /// A retention rule at work: the oldest tags go.
     fn clean_up_somewhere(&mut self) {
-        let Some(slot) = self.popular() else { return };
+        let Some(slot) = self.popular().filter(|slot| !self.is_abandoned(*slot)) else { return };
         let share = self.rng.u32(2..5);
         let row = self.row_mut(slot);
         if let Tags::Numbered { first, count, .. } = &mut row.tags
@@ -292,6 +303,17 @@ mod tests {
         assert!(kept.iter().any(|(old, new)| new.num_download > old.num_download));
         assert!(kept.iter().any(|(old, new)| new.num_images() > old.num_images() && new.size > old.size));
         assert!(kept.iter().all(|(old, new)| new.updated_nanos >= old.updated_nanos));
+    }
+
+    #[test]
+    fn what_was_given_up_stays_as_it_is() {
+        let mut world = World::generate(&Options { abandoned: 8, ..options(200, 1) });
+        let before = world.repositories();
+        world.advance(Duration::from_secs(30 * 86_400));
+        let kept: Vec<_> = before.iter().filter_map(|old| Some((old, world.get(&old.namespace, &old.name)?))).collect();
+        let untouched = kept.iter().filter(|(old, new)| old.updated_nanos == new.updated_nanos).count();
+        assert!((10..60).contains(&untouched), "{untouched} of {}", kept.len());
+        assert!(kept.iter().any(|(_, new)| new.tags.is_empty()), "never pushed to");
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub enum Compression {
     Gzip,
 }
 
-/// Settings of a simulator. The first five shape the world and are read once; the rest can be changed while it runs,
+/// Settings of a simulator. The first seven shape the world and are read once; the rest can be changed while it runs,
 /// with [`Simulator::configure`](super::Simulator::configure).
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -123,6 +123,9 @@ pub struct Options {
     pub events_per_day: f64,
     /// For each repository that is born, one goes: the world changes and does not grow.
     pub steady: bool,
+    /// One of so many repositories of the beginning was given up: nobody pushes to it or cleans it up. So are those that
+    /// were never pushed to. None by 0.
+    pub abandoned: u32,
 
     /// Simulated seconds per real second; 0 lets the world stand still.
     pub speed: f64,
@@ -193,6 +196,7 @@ impl Default for Options {
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600), // 2026-01-01
             events_per_day: 24.0,
             steady: false,
+            abandoned: 0,
             speed: 0.0,
             latency: Duration::ZERO,
             access_keys: vec![AccessKey {

@@ -23,11 +23,13 @@ pub struct World {
     /// The last order by another column, and the version of the world that it holds for.
     sorted: Option<(Column, u64, Vec<u32>)>,
     version: u64,
-    next_id: u32,
+    pub(super) next_id: u32,
     pub(super) now: i64,
     pub(super) next_event: i64,
     pub(super) mean_gap: f64,
     pub(super) steady: bool,
+    /// One of so many repositories up to a number was given up; none by 0.
+    pub(super) abandoned: (u32, u32),
     pub(super) rng: Rng,
 }
 
@@ -55,6 +57,7 @@ impl World {
             next_event: i64::MAX,
             mean_gap: f64::INFINITY,
             steady: false,
+            abandoned: (0, 0),
             rng: Rng::with_seed(seed),
         }
     }

@@ -1,6 +1,7 @@
 //! The exporter itself: is the data fresh, what does it ask of the API, what does it cost.
 
-use crate::panel::{Dashboard, Kind, Panel, Variable, panel, row};
+use crate::dashboard::{Dashboard, Variable};
+use crate::panel::{Kind, Panel, panel, row};
 
 const OFF: &str = "no data yet";
 const NONE: &str = "none";
@@ -16,9 +17,12 @@ pub fn dashboard() -> Dashboard {
     }
 }
 
+/// The exporter's own series have no account, which is part of all of them.
+const CHOSEN: &str = "job=~\"$job\", account=~\"$account\", instance=~\"$instance\"";
+
 /// A metric of the chosen instances.
 fn of(metric: &str) -> String {
-    format!("{metric}{{job=~\"$job\", instance=~\"$instance\"}}")
+    format!("{metric}{{{CHOSEN}}}")
 }
 
 fn rate(metric: &str) -> String {
@@ -33,18 +37,19 @@ fn state() -> Vec<Panel> {
         row("State"),
         stat(
             "Complete",
-            "1 where the latest refresh of every account was complete.",
+            "Whether the latest refresh of every account was complete.",
             "bool_yes_no",
             format!("min({})", of("swr_up")),
-        ),
+        )
+        .yellow_and_red_below(1.0, 1.0),
         stat(
             "Age of the data",
             "Time since the data of the slowest account was read.",
             "s",
-            format!("max(time() - {})", of("swr_snapshot_timestamp_seconds")),
+            format!("max(clamp_min(time() - {}, 0))", of("swr_snapshot_timestamp_seconds")),
         )
-        .levels(900.0, 3600.0)
-        .link("Show the overview", "/d/swr-overview?${job:queryparam}"),
+        .yellow_and_red_from(900.0, 3600.0)
+        .link("Show the overview", "swr-overview", ""),
         stat(
             "Series",
             "Series of repositories and organisations on the largest page; compare with the sample_limit of the scrape configuration.",
@@ -57,19 +62,22 @@ fn state() -> Vec<Panel> {
                 "never, or not known",
             )
             .unit("s")
+            .yellow_and_red_below(300.0, 240.0)
             .query(&format!("min({} - time())", of("swr_credential_expiry_timestamp_seconds")), ""),
         stat(
             "Calls held back",
             "Whether calls are held back because the API failed repeatedly.",
             "bool_yes_no",
             format!("max({})", of("swr_api_circuit_open")),
-        ),
+        )
+        .yellow_and_red_from(1.0, 1.0),
         stat(
             "Clock skew",
-            "The API's clock less this one; signatures are made by the API's clock where it matters.",
+            "How far the API's clock is from that of an exporter, ahead or behind. Signatures fail from 15 minutes on, unless they are made by the API's clock, as they are once one was refused.",
             "s",
-            format!("max({})", of("swr_api_clock_skew_seconds")),
-        ),
+            format!("max(abs({}))", of("swr_api_clock_skew_seconds")),
+        )
+        .yellow_and_red_from(60.0, 900.0),
     ]
 }
 
@@ -89,8 +97,8 @@ fn collection() -> Vec<Panel> {
             .about("Refreshes that ended, and of these the failed ones by reason.", OFF)
             .query(&format!("3600 * sum({})", rate("swr_refreshes_total")), "all")
             .query(&format!("3600 * sum by (reason) ({}) > 0", rate("swr_refresh_failures_total")), "failed: {{reason}}"),
-        panel(Kind::Lines, "Collectors", (8, 8))
-            .about("1 where the collector's part of the latest refresh was complete.", OFF)
+        panel(Kind::States, "Collectors", (8, 8))
+            .about("Whether the latest read of each collector was complete.", OFF)
             .query(&format!("min by (collector) ({})", of("swr_collector_up")), "{{collector}}"),
         panel(Kind::Lines, "Tags pending", (8, 8))
             .about("Repositories whose tags are known to be out of date. Needs the collector tags.", "collector tags is off")
@@ -114,7 +122,7 @@ fn calls() -> Vec<Panel> {
             .about("Share of requests with another status than 2xx, by status; none where no answer came.", NONE)
             .unit("percentunit")
             .query(
-                "sum by (code) (rate(swr_api_requests_total{job=~\"$job\", instance=~\"$instance\", code!~\"2..\"}[$__rate_interval])) / ignoring (code) group_left () sum(rate(swr_api_requests_total{job=~\"$job\", instance=~\"$instance\"}[$__rate_interval]))",
+                &format!("sum by (code) (rate(swr_api_requests_total{{{CHOSEN}, code!~\"2..\"}}[$__rate_interval])) / ignoring (code) group_left () sum(rate(swr_api_requests_total{{{CHOSEN}}}[$__rate_interval]))"),
                 "{{code}}",
             ),
         panel(Kind::Heat, "Latency", (12, 8))
@@ -169,14 +177,14 @@ fn process() -> Vec<Panel> {
             .query(&of("process_open_fds"), "{{instance}}"),
         panel(Kind::Table, "Versions", (12, 6)).about("Version, revision and compiler of each exporter.", OFF).column(
             &format!("max by (instance, version, revision, rustversion) ({})", of("swr_exporter_build_info")),
-            "Running",
+            "",
             "short",
         ),
         panel(Kind::Table, "Settings", (12, 6))
-            .about("Whether the settings could be read when they were last read.", OFF)
+            .about("Whether settings and web configuration could be read when they were last read.", OFF)
             .column(
                 &format!("max by (instance) ({})", of("swr_exporter_config_last_reload_successful")),
-                "Good",
+                "Settings good",
                 "bool_yes_no",
             )
             .column(
@@ -184,8 +192,13 @@ fn process() -> Vec<Panel> {
                     "time() - max by (instance) ({})",
                     of("swr_exporter_config_last_reload_success_timestamp_seconds")
                 ),
-                "Last read before",
+                "Read before",
                 "s",
+            )
+            .column(
+                &format!("max by (instance) ({})", of("swr_exporter_web_config_last_reload_successful")),
+                "Web configuration good",
+                "bool_yes_no",
             ),
     ]
 }

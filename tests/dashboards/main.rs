@@ -5,15 +5,25 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(unreachable_pub, reason = "nothing of a test binary is reachable from elsewhere")]
 
+mod dashboard;
+mod enterprise;
 mod exporter;
 mod overview;
 mod panel;
 mod repository;
 
-use panel::Dashboard;
+use dashboard::Dashboard;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// The panels of a dashboard, those that are folded away included.
+fn panels(dashboard: &Value) -> Vec<&Value> {
+    let top = dashboard["panels"].as_array().unwrap();
+    top.iter()
+        .flat_map(|panel| std::iter::once(panel).chain(panel["panels"].as_array().into_iter().flatten()))
+        .collect()
+}
 
 fn all() -> [Dashboard; 3] {
     [overview::dashboard(), repository::dashboard(), exporter::dashboard()]
@@ -38,7 +48,7 @@ fn every_panel_says_what_it_shows_in_which_unit_and_what_an_empty_one_means() {
     for dashboard in all() {
         let json = dashboard.json();
         let (mut titles, mut ids) = (BTreeSet::new(), BTreeSet::new());
-        for panel in json["panels"].as_array().unwrap() {
+        for panel in panels(&json) {
             let title = panel["title"].as_str().unwrap();
             assert!(ids.insert(panel["id"].as_u64().unwrap()));
             if panel["type"] == "row" {
@@ -61,7 +71,7 @@ fn panels_lie_side_by_side_and_do_not_overlap() {
     for dashboard in all() {
         let json = dashboard.json();
         let mut taken = BTreeSet::new();
-        for panel in json["panels"].as_array().unwrap() {
+        for panel in panels(&json) {
             let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
             assert!(at("x") + at("w") <= 24, "{} is too wide", panel["title"]);
             for x in at("x")..at("x") + at("w") {
@@ -87,13 +97,14 @@ fn links_lead_to_dashboards_and_variables_that_exist() {
                 let list = of["templating"]["list"].as_array().unwrap();
                 list.iter().map(|variable| variable["name"].as_str().unwrap().to_owned()).collect()
             };
-            for part in query.split('&') {
+            for part in query.split('&').filter(|part| *part != "${__url_time_range}") {
                 let name = match part.strip_prefix("var-") {
                     Some(part) => part.split('=').next().unwrap(),
                     None => part.strip_prefix("${").unwrap().split(':').next().unwrap(),
                 };
                 assert!(variables(target).contains(name), "{uid} has no variable {name}");
             }
+            assert!(query.contains("${__url_time_range}"), "{link} forgets the time that is looked at");
             links += 1;
         }
     }

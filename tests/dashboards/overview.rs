@@ -1,13 +1,15 @@
 //! The overview: how much there is, what grows, what is odd.
 
-use crate::panel::{Dashboard, Kind, Panel, Variable, panel, row};
+use crate::dashboard::{Dashboard, Variable};
+use crate::panel::{Kind, Panel, panel, row};
 
 const OFF: &str = "no data yet";
-const REPOSITORY: (&str, &str) = (
+const REPOSITORY: (&str, &str, &str) = (
     "Show the repository",
-    "/d/swr-repository?var-namespace=${__data.fields.namespace}&var-repository=${__data.fields.repository}&${job:queryparam}",
+    "swr-repository",
+    "var-namespace=${__data.fields.namespace}&var-repository=${__data.fields.repository}",
 );
-const EXPORTER: (&str, &str) = ("Show the exporter", "/d/swr-exporter?${job:queryparam}");
+const EXPORTER: (&str, &str, &str) = ("Show the exporter", "swr-exporter", "");
 
 pub fn dashboard() -> Dashboard {
     Dashboard {
@@ -16,13 +18,16 @@ pub fn dashboard() -> Dashboard {
         about: "The repositories of Huawei Cloud SWR: totals, growth, the largest, the public, the stale.",
         variables: &[Variable::Namespace],
         from: "now-7d",
-        panels: [now(), growth(), repositories(), attention()].into_iter().flatten().collect(),
+        panels: [now(), growth(), repositories(), attention(), crate::enterprise::panels()]
+            .into_iter()
+            .flatten()
+            .collect(),
     }
 }
 
 fn now() -> Vec<Panel> {
     let total =
-        |title, query, unit, about| panel(Kind::Stat, title, (4, 4)).about(about, OFF).unit(unit).query(query, "");
+        |title, query, unit, about| panel(Kind::Stat, title, (3, 4)).about(about, OFF).unit(unit).query(query, "");
     vec![
         row("Now"),
         total("Repositories", "sum(one(swr_namespace_repositories))", "short", "Repositories listed."),
@@ -34,64 +39,99 @@ fn now() -> Vec<Panel> {
         ),
         total("Tags", "sum(one(swr_namespace_images))", "short", "Tags of all repositories."),
         total("Downloads", "sum(one(swr_namespace_downloads))", "short", "Downloads of all repositories so far."),
-        panel(Kind::Stat, "Public repositories", (4, 4))
+        panel(Kind::Stat, "Public repositories", (3, 4))
             .about("Repositories that everybody can pull from; the table below names them.", "none")
             .query("count(one(swr_repository_info{visibility=\"public\"}))", ""),
-        panel(Kind::Stat, "Age of the data", (4, 4))
-            .about(
-                "Time since the repositories were last read. The exporter dashboard says why, where it is long.",
-                OFF,
-            )
-            .unit("s")
-            .levels(900.0, 3600.0)
-            .link(EXPORTER.0, EXPORTER.1)
-            .query("max(time() - one(swr_snapshot_timestamp_seconds))", ""),
+        panel(Kind::Stat, "Firing alerts", (3, 4))
+            .about("Alerts of the rules that come with these dashboards; the table below names them.", "none")
+            .yellow_and_red_from(1.0, 10.0)
+            .query("count(ALERTS{alertname=~\"Swr.+\", alertstate=\"firing\", job=~\"$job\", account=~\"$account\"})", ""),
+        total("Complete", "min(one(swr_up))", "bool_yes_no", "Whether the latest refresh of every account was complete.")
+            .yellow_and_red_below(1.0, 1.0)
+            .link(EXPORTER.0, EXPORTER.1, EXPORTER.2),
+        total(
+            "Age of the data",
+            "max(clamp_min(time() - one(swr_snapshot_timestamp_seconds), 0))",
+            "s",
+            "Time since the repositories were last read, of the account that waits for longest. The exporter dashboard says why.",
+        )
+        .yellow_and_red_from(900.0, 3600.0)
+        .link(EXPORTER.0, EXPORTER.1, EXPORTER.2),
     ]
 }
 
+/// A line for each of the fifteen largest organisations as of the end, and one for all others.
+fn by_organisation(
+    kind: Kind,
+    title: &'static str,
+    about: &'static str,
+    empty: &'static str,
+    sum: &str,
+    at_the_end: &str,
+) -> Panel {
+    let all = format!("sum by (namespace) ({sum})");
+    let largest = format!("topk(15, sum by (namespace) ({at_the_end}))");
+    panel(kind, title, (12, 8))
+        .about(about, empty)
+        .query(&format!("{all} and {largest}"), "{{namespace}}")
+        .query(&format!("sum({all} unless {largest})"), "all others")
+}
+
 fn growth() -> Vec<Panel> {
-    let grown = |title, query, empty| {
+    let grown = |title, query: &str, empty| {
         panel(Kind::Stat, title, (4, 4))
             .about("By how much the sizes of all organisations together changed. Organisations that are new since then do not count.", empty)
             .unit("bytes")
             .query(query, "")
     };
-    let day = "sum(one(swr_namespace_size_bytes) - one(swr_namespace_size_bytes offset 1d))";
-    let week = "sum(one(swr_namespace_size_bytes) - one(swr_namespace_size_bytes offset 7d))";
-    let month = "sum(one(swr_namespace_size_bytes) - one(swr_namespace_size_bytes offset 30d))";
+    let since = |time| format!("sum(one(swr_namespace_size_bytes) - one(swr_namespace_size_bytes offset {time}))");
     vec![
         row("Growth"),
-        grown("Growth in a day", day, "needs a day of history"),
-        grown("Growth in a week", week, "needs a week of history"),
-        grown("Growth in a month", month, "needs a month of history"),
+        grown("Growth in a day", &since("1d"), "needs a day of history"),
+        grown("Growth in a week", &since("7d"), "needs a week of history"),
+        grown("Growth in a month", &since("30d"), "needs a month of history"),
         panel(Kind::Stat, "Stored layers", (4, 4))
-            .about("Bytes of all distinct layers, each counted once: what is really stored. Needs the collector tags.", "collector tags is off")
+            .about("Bytes of all distinct layers of the account, each counted once: what is really stored. Needs the collector tags.", "collector tags is off")
             .unit("bytes")
             .query("sum(one(swr_unique_layer_bytes))", ""),
         panel(Kind::Bars, "Quotas", (8, 4))
             .about("Share of each quota of the account that is used. Needs the collector account.", "collector account is off")
             .unit("percentunit")
-            .levels(0.75, 0.9)
-            .query("one(swr_quota_used) / (one(swr_quota_limit) > 0)", "{{quota}}"),
-        panel(Kind::Stack, "Size by organisation", (12, 8))
-            .about("Sum of the sizes of each organisation's repositories. Where the recording rules are loaded, their series are used, which may be kept for longer.", OFF)
-            .unit("bytes")
-            .query(
-                "sum by (namespace) (one(namespace:swr_namespace_size_bytes:max) or one(swr_namespace_size_bytes))",
-                "{{namespace}}",
-            ),
-        panel(Kind::Stack, "Downloads per hour by organisation", (12, 8))
-            .about("How many downloads were added in the hour before. Where the API's count falls, none is shown.", "needs an hour of history")
-            .query(
-                "sum by (namespace) (clamp_min(one(swr_namespace_downloads) - one(swr_namespace_downloads offset 1h), 0))",
-                "{{namespace}}",
-            ),
-        panel(Kind::Lines, "Repositories by organisation", (12, 8))
-            .about("Repositories listed of each organisation.", OFF)
-            .query("sum by (namespace) (one(swr_namespace_repositories))", "{{namespace}}"),
-        panel(Kind::Lines, "Tags by organisation", (12, 8))
-            .about("Tags of each organisation's repositories.", OFF)
-            .query("sum by (namespace) (one(swr_namespace_images))", "{{namespace}}"),
+            .yellow_and_red_from(0.75, 0.9)
+            .query("one(swr_quota_used) / (one(swr_quota_limit) > 0)", "{{quota}} {{account}}"),
+        by_organisation(
+            Kind::Stack,
+            "Size by organisation",
+            "Sum of the sizes of each organisation's repositories, the 15 largest by themselves. Where the recording rules are loaded, their series are used, which may be kept for longer.",
+            OFF,
+            "one(namespace:swr_namespace_size_bytes:max) or one(swr_namespace_size_bytes)",
+            "one(swr_namespace_size_bytes @ end())",
+        )
+        .unit("bytes"),
+        by_organisation(
+            Kind::Stack,
+            "Downloads per hour by organisation",
+            "How many downloads were added in the hour before, the 15 organisations with the most downloads by themselves. Where the API's count falls, none is shown.",
+            "needs an hour of history",
+            "clamp_min(one(swr_namespace_downloads) - one(swr_namespace_downloads offset 1h), 0)",
+            "one(swr_namespace_downloads @ end())",
+        ),
+        by_organisation(
+            Kind::Lines,
+            "Repositories by organisation",
+            "Repositories listed of each organisation, the 15 largest by themselves.",
+            OFF,
+            "one(swr_namespace_repositories)",
+            "one(swr_namespace_repositories @ end())",
+        ),
+        by_organisation(
+            Kind::Lines,
+            "Tags by organisation",
+            "Tags of each organisation's repositories, the 15 largest by themselves.",
+            OFF,
+            "one(swr_namespace_images)",
+            "one(swr_namespace_images @ end())",
+        ),
     ]
 }
 
@@ -104,8 +144,8 @@ fn first(
     name: &'static str,
     unit: &'static str,
 ) -> Panel {
-    panel(Kind::Table, title, (12, 10)).about(about, empty).link(REPOSITORY.0, REPOSITORY.1).column(
-        &format!("topk(20, max by (namespace, repository) ({by}))"),
+    panel(Kind::Table, title, (12, 10)).about(about, empty).link(REPOSITORY.0, REPOSITORY.1, REPOSITORY.2).column(
+        &format!("topk(20, max by (account, namespace, repository) ({by}))"),
         name,
         unit,
     )
@@ -113,7 +153,8 @@ fn first(
 
 /// A number of the repositories that another query chooses.
 fn of(metric: &str, by: &str) -> String {
-    format!("max by (namespace, repository) ({metric}) and topk(20, max by (namespace, repository) ({by}))")
+    let each = "max by (account, namespace, repository)";
+    format!("{each} ({metric}) and topk(20, {each} ({by}))")
 }
 
 fn repositories() -> Vec<Panel> {
@@ -134,7 +175,7 @@ fn repositories() -> Vec<Panel> {
             "The 20 repositories whose deletion would free most: layers that no other repository refers to. Needs the collector tags.",
             "collector tags is off",
             "one(swr_repository_exclusive_layer_bytes)",
-            "Exclusive",
+            "Freed by deleting",
             "bytes",
         )
         .column(&of(size, "one(swr_repository_exclusive_layer_bytes)"), "Size", "bytes"),
@@ -164,5 +205,13 @@ fn attention() -> Vec<Panel> {
             .column(&of("time() - one(swr_repository_updated_timestamp_seconds)", stale), "Not pushed for", "s"),
         first("Largest public repositories", "The 20 largest repositories that everybody can pull from.", "none", public, "Size", "bytes")
             .column(&of("one(swr_repository_downloads)", public), "Downloads", "short"),
+        panel(Kind::Table, "Alerts", (24, 8))
+            .about("What fires now. docs/alerts.md says what to do about each.", "none, or the rules are not loaded")
+            .link(REPOSITORY.0, REPOSITORY.1, REPOSITORY.2)
+            .column(
+                "max by (alertname, severity, account, namespace, repository, quota, reason, collector, instance) (ALERTS{alertname=~\"Swr.+\", alertstate=\"firing\", job=~\"$job\", account=~\"$account\"})",
+                "",
+                "short",
+            ),
     ]
 }

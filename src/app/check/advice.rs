@@ -81,6 +81,7 @@ pub(super) fn on_credential(error: &AuthError) -> String {
             "write the values into the section [basic] of the file, one a line, as in `ak = ...`".to_owned()
         }
         AuthError::Unusable { .. } => "write the secret alone into the file".to_owned(),
+        AuthError::Unfit { .. } => "give the secret alone, as it was downloaded".to_owned(),
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
         AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
         AuthError::Refused { .. } => {

@@ -116,8 +116,9 @@ pub async fn run(
     args: Option<ServeArgs>,
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    // Before anything is built: from here on SIGHUP is a request and no longer the end of the process.
-    let mut hangups = signal(SignalKind::hangup())?;
+    // Before anything is built: from here on SIGHUP is a request and no longer the end of the process. Where there is
+    // nothing to read again it stays the end, as of a terminal that is closed.
+    let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
     let fleet = Fleet::start(config.accounts, config.web_file, config.shown, args)?;
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
@@ -129,6 +130,7 @@ pub async fn run(
         fleet.close();
     };
     let reloads = async {
+        let Some(hangups) = &mut hangups else { return };
         while hangups.recv().await.is_some() {
             service::reloading();
             // What is wrong is in the log and in the metrics; those before stay in force.

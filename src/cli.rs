@@ -41,12 +41,15 @@ pub enum Command {
     /// Print a manual page, that of a command or, without one, of all with the flags of `serve`.
     Man {
         /// Command
-        #[arg(value_parser = ["serve", "check", "scrape", "demo", "simulate"])]
+        #[arg(value_parser = COMMANDS)]
         command: Option<String>,
     },
     /// Ask an exporter on this machine whether it works: 0 if it does, 1 if not.
     Healthcheck(HealthcheckArgs),
 }
+
+/// Their names.
+const COMMANDS: [&str; 8] = ["serve", "check", "scrape", "demo", "simulate", "completions", "man", "healthcheck"];
 
 /// Flags of `check`: those of `serve`, which are checked, and how.
 #[derive(Args, Clone, Debug)]
@@ -158,6 +161,13 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_has_a_manual_page() {
+        let command = Cli::command();
+        let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(names, COMMANDS);
     }
 
     #[test]

@@ -29,6 +29,27 @@ pub use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a finished listing waits for what is read beside it: tags, details, figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// A moment, at most a tenth of the time that the refresh has left. What comes later is on a later page.
+    Moment(Duration),
+    /// Until everything was tried once: there is no later page. A tenth of the time that the refresh has left is kept
+    /// for making the page.
+    UntilRead,
+}
+
+impl Patience {
+    /// Until when to wait in a refresh that has to end by `deadline`.
+    pub(crate) fn until(self, deadline: Deadline) -> Deadline {
+        let tenth = deadline.left() / 10;
+        deadline.at_most(match self {
+            Self::Moment(longest) => longest.min(tenth),
+            Self::UntilRead => tenth * 9,
+        })
+    }
+}
+
 /// What to collect.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -42,6 +63,8 @@ pub struct Options {
     pub most_repositories: u64,
     /// Older rows of an organisation that cannot be read are given up, and older figures beside the listing.
     pub max_age: Duration,
+    /// How long the listing waits for what is read beside it.
+    pub patience: Patience,
     /// Whether organisations, totals and quotas are read.
     pub account: bool,
     /// Whether the Enterprise Edition is read.
@@ -56,6 +79,7 @@ impl Default for Options {
             page_size: 1000,
             most_repositories: 5_000_000,
             max_age: Duration::from_secs(3600),
+            patience: Patience::Moment(beside::PATIENCE),
             account: false,
             enterprise: false,
         }

@@ -14,7 +14,7 @@ pub mod web_file;
 
 use crate::cli::ServeArgs;
 use crate::{logging, web};
-pub use account::{About, Account, Fingerprint, Origins};
+pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use settings::Settings;
 use stamp::Stamp;
 use std::path::{Path, PathBuf};
@@ -95,10 +95,7 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let mut problems = Problems::default();
     let at = &mut problems;
     let process = Settings::of_process(args, environment);
-    let log = logging::Options {
-        level: process.read("log.level", logging::Level::Info, at, str::parse),
-        format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
-    };
+    let log = log_options(&process, at);
     let web = web_options(&process, at);
     let listen = listen(&process, at);
     let mut shown = "# The settings in force.\nprocess:\n".to_owned();
@@ -107,14 +104,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let path = process.text("config.file").map(PathBuf::from);
     // Before it is read: whatever is written from now on is a change.
     let stamp = path.as_deref().and_then(Stamp::of);
-    let file = path.as_deref().map(|path| file::read(path, environment, at)).unwrap_or_default();
-    let mut accounts: Vec<(&str, Settings<'_>)> = Vec::new();
-    if path.is_none() {
-        accounts.push((DEFAULT_ACCOUNT, Settings::of_process(args, environment)));
-    }
-    for (name, entries) in &file.accounts {
-        accounts.push((name, Settings::of_account(args, environment, entries, &file.defaults)));
-    }
+    let file = path.as_deref().map(|path| file::read(path, environment, None, at));
+    let accounts = accounts(args, environment, file.as_ref());
     let mut resolved = Vec::new();
     let mut theirs: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, settings) in &accounts {
@@ -145,6 +136,65 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     Ok(Config { file, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
 }
 
+/// Resolves one account, the one that is named or the only one, and what is logged. Neither how the web is served nor
+/// other accounts matter, so nothing of them is a problem.
+///
+/// # Errors
+/// All problems at once.
+pub fn resolve_account(
+    args: &ServeArgs,
+    environment: Environment<'_>,
+    name: Option<&str>,
+) -> Result<(Account, logging::Options), Problems> {
+    let mut problems = Problems::default();
+    let at = &mut problems;
+    let process = Settings::of_process(args, environment);
+    let log = log_options(&process, at);
+    let path = process.text("config.file").map(PathBuf::from);
+    let file = path.as_deref().map(|path| file::read(path, environment, name, at));
+    let accounts = accounts(args, environment, file.as_ref());
+    let chosen = match name {
+        Some(name) => accounts.iter().find(|(other, _)| *other == name),
+        None => accounts.first().filter(|_| accounts.len() == 1),
+    };
+    let account = chosen.and_then(|(name, settings)| {
+        let mut own = Problems::default();
+        let account = account::resolve(name, settings, &mut own);
+        own.0.into_iter().for_each(|problem| at.add(attributed(problem, &[name], accounts.len())));
+        account
+    });
+    if chosen.is_none() && !accounts.is_empty() {
+        let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        at.add(match name {
+            Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
+            None => format!("--account: name one of the accounts {names}"),
+        });
+    }
+    match account {
+        Some(account) if problems.0.is_empty() => Ok((account, log)),
+        _ => Err(problems),
+    }
+}
+
+/// The accounts of a file, or the one that flags describe.
+fn accounts<'a>(
+    args: &'a ServeArgs,
+    environment: Environment<'a>,
+    file: Option<&'a file::File>,
+) -> Vec<(&'a str, Settings<'a>)> {
+    let Some(file) = file else { return vec![(DEFAULT_ACCOUNT, Settings::of_process(args, environment))] };
+    let of = |entries| Settings::of_account(args, environment, entries, &file.defaults);
+    file.accounts.iter().map(|(name, entries)| (name.as_str(), of(entries))).collect()
+}
+
+fn log_options(process: &Settings<'_>, at: &mut Problems) -> logging::Options {
+    logging::Options {
+        level: process.read("log.level", logging::Level::Info, at, str::parse),
+        format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
+    }
+}
+
 /// A problem with the names of the accounts that have it, unless all have it or the problem says whose it is.
 fn attributed(problem: String, names: &[&str], of: usize) -> String {
     match names {
@@ -158,11 +208,25 @@ fn attributed(problem: String, names: &[&str], of: usize) -> String {
 fn listen(process: &Settings<'_>, at: &mut Problems) -> Vec<String> {
     let Some(found) = process.get("web.listen-address") else { return Vec::new() };
     for address in &found.values {
-        if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            at.add(format!("{}: `{address}` has no port; write it as in 127.0.0.1:10179 or [::]:10179", found.place));
+        if let Err(problem) = listen_address(address) {
+            at.add(format!("{}: {problem}", found.place));
         }
     }
     found.values
+}
+
+/// An address to listen on.
+///
+/// # Errors
+/// What was expected.
+pub fn listen_address(text: &str) -> Result<(), String> {
+    const AS_IN: &str = "write it as in 127.0.0.1:10179 or [::]:10179";
+    let Some((host, _)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) else {
+        return Err(format!("`{text}` has no port; {AS_IN}"));
+    };
+    // A name, an address, an address in brackets with its zone, or nothing.
+    let is_of_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
+    if host.bytes().all(is_of_a_host) { Ok(()) } else { Err(format!("`{text}` is no address; {AS_IN}")) }
 }
 
 fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
@@ -180,10 +244,13 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
     };
     let options = web::Options {
         telemetry_path: process.read("web.telemetry-path", default.telemetry_path, at, |path| {
-            if path.starts_with('/') && path.len() > 1 && !path.contains(['?', '#', ' ']) && !web::is_taken(path) {
+            // As a path stands in a request that has nothing to escape.
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte);
+            if path.starts_with('/') && path.len() > 1 && path.bytes().all(is_plain) && !web::is_taken(path) {
                 Ok(path.to_owned())
             } else {
-                Err(format!("`{path}` is no path such as /metrics; {} are taken", web::TAKEN.join(", ")))
+                let taken = web::TAKEN.join(", ");
+                Err(format!("`{path}` is no path such as /metrics, with nothing to escape in it; {taken} are taken"))
             }
         }),
         max_requests: process.read("web.max-requests", default.max_requests, at, |text| number(text, 1, 10_000)),
@@ -195,6 +262,14 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
         at.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
     }
     options
+}
+
+/// Reads the value of a flag that is no setting of `serve`.
+///
+/// # Errors
+/// The problem, with the flag's name.
+pub fn of_flag<T>(flag: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Problems> {
+    parse(text).map_err(|problem| Problems::of(format!("{flag}: {problem}")))
 }
 
 /// Every duration fits into the arithmetic of clocks, whatever is added to it.
@@ -212,7 +287,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+/// A duration that is longer than nothing.
+///
+/// # Errors
+/// What was expected.
+pub fn positive(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
         if duration.is_zero() { Err(format!("`{text}` must be longer than nothing")) } else { Ok(duration) }
     })

@@ -1,6 +1,5 @@
 //! Parse, run, print the error chain once, exit: 0 done, 1 failed while starting or running, 2 bad flags or settings.
 
-use anyhow::Context;
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
@@ -56,7 +55,8 @@ fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
 }
 
 fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<()> {
-    let timeout = config::duration(&args.timeout).map_err(anyhow::Error::msg).context("--timeout")?;
-    let first = args.listen_address.split(',').next().unwrap_or_default();
+    let timeout = config::of_flag("--timeout", &args.timeout, config::positive)?;
+    // Set to nothing is not set at all, as for `serve`.
+    let first = args.listen_address.split(',').find(|address| !address.is_empty()).unwrap_or(config::DEFAULT_ADDRESS);
     app::healthcheck::run(first, timeout)
 }

@@ -47,6 +47,9 @@ pub use route::is_taken;
 /// Paths that cannot be the telemetry path. One that ends in `/` stands for all below it.
 pub const TAKEN: [&str; 5] = ["/", "/probe", "/sd", "/config", "/-/"];
 
+/// Whether the process works, and whether it answers scrapes.
+pub(crate) const PROBES: [&str; 2] = ["/-/healthy", "/-/ready"];
+
 /// What the operator may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

@@ -9,6 +9,7 @@ use crate::cache::quiet::Quiet;
 use crate::cache::state_file::{Origin, StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache, Outcome};
+use crate::catalog;
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
 use crate::collect::{self, Beside};
@@ -22,7 +23,8 @@ use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use crate::web;
 use anyhow::Context;
 use prometheus::Registry;
-use prometheus::proto::MetricType;
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -136,12 +138,11 @@ impl Account {
         let mut recoveries = authenticator.recoveries();
         let client =
             Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
-        let beside =
-            |ending| config.cache_directory.as_ref().map(|path| path.join(format!("{}.{ending}", config.name)));
-        let lock = beside("lock").map(|path| commons.lock(path));
+        let files = config.state;
+        let lock = files.as_ref().map(|files| commons.lock(files.lock.clone()));
         let writer = lock.as_ref().map_or(0, |lock| lock.writer());
-        let state = |ending, origin: Origin| {
-            let (path, lock) = beside(ending).zip(lock.clone())?;
+        let state = |path: Option<PathBuf>, origin: Origin| {
+            let (path, lock) = path.zip(lock.clone())?;
             let file = StateFile { path, origin, writer };
             // Those before may be writing.
             if writer == 0 && lock.is_ours() {
@@ -149,13 +150,13 @@ impl Account {
             }
             Some((file, lock))
         };
-        let file = state("snapshot", config.origins.snapshot);
+        let file = state(files.as_ref().and_then(|files| files.snapshot.clone()), config.origins.snapshot);
         let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| keeper(file, lock));
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = state("tags", config.origins.tags);
+            let file = state(files.map(|files| files.tags), config.origins.tags);
             let book = file.as_ref().map_or_else(Book::default, |(file, _)| tag_file::read(file));
             let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
@@ -249,6 +250,32 @@ impl Account {
         (page, self.cache.status().latest.and_then(|latest| latest.failure))
     }
 
+    /// What could not be read of what is collected beside the list, in words; nothing, if all of it was.
+    pub(super) fn shortcomings(&self) -> Vec<String> {
+        const WHY: &str = "(--log.level=warn says why)";
+        const HOW: &str = "(in the next run where --cache.file keeps the others; a longer --swr.refresh-timeout or a higher \
+                           --collector.tags.rate-limit reads more in one)";
+        let families = self.registry.gather();
+        let collectors = families.iter().filter(|family| family.name() == catalog::COLLECTOR_UP.name);
+        let metrics = collectors.flat_map(MetricFamily::get_metric);
+        let down = metrics.filter(|metric| metric.get_gauge().get_value() == 0.0);
+        let mut down: BTreeSet<&str> = down.flat_map(Metric::get_label).map(LabelPair::value).collect();
+        // Why the list could not be read is said by the one who read it.
+        down.remove("repositories");
+        let mut all = Vec::new();
+        let (tags, details) = self.tags.as_ref().map(Tags::unread).unwrap_or_default();
+        for (what, unread) in [("tags", tags), ("details", details)] {
+            match (unread, down.contains(what)) {
+                (0, _) => continue,
+                (_, true) => all.push(format!("the {what} of {unread} repositories could not be read {WHY}")),
+                (_, false) => all.push(format!("the {what} of {unread} repositories are still to be read {HOW}")),
+            }
+            down.remove(what);
+        }
+        all.extend(down.iter().map(|name| format!("the collector `{name}` could not read everything {WHY}")));
+        all
+    }
+
     /// How the collection went, as gauges.
     pub(super) fn gauges(&self, format: exposition::Format) -> Vec<u8> {
         let mut families = self.registry.gather();
@@ -325,7 +352,7 @@ fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> ca
             let images = async {
                 let tags = tags.as_ref()?;
                 tags.limit_layers(share.most_layers(repositories));
-                Some(Arc::new(tags.refresh(&snapshot, deadline).await))
+                Some(Arc::new(tags.refresh(&snapshot, options.patience, deadline).await))
             };
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);

@@ -12,11 +12,13 @@ pub use report::{Format, Report, Reports};
 
 use super::account::Ways;
 use crate::auth::{Authenticator, Basis, Choice, Credential};
+use crate::cache::state_file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
-use crate::config::{self, Account};
+use crate::config::{self, Account, StateFiles};
 use crate::deadline::Deadline;
 use crate::failure::chain;
+use crate::model::Repository;
 use crate::swr::pages::Page;
 use crate::swr::{self, ApiError, Client, Effort};
 use prometheus::Registry;
@@ -70,6 +72,7 @@ fn print(text: &str) -> std::io::Result<()> {
 fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
+    directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
     report.add(match account.credentials.source.basis() {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
@@ -81,6 +84,7 @@ fn offline_check(account: Account) -> Report {
 async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
+    directory(account.state.as_ref(), &mut report);
     let (ways, step) = certificates(&account.https);
     report.add(step);
     let Some(ways) = ways else { return report };
@@ -106,9 +110,9 @@ async fn check(account: Account) -> Report {
         }
     }
     let client = Client::new(account.client, Box::new(ways.cloud), authenticator, metrics, SystemTime::now);
-    let hopeful = calls(&client, &account.collect, &mut report).await;
-    if hopeful {
-        images::check(&client, &account.tags, &account.collect.namespaces, &mut report).await;
+    let listed = calls(&client, &account.collect, &mut report).await;
+    if listed.is_hopeful {
+        images::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
         beside::check(&client, &account.collect, &mut report).await;
     }
     report
@@ -116,6 +120,20 @@ async fn check(account: Account) -> Report {
 
 fn settings(endpoint: &str, credentials: &Choice) -> Step {
     Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
+}
+
+/// Adds a step where something is to be kept: an exporter that cannot keep it works, and warns.
+fn directory(files: Option<&StateFiles>, report: &mut Report) {
+    let Some(directory) = files.map(StateFiles::directory) else { return };
+    let shown = directory.display();
+    report.add(match state_file::try_directory(directory) {
+        Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
+        Err(error) => {
+            let advice =
+                "create the directory that --cache.file names, and let the exporter's user write there".to_owned();
+            Step::fails("cache", format!("cannot be kept in {shown}: {error}"), advice)
+        }
+    });
 }
 
 fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Ways>, Step) {
@@ -156,13 +174,22 @@ fn of_lease(credential: &Credential, expires_at: Option<SystemTime>) -> String {
     }
 }
 
-/// Makes each call of the listing once. Whether other calls have a chance.
-async fn calls(client: &Client, options: &collect::Options, report: &mut Report) -> bool {
+/// What the calls of the listing have shown.
+struct Listed {
+    /// Whether other calls have a chance.
+    is_hopeful: bool,
+    /// A repository to try others on.
+    row: Option<Repository>,
+}
+
+/// Makes each call of the listing once.
+async fn calls(client: &Client, options: &collect::Options, report: &mut Report) -> Listed {
     let namespaces = &options.namespaces;
     let wanted: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
     let mut skipped = 0;
     let mut hopeless = false;
+    let mut row = None;
     for namespace in wanted {
         if hopeless {
             skipped += 1;
@@ -184,6 +211,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         };
         hopeless =
             result.as_ref().is_err_and(|error| !matches!(error, ApiError::Permission(_) | ApiError::NotFound(_)));
+        row = row.or_else(|| result.as_ref().ok()?.rows.first().cloned());
         report.add(match result {
             Ok(page) if namespace.is_some() && page.rows.is_empty() => Step::fails(
                 what,
@@ -206,5 +234,5 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
     if skipped > 0 {
         report.add(Step::skipped("list repositories", format!("{skipped} more organisations")));
     }
-    !hopeless
+    Listed { is_hopeful: !hopeless, row }
 }

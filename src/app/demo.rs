@@ -2,13 +2,14 @@
 
 use crate::auth::{Choice, Source, metadata};
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
-use crate::config::{self, Account, Config};
+use crate::config::{self, Account, Config, Problems};
 use crate::logging;
 use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -17,7 +18,9 @@ use tokio::net::TcpListener;
 /// # Errors
 /// When an address cannot be listened on.
 pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
-    let window = config::duration(&args.cache_window).map_err(anyhow::Error::msg).context("--cache.window")?;
+    let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
+    config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
+    let world = world(&args.world, Duration::ZERO)?;
     let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
         .map_err(anyhow::Error::msg)?;
     super::block_on(async {
@@ -25,11 +28,10 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let endpoint = format!("http://{}", upstream.local_addr()?);
         // Some repositories that nobody cares for any more, as everywhere.
-        let options = simulator::Options { abandoned: 8, ..world(&args.world, Duration::ZERO) };
-        let simulator = Simulator::new(options);
+        let simulator = Simulator::new(simulator::Options { abandoned: 8, ..world });
         let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
         let listener = super::listen(&args.listen_address, false).await?;
-        let address = listener.local_addr()?;
+        let address = to_open(listener.local_addr()?);
         print(&format!(
             "A simulated account of {} repositories is being exported. Open\n\
              \n  http://{address}/          how it stands\
@@ -49,22 +51,29 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the address cannot be listened on.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
-    let latency = config::duration(&args.latency).map_err(anyhow::Error::msg).context("--latency")?;
+    let latency = config::of_flag("--latency", &args.latency, config::duration)?;
+    config::of_flag("--listen-address", &args.listen_address, config::listen_address)?;
+    let options = simulator::Options { steady: args.steady, ..world(&args.world, latency)? };
     super::block_on(async {
         let stop = super::stop_signal()?;
         let listener = super::listen(&args.listen_address, false).await?;
         print(&format!(
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
-            listener.local_addr()?
+            to_open(listener.local_addr()?)
         ))?;
-        let options = simulator::Options { steady: args.steady, ..world(&args.world, latency) };
         Simulator::new(options).serve(listener, stop).await;
         Ok(())
     })
 }
 
-fn world(args: &WorldArgs, latency: Duration) -> simulator::Options {
-    simulator::Options {
+/// Faster than a year in five minutes nobody could watch it.
+const FASTEST: f64 = 100_000.0;
+
+fn world(args: &WorldArgs, latency: Duration) -> Result<simulator::Options, Problems> {
+    if !(0.0..=FASTEST).contains(&args.speed) {
+        return Err(Problems::of(format!("--speed: `{}` is no number from 0 to {FASTEST}", args.speed)));
+    }
+    Ok(simulator::Options {
         repositories: args.repositories,
         namespaces: args.namespaces,
         seed: args.seed,
@@ -72,7 +81,12 @@ fn world(args: &WorldArgs, latency: Duration) -> simulator::Options {
         latency,
         start: std::time::SystemTime::now(),
         ..simulator::Options::default()
-    }
+    })
+}
+
+/// Where to reach from here who listens there.
+fn to_open(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
 /// The signed path, as with a real account on an instance that an agency is bound to; only the addresses differ.
@@ -102,7 +116,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         },
         cache: cache::Options { window, ..cache::Options::default() },
         exposition: exposition::Options::default(),
-        cache_directory: None,
+        state: None,
         about: config::About::default(),
         fingerprint: config::Fingerprint::default(),
         origins: config::Origins::default(),

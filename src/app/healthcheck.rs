@@ -1,22 +1,25 @@
 //! `healthcheck`: does an exporter on this machine answer? For containers without a shell or curl.
 //!
 //! It asks as plainly as can be and takes what it gets for what it is: 200 is good. An exporter with passwords answers 401,
-//! and one with TLS tells a plain request, by HTTP/1.0 and 400, that it came to the wrong door. Both show that connections
-//! are accepted and requests read, so neither certificates nor passwords are needed here.
+//! one that is asked too much 429 or 503, and one with TLS tells a plain request, by HTTP/1.0 and 400, that it came to the
+//! wrong door. All of them show that connections are accepted and requests read, so neither certificates nor passwords
+//! are needed here.
 
+use crate::deadline::Deadline;
 use anyhow::{Context, bail};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// Asks `/-/healthy` of the exporter that listens on `address`, within `timeout` for each step.
+/// Asks `/-/healthy` of the exporter that listens on `address`, all in all within `timeout`.
 ///
 /// # Errors
 /// When nobody answers in time, or not as a healthy exporter would.
 pub fn run(address: &str, timeout: Duration) -> anyhow::Result<()> {
+    let deadline = Deadline::after(timeout);
     let mut last = None;
     for to in reachable(address).with_context(|| format!("{address} is no address"))? {
-        match ask(to, timeout).with_context(|| format!("{to} does not answer as it should")) {
+        match ask(to, deadline).with_context(|| format!("{to} does not answer as it should")) {
             Ok(()) => return Ok(()),
             Err(error) => last = Some(error),
         }
@@ -41,21 +44,26 @@ fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-fn ask(to: SocketAddr, timeout: Duration) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&to, timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
+fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {
+    let left = || {
+        let left = deadline.left();
+        if left.is_zero() { bail!("it takes too long") } else { Ok(left) }
+    };
+    let mut stream = TcpStream::connect_timeout(&to, left()?)?;
+    // The request fits into any buffer, so this waits for nobody.
+    stream.set_write_timeout(Some(left()?))?;
     let request = format!("GET /-/healthy HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let (mut head, mut length) = ([0; 12], 0);
     while length < head.len() {
+        stream.set_read_timeout(Some(left()?))?;
         match stream.read(&mut head[length..])? {
             0 => break,
             read => length += read,
         }
     }
     match &head[..length] {
-        b"HTTP/1.1 200" | b"HTTP/1.1 401" | b"HTTP/1.0 400" => Ok(()),
+        b"HTTP/1.1 200" | b"HTTP/1.1 401" | b"HTTP/1.1 429" | b"HTTP/1.1 503" | b"HTTP/1.0 400" => Ok(()),
         [] => bail!("it closed the connection"),
         other => bail!("it says {:?}", String::from_utf8_lossy(other)),
     }
@@ -86,6 +94,8 @@ mod tests {
     fn the_status_tells() {
         assert!(verdict(b"HTTP/1.1 200 OK\r\n\r\n").is_ok());
         assert!(verdict(b"HTTP/1.1 401 Unauthorized\r\n\r\n").is_ok());
+        assert!(verdict(b"HTTP/1.1 429 Too Many Requests\r\n\r\n").is_ok(), "it says so itself");
+        assert!(verdict(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").is_ok());
         assert!(verdict(b"HTTP/1.0 400 Bad Request\r\n\r\n").is_ok(), "plain text where TLS is spoken");
         for (answer, said) in [
             (&b"HTTP/1.1 500 Internal Server Error\r\n\r\n"[..], "\"HTTP/1.1 500\""),
@@ -113,5 +123,29 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         assert!(run(&address, Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn who_speaks_slowly_has_one_deadline_for_all_of_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // One byte after the other, each sooner than the timeout, until it is left.
+            for byte in b"HTTP/1.1 200" {
+                std::thread::sleep(Duration::from_millis(100));
+                if stream.write_all(&[*byte]).is_err() {
+                    return;
+                }
+            }
+        });
+        assert!(run(&address, Duration::from_millis(400)).is_err());
+        peer.join().unwrap();
+    }
+
+    #[test]
+    fn an_absurd_timeout_is_merely_long() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(run(&nobody.to_string(), Duration::MAX).is_err());
     }
 }

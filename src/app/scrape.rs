@@ -1,6 +1,9 @@
 //! `swr-exporter scrape`: one collection, and the metrics to standard output or into a file, for cron and for
 //! node_exporter's textfile collector.
 //!
+//! There is no later page, so tags, details and figures beside the list are waited for until the refresh's deadline. What
+//! is known of tags and details can be kept, in a file that `serve` does not touch; the snapshot is always read anew.
+//!
 //! Written is the page, and of the exporter's own families the gauges that tell how the collection went. Counters are
 //! left out because a process that lives for one collection begins each at 0; what is about the process is left out
 //! because node_exporter has families of the same names.
@@ -9,8 +12,11 @@ mod meter;
 
 use super::account::{Account, Commons};
 use super::memory::Budget;
+use crate::cache::{self, state_file};
 use crate::cli::ScrapeArgs;
-use crate::config::{self, Problems};
+use crate::collect::{self, Patience};
+use crate::config::{self, StateFiles};
+use crate::deadline::Deadline;
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
 use anyhow::{Context, bail};
@@ -19,6 +25,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
+
+/// The longest that is waited at the end for what is known of tags to be written.
+const LAST_KEEP: Duration = Duration::from_secs(60);
 
 /// Collects once and writes the metrics. What could be read is written also where something could not be.
 ///
@@ -26,48 +36,58 @@ use std::path::Path;
 /// Wrong settings, a collection that failed in whole or in part, or output that cannot be written. A file is replaced
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
-    let config = config::resolve(&args.serve, &|name| std::env::var(name).ok())?;
-    let account = chosen(config.accounts, args.account.as_deref())?;
-    // The snapshot belongs to `serve`, which may be running beside this.
-    let account = config::Account { cache_directory: None, ..account };
+    let environment = |name: &str| std::env::var(name).ok();
+    let (account, log) = config::resolve_account(&args.serve, &environment, args.account.as_deref())?;
+    let account = config::Account {
+        // The others belong to `serve`, which may be running beside this.
+        state: account.state.map(StateFiles::of_tags_beside),
+        collect: collect::Options { patience: Patience::UntilRead, ..account.collect },
+        // What was read just now is not too old, however long it took.
+        cache: cache::Options { max_age: Duration::MAX, ..account.cache },
+        ..account
+    };
+    let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // The outcome is told once, at the end; cron makes a letter of every word. Who wants a log asks for it.
     let wants_log = args.serve.get("log.level").is_some();
-    let _log = wants_log.then(|| logging::start(config.log)).transpose().map_err(anyhow::Error::msg)?;
+    let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let account = Account::build(account, &mut Commons::new(Budget::of_this_process(), &[]))?;
         let meter = Meter::start(account.progress());
         let (page, failure) = account.read().await;
         meter.stop().await;
+        let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();
+        let mut written = Ok(());
         if let Some(page) = page {
+            missing.extend(account.shortcomings());
             let metrics = exposition::response(&account.gauges(format), Some(&*page), format, Encoding::Identity);
-            match &args.output {
-                Some(path) => replace(path, &metrics).with_context(|| format!("cannot write {}", path.display()))?,
-                None => print(&metrics).context("cannot write to standard output")?,
-            }
+            written = write(args.output.as_deref(), &metrics);
         }
-        match failure {
-            None => Ok(()),
-            Some(failure) => bail!("{failure}"),
+        if let Some(directory) = directory
+            && let Err(error) = keep(&account, &directory).await
+        {
+            missing
+                .push(format!("--cache.file: cannot keep what is known of tags in {}: {error}", directory.display()));
         }
+        written?;
+        if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
     })
 }
 
-/// The account that is named, or the only one.
-fn chosen(mut accounts: Vec<config::Account>, name: Option<&str>) -> Result<config::Account, Problems> {
-    let place = match name {
-        Some(name) => accounts.iter().position(|account| account.name == name),
-        None => (accounts.len() == 1).then_some(0),
-    };
-    if let Some(place) = place {
-        return Ok(accounts.swap_remove(place));
+/// Ends what the account does, and keeps what is known of tags and details.
+async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
+    let Some(keeping) = account.close() else { return Ok(()) };
+    // Why a disk does not take it is for the log; whether it takes anything is found out here.
+    state_file::try_directory(directory)?;
+    let late = |_| io::Error::other(format!("it was not written within {} s", LAST_KEEP.as_secs()));
+    Deadline::after(LAST_KEEP).bound(keeping).await.map_err(late)?.map_err(io::Error::other)
+}
+
+fn write(output: Option<&Path>, metrics: &[impl AsRef<[u8]>]) -> anyhow::Result<()> {
+    match output {
+        Some(path) => replace(path, metrics).with_context(|| format!("cannot write {}", path.display())),
+        None => print(metrics).context("cannot write to standard output"),
     }
-    let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-    let names = names.join(", ");
-    Err(Problems::of(match name {
-        Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
-        None => format!("--account: name one of the accounts {names}"),
-    }))
 }
 
 fn print(metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {

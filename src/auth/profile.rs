@@ -16,7 +16,8 @@ pub struct Source {
     pub iam_endpoint: Option<String>,
 }
 
-const WHAT: &str = "the SDK's profile";
+/// What an error about the file calls it.
+pub const WHAT: &str = "the SDK's profile";
 
 impl Source {
     pub(super) fn read(&self) -> Result<Basis, AuthError> {

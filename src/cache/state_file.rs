@@ -176,6 +176,16 @@ impl StateFile {
     }
 }
 
+/// Whether files can be kept in a directory: writes an empty one and removes it.
+///
+/// # Errors
+/// Why they cannot.
+pub fn try_directory(directory: &Path) -> io::Result<()> {
+    let trial = directory.join(format!("trial.{}.tmp", std::process::id()));
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
+    fs::remove_file(trial)
+}
+
 fn header(read_at: SystemTime, length: u64, digest: &[u8], origin: Origin) -> [u8; HEADER] {
     let since = read_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut header = [0; HEADER];

@@ -4,7 +4,7 @@
 //! little and is then published with what was known before; the read goes on, alone, and what it brings is on the next
 //! page. A call that fails leaves its part as it was, until that is too old, and costs no other part.
 
-use super::{Metrics, Options, account, enterprise};
+use super::{Metrics, Options, Patience, account, enterprise};
 use crate::deadline::Deadline;
 use crate::failure::{Failure, Reason};
 use crate::model::figures::{Account, Dated, Enterprise};
@@ -15,12 +15,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, warn};
 
-/// How long a finished listing waits for the figures beside it, at most; and at most this part of the time that the
-/// refresh has left. Small calls of a healthy service need a tenth of it.
+/// How long a finished listing waits where a later page can have what comes later. Small calls of a healthy service need
+/// a tenth of it.
 pub const PATIENCE: Duration = Duration::from_secs(2);
-
-/// See [`PATIENCE`].
-const PART: u32 = 10;
 
 /// The collectors beside the listing of one account. Dropping it ends their reads.
 #[derive(Debug)]
@@ -28,6 +25,7 @@ pub struct Beside {
     account: Option<BackgroundRead<Account>>,
     enterprise: Option<BackgroundRead<Enterprise>>,
     max_age: Duration,
+    patience: Patience,
     metrics: Metrics,
 }
 
@@ -38,13 +36,14 @@ impl Beside {
             account: options.account.then(|| BackgroundRead::new(account::COLLECTOR, metrics)),
             enterprise: options.enterprise.then(|| BackgroundRead::new(enterprise::COLLECTOR, metrics)),
             max_age: options.max_age,
+            patience: options.patience,
             metrics: metrics.clone(),
         }
     }
 
     /// The figures to go with a fresh listing: read now, or else the latest ones. `read_at` is when the listing was begun,
     /// `known` the snapshot before it, `room` how many repositories more there may be. The reads end by the refresh's
-    /// deadline, and are waited for no longer than [`PATIENCE`]; dropping the future ends the wait and no read.
+    /// deadline, and are waited for as long as the options say; dropping the future ends the wait and no read.
     pub async fn figures(
         &self,
         client: &Arc<Client>,
@@ -53,7 +52,7 @@ impl Beside {
         room: u64,
         deadline: Deadline,
     ) -> (Arc<Account>, Arc<Enterprise>) {
-        let patience = deadline.at_most(PATIENCE.min(deadline.left() / PART));
+        let patience = self.patience.until(deadline);
         let max_age = self.max_age;
         let account = async {
             let background = self.account.as_ref()?;

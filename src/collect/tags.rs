@@ -9,6 +9,7 @@ mod keeping;
 mod state;
 mod work;
 
+use super::Patience;
 use super::book::{Book, Wants};
 use super::metrics::Metrics;
 use super::plan::Need;
@@ -40,8 +41,6 @@ pub struct Options {
     pub per_second: f64,
     /// No reading of tags gets older than this, as far as the rate allows.
     pub full_interval: Duration,
-    /// The longest that a refresh waits for changes to be read.
-    pub patience: Duration,
     /// More distinct layers than this are not taken in: memory stays bounded.
     pub most_layers: usize,
 }
@@ -54,7 +53,6 @@ impl Default for Options {
             series: None,
             per_second: 5.0,
             full_interval: Duration::from_secs(24 * 3600),
-            patience: Duration::from_secs(2),
             // Some 2 GB.
             most_layers: 32 << 20,
         }
@@ -114,25 +112,41 @@ impl Tags {
             state: Mutex::new(state),
             keeping: Mutex::new(()),
             left: watch::Sender::new(0),
+            at_rest: watch::Sender::new(true),
         });
         let task = tokio::spawn(work::work(shared.clone()).in_current_span());
         Self { shared, task: Arc::new(Task(task.abort_handle())) }
     }
 
-    /// Takes a fresh listing, waits a moment for what has changed, and gives what is known then. The wait ends early when
-    /// all is read, and is left out when it could not end in time.
-    pub async fn refresh(&self, listing: &Snapshot, deadline: Deadline) -> Images {
-        let mut left = self.shared.left.subscribe();
+    /// Takes a fresh listing, waits for what has changed, and gives what is known then. The wait ends early when all is
+    /// read; a wait for a moment is left out when it could not end in time.
+    pub async fn refresh(&self, listing: &Snapshot, patience: Patience, deadline: Deadline) -> Images {
+        let (mut left, mut at_rest) = (self.shared.left.subscribe(), self.shared.at_rest.subscribe());
         self.take(listing);
+        let until = patience.until(deadline);
         let rate = self.shared.options.per_second;
-        let patience = self.shared.options.patience.min(deadline.left() / 10);
         #[expect(clippy::cast_precision_loss, reason = "compared with what fits into a moment")]
-        let in_time = |left: usize| left as f64 <= f64::from(burst(rate)) + rate * patience.as_secs_f64();
-        if in_time(*left.borrow_and_update()) {
-            // When the moment is over, what is known is shown.
-            let _ = Deadline::after(patience).bound(left.wait_for(|left| *left == 0)).await;
+        let in_time = |left: usize| left as f64 <= f64::from(burst(rate)) + rate * until.left().as_secs_f64();
+        // When the time is over, what is known is shown.
+        match patience {
+            Patience::Moment(_) if in_time(*left.borrow_and_update()) => {
+                let _ = until.bound(left.wait_for(|left| *left == 0)).await;
+            }
+            Patience::Moment(_) => {}
+            Patience::UntilRead => {
+                let _ = until.bound(at_rest.wait_for(|at_rest| *at_rest)).await;
+            }
         }
         self.shown(listing)
+    }
+
+    /// Of how many repositories the tags, and of how many the details, are still to be read.
+    pub fn unread(&self) -> (usize, usize) {
+        let state = self.shared.state();
+        let delayed = state.delayed.iter().map(|(_, errand)| errand);
+        let waiting = state.errands.iter().chain(delayed).filter(|errand| errand.need == Need::Details).count();
+        let running = state.running.iter().filter(|(_, _, is_about_details)| *is_about_details).count();
+        (state.pending, waiting + running)
     }
 
     /// What is known, laid beside the listing once more if the book was replaced meanwhile.
@@ -226,6 +240,8 @@ impl Tags {
             for lane in [tags, details] {
                 (lane.is_stopped, lane.refusals) = (false, 0);
             }
+            shared.metrics.progress().further(state.to_read());
+            shared.rest(&state);
             shared.show(&state);
             state.left
         };

@@ -8,7 +8,7 @@ use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One account.
@@ -30,14 +30,43 @@ pub struct Account {
     pub cache: cache::Options,
     /// What to write.
     pub exposition: exposition::Options,
-    /// Where the last good snapshot is kept.
-    pub cache_directory: Option<PathBuf>,
+    /// Where its state is kept, if it is.
+    pub state: Option<StateFiles>,
     /// What may be said of it where accounts are discovered.
     pub about: About,
     /// Equal as long as nothing was changed.
     pub fingerprint: Fingerprint,
     /// What is kept of it is of use to.
     pub origins: Origins,
+}
+
+/// The files of an account's state, all in one directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateFiles {
+    /// The last good snapshot, where that is kept.
+    pub snapshot: Option<PathBuf>,
+    /// What is known of tags and details.
+    pub tags: PathBuf,
+    /// Locked by the process that keeps them.
+    pub lock: PathBuf,
+}
+
+impl StateFiles {
+    fn of(directory: &str, name: &str) -> Self {
+        let file = |ending| Path::new(directory).join(format!("{name}.{ending}"));
+        Self { snapshot: Some(file("snapshot")), tags: file("tags"), lock: file("lock") }
+    }
+
+    /// Those of a process that keeps tags and details alone, beside one that keeps all.
+    pub fn of_tags_beside(self) -> Self {
+        let (tags, lock) = (self.tags.with_extension("scrape-tags"), self.lock.with_extension("scrape-lock"));
+        Self { snapshot: None, tags, lock }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        self.tags.parent().unwrap_or(Path::new("."))
+    }
 }
 
 /// What may be said of an account to whoever may scrape it.
@@ -93,7 +122,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),
     };
-    let cache_directory = settings.text("cache.file").map(PathBuf::from);
+    let state = settings.text("cache.file").map(|directory| StateFiles::of(&directory, name));
     let credentials = credentials?;
     let origins = origins(&about, &credentials.source, &collect.namespaces);
     Some(Account {
@@ -105,7 +134,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         tags,
         cache,
         exposition,
-        cache_directory,
+        state,
         about,
         fingerprint,
         origins,

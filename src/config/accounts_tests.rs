@@ -56,7 +56,7 @@ fn what_is_empty_is_as_good_as_absent() {
          credentials: { token: '', secret_key: '', token_file: '' }\n",
     );
     let [account] = &accounts[..] else { panic!("one account") };
-    assert_eq!((&account.https.ca_file, &account.cache_directory), (&None, &None));
+    assert_eq!((&account.https.ca_file, &account.state), (&None, &None));
     assert_eq!(
         (account.cache.window, &account.collect.namespaces[..]),
         (Duration::from_secs(420), &["a".to_owned()][..])

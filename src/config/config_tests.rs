@@ -281,3 +281,22 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
         }
     }
 }
+
+#[test]
+fn what_nobody_could_ask_for_or_listen_on_is_a_problem() {
+    for path in ["/m%C3%A9trics", "/métrics", "/a?b", "/a\"b", "/a|b"] {
+        let text = problems(&format!("--swr.region cn-north-4 --web.telemetry-path {path}"), &KEY);
+        assert!(text.contains(&format!("--web.telemetry-path: `{path}` is no path")), "{text}");
+    }
+    for address in ["http://localhost:10179", "a/b:1", "é:1", "user@host:1"] {
+        let text = problems(&format!("--swr.region cn-north-4 --web.listen-address {address}"), &KEY);
+        assert!(text.contains(&format!("--web.listen-address: `{address}` is no address")), "{text}");
+    }
+    for address in [":0", "localhost:1", "a_b.example:1", "[::1]:1", "[fe80::1%eth0]:1", "0.0.0.0:65535"] {
+        assert_eq!(listen_address(address), Ok(()));
+    }
+    for path in ["/metrics", "/v1/swr-exporter_metrics.txt", "/~a"] {
+        let line = format!("--swr.region cn-north-4 --web.telemetry-path {path}");
+        assert_eq!(resolve(&args(&line), &table(&KEY)).unwrap().web.telemetry_path, path);
+    }
+}

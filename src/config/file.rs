@@ -66,8 +66,8 @@ pub(super) struct File {
     pub(super) accounts: Vec<(String, Entries)>,
 }
 
-/// Reads a file.
-pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems) -> File {
+/// Reads a file. Where one account alone is wanted, what is wrong with the others is no problem.
+pub(super) fn read(path: &Path, environment: Environment<'_>, wanted: Option<&str>, at: &mut Problems) -> File {
     let name = path.display().to_string();
     let root = match yaml::load(path) {
         Err(problem) => {
@@ -100,6 +100,7 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
     if let Some((node, place)) = table.take("accounts") {
         let mut accounts = Table::of(node, place, reader.at);
         for (key, node, place) in accounts.rest() {
+            let before = reader.at.0.len();
             if !is_name(&key.text) {
                 reader.at.add(format!(
                     "{place}: an account's name has up to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
@@ -107,7 +108,11 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
                 ));
             }
             let table = Table::of(node, place, reader.at);
-            file.accounts.push((key.text, reader.account(table)));
+            let entries = reader.account(table);
+            if wanted.is_some_and(|wanted| wanted != key.text) {
+                reader.at.0.truncate(before);
+            }
+            file.accounts.push((key.text, entries));
         }
     }
     if file.accounts.is_empty() && reader.at.list().len() == before {
@@ -263,7 +268,7 @@ mod tests {
         let keys = SECRETS.map(|name| name.replace("credentials.", "      ") + ": \"can${MIDDLE}y\"\n").concat();
         std::fs::write(&path, format!("accounts:\n  one:\n    region: here\n    credentials:\n{keys}")).unwrap();
         let mut problems = Problems::default();
-        let file = read(&path, &|name| (name == "MIDDLE").then(|| "ar".to_owned()), &mut problems);
+        let file = read(&path, &|name| (name == "MIDDLE").then(|| "ar".to_owned()), None, &mut problems);
         assert_eq!(problems.list(), [""; 0]);
         let (_, account) = &file.accounts[0];
         assert!(SECRETS.iter().all(|name| account.secret(name).unwrap().expose() == "canary"));

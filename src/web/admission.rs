@@ -1,12 +1,12 @@
 //! Whether a request is answered at all: by the rate, a client certificate, and a name with its password.
 
-use super::Tally;
 use super::basic_auth::{Doorkeeper, Verdict};
 use super::body::Body;
 use super::bucket::Bucket;
 use super::connection::Peer;
 use super::respond::{Last, closing, plain};
 use super::security::{InForce, RateLimit, Security};
+use super::{PROBES, Tally};
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
@@ -46,13 +46,17 @@ impl Admission {
         peer: Peer,
         tally: &Tally,
     ) -> Result<(), Response<Body>> {
+        let path = request.uri.path();
+        // A probe costs nothing, and who is told that it is refused ends a process that works.
+        let is_probe = PROBES.contains(&path) && (security.is_open(path) || security.is_for_everybody());
         if let Some(limit) = security.rate_limit
+            && !is_probe
             && let Err(wait) = self.count(limit)
         {
             Tally::add(&tally.rate_limited);
             return Err(later(StatusCode::TOO_MANY_REQUESTS, "too many requests\n", wait));
         }
-        if security.is_open(request.uri.path()) {
+        if security.is_open(path) {
             return Ok(());
         }
         if let Some(tls) = security.tls.as_ref().filter(|tls| tls.needs_certificate())

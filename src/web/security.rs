@@ -118,6 +118,11 @@ impl Security {
         format!("{tls}, {}", if self.users.is_empty() { "no passwords" } else { "passwords" })
     }
 
+    /// Whether nobody has to show who they are.
+    pub(super) fn is_for_everybody(&self) -> bool {
+        self.users.is_empty() && self.tls.as_ref().is_none_or(|tls| !tls.needs_certificate())
+    }
+
     /// Whether everybody may see it.
     pub(super) fn is_open(&self, path: &str) -> bool {
         self.open_paths.iter().any(|open| open == path)

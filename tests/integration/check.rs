@@ -205,6 +205,47 @@ async fn calls_for_tags_and_details_are_tried_where_they_are_collected() {
 }
 
 #[tokio::test]
+async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_read() {
+    let upstream = account().await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::ListTags]);
+    // The second edition is not there.
+    let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
+    upstream.handle.fault(Rule::always(gone).path("/v2/manage/repos"));
+    let flags = ["--swr.list-api=v3", "--collector.tags", "--collector.details"];
+    let checked =
+        names(prepared(&upstream.url()), &flags, "read the tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
+    assert!(checked.said.contains("ok    read the details of `"), "{}", checked.said);
+}
+
+#[tokio::test]
+async fn a_directory_that_nothing_can_be_kept_in_is_named() {
+    let upstream = account().await;
+    let folder = tempfile::tempdir().unwrap();
+    let none = folder.path().join("none");
+    let there = format!("--cache.file={}", folder.path().display());
+    for flags in [&[there.as_str()][..], &[&there, "--offline"]] {
+        let result = checked(prepared(&upstream.url()), flags).await;
+        assert_eq!(result.code, 0, "{}", result.said);
+        assert!(result.said.contains("  ok    cache: "), "{}", result.said);
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left there");
+    let missing = format!("--cache.file={}", none.display());
+    for flags in [&[missing.as_str()][..], &[&missing, "--offline"]] {
+        names(prepared(&upstream.url()), flags, "cache", "No such file or directory", "create the directory").await;
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_lacks_something_is_told_what_to_write() {
+    let upstream = account().await;
+    let (_folder, profile) = file_with("[basic]\nak = AK\n");
+    let mut command = without_credential(&upstream);
+    command.env("HUAWEICLOUD_SDK_CREDENTIALS_FILE", &profile);
+    let checked = names(command, &["--offline"], "credential", "has neither ak and sk", "section [basic]").await;
+    assert!(!checked.said.contains("alone"), "{}", checked.said);
+}
+
+#[tokio::test]
 async fn an_unknown_organisation_is_named() {
     for (answer, cause) in [(UnknownNamespace::Empty, "shows no repository"), (UnknownNamespace::NotFound, "not found")]
     {

@@ -73,3 +73,47 @@ async fn the_simulator_alone_serves_an_exporter_and_ends_with_0() {
     assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(30.0)));
     end(process, "-INT").await;
 }
+
+#[tokio::test]
+async fn wrong_flags_end_with_2_whichever_the_command() {
+    for arguments in [
+        &["demo", "--cache.window", "x"][..],
+        &["demo", "--cache.window", "0s"],
+        &["demo", "--speed", "inf"],
+        &["demo", "--speed", "1e300"],
+        &["demo", "--speed=-1"],
+        &["demo", "--web.listen-address", "nowhere"],
+        &["simulate", "--latency", "x"],
+        &["simulate", "--speed", "nan"],
+        &["simulate", "--listen-address", "http://localhost:1"],
+        &["healthcheck", "--timeout", "x"],
+        &["healthcheck", "--timeout", "0s"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+        command.env_clear().args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it is refused").unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        let flag = arguments[1].split('=').next().unwrap();
+        assert!(said.contains(&format!("  - {flag}: ")), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_demo_listens_where_serve_would() {
+    let arguments = ["demo", "--repositories", "3", "--namespaces", "1", "--web.listen-address", ":0"];
+    let (process, lines) = started(&arguments, "The simulated SWR API").await;
+    assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
+    end(process, "-TERM").await;
+}
+
+#[tokio::test]
+async fn the_demo_ends_with_its_terminal() {
+    let arguments = ["demo", "--repositories", "3", "--namespaces", "1"];
+    let (mut process, lines) = started(&arguments, "The simulated SWR API").await;
+    assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
+    let id = process.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let status = tokio::time::timeout(PATIENCE, process.wait()).await.expect("it ends").unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(1));
+}

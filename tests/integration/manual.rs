@@ -67,6 +67,8 @@ async fn man_shows_the_pages_without_a_warning() {
         (&["man"][..], "swr-exporter(1)", "SWR_EXPORTER_CACHE_WINDOW"),
         (&["man", "scrape"], "swr-exporter-scrape(1)", "--output <FILE>"),
         (&["man", "check"], "swr-exporter-check(1)", "--offline"),
+        (&["man", "healthcheck"], "swr-exporter-healthcheck(1)", "--timeout <DURATION>"),
+        (&["man", "completions"], "swr-exporter-completions(1)", "powershell"),
         (&["man", "demo"], "swr-exporter-demo(1)", "--speed <SPEED>"),
     ] {
         let page = folder.path().join("page.1");

@@ -58,6 +58,29 @@ async fn healthcheck_finds_the_address_where_serve_does() {
     assert!(command.status().await.unwrap().success());
 }
 
+/// As Compose sets a variable that has no value.
+#[tokio::test]
+async fn healthcheck_takes_an_empty_address_as_serve_does() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command.env_clear().args(["healthcheck", "--timeout=1ms"]).env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "");
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() || said.contains("127.0.0.1:10179") || said.contains("[::1]:10179"), "{said}");
+}
+
+/// A refusal is a sign of life, and probes are not counted where they need no login.
+#[tokio::test]
+async fn healthcheck_works_where_requests_are_rate_limited() {
+    let upstream = simulator(3, 1).await;
+    let folder = Folder::new();
+    folder.write("web.yml", "rate_limit:\n  interval: 1h\n  burst: 1\n");
+    let exporter = exporter(&upstream.url(), &["--web.config.file", folder.path("web.yml").to_str().unwrap()]).await;
+    assert_eq!(exporter.get("/").await.status(), 200);
+    assert_eq!(exporter.get("/").await.status(), 429);
+    assert_eq!(exporter.get("/-/ready").await.status(), 200, "a probe that is refused would end a pod that works");
+    assert!(healthcheck(exporter.address()).await.status.success());
+}
+
 /// It has neither certificate nor password, and needs none.
 #[tokio::test]
 async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certificate() {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Rule, Running, Shape};
+use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, Operation, Rule, Running, Shape};
 use tokio::process::Command;
 
 fn denied() -> Action {
@@ -153,6 +153,148 @@ async fn of_several_accounts_one_is_named() {
     }
 }
 
+fn up(scrape: &Scrape, collector: &str) -> Option<f64> {
+    scrape.value("swr_collector_up", &[("collector", collector)])
+}
+
+/// Whose tags were asked for, as often as they were.
+fn tag_calls(upstream: &Running) -> usize {
+    upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
+}
+
+#[tokio::test]
+async fn tags_and_details_are_waited_for_because_there_is_no_later_page() {
+    let upstream = simulator(200, 4).await;
+    // Some five seconds of calls: a scrape of a server would not wait for them.
+    let flags = ["--collector.tags", "--collector.details", "--collector.tags.rate-limit=60", "--swr.rate-limit=1000"];
+    let (code, metrics, said) = done(scrape(&upstream, &flags)).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let scrape = Scrape::parse(metrics);
+    assert_eq!(scrape.series("swr_repository_tags").len(), 200);
+    assert_eq!(scrape.series("swr_repository_priority").len(), 200);
+    assert_eq!(scrape.get("swr_tags_pending"), Some(0.0));
+    assert_eq!((up(&scrape, "tags"), up(&scrape, "details")), (Some(1.0), Some(1.0)));
+}
+
+#[tokio::test]
+async fn figures_are_waited_for_and_a_collector_that_is_down_is_told() {
+    let upstream = simulator(3, 1).await;
+    upstream.handle.configure(|options| options.latency = Duration::from_millis(700));
+    let flags = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
+    let (code, metrics, said) = done(scrape(&upstream, &flags)).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let scrape_of = Scrape::parse(metrics);
+    assert!(scrape_of.get("swr_account_repositories").is_some() && !scrape_of.series("swr_instance_info").is_empty());
+    assert_eq!((up(&scrape_of, "account"), up(&scrape_of, "enterprise")), (Some(1.0), Some(1.0)));
+
+    upstream.handle.configure(|options| {
+        options.latency = Duration::ZERO;
+        options.denied = vec![Operation::Overview];
+    });
+    let (code, metrics, said) = done(scrape(&upstream, &flags)).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("the collector `account` could not read everything"), "{said}");
+    assert!(!said.contains("enterprise") && said.lines().count() == 1, "{said}");
+    let scrape = Scrape::parse(metrics);
+    assert_eq!((scrape.get("swr_up"), up(&scrape, "account")), (Some(1.0), Some(0.0)));
+    assert!(!scrape.series("swr_instance_info").is_empty(), "the rest is written");
+}
+
+#[tokio::test]
+async fn what_is_left_at_the_deadline_is_told_and_the_next_run_goes_on_from_there() {
+    let upstream = simulator(60, 4).await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = format!("--cache.file={}", folder.path().display());
+    let run = async |more: &[&str]| done(scrape(&upstream, &[&["--collector.tags", &cache], more].concat())).await;
+    let read = |metrics: &str| Scrape::parse(metrics.to_owned()).series("swr_repository_tags").len();
+    let (code, metrics, said) = run(&["--swr.refresh-timeout=2s"]).await;
+    assert_eq!(code, Some(1));
+    let first = read(&metrics);
+    assert!((10..40).contains(&first), "{first}");
+    let pending = Scrape::parse(metrics).get("swr_tags_pending").unwrap();
+    assert!(pending > 0.0 && pending <= (60 - first) as f64, "{pending}");
+    assert!(said.contains(&format!("the tags of {pending} repositories")), "{said}");
+    assert!(said.contains("--swr.refresh-timeout") && said.lines().count() == 1, "{said}");
+
+    let calls = tag_calls(&upstream);
+    let (code, metrics, said) = run(&["--collector.tags.rate-limit=1000"]).await;
+    assert_eq!((code, said.as_str(), read(&metrics)), (Some(0), "", 60));
+    // A call that was cut off is made again.
+    let again = tag_calls(&upstream) - (60 - first);
+    assert!(again <= calls + 3 && tag_calls(&upstream) <= 60 + 10, "{calls} and then {}", tag_calls(&upstream));
+    let calls = tag_calls(&upstream);
+    assert_eq!(run(&[]).await.0, Some(0));
+    assert_eq!(tag_calls(&upstream), calls, "nothing has changed");
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["default.scrape-lock", "default.scrape-tags"],
+        "no snapshot, and nothing that belongs to `serve`"
+    );
+}
+
+/// Well before the deadline, which is minutes away.
+#[tokio::test]
+async fn what_would_be_refused_again_is_not_waited_for() {
+    let flags =
+        ["--collector.tags", "--collector.details", "--collector.tags.rate-limit=1000", "--swr.rate-limit=1000"];
+    let upstream = simulator(60, 4).await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::ListTags]);
+    let (code, metrics, said) = done(scrape(&upstream, &flags)).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("the tags of 60 repositories could not be read") && !said.contains("details"), "{said}");
+    let scrape_of = Scrape::parse(metrics);
+    assert_eq!((up(&scrape_of, "tags"), up(&scrape_of, "details")), (Some(0.0), Some(1.0)));
+    assert_eq!(scrape_of.series("swr_repository_priority").len(), 60);
+    let (_, _, said) = done(scrape(&upstream, &[&flags[..], &["--log.level=warn"]].concat())).await;
+    assert!(said.contains("SVCSTG.SWR.4030170"), "{said}");
+
+    // A credential that is refused would be refused for details, too.
+    upstream.handle.configure(|options| options.denied.clear());
+    let refused = Action::error(401, Shape::Gateway, "APIGW.0301", "Incorrect IAM authentication information");
+    upstream.handle.fault(Rule::always(refused).path("/v2/manage/namespaces/"));
+    let (code, metrics, said) = done(scrape(&upstream, &flags)).await;
+    assert_eq!((code, Scrape::parse(metrics).get("swr_repositories")), (Some(1), Some(60.0)));
+    assert!(said.contains("the tags of 60 repositories could not be read"), "{said}");
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_kept_is_told() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = format!("--cache.file={}/none", folder.path().display());
+    let (code, metrics, said) = done(scrape(&upstream, &["--collector.tags", &cache])).await;
+    assert_eq!((code, Scrape::parse(metrics).get("swr_tags_pending")), (Some(1), Some(0.0)));
+    assert!(said.contains("--cache.file") && said.contains("No such file or directory"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_not_about_the_account_does_not_matter() {
+    let upstream = simulator(3, 1).await;
+    let accounts = Accounts::new(&format!(
+        "accounts:\n  one: {{ endpoint: {} }}\n  two: {{ endpoint: http://127.0.0.1:1, credentials: {{ token: \"${{NOT_SET}}\" }}, \
+         window: 3 }}\n",
+        upstream.url(),
+    ));
+    let run = async |name: &str| {
+        let mut command = command();
+        command.args(["scrape", "--web.config.file=/nowhere/web.yml", "--web.max-requests=many"]);
+        done(command_with(command, &["--config.file", accounts.path().to_str().unwrap(), "--account", name])).await
+    };
+    let (code, metrics, said) = run("one").await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(Scrape::parse(metrics).get("swr_repositories"), Some(3.0));
+    let (code, _, said) = run("two").await;
+    assert_eq!(code, Some(2));
+    assert!(said.contains("NOT_SET is not set") && !said.contains("--web."), "{said}");
+}
+
+fn command_with(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments);
+    command
+}
+
 #[tokio::test]
 async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let upstream = simulator(300, 2).await;
@@ -170,12 +312,34 @@ async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let (code, shown, _) = done(on_a_terminal).await;
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
+    assert!(!shown.contains("tags"), "{shown:?}");
     assert!(shown.ends_with("\r\u{1b}[K"), "the line is cleared: {shown:?}");
     assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).get("swr_up") == Some(1.0));
     assert_eq!(
         done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await,
         (Some(0), String::new(), String::new())
     );
+}
+
+#[tokio::test]
+async fn progress_goes_on_while_tags_are_read() {
+    let upstream = simulator(60, 2).await;
+    let line = format!(
+        "{} scrape --swr.endpoint {} --collector.tags --collector.tags.rate-limit 20 --output /dev/null/none",
+        env!("CARGO_BIN_EXE_swr-exporter"),
+        upstream.url()
+    );
+    let mut on_a_terminal = Command::new("script");
+    let prepared = command();
+    let environment = prepared.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
+    on_a_terminal.envs(environment).args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null());
+    let (_, shown, _) = done(on_a_terminal).await;
+    let read: Vec<u64> = shown
+        .split("] ")
+        .filter_map(|rest| rest.split_once(" of 60 readings of tags"))
+        .map(|(number, _)| number.parse().unwrap())
+        .collect();
+    assert!(read.is_sorted() && read.iter().any(|number| (1..60).contains(number)), "{read:?} in {shown:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What to do about what went wrong, in the words of whoever has to do it.
 
-use crate::auth::AuthError;
+use crate::auth::{AuthError, profile};
 use crate::swr::{ApiError, Operation};
 use crate::transport::answer::Answer;
 
@@ -77,6 +77,9 @@ fn on_refusal(answer: &Answer) -> &'static str {
 pub(super) fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
+        AuthError::Unusable { what: profile::WHAT, .. } => {
+            "write the values into the section [basic] of the file, one a line, as in `ak = ...`".to_owned()
+        }
         AuthError::Unusable { .. } => "write the secret alone into the file".to_owned(),
         AuthError::Unfit { .. } => "give the secret alone, as it was downloaded".to_owned(),
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),

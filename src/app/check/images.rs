@@ -1,22 +1,20 @@
-//! The calls for tags and details, each once, for a repository of the list.
+//! The calls for tags and details, each once, for a repository that the list has shown.
 
 use super::report::{Report, Step};
 use super::{PATIENCE, advice};
 use crate::collect::tags::Options;
 use crate::deadline::Deadline;
 use crate::failure::chain;
+use crate::model::Repository;
 use crate::swr::{ApiError, Client, Effort, Operation};
 
 /// Adds a step for each of the two that is collected.
-pub(super) async fn check(client: &Client, options: &Options, namespaces: &[String], report: &mut Report) {
+pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repository>, report: &mut Report) {
     if !options.tags && !options.details {
         return;
     }
     let effort = || Effort::until(Deadline::after(PATIENCE));
-    // What is wrong with the list has been told.
-    let namespace = namespaces.first().map(String::as_str);
-    let Ok(page) = client.repositories(namespace, 0, 10, &effort()).await else { return };
-    let Some(row) = page.rows.first() else {
+    let Some(row) = row else {
         report.add(Step::skipped("read tags and details", "there is no repository to try it on"));
         return;
     };

@@ -55,13 +55,15 @@ fn write(text: &str) {
 
 fn line(progress: &Progress, elapsed: Duration) -> String {
     let (rows, seconds) = (progress.rows(), elapsed.as_secs());
-    match progress.total() {
-        None => format!("{rows} repositories, {seconds} s"),
-        Some(total) => {
-            let rows = rows.min(total);
-            let filled = usize::try_from(rows * WIDTH / total).unwrap_or_default();
-            let empty = usize::try_from(WIDTH).unwrap_or_default() - filled;
-            format!("[{}{}] {rows} of {total} repositories, {seconds} s", "#".repeat(filled), "-".repeat(empty))
-        }
+    let bar = |done: u64, total: u64, what: &str| {
+        let done = done.min(total);
+        let filled = usize::try_from(done * WIDTH / total).unwrap_or_default();
+        let empty = usize::try_from(WIDTH).unwrap_or_default() - filled;
+        format!("[{}{}] {done} of {total} {what}, {seconds} s", "#".repeat(filled), "-".repeat(empty))
+    };
+    match (progress.readings(), progress.total()) {
+        (Some((done, total)), _) => bar(done, total, "readings of tags and details"),
+        (None, Some(total)) => bar(rows, total, "repositories"),
+        (None, None) => format!("{rows} repositories, {seconds} s"),
     }
 }

@@ -22,8 +22,7 @@ impl Shared {
 
     fn keep_due_in(&self, state: &State) -> Option<Instant> {
         self.keep.as_ref()?;
-        let is_at_rest = state.errands.is_empty() && state.running.is_empty();
-        let pause = if is_at_rest { KEEP_AT_REST } else { KEEP_EVERY };
+        let pause = if state.is_at_rest() { KEEP_AT_REST } else { KEEP_EVERY };
         state.is_dirty.then(|| state.kept_at + pause.max(state.keep_took * KEEP_SHARE))
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) keeping: Mutex<()>,
     /// How much of the latest listing's work is left before a refresh need no longer wait; changes wake the task too.
     pub(super) left: watch::Sender<usize>,
+    /// Whether everything that the latest listing made necessary was tried, or cannot be read until the next one.
+    pub(super) at_rest: watch::Sender<bool>,
 }
 
 pub(super) struct State {
@@ -100,6 +102,16 @@ impl State {
         layers.len_with(errand.place, &reading.blobs) <= self.most_layers.max(layers.len())
     }
 
+    /// Whether there is nothing to do but to wait.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.errands.is_empty() && self.running.is_empty()
+    }
+
+    /// Errands that are not done yet.
+    pub(super) fn to_read(&self) -> usize {
+        self.errands.len() + self.delayed.len() + self.running.len()
+    }
+
     /// That of an errand.
     pub(super) fn lane(&mut self, errand: &Errand) -> &mut Lane {
         if errand.need == Need::Details { &mut self.details } else { &mut self.tags }
@@ -120,8 +132,15 @@ impl Shared {
         tags::seconds(Timestamp::from((self.wall_clock)()))
     }
 
+    /// Tells whoever waits for it whether the work is at rest. Under the lock, so that the last word is the latest.
+    pub(super) fn rest(&self, state: &State) {
+        let now = state.is_at_rest();
+        self.at_rest.send_if_modified(|at_rest| std::mem::replace(at_rest, now) != now);
+    }
+
     /// The live metrics.
     pub(super) fn show(&self, state: &State) {
+        self.metrics.progress().to_read(state.to_read());
         if self.options.tags {
             self.metrics.tags_pending(state.pending);
         }

@@ -40,6 +40,7 @@ pub(super) async fn work(shared: Arc<Shared>) {
                 }
             });
         }
+        shared.rest(&shared.state());
         // With all connections busy there is nothing to wake for but their ends, and the file.
         let due = if running.len() < width { shared.next_due() } else { None };
         let wake = [due, shared.keep_due()].into_iter().flatten().min();

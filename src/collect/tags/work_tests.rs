@@ -79,7 +79,7 @@ fn one_of_fifty_pages(url: &str) -> (&'static str, String) {
 #[tokio::test(start_paused = true)]
 async fn each_page_of_a_list_waits_for_its_turn() {
     let (tags, sent) = collector(Options { per_second: 5.0, ..Options::default() }, None, one_of_fifty_pages);
-    tags.refresh(&listing(50, 1), soon()).await;
+    tags.refresh(&listing(50, 1), Patience::Moment(crate::collect::beside::PATIENCE), soon()).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let calls = *sent.lock().unwrap();
     assert!((300..=315).contains(&calls), "{calls} calls in a minute at 5 a second after a burst of 10");
@@ -89,9 +89,9 @@ async fn each_page_of_a_list_waits_for_its_turn() {
 async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
     let (tags, _) = collector(Options { per_second: 1.0, ..Options::default() }, None, one_of_fifty_pages);
     let listing = listing(3, 1);
-    tags.refresh(&listing, soon()).await;
+    tags.refresh(&listing, Patience::Moment(crate::collect::beside::PATIENCE), soon()).await;
     tokio::time::sleep(Duration::from_secs(155)).await;
-    let images = tags.refresh(&listing, soon()).await;
+    let images = tags.refresh(&listing, Patience::Moment(crate::collect::beside::PATIENCE), soon()).await;
     let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.tags)).collect();
     assert_eq!(read, [Some(5000); 3]);
 }
@@ -107,7 +107,9 @@ fn one_image(_: &str) -> (&'static str, String) {
 async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
     let (tags, sent) = collector(Options { most_layers: 2, ..Options::default() }, None, one_image);
     for (repositories, size) in [(1, 1), (1, 2), (2, 2)] {
-        let images = tags.refresh(&listing(repositories, size), soon()).await;
+        let images = tags
+            .refresh(&listing(repositories, size), Patience::Moment(crate::collect::beside::PATIENCE), soon())
+            .await;
         let unique: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().unwrap().unique_bytes).collect();
         assert_eq!(unique, vec![3; repositories]);
         let state = tags.shared.state();
@@ -157,7 +159,7 @@ async fn a_book_that_is_inherited_while_it_is_written_is_not_kept_by_halves() {
     let (old, _) = collector(options.clone(), Some(keep.clone()), |_| ("0-0/0", "[]".to_owned()));
     let (new, _) = collector(options, Some(keep), |_| ("0-0/0", "[]".to_owned()));
     let listing = listing(900, 1);
-    old.refresh(&listing, soon()).await;
+    old.refresh(&listing, Patience::Moment(crate::collect::beside::PATIENCE), soon()).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(old.shared.state().pending, 0);
     kept.lock().unwrap().clear();

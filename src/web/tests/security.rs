@@ -47,11 +47,25 @@ async fn a_rate_goes_on_when_other_settings_change_and_begins_anew_when_it_chang
     assert_eq!(server.get("/").await.status, 200);
     let other = Options { rate_limit: limit(2), ..guarded() };
     server.security.send_replace(Arc::new(Security::new(other).unwrap()));
-    assert_eq!(server.get("/-/healthy").await.status, 200);
-    let refused = server.get("/-/healthy").await;
+    assert_eq!(server.get("/").await.status, 401);
+    let refused = server.get("/").await;
     assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true));
     assert_eq!(count(&server.tally.rate_limited), 1);
     let higher = Options { rate_limit: limit(3), ..Options::default() };
     server.security.send_replace(Arc::new(Security::new(higher).unwrap()));
     assert_eq!(server.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn probes_are_not_counted_where_they_need_no_login() {
+    let limit = Some(RateLimit { interval: Duration::from_secs(3600), burst: 1 });
+    let plan = Plan { security: Options { rate_limit: limit, ..guarded() }, ..Plan::default() };
+    let server = Server::start(plan).await;
+    assert_eq!(server.get("/-/healthy").await.status, 200);
+    assert_eq!(server.get("/-/ready").await.status, 401, "a login is asked for, so it counts");
+    assert_eq!(server.get("/-/ready").await.status, 429);
+    assert_eq!(server.get("/-/healthy").await.status, 200);
+    server.security.send_replace(Arc::new(Security::new(Options { rate_limit: limit, ..Options::default() }).unwrap()));
+    assert_eq!(server.get("/metrics").await.status, 429);
+    assert_eq!((server.get("/-/healthy").await.status, server.get("/-/ready").await.status), (200, 200));
 }

@@ -135,6 +135,12 @@ struct Shared<T> {
     state: Mutex<State<T>>,
 }
 
+impl<T> Shared<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct State<T> {
     held: Option<Held<T>>,
     latest: Option<Attempt>,
@@ -283,16 +289,18 @@ impl<T: Send + Sync + 'static> Cache<T> {
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        if let Some(running) = state.running.take() {
+        let running = state.running.take();
+        // A task that ends takes the lock.
+        drop(state);
+        if let Some(running) = running {
             running.abort();
-            drop(state);
             // Those who wait for it need wait no longer.
             self.0.ended.send_modify(|ended| *ended += 1);
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state()
     }
 
     fn start(&self, state: &mut State<T>) {
@@ -301,6 +309,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         // What is logged there is about the account for which this is called.
         let task = tokio::spawn(
             async move {
+                let ending = Ending(&cache.0);
                 let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
                 let deadline = Deadline::after(cache.0.options.refresh_timeout);
                 // The closure itself may panic too, so it is called inside what is caught.
@@ -310,44 +319,42 @@ impl<T: Send + Sync + 'static> Cache<T> {
                     Ok(Err(_panic)) => Err(Failure::new(Reason::Internal, "the refresh panicked")),
                     Err(_) => Err(Failure::new(Reason::Timeout, "the refresh was not done by its deadline")),
                 };
-                cache.finish(result, began, read_at).await;
+                let is_new = cache.finish(result, began, read_at);
+                drop(ending);
+                if is_new {
+                    cache.keep().await;
+                }
             }
             .in_current_span(),
         );
         state.running = Some(task.abort_handle());
     }
 
-    async fn finish(&self, result: Result<Outcome<T>, Failure>, began: Instant, read_at: SystemTime) {
+    /// Takes in what a refresh brought; whether there is a new value.
+    fn finish(&self, result: Result<Outcome<T>, Failure>, began: Instant, read_at: SystemTime) -> bool {
         let (value, failure) = match result {
             Ok(Outcome { value, gap }) => (Some(Arc::new(value)), gap),
             Err(failure) => (None, Some(failure)),
         };
         self.0.metrics.refreshed(failure.as_ref().map(|failure| failure.reason));
         let is_new = value.is_some();
-        {
-            let mut state = self.state();
-            let now = Instant::now();
-            state.say(&self.0.options, failure.as_ref(), value.is_some(), now);
-            match &failure {
-                None => state.backoff.reset(),
-                Some(failure) => {
-                    state.backoff.failed(now, failure.retry_after, fastrand::f64());
-                    state.last_failure = Some((failure.clone(), now));
-                }
+        let mut state = self.state();
+        let now = Instant::now();
+        state.say(&self.0.options, failure.as_ref(), value.is_some(), now);
+        match &failure {
+            None => state.backoff.reset(),
+            Some(failure) => {
+                state.backoff.failed(now, failure.retry_after, fastrand::f64());
+                state.last_failure = Some((failure.clone(), now));
             }
-            if let Some(value) = value {
-                let fresh_until = now + self.0.options.window;
-                state.held = Some(Held { value, read_at, age_then: Duration::ZERO, since: began, fresh_until });
-            }
-            state.latest =
-                Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.saturating_duration_since(began), failure });
-            state.running = None;
         }
-        // Those who wait read the state, so it is unlocked before they are woken.
-        self.0.ended.send_modify(|ended| *ended += 1);
-        if is_new {
-            self.keep().await;
+        if let Some(value) = value {
+            let fresh_until = now + self.0.options.window;
+            state.held = Some(Held { value, read_at, age_then: Duration::ZERO, since: began, fresh_until });
         }
+        state.latest =
+            Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.saturating_duration_since(began), failure });
+        is_new
     }
 
     /// Keeps the newest value. While another task does, it is left to that one, which looks again when it is done.
@@ -376,6 +383,23 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 error!("keeping the snapshot panicked; it is served all the same");
             }
         }
+    }
+}
+
+/// Ends a refresh however its task goes on: were one that panicked still taken to be running, all would wait for it for
+/// ever. The state must not be locked when it is dropped.
+struct Ending<'a, T>(&'a Shared<T>);
+
+impl<T> Drop for Ending<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.running = None;
+        if std::thread::panicking() {
+            state.backoff.failed(Instant::now(), None, fastrand::f64());
+        }
+        drop(state);
+        // Those who wait read the state, so it is unlocked before they are woken.
+        self.0.ended.send_modify(|ended| *ended += 1);
     }
 }
 

@@ -3,21 +3,20 @@
 //! Belongs here: what several calls mean together, and what a failure among them costs. Deliberately absent: HTTP,
 //! exposition, when to collect.
 
-pub mod book;
-pub mod book_codec;
+mod progress;
+pub mod metrics;
+pub mod windows;
 mod chain;
 pub mod listing;
 pub mod markers;
 pub mod edition;
-pub mod metrics;
 pub mod namespaces;
-pub mod plan;
-mod progress;
-pub mod tags;
-pub mod windows;
+pub mod beside;
 mod account;
 pub mod enterprise;
-pub mod beside;
+pub mod plan;
+pub mod book;
+pub mod tags;
 
 use crate::deadline::Deadline;
 use crate::failure::Failure;
@@ -86,7 +85,7 @@ pub async fn collect(
 ) -> Result<Collected, Failure> {
     let effort = Effort::until(deadline);
     metrics.progress().begin();
-    let list_api = edition::settle(client, options.list_api, &effort).await;
+    let list_api = edition::choose(client, options.list_api, &effort).await;
     let collected = if options.namespaces.is_empty() {
         // The previous snapshot is not needed: the listing of an account is whole or it fails.
         drop(previous);
@@ -96,6 +95,6 @@ pub async fn collect(
     } else {
         namespaces::collect(client, list_api, options, previous.as_deref(), began, &effort, metrics).await
     };
-    metrics.ended(collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
+    metrics.read(metrics::REPOSITORIES, collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
     collected
 }

@@ -75,7 +75,7 @@ impl Problems {
     /// One more.
     pub fn add(&mut self, problem: impl Into<String>) {
         let problem = problem.into();
-        // What is wrong for all accounts is said once.
+        // What several stages need is looked at several times.
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
@@ -104,17 +104,29 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
     let file = path.as_deref().map(|path| file::read(path, environment, at)).unwrap_or_default();
-    let mut resolved = Vec::new();
-    let mut resolve_one = |name: &str, settings: &Settings<'_>| {
-        shown += &format!("  {name}:\n");
-        settings.show("    ", &mut shown);
-        resolved.extend(account::resolve(name, settings, at));
-    };
+    let mut accounts: Vec<(&str, Settings<'_>)> = Vec::new();
     if path.is_none() {
-        resolve_one(DEFAULT_ACCOUNT, &process);
+        accounts.push((DEFAULT_ACCOUNT, Settings::of_process(args, environment)));
     }
     for (name, entries) in &file.accounts {
-        resolve_one(name, &Settings::of_account(args, environment, entries, &file.defaults));
+        accounts.push((name, Settings::of_account(args, environment, entries, &file.defaults)));
+    }
+    let mut resolved = Vec::new();
+    let mut theirs: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, settings) in &accounts {
+        shown += &format!("  {name}:\n");
+        settings.show("    ", &mut shown);
+        let mut own = Problems::default();
+        resolved.extend(account::resolve(name, settings, &mut own));
+        for problem in own.0 {
+            match theirs.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, names)) => names.push(name),
+                None => theirs.push((problem, vec![name])),
+            }
+        }
+    }
+    for (problem, names) in theirs {
+        at.add(attributed(problem, &names, accounts.len()));
     }
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
@@ -126,6 +138,16 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let listen_is_default = listen.is_empty();
     let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
     Ok(Config { file: path, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
+}
+
+/// A problem with the names of the accounts that have it, unless all have it or the problem says whose it is.
+fn attributed(problem: String, names: &[&str], of: usize) -> String {
+    match names {
+        names if names.len() == of => problem,
+        [name] if problem.contains(&format!("accounts.{name}.")) => problem,
+        [name] => format!("account `{name}`: {problem}"),
+        names => format!("accounts `{}`: {problem}", names.join("`, `")),
+    }
 }
 
 fn listen(process: &Settings<'_>, at: &mut Problems) -> Vec<String> {
@@ -170,12 +192,19 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
     options
 }
 
-/// A duration such as `30s` or `1h 30m`.
+/// Every duration fits into the arithmetic of clocks, whatever is added to it.
+const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// A duration such as `30s` or `1h 30m`, ten years at most.
 ///
 /// # Errors
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no duration such as 500ms, 30s or 5m"))
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST_DURATION => Err(format!("`{text}` is longer than ten years")),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(format!("`{text}` is no duration such as 500ms, 30s or 5m")),
+    }
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
@@ -199,3 +228,7 @@ fn not_in(text: &str, least: &str, most: &str) -> String {
 #[cfg(test)]
 #[path = "config/config_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "config/accounts_tests.rs"]
+mod accounts_tests;

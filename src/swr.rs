@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod endpoint;
 pub mod retry;
 pub mod throttle;
+pub mod pace;
 pub mod breaker;
 mod project;
 pub mod client;

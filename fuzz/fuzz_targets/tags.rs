@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use swr_exporter::collect::book_codec;
+use swr_exporter::collect::book::codec;
 use swr_exporter::model::layers::Layers;
 use swr_exporter::model::tags::{Contents, Reading, by_age};
 use swr_exporter::swr::wire::Omissions;
@@ -29,5 +29,5 @@ fuzz_target!(|body: &[u8]| {
         assert!(layers.is_empty() && layers.total() == 0);
     }
     let _ = repository::details(&String::from_utf8_lossy(body), &mut omissions);
-    let _ = book_codec::decode(body);
+    let _ = codec::decode(body);
 });

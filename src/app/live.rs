@@ -9,8 +9,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Registers the process, the build and the web room's tally.
 pub(super) fn register_process(registry: &Registry, tally: &Arc<Tally>) {
@@ -18,17 +18,7 @@ pub(super) fn register_process(registry: &Registry, tally: &Arc<Tally>) {
     let build = instruments::gauges(registry, &catalog::BUILD_INFO, &[]);
     let labels = [env!("CARGO_PKG_VERSION"), env!("SWR_EXPORTER_REVISION"), env!("SWR_EXPORTER_RUSTC")];
     build.with_label_values(&labels).set(1.0);
-    // Instruments of the collectors here live in registries of their own: they are set before they are read.
-    let own = Registry::new();
-    let refusals = Refusals {
-        tally: tally.clone(),
-        scrapes: instruments::counter(&own, &catalog::SCRAPES_REFUSED),
-        connections: instruments::counters(&own, &catalog::CONNECTIONS_CLOSED, &["address_limit", "overdue", "tls"]),
-        requests: instruments::counters(&own, &catalog::REQUESTS_REFUSED, &["login", "login_throttled", "rate_limit"]),
-        accepts: instruments::counter(&own, &catalog::ACCEPT_ERRORS),
-        panics: instruments::counter(&own, &catalog::PANICS),
-    };
-    registry.register(Box::new(refusals)).expect("the tally is registered once");
+    registry.register(Box::new(Refusals::new(tally.clone()))).expect("the tally is registered once");
 }
 
 /// Registers the size of an account's page.
@@ -80,6 +70,32 @@ struct Refusals {
     requests: IntCounterVec,
     accepts: IntCounter,
     panics: IntCounter,
+    /// Setting and reading are one: of two scrapes at once, neither sees what the other has half done.
+    collecting: Mutex<()>,
+}
+
+impl Refusals {
+    /// The instruments live in a registry of their own: they are set before they are read.
+    fn new(tally: Arc<Tally>) -> Self {
+        let own = Registry::new();
+        Self {
+            scrapes: instruments::counter(&own, &catalog::SCRAPES_REFUSED),
+            connections: instruments::counters(
+                &own,
+                &catalog::CONNECTIONS_CLOSED,
+                &["address_limit", "overdue", "tls"],
+            ),
+            requests: instruments::counters(
+                &own,
+                &catalog::REQUESTS_REFUSED,
+                &["login", "login_throttled", "rate_limit"],
+            ),
+            accepts: instruments::counter(&own, &catalog::ACCEPT_ERRORS),
+            panics: instruments::counter(&own, &catalog::PANICS),
+            collecting: Mutex::default(),
+            tally,
+        }
+    }
 }
 
 impl Collector for Refusals {
@@ -93,6 +109,7 @@ impl Collector for Refusals {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         raise(&self.scrapes, &self.tally.scrapes_refused);
         raise(&self.connections.with_label_values(&["address_limit"]), &self.tally.connections_refused);
         raise(&self.connections.with_label_values(&["overdue"]), &self.tally.connections_overdue);
@@ -111,8 +128,30 @@ impl Collector for Refusals {
     }
 }
 
-/// Brings a counter up to a tally. Two at once may both add; the counter is set anew from the tally, so none counts twice.
+/// Brings a counter up to a tally.
 fn raise(counter: &IntCounter, tally: &AtomicU64) {
     counter.reset();
     counter.inc_by(tally.load(Ordering::Relaxed));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scrapes_at_once_see_every_refusal_and_each_once() {
+        let tally = Arc::new(Tally::default());
+        tally.scrapes_refused.store(7, Ordering::Relaxed);
+        let refusals = Refusals::new(tally);
+        let seen = || {
+            let families = refusals.collect();
+            let of = |family: &MetricFamily| family.name() == catalog::SCRAPES_REFUSED.name;
+            families.iter().find(|family| of(family)).unwrap().get_metric()[0].get_counter().get_value()
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..20_000).for_each(|_| assert_eq!(seen().to_bits(), 7f64.to_bits())));
+            }
+        });
+    }
 }

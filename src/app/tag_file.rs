@@ -3,9 +3,8 @@
 use crate::cache::quiet::Quiet;
 use crate::cache::state_file;
 use crate::cache::state_lock::StateLock;
-use crate::collect::book::Book;
-use crate::collect::book_codec;
-use crate::collect::tags::Keep;
+use crate::collect::book::{Book, codec};
+use crate::collect::tags::{Keep, PassedOn};
 use crate::failure::chain;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +19,7 @@ pub(super) fn read(path: &Path, lock: &StateLock) -> Book {
     }
     let kept = state_file::read(path, SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
-        book_codec::decode(&kept.payload).map(Some).ok_or(state_file::Unusable::Payload)
+        codec::decode(&kept.payload).map(Some).ok_or(state_file::Unusable::Payload)
     });
     match kept {
         Ok(None) => Book::default(),
@@ -48,7 +47,9 @@ pub(super) fn keeper(path: PathBuf, lock: Arc<StateLock>) -> Keep {
         if !lock.is_ours() {
             return;
         }
-        if let Err(error) = state_file::write(&path, SystemTime::now(), write) {
+        if let Err(error) = state_file::write(&path, SystemTime::now(), write)
+            && !matches!(error.get_ref(), Some(cause) if cause.is::<PassedOn>())
+        {
             let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
             warn!(file = %path.display(), %error, suppressed, "cannot keep what is known of tags in {}: {error}", path.display());

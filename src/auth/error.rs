@@ -32,6 +32,14 @@ pub enum AuthError {
         /// What is wrong with it, without quoting it.
         problem: &'static str,
     },
+    /// A secret of the settings cannot be sent.
+    #[error("{what} of the settings {problem}")]
+    Unfit {
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong with it, without quoting it.
+        problem: &'static str,
+    },
     /// Files that belong together change faster than they can be read.
     #[error("the files of the credential keep changing while they are read")]
     Unsettled,

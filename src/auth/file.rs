@@ -22,7 +22,7 @@ impl Part {
     /// The secret as a header can carry it.
     pub(super) fn read(&self, what: &'static str) -> Result<Secret, AuthError> {
         match self {
-            Self::Given(secret) => Ok(secret.clone()),
+            Self::Given(secret) => sendable(secret.expose()).map_err(|problem| AuthError::Unfit { what, problem }),
             Self::File(path) => read(path, what),
         }
     }
@@ -30,27 +30,19 @@ impl Part {
     /// The secret with whatever characters it has, but for the end of the line.
     pub(super) fn read_password(&self, what: &'static str) -> Result<Secret, AuthError> {
         match self {
-            Self::Given(secret) => Ok(secret.clone()),
+            Self::Given(secret) => line(secret.expose()).map_err(|problem| AuthError::Unfit { what, problem }),
             Self::File(path) => {
                 let text = read_text(path, what)?;
-                let text = text.trim_end_matches(['\r', '\n']);
-                if text.is_empty() {
-                    return Err(AuthError::Unusable { what, path: path.clone(), problem: "is empty" });
-                }
-                Ok(Secret::new(text.to_owned()))
+                line(&text).map_err(|problem| AuthError::Unusable { what, path: path.clone(), problem })
             }
         }
     }
 }
 
-/// Reads a secret and takes off the white space around it, which editors and `echo` leave behind.
+/// Reads a secret that a header can carry.
 pub(super) fn read(path: &Path, what: &'static str) -> Result<Secret, AuthError> {
     let text = read_text(path, what)?;
-    let text = text.trim();
-    match check(text) {
-        None => Ok(Secret::new(text.to_owned())),
-        Some(problem) => Err(AuthError::Unusable { what, path: path.to_owned(), problem }),
-    }
+    sendable(&text).map_err(|problem| AuthError::Unusable { what, path: path.to_owned(), problem })
 }
 
 /// Reads a file that holds secrets.
@@ -74,13 +66,63 @@ pub(super) fn read_text(path: &Path, what: &'static str) -> Result<Zeroizing<Str
     }
 }
 
-/// What keeps a secret from being sent in a header, if anything.
-fn check(text: &str) -> Option<&'static str> {
+/// A secret without the white space around it, which editors and `echo` leave behind; or what keeps it from being sent in
+/// a header.
+fn sendable(text: &str) -> Result<Secret, &'static str> {
+    let text = text.trim();
     if text.is_empty() {
-        Some("is empty")
+        Err("is empty")
     } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Some("contains white space or characters that no header can carry")
+        Err("contains white space or characters that no header can carry")
     } else {
-        None
+        Ok(Secret::new(text.to_owned()))
+    }
+}
+
+/// A password without the end of its line.
+fn line(text: &str) -> Result<Secret, &'static str> {
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() { Err("is empty") } else { Ok(Secret::new(text.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same text given and in a file.
+    fn both(text: &str) -> (tempfile::NamedTempFile, [Part; 2]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let parts = [Part::Given(Secret::new(text.to_owned())), Part::File(file.path().to_owned())];
+        (file, parts)
+    }
+
+    #[test]
+    fn a_secret_is_the_same_given_and_in_a_file() {
+        for (text, secret, password) in [
+            ("secret", Ok("secret"), Ok("secret")),
+            ("secret\n", Ok("secret"), Ok("secret")),
+            (" secret\r\n", Ok("secret"), Ok(" secret")),
+            ("se cret\n", Err("the key"), Ok("se cret")),
+            ("s\u{e9}cret", Err("the key"), Ok("s\u{e9}cret")),
+            ("\n", Err("is empty"), Err("is empty")),
+        ] {
+            let (_file, parts) = both(text);
+            for part in parts {
+                for (read, expected) in [(part.read("the key"), secret), (part.read_password("the key"), password)] {
+                    match (read, expected) {
+                        (Ok(read), expected) => assert_eq!(Ok(read.expose()), expected, "{text:?}"),
+                        (Err(error), Err(expected)) => {
+                            let said = error.to_string();
+                            assert!(
+                                said.contains("the key ") && said.contains(expected) && !said.contains("cret"),
+                                "{said}"
+                            );
+                        }
+                        (Err(error), Ok(_)) => panic!("{text:?}: {error}"),
+                    }
+                }
+            }
+        }
     }
 }

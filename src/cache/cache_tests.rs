@@ -165,6 +165,37 @@ async fn s10_a_refresh_that_panics_is_one_failed_refresh() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s10_a_panic_before_or_after_the_refresh_ends_it_and_is_not_repeated_at_once() {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    // At the beginning of the first refresh, and at the end of the second, with the state locked.
+    fn falling() -> SystemTime {
+        let look = LOOKS.fetch_add(1, Ordering::SeqCst);
+        assert!(![0, 2].contains(&look), "on purpose");
+        SystemTime::UNIX_EPOCH
+    }
+    let refresh: Refresh<usize> = Box::new(|_, _| Box::pin(async { good(1) }));
+    let counters = metrics::Counters::new(&Registry::new());
+    let cache = Cache::new(Options::default(), refresh, None, counters, falling);
+    let start = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    }
+    assert_eq!(
+        (start.elapsed(), LOOKS.load(Ordering::SeqCst)),
+        (Duration::ZERO, 1),
+        "it is tried once and not waited for"
+    );
+    assert!(!cache.status().running);
+    tokio::time::advance(6 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!((start.elapsed(), LOOKS.load(Ordering::SeqCst)), (6 * SECOND, 3));
+    assert!(!cache.status().running);
+    tokio::time::advance(301 * SECOND).await;
+    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert!(cache.status().latest.unwrap().failure.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn s10_a_scraper_that_hangs_up_cancels_nothing() {
     let (cache, upstream) = cache(Options::default(), 5 * SECOND, good);
     let first = tokio::spawn({

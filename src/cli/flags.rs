@@ -27,7 +27,7 @@ pub struct Flag {
 pub enum Kind {
     /// With one value.
     One,
-    /// With any number of values: the flag repeated, the variable separated by commas, the key a list.
+    /// With any number of values: the flag repeated, the key a list, and anywhere separated by commas ([`several`]).
     Many,
     /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, its last part is named in `collectors`.
     Switch,
@@ -185,17 +185,32 @@ impl Flag {
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),
-            Many => arg.value_name(self.value).action(ArgAction::Append).value_delimiter(','),
-            // No value on the command line, so that what follows is not taken for one.
+            Many => arg.value_name(self.value).action(ArgAction::Append),
+            // No value on the command line, so that what follows is not taken for one. It overrides itself alone: to clap
+            // its negation would be in conflict with the variable.
             Switch => arg
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("true")
-                .overrides_with(self.negation())
+                .overrides_with(self.name)
                 .action(ArgAction::Set)
                 .value_name("BOOL"),
         }
     }
+
+    /// Whether the command line turns a switch off: by its negation, unless the switch itself comes after it.
+    fn is_turned_off(&self, matches: &ArgMatches) -> bool {
+        let place = |name: &str| {
+            let is_there = matches.value_source(name) == Some(ValueSource::CommandLine);
+            is_there.then(|| matches.index_of(name)).flatten()
+        };
+        self.kind == Switch && place(&self.negation()) > place(self.name)
+    }
+}
+
+/// The values of a setting of [`Kind::Many`], of which one text may hold several.
+pub fn several<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    texts.into_iter().flat_map(|text| text.split(',')).map(|value| value.trim().to_owned()).collect()
 }
 
 /// The settings that were given by flags and environment variables.
@@ -230,7 +245,7 @@ impl Args for ServeArgs {
             let off = Arg::new(flag.negation())
                 .long(flag.negation())
                 .action(ArgAction::SetTrue)
-                .overrides_with(flag.name)
+                .overrides_with(flag.negation())
                 .help_heading(flag.heading())
                 .help(format!("Turns --{} off", flag.name));
             command.arg(off)
@@ -246,20 +261,18 @@ impl FromArgMatches for ServeArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut given = Vec::new();
         for flag in ALL {
-            let by_environment = matches.value_source(flag.name) == Some(ValueSource::EnvVariable);
-            let is_off = flag.kind == Switch
-                && matches.value_source(&flag.negation()) == Some(ValueSource::CommandLine)
-                && matches.get_flag(&flag.negation());
-            let values: Vec<String> = match matches.get_many::<String>(flag.name) {
-                _ if is_off => vec!["false".to_owned()],
-                Some(values) => values.cloned().collect(),
-                None => continue,
-            };
-            // A variable that is set to nothing, as compose files do, is not set.
-            if by_environment && !is_off && values.iter().all(String::is_empty) {
+            if flag.is_turned_off(matches) {
+                given.push(Given { name: flag.name, values: vec!["false".to_owned()], by_environment: false });
                 continue;
             }
-            given.push(Given { name: flag.name, values, by_environment: by_environment && !is_off });
+            let Some(texts) = matches.get_many::<String>(flag.name) else { continue };
+            let values = if flag.kind == Many { several(texts) } else { texts.cloned().collect() };
+            let by_environment = matches.value_source(flag.name) == Some(ValueSource::EnvVariable);
+            // A variable that is set to nothing, as compose files do, is not set.
+            if by_environment && values.iter().all(String::is_empty) {
+                continue;
+            }
+            given.push(Given { name: flag.name, values, by_environment });
         }
         Ok(Self(given))
     }
@@ -288,12 +301,16 @@ mod tests {
         assert_eq!(value("--collector.repositories=false").as_deref(), Some("false"));
         assert_eq!(value("--no-collector.repositories --collector.repositories").as_deref(), Some("true"));
         assert_eq!(value("--collector.repositories --no-collector.repositories").as_deref(), Some("false"));
+        let (on, off) = ("--collector.repositories ", "--no-collector.repositories ");
+        assert_eq!(value(&[off, on, off].concat()).as_deref(), Some("false"));
+        assert_eq!(value(&[on, off, off, on, on].concat()).as_deref(), Some("true"));
     }
 
     #[test]
     fn lists_are_repeated_or_separated() {
         let list = args("--swr.namespace a --swr.namespace b,c");
         assert_eq!(list.get("swr.namespace").unwrap().values, ["a", "b", "c"]);
+        assert_eq!(several(&[" a , b".to_owned(), String::new()]), ["a", "b", ""]);
     }
 
     #[test]

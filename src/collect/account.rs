@@ -1,6 +1,6 @@
 //! The account as a whole: organisations, totals and quotas, a call each.
 
-use super::beside::{Known, Setback};
+use super::beside::{FailedCall, Known};
 use crate::model::figures::Account;
 use crate::swr::{Client, Effort, Operation};
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use std::sync::Arc;
 pub(super) const COLLECTOR: &str = "account";
 
 /// Makes the three calls, one after the other; what one of them does not bring is as it was known.
-pub(super) async fn read(client: Arc<Client>, effort: Effort, known: Known<Account>) -> (Account, Vec<Setback>) {
-    let mut setbacks = Vec::new();
+pub(super) async fn read(client: Arc<Client>, effort: Effort, known: Known<Account>) -> (Account, Vec<FailedCall>) {
+    let mut failed = Vec::new();
     let account = Account {
         organisations: known.fresh_or_known(
-            client.organisations(&effort).await.map_err(|error| Setback::of(Operation::ListNamespaces, error)),
+            client.organisations(&effort).await.map_err(|error| FailedCall::of(Operation::ListNamespaces, error)),
             |account| account.organisations.as_ref(),
-            &mut setbacks,
+            &mut failed,
         ),
         overview: known.fresh_or_known(
-            client.overview(&effort).await.map_err(|error| Setback::of(Operation::Overview, error)),
+            client.overview(&effort).await.map_err(|error| FailedCall::of(Operation::Overview, error)),
             |account| account.overview.as_ref(),
-            &mut setbacks,
+            &mut failed,
         ),
         quotas: known.fresh_or_known(
-            client.quotas(&effort).await.map_err(|error| Setback::of(Operation::Quotas, error)),
+            client.quotas(&effort).await.map_err(|error| FailedCall::of(Operation::Quotas, error)),
             |account| account.quotas.as_ref(),
-            &mut setbacks,
+            &mut failed,
         ),
     };
-    (account, setbacks)
+    (account, failed)
 }

@@ -25,8 +25,8 @@ const PART: u32 = 10;
 /// The collectors beside the listing of one account. Dropping it ends their reads.
 #[derive(Debug)]
 pub struct Beside {
-    account: Option<Flight<Account>>,
-    enterprise: Option<Flight<Enterprise>>,
+    account: Option<BackgroundRead<Account>>,
+    enterprise: Option<BackgroundRead<Enterprise>>,
     max_age: Duration,
     metrics: Metrics,
 }
@@ -35,8 +35,8 @@ impl Beside {
     /// Those that the options switch on. Nothing is read yet.
     pub fn new(options: &Options, metrics: &Metrics) -> Self {
         Self {
-            account: options.account.then(|| Flight::new(account::COLLECTOR, metrics)),
-            enterprise: options.enterprise.then(|| Flight::new(enterprise::COLLECTOR, metrics)),
+            account: options.account.then(|| BackgroundRead::new(account::COLLECTOR, metrics)),
+            enterprise: options.enterprise.then(|| BackgroundRead::new(enterprise::COLLECTOR, metrics)),
             max_age: options.max_age,
             metrics: metrics.clone(),
         }
@@ -56,18 +56,18 @@ impl Beside {
         let patience = deadline.at_most(PATIENCE.min(deadline.left() / PART));
         let max_age = self.max_age;
         let account = async {
-            let flight = self.account.as_ref()?;
+            let background = self.account.as_ref()?;
             let latest = known.map(|known| known.account.clone()).unwrap_or_default();
             let known = Known { latest: latest.clone(), read_at, max_age };
             let read = account::read(client.clone(), Effort::until(deadline), known);
-            Some(flight.latest(read, patience, &self.metrics).await.unwrap_or(latest))
+            Some(background.latest(read, patience, &self.metrics).await.unwrap_or(latest))
         };
         let enterprise = async {
-            let flight = self.enterprise.as_ref()?;
+            let background = self.enterprise.as_ref()?;
             let latest = known.map(|known| known.enterprise.clone()).unwrap_or_default();
             let known = Known { latest: latest.clone(), read_at, max_age };
             let read = enterprise::read(client.clone(), Effort::until(deadline), self.metrics.clone(), known, room);
-            Some(flight.latest(read, patience, &self.metrics).await.unwrap_or(latest))
+            Some(background.latest(read, patience, &self.metrics).await.unwrap_or(latest))
         };
         let (account, enterprise) = tokio::join!(account, enterprise);
         (account.unwrap_or_default(), enterprise.unwrap_or_default())
@@ -76,14 +76,14 @@ impl Beside {
 
 /// A call that brought nothing.
 #[derive(Debug)]
-pub(super) struct Setback {
+pub(super) struct FailedCall {
     pub(super) operation: Operation,
     pub(super) failure: Failure,
     /// What to do about it, where that is known.
     pub(super) advice: String,
 }
 
-impl Setback {
+impl FailedCall {
     pub(super) fn of(operation: Operation, error: ApiError) -> Self {
         let advice = match &error {
             ApiError::NoProject { .. } => "give --swr.project-id".to_owned(),
@@ -113,14 +113,14 @@ impl<T> Known<T> {
     /// What a call brought, or else what was known, unless that is too old.
     pub(super) fn fresh_or_known<V: Clone>(
         &self,
-        fresh: Result<V, Setback>,
+        fresh: Result<V, FailedCall>,
         known: impl FnOnce(&T) -> Option<&Dated<V>>,
-        setbacks: &mut Vec<Setback>,
+        failed: &mut Vec<FailedCall>,
     ) -> Option<Dated<V>> {
         match fresh {
             Ok(value) => Some(Dated { value, read_at: self.read_at }),
-            Err(setback) => {
-                setbacks.push(setback);
+            Err(call) => {
+                failed.push(call);
                 known(&self.latest).filter(|known| known.is_within(self.max_age, self.read_at)).cloned()
             }
         }
@@ -129,14 +129,14 @@ impl<T> Known<T> {
 
 /// The read of one collector, which may outlast the refresh that began it.
 #[derive(Debug)]
-struct Flight<T> {
+struct BackgroundRead<T> {
     collector: &'static str,
-    running: tokio::sync::Mutex<JoinSet<(T, Vec<Setback>)>>,
+    running: tokio::sync::Mutex<JoinSet<(T, Vec<FailedCall>)>>,
     /// What failed at the latest read: it is said when it changes.
     said: Mutex<Vec<(Operation, Reason)>>,
 }
 
-impl<T: Send + 'static> Flight<T> {
+impl<T: Send + 'static> BackgroundRead<T> {
     fn new(collector: &'static str, metrics: &Metrics) -> Self {
         metrics.expect(collector);
         Self { collector, running: tokio::sync::Mutex::default(), said: Mutex::default() }
@@ -145,7 +145,7 @@ impl<T: Send + 'static> Flight<T> {
     /// Begins a read unless one runs, and gives what the latest one to end has brought, if one ended since last time.
     async fn latest(
         &self,
-        read: impl Future<Output = (T, Vec<Setback>)> + Send + 'static,
+        read: impl Future<Output = (T, Vec<FailedCall>)> + Send + 'static,
         patience: Deadline,
         metrics: &Metrics,
     ) -> Option<Arc<T>> {
@@ -159,31 +159,31 @@ impl<T: Send + 'static> Flight<T> {
             latest = Some(fresh);
         }
         drop(running);
-        let Ok((figures, setbacks)) = latest? else {
+        let Ok((figures, failed)) = latest? else {
             // One that panicked brought nothing, and has said so itself.
             metrics.read(self.collector, false);
             return None;
         };
-        metrics.read(self.collector, setbacks.is_empty());
-        self.say(&setbacks);
+        metrics.read(self.collector, failed.is_empty());
+        self.say(&failed);
         Some(Arc::new(figures))
     }
 
     /// Says what failed, and what to do, once and not at every refresh.
-    fn say(&self, setbacks: &[Setback]) {
-        let key = |setback: &Setback| (setback.operation, setback.failure.reason);
-        let now = setbacks.iter().map(key).collect();
+    fn say(&self, failed: &[FailedCall]) {
+        let key = |call: &FailedCall| (call.operation, call.failure.reason);
+        let now = failed.iter().map(key).collect();
         let mut said = std::mem::replace(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner), now);
         let collector = self.collector;
-        if setbacks.is_empty() && !said.is_empty() {
+        if failed.is_empty() && !said.is_empty() {
             info!(collector, "the collector `{collector}` is complete again");
         }
-        for setback in setbacks {
-            if said.contains(&key(setback)) {
+        for call in failed {
+            if said.contains(&key(call)) {
                 continue;
             }
-            said.push(key(setback));
-            let Setback { operation, failure, advice } = setback;
+            said.push(key(call));
+            let FailedCall { operation, failure, advice } = call;
             let mark = if advice.is_empty() { "" } else { "; " };
             warn!(
                 collector, %operation, reason = %failure.reason,

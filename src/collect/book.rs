@@ -3,11 +3,16 @@
 //! Each listing is laid beside the book: new repositories get a place, vanished ones lose theirs and with it their bytes,
 //! and what has changed becomes an errand. What an errand brings is entered here. Pure: no calls, and the time is given.
 
-use super::plan::{Errand, Mark, Need, Read, need_of_tags};
+mod entry;
+mod images;
+pub mod codec;
+
+use super::plan::{Errand, Mark, Read};
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
-use crate::model::tags::{Details, Reading, RepositoryImages, TagFigures, TagSeries, by_age};
-use crate::model::{Images, Repository, Snapshot, Timestamp};
+use crate::model::tags::{Details, Reading};
+use crate::model::{Repository, Snapshot, Timestamp};
+use entry::{Entry, Kept, KnownDetails, Tags, Tries};
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +43,7 @@ pub struct Book {
     layers: Layers,
     next_serial: u32,
     /// Whether all repositories were known at some time: until then, bytes may belong to one that was not read yet.
-    pub(super) was_whole: bool,
+    was_whole: bool,
 }
 
 impl Default for Book {
@@ -53,100 +58,6 @@ impl Default for Book {
             next_serial: fastrand::u32(..),
             was_whole: false,
         }
-    }
-}
-
-/// One repository.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) namespace: Arc<str>,
-    pub(super) name: Box<str>,
-    group: Group,
-    serial: u32,
-    /// The latest listing's word.
-    listed: Mark,
-    created: Option<Timestamp>,
-    pub(super) tags: Option<Tags>,
-    pub(super) details: Option<KnownDetails>,
-    tags_tries: Tries,
-    details_tries: Tries,
-}
-
-/// Tags as they were read.
-#[derive(Debug)]
-pub(super) struct Tags {
-    pub(super) read: Read,
-    /// `None` when they cannot be read: the repository is not there, or not for us.
-    pub(super) kept: Option<Kept>,
-}
-
-/// What is kept of a [`Reading`]; its blobs are in the index.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) tags: u32,
-    pub(super) unlayered: u32,
-    pub(super) newest: Option<Timestamp>,
-    pub(super) oldest: Option<Timestamp>,
-    pub(super) updated: Box<[u32]>,
-    pub(super) series: Option<Arc<[TagSeries]>>,
-    by_age: [u32; 5],
-    /// From when until when that holds, in seconds since 1970.
-    holds: (u32, u32),
-}
-
-impl Kept {
-    pub(super) fn of(reading: Reading) -> Self {
-        let Reading { tags, unlayered, newest, oldest, updated, blobs: _, series } = reading;
-        Self { tags, unlayered, newest, oldest, updated, series, by_age: [0; 5], holds: (0, 0) }
-    }
-}
-
-/// Details as they were read.
-#[derive(Debug)]
-pub(super) struct KnownDetails {
-    /// The repository's birth: another one under the same name has another.
-    pub(super) created: Option<Timestamp>,
-    /// `None` when there are none to be had.
-    pub(super) details: Option<Arc<Details>>,
-}
-
-/// How an errand has fared so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tries {
-    failed: u32,
-    not_before: Option<Instant>,
-}
-
-/// After so many failures a repository is no longer waited for to call the picture whole.
-const PATIENCE: u32 = 3;
-
-impl Entry {
-    pub(super) fn key(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
-    }
-
-    fn tries(&mut self, need: Need) -> &mut Tries {
-        if need == Need::Details { &mut self.details_tries } else { &mut self.tags_tries }
-    }
-
-    fn needs(&self, wants: &Wants, now: u32) -> impl Iterator<Item = Need> + use<> {
-        let read = self.tags.as_ref().map(|tags| &tags.read);
-        let mut of_tags = None;
-        if wants.tags {
-            // Serials are given in turn, so the moments of neighbours are far apart and all of them evenly spread.
-            let phase = self.serial.wrapping_mul(0x9e37_79b9);
-            of_tags = need_of_tags(read, self.listed, phase, now, wants.full_interval);
-            let kept = self.tags.as_ref().and_then(|tags| tags.kept.as_ref());
-            if of_tags.is_none()
-                && kept.is_some_and(|kept| kept.series.is_none())
-                && wants.series.as_ref().is_some_and(|series| series.matches(&self.namespace, &self.name))
-            {
-                of_tags = Some(Need::Drift);
-            }
-        }
-        let known = self.details.as_ref().is_some_and(|details| details.created == self.created);
-        let of_details = (wants.details && !known).then_some(Need::Details);
-        of_tags.into_iter().chain(of_details)
     }
 }
 
@@ -263,57 +174,6 @@ impl Book {
         until
     }
 
-    /// What is to be shown beside the latest listing.
-    pub fn images(&mut self, wants: &Wants, seconds: u32) -> Images {
-        let mut unread: HashMap<Group, usize> = HashMap::new();
-        // Once everything was known, it is not asked any more.
-        for place in self.order.iter().filter(|_| !self.was_whole) {
-            let entry = self.at(*place);
-            if entry.tags.is_none() && entry.tags_tries.failed < PATIENCE {
-                *unread.entry(entry.group).or_default() += 1;
-            }
-        }
-        self.was_whole |= wants.tags && unread.is_empty();
-        let Self { entries, order, layers, was_whole, groups, .. } = self;
-        let figures = |place: u32, kept: &mut Kept| {
-            if !(kept.holds.0..kept.holds.1).contains(&seconds) {
-                let (counts, until) = by_age(&kept.updated, seconds);
-                (kept.by_age, kept.holds) = (counts, (seconds, until));
-            }
-            TagFigures {
-                tags: kept.tags,
-                unlayered: kept.unlayered,
-                by_age: kept.by_age,
-                unique_bytes: layers.unique(place),
-                exclusive_bytes: was_whole.then(|| layers.exclusive(place)),
-                newest: kept.newest,
-                oldest: kept.oldest,
-                series: kept.series.clone(),
-            }
-        };
-        let repositories = order
-            .iter()
-            .map(|place| {
-                let entry = entries[*place as usize].as_mut().expect(LISTED);
-                let kept = entry.tags.as_mut().and_then(|tags| tags.kept.as_mut()).filter(|_| wants.tags);
-                let details = entry.details.as_ref().filter(|_| wants.details);
-                RepositoryImages {
-                    tags: kept.map(|kept| figures(*place, kept)),
-                    details: details.and_then(|details| details.details.clone()),
-                }
-            })
-            .collect();
-        let is_known = |group: &Group| wants.tags && (*was_whole || !unread.contains_key(group));
-        let mut namespaces: Vec<(Arc<str>, u128)> = groups
-            .iter()
-            .filter(|(_, group)| is_known(group))
-            .map(|(name, group)| (name.clone(), layers.of_group(*group)))
-            .collect();
-        namespaces.sort_unstable();
-        let unique_bytes = (wants.tags && *was_whole).then(|| layers.total());
-        Images { repositories, namespaces, unique_bytes }
-    }
-
     /// Repositories in the book.
     pub fn len(&self) -> usize {
         self.entries.len() - self.free.len()
@@ -330,21 +190,16 @@ impl Book {
     }
 
     /// How many places there are, used or free.
-    pub(super) fn places(&self) -> u32 {
+    fn places(&self) -> u32 {
         u32::try_from(self.entries.len()).expect("places are numbers of 32 bits")
     }
 
-    pub(super) fn entry(&self, place: u32) -> Option<&Entry> {
+    fn entry(&self, place: u32) -> Option<&Entry> {
         self.entries.get(place as usize)?.as_ref()
     }
 
     /// Takes an entry from before a restart. The order has to be put right by [`Book::sort`] before the next listing.
-    pub(super) fn restore(
-        &mut self,
-        row: &Repository,
-        tags: Option<(Read, Option<Reading>)>,
-        details: Option<KnownDetails>,
-    ) {
+    fn restore(&mut self, row: &Repository, tags: Option<(Read, Option<Reading>)>, details: Option<KnownDetails>) {
         let place = self.place_for(row);
         self.order.push(place);
         let group = self.at(place).group;
@@ -368,7 +223,7 @@ impl Book {
     }
 
     /// Puts restored entries in order; of two with one name the later one stays.
-    pub(super) fn sort(&mut self) {
+    fn sort(&mut self) {
         let mut order = std::mem::take(&mut self.order);
         order.sort_by(|a, b| self.at(*a).key().cmp(&self.at(*b).key()).then(b.cmp(a)));
         order.dedup_by(|other, kept| {
@@ -437,5 +292,5 @@ impl Book {
 const LISTED: &str = "what is in the order has an entry";
 
 #[cfg(test)]
-#[path = "book_tests.rs"]
+#[path = "book/book_tests.rs"]
 mod tests;

@@ -48,9 +48,9 @@ impl std::fmt::Display for ListApi {
     }
 }
 
-/// Settles which edition a refresh reads, in which [`ListApi::Auto`] still means that it has to be tried. What was found
-/// out is kept for an hour by the client.
-pub(super) async fn settle(client: &Client, wanted: ListApi, effort: &Effort) -> ListApi {
+/// Chooses the edition that a refresh reads; [`ListApi::Auto`] now means that it has to be tried. What was found out is
+/// kept for an hour by the client.
+pub(super) async fn choose(client: &Client, wanted: ListApi, effort: &Effort) -> ListApi {
     let of = |markers: bool| if markers { ListApi::V3 } else { ListApi::V2 };
     if wanted != ListApi::Auto {
         return wanted;
@@ -132,7 +132,7 @@ struct Listing<'a> {
     effort: &'a Effort,
 }
 
-impl markers::Pages for Listing<'_> {
+impl markers::MarkedPages for Listing<'_> {
     type Row = Repository;
     type Key<'a> = (&'a str, &'a str);
 

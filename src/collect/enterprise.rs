@@ -1,6 +1,6 @@
 //! The Enterprise Edition: the project's instances, the counts of each, and the repositories of all.
 
-use super::beside::{Known, Setback};
+use super::beside::{FailedCall, Known};
 use super::markers::{self, Stop};
 use super::metrics::Metrics;
 use crate::failure::{Failure, Reason};
@@ -29,40 +29,40 @@ pub(super) async fn read(
     metrics: Metrics,
     known: Known<Enterprise>,
     room: u64,
-) -> (Enterprise, Vec<Setback>) {
-    let mut setbacks = Vec::new();
+) -> (Enterprise, Vec<FailedCall>) {
+    let mut failed = Vec::new();
     let listed = match instances(&client, &effort).await {
         Ok(mut instances) => {
             for instance in instances.iter_mut().filter(|instance| !UNFINISHED.contains(&&*instance.status)) {
                 let counted = client.instance_statistics(&instance.id, &effort).await;
                 instance.statistics = known.fresh_or_known(
-                    counted.map_err(|error| Setback::of(Operation::InstanceStatistics, error)),
+                    counted.map_err(|error| FailedCall::of(Operation::InstanceStatistics, error)),
                     |known| {
                         let known = &known.instances.as_ref()?.value;
                         let place = known.binary_search_by(|known| known.id.cmp(&instance.id)).ok()?;
                         known[place].statistics.as_ref()
                     },
-                    &mut setbacks,
+                    &mut failed,
                 );
             }
             Ok(instances)
         }
-        Err(setback) => Err(setback),
+        Err(call) => Err(call),
     };
     let enterprise = Enterprise {
-        instances: known.fresh_or_known(listed, |known| known.instances.as_ref(), &mut setbacks),
+        instances: known.fresh_or_known(listed, |known| known.instances.as_ref(), &mut failed),
         repositories: known.fresh_or_known(
             repositories(&client, &effort, &metrics, MOST_REPOSITORIES.min(room)).await,
             |known| known.repositories.as_ref(),
-            &mut setbacks,
+            &mut failed,
         ),
     };
-    (enterprise, setbacks)
+    (enterprise, failed)
 }
 
 /// All instances, by id, each once.
-async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, Setback> {
-    let failed = |error| Setback::of(Operation::ListInstances, error);
+async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, FailedCall> {
+    let failed = |error| FailedCall::of(Operation::ListInstances, error);
     let (mut instances, mut offset) = (Vec::new(), 0);
     loop {
         let page = client.instances(offset, effort).await.map_err(failed)?;
@@ -74,7 +74,10 @@ async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, Se
         }
         if offset >= MOST_INSTANCES {
             let message = format!("there are more than {MOST_INSTANCES} instances, the most that are read");
-            return Err(Setback::without_advice(Operation::ListInstances, Failure::new(Reason::Incomplete, message)));
+            return Err(FailedCall::without_advice(
+                Operation::ListInstances,
+                Failure::new(Reason::Incomplete, message),
+            ));
         }
     }
     instances.sort_by(|a, b| a.id.cmp(&b.id));
@@ -88,13 +91,13 @@ async fn repositories(
     effort: &Effort,
     metrics: &Metrics,
     most: u64,
-) -> Result<Vec<InstanceRepository>, Setback> {
+) -> Result<Vec<InstanceRepository>, FailedCall> {
     let listing = Listing { client, effort };
     let walked = effort.deadline.bound(markers::walks(&listing, most, metrics)).await;
     let mut rows = match walked.unwrap_or(Err(Stop::Failed(ApiError::Timeout("the listing of repositories")))) {
         Ok(rows) => rows,
-        Err(Stop::Failed(error)) => return Err(Setback::of(Operation::ListInstanceRepositories, error)),
-        Err(stop) => return Err(Setback::without_advice(Operation::ListInstanceRepositories, stop.into())),
+        Err(Stop::Failed(error)) => return Err(FailedCall::of(Operation::ListInstanceRepositories, error)),
+        Err(stop) => return Err(FailedCall::without_advice(Operation::ListInstanceRepositories, stop.into())),
     };
     // Stable, and the later read wins.
     rows.reverse();
@@ -108,7 +111,7 @@ struct Listing<'a> {
     effort: &'a Effort,
 }
 
-impl markers::Pages for Listing<'_> {
+impl markers::MarkedPages for Listing<'_> {
     type Row = InstanceRepository;
     type Key<'a> = (&'a str, &'a str, &'a str);
 

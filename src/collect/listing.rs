@@ -95,8 +95,8 @@ pub async fn walks(pages: &impl Pages, options: &Options, metrics: &Metrics) -> 
         let walk = Walk { pages, metrics, page_size, most: options.most_repositories, reads: AtomicU64::new(0) };
         match walk.run().await {
             Ok(rows) => return Ok(rows),
-            Err(Stop::Failed(failure)) => return Err(failure),
-            Err(Stop::Broken(what)) => problem = what,
+            Err(WalkError::Failed(failure)) => return Err(failure),
+            Err(WalkError::Broken(what)) => problem = what,
         }
     }
     let message = format!("the listing could not be made whole in {MOST_WALKS} walks: {problem}");
@@ -104,14 +104,14 @@ pub async fn walks(pages: &impl Pages, options: &Options, metrics: &Metrics) -> 
 }
 
 /// Why a walk ended early.
-enum Stop {
+enum WalkError {
     /// Another walk would fare no better.
     Failed(Failure),
     /// The list did not hold together; another walk may find it at rest.
     Broken(String),
 }
 
-impl From<ApiError> for Stop {
+impl From<ApiError> for WalkError {
     fn from(error: ApiError) -> Self {
         Self::Failed(error.into())
     }
@@ -126,7 +126,7 @@ struct Walk<'a, P> {
 }
 
 impl<P: Pages> Walk<'_, P> {
-    async fn run(mut self) -> Result<Vec<Repository>, Stop> {
+    async fn run(mut self) -> Result<Vec<Repository>, WalkError> {
         let (mut chain, mut verdict) = self.first().await?;
         let mut overlap = 1;
         self.within_bounds(&chain)?;
@@ -137,7 +137,7 @@ impl<P: Pages> Walk<'_, P> {
             let page = self.proved(window, page, chain.total).await?;
             if chain.repeats_its_beginning(window, &page) {
                 let message = "the server answers every offset with the first page";
-                return Err(Stop::Failed(Failure::new(Reason::Incomplete, message)));
+                return Err(WalkError::Failed(Failure::new(Reason::Incomplete, message)));
             }
             verdict = chain.join(window, page);
         }
@@ -153,7 +153,7 @@ impl<P: Pages> Walk<'_, P> {
     }
 
     /// The first page tells the total and the page size that the server really has.
-    async fn first(&mut self) -> Result<(Chain, Verdict), Stop> {
+    async fn first(&mut self) -> Result<(Chain, Verdict), WalkError> {
         let page = match self.pages.page(Window { offset: 0, limit: self.page_size }).await {
             Err(ApiError::Refused(_)) if self.page_size > SMALLEST_PAGE => {
                 let page = self.pages.page(Window { offset: 0, limit: SMALLEST_PAGE }).await?;
@@ -171,7 +171,10 @@ impl<P: Pages> Walk<'_, P> {
             let again = self.pages.page(window).await?;
             let same = again.rows.iter().map(Repository::key).eq(page.rows.iter().map(Repository::key));
             if received == 0 || !same {
-                return Err(Stop::Broken(format!("the first page has {received} rows instead of {}", self.page_size)));
+                return Err(WalkError::Broken(format!(
+                    "the first page has {received} rows instead of {}",
+                    self.page_size
+                )));
             }
             self.page_size = received;
             self.pages.found_largest_page(received);
@@ -181,7 +184,7 @@ impl<P: Pages> Walk<'_, P> {
     }
 
     /// Reads what is left as far as the total says, several windows at a time.
-    async fn stretch(&self, chain: &mut Chain, overlap: u64) -> Result<Verdict, Stop> {
+    async fn stretch(&self, chain: &mut Chain, overlap: u64) -> Result<Verdict, WalkError> {
         let (from, total) = (chain.end, chain.total);
         let to = total.unwrap_or(0).max(from + 1).min(self.most.saturating_add(1));
         let mut arriving = stream::iter(windows::covering(from, to, overlap, self.page_size))
@@ -197,13 +200,13 @@ impl<P: Pages> Walk<'_, P> {
             }
         }
         if chain.end <= from {
-            return Err(Stop::Broken(format!("no rows come after row {from}, where the total is {total:?}")));
+            return Err(WalkError::Broken(format!("no rows come after row {from}, where the total is {total:?}")));
         }
         Ok(Verdict::Joined)
     }
 
     /// The list moved under the walk: reads from further and further back until a page joins.
-    async fn mend(&self, chain: &mut Chain, overlap: &mut u64) -> Result<Verdict, Stop> {
+    async fn mend(&self, chain: &mut Chain, overlap: &mut u64) -> Result<Verdict, WalkError> {
         self.metrics.saw(Inconsistency::Border, 1);
         for _ in 0..MOST_STEPS_BACK {
             *overlap = (*overlap * 4).min(self.page_size / 2).max(1);
@@ -217,21 +220,21 @@ impl<P: Pages> Walk<'_, P> {
                 verdict => return Ok(verdict),
             }
         }
-        Err(Stop::Broken(format!("the pages around row {} do not meet", chain.end)))
+        Err(WalkError::Broken(format!("the pages around row {} do not meet", chain.end)))
     }
 
     /// One page as it comes, within the cap on pages.
-    async fn page(&self, window: Window, total: Option<u64>) -> Result<Page, Stop> {
+    async fn page(&self, window: Window, total: Option<u64>) -> Result<Page, WalkError> {
         // Enough to read everything three times over; a list that outruns that never comes to rest.
         let most = 32 + 3 * total.unwrap_or(self.most) / self.page_size;
         if self.reads.fetch_add(1, Ordering::Relaxed) > most {
-            return Err(Stop::Broken(format!("the list moved faster than {most} pages could follow")));
+            return Err(WalkError::Broken(format!("the list moved faster than {most} pages could follow")));
         }
         Ok(self.pages.page(window).await?)
     }
 
     /// The page if it proves something; an unsound one is read once more, unless it has all that it should have.
-    async fn proved(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, Stop> {
+    async fn proved(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
         let Err(unsound) = sound(window, &page) else { return Ok(page) };
         self.broken(window, &unsound);
         if is_surplus(window, &page) {
@@ -252,24 +255,24 @@ impl<P: Pages> Walk<'_, P> {
     }
 
     /// Counts what is wrong with a page.
-    fn broken(&self, window: Window, unsound: &Unsound) -> Stop {
+    fn broken(&self, window: Window, unsound: &Unsound) -> WalkError {
         match unsound {
             Unsound::Short { .. } => self.metrics.saw(Inconsistency::ShortPage, 1),
             Unsound::Duplicate { times } => self.metrics.saw(Inconsistency::Duplicate, *times),
         }
-        Stop::Broken(format!("the page at row {} has {unsound}", window.offset))
+        WalkError::Broken(format!("the page at row {} has {unsound}", window.offset))
     }
 
-    fn within_bounds(&self, chain: &Chain) -> Result<(), Stop> {
+    fn within_bounds(&self, chain: &Chain) -> Result<(), WalkError> {
         if chain.rows.len() as u64 <= self.most && chain.total.is_none_or(|total| total <= self.most) {
             return Ok(());
         }
         let message = format!("the listing has more than {} repositories, the most that are read", self.most);
-        Err(Stop::Failed(Failure::new(Reason::Incomplete, message)))
+        Err(WalkError::Failed(Failure::new(Reason::Incomplete, message)))
     }
 
     /// Counts what was seen, and holds the rows against the total.
-    async fn settle(&self, mut chain: Chain) -> Result<Vec<Repository>, Stop> {
+    async fn settle(&self, mut chain: Chain) -> Result<Vec<Repository>, WalkError> {
         self.metrics.saw(Inconsistency::Border, chain.moved_borders);
         self.metrics.saw(Inconsistency::TotalChanged, u64::from(chain.total_changed));
         let mut rows = std::mem::take(&mut chain.rows);
@@ -285,7 +288,7 @@ impl<P: Pages> Walk<'_, P> {
             None => Ok(rows),
             Some(missing) => {
                 self.metrics.saw(Inconsistency::TotalChanged, 1);
-                Err(Stop::Broken(format!("{missing} repositories of {:?} are missing", chain.total)))
+                Err(WalkError::Broken(format!("{missing} repositories of {:?} are missing", chain.total)))
             }
         }
     }

@@ -18,7 +18,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 const MOST_WALKS: usize = 3;
 
 /// Where pages come from: the client, or a model of a list in the tests.
-pub trait Pages: Sync {
+pub trait MarkedPages: Sync {
     /// A row of the list.
     type Row: Send;
     /// What tells rows apart.
@@ -53,7 +53,7 @@ impl From<Stop> for Failure {
 ///
 /// # Errors
 /// When a call fails for good, or the list cannot be made whole.
-pub async fn walks<P: Pages>(pages: &P, most: u64, metrics: &Metrics) -> Result<Vec<P::Row>, Stop> {
+pub async fn walks<P: MarkedPages>(pages: &P, most: u64, metrics: &Metrics) -> Result<Vec<P::Row>, Stop> {
     let mut problem = String::new();
     for _ in 0..MOST_WALKS {
         match walk(pages, most, metrics).await? {
@@ -65,7 +65,7 @@ pub async fn walks<P: Pages>(pages: &P, most: u64, metrics: &Metrics) -> Result<
 }
 
 /// One walk: the rows, or in words why they are not all.
-async fn walk<P: Pages>(pages: &P, most: u64, metrics: &Metrics) -> Result<Result<Vec<P::Row>, String>, Stop> {
+async fn walk<P: MarkedPages>(pages: &P, most: u64, metrics: &Metrics) -> Result<Result<Vec<P::Row>, String>, Stop> {
     let hasher = RandomState::new();
     let (mut markers, mut beginnings) = (HashSet::new(), HashSet::new());
     let (mut rows, mut received, mut largest) = (Vec::new(), 0, 0);

@@ -29,7 +29,7 @@ impl Model {
     }
 }
 
-impl Pages for Model {
+impl MarkedPages for Model {
     type Row = u32;
     type Key<'a> = &'a u32;
 
@@ -153,7 +153,7 @@ async fn short_pages_and_rows_without_a_name_end_nothing() {
 #[tokio::test]
 async fn a_call_that_fails_for_good_ends_the_walk_with_its_error() {
     struct Failing;
-    impl Pages for Failing {
+    impl MarkedPages for Failing {
         type Row = u32;
         type Key<'a> = &'a u32;
         async fn page(&self, marker: Option<&str>) -> Result<Marked<u32>, ApiError> {

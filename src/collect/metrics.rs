@@ -43,7 +43,7 @@ pub struct Metrics {
 }
 
 /// The `collector` label of the listing.
-const REPOSITORIES: &str = "repositories";
+pub(super) const REPOSITORIES: &str = "repositories";
 
 /// Those of what is read repository by repository.
 const TAGS: &str = "tags";
@@ -76,11 +76,6 @@ impl Metrics {
         self.up.with_label_values(&[collector]).set(f64::from(u8::from(complete)));
     }
 
-    /// A collection ended.
-    pub(super) fn ended(&self, complete: bool) {
-        self.up.with_label_values(&[REPOSITORIES]).set(f64::from(u8::from(complete)));
-    }
-
     /// So many repositories have tags that are known to be out of date.
     pub(super) fn tags_pending(&self, repositories: usize) {
         #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 repositories")]
@@ -91,7 +86,7 @@ impl Metrics {
     pub(super) fn images_up(&self, tags: Option<bool>, details: Option<bool>) {
         for (collector, up) in [(TAGS, tags), (DETAILS, details)] {
             if let Some(up) = up {
-                self.up.with_label_values(&[collector]).set(f64::from(u8::from(up)));
+                self.read(collector, up);
             }
         }
     }

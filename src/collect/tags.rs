@@ -16,7 +16,8 @@ use crate::deadline::Deadline;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
-use crate::swr::throttle::{Rate, Throttle};
+use crate::swr::pace::Pace;
+use crate::swr::throttle::Rate;
 use state::{Shared, State};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -60,8 +61,14 @@ impl Default for Options {
     }
 }
 
-/// Is given what writes the book; called on a thread that may block.
+/// Is given what writes the book; called on a thread that may block. What was written until an error is to be thrown away;
+/// [`PassedOn`] is no trouble.
 pub type Keep = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
+
+/// Why a book is not written to its end: another account goes on with it, and writes it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("another account goes on with it")]
+pub struct PassedOn;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]
@@ -98,7 +105,7 @@ impl Tags {
         let state = State::new(book, options.most_layers);
         let shared = Arc::new(Shared {
             client,
-            throttle: Throttle::new(rate(options.per_second)),
+            pace: Arc::new(Pace::new(rate(options.per_second), work::LONGEST_CALL)),
             options,
             wants,
             metrics,
@@ -164,7 +171,7 @@ impl Tags {
         predecessor.task.0.abort();
         let mut book = {
             let mut before = predecessor.shared.state();
-            before.is_dirty = false;
+            (before.is_passed_on, before.is_aligned) = (true, false);
             std::mem::take(&mut before.book)
         };
         book.drop_unwanted_series(&self.shared.wants);
@@ -235,3 +242,7 @@ fn burst(per_second: f64) -> u32 {
 fn rate(per_second: f64) -> Rate {
     Rate { per_second, burst: burst(per_second) }
 }
+
+#[cfg(test)]
+#[path = "tags/work_tests.rs"]
+mod tests;

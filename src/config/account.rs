@@ -1,7 +1,7 @@
 //! One account's settings, resolved to the options of the stages that it is made of.
 
 use super::settings::Settings;
-use super::{DEFAULT_ACCOUNT, Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
+use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
 use crate::auth::Choice;
 use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
@@ -59,7 +59,6 @@ pub struct Fingerprint {
 
 /// Resolves one account; `None` where it has no credential.
 pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Account> {
-    let before = at.0.len();
     let cache = cache_options(settings, at);
     let endpoint = endpoint(settings, at);
     let credentials = credentials::choose(settings, at);
@@ -68,14 +67,6 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
     let tags = tag_options(settings, at);
     let exposition = exposition_options(settings, at);
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
-    // With several accounts a problem has to say whose it is.
-    if name != DEFAULT_ACCOUNT {
-        for problem in &mut at.0[before..] {
-            if !problem.contains(&format!("accounts.{name}")) {
-                *problem = format!("account `{name}`: {problem}");
-            }
-        }
-    }
     let about = About {
         region: settings.text("swr.region"),
         endpoint: client.endpoint.clone(),

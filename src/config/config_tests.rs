@@ -1,7 +1,8 @@
 use super::*;
 use crate::auth::Source;
+use crate::auth::oidc::Exchange;
 
-fn args(line: &str) -> ServeArgs {
+pub(super) fn args(line: &str) -> ServeArgs {
     use clap::Parser;
     crate::cli::Cli::try_parse_from(std::iter::once("swr-exporter").chain(line.split_whitespace())).unwrap().serve
 }
@@ -10,7 +11,7 @@ fn problems(line: &str, environment: &[(&str, &str)]) -> String {
     resolve(&args(line), &table(environment)).unwrap_err().to_string()
 }
 
-fn table<'a>(entries: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+pub(super) fn table<'a>(entries: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| entries.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
 }
 
@@ -63,6 +64,16 @@ fn every_problem_is_listed_with_its_place_and_what_to_do() {
     ] {
         assert!(text.contains(expected), "{expected}\n---\n{text}");
     }
+}
+
+#[test]
+fn no_duration_is_longer_than_ten_years() {
+    assert_eq!(duration("10y").map_err(drop), humantime::parse_duration("10y").map_err(drop));
+    for absurd in ["11y", "500000000000y"] {
+        assert_eq!(duration(absurd), Err(format!("`{absurd}` is longer than ten years")));
+    }
+    let text = problems("--swr.region cn-north-4 --cache.window 500000000000y --cache.max-age 500000000000y", &KEY);
+    assert!(text.contains("--cache.window: `500000000000y` is longer than ten years"), "{text}");
 }
 
 #[test]
@@ -155,6 +166,29 @@ fn a_source_that_is_named_says_what_it_lacks() {
         &[],
     );
     assert!(text.contains("2 problems") && text.contains("--swr.iam-endpoint: `http://example.com` would"), "{text}");
+}
+
+#[test]
+fn how_long_a_key_of_oidc_is_to_live_is_a_number_that_sts_takes() {
+    let with = |seconds| {
+        [
+            ("HUAWEICLOUD_OIDC_PROVIDER_URN", "p"),
+            ("HUAWEICLOUD_OIDC_AGENCY_URN", "a"),
+            ("HUAWEICLOUD_OIDC_TOKEN_FILE", "/t"),
+            ("HUAWEICLOUD_OIDC_DURATION_SECONDS", seconds),
+        ]
+    };
+    for (seconds, expected) in [("900", 900), ("43200", 43_200), ("", 3600)] {
+        let config = resolve(&args("--swr.region cn-north-4"), &table(&with(seconds))).unwrap();
+        let Source::Oidc(oidc) = &config.accounts[0].credentials.source else { panic!("OIDC") };
+        let Exchange::Sts { duration_seconds, .. } = &oidc.exchange else { panic!("STS") };
+        assert_eq!(*duration_seconds, expected);
+    }
+    for wrong in ["1h", "60", "-1", "86400"] {
+        let text = problems("--swr.region cn-north-4", &with(wrong));
+        let expected = format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: `{wrong}` is no number from 900 to 43200");
+        assert!(text.contains("1 problem ") && text.contains(&expected), "{text}");
+    }
 }
 
 #[test]

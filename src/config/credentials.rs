@@ -1,7 +1,7 @@
 //! The credential's source: the one that is named, or the first that is configured.
 
 use super::settings::Settings;
-use super::{Problems, regions};
+use super::{Problems, number, regions};
 use crate::auth::chain::Candidate;
 use crate::auth::metadata::{self, Because};
 use crate::auth::{Choice, Part, Source, access_key, iam, oidc, pod, profile, token};
@@ -14,6 +14,10 @@ pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "prof
 
 /// The address of STS where the region has none of its own, as in the vendor's SDK.
 const DEFAULT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
+
+/// The shortest and the longest that a key from STS may live, in seconds. Source: `AssumeAgencyWithOIDC` in the vendor's
+/// reference of the API.
+const STS_LIVES: (u32, u32) = (900, 43_200);
 
 /// A source, or why it is not configured; half a source is a problem.
 type Found = Result<Source, Missing>;
@@ -94,9 +98,7 @@ impl Search<'_> {
     /// A secret: in a file of its own, in the configuration file, or in the environment.
     fn part(&self, file: &str, key: &str, names: &[&str]) -> Option<Part> {
         let variable = || names.iter().find_map(|name| self.variable(name));
-        let file = self.settings.text(file).map(|file| Part::File(file.into()));
-        file.or_else(|| self.settings.secret(key).map(Part::Given))
-            .or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
+        self.settings.part(file, key).or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
     }
 
     fn token(&self) -> Found {
@@ -186,7 +188,10 @@ impl Search<'_> {
             let Some(id_token) = file("HUAWEICLOUD_OIDC_TOKEN_FILE").or(given) else {
                 return Err(Missing::Rest("OIDC lacks the identity token: set HUAWEICLOUD_OIDC_TOKEN_FILE".to_owned()));
             };
-            let duration = self.variable("HUAWEICLOUD_OIDC_DURATION_SECONDS");
+            let duration_seconds = self.variable("HUAWEICLOUD_OIDC_DURATION_SECONDS").map_or(Ok(3600), |text| {
+                number(&text, STS_LIVES.0, STS_LIVES.1)
+                    .map_err(|problem| Missing::Rest(format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: {problem}")))
+            })?;
             let ids = self.variable("HUAWEICLOUD_OIDC_POLICY_IDS").unwrap_or_default();
             let exchange = oidc::Exchange::Sts {
                 endpoint: self.sts_endpoint(at),
@@ -195,7 +200,7 @@ impl Search<'_> {
                 session_name: self
                     .variable("HUAWEICLOUD_OIDC_SESSION_NAME")
                     .unwrap_or_else(|| "oidc-sts-session".to_owned()),
-                duration_seconds: duration.and_then(|text| text.parse().ok()).unwrap_or(3600),
+                duration_seconds,
                 policy: self.variable("HUAWEICLOUD_OIDC_POLICY"),
                 policy_ids: ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect(),
             };

@@ -74,12 +74,17 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
             at.add(format!("{name}: {problem}"));
             return File::default();
         }
-        Ok(text) => yaml::parse(&text),
+        Ok(text) => yaml::parse(&text).map_err(|(line, problem)| {
+            // Between braces or brackets, its brace begins a mapping.
+            let has_variable = text.lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("${"));
+            let hint = if has_variable { "; write \"${NAME}\" with its quotes" } else { "" };
+            format!("{name}:{line}: {problem}{hint}")
+        }),
     };
     let root = match root {
         Ok(root) => root,
-        Err((line, problem)) => {
-            at.add(format!("{name}:{line}: {problem}"));
+        Err(problem) => {
+            at.add(problem);
             return File::default();
         }
     };
@@ -91,6 +96,7 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
         let table = Table::of(node, place, reader.at);
         file.defaults = reader.account(table);
     }
+    let before = reader.at.list().len();
     if let Some((node, place)) = table.take("accounts") {
         let mut accounts = Table::of(node, place, reader.at);
         for (key, node, place) in accounts.rest() {
@@ -104,10 +110,10 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, at: &mut Problems)
             file.accounts.push((key.text, reader.account(table)));
         }
     }
-    table.finish(reader.at);
-    if file.accounts.is_empty() && reader.at.list().is_empty() {
+    if file.accounts.is_empty() && reader.at.list().len() == before {
         reader.at.add(format!("{place}: there is no account; name one below `accounts`"));
     }
+    table.finish(reader.at);
     file
 }
 
@@ -137,9 +143,9 @@ impl Reader<'_, '_> {
             for name in SECRETS {
                 let key = name.strip_prefix("credentials.").unwrap_or(name);
                 if let Some((text, place)) = credentials.text(key, self.at)
-                    && let Some(secret) = self.expanded(&text, &place)
+                    && let Some(values) = self.values(Kind::One, &[text], &place)
                 {
-                    entries.secrets.push((name, Secret::new(secret)));
+                    entries.secrets.extend(values.into_iter().map(|secret| (name, Secret::new(secret))));
                 }
             }
             credentials.finish(self.at);
@@ -162,14 +168,21 @@ impl Reader<'_, '_> {
             Kind::Many => table.texts(key, self.at),
             Kind::One | Kind::Switch => table.text(key, self.at).map(|(text, place)| (vec![text], place)),
         };
-        if let Some((values, place)) = found {
-            self.add(flag.name, &values, &place, entries);
+        let Some((texts, place)) = found else { return };
+        let Some(mut values) = self.values(flag.kind, &texts, &place) else { return };
+        if matches!(flag.value, "FILE" | "DIRECTORY") {
+            // As in Prometheus' own files: relative to the file that names them. An absolute path stays what it is.
+            for value in &mut values {
+                *value = self.folder.join(&*value).to_string_lossy().into_owned();
+            }
         }
+        entries.settings.push(Entry { name: flag.name, values, place: place.to_string() });
     }
 
     /// `collectors` lists those that are on; the others are off.
     fn collectors(&mut self, table: &mut Table<'_>, entries: &mut Entries) {
-        let Some((names, place)) = table.texts("collectors", self.at) else { return };
+        let Some((texts, place)) = table.texts("collectors", self.at) else { return };
+        let Some(names) = self.values(Kind::Many, &texts, &place) else { return };
         let switches: Vec<(&'static str, &'static str)> = flags::ALL
             .iter()
             .filter(|flag| flag.kind == Kind::Switch && flag.key == Some("collectors"))
@@ -185,21 +198,18 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn add(&mut self, name: &'static str, values: &[String], place: &Place<'_>, entries: &mut Entries) {
-        let mut values: Vec<String> = values.iter().filter_map(|text| self.expanded(text, place)).collect();
-        let is_path = flags::ALL.iter().any(|flag| flag.name == name && matches!(flag.value, "FILE" | "DIRECTORY"));
-        if is_path {
-            // As in Prometheus' own files: relative to the file that names them. An absolute path stays what it is.
-            for value in &mut values {
-                *value = self.folder.join(&*value).to_string_lossy().into_owned();
+    /// The values of what is written, with the variables that it names. `None` where that went wrong, which was said, and
+    /// where nothing is in it: files that are filled from templates have such. A list without entries is a value.
+    fn values(&mut self, kind: Kind, texts: &[String], place: &Place<'_>) -> Option<Vec<String>> {
+        let mut expanded = Vec::new();
+        for text in texts {
+            match expand(text, self.environment) {
+                Ok(text) => expanded.push(text),
+                Err(problem) => self.at.add(format!("{place}: {problem}")),
             }
         }
-        entries.settings.push(Entry { name, values, place: place.to_string() });
-    }
-
-    /// With the variables that it names; `None` when that went wrong, which was said.
-    fn expanded(&mut self, text: &str, place: &Place<'_>) -> Option<String> {
-        expand(text, self.environment).map_err(|problem| self.at.add(format!("{place}: {problem}"))).ok()
+        let values = if kind == Kind::Many { flags::several(&expanded) } else { expanded };
+        (texts.is_empty() || values.iter().any(|value| !value.is_empty())).then_some(values)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::file::{Entries, SECRETS};
 use super::{Environment, Problems};
+use crate::auth::Part;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag, Kind};
 use crate::secret::Secret;
@@ -82,8 +83,22 @@ impl<'a> Settings<'a> {
         self.read(name, default, at, |text| text.parse().map_err(|_| format!("`{text}` is neither true nor false")))
     }
 
+    /// A secret in a file of its own or in the configuration file. What is said of one account wins over what is said of
+    /// all, whichever of the two it is.
+    pub(super) fn part(&self, file: &str, key: &str) -> Option<Part> {
+        let named =
+            |values: &[String]| values.first().filter(|path| !path.is_empty()).map(|path| Part::File(path.into()));
+        let by_flag = self.args.get(file).and_then(|given| named(&given.values));
+        by_flag.or_else(|| {
+            self.file.iter().find_map(|entries| {
+                let file = entries.get(file).and_then(|entry| named(&entry.values));
+                file.or_else(|| entries.secret(key).cloned().map(Part::Given))
+            })
+        })
+    }
+
     /// A secret that the file holds.
-    pub(super) fn secret(&self, key: &str) -> Option<Secret> {
+    fn secret(&self, key: &str) -> Option<Secret> {
         self.file.iter().find_map(|entries| entries.secret(key)).cloned()
     }
 

@@ -2,8 +2,8 @@
 
 use super::text::{Value, Writer, label};
 use crate::catalog::{self, Family};
-use crate::model::Snapshot;
 use crate::model::figures::{Dated, Enterprise, Instance, InstanceRepository, Overview, Quota};
+use crate::model::{NamespaceRead, Snapshot};
 use std::io::{self, Write};
 
 /// The account's totals and quotas, and what its organisations have beyond what was listed.
@@ -34,7 +34,7 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
 }
 
 /// How many repositories of each organisation were not listed. Where organisations are listed one by one, the others are
-/// left out: nobody wanted theirs.
+/// left out: nobody wanted theirs. So is one of which there is no list to hold against the count.
 fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
     let mut listed = snapshot.by_namespace().peekable();
     let organisations = snapshot.account.organisations.iter().flat_map(|organisations| &organisations.value);
@@ -44,8 +44,9 @@ fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
         // Both are sorted by name.
         while listed.next_if(|rows| &*rows[0].namespace < name).is_some() {}
         let here = listed.peek().filter(|rows| &*rows[0].namespace == name).map_or(0, |rows| rows.len() as u64);
-        let wanted = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(|read| &*read.name == name);
-        if let (true, Some(has)) = (wanted, organisation.repositories) {
+        let has_list = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
+        let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_list);
+        if let (true, Some(has)) = (compared, organisation.repositories) {
             // The list may have grown between the two calls.
             unlisted.push((name, has.saturating_sub(here)));
         }
@@ -192,7 +193,9 @@ swr_quota_used{quota="x\"y"} 1"#;
 swr_namespace_unlisted_repositories{namespace="hidden"} 7
 swr_namespace_unlisted_repositories{namespace="web"} 0"#;
         assert_eq!(lines(&snapshot, &["swr_namespace_unlisted"]), want);
-        snapshot.namespaces = vec![NamespaceRead { name: "base".into(), read_at: None, complete: true }];
+        // Of one that was never listed, nobody knows what was not.
+        let read = |name: &str, read_at| NamespaceRead { name: name.into(), read_at, complete: read_at.is_some() };
+        snapshot.namespaces = vec![read("base", Some(Timestamp(0))), read("hidden", None)];
         assert_eq!(
             lines(&snapshot, &["swr_namespace_unlisted"]),
             r#"swr_namespace_unlisted_repositories{namespace="base"} 3"#

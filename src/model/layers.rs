@@ -122,6 +122,15 @@ impl Layers {
         self.places.is_empty()
     }
 
+    /// How many distinct blobs there would be if the repository referred to these, which are sorted and each once.
+    pub fn len_with(&self, owner: Owner, blobs: &[Blob]) -> usize {
+        let held = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs).iter();
+        let leaving = held.map(|place| self.entry(*place)).filter(|entry| entry.owners == 1);
+        let leaving = leaving.filter(|entry| blobs.binary_search(&entry.blob).is_err()).count();
+        let coming = blobs.iter().filter(|blob| self.find(hash_of(&self.hasher, blob), blob).is_none()).count();
+        self.len() - leaving + coming
+    }
+
     /// The blobs that a repository refers to, each once.
     pub fn blobs(&self, owner: Owner) -> impl ExactSizeIterator<Item = Blob> + '_ {
         let blobs = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs);
@@ -130,11 +139,9 @@ impl Layers {
 
     /// Where the blob stands, after it was put there if need be.
     fn place_of(&mut self, blob: Blob) -> u32 {
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let hash = hash_of(hasher, &blob);
-        let at = |place: u32| &entries[place as usize / CHUNK][place as usize % CHUNK].blob;
-        if let Some(place) = self.places.find(hash, |place| *at(*place) == blob) {
-            return *place;
+        let hash = hash_of(&self.hasher, &blob);
+        if let Some(place) = self.find(hash, &blob) {
+            return place;
         }
         let entry = Entry { blob, owners: 0, mixed: 0 };
         let place = match self.free.pop() {
@@ -156,6 +163,10 @@ impl Layers {
         let at = |place: &u32| hash_of(hasher, &entries[*place as usize / CHUNK][*place as usize % CHUNK].blob);
         self.places.insert_unique(hash, place, at);
         place
+    }
+
+    fn find(&self, hash: u64, blob: &Blob) -> Option<u32> {
+        self.places.find(hash, |place| self.entry(*place).blob == *blob).copied()
     }
 
     fn entry(&self, place: u32) -> &Entry {
@@ -296,7 +307,10 @@ mod tests {
             match blobs {
                 Some(blobs) => {
                     let blobs: Vec<Blob> = blobs.into_iter().map(blob).collect();
+                    let unique: Vec<Blob> = blobs.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+                    let expected = layers.len_with(owner, &unique);
                     layers.set(owner, group, &blobs);
+                    assert_eq!(layers.len(), expected, "after step {number}");
                     truth.0.insert(owner, (group, blobs.into_iter().collect()));
                 }
                 None => {

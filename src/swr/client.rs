@@ -16,7 +16,7 @@ use crate::deadline::Deadline;
 use crate::transport::Transport;
 use attempt::{Seen, host_of};
 use resend::Remedies;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
@@ -81,7 +81,7 @@ pub struct Client {
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
     largest_page: Finding<u64>,
-    largest_tag_page: AtomicU64,
+    largest_tag_page: Finding<u64>,
     lists_by_markers: Finding<bool>,
     pub(super) project: OnceCell<String>,
 }
@@ -131,7 +131,7 @@ impl Client {
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
             largest_page: Finding::none(),
-            largest_tag_page: AtomicU64::new(u64::MAX),
+            largest_tag_page: Finding::none(),
             lists_by_markers: Finding::none(),
             project: OnceCell::new(),
             options,
@@ -165,12 +165,12 @@ impl Client {
 
     /// How many tags to ask for at once: `most`, or fewer where the upstream was found to refuse as many.
     pub(super) fn largest_tag_page(&self, most: u64) -> u64 {
-        self.largest_tag_page.load(Ordering::Relaxed).min(most)
+        self.largest_tag_page.get().unwrap_or(most).min(most)
     }
 
     /// The upstream gives no more tags at once than this.
     pub(super) fn found_largest_tag_page(&self, tags: u64) {
-        self.largest_tag_page.store(tags, Ordering::Relaxed);
+        self.largest_tag_page.set(tags);
     }
 
     /// Makes one call, again where that may help and the effort allows. Dropping the future cancels it.

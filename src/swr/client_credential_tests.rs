@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
 use hyper::StatusCode;
 use hyper::http::HeaderMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
 
@@ -89,8 +90,7 @@ async fn rounds(setup: &Setup, rounds: usize) -> usize {
         if setup.list(&minutes(1)).await.is_err() {
             return round;
         }
-        let effort = minutes(1);
-        let tags = join_all((0..3).map(|_| setup.tags(&effort))).await;
+        let tags = join_all((0..3).map(|_| setup.tags(minutes(1)))).await;
         assert!(tags.iter().all(|tags| matches!(tags, Err(ApiError::Auth(_)))), "{tags:?}");
         tokio::time::advance(Duration::from_secs(if round % 2 == 0 { 15 } else { 90 })).await;
     }

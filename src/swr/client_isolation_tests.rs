@@ -18,7 +18,7 @@ async fn lists_of_tags_that_fail_take_no_chance_from_the_listing() {
     let mut held_back = 0;
     for _round in 0..100 {
         // As the task does that reads them: again as soon as it may.
-        let wait = match setup.tags(&minutes(1)).await.unwrap_err() {
+        let wait = match setup.tags(minutes(1)).await.unwrap_err() {
             ApiError::CircuitOpen { wait } => {
                 held_back += 1;
                 wait
@@ -38,7 +38,7 @@ async fn a_listing_that_fails_is_held_back_whatever_succeeds_beside_it() {
         setup(|url| if url.contains("/tags?") { Reply::Error(404, "SVCSTG.SWR.4040009") } else { Reply::Broken });
     for _ in 0..6 {
         setup.list(&minutes(1)).await.unwrap_err();
-        assert!(matches!(setup.tags(&minutes(1)).await, Err(ApiError::NotFound(_))));
+        assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::NotFound(_))));
     }
     assert_eq!(setup.client.metrics.circuit_open.get(), 1.0);
     let listed = setup.requests().iter().filter(|sent| sent.lists()).count();
@@ -68,16 +68,16 @@ async fn u2_a_pause_that_another_service_asks_for_is_not_the_listing_s() {
 #[tokio::test(start_paused = true)]
 async fn u2_a_pause_that_a_failing_optional_call_is_asked_for_is_not_the_listing_s() {
     let setup = setup(|url| if url.contains("/tags?") { Reply::Status(503, Some("200")) } else { good() });
-    assert!(matches!(setup.tags(&minutes(1)).await, Err(ApiError::Server { .. })));
+    assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Server { .. })));
     assert_eq!(listed_after(&setup).await, 0);
-    let Err(ApiError::Crowded { wait }) = setup.tags(&minutes(10)).await else { panic!("they wait themselves") };
+    let Err(ApiError::Crowded { wait }) = setup.tags(minutes(10)).await else { panic!("they wait themselves") };
     assert!((199..=200).contains(&wait.as_secs()), "{wait:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn u2_a_service_that_is_asked_too_often_is_left_alone_by_all() {
     let setup = setup(|url| if url.contains("/tags?") { Reply::Status(429, Some("100")) } else { good() });
-    assert!(matches!(setup.tags(&minutes(1)).await, Err(ApiError::Throttled { .. })));
+    assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Throttled { .. })));
     assert_eq!(listed_after(&setup).await, 100);
 }
 
@@ -85,5 +85,5 @@ async fn u2_a_service_that_is_asked_too_often_is_left_alone_by_all() {
 async fn u2_a_pause_that_the_failing_listing_is_asked_for_is_everybody_s() {
     let setup = setup(|url| if url.contains("/tags?") { good() } else { Reply::Status(503, Some("100")) });
     assert!(matches!(setup.list(&minutes(1)).await, Err(ApiError::Server { .. })));
-    assert!(matches!(setup.tags(&minutes(1)).await, Err(ApiError::Crowded { .. })));
+    assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Crowded { .. })));
 }

@@ -178,3 +178,16 @@ async fn a_smaller_page_is_believed_for_an_hour_and_no_longer() {
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(client.largest_page(), u64::MAX, "it may have been one short page by accident");
 }
+
+#[tokio::test(start_paused = true)]
+async fn lists_of_tags_have_smaller_pages_for_an_hour_where_those_were_seen_to_work() {
+    // A repository that is refused whatever the page; then one that is only refused large pages.
+    let setup = setup(|number| if number < 3 { Reply::Status(400, None) } else { good() });
+    let mut effort = minutes(1);
+    assert!(setup.client.tags("org", "odd", &mut effort).await.is_err());
+    assert_eq!(setup.client.largest_tag_page(1000), 1000, "the page was not what was refused");
+    assert!(setup.client.tags("org", "app", &mut effort).await.is_ok());
+    assert_eq!((setup.sent().len(), setup.client.largest_tag_page(1000)), (4, 100));
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_eq!(setup.client.largest_tag_page(1000), 1000);
+}

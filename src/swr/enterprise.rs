@@ -222,7 +222,7 @@ pub fn repositories(text: &str, omissions: &mut Omissions) -> Result<Marked<Inst
             updated: wire::timestamp(wire.updated_at, omissions),
         });
     }
-    let next = whole::marker(answer.page_info.and_then(|info| info.next_marker));
+    let next = whole::marker(answer.page_info.and_then(|info| info.next_marker))?;
     Ok(Marked { rows, received: objects.len() as u64, next })
 }
 

@@ -83,7 +83,7 @@ pub fn page(text: &str, omissions: &mut Omissions) -> Result<Marked<Repository>,
     for object in &objects {
         rows.extend(wire::repository(object.get().as_bytes(), &mut shared, omissions)?.repository);
     }
-    let next = whole::marker(envelope.next_marker.or(envelope.other_spelling));
+    let next = whole::marker(envelope.next_marker.or(envelope.other_spelling))?;
     Ok(Marked { rows, received: objects.len() as u64, next })
 }
 
@@ -141,7 +141,17 @@ mod tests {
     #[test]
     fn u6_what_is_no_page_is_a_decode_error() {
         let deep = format!("{{\"repos\":{}", "[".repeat(100_000));
-        let odd = ["<html></html>", "", "null", "[]", "{}", r#"{"repos":null}"#, r#"{"repos":{}}"#, r#"{"repos":[1]}"#];
+        let odd = [
+            "<html></html>",
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"{"repos":null}"#,
+            r#"{"repos":{}}"#,
+            r#"{"repos":[1]}"#,
+            r#"{"repos":[],"nextMarker":17.0}"#,
+        ];
         for body in odd.into_iter().chain([deep.as_str()]) {
             assert_eq!(read(body).unwrap_err().reason(), Reason::Decode, "{body:.20}");
         }

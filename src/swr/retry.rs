@@ -1,7 +1,8 @@
 //! When a failed request may be sent again: attempts, back-off, and a budget that keeps retries from making overload worse.
 
+use super::pace::Pace;
 use crate::deadline::Deadline;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Attempts at one request, the first among them: where one request in ten fails, a listing of a thousand pages is still
@@ -30,12 +31,13 @@ const ENCOURAGEMENT: f64 = 6.0;
 /// Retries that each call that succeeded earns: with all the others at most a fifth of a refresh of 400 calls or more.
 const EARNED: f64 = 0.18;
 
-/// One refresh's means: its deadline and its budget of retries.
+/// The means of one refresh, or of other calls that belong together: a deadline, a budget of retries, maybe a pace.
 #[derive(Debug)]
 pub struct Effort {
     /// Nothing is sent or awaited beyond it.
     pub deadline: Deadline,
     budget: Mutex<Budget>,
+    pace: Option<Arc<Pace>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,19 @@ struct Budget {
 impl Effort {
     /// The means of one refresh.
     pub fn until(deadline: Deadline) -> Self {
-        Self { deadline, budget: Mutex::new(Budget { retries: RESERVE, encouraged: false }) }
+        Self { deadline, budget: Mutex::new(Budget { retries: RESERVE, encouraged: false }), pace: None }
+    }
+
+    /// The means of calls that keep a pace. Waits for the turn of the first one; retries count towards the pace.
+    pub async fn paced(pace: Arc<Pace>) -> Self {
+        Self { pace: Some(pace.clone()), ..Self::until(pace.turn().await) }
+    }
+
+    /// To be awaited before each further call: where there is a pace, waits for its turn and gives it a deadline of its own.
+    pub async fn next_turn(&mut self) {
+        if let Some(pace) = &self.pace {
+            self.deadline = pace.turn().await;
+        }
     }
 
     /// A call succeeded.
@@ -65,6 +79,9 @@ impl Effort {
         let enough = budget.retries >= 1.0;
         if enough {
             budget.retries -= 1.0;
+            if let Some(pace) = &self.pace {
+                pace.retried();
+            }
         }
         enough
     }

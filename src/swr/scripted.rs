@@ -144,8 +144,8 @@ impl Setup {
         self.client.repositories(None, 0, 100, effort).await.map(drop)
     }
 
-    pub(super) async fn tags(&self, effort: &Effort) -> Result<(), ApiError> {
-        self.client.tags("organisation", "repository", effort).await.map(drop)
+    pub(super) async fn tags(&self, mut effort: Effort) -> Result<(), ApiError> {
+        self.client.tags("organisation", "repository", &mut effort).await.map(drop)
     }
 
     /// Every request.

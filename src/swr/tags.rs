@@ -29,14 +29,18 @@ const LARGEST_PAGE: u64 = 1000;
 const MOST_WALKS: usize = 3;
 
 impl Client {
-    /// Reads all tags of a repository. A name may come twice; the tag that was updated last is what it is now.
+    /// Reads all tags of a repository, taking turns where the effort has a pace. A name may come twice; the tag that was
+    /// updated last is what it is now.
     ///
     /// # Errors
     /// When a call fails, or the list cannot be made whole: never a shorter list. Dropping the future cancels it.
-    pub async fn tags(&self, namespace: &str, repository: &str, effort: &Effort) -> Result<Vec<Tag>, ApiError> {
+    pub async fn tags(&self, namespace: &str, repository: &str, effort: &mut Effort) -> Result<Vec<Tag>, ApiError> {
         let path = format!("{}/tags", repository::path(namespace, repository));
         let mut latest = None;
-        for _ in 0..MOST_WALKS {
+        for walk in 0..MOST_WALKS {
+            if walk > 0 {
+                effort.next_turn().await;
+            }
             match self.walk(&path, effort).await? {
                 Walk::Steady(tags) => return Ok(tags),
                 Walk::Moved(tags) => latest = Some(tags),
@@ -47,7 +51,7 @@ impl Client {
         latest.ok_or(ApiError::Unsteady)
     }
 
-    async fn walk(&self, path: &str, effort: &Effort) -> Result<Walk, ApiError> {
+    async fn walk(&self, path: &str, effort: &mut Effort) -> Result<Walk, ApiError> {
         let mut tags: Vec<Tag> = Vec::new();
         let mut limit = self.largest_tag_page(LARGEST_PAGE);
         let (mut offset, mut total, mut moved) = (0, None, false);
@@ -55,8 +59,11 @@ impl Client {
             let page = match self.tag_page(path, offset, limit, effort).await {
                 Err(ApiError::Refused(_)) if offset == 0 && limit > SMALLEST_PAGE => {
                     limit = SMALLEST_PAGE;
+                    effort.next_turn().await;
+                    let page = self.tag_page(path, offset, limit, effort).await?;
+                    // Only now: what was refused may have been the repository.
                     self.found_largest_tag_page(limit);
-                    continue;
+                    page
                 }
                 page => page?,
             };
@@ -83,6 +90,7 @@ impl Client {
             }
             // Offsets must be multiples of the limit in some editions: from here on the server's own page.
             limit = limit.min(page.received);
+            effort.next_turn().await;
         }
     }
 

@@ -87,6 +87,13 @@ impl Throttle {
         state.full_at = Some(full_at);
         Ok(at)
     }
+
+    /// Takes a turn without a wait: those that come later wait longer.
+    pub fn charge(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        state.full_at = Some(state.full_at.map_or(now, |at| at.max(now)) + self.interval);
+    }
 }
 
 /// Pauses that the upstream asks one purpose's calls for, and no others. Nobody waits for them to end: they are of what can

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::wire::{self, Omissions};
 use hyper::http::HeaderMap;
 use serde::Deserialize;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Rows that are read of one answer: ten times the largest page there is. Legal rows may be so short that the bound on
@@ -88,15 +88,18 @@ impl<'de> Deserialize<'de> for Elements<'de> {
 }
 
 /// What comes next in a list that is paged by markers, written as a text or as a number; none where the list ends.
-pub(super) fn marker(raw: Option<&RawValue>) -> Option<String> {
-    let raw = raw?.get();
+///
+/// # Errors
+/// When it is something else: a list that was taken to end there would be shorter than it is.
+pub(super) fn marker(raw: Option<&RawValue>) -> Result<Option<String>, ApiError> {
+    let Some(raw) = raw.map(RawValue::get).filter(|raw| *raw != "null") else { return Ok(None) };
     let text = match wire::text(raw) {
         Some(text) => text.into_owned(),
         None if raw.bytes().all(|byte| byte.is_ascii_digit()) => raw.to_owned(),
-        None => return None,
+        None => return Err(serde_json::Error::custom("the next page's marker is neither a text nor a number").into()),
     };
     // A marker of nothing or zero would begin anew.
-    (!text.is_empty() && text != "0").then_some(text)
+    Ok(Some(text).filter(|text| !text.is_empty() && text != "0"))
 }
 
 #[cfg(test)]
@@ -122,13 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_is_a_text_or_a_number_and_nothing_ends_the_list() {
-        for (written, read) in [("17", Some("17")), (r#""9a90""#, Some("9a90")), (r#""""#, None), ("0", None)] {
-            assert_eq!(marker(Some(&raw(written))).as_deref(), read, "{written}");
+    fn a_marker_is_a_text_or_a_number_and_only_nothing_ends_the_list() {
+        let goes_on = [("17", "17"), (r#""9a90""#, "9a90"), (r#""\u0039""#, "9")];
+        for (written, read) in goes_on {
+            assert_eq!(marker(Some(&raw(written))).unwrap().as_deref(), Some(read), "{written}");
         }
-        for odd in ["-1", "1.5", "true", "{}", "[]"] {
-            assert_eq!(marker(Some(&raw(odd))), None, "{odd}");
+        for nothing in [r#""""#, r#""0""#, "0", "null"] {
+            assert_eq!(marker(Some(&raw(nothing))).unwrap(), None, "{nothing}");
         }
-        assert_eq!(marker(None), None);
+        assert_eq!(marker(None).unwrap(), None);
+        for odd in ["-1", "17.0", "1e3", "true", "false", "{}", "[17]"] {
+            assert!(matches!(marker(Some(&raw(odd))), Err(ApiError::Json(_))), "{odd}");
+        }
     }
 }

@@ -214,10 +214,12 @@ async fn the_project_is_sent_and_signed(way: Way) {
 async fn a_certificate_file_is_read(way: Way) {
     let upstream = simulator(3, 1).await;
     let mut command = prepared(way, &upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
-    command.stderr(Stdio::piped());
+    // Free, so that nothing else is wrong.
+    command.args(["--web.listen-address", "127.0.0.1:0"]).stderr(Stdio::piped());
     let output = command.output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot read certificates from /nowhere/ca.pem"));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot read certificates from /nowhere/ca.pem"), "{said}");
 }
 
 async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set(way: Way) {

@@ -1,6 +1,6 @@
 //! What an operator may get wrong, and what the program says to it: exit codes, and every problem at once.
 
-use crate::support::{PATIENCE, command, simulator};
+use crate::support::{PATIENCE, command, simulator, start, text};
 use std::process::{Output, Stdio};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -52,6 +52,24 @@ async fn every_problem_is_listed_before_anything_listens() {
         assert!(said.contains(expected), "{expected}\n---\n{said}");
     }
     assert!(output.stdout.is_empty() && !said.contains(&taken), "{said}");
+}
+
+#[tokio::test]
+async fn a_flag_turns_a_switch_whatever_its_variable_says() {
+    let upstream = simulator(3, 1).await;
+    for (variable, flag, shown) in [
+        ("true", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
+        ("false", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
+        ("", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
+        ("false", "--collector.tags", "collector.tags: \"true\" # --collector.tags\n"),
+        ("true", "--cache.window=5m", "collector.tags: \"true\" # SWR_EXPORTER_COLLECTOR_TAGS\n"),
+        ("", "--cache.window=5m", "# collector.tags: off (default)\n"),
+    ] {
+        let mut command = command();
+        command.env("SWR_EXPORTER_COLLECTOR_TAGS", variable).args(["--swr.endpoint", &upstream.url(), flag]);
+        let said = text(start(command).await.get("/config").await).await;
+        assert!(said.contains(shown), "{variable:?} {flag}\n---\n{said}");
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ pub(super) fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
         AuthError::Unusable { .. } => "write the secret alone into the file".to_owned(),
+        AuthError::Unfit { .. } => "give the secret alone, as it was downloaded".to_owned(),
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
         AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
         AuthError::Refused { .. } => {

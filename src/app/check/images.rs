@@ -22,7 +22,7 @@ pub(super) async fn check(client: &Client, options: &Options, namespaces: &[Stri
     };
     let of = |what: &str| format!("read {what} of `{}/{}`", row.namespace, row.name);
     if options.tags {
-        let found = client.tags(&row.namespace, &row.name, &effort()).await.map(|tags| tags.len().to_string());
+        let found = client.tags(&row.namespace, &row.name, &mut effort()).await.map(|tags| tags.len().to_string());
         report.add(step(of("the tags"), Operation::ListTags, "--collector.tags", found));
     }
     if options.details {

@@ -1,8 +1,10 @@
 //! When and how the book is written to its file.
 
+use super::PassedOn;
 use super::state::{Shared, State};
-use crate::collect::book_codec;
-use std::sync::{Arc, PoisonError};
+use crate::collect::book::codec;
+use std::io;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,7 +16,11 @@ const KEEP_SHARE: u32 = 20;
 
 impl Shared {
     /// When the book is to be kept, if it has changed.
-    pub(super) fn keep_due(&self, state: &State) -> Option<Instant> {
+    pub(super) fn keep_due(&self) -> Option<Instant> {
+        self.keep_due_in(&self.state())
+    }
+
+    fn keep_due_in(&self, state: &State) -> Option<Instant> {
         self.keep.as_ref()?;
         let is_at_rest = state.errands.is_empty() && state.running.is_empty();
         let pause = if is_at_rest { KEEP_AT_REST } else { KEEP_EVERY };
@@ -25,7 +31,7 @@ impl Shared {
     pub(super) fn keep_if_due(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = self.state();
-        if self.keep_due(&state).is_none_or(|at| at > now) {
+        if self.keep_due_in(&state).is_none_or(|at| at > now) {
             return;
         }
         (state.is_dirty, state.kept_at) = (false, now);
@@ -38,22 +44,30 @@ impl Shared {
         }));
     }
 
-    /// Writes the book, locked for a few entries at a time.
+    /// Writes the book, locked for a few entries at a time, unless it is passed on.
     pub(super) fn keep_now(&self) {
         let Some(keep) = &self.keep else { return };
         let _one_at_a_time = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.with_book().is_err() {
+            return;
+        }
         keep(&|out| {
-            book_codec::begin(&self.state().book, out)?;
+            codec::begin(&self.with_book()?.book, out)?;
             let mut from = 0;
             loop {
                 let mut lot = Vec::new();
-                let more = book_codec::lot(&self.state().book, from, &mut lot)?;
+                let more = codec::lot(&self.with_book()?.book, from, &mut lot)?;
                 out.write_all(&lot)?;
                 if !more {
                     return Ok(());
                 }
-                from += book_codec::LOT;
+                from += codec::LOT;
             }
         });
+    }
+
+    fn with_book(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        if state.is_passed_on { Err(io::Error::other(PassedOn)) } else { Ok(state) }
     }
 }

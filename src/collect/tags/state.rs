@@ -5,9 +5,10 @@ use crate::collect::Metrics;
 use crate::collect::book::{Book, Subject, Wants};
 use crate::collect::plan::{Errand, Need};
 use crate::failure::Reason;
-use crate::model::{Timestamp, tags};
+use crate::model::Timestamp;
+use crate::model::tags::{self, Reading};
 use crate::swr::Client;
-use crate::swr::throttle::Throttle;
+use crate::swr::pace::Pace;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -21,7 +22,7 @@ pub(super) const FIRST_DELAY: Duration = Duration::from_secs(30);
 
 pub(super) struct Shared {
     pub(super) client: Arc<Client>,
-    pub(super) throttle: Throttle,
+    pub(super) pace: Arc<Pace>,
     pub(super) options: Options,
     pub(super) wants: Wants,
     pub(super) metrics: Metrics,
@@ -50,6 +51,8 @@ pub(super) struct State {
     pub(super) most_layers: usize,
     /// Whether the book's order is that of the latest listing.
     pub(super) is_aligned: bool,
+    /// Another account goes on with the book: what is here now is none.
+    pub(super) is_passed_on: bool,
     pub(super) is_dirty: bool,
     /// The latest writing of the book.
     pub(super) keep_task: Option<JoinHandle<()>>,
@@ -83,11 +86,18 @@ impl State {
             details: Lane::default(),
             most_layers,
             is_aligned: false,
+            is_passed_on: false,
             is_dirty: false,
             keep_task: None,
             kept_at: Instant::now(),
             keep_took: Duration::ZERO,
         }
+    }
+
+    /// Whether what was read may be taken in: it may where it takes no more than there is, even if that is too much.
+    pub(super) fn has_room_for(&self, errand: &Errand, reading: &Reading) -> bool {
+        let layers = self.book.layers();
+        layers.len_with(errand.place, &reading.blobs) <= self.most_layers.max(layers.len())
     }
 
     /// That of an errand.
@@ -142,13 +152,10 @@ impl Shared {
         }
     }
 
-    /// When there is something to do although nothing happens.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    /// When there is something to do although nothing happens, after [`Shared::next`] had nothing.
+    pub(super) fn next_due(&self) -> Option<Instant> {
         let state = self.state();
-        let work = state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at));
-        // With all connections busy there is nothing to wake for but their ends.
-        let work = work.map(|at| at.max(Instant::now() + Duration::from_millis(10)));
-        [work, self.keep_due(&state)].into_iter().flatten().min()
+        state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at))
     }
 
     /// Whether it may not be done now, although it could when its turn was asked for.

@@ -3,7 +3,6 @@
 use super::state::{FIRST_DELAY, Shared, State, kind};
 use crate::collect::book::Subject;
 use crate::collect::plan::{Errand, Need};
-use crate::deadline::Deadline;
 use crate::failure::{Reason, chain};
 use crate::model::tags::{self, Reading};
 use crate::swr::{ApiError, Effort};
@@ -15,9 +14,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// One call, with its pages and retries, may take so long: a pause that the upstream asks for is not sat out in the
-/// client, where others wait for their turn.
-const LONGEST_CALL: Duration = Duration::from_secs(90);
+/// One call, with its retries, may take so long: a pause that the upstream asks for is not sat out in the client, where
+/// others wait for their turn.
+pub(super) const LONGEST_CALL: Duration = Duration::from_secs(90);
 
 /// So many refusals in a row are not about single repositories.
 const REFUSALS: u32 = 3;
@@ -41,7 +40,9 @@ pub(super) async fn work(shared: Arc<Shared>) {
                 }
             });
         }
-        let wake = shared.next_wake();
+        // With all connections busy there is nothing to wake for but their ends, and the file.
+        let due = if running.len() < width { shared.next_due() } else { None };
+        let wake = [due, shared.keep_due()].into_iter().flatten().min();
         tokio::select! {
             Some(_) = running.next(), if !running.is_empty() => {}
             _ = changes.changed() => {}
@@ -96,19 +97,17 @@ enum Found {
 
 impl Shared {
     async fn perform(&self, errand: Errand, subject: Subject) {
-        // No longer than this: the rate limit's own wait is the number of errands under way by the rate.
-        let turn = self.throttle.turn(Deadline::after(Duration::from_secs(24 * 3600))).await;
-        if turn.is_err() || self.is_held(&errand) {
+        let mut effort = Effort::paced(self.pace.clone()).await;
+        if self.is_held(&errand) {
             self.put_back(errand);
             return;
         }
-        let effort = Effort::until(Deadline::after(LONGEST_CALL));
         let (namespace, name) = (&subject.namespace, &subject.name);
         let outcome = if errand.need == Need::Details {
             self.client.repository(namespace, name, &effort).await.map(Found::Details)
         } else {
             let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
-            self.client.tags(namespace, name, &effort).await.map(|tags| Found::Tags(Reading::of(tags, with_series)))
+            self.client.tags(namespace, name, &mut effort).await.map(|tags| Found::Tags(Reading::of(tags, with_series)))
         };
         let left = self.conclude(errand, &subject, outcome);
         self.left.send_replace(left);
@@ -124,7 +123,7 @@ impl Shared {
         let is_listed = state.book.subject(&errand).is_some();
         let mut is_settled = true;
         match outcome {
-            Ok(Found::Tags(reading)) if state.book.layers().len() + reading.blobs.len() > state.most_layers => {
+            Ok(Found::Tags(reading)) if !state.has_room_for(&errand, &reading) => {
                 self.stop(state, &errand, Reason::Incomplete, "there are more layers than memory leaves room for");
                 is_settled = false;
             }

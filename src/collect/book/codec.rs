@@ -3,8 +3,9 @@
 //! Entries are written a few at a time, so that the book is never locked for long, and whatever happens between two
 //! lots leaves each entry sound. Reading trusts nothing; the numbers are those of [`crate::model::codec`].
 
-use super::book::{Book, Entry, KnownDetails};
-use super::plan::{Mark, Read};
+use super::Book;
+use super::entry::{Entry, KnownDetails};
+use crate::collect::plan::{Mark, Read};
 use crate::model::codec::{Input, number, optional, optional_time, text, time};
 use crate::model::tags::{Blob, Details, Digest32, ManifestKind, Reading, TagSeries};
 use crate::model::{Repository, Timestamp};
@@ -104,8 +105,7 @@ fn write_series(tag: &TagSeries, out: &mut dyn Write) -> io::Result<()> {
 /// Reads a book; `None` when the bytes are not one.
 pub fn decode(bytes: &[u8]) -> Option<Book> {
     let mut input = Input::new(bytes);
-    let mut book = Book::default();
-    book.was_whole = flag(&mut input)?;
+    let mut book = Book { was_whole: flag(&mut input)?, ..Book::default() };
     let mut namespace: Arc<str> = "".into();
     while !input.is_empty() {
         let name = input.text()?;

@@ -1,8 +1,9 @@
 //! The book against listings that change, and across a restart.
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
-use super::super::book_codec;
 use super::*;
+use crate::collect::plan::Need;
+use crate::model::Images;
 use crate::model::tags::{Blob, Contents, Digest32, Tag};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -84,6 +85,7 @@ async fn a_repository_that_vanishes_takes_its_bytes_along() {
     assert!(plan.errands.is_empty());
     let images = book.images(&wants(), NOW);
     assert_eq!((exclusive(&images), images.unique_bytes), (vec![Some(5)], Some(5)));
+    assert_eq!(images.namespaces, [("b".into(), 5)], "absent is not zero");
     let figures = images.repositories[0].tags.as_ref().unwrap();
     assert_eq!((figures.tags, figures.by_age), (1, [1, 0, 0, 0, 0]));
 }
@@ -155,10 +157,10 @@ async fn details_are_read_once_for_each_repository_by_its_birth() {
 
 fn bytes(book: &Book) -> Vec<u8> {
     let mut out = Vec::new();
-    book_codec::begin(book, &mut out).unwrap();
+    codec::begin(book, &mut out).unwrap();
     let mut from = 0;
-    while book_codec::lot(book, from, &mut out).unwrap() {
-        from += book_codec::LOT;
+    while codec::lot(book, from, &mut out).unwrap() {
+        from += codec::LOT;
     }
     out
 }
@@ -177,7 +179,7 @@ proptest! {
         let blobs = |name: u8, updated: i64| -> Vec<u8> { vec![name % 5, 100 + name, 200 + (updated as u8) * 7 + name % 3] };
         for (rows, restarts, most) in listings {
             if restarts {
-                book = book_codec::decode(&bytes(&book)).unwrap();
+                book = codec::decode(&bytes(&book)).unwrap();
             }
             let names: Vec<String> = rows.keys().map(|name| format!("{name:02}")).collect();
             let listed: Vec<_> =
@@ -212,13 +214,13 @@ proptest! {
             all.dedup();
             prop_assert_eq!(book.layers().total(), all.iter().map(|size| u128::from(*size)).sum::<u128>());
             let again = bytes(&book);
-            prop_assert_eq!(bytes(&book_codec::decode(&again).unwrap()).len(), again.len());
+            prop_assert_eq!(bytes(&codec::decode(&again).unwrap()).len(), again.len());
         }
     }
 
     #[test]
     fn any_bytes_are_read_without_panic_or_much_memory(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = book_codec::decode(&bytes);
+        let _ = codec::decode(&bytes);
     }
 }
 
@@ -238,7 +240,7 @@ async fn series_and_details_come_back_as_they_were() {
         }
     }
     let before = book.images(&everything, NOW);
-    let mut restored = book_codec::decode(&bytes(&book)).unwrap();
+    let mut restored = codec::decode(&bytes(&book)).unwrap();
     assert!(restored.align(&rows, &everything, NOW, Instant::now()).errands.is_empty());
     assert_eq!(restored.images(&everything, NOW), before);
     assert!(before.repositories[0].tags.as_ref().unwrap().series.is_some());

@@ -1,0 +1,152 @@
+//! Accounts of a configuration file: which value holds where several are given, and what is said of wrong ones.
+
+use super::tests::{args, table};
+use super::*;
+use crate::auth::{Part, Source};
+
+/// The settings of a file, with these flags and this environment.
+fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.yml");
+    std::fs::write(&path, yaml).unwrap();
+    resolve(&args(&format!("--config.file {} {line}", path.display())), &table(environment))
+}
+
+fn good(yaml: &str) -> Vec<Account> {
+    of(yaml, "", &[]).unwrap().accounts
+}
+
+/// Each problem, from the name of the file on.
+fn problems(yaml: &str, line: &str) -> Vec<String> {
+    let problems = of(yaml, line, &[]).unwrap_err();
+    let short = |problem: &String| match problem.find("accounts.yml:") {
+        Some(index) if problem.starts_with('/') => problem[index..].to_owned(),
+        _ => problem.clone(),
+    };
+    problems.list().iter().map(short).collect()
+}
+
+#[test]
+fn an_accounts_own_secret_wins_over_that_of_all_wherever_each_is_kept() {
+    let secrets = |yaml: &str, line: &str| -> Vec<String> {
+        let shown = |account: &Account| match &account.credentials.source {
+            Source::AccessKey(key) => match &key.secret {
+                Part::Given(secret) => secret.expose().to_owned(),
+                Part::File(path) => path.display().to_string(),
+            },
+            other => other.name().to_owned(),
+        };
+        of(yaml, line, &[]).unwrap().accounts.iter().map(shown).collect()
+    };
+    let accounts = "accounts:\n  own: { credentials: { secret_key: own } }\n  file: { credentials: { secret_key_file: /own } }\n  \
+                    both: { credentials: { secret_key: own, secret_key_file: /own } }\n  none: {}\n";
+    let defaults =
+        |secret: &str| format!("defaults: {{ region: cn-north-4, credentials: {{ access_key: AK, {secret} }} }}\n");
+    let (in_file, given) = (defaults("secret_key_file: /all") + accounts, defaults("secret_key: all") + accounts);
+    assert_eq!(secrets(&in_file, ""), ["own", "/own", "/own", "/all"]);
+    assert_eq!(secrets(&given, ""), ["own", "/own", "/own", "all"]);
+    assert_eq!(secrets(&in_file, "--credentials.secret-key-file /flag"), ["/flag"; 4]);
+}
+
+#[test]
+fn what_is_empty_is_as_good_as_absent() {
+    let accounts = good(
+        "defaults: { region: cn-north-4, cache_window: 7m, namespaces: [a], credentials: { access_key: AK, secret_key: sk } }\n\
+         accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_file: \"\"\n    \
+         credentials: { token: '', secret_key: '', token_file: '' }\n",
+    );
+    let [account] = &accounts[..] else { panic!("one account") };
+    assert_eq!((&account.https.ca_file, &account.cache_directory), (&None, &None));
+    assert_eq!(
+        (account.cache.window, &account.collect.namespaces[..]),
+        (Duration::from_secs(420), &["a".to_owned()][..])
+    );
+    assert_eq!(account.credentials.source.name(), "access-key");
+    assert!(!account.tags.tags);
+    // A list without entries is a value: all organisations, and no collector.
+    let accounts = good(
+        "defaults: { region: cn-north-4, namespaces: [a], collectors: [tags], credentials: { token: t } }\n\
+         accounts: { one: { namespaces: [], collectors: [] } }\n",
+    );
+    assert!(accounts[0].collect.namespaces.is_empty() && !accounts[0].tags.tags);
+    // Empty by its variable, and credentials are then those of the environment.
+    let yaml =
+        "accounts: { one: { region: cn-north-4, ca_file: \"${EMPTY}\", credentials: { token: \"${EMPTY}\" } } }\n";
+    let config = of(yaml, "", &[("EMPTY", ""), ("SWR_EXPORTER_TOKEN", "t")]).unwrap();
+    assert_eq!(config.accounts[0].credentials.source.name(), "token");
+    assert_eq!(config.accounts[0].https.ca_file, None);
+}
+
+#[test]
+fn lists_are_lists_however_they_are_written() {
+    let account = "accounts: { one: { region: cn-north-4, credentials: { token: t }, ";
+    for (namespaces, line) in [
+        ("namespaces: [a, b, c]", ""),
+        ("namespaces: 'a,b,c'", ""),
+        ("namespaces: \"a, b ,c\"", ""),
+        ("namespaces: [\"a,b\", c]", ""),
+        ("namespaces: \"${LIST}\"", ""),
+        ("", "--swr.namespace a,b,c"),
+        ("", "--swr.namespace a --swr.namespace b,c"),
+    ] {
+        let config = of(&format!("{account}{namespaces} }} }}\n"), line, &[("LIST", "a,b,c")]).unwrap();
+        assert_eq!(config.accounts[0].collect.namespaces, ["a", "b", "c"], "{namespaces} {line}");
+    }
+    for collectors in ["[tags, details]", "'tags,details'", "\"${LIST}\""] {
+        let config =
+            of(&format!("{account}collectors: {collectors} }} }}\n"), "", &[("LIST", "tags, details")]).unwrap();
+        let tags = &config.accounts[0].tags;
+        assert!(tags.tags && tags.details, "{collectors}");
+    }
+    let said = problems(&format!("{account}namespaces: 'a,,b' }} }}\n"), "");
+    assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: a name is empty"]);
+}
+
+#[test]
+fn what_is_wrong_for_several_accounts_is_said_once() {
+    let defaults = "defaults:\n  region: cn-north-4\n  cache_window: never\n  credentials: { token: t }\n";
+    let all = format!("{defaults}accounts: {{ a: {{}}, b: {{}}, c: {{}} }}\n");
+    assert_eq!(
+        problems(&all, "--swr.page-size 0"),
+        [
+            "accounts.yml:3: defaults.cache_window: `never` is no duration such as 500ms, 30s or 5m",
+            "--swr.page-size: `0` is no number from 10 to 1000"
+        ]
+    );
+    let some = format!("{defaults}accounts: {{ a: {{}}, b: {{ cache_window: 5m }}, c: {{}} }}\n");
+    let said = problems(&some, "");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("accounts `a`, `c`: ") && said[0].contains(":3: defaults.cache_window: `never`"),
+        "{said:?}"
+    );
+    let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: "), "{said:?}");
+    assert!(said[1].starts_with("account `c`: the secret key has no access key: "), "{said:?}");
+    let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
+    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: `0` is no number from 10 to 1000"]);
+}
+
+#[test]
+fn that_there_is_no_account_is_said_with_everything_else() {
+    let said = problems("accounts: {}\nregion: x\n", "--log.level loud");
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said.contains(&"accounts.yml:1: there is no account; name one below `accounts`".to_owned()), "{said:?}");
+    // What is there and is no mapping was complained about.
+    assert_eq!(problems("accounts: [a]\n", ""), ["accounts.yml:1: accounts: expected a mapping, found a list"]);
+}
+
+#[test]
+fn a_variable_that_yaml_takes_for_a_mapping_is_to_be_quoted() {
+    for yaml in ["accounts:\n  a: { region: ${REGION} }\n", "accounts:\n  a: { namespaces: [${ONE}, b] }\n"] {
+        let said = problems(yaml, "");
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("accounts.yml:2: ") && said[0].ends_with("; write \"${NAME}\" with its quotes"),
+            "{said:?}"
+        );
+    }
+    let said = problems("accounts:\n  a: { region: 'x }\n  b: ${NAME}\n", "");
+    assert!(!said[0].contains("quotes"), "{said:?}");
+}

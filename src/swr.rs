@@ -27,6 +27,6 @@ pub mod enterprise;
 
 pub use client::{Client, Options};
 pub use error::ApiError;
-pub use metrics::{Metrics, Operation, Purpose};
+pub use metrics::{Metrics, Operation};
 pub use project::ProjectLookup;
 pub use retry::Effort;

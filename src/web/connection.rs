@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -58,22 +58,23 @@ pub(super) enum End {
     Overdue(Overdue),
 }
 
-/// Serves one connection until it ends.
+/// Serves one connection until it ends, and holds what makes up its place until then.
 pub(super) async fn run(
     socket: TcpStream,
     address: IpAddr,
+    _place: impl Send,
     responder: Arc<Responder>,
-    limits: &Arc<Limits>,
-    tally: &Tally,
+    limits: Arc<Limits>,
+    tally: Arc<Tally>,
     stage: watch::Receiver<Stage>,
 ) {
-    let clock = Watch::new(Arc::clone(limits));
+    let clock = Watch::new(Arc::clone(&limits));
     let socket = Guarded::new(socket, Arc::clone(&clock));
     let peer = Peer { address, certified: None };
     match responder.security().tls.clone() {
-        None => http1(socket, peer, responder, limits, tally, &clock, stage).await,
+        None => http1(socket, peer, responder, &limits, &tally, &clock, stage).await,
         // Apart: what this needs, connections in plain text do not have to hold.
-        Some(tls) => Box::pin(secured(tls, socket, peer, responder, limits, tally, &clock, stage)).await,
+        Some(tls) => Box::pin(secured(tls, socket, peer, responder, &limits, &tally, &clock, stage)).await,
     }
 }
 
@@ -142,9 +143,8 @@ async fn http1<S>(
         .boxed()
     });
     let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // Only a second line: it does not tell a head from an idle connection. The guard does, and is always sooner.
-        .header_read_timeout(limits.first_byte.max(limits.header).max(limits.idle) + Duration::from_secs(5))
+        // The guard sees to that: this would not tell a head from an idle connection, and take memory for each.
+        .header_read_timeout(None)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
         // A peer that has said all it wants to say may still listen.

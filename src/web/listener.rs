@@ -76,11 +76,8 @@ pub(super) async fn run(
         let _ = socket.set_nodelay(true);
         let (responder, limits, tally) = (Arc::clone(responder), Arc::clone(&shared), Arc::clone(tally));
         let stage = stage.subscribe();
-        connections.spawn(async move {
-            let address = seat.address;
-            let _held = (slot, seat);
-            connection::run(socket, address, responder, &limits, &tally, stage).await;
-        });
+        // As it is, without a block around it: each would hold all of this once more, for every connection.
+        connections.spawn(connection::run(socket, seat.address, (slot, seat), responder, limits, tally, stage));
     }
     drop(listeners);
     stage.send_replace(Stage::Draining);

@@ -356,14 +356,15 @@ async fn headers_are_on_every_answer_and_the_rate_is_kept() {
     let exporter = folder.exporter_with("rate-limit.good", &upstream.url()).await;
     let mut statuses = Vec::new();
     for _ in 0..4 {
-        statuses.push(exporter.get("/-/healthy").await.status().as_u16());
+        statuses.push(exporter.get("/sd").await.status().as_u16());
     }
     assert_eq!(statuses, [200, 200, 429, 429]);
+    assert_eq!(exporter.get("/-/healthy").await.status(), 200, "probes are not to end a process that is busy");
     let refused = exporter.get("/metrics").await;
     let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((3500..=3600).contains(&wait), "{wait}");
     let exporter = folder.exporter_with("rate-limit-off.good", &upstream.url()).await;
     for _ in 0..20 {
-        assert_eq!(exporter.get("/-/healthy").await.status(), 200);
+        assert_eq!(exporter.get("/sd").await.status(), 200);
     }
 }

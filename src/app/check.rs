@@ -11,7 +11,7 @@ mod report;
 pub use report::{Format, Report, Reports};
 
 use super::account::Ways;
-use crate::auth::{Authenticator, Basis, Choice, Credential};
+use crate::auth::{AuthError, Authenticator, Basis, Choice, Credential};
 use crate::cache::state_file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
@@ -76,7 +76,7 @@ fn offline_check(account: Account) -> Report {
     report.add(certificates(&account.https).1);
     report.add(match account.credentials.source.basis() {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
-        Err(error) => Step::fails("credential", chain(&error), advice::on_credential(&error)),
+        Err(error) => no_credential(&error),
     });
     report
 }
@@ -88,7 +88,12 @@ async fn check(account: Account) -> Report {
     let (ways, step) = certificates(&account.https);
     report.add(step);
     let Some(ways) = ways else { return report };
-    if !reach::check(&account.client.endpoint, &ways.cloud, &mut report).await {
+    // What is wrong with its files is told whether or not the API can be reached.
+    let unfit = account.credentials.source.basis().err();
+    if let Some(error) = &unfit {
+        report.add(no_credential(error));
+    }
+    if !reach::check(&account.client.endpoint, &ways.cloud, &mut report).await || unfit.is_some() {
         return report;
     }
     let metrics = swr::Metrics::new(&Registry::new());
@@ -100,7 +105,7 @@ async fn check(account: Account) -> Report {
         Ok(Ok(lease)) => report
             .add(Step::works("credential", format!("{described}: {}", of_lease(&lease.credential, lease.expires_at)))),
         Ok(Err(error)) => {
-            report.add(Step::fails("credential", chain(&error), advice::on_credential(&error)));
+            report.add(no_credential(&error));
             return report;
         }
         Err(_) => {
@@ -116,6 +121,10 @@ async fn check(account: Account) -> Report {
         beside::check(&client, &account.collect, &mut report).await;
     }
     report
+}
+
+fn no_credential(error: &AuthError) -> Step {
+    Step::fails("credential", chain(error), advice::on_credential(error))
 }
 
 fn settings(endpoint: &str, credentials: &Choice) -> Step {

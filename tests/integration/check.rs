@@ -289,6 +289,19 @@ async fn an_api_or_a_proxy_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
+async fn files_of_keys_that_are_empty_are_named_even_where_nobody_is_reached() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_folder, empty) = file_with("");
+    let empty = empty.to_str().unwrap();
+    let flags = ["--credentials.access-key-file", empty, "--credentials.secret-key-file", empty];
+    let checked = checked(prepared(&format!("http://{nobody}")), &flags).await;
+    let failed = checked.said.lines().filter_map(|line| line.strip_prefix("  FAIL  "));
+    let steps: Vec<&str> = failed.map(|step| step.split(':').next().unwrap()).collect();
+    assert_eq!((checked.code, &steps[..]), (1, &["credential", "connection"][..]), "{}", checked.said);
+    assert!(checked.said.contains(&format!("{empty} is empty")), "{}", checked.said);
+}
+
+#[tokio::test]
 async fn a_throttled_user_is_named() {
     let upstream = account().await;
     upstream.handle.fault(Rule::always(Action::throttled(&RetryAfter::Seconds(600))).path("/v2"));

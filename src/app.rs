@@ -2,19 +2,22 @@
 //! them in order. Nothing is decided here that a stage could decide.
 
 mod account;
-mod fleet;
 pub mod check;
+mod commons;
 pub mod demo;
+mod fleet;
 pub mod healthcheck;
 mod live;
 pub mod manual;
 mod memory;
 mod reader;
+mod refresh;
 pub mod scrape;
 pub mod service;
+mod snapshot_file;
 mod standing;
-mod web_config;
 mod tag_file;
+mod web_config;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;

@@ -1,14 +1,13 @@
 //! One account: its client, its cache and what joins them.
 
-use super::live;
-use super::memory::{Budget, Share};
+use super::commons::Commons;
+use super::refresh::{Collection, refresher};
 use super::standing::{CallCount, state};
-use super::tag_file;
-use crate::auth::{Authenticator, Door};
-use crate::cache::quiet::Quiet;
-use crate::cache::state_file::{Origin, StateFile, Unusable};
+use super::{live, snapshot_file, tag_file};
+use crate::auth::Authenticator;
+use crate::cache::state_file::{Origin, StateFile};
 use crate::cache::state_lock::StateLock;
-use crate::cache::{self, Cache, Outcome};
+use crate::cache::{self, Cache};
 use crate::catalog;
 use crate::collect::book::Book;
 use crate::collect::tags::Tags;
@@ -16,21 +15,17 @@ use crate::collect::{self, Beside};
 use crate::config;
 use crate::deadline::Deadline;
 use crate::exposition::{self, Page};
-use crate::failure::{Failure, Reason};
-use crate::model::{Snapshot, Timestamp, codec};
+use crate::failure::Failure;
 use crate::swr::{self, Client};
-use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use crate::web;
-use anyhow::Context;
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::Instant;
-use tracing::{Instrument, Span, info, warn};
+use tracing::{Instrument, Span, info};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
@@ -51,67 +46,6 @@ pub(super) struct Account {
     registry: Registry,
     /// The task that lets the cache forget its back-off.
     hoping: AbortHandle,
-}
-
-/// What accounts have in common.
-pub(super) struct Commons {
-    budget: Arc<Budget>,
-    /// Accounts that connect in the same way use the same connections, and read the certificates once.
-    ways: Vec<(Option<PathBuf>, Ways)>,
-    /// Those that this process holds.
-    locks: Vec<Arc<StateLock>>,
-}
-
-impl Commons {
-    /// For the accounts that are built together, in the place of others.
-    pub(super) fn new(budget: Arc<Budget>, before: &[Arc<Account>]) -> Self {
-        let locks = before.iter().filter_map(|account| account.lock.clone()).collect();
-        Self { budget, ways: Vec::new(), locks }
-    }
-
-    fn lock(&self, path: PathBuf) -> Arc<StateLock> {
-        let held = self.locks.iter().find(|lock| lock.path == path);
-        held.cloned().unwrap_or_else(|| Arc::new(StateLock::new(path)))
-    }
-
-    fn ways(&mut self, options: &HttpsOptions) -> anyhow::Result<Ways> {
-        if let Some((_, known)) = self.ways.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
-            return Ok(known.clone());
-        }
-        let ways = Ways::new(options).context("cannot connect to the upstream")?;
-        self.ways.push((options.ca_file.clone(), ways.clone()));
-        Ok(ways)
-    }
-}
-
-/// How others are reached.
-#[derive(Clone)]
-pub(super) struct Ways {
-    /// The API, and those in the cloud who give credentials.
-    pub(super) cloud: Https,
-    /// Services of this machine: never through a proxy.
-    machine: Https,
-}
-
-impl Ways {
-    /// Reads the certificates.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub(super) fn new(options: &HttpsOptions) -> Result<Self, BuildError> {
-        let near = HttpsOptions { connect_timeout: NEAR, proxies: Proxies::Never, ..options.clone() };
-        Ok(Self { cloud: Https::new(options)?, machine: Https::new(&near)? })
-    }
-
-    /// The way to those who give credentials.
-    pub(super) fn door(&self, metrics: &swr::Metrics) -> Door {
-        Door {
-            cloud: Box::new(self.cloud.clone()),
-            machine: Box::new(self.machine.clone()),
-            metrics: metrics.of_credentials(),
-            wall_clock: SystemTime::now,
-        }
-    }
 }
 
 impl Account {
@@ -151,7 +85,7 @@ impl Account {
             Some((file, lock))
         };
         let file = state(files.as_ref().and_then(|files| files.snapshot.clone()), config.origins.snapshot);
-        let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| keeper(file, lock));
+        let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| snapshot_file::keeper(file, lock));
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
@@ -174,7 +108,7 @@ impl Account {
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
         if let Some((file, _)) = file {
-            restore(&cache, &file, &config.exposition, &share, tags.as_ref());
+            snapshot_file::restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
         live::register_page(&registry, &cache);
@@ -203,6 +137,11 @@ impl Account {
             registry,
             hoping,
         })
+    }
+
+    /// The lock on its state, where that outlives the process.
+    pub(super) fn lock(&self) -> Option<Arc<StateLock>> {
+        self.lock.clone()
     }
 
     /// Its name.
@@ -312,112 +251,6 @@ impl Account {
                 Box::pin(scrape.instrument(span.clone()))
             }),
             state: Arc::new(move || state(&asked, &calls)),
-        }
-    }
-}
-
-/// A service of this machine that takes longer to connect to is not there.
-const NEAR: Duration = Duration::from_secs(1);
-
-/// What a refresh needs.
-struct Collection {
-    client: Arc<Client>,
-    options: collect::Options,
-    metrics: collect::Metrics,
-    beside: Beside,
-    share: Arc<Share>,
-    tags: Option<Tags>,
-    calls: CallCount,
-}
-
-/// Collects, then encodes: the page is made once, where it is published.
-fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Page> {
-    let exposition = Arc::new(exposition);
-    Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
-        let (collection, exposition) = (collection.clone(), exposition.clone());
-        Box::pin(async move {
-            let Collection { client, options, metrics, beside, share, tags, calls } = &*collection;
-            let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
-            let options = collect::Options { most_repositories, ..options.clone() };
-            let began = Timestamp::from(SystemTime::now());
-            let known = previous.as_ref().map(|page| page.snapshot().clone());
-            // Until the end, also where it fails or is cut off.
-            let _asking = calls.begin();
-            let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
-            let collect::Collected { mut snapshot, gap } = collected?;
-            let known = previous.as_ref().map(|page| &**page.snapshot());
-            let repositories = snapshot.repositories.len() as u64;
-            let room = most_repositories.saturating_sub(repositories);
-            let figures = beside.figures(client, snapshot.read_at, known, room, deadline);
-            let images = async {
-                let tags = tags.as_ref()?;
-                tags.limit_layers(share.most_layers(repositories));
-                Some(Arc::new(tags.refresh(&snapshot, options.patience, deadline).await))
-            };
-            let ((account, enterprise), images) = tokio::join!(figures, images);
-            (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
-            share.hold(weight(&snapshot), tags.as_ref().map(Tags::layers));
-            let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
-            let page = tokio::task::spawn_blocking(encode)
-                .await
-                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
-            Ok(Outcome { value: page, gap })
-        })
-    })
-}
-
-/// How many repositories are held in memory, those of the Enterprise Edition among them.
-fn weight(snapshot: &Snapshot) -> u64 {
-    let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len());
-    (snapshot.repositories.len() + instances) as u64
-}
-
-/// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
-fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Keep<Page> {
-    let quiet = Mutex::new(Quiet::default());
-    Box::new(move |page, read_at| {
-        if !lock.is_ours() {
-            return;
-        }
-        let snapshot: &Snapshot = page.snapshot();
-        if let Err(error) = file.write(read_at, |out| codec::encode(snapshot, out)) {
-            let path = &file.path;
-            let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
-            warn!(file = %path.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", path.display());
-        }
-    })
-}
-
-fn restore(
-    cache: &Cache<Page>,
-    file: &StateFile,
-    exposition: &exposition::Options,
-    share: &Share,
-    tags: Option<&Tags>,
-) {
-    let kept = file.read(SystemTime::now()).and_then(|kept| {
-        let Some(kept) = kept else { return Ok(None) };
-        let snapshot = codec::decode(&kept.payload).ok_or(Unusable::Payload)?;
-        Ok(Some((snapshot, kept.read_at, kept.age)))
-    });
-    match kept {
-        Ok(None) => {}
-        Ok(Some((mut snapshot, read_at, age))) => {
-            info!(
-                repositories = snapshot.repositories.len(),
-                age_seconds = age.as_secs(),
-                "took over a snapshot of {} repositories that is {} s old",
-                snapshot.repositories.len(),
-                age.as_secs()
-            );
-            share.hold(weight(&snapshot), tags.map(Tags::layers));
-            snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
-            cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
-        }
-        Err(error) => {
-            let (path, error) = (&file.path, crate::failure::chain(&error));
-            warn!(file = %path.display(), %error, "{} is ignored: it {error}", path.display());
         }
     }
 }

@@ -10,7 +10,7 @@ mod report;
 
 pub use report::{Format, Report, Reports};
 
-use super::account::Ways;
+use super::commons::Ways;
 use crate::auth::{AuthError, Authenticator, Basis, Choice, Credential};
 use crate::cache::state_file;
 use crate::cli::CheckArgs;

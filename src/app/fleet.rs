@@ -3,7 +3,8 @@
 //! Settings are read again on SIGHUP, on request and when their file changes. What did not change is not touched: its
 //! cache, its credential and its counters go on. Settings that are wrong change nothing.
 
-use super::account::{Account, Commons};
+use super::account::Account;
+use super::commons::Commons;
 use super::live;
 use super::memory::Budget;
 use super::reader::{PATIENCE, Reader};

@@ -10,7 +10,8 @@
 
 mod meter;
 
-use super::account::{Account, Commons};
+use super::account::Account;
+use super::commons::Commons;
 use super::memory::Budget;
 use crate::cache::{self, state_file};
 use crate::cli::ScrapeArgs;

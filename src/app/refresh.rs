@@ -1,0 +1,67 @@
+//! One refresh of an account: the list, what is read beside it, and the page that is made of them.
+
+use super::memory::Share;
+use super::standing::CallCount;
+use crate::cache::{self, Outcome};
+use crate::collect::tags::Tags;
+use crate::collect::{self, Beside};
+use crate::deadline::Deadline;
+use crate::exposition::{self, Page};
+use crate::failure::{Failure, Reason};
+use crate::model::{Snapshot, Timestamp};
+use crate::swr::Client;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What a refresh needs.
+pub(super) struct Collection {
+    pub(super) client: Arc<Client>,
+    pub(super) options: collect::Options,
+    pub(super) metrics: collect::Metrics,
+    pub(super) beside: Beside,
+    pub(super) share: Arc<Share>,
+    pub(super) tags: Option<Tags>,
+    pub(super) calls: CallCount,
+}
+
+/// Collects, then encodes: the page is made once, where it is published.
+pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Page> {
+    let exposition = Arc::new(exposition);
+    Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
+        let (collection, exposition) = (collection.clone(), exposition.clone());
+        Box::pin(async move {
+            let Collection { client, options, metrics, beside, share, tags, calls } = &*collection;
+            let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
+            let options = collect::Options { most_repositories, ..options.clone() };
+            let began = Timestamp::from(SystemTime::now());
+            let known = previous.as_ref().map(|page| page.snapshot().clone());
+            // Until the end, also where it fails or is cut off.
+            let _asking = calls.begin();
+            let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
+            let collect::Collected { mut snapshot, gap } = collected?;
+            let known = previous.as_ref().map(|page| &**page.snapshot());
+            let repositories = snapshot.repositories.len() as u64;
+            let room = most_repositories.saturating_sub(repositories);
+            let figures = beside.figures(client, snapshot.read_at, known, room, deadline);
+            let images = async {
+                let tags = tags.as_ref()?;
+                tags.limit_layers(share.most_layers(repositories));
+                Some(Arc::new(tags.refresh(&snapshot, options.patience, deadline).await))
+            };
+            let ((account, enterprise), images) = tokio::join!(figures, images);
+            (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
+            share.hold(weight(&snapshot), tags.as_ref().map(Tags::layers));
+            let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
+            let page = tokio::task::spawn_blocking(encode)
+                .await
+                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+            Ok(Outcome { value: page, gap })
+        })
+    })
+}
+
+/// How many repositories are held in memory, those of the Enterprise Edition among them.
+pub(super) fn weight(snapshot: &Snapshot) -> u64 {
+    let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len());
+    (snapshot.repositories.len() + instances) as u64
+}

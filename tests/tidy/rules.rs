@@ -4,6 +4,7 @@ use super::{names_of_metrics, read, root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 const RULES: [&str; 3] = ["thresholds.yml", "recording.yml", "alerts.yml"];
 const TESTS: [&str; 3] = ["growth_test.yml", "contents_test.yml", "collection_test.yml"];
@@ -183,24 +184,23 @@ fn the_tests_of_the_rules_pass_and_notice_each_threshold_that_is_doubled_or_halv
             None => rounds.push(BTreeMap::from([(threshold.name, alerts)])),
         }
     }
+    let (fine, said) = promtool(&root().join("dashboards/rules"), &[&["test", "rules"][..], &TESTS].concat());
+    assert!(fine, "{said}");
+    // Each run keeps databases of some hundred megabytes for a while: no more of them at once than there are processors.
+    let changes = rounds.iter().flat_map(|round| ["* 2", "/ 2"].map(|change| (round, change)));
+    let (changes, workers) = (Mutex::new(changes), std::thread::available_parallelism().map_or(1, usize::from));
+    let next = || changes.lock().unwrap().next();
     std::thread::scope(|scope| {
-        let unchanged = scope.spawn(|| {
-            let (fine, said) = promtool(&root().join("dashboards/rules"), &[&["test", "rules"][..], &TESTS].concat());
-            assert!(fine, "{said}");
-        });
-        let mut runs = Vec::new();
-        for round in &rounds {
-            for change in ["* 2", "/ 2"] {
-                let names: Vec<&str> = round.keys().map(String::as_str).collect();
-                runs.push((round, change, scope.spawn(move || with_changed(&names, change))));
-            }
-        }
-        unchanged.join().expect("the tests pass as the rules are");
-        for (round, change, run) in runs {
-            let noticed = run.join().unwrap();
-            for (threshold, alerts) in round {
-                assert!(!alerts.is_disjoint(&noticed), "no test notices `{threshold} {change}`");
-            }
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((round, change)) = next() {
+                    let names: Vec<&str> = round.keys().map(String::as_str).collect();
+                    let noticed = with_changed(&names, change);
+                    for (threshold, alerts) in round {
+                        assert!(!alerts.is_disjoint(&noticed), "no test notices `{threshold} {change}`");
+                    }
+                }
+            });
         }
     });
 }

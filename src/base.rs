@@ -5,6 +5,7 @@ pub mod deadline;
 pub mod digest;
 pub mod file;
 pub mod file_stamp;
+pub mod file_watcher;
 pub mod log_limiter;
 pub mod rate_limit;
 pub mod secret;

@@ -10,6 +10,7 @@ use super::memory::MemoryBudget;
 use super::shared_resources::SharedResources;
 use super::web_config::WebConfig;
 use crate::base::file_stamp::Stamp;
+use crate::base::file_watcher::FileWatcher;
 use crate::catalog;
 use crate::cli::ServeArgs;
 use crate::config::web_file::WebFile;
@@ -25,9 +26,6 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
-
-/// How often the configuration file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// The longest that is waited at the end for what is known of tags to be written.
 const LAST_KEEP: Duration = Duration::from_secs(5);
@@ -154,21 +152,18 @@ impl AccountManager {
         Ok(done)
     }
 
-    /// Reads the settings again whenever their file has changed and then stood still for a moment, so that a file that is
-    /// being written is not read by halves. `read` is how it was when it was read first. Runs until it is dropped.
-    pub(super) async fn follow(&self, path: &Path, mut read: Option<Stamp>) {
-        let mut seen = read;
+    /// Reads the settings again whenever their file has changed. `read` is the file's stamp when it was read first. Runs
+    /// until it is dropped.
+    pub(super) async fn follow(&self, path: &Path, read: Option<Stamp>) {
+        let mut watcher = FileWatcher::new(vec![read]);
         loop {
-            tokio::time::sleep(LOOK).await;
-            let path = path.to_owned();
-            // A file system that hangs shows no change.
-            let Some(now) = self.0.reader.run(move || Stamp::of(&path)).await else { continue };
-            if now != read && now == seen {
-                read = now;
-                // What is wrong is in the log and in the metrics.
-                let _ = self.reload("because their file changed").await;
-            }
-            seen = now;
+            let look = || {
+                let path = path.to_owned();
+                self.0.reader.run(move || vec![Stamp::of(&path)])
+            };
+            watcher.changed(look).await;
+            // What is wrong is in the log and in the metrics.
+            let _ = self.reload("because their file changed").await;
         }
     }
 

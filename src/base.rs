@@ -9,3 +9,5 @@ pub mod file_watcher;
 pub mod log_limiter;
 pub mod rate_limit;
 pub mod secret;
+pub mod state_file;
+pub mod state_lock;

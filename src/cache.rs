@@ -6,8 +6,6 @@
 
 pub mod metrics;
 pub mod policy;
-pub mod state_file;
-pub mod state_lock;
 
 use crate::base::deadline::Deadline;
 use crate::base::log_limiter::LogLimiter;

@@ -3,14 +3,15 @@
 //! The wire shape may change with the vendor and the exposition is a promise to users; they meet only here. Belongs
 //! here: values with their units. Deliberately absent: serde, clocks, metrics, any idea of HTTP.
 
-pub mod codec;
 pub mod figures;
 pub mod layers;
 pub mod names;
 pub mod pattern;
+pub mod records;
 pub mod tags;
 
 use figures::{Account, Enterprise};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 pub use tags::Images;
 
@@ -63,7 +64,7 @@ pub fn sort_unique(repositories: &mut Vec<Repository>) -> usize {
 }
 
 /// One image repository as the listing shows it. Absent is not zero: what was missing or unreadable is `None`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Repository {
     /// The organisation; the text is shared between the rows of one.
     pub namespace: Arc<str>,
@@ -108,7 +109,7 @@ impl Repository {
 }
 
 /// Who may pull.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Visibility {
     /// Anyone.
     Public,
@@ -117,7 +118,7 @@ pub enum Visibility {
 }
 
 /// How the latest read of one organisation went, where organisations are listed one by one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct NamespaceRead {
     /// The organisation.
     pub name: Arc<str>,
@@ -128,7 +129,7 @@ pub struct NamespaceRead {
 }
 
 /// Nanoseconds since 1970-01-01T00:00:00Z, good for the years 1678 to 2261.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

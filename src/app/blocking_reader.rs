@@ -1,28 +1,28 @@
-//! Where files of settings are looked at and read: apart from all that is served, as a file system may hang.
+//! Reads settings files on a thread of their own, because a file system may hang.
 
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// The longest that looking or reading may take, see [`BlockingReader`].
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a read may take, see [`BlockingReader`].
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One blocking thread at the most. What hangs on it is not waited for, but nothing else begins before it ends: each
-/// further attempt would hang as well, until no thread is left for anybody.
+/// Runs blocking work on at most one thread. Work that hangs is given up after a timeout, but no other work begins before it
+/// ends: it would hang too, and one thread after the other would be lost.
 pub(super) struct BlockingReader {
     free: Arc<Semaphore>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl BlockingReader {
-    /// One that gives up after a time.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { free: Arc::new(Semaphore::new(1)), patience }
+    /// A reader that gives up after `timeout`.
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { free: Arc::new(Semaphore::new(1)), timeout }
     }
 
-    /// Does something that blocks. `None`: it panicked, it took too long, or what was begun before it still does.
+    /// Runs `work`. `None` if it panicked, took too long, or earlier work still hangs.
     ///
-    /// Dropping the future ends the wait and not the work.
+    /// Dropping the future ends the wait, not the work.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let done = async {
             let turn = self.free.clone().acquire_owned().await.ok()?;
@@ -32,7 +32,7 @@ impl BlockingReader {
             };
             tokio::task::spawn_blocking(work).await.ok()
         };
-        tokio::time::timeout(self.patience, done).await.ok()?
+        tokio::time::timeout(self.timeout, done).await.ok()?
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[tokio::test]
-    async fn what_hangs_holds_one_thread_however_often_it_is_tried() {
+    async fn work_that_hangs_holds_one_thread_however_often_it_is_tried() {
         let reader = BlockingReader::new(Duration::from_millis(20));
         let (end, hang) = mpsc::channel::<()>();
         let (hang, begun) = (Arc::new(std::sync::Mutex::new(hang)), Arc::new(AtomicUsize::new(0)));

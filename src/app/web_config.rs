@@ -3,7 +3,7 @@
 //! What is in force is replaced as a whole, and only by what could be used as a whole: a file that is half written, or a
 //! certificate whose key is yet to come, changes nothing and is tried again.
 
-use super::blocking_reader::{BlockingReader, PATIENCE};
+use super::blocking_reader::{BlockingReader, TIMEOUT};
 use crate::base::file_stamp::Stamp;
 use crate::catalog;
 use crate::config::Problems;
@@ -60,7 +60,7 @@ impl WebConfig {
         let succeeded_at = metrics::gauge(registry, &catalog::WEB_CONFIG_RELOAD_TIME);
         // No stamps: the first look reads it again, in case that it was changed since.
         let seen = Mutex::new(Seen { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, reader: BlockingReader::new(PATIENCE), seen, successful, succeeded_at };
+        let file = File { path, reader: BlockingReader::new(TIMEOUT), seen, successful, succeeded_at };
         file.note_success();
         Self { in_force: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
@@ -105,7 +105,7 @@ impl WebConfig {
             (read, stamps)
         });
         let Some((read, stamps)) = read.await else {
-            error!("the web configuration could not be read within {} s", PATIENCE.as_secs());
+            error!("the web configuration could not be read within {} s", TIMEOUT.as_secs());
             file.successful.set(0.0);
             return;
         };

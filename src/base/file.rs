@@ -58,6 +58,16 @@ pub fn replace(
     File::open(directory).map_or(Ok(()), |directory| directory.sync_all())
 }
 
+/// Creates and removes a file, to find out whether files can be kept in a directory.
+///
+/// # Errors
+/// Why they cannot.
+pub fn try_directory(directory: &Path) -> io::Result<()> {
+    let trial = directory.join(format!("trial.{}.tmp", std::process::id()));
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
+    fs::remove_file(trial)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 
 mod entry;
 mod images;
-pub mod codec;
+pub mod records;
 
 use super::plan::{ChangeStamp, FetchTask, LastRead};
 use crate::model::layers::{Group, Layers};

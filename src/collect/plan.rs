@@ -7,11 +7,12 @@
 //! spread evenly, nothing is read much more often than it has to be, and no reading gets older than the interval.
 
 use crate::model::{Repository, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::time::Duration;
 
 /// What the listing says of a repository that would change with its tags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ChangeStamp {
     /// `updated_at`
     pub updated: Option<Timestamp>,
@@ -49,7 +50,7 @@ impl Need {
 }
 
 /// What was known of a repository's tags when they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct LastRead {
     /// The listing's word of then.
     pub mark: ChangeStamp,

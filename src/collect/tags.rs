@@ -14,6 +14,7 @@ use super::inventory::{TagInventory, TagOptions};
 use super::metrics::Metrics;
 use super::plan::Need;
 use crate::base::deadline::Deadline;
+use crate::base::state_file::RecordWriter;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
@@ -21,7 +22,7 @@ use crate::swr::tag_rate_limiter::TagRateLimiter;
 use crate::swr::throttle::Rate;
 use parking_lot::Mutex;
 use state::{Shared, State};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -60,14 +61,9 @@ impl Default for Options {
     }
 }
 
-/// Is given what writes the book; called on a thread that may block. What was written until an error is to be thrown away;
-/// [`PassedOn`] is no trouble.
-pub type Persister = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
-
-/// Why a book is not written to its end: another account goes on with it, and writes it.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("another account goes on with it")]
-pub struct PassedOn;
+/// Writes the records that it is given to the state file; called on a thread that may block. After an error, what was
+/// written is discarded.
+pub type Persister = Arc<dyn Fn(&dyn Fn(&mut RecordWriter<'_>) -> io::Result<()>) + Send + Sync>;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
 use crate::auth::{CredentialProvider, ResolvedProvider};
-use crate::cache::state_file::Origin;
+use crate::base::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};

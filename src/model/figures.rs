@@ -3,11 +3,12 @@
 //! Each part is read by a call of its own and may fail by itself; then it is that of an earlier read, or absent.
 
 use super::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A value, and when the read behind it began.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Dated<T> {
     /// What was read.
     pub value: T,
@@ -24,7 +25,7 @@ impl<T> Dated<T> {
 }
 
 /// What the API says of the account as a whole.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Account {
     /// The organisations that the caller has rights on, or on repositories in.
     pub organisations: Option<Dated<Vec<Organisation>>>,
@@ -35,7 +36,7 @@ pub struct Account {
 }
 
 /// One organisation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Organisation {
     /// Its name.
     pub name: Arc<str>,
@@ -44,7 +45,7 @@ pub struct Organisation {
 }
 
 /// The account's totals, by the API's own count.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Overview {
     /// API: `namspace_num`.
     pub namespaces: Option<u64>,
@@ -59,7 +60,7 @@ pub struct Overview {
 }
 
 /// A quota: how much of something there may be, and how much there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Quota {
     /// What it is about, in the API's words.
     pub name: Arc<str>,
@@ -70,7 +71,7 @@ pub struct Quota {
 }
 
 /// The instances of the Enterprise Edition of one project.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Enterprise {
     /// Sorted by id, each once.
     pub instances: Option<Dated<Vec<Instance>>>,
@@ -79,7 +80,7 @@ pub struct Enterprise {
 }
 
 /// One instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Instance {
     /// Its id.
     pub id: Arc<str>,
@@ -102,7 +103,7 @@ pub struct Instance {
 }
 
 /// The counts of one instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Statistics {
     /// Bytes (API: `storage_used`).
     pub storage: Option<u64>,
@@ -111,7 +112,7 @@ pub struct Statistics {
 }
 
 /// One repository of an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct InstanceRepository {
     /// The instance's id.
     pub instance: Arc<str>,

@@ -5,6 +5,7 @@
 //! (`layers`).
 
 use super::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 ///
 /// The size belongs to its identity. In a sound registry a digest has one size; where an answer tells two, each counts,
 /// so that what is counted does not depend on which was seen first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Blob {
     /// The SHA-256 of its content.
     pub digest: Digest32,
@@ -21,7 +22,7 @@ pub struct Blob {
 }
 
 /// A digest in 32 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Digest32(pub [u8; 32]);
 
 impl Digest32 {
@@ -75,7 +76,7 @@ pub struct Tag {
 }
 
 /// What is kept of a tag that has series of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct TagSeries {
     /// Its name.
     pub name: Box<str>,
@@ -98,7 +99,7 @@ pub struct TagSeries {
 }
 
 /// What a manifest is: the `type` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum ManifestKind {
     /// One image.
     Image,
@@ -109,7 +110,7 @@ pub enum ManifestKind {
 }
 
 /// The tags of one repository, reduced to what is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Reading {
     /// How many there are.
     pub tags: u32,
@@ -120,6 +121,7 @@ pub struct Reading {
     /// See `newest`.
     pub oldest: Option<Timestamp>,
     /// When each tag was updated that says so, in whole seconds since 1970, the oldest first.
+    #[serde(with = "deltas")]
     pub updated: Box<[u32]>,
     /// Distinct layers and configurations over all tags, in order.
     pub blobs: Vec<Blob>,
@@ -161,6 +163,26 @@ impl Reading {
             blobs,
             series: with_series.then(|| tags.into_iter().map(TagSeries::from).collect()),
         }
+    }
+}
+
+/// Sorted seconds as the differences between neighbours, which take half the bytes.
+mod deltas {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(seconds: &[u32], out: S) -> Result<S::Ok, S::Error> {
+        let previous = std::iter::once(&0).chain(seconds);
+        out.collect_seq(seconds.iter().zip(previous).map(|(second, previous)| second.wrapping_sub(*previous)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Box<[u32]>, D::Error> {
+        let mut seconds = Box::<[u32]>::deserialize(input)?;
+        let mut previous = 0u32;
+        for second in &mut seconds {
+            previous = previous.wrapping_add(*second);
+            *second = previous;
+        }
+        Ok(seconds)
     }
 }
 
@@ -217,7 +239,7 @@ fn count(tags: usize) -> u32 {
 }
 
 /// What the show call tells beyond the listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Details {
     /// API: `id`.
     pub id: Option<u64>,

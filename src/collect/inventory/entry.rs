@@ -5,6 +5,7 @@ use crate::collect::plan::{ChangeStamp, LastRead, Need, need_of_tags};
 use crate::model::Timestamp;
 use crate::model::layers::Group;
 use crate::model::tags::{Details, Reading, TagSeries};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ impl Kept {
 }
 
 /// Details as they were read.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct KnownDetails {
     /// The repository's birth: another one under the same name has another.
     pub(super) created: Option<Timestamp>,

@@ -1,33 +1,36 @@
-//! When and how the book is written to its file.
+//! When and how the tag inventory is written to its state file.
 
-use super::PassedOn;
 use super::state::{Shared, State};
-use crate::collect::inventory::codec;
+use crate::base::state_file::Abandoned;
+use crate::collect::inventory::records;
 use parking_lot::MutexGuard;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often the book is kept while work goes on, and how soon after it ended. A book that takes long to write is
-/// written less often.
-const KEEP_EVERY: Duration = Duration::from_secs(60);
-const KEEP_AT_REST: Duration = Duration::from_secs(2);
-const KEEP_SHARE: u32 = 20;
+/// The pause between two writes while tags are being read.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The pause before a write once nothing is left to read.
+const PAUSE_AT_REST: Duration = Duration::from_secs(2);
+
+/// The pause is at least this many times as long as the latest write took: writing takes at most 5 % of the time.
+const PAUSE_PER_WRITE: u32 = 20;
 
 impl Shared {
-    /// When the book is to be kept, if it has changed.
+    /// When the inventory is to be written, if it has changed.
     pub(super) fn keep_due(&self) -> Option<Instant> {
         self.keep_due_in(&self.state())
     }
 
     fn keep_due_in(&self, state: &State) -> Option<Instant> {
         self.keep.as_ref()?;
-        let pause = if state.is_at_rest() { KEEP_AT_REST } else { KEEP_EVERY };
-        state.is_dirty.then(|| state.kept_at + pause.max(state.keep_took * KEEP_SHARE))
+        let pause = if state.is_at_rest() { PAUSE_AT_REST } else { PAUSE };
+        state.is_dirty.then(|| state.kept_at + pause.max(state.keep_took * PAUSE_PER_WRITE))
     }
 
-    /// Starts to keep the book if it is time. Calls that are under way do not wait for the disk.
+    /// Starts to write the inventory if it is due. Calls under way do not wait for the disk.
     pub(super) fn keep_if_due(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = self.state();
@@ -36,7 +39,7 @@ impl Shared {
         }
         (state.is_dirty, state.kept_at) = (false, now);
         let shared = self.clone();
-        // Remembered, so that an exporter that stops lets it finish.
+        // An exporter that stops waits for this task.
         state.keep_task = Some(tokio::task::spawn_blocking(move || {
             shared.keep_now();
             let mut state = shared.state();
@@ -44,30 +47,25 @@ impl Shared {
         }));
     }
 
-    /// Writes the book, locked for a few entries at a time, unless it is passed on.
+    /// Writes the inventory, locking it for one batch at a time, unless it was passed on to another account.
     pub(super) fn keep_now(&self) {
         let Some(keep) = &self.keep else { return };
         let _one_at_a_time = self.keeping.lock();
-        if self.with_book().is_err() {
+        if self.own_state().is_err() {
             return;
         }
         keep(&|out| {
-            codec::begin(&self.with_book()?.book, out)?;
-            let mut from = 0;
-            loop {
-                let mut lot = Vec::new();
-                let more = codec::lot(&self.with_book()?.book, from, &mut lot)?;
-                out.write_all(&lot)?;
-                if !more {
-                    return Ok(());
-                }
-                from += codec::LOT;
+            out.push(&records::head(&self.own_state()?.book))?;
+            for from in (0..).step_by(records::BATCH as usize) {
+                let Some(batch) = records::batch(&self.own_state()?.book, from) else { break };
+                batch.iter().try_for_each(|record| out.push(record))?;
             }
+            Ok(())
         });
     }
 
-    fn with_book(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn own_state(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.state();
-        if state.is_passed_on { Err(io::Error::other(PassedOn)) } else { Ok(state) }
+        if state.is_passed_on { Err(io::Error::other(Abandoned)) } else { Ok(state) }
     }
 }

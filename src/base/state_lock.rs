@@ -1,7 +1,7 @@
-//! Whose the state of an account is where several processes keep theirs in one directory: the first one's, until it ends.
+//! An advisory lock: of several processes that share a state directory, the first owns an account's files until it exits.
 //!
-//! An advisory lock on a file beside the state, which the kernel takes back however its holder ends. It is asked for
-//! before each write, so that the process of a restart takes over from the one before, whichever lives longer.
+//! The kernel releases the lock however its holder ends. A process asks for it before each write, so that after a restart
+//! the new process takes over from the old one, whichever lives longer.
 
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -10,30 +10,29 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracing::warn;
 
-/// The lock of one account, held until it is dropped. Shared by all that write its state in this process.
+/// The lock of one account, shared by all that write its state in this process, and held until it is dropped.
 #[derive(Debug)]
 pub struct StateLock {
-    /// The file that is locked; nothing is in it.
+    /// The lock file; it stays empty.
     pub path: PathBuf,
     held: Mutex<Option<File>>,
-    is_told: AtomicBool,
+    is_conflict_logged: AtomicBool,
     writers: AtomicU64,
 }
 
 impl StateLock {
-    /// That of this file. Nothing is asked yet.
+    /// The lock by the file at `path`, not acquired yet.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, held: Mutex::default(), is_told: AtomicBool::new(false), writers: AtomicU64::new(0) }
+        Self { path, held: Mutex::default(), is_conflict_logged: AtomicBool::new(false), writers: AtomicU64::new(0) }
     }
 
-    /// A number for one more that writes the state in this process, where those before it may be at it still; 0 for the
-    /// first.
+    /// A number for a new writer in this process; 0 for the first.
     pub fn writer(&self) -> u64 {
         self.writers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether this process may write. So it is where files cannot be locked, too: whoever else is there is not known of,
-    /// and what is wrong with the place the write will tell.
+    /// Whether this process may write; acquires the lock if it is free. Also true where files cannot be locked: then other
+    /// processes cannot be seen, and a write reports what is wrong with the directory.
     pub fn is_ours(&self) -> bool {
         let mut held = self.held.lock();
         if held.is_some() {
@@ -45,7 +44,7 @@ impl StateLock {
             Ok(()) => *held = Some(file),
             Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => {
-                if !self.is_told.swap(true, Ordering::Relaxed) {
+                if !self.is_conflict_logged.swap(true, Ordering::Relaxed) {
                     let path = self.path.display();
                     warn!(file = %path, "another process holds {path}: until it ends, the state is kept by that one alone");
                 }

@@ -110,7 +110,7 @@ impl Account {
         if let Some(loaded) = snapshot_file.and_then(|file| file.load(SystemTime::now())) {
             restore_snapshot(&cache, loaded, &config.exposition, &share, tags.as_ref());
         }
-        cache::metrics::State::register(&registry, cache.clone());
+        cache::metrics::CacheState::register(&registry, cache.clone());
         live_metrics::register_page(&registry, &cache);
         let retry_task = {
             let (mut recoveries, cache) = (authenticator.recoveries(), cache.clone());

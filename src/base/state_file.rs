@@ -144,7 +144,7 @@ impl<T: Persistent> StateFile<T> {
         let temporary = self.path.with_file_name(self.temporary_name());
         let saved = file::replace(&self.path, &temporary, 0o600, |file| encode(file, read_at, self.origin, write));
         let Err(error) = saved else { return };
-        if error.get_ref().is_some_and(|cause| cause.is::<Abandoned>()) {
+        if matches!(error.get_ref(), Some(cause) if cause.is::<Abandoned>()) {
             return;
         }
         let Some(suppressed) = self.failures.lock().admit(error.kind(), Instant::now()) else { return };
@@ -316,7 +316,7 @@ impl RecordReader<'_> {
     ///
     /// # Errors
     /// [`Unusable::Content`] if it is not such a record.
-    pub fn next<R: DeserializeOwned>(&mut self) -> Result<Option<R>, Unusable> {
+    pub fn read<R: DeserializeOwned>(&mut self) -> Result<Option<R>, Unusable> {
         if self.is_at_end()? {
             return Ok(None);
         }
@@ -329,9 +329,9 @@ impl RecordReader<'_> {
     /// The next record, which must be there.
     ///
     /// # Errors
-    /// As [`RecordReader::next`].
+    /// As [`RecordReader::read`].
     pub fn expect<R: DeserializeOwned>(&mut self) -> Result<R, Unusable> {
-        self.next()?.ok_or(Unusable::Content)
+        self.read()?.ok_or(Unusable::Content)
     }
 
     /// Whether there is no further record. Reads the next frame if need be.
@@ -367,7 +367,7 @@ mod tests {
 
         fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
             let mut value = Self::new();
-            while let Some(record) = records.next()? {
+            while let Some(record) = records.read()? {
                 value.push(record);
             }
             Ok(value)
@@ -486,7 +486,7 @@ mod tests {
         for version in [3, 9] {
             let mut other = whole[..70].to_vec();
             other[8] = version;
-            assert!(matches!(parse(&other, at(2000)), Err(Unusable::Version { found }) if found == version.into()));
+            assert!(matches!(parse(&other, at(2000)), Err(Unusable::Version { found }) if found == u32::from(version)));
         }
         assert!(matches!(parse(b"{}", at(2000)), Err(Unusable::Foreign)));
         let (folder, file) = folder_and_file();

@@ -9,8 +9,8 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file::{self, LoadedState, Origin, StateFile};
-use swr_exporter::model::{Snapshot, codec};
+use swr_exporter::base::state_file::{self, Loaded, Origin};
+use swr_exporter::model::{Snapshot, records};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -39,11 +39,21 @@ fn sizes(scrape: &Scrape) -> usize {
     scrape.series("swr_repository_size_bytes").len()
 }
 
-/// What a fresh process would take over; `None` where there is no file.
-fn loaded(file: &Path) -> Option<Snapshot> {
-    let bytes = fs::read(file).ok()?;
-    let kept = state_file::parse(bytes, SystemTime::now()).expect("the file is whole");
-    Some(codec::decode(&kept.payload).expect("its payload is ours"))
+/// The snapshot in a file, and its origin; `None` if there is no file.
+pub fn loaded(file: &Path) -> Option<(Loaded<Snapshot>, Origin)> {
+    let mut file = fs::File::open(file).ok()?;
+    Some(state_file::decode(&mut file, SystemTime::now()).expect("the file is whole"))
+}
+
+/// A state file with a snapshot.
+pub fn encoded(snapshot: &Snapshot, origin: Origin, read_at: SystemTime) -> Vec<u8> {
+    let mut file = Vec::new();
+    state_file::encode(&mut file, read_at, origin, |out| records::write(snapshot, out)).unwrap();
+    file
+}
+
+fn repositories(file: &Path) -> usize {
+    loaded(file).expect("there is a file").0.value.repositories.len()
 }
 
 /// Lets one exporter read the listing and keep it, and ends it.
@@ -121,31 +131,24 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         bytes[at] = byte;
         bytes
     };
-    let LoadedState { payload, origin, .. } = state_file::parse(whole.clone(), SystemTime::now()).unwrap();
-    let rewritten = |origin, at: SystemTime, payload: &[u8]| {
-        let file = StateFile { path: folder.path().join("another"), origin, writer: 0 };
-        file.write(at, |out| out.write_all(payload)).unwrap();
-        let bytes = fs::read(&file.path).unwrap();
-        fs::remove_file(file.path).unwrap();
-        bytes
-    };
+    let (Loaded { value: snapshot, .. }, origin) = loaded(&file).unwrap();
     let now = SystemTime::now();
-    let in_the_future = rewritten(origin, now + Duration::from_secs(3600), &payload);
-    let not_ours = rewritten(origin, now, b"not a snapshot");
-    let of_another = rewritten(Origin::default(), now, &payload);
+    let mut not_a_snapshot = Vec::new();
+    state_file::encode(&mut not_a_snapshot, now, origin, |out| out.push(&"not a snapshot")).unwrap();
     for (bytes, problem) in [
-        (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is corrupt"),
-        (changed(40, whole[40] ^ 1), "is corrupt"),
-        (whole[..whole.len() / 2].to_vec(), "is truncated"),
-        (whole[..30].to_vec(), "is truncated"),
-        ([whole.clone(), vec![0]].concat(), "is truncated or has something after its end"),
+        (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is damaged"),
+        (changed(15, whole[15] ^ 1), "is damaged"),
+        (changed(40, whole[40] ^ 1), "is damaged"),
+        (whole[..whole.len() / 2].to_vec(), "is damaged or truncated"),
+        (whole[..30].to_vec(), "is damaged or truncated"),
+        ([whole.clone(), vec![0]].concat(), "is damaged"),
         (changed(8, 99), "has format 99"),
-        (changed(8, 2), "has format 2"),
-        (of_another, "was read from another endpoint"),
-        (b"{\"a\": \"foreign file\"}".repeat(10), "is no snapshot of this exporter"),
-        (Vec::new(), "is no snapshot of this exporter"),
-        (in_the_future, "in the future"),
-        (not_ours, "cannot be understood"),
+        (changed(8, 3), "has format 3"),
+        (encoded(&snapshot, Origin::default(), now), "was read from another endpoint"),
+        (b"{\"a\": \"foreign file\"}".repeat(10), "is no state file of this exporter"),
+        (Vec::new(), "is no state file of this exporter"),
+        (encoded(&snapshot, origin, now + Duration::from_secs(3600)), "in the future"),
+        (not_a_snapshot, "cannot be understood"),
     ] {
         fs::write(&file, &bytes).unwrap();
         let mut exporter = keeping_in(folder.path(), &upstream, "10m").await;
@@ -156,7 +159,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         assert_eq!(warnings.len(), 1, "{log}");
         assert!(warnings[0].contains(problem) && warnings[0].contains("is ignored"), "{problem}: {log}");
         eventually("a good file replaces it", || fs::read(&file).is_ok_and(|now| now != bytes)).await;
-        assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+        assert_eq!(repositories(&file), 30);
         exporter.signal("KILL");
         exporter.ended().await;
     }
@@ -313,7 +316,7 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
     // What was left of the attempt is gone, so the next one finds room.
     exporter.scrape_until("the next refresh", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
     eventually("the snapshot is kept", || file.exists()).await;
-    assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+    assert_eq!(repositories(&file), 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -352,7 +355,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
                 exporter.signal("KILL");
                 exporter.ended().await;
                 scraping.abort();
-                assert_eq!(loaded(&file).unwrap().repositories.len(), 600);
+                assert_eq!(repositories(&file), 600);
                 wrote += usize::from(fs::read(&file).unwrap() != before);
             }
             let last = exporter(&url, &["--cache.file", folder.path().to_str().unwrap()]).await;

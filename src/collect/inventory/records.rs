@@ -73,7 +73,7 @@ impl Persistent for TagInventory {
     fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
         let Head { was_whole } = records.expect()?;
         let mut inventory = Self { was_whole, ..Self::default() };
-        while let Some(EntryRecord { namespace, name, tags, details }) = records.next()? {
+        while let Some(EntryRecord { namespace, name, tags, details }) = records.read()? {
             let row = Repository { name, ..Repository::unknown(namespace) };
             inventory.restore(&row, tags, details);
         }

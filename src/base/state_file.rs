@@ -54,7 +54,7 @@ pub enum Unusable {
         found: u32,
     },
     /// The checksum does not match.
-    #[error("is damaged or truncated")]
+    #[error("is corrupt or truncated")]
     Damaged,
     /// More than fits into memory.
     #[error("is larger than {MAX_FILE} bytes")]

@@ -13,11 +13,11 @@ use std::time::Duration;
 use swr_exporter::catalog;
 use tokio::process::Command;
 
-/// Two days of the demo have to pass, on a loaded machine.
+/// Long enough for two days of the demo on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// ServedKind long a day takes.
+/// Seconds that stand for a day.
 const DAY: u64 = 15;
-/// No time gets shorter: two scrapes must fit into it.
+/// The shortest time in seconds: two scrapes must fit into it.
 const LEAST: u64 = 3;
 
 fn shipped(path: &str) -> String {
@@ -117,7 +117,7 @@ async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
     dashboards_work(&prometheus).await;
 }
 
-/// L4. Type and labels of all that is on the page are those of `metrics.lock`.
+/// Type and labels of every series are those of `metrics.lock`.
 #[tokio::test]
 async fn the_page_keeps_the_contract() {
     let demo = demo().await;
@@ -216,7 +216,7 @@ async fn rules_work(prometheus: &Prometheus) {
 
 /// Panels that show nothing in the demo, and why.
 const EMPTY_IN_THE_DEMO: &[(&str, &str)] = &[
-    ("MemoryShare of calls that failed", "none fails, but for tags of a repository that went meanwhile"),
+    ("Share of calls that failed", "none fails, but for tags of a repository that went meanwhile"),
     ("Retries per hour", "none is needed"),
 ];
 

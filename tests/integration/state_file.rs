@@ -31,10 +31,6 @@ fn files(folder: &Path) -> Vec<String> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn up(scrape: &Scrape) -> bool {
-    scrape.get("swr_up") == Some(1.0)
-}
-
 fn sizes(scrape: &Scrape) -> usize {
     scrape.series("swr_repository_size_bytes").len()
 }
@@ -59,7 +55,7 @@ fn repositories(file: &Path) -> usize {
 /// Lets one exporter read the listing and keep it, and ends it.
 async fn written(folder: &Path, file: &Path, upstream: &Running) -> Scrape {
     let mut first = keeping_in(folder, upstream, "10m").await;
-    let scrape = first.scrape_until("data", up).await;
+    let scrape = first.scrape_until("data", Scrape::is_up).await;
     eventually("the snapshot is kept", || file.exists()).await;
     first.signal("TERM");
     assert_eq!(first.ended().await.code(), Some(0));
@@ -136,12 +132,12 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
     let mut not_a_snapshot = Vec::new();
     state_file::encode(&mut not_a_snapshot, now, origin, |out| out.push(&"not a snapshot")).unwrap();
     for (bytes, problem) in [
-        (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is damaged"),
-        (changed(15, whole[15] ^ 1), "is damaged"),
-        (changed(40, whole[40] ^ 1), "is damaged"),
-        (whole[..whole.len() / 2].to_vec(), "is damaged or truncated"),
-        (whole[..30].to_vec(), "is damaged or truncated"),
-        ([whole.clone(), vec![0]].concat(), "is damaged"),
+        (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is corrupt"),
+        (changed(15, whole[15] ^ 1), "is corrupt"),
+        (changed(40, whole[40] ^ 1), "is corrupt"),
+        (whole[..whole.len() / 2].to_vec(), "is corrupt or truncated"),
+        (whole[..30].to_vec(), "is corrupt or truncated"),
+        ([whole.clone(), vec![0]].concat(), "is corrupt"),
         (changed(8, 99), "has format 99"),
         (changed(8, 3), "has format 3"),
         (encoded(&snapshot, Origin::default(), now), "was read from another endpoint"),
@@ -152,7 +148,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
     ] {
         fs::write(&file, &bytes).unwrap();
         let mut exporter = keeping_in(folder.path(), &upstream, "10m").await;
-        let scrape = exporter.scrape_until("data from the upstream", up).await;
+        let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
         assert_eq!(sizes(&scrape), 30);
         let log = exporter.log();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("level=warn")).collect();
@@ -202,7 +198,7 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
         (&url, &["--credentials.source", "token", "--credentials.token-file", token]),
     ] {
         let exporter = start_with(url, flags, demo).await;
-        let scrape = exporter.scrape_until("data from the upstream", up).await;
+        let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
         assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(0.0), "{flags:?}");
         let log = exporter.log();
         assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 1, "{flags:?}: {log}");
@@ -229,7 +225,7 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     let accounts = Accounts::new(&text(&upstream, "tags"));
     let exporter = accounts.start().await;
     let tags = |scrape: &Scrape| scrape.get("swr_tags_pending") == Some(0.0);
-    exporter.scrape_until("data", |scrape| up(scrape) && tags(scrape)).await;
+    exporter.scrape_until("data", |scrape| scrape.is_up() && tags(scrape)).await;
     let kept = ["snapshot", "tags"].map(|ending| folder.path().join(format!("one.{ending}")));
     eventually("it is kept", || kept.iter().all(|file| file.exists())).await;
 
@@ -243,7 +239,7 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     })
     .await;
     assert!(temporary.exists());
-    let scrape = exporter.scrape_until("data of the other", up).await;
+    let scrape = exporter.scrape_until("data of the other", Scrape::is_up).await;
     assert_eq!((sizes(&scrape), scrape.value("swr_scrapes_total", &[("served", "fresh")])), (20, Some(0.0)));
     let log = exporter.log();
     assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 2, "{log}");
@@ -259,7 +255,7 @@ async fn of_two_processes_the_first_keeps_the_state_until_it_is_killed_and_then_
     };
     let accounts = Accounts::new(&settings("10m"));
     let mut first = accounts.start().await;
-    first.scrape_until("data", up).await;
+    first.scrape_until("data", Scrape::is_up).await;
     eventually("the snapshot is kept", || file.exists()).await;
     let kept = fs::read(&file).unwrap();
     accounts.write(&settings("11m"));
@@ -292,7 +288,7 @@ async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
         for generation in 1..=4 {
             let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(f64::from(generation));
             let scrape = exporter.scrape_until("refreshes go on", refreshed).await;
-            assert!(up(&scrape) && sizes(&scrape) == 30);
+            assert!(scrape.is_up() && sizes(&scrape) == 30);
         }
         let about = format!("cannot keep the snapshot in {}/default.snapshot: ", directory.display());
         eventually("it is said", || exporter.log().contains(&about)).await;
@@ -309,7 +305,7 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
     // The device that is always full, in the place of the temporary file.
     let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
-    let scrape = exporter.scrape_until("data", up).await;
+    let scrape = exporter.scrape_until("data", Scrape::is_up).await;
     assert_eq!(sizes(&scrape), 30);
     eventually("it is said", || exporter.log().contains("cannot keep the snapshot")).await;
     assert!(exporter.log().contains("No space left on device"), "{}", exporter.log());
@@ -332,7 +328,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
             let flags = ["--cache.window", "1ms", "--swr.rate-limit", "1000"];
             let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
             let mut random = fastrand::Rng::with_seed(lane);
-            // ServedKind long the first one takes to its first file; on a loaded machine everything takes longer.
+            // How long the first one takes to its first file; on a loaded machine everything takes longer.
             let mut usual: Option<Duration> = None;
             let mut wrote = 0;
             for _ in 0..25 {

@@ -7,7 +7,6 @@ mod status;
 mod refresh;
 mod live_metrics;
 mod account;
-mod blocking_reader;
 mod reload_metrics;
 mod web_config;
 mod account_manager;
@@ -122,7 +121,14 @@ pub async fn run(
     // Before anything is built: from here on SIGHUP is a request to reload. Without settings to reload it still ends the
     // process, as when its terminal is closed.
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
-    let accounts = AccountManager::start(config.accounts, config.web_file, config.shown, args)?;
+    let mut stop = std::pin::pin!(stop);
+    let accounts = tokio::select! {
+        started = AccountManager::start(config.accounts, config.web_file, config.shown, args) => started?,
+        () = &mut stop => {
+            info!("stopped");
+            return Ok(());
+        }
+    };
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }

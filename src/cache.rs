@@ -8,6 +8,7 @@
 pub mod metrics;
 pub mod policy;
 
+use crate::base::clock;
 use crate::base::deadline::Deadline;
 use crate::base::log_limiter::LogLimiter;
 use crate::failure::{Failure, Reason};
@@ -22,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{Instrument, Span, error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 /// The result of a refresh.
 #[derive(Debug)]
@@ -37,8 +38,8 @@ pub struct Outcome<T> {
 pub type Refresh<T> =
     Box<dyn Fn(Option<Arc<T>>, Deadline) -> BoxFuture<'static, Result<Outcome<T>, Failure>> + Send + Sync>;
 
-/// Called with each new value and the time its collection began, on a thread that may block.
-pub type Persister<T> = Box<dyn Fn(&T, SystemTime) + Send + Sync>;
+/// Persists each new value, given the time its collection began.
+pub type Persister<T> = Box<dyn Fn(Arc<T>, SystemTime) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// How a scrape was served: the `served` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +129,8 @@ struct Shared<T> {
     refresh: Refresh<T>,
     persister: Option<Persister<T>>,
     wall_clock: fn() -> SystemTime,
+    /// The time the machine was suspended, which `Instant` does not count.
+    suspended_time: fn() -> Duration,
     metrics: metrics::Counters,
     /// The number of refreshes that have ended.
     ended: watch::Sender<u64>,
@@ -138,12 +141,16 @@ impl<T> Shared<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock()
     }
+
+    fn now(&self) -> Moment {
+        Moment { instant: Instant::now(), suspended: (self.suspended_time)() }
+    }
 }
 
 struct State<T> {
     held: Option<Held<T>>,
     latest: Option<Attempt>,
-    last_failure: Option<(Failure, Instant)>,
+    last_failure: Option<(Failure, Moment)>,
     running: Option<AbortHandle>,
     backoff: Backoff,
     log: LogLimiter<Reason>,
@@ -154,19 +161,39 @@ struct State<T> {
     is_closed: bool,
 }
 
+/// A point in time, by a clock that also runs while the machine is suspended.
+#[derive(Clone, Copy)]
+struct Moment {
+    instant: Instant,
+    suspended: Duration,
+}
+
+impl Moment {
+    fn since(self, earlier: Self) -> Duration {
+        let awake = self.instant.saturating_duration_since(earlier.instant);
+        awake + self.suspended.saturating_sub(earlier.suspended)
+    }
+}
+
 struct Held<T> {
     value: Arc<T>,
     read_at: SystemTime,
     /// The age at `since`; not zero for a value from before a restart.
     initial_age: Duration,
-    since: Instant,
-    /// The end of the window: no refresh starts before.
-    fresh_until: Instant,
+    since: Moment,
+    /// The window that is left, from this moment on: no refresh starts within it.
+    window: (Moment, Duration),
 }
 
 impl<T> Held<T> {
-    fn age(&self, now: Instant) -> Duration {
-        self.initial_age + now.saturating_duration_since(self.since)
+    fn age(&self, now: Moment) -> Duration {
+        self.initial_age + now.since(self.since)
+    }
+
+    /// How long it stays fresh.
+    fn fresh_for(&self, now: Moment) -> Duration {
+        let (from, window) = self.window;
+        window.saturating_sub(now.since(from))
     }
 }
 
@@ -192,14 +219,15 @@ impl<T: Send + Sync + 'static> Cache<T> {
             is_closed: false,
         });
         let ended = watch::Sender::new(0);
-        Self(Arc::new(Shared { options, refresh, persister, wall_clock, metrics, ended, state }))
+        let suspended_time = clock::suspended_time;
+        Self(Arc::new(Shared { options, refresh, persister, wall_clock, suspended_time, metrics, ended, state }))
     }
 
     /// Puts in a value from before a restart. Its age goes on counting; no refresh starts within its window.
     pub fn restore(&self, value: T, read_at: SystemTime, age: Duration) {
-        let now = Instant::now();
-        let fresh_until = now + self.0.options.window.saturating_sub(age);
-        let held = Held { value: Arc::new(value), read_at, initial_age: age, since: now, fresh_until };
+        let now = self.0.now();
+        let window = (now, self.0.options.window.saturating_sub(age));
+        let held = Held { value: Arc::new(value), read_at, initial_age: age, since: now, window };
         self.state().held = Some(held);
     }
 
@@ -215,16 +243,16 @@ impl<T: Send + Sync + 'static> Cache<T> {
     async fn serve(&self, deadline: Deadline) -> Served<T> {
         let (older, mut ended, before) = {
             let mut state = self.state();
-            let now = Instant::now();
+            let now = self.0.now();
             let older = state.servable(now, self.0.options.max_age);
             if let Some(held) = &state.held
                 && let Some(value) = &older
-                && now < held.fresh_until
+                && !held.fresh_for(now).is_zero()
             {
                 return Served { value: Some(value.clone()), kind: ServedKind::Fresh };
             }
             if state.running.is_none() {
-                if state.is_closed || !state.backoff.allows(now) {
+                if state.is_closed || !state.backoff.allows(now.instant) {
                     return stale(older);
                 }
                 self.start(&mut state);
@@ -239,7 +267,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
             _ => deadline,
         };
         let has_ended = deadline.bound(ended.wait_for(|ended| *ended > before)).await.is_ok();
-        let now = self.state().servable(Instant::now(), self.0.options.max_age);
+        let now = self.state().servable(self.0.now(), self.0.options.max_age);
         match (now, older) {
             (Some(new), Some(old)) if has_ended && !Arc::ptr_eq(&new, &old) => {
                 Served { value: Some(new), kind: ServedKind::Refreshed }
@@ -252,19 +280,21 @@ impl<T: Send + Sync + 'static> Cache<T> {
     /// The state now.
     pub fn status(&self) -> Status<T> {
         let state = self.state();
-        let now = Instant::now();
+        let now = self.0.now();
         let held = state.held.as_ref().filter(|held| held.age(now) <= self.0.options.max_age);
-        let due = held.map_or(now, |held| held.fresh_until).max(state.backoff.until().unwrap_or(now));
+        let fresh_for = held.map_or(Duration::ZERO, |held| held.fresh_for(now));
+        let back_off =
+            state.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now.instant));
         Status {
             held: held.map(|held| (held.value.clone(), held.read_at)),
             age: held.map(|held| held.age(now)),
             latest: state.latest.clone(),
-            last_failure: state.last_failure.as_ref().map(|(failure, ended)| PastFailure {
-                failure: failure.clone(),
-                ago: now.saturating_duration_since(*ended),
-            }),
+            last_failure: state
+                .last_failure
+                .as_ref()
+                .map(|(failure, ended)| PastFailure { failure: failure.clone(), ago: now.since(*ended) }),
             running: state.running.is_some(),
-            next_in: due.saturating_duration_since(now),
+            next_in: fresh_for.max(back_off),
         }
     }
 
@@ -303,12 +333,12 @@ impl<T: Send + Sync + 'static> Cache<T> {
 
     fn start(&self, state: &mut State<T>) {
         let cache = self.clone();
-        let previous = state.servable(Instant::now(), self.0.options.max_age);
+        let previous = state.servable(self.0.now(), self.0.options.max_age);
         // Its log lines name the account of the current span.
         let task = tokio::spawn(
             async move {
                 let ending = Ending(&cache.0);
-                let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
+                let (began, read_at) = (cache.0.now(), (cache.0.wall_clock)());
                 let deadline = Deadline::after(cache.0.options.refresh_timeout);
                 // The closure may panic before it returns a future, so it is called within `catch_unwind`.
                 let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
@@ -329,7 +359,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
     }
 
     /// Stores the outcome of a refresh. Returns whether there is a new value.
-    fn finish(&self, result: Result<Outcome<T>, Failure>, began: Instant, read_at: SystemTime) -> bool {
+    fn finish(&self, result: Result<Outcome<T>, Failure>, began: Moment, read_at: SystemTime) -> bool {
         let (value, failure) = match result {
             Ok(Outcome { value, gap }) => (Some(Arc::new(value)), gap),
             Err(failure) => (None, Some(failure)),
@@ -337,27 +367,27 @@ impl<T: Send + Sync + 'static> Cache<T> {
         self.0.metrics.refreshed(failure.as_ref().map(|failure| failure.reason));
         let is_new = value.is_some();
         let mut state = self.state();
-        let now = Instant::now();
+        let now = self.0.now();
         state.log_outcome(&self.0.options, failure.as_ref(), value.is_some(), now);
         match &failure {
             None => state.backoff.reset(),
             Some(failure) => {
-                state.backoff.failed(now, failure.retry_after, fastrand::f64());
+                state.backoff.failed(now.instant, failure.retry_after, fastrand::f64());
                 state.last_failure = Some((failure.clone(), now));
             }
         }
         if let Some(value) = value {
-            let fresh_until = now + self.0.options.window;
-            state.held = Some(Held { value, read_at, initial_age: Duration::ZERO, since: began, fresh_until });
+            let window = (now, self.0.options.window);
+            state.held = Some(Held { value, read_at, initial_age: Duration::ZERO, since: began, window });
         }
-        state.latest =
-            Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.saturating_duration_since(began), failure });
+        state.latest = Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.since(began), failure });
         is_new
     }
 
     /// Persists the newest value. If another task is persisting one, it continues with the newest when it is done.
     async fn persist(&self) {
-        if self.0.persister.is_none() || std::mem::replace(&mut self.state().is_persisting, true) {
+        let Some(persister) = &self.0.persister else { return };
+        if std::mem::replace(&mut self.state().is_persisting, true) {
             return;
         }
         let mut persisted: Option<Arc<T>> = None;
@@ -365,22 +395,14 @@ impl<T: Send + Sync + 'static> Cache<T> {
             let newest = {
                 let mut state = self.state();
                 let held = state.held.as_ref().map(|held| (held.value.clone(), held.read_at));
-                let newest =
-                    held.filter(|(value, _)| persisted.as_ref().is_none_or(|persisted| !Arc::ptr_eq(persisted, value)));
+                let is_new = |value: &Arc<T>| persisted.as_ref().is_none_or(|persisted| !Arc::ptr_eq(persisted, value));
+                let newest = held.filter(|(value, _)| is_new(value));
                 state.is_persisting = newest.is_some();
                 newest
             };
             let Some((value, read_at)) = newest else { return };
             persisted = Some(value.clone());
-            let (cache, span) = (self.clone(), Span::current());
-            let writing = tokio::task::spawn_blocking(move || {
-                if let Some(persister) = &cache.0.persister {
-                    span.in_scope(|| persister(&value, read_at));
-                }
-            });
-            if writing.await.is_err() {
-                error!("keeping the snapshot panicked; it is served all the same");
-            }
+            persister(value, read_at).await;
         }
     }
 }
@@ -403,12 +425,12 @@ impl<T> Drop for Ending<'_, T> {
 }
 
 impl<T> State<T> {
-    fn servable(&self, now: Instant, max_age: Duration) -> Option<Arc<T>> {
+    fn servable(&self, now: Moment, max_age: Duration) -> Option<Arc<T>> {
         self.held.as_ref().filter(|held| held.age(now) <= max_age).map(|held| held.value.clone())
     }
 
     /// Logs what changed: not every repeated failure, and no recovery from a failure that was not logged.
-    fn log_outcome(&mut self, options: &Options, failure: Option<&Failure>, partial: bool, now: Instant) {
+    fn log_outcome(&mut self, options: &Options, failure: Option<&Failure>, partial: bool, now: Moment) {
         let Some(failure) = failure else {
             if self.latest.is_none() {
                 info!("the first refresh is complete");
@@ -418,7 +440,7 @@ impl<T> State<T> {
             self.is_failure_logged = false;
             return;
         };
-        let Some(suppressed) = self.log.admit(failure.reason, now) else { return };
+        let Some(suppressed) = self.log.admit(failure.reason, now.instant) else { return };
         self.is_failure_logged = true;
         let serving = match (&self.held, partial) {
             (_, true) => "what could be read is served",

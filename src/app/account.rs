@@ -7,7 +7,7 @@ use super::shared_resources::SharedResources;
 use super::status::{CallCount, state};
 use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
-use crate::base::state_file::{Loaded, Origin, Persistent, StateFile};
+use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFile};
 use crate::base::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::catalog;
@@ -51,14 +51,17 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Builds the account and restores what an earlier process kept. Needs a runtime; reads files.
+    /// Builds the account and restores what an earlier process kept.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) fn build(config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+    pub(super) async fn build(config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
-        let entered = span.clone().entered();
-        let clients = shared.http_clients(&config.https)?;
+        Self::build_within(span.clone(), config, shared).instrument(span).await
+    }
+
+    async fn build_within(span: Span, config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+        let clients = shared.http_clients(&config.https).await?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
         let calls = CallCount::new(metrics.clone());
@@ -78,18 +81,26 @@ impl Account {
             Some(files) => (files.snapshot, Some(files.tags), Some(shared.lock(files.lock))),
             None => (None, None, None),
         };
-        let writer = lock.as_ref().map_or(0, |lock| lock.writer());
-        let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref(), writer);
+        let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref());
         let share = Arc::new(shared.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
-        let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref(), writer);
-            let inventory = file.as_deref().and_then(restored_tags).unwrap_or_default();
-            let persister = file
-                .map(|file| -> collect::tags::Persister { Arc::new(move |write| file.save(SystemTime::now(), write)) });
-            Tags::start(client.clone(), config.tags, metrics.clone(), inventory, persister, SystemTime::now)
-        });
+        let mut tags = None;
+        if config.tags.tags || config.tags.details {
+            let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref());
+            let inventory = match &file {
+                Some(file) => restored_tags(file).await,
+                None => TagInventory::default(),
+            };
+            let persister = file.map(|file| -> collect::tags::Persister {
+                Arc::new(move |write| {
+                    let file = file.clone();
+                    Box::pin(async move { file.save(SystemTime::now(), write).await })
+                })
+            });
+            let metrics = metrics.clone();
+            tags = Some(Tags::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
+        }
         let collection = Collection {
             client,
             auxiliary: AuxiliaryCollectors::new(&config.collect, &metrics),
@@ -102,13 +113,17 @@ impl Account {
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
             Box::new(move |exposition, read_at| {
-                file.save(read_at, |records| records::write(exposition.snapshot(), records));
+                let (file, snapshot) = (file.clone(), exposition.snapshot().clone());
+                let write = Box::new(move |out: &mut RecordWriter<'_>| records::write(&snapshot, out));
+                Box::pin(async move { file.save(read_at, write).await })
             })
         });
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, persister, counters, SystemTime::now);
-        if let Some(loaded) = snapshot_file.and_then(|file| file.load(SystemTime::now())) {
-            restore_snapshot(&cache, loaded, &config.exposition, &share, tags.as_ref());
+        if let Some(file) = snapshot_file
+            && let Some(loaded) = file.load(SystemTime::now()).await
+        {
+            restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
         live_metrics::register_page(&registry, &cache);
@@ -122,7 +137,6 @@ impl Account {
             };
             tokio::spawn(retries.in_current_span()).abort_handle()
         };
-        drop(entered);
         let (name, about, fingerprint, origins) = (config.name, config.about, config.fingerprint, config.origins);
         Ok(Self {
             name,
@@ -172,11 +186,6 @@ impl Account {
         {
             tags.inherit(before);
         }
-    }
-
-    /// Refreshes at once if the latest refresh failed: its cause may be gone.
-    pub(super) fn try_again(&self) {
-        self.span.in_scope(|| self.cache.try_again());
     }
 
     /// The progress of the running refresh.
@@ -229,11 +238,18 @@ impl Account {
 
     /// Ends the running refresh and the reading of tags. Auxiliary collectors end with the last handle of the cache.
     ///
-    /// The task that is returned ends once the tag inventory is written; dropping it does not stop that.
+    /// The task that is returned ends once its state is written; dropping it does not stop that.
     pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.cache.close();
         self.retry_task.abort();
-        self.tags.as_ref().map(Tags::close)
+        let lock = self.lock.clone()?;
+        let tags = self.tags.as_ref().map(Tags::close);
+        Some(tokio::spawn(async move {
+            if let Some(tags) = tags {
+                let _ = tags.await;
+            }
+            lock.threads.idle().await;
+        }))
     }
 
     /// What `web` may know of it.
@@ -261,26 +277,27 @@ fn state_file<T: Persistent>(
     path: Option<PathBuf>,
     origin: Origin,
     lock: Option<&Arc<StateLock>>,
-    writer: u64,
 ) -> Option<Arc<StateFile<T>>> {
-    Some(Arc::new(StateFile::new(path?, origin, lock?.clone(), writer)))
+    Some(Arc::new(StateFile::new(path?, origin, lock?.clone())))
 }
 
-fn restored_tags(file: &StateFile<TagInventory>) -> Option<TagInventory> {
-    let inventory = file.load(SystemTime::now())?.value;
+async fn restored_tags(file: &Arc<StateFile<TagInventory>>) -> TagInventory {
+    let Some(Loaded { value: inventory, .. }) = file.load(SystemTime::now()).await else {
+        return TagInventory::default();
+    };
     info!(
         repositories = inventory.len(),
         layers = inventory.layers().len(),
         "took over what is known of the tags of {} repositories",
         inventory.len()
     );
-    Some(inventory)
+    inventory
 }
 
-fn restore_snapshot(
+async fn restore_snapshot(
     cache: &Cache<Exposition>,
     loaded: Loaded<Snapshot>,
-    exposition: &exposition::Options,
+    exposition: exposition::Options,
     share: &MemoryShare,
     tags: Option<&Tags>,
 ) {
@@ -294,5 +311,8 @@ fn restore_snapshot(
     );
     share.hold(weight(&snapshot), tags.map(Tags::layers));
     snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
-    cache.restore(Exposition::build(Arc::new(snapshot), exposition, None), read_at, age);
+    let encoding = tokio::task::spawn_blocking(move || Exposition::build(Arc::new(snapshot), &exposition, None));
+    if let Ok(exposition) = encoding.await {
+        cache.restore(exposition, read_at, age);
+    }
 }

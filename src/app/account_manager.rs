@@ -4,12 +4,12 @@
 //! running: its cache, its credential and its counters go on. Invalid settings change nothing.
 
 use super::account::Account;
-use super::blocking_reader::{BlockingReader, TIMEOUT};
 use super::live_metrics;
 use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
 use super::web_config::WebConfig;
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
 use crate::base::file_watcher::FileWatcher;
 use crate::catalog;
@@ -27,8 +27,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-/// How long the end of the program waits for tag inventories to be written.
-const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the end of the program waits for state files to be written. Operators are promised an end within 5 seconds.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The running accounts. Clones share them.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ struct Shared {
     web_config: WebConfig,
     reload_metrics: ReloadMetrics,
     sites: watch::Sender<Arc<Site>>,
-    reader: BlockingReader,
+    reader: BlockingThreads,
     /// Held during a reload: one at a time.
     reloading: Mutex<()>,
     running: parking_lot::Mutex<Running>,
@@ -60,7 +60,7 @@ impl AccountManager {
     ///
     /// # Errors
     /// When one cannot be built.
-    pub(super) fn start(
+    pub(super) async fn start(
         accounts: Vec<config::Account>,
         web_file: Option<WebFile>,
         shown: String,
@@ -79,10 +79,12 @@ impl AccountManager {
             );
         }
         let mut shared = SharedResources::new(budget.clone(), Vec::new());
-        let accounts = accounts
-            .into_iter()
-            .map(|account| Account::build(account, &mut shared).map(Arc::new))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        shared.find_hung_disks(&accounts).await;
+        let mut built = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            built.push(Arc::new(Account::build(account, &mut shared).await?));
+        }
+        let accounts = built;
         Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let live = live_metrics::encoder(registry);
             let site = site(&accounts, live.clone(), tally.clone(), shown, reload_function(this.clone()));
@@ -95,7 +97,7 @@ impl AccountManager {
                 web_config,
                 reload_metrics,
                 sites,
-                reader: BlockingReader::new(TIMEOUT),
+                reader: BlockingThreads::new(1),
                 reloading: Mutex::default(),
                 running: parking_lot::Mutex::new(Running { accounts, last_writes: None }),
             }
@@ -135,15 +137,16 @@ impl AccountManager {
 
     async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
-        let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", TIMEOUT.as_secs()))?;
+        let read =
+            self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &|name| std::env::var(name).ok()));
+        let read = read.await;
+        let read =
+            read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
         let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
         let before = self.0.running().accounts.clone();
         let locks = before.iter().filter_map(|account| account.lock().cloned()).collect();
         let shared = SharedResources::new(self.0.budget.clone(), locks);
-        // Without a deadline: many accounts with large snapshots take longer than a file system should.
-        let building = tokio::task::spawn_blocking(move || ReloadPlan::build(accounts, &before, shared));
-        let plan = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??;
+        let plan = ReloadPlan::build(accounts, &before, shared).await?;
         let done = self.0.replace(plan, shown, reload_function(Arc::downgrade(&self.0)))?;
         self.0.web_config.replace(web_file).await;
         Ok(done)
@@ -156,7 +159,7 @@ impl AccountManager {
         loop {
             let look = || {
                 let path = path.to_owned();
-                self.0.reader.run(move || vec![Stamp::of(&path)])
+                self.0.reader.run_within(FILE_TIMEOUT, move || vec![Stamp::of(&path)])
             };
             watcher.changed(look).await;
             // Problems are in the log and in the metrics.
@@ -170,11 +173,11 @@ impl AccountManager {
         running.last_writes = Some(running.accounts.iter().filter_map(|account| account.close()).collect());
     }
 
-    /// After [`AccountManager::close`], waits until the tag inventories are written, but not for a disk that hangs.
+    /// After [`AccountManager::close`], waits until the state is written, but not for a disk that hangs.
     pub(super) async fn last_writes(&self) {
         let writes = self.0.running().last_writes.as_mut().map(std::mem::take).unwrap_or_default();
         if tokio::time::timeout(LAST_WRITE_TIMEOUT, futures_util::future::join_all(writes)).await.is_err() {
-            warn!("what is known of tags could not be kept within {} s", LAST_WRITE_TIMEOUT.as_secs());
+            warn!("the state could not be kept within {} s", LAST_WRITE_TIMEOUT.as_secs());
         }
     }
 }
@@ -207,9 +210,6 @@ impl Shared {
             }
             account.close();
         }
-        for account in accounts.iter().filter(|account| is_in(account, &before)) {
-            account.try_again();
-        }
         Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
     }
 }
@@ -223,19 +223,20 @@ struct ReloadPlan {
 }
 
 impl ReloadPlan {
-    fn build(
+    async fn build(
         accounts: Vec<config::Account>,
         before: &[Arc<Account>],
         mut shared: SharedResources,
     ) -> Result<Self, String> {
         let mut plan = Self::default();
+        shared.find_hung_disks(&accounts).await;
         for config in accounts {
             if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
                 plan.all.push(unchanged.clone());
                 continue;
             }
             let name = config.name.clone();
-            let account = Account::build(config, &mut shared).with_context(|| format!("account `{name}`"));
+            let account = Account::build(config, &mut shared).await.with_context(|| format!("account `{name}`"));
             let account = Arc::new(account.map_err(|error| format!("{error:#}\n"))?);
             plan.new.push(account.clone());
             if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
@@ -297,16 +298,16 @@ mod tests {
         config::resolve(&args, &environment).unwrap().accounts
     }
 
-    fn build() -> ReloadPlan {
+    async fn build() -> ReloadPlan {
         let shared = SharedResources::new(MemoryBudget::of_this_process(), Vec::new());
-        ReloadPlan::build(accounts(), &[], shared).unwrap()
+        ReloadPlan::build(accounts(), &[], shared).await.unwrap()
     }
 
     #[tokio::test]
     async fn new_accounts_end_if_they_are_not_taken() {
-        let taken = build().take().remove(0);
+        let taken = build().await.take().remove(0);
         assert!(taken.read().await.1.is_some(), "it makes a call");
-        let mut plan = build();
+        let mut plan = build().await;
         let account = plan.all.remove(0);
         drop(plan);
         assert!(account.read().await.1.is_none(), "it makes no call any more");

@@ -52,7 +52,8 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let wants_log = args.serve.get("log.level").is_some();
     let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
-        let account = Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new()))?;
+        let account =
+            Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
         let progress_bar = ProgressBar::start(account.progress());
         let (exposition, failure) = account.read().await;
         progress_bar.stop().await;
@@ -110,9 +111,5 @@ fn replace(path: &Path, metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(error),
     };
-    let Some(name) = path.file_name() else { return Err(io::Error::other("it is no name of a file")) };
-    let mut temporary = name.to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(temporary);
-    file::replace(&path, &temporary, 0o644, |file| metrics.iter().try_for_each(|part| file.write_all(part.as_ref())))
+    file::replace(&path, 0o644, |file| metrics.iter().try_for_each(|part| file.write_all(part.as_ref())))
 }

@@ -2,16 +2,22 @@
 
 use super::memory::MemoryBudget;
 use crate::auth::TokenClient;
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::state_lock::StateLock;
+use crate::config;
 use crate::swr;
 use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tracing::warn;
 
 /// How long connecting to a service of this machine may take; one that takes longer is not there.
 const LOCAL_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a state directory may take to answer.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Resources for accounts that are built together.
 pub(super) struct SharedResources {
@@ -20,12 +26,14 @@ pub(super) struct SharedResources {
     http_clients: Vec<(Option<PathBuf>, HttpClients)>,
     /// Locks that this process holds or may hold.
     locks: Vec<Arc<StateLock>>,
+    /// Reads certificate files.
+    reader: BlockingThreads,
 }
 
 impl SharedResources {
     /// `locks` are those of the accounts that run already.
     pub(super) fn new(budget: Arc<MemoryBudget>, locks: Vec<Arc<StateLock>>) -> Self {
-        Self { budget, http_clients: Vec::new(), locks }
+        Self { budget, http_clients: Vec::new(), locks, reader: BlockingThreads::new(1) }
     }
 
     /// The lock on this file: the one that this process has, or a new one.
@@ -34,15 +42,40 @@ impl SharedResources {
         known.cloned().unwrap_or_else(|| Arc::new(StateLock::new(path)))
     }
 
+    /// Tries the state directories of all accounts at once, so that disks that hang delay the start only once. Their state is
+    /// not loaded.
+    pub(super) async fn find_hung_disks(&mut self, accounts: &[config::Account]) {
+        let locks: Vec<_> =
+            accounts.iter().filter_map(|account| Some(self.lock(account.state.as_ref()?.lock.clone()))).collect();
+        let trials = locks.into_iter().map(|lock| async move {
+            let tried = lock.clone();
+            let answer = lock.threads.run_within(TRIAL_TIMEOUT, move || tried.is_ours());
+            if answer.await.is_none() {
+                let path = lock.path.display();
+                warn!(file = %path, "{path} is on a disk that does not answer: the state of its account is not loaded");
+                lock.give_up_loading();
+            }
+            lock
+        });
+        self.locks = futures_util::future::join_all(trials).await;
+    }
+
     /// The HTTP clients for these options.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) fn http_clients(&mut self, options: &HttpsOptions) -> anyhow::Result<HttpClients> {
+    pub(super) async fn http_clients(&mut self, options: &HttpsOptions) -> anyhow::Result<HttpClients> {
         if let Some((_, known)) = self.http_clients.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
             return Ok(known.clone());
         }
-        let clients = HttpClients::new(options).context("cannot connect to the upstream")?;
+        let reading = {
+            let options = options.clone();
+            self.reader.run_within(FILE_TIMEOUT, move || HttpClients::new(&options))
+        };
+        let clients = reading
+            .await
+            .with_context(|| format!("the certificates could not be read within {} s", FILE_TIMEOUT.as_secs()))?;
+        let clients = clients.context("cannot connect to the upstream")?;
         self.http_clients.push((options.ca_file.clone(), clients.clone()));
         Ok(clients)
     }

@@ -3,7 +3,7 @@
 //! What is in force is replaced as a whole, and only by what could be used as a whole: a file that is half written, or a
 //! certificate whose key is yet to come, changes nothing and is tried again.
 
-use super::blocking_reader::{BlockingReader, TIMEOUT};
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
 use crate::catalog;
 use crate::config::Problems;
@@ -32,7 +32,7 @@ pub(super) struct WebConfig {
 
 struct File {
     path: PathBuf,
-    reader: BlockingReader,
+    reader: BlockingThreads,
     seen: Mutex<Seen>,
     successful: Gauge,
     succeeded_at: Gauge,
@@ -60,7 +60,7 @@ impl WebConfig {
         let succeeded_at = metrics::gauge(registry, &catalog::WEB_CONFIG_RELOAD_TIME);
         // No stamps: the first look reads it again, in case that it was changed since.
         let seen = Mutex::new(Seen { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, reader: BlockingReader::new(TIMEOUT), seen, successful, succeeded_at };
+        let file = File { path, reader: BlockingThreads::new(1), seen, successful, succeeded_at };
         file.note_success();
         Self { in_force: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
@@ -77,7 +77,7 @@ impl WebConfig {
             tokio::time::sleep(EVERY).await;
             let mut seen = file.seen.lock().await;
             let (files, before) = (seen.files.clone(), seen.stamps.clone());
-            if file.reader.run(move || is_as_before(&files, &before)).await != Some(true) {
+            if file.reader.run_within(FILE_TIMEOUT, move || is_as_before(&files, &before)).await != Some(true) {
                 self.read(file, &mut seen).await;
             }
         }
@@ -97,7 +97,7 @@ impl WebConfig {
     /// Reads the file and those that it names. What is wrong is logged, once.
     async fn read(&self, file: &File, seen: &mut Seen) {
         let path = file.path.clone();
-        let read = file.reader.run(move || {
+        let read = file.reader.run_within(FILE_TIMEOUT, move || {
             let read = web_file::read(&path);
             let stamps = match &read {
                 Ok(WebFile { files, .. }) | Err((_, files)) => stamps(files),
@@ -105,7 +105,7 @@ impl WebConfig {
             (read, stamps)
         });
         let Some((read, stamps)) = read.await else {
-            error!("the web configuration could not be read within {} s", TIMEOUT.as_secs());
+            error!("the web configuration could not be read within {} s", FILE_TIMEOUT.as_secs());
             file.successful.set(0.0);
             return;
         };

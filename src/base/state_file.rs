@@ -9,7 +9,6 @@
 
 use super::digest::{self, Digest};
 use super::file;
-use super::log_limiter::LogLimiter;
 use super::state_lock::StateLock;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -21,13 +20,15 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, info, warn};
 
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
 const VERSION: u32 = 4;
 const HEADER: usize = 52;
 const CHECKSUM: usize = 32;
+
+/// How long reading a file may take. A disk that takes longer hangs.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A frame is written once it has this many bytes.
 const FRAME: usize = 64 << 10;
@@ -112,53 +113,86 @@ pub struct Loaded<T> {
 #[error("the state is not written")]
 pub struct Abandoned;
 
+/// Writes the records of a value.
+pub type WriteRecords = Box<dyn FnOnce(&mut RecordWriter<'_>) -> io::Result<()> + Send>;
+
 /// The state file of one value of one account.
 #[derive(Debug)]
 pub struct StateFile<T> {
     path: PathBuf,
     origin: Origin,
     lock: Arc<StateLock>,
-    /// Tells apart the writers of this process, which may be busy at the same time.
-    writer: u64,
-    failures: Mutex<LogLimiter<io::ErrorKind>>,
+    /// Why the latest write failed, if it did.
+    problem: Mutex<Option<io::ErrorKind>>,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T: Persistent> StateFile<T> {
-    /// The file at `path`, written only by the process that holds `lock`. Removes temporary files of killed processes.
-    pub fn new(path: PathBuf, origin: Origin, lock: Arc<StateLock>, writer: u64) -> Self {
-        let file = Self { path, origin, lock, writer, failures: Mutex::default(), value: PhantomData };
-        // The other writers of this process, if any, may be writing.
-        if writer == 0 && file.lock.is_ours() {
-            file.remove_temporary_files();
-        }
-        file
+    /// The file at `path`, written only by the process that holds `lock`.
+    pub fn new(path: PathBuf, origin: Origin, lock: Arc<StateLock>) -> Self {
+        Self { path, origin, lock, problem: Mutex::default(), value: PhantomData }
     }
 
-    /// Replaces the file, unless another process holds the lock. A full or read-only disk costs a warning now and then; the
-    /// old file stays.
-    pub fn save(&self, read_at: SystemTime, write: impl FnOnce(&mut RecordWriter<'_>) -> io::Result<()>) {
+    /// Replaces the file, unless another process holds the lock. A full or read-only disk costs a warning now and then, and
+    /// one that hangs a thread; the old file stays.
+    pub async fn save(self: &Arc<Self>, read_at: SystemTime, write: WriteRecords)
+    where
+        T: 'static,
+    {
+        let file = self.clone();
+        if self.lock.threads.run(move || file.save_now(read_at, write)).await.is_none() {
+            error!("keeping {} panicked", T::NAME);
+        }
+    }
+
+    fn save_now(&self, read_at: SystemTime, write: impl FnOnce(&mut RecordWriter<'_>) -> io::Result<()>) {
         if !self.lock.is_ours() {
             return;
         }
-        let temporary = self.path.with_file_name(self.temporary_name());
-        let saved = file::replace(&self.path, &temporary, 0o600, |file| encode(file, read_at, self.origin, write));
-        let Err(error) = saved else { return };
-        if matches!(error.get_ref(), Some(cause) if cause.is::<Abandoned>()) {
-            return;
-        }
-        let Some(suppressed) = self.failures.lock().admit(error.kind(), Instant::now()) else { return };
+        let saved = file::replace(&self.path, 0o600, |file| encode(file, read_at, self.origin, write));
         let path = self.path.display();
-        warn!(file = %path, %error, suppressed, "cannot keep {} in {path}: {error}", T::NAME);
+        let mut problem = self.problem.lock();
+        match saved {
+            Ok(()) => {
+                if problem.take().is_some() {
+                    info!(file = %path, "{} is kept in {path} again", T::NAME);
+                }
+            }
+            Err(error) if matches!(error.get_ref(), Some(cause) if cause.is::<Abandoned>()) => {}
+            Err(error) => {
+                // Once, and not at each attempt.
+                if problem.replace(error.kind()) != Some(error.kind()) {
+                    warn!(file = %path, %error, "cannot keep {} in {path}: {error}", T::NAME);
+                }
+            }
+        }
     }
 
-    /// Reads the file. `None` if there is none, or none of use, which is logged.
-    pub fn load(&self, now: SystemTime) -> Option<Loaded<T>> {
-        match self.try_load(now) {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                let path = self.path.display();
+    /// Reads the file. `None` if there is none, or none of use, which is logged. Removes temporary files of killed processes
+    /// if this is the first reader of the lock.
+    pub async fn load(self: &Arc<Self>, now: SystemTime) -> Option<Loaded<T>>
+    where
+        T: Send + 'static,
+    {
+        if !self.lock.may_load() {
+            return None;
+        }
+        let (file, path) = (self.clone(), self.path.display());
+        let loading = self.lock.threads.run_within(LOAD_TIMEOUT, move || {
+            // Later readers are accounts after a reload, whose predecessors may be writing.
+            if file.lock.is_first_use(&file.path) && file.lock.is_ours() {
+                file.remove_temporary_files();
+            }
+            file.try_load(now)
+        });
+        match loading.await {
+            Some(Ok(loaded)) => loaded,
+            Some(Err(error)) => {
                 warn!(file = %path, %error, "{path} is ignored: it {error}");
+                None
+            }
+            None => {
+                warn!(file = %path, "{path} is ignored: it could not be read within {} s", LOAD_TIMEOUT.as_secs());
                 None
             }
         }
@@ -175,28 +209,14 @@ impl<T: Persistent> StateFile<T> {
     }
 
     fn remove_temporary_files(&self) {
-        let Some(directory) = self.path.parent() else { return };
-        let Ok(entries) = fs::read_dir(directory) else { return };
-        for entry in
-            entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(|name| self.is_temporary(name)))
-        {
-            // Best effort: a directory that cannot be written to is reported by the next write.
-            let _ = fs::remove_file(entry.path());
+        let Some(entries) = self.path.parent().and_then(|directory| fs::read_dir(directory).ok()) else { return };
+        let own = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().is_some_and(|name| file::is_temporary(name, own)) {
+                // Best effort: a directory that cannot be written to is reported by the next write.
+                let _ = fs::remove_file(entry.path());
+            }
         }
-    }
-
-    fn name(&self) -> &str {
-        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
-    }
-
-    /// In the same directory, so that the rename stays within one file system.
-    fn temporary_name(&self) -> String {
-        format!("{}.{}.{}.tmp", self.name(), std::process::id(), self.writer)
-    }
-
-    fn is_temporary(&self, name: &str) -> bool {
-        let numbers = name.strip_prefix(self.name()).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"));
-        numbers.is_some_and(|numbers| numbers.split('.').all(|number| number.parse::<u64>().is_ok()))
     }
 }
 
@@ -380,19 +400,19 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn file_in(folder: &Path, settings: &[&str], writer: u64) -> TestFile {
+    fn file_in(folder: &Path, settings: &[&str]) -> Arc<TestFile> {
         let lock = Arc::new(StateLock::new(folder.join("default.lock")));
-        StateFile::new(folder.join("default.snapshot"), Origin::of(settings.iter().copied()), lock, writer)
+        Arc::new(StateFile::new(folder.join("default.snapshot"), Origin::of(settings.iter().copied()), lock))
     }
 
-    fn folder_and_file() -> (tempfile::TempDir, TestFile) {
+    fn folder_and_file() -> (tempfile::TempDir, Arc<TestFile>) {
         let folder = tempfile::tempdir().unwrap();
-        let file = file_in(folder.path(), &["https://swr.example"], 0);
+        let file = file_in(folder.path(), &["https://swr.example"]);
         (folder, file)
     }
 
     fn save(file: &TestFile, read_at: SystemTime, value: &str) {
-        file.save(read_at, |records| records.push(&value));
+        file.save_now(read_at, |records| records.push(&value));
     }
 
     fn bytes(read_at: SystemTime, records: &[String]) -> Vec<u8> {
@@ -410,17 +430,17 @@ mod tests {
 
     /// The value, and how many files there are beside it and the lock.
     fn found(folder: &Path, file: &TestFile) -> (String, usize) {
-        let value = file.load(at(1 << 32)).unwrap().value.concat();
+        let value = file.try_load(at(1 << 32)).unwrap().unwrap().value.concat();
         (value, fs::read_dir(folder).unwrap().count() - 2)
     }
 
     #[test]
     fn a_value_comes_back_with_its_true_age() {
         let (folder, file) = folder_and_file();
-        assert!(file.load(at(0)).is_none());
+        assert!(file.try_load(at(0)).unwrap().is_none());
         save(&file, at(1000), "first");
         save(&file, at(2000), "second");
-        let loaded = file.load(at(2600)).unwrap();
+        let loaded = file.try_load(at(2600)).unwrap().unwrap();
         assert_eq!(
             (loaded.value.concat().as_str(), loaded.read_at, loaded.age),
             ("second", at(2000), Duration::from_secs(600))
@@ -429,18 +449,19 @@ mod tests {
         assert_eq!(found(folder.path(), &file).1, 0, "no temporary file is left");
     }
 
-    #[test]
-    fn temporary_files_of_killed_processes_are_removed_and_no_others() {
+    #[tokio::test]
+    async fn temporary_files_of_killed_processes_are_removed_and_no_others() {
         let (folder, file) = folder_and_file();
         save(&file, at(1), "kept");
         let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", file.path.display()));
         for suffix in [".1.tmp", ".4194304.12.tmp", ".mine.tmp", ".7.tmp.bak"] {
             fs::write(beside(suffix), "part").unwrap();
         }
-        drop(file_in(folder.path(), &[], 1));
-        assert_eq!(found(folder.path(), &file).1, 4, "another writer of this process removes none");
-        file.remove_temporary_files();
+        assert_eq!(file.load(at(2)).await.unwrap().value, ["kept"]);
         assert_eq!(found(folder.path(), &file), ("kept".to_owned(), 2));
+        fs::write(beside(".1.tmp"), "part").unwrap();
+        file.load(at(2)).await;
+        assert_eq!(found(folder.path(), &file).1, 3, "a later account of this process removes none");
         assert!(beside(".mine.tmp").exists() && beside(".7.tmp.bak").exists());
     }
 
@@ -449,7 +470,7 @@ mod tests {
         let (folder, file) = folder_and_file();
         save(&file, at(1), "old");
         for error in [io::Error::from(io::ErrorKind::StorageFull), io::Error::other(Abandoned)] {
-            file.save(at(2), |records| records.push(&"new").and(Err(error)));
+            file.save_now(at(2), |records| records.push(&"new").and(Err(error)));
             assert_eq!(found(folder.path(), &file), ("old".to_owned(), 0));
         }
     }
@@ -461,7 +482,7 @@ mod tests {
         for settings in
             [&["https://swr.example", ""][..], &["https://swr.exampl", "e"], &["https://other.example"], &[]]
         {
-            let other = file_in(folder.path(), settings, 1);
+            let other = file_in(folder.path(), settings);
             assert!(matches!(other.try_load(at(2)), Err(Unusable::Origin)), "{settings:?}");
         }
         assert_eq!(found(folder.path(), &file).0, "value");
@@ -470,8 +491,8 @@ mod tests {
     #[test]
     fn two_writers_at_once_do_not_mix_their_bytes() {
         let (folder, file) = folder_and_file();
-        let successor = StateFile { lock: file.lock.clone(), ..file_in(folder.path(), &["https://swr.example"], 1) };
-        file.save(at(1), |records| {
+        let successor = StateFile::new(file.path.clone(), file.origin, file.lock.clone());
+        file.save_now(at(1), |records| {
             records.push(&"before ")?;
             save(&successor, at(2), "successor");
             records.push(&"after")
@@ -490,7 +511,7 @@ mod tests {
         }
         assert!(matches!(parse(b"{}", at(2000)), Err(Unusable::Foreign)));
         let (folder, file) = folder_and_file();
-        let directory = StateFile { path: folder.path().to_owned(), ..file };
+        let directory = TestFile::new(folder.path().to_owned(), file.origin, file.lock.clone());
         assert!(directory.try_load(at(2000)).is_err());
         let records = |records: &[u8]| {
             let mut out = Vec::new();

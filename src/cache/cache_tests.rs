@@ -246,16 +246,18 @@ async fn after_closing_what_is_held_is_served_and_nothing_is_asked() {
     assert_eq!(upstream.running.load(Ordering::SeqCst), 1, "the refresh was cancelled in its middle");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn values_are_kept_one_at_a_time_and_the_newest_last() {
-    // On the real clock, because values are written on blocking threads.
     let (running, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (at_once, values) = (running.clone(), kept.clone());
     let keep: Persister<usize> = Box::new(move |value, _| {
-        assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two at once would write one file");
-        std::thread::sleep(Duration::from_millis(30));
-        at_once.fetch_sub(1, Ordering::SeqCst);
-        values.lock().push(*value);
+        let (at_once, values) = (at_once.clone(), values.clone());
+        Box::pin(async move {
+            assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two at once would write one file");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            values.lock().push(*value);
+        })
     });
     let number = AtomicUsize::new(0);
     let refresh: Refresh<usize> = Box::new(move |_, _| {
@@ -276,6 +278,24 @@ async fn values_are_kept_one_at_a_time_and_the_newest_last() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(kept.lock().is_sorted(), "{kept:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_machine_is_suspended_data_grows_old() {
+    static SUSPENDED: AtomicUsize = AtomicUsize::new(0);
+    let (cache, upstream) =
+        cache(Options::default(), Duration::ZERO, |number| if number == 1 { good(1) } else { bad() });
+    let mut cache = cache;
+    let shared = Arc::get_mut(&mut cache.0).unwrap();
+    shared.suspended_time = || Duration::from_secs(SUSPENDED.load(Ordering::SeqCst) as u64);
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Refreshed));
+    SUSPENDED.store(299, Ordering::SeqCst);
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Fresh));
+    SUSPENDED.store(600, Ordering::SeqCst);
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Stale), "the window is over");
+    assert_eq!((asked(&upstream), cache.status().age), (2, Some(600 * SECOND)));
+    SUSPENDED.store(3_601, Ordering::SeqCst);
+    assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing), "older than the maximum age");
 }
 
 /// With real threads and time, a refresh may end before the scrape that started it begins to wait.

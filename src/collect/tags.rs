@@ -14,15 +14,15 @@ use super::inventory::{TagInventory, TagOptions};
 use super::metrics::Metrics;
 use super::plan::Need;
 use crate::base::deadline::Deadline;
-use crate::base::state_file::RecordWriter;
+use crate::base::state_file::WriteRecords;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
 use crate::swr::throttle::Rate;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use state::{Shared, State};
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -61,9 +61,8 @@ impl Default for Options {
     }
 }
 
-/// Writes the records that it is given to the state file; called on a thread that may block. After an error, what was
-/// written is discarded.
-pub type Persister = Arc<dyn Fn(&dyn Fn(&mut RecordWriter<'_>) -> io::Result<()>) + Send + Sync>;
+/// Writes the records that it is given to the state file. After an error, what was written is discarded.
+pub type Persister = Arc<dyn Fn(WriteRecords) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]
@@ -107,7 +106,7 @@ impl Tags {
             keep,
             wall_clock,
             state: Mutex::new(state),
-            keeping: Mutex::new(()),
+            keeping: tokio::sync::Mutex::new(()),
             left: watch::Sender::new(0),
             at_rest: watch::Sender::new(true),
         });
@@ -211,7 +210,7 @@ impl Tags {
             (std::mem::take(&mut state.is_dirty), state.keep_task.take())
         };
         let shared = self.shared.clone();
-        let last = is_dirty.then(|| tokio::task::spawn_blocking(move || shared.keep_now()));
+        let last = is_dirty.then(|| tokio::spawn(async move { shared.keep_now().await }.in_current_span()));
         tokio::spawn(async move {
             for writing in keeping.into_iter().chain(last) {
                 // One that panicked has ended too.

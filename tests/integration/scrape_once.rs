@@ -293,8 +293,7 @@ async fn what_is_not_about_the_account_does_not_matter() {
 
 /// `scrape` of an upstream on a terminal, which `script` gives it: its exit code and what is shown there.
 async fn done_on_a_terminal(upstream: &Running, arguments: &str) -> (Option<i32>, String) {
-    let line =
-        format!("{} scrape --swr.endpoint {} {arguments}", env!("CARGO_BIN_EXE_swr-exporter"), upstream.url());
+    let line = format!("{} scrape --swr.endpoint {} {arguments}", env!("CARGO_BIN_EXE_swr-exporter"), upstream.url());
     let mut script = Command::new("script");
     let prepared = command();
     script.envs(prepared.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -309,7 +308,8 @@ async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     upstream.handle.configure(|options| options.latency = Duration::from_millis(300));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("swr.prom");
-    let (code, shown) = done_on_a_terminal(&upstream, &format!("--swr.page-size 100 --output {}", file.display())).await;
+    let (code, shown) =
+        done_on_a_terminal(&upstream, &format!("--swr.page-size 100 --output {}", file.display())).await;
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
     assert!(!shown.contains("tags"), "{shown:?}");

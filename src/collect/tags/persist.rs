@@ -1,13 +1,14 @@
 //! When and how the tag inventory is written to its state file.
 
 use super::state::{Shared, State};
-use crate::base::state_file::Abandoned;
+use crate::base::state_file::{Abandoned, WriteRecords};
 use crate::collect::inventory::records;
 use parking_lot::MutexGuard;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// The pause between two writes while tags are being read.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -39,29 +40,32 @@ impl Shared {
         }
         (state.is_dirty, state.kept_at) = (false, now);
         let shared = self.clone();
-        // An exporter that stops waits for this task.
-        state.keep_task = Some(tokio::task::spawn_blocking(move || {
-            shared.keep_now();
+        let writing = async move {
+            shared.keep_now().await;
             let mut state = shared.state();
             (state.kept_at, state.keep_took) = (Instant::now(), now.elapsed());
-        }));
+        };
+        // An exporter that stops waits for this task.
+        state.keep_task = Some(tokio::spawn(writing.in_current_span()));
     }
 
     /// Writes the inventory, locking it for one batch at a time, unless it was passed on to another account.
-    pub(super) fn keep_now(&self) {
-        let Some(keep) = &self.keep else { return };
-        let _one_at_a_time = self.keeping.lock();
+    pub(super) async fn keep_now(self: &Arc<Self>) {
+        let Some(persister) = &self.keep else { return };
+        let _one_at_a_time = self.keeping.lock().await;
         if self.own_state().is_err() {
             return;
         }
-        keep(&|out| {
-            out.push(&records::head(&self.own_state()?.book))?;
+        let shared = self.clone();
+        let write: WriteRecords = Box::new(move |out| {
+            out.push(&records::head(&shared.own_state()?.book))?;
             for from in (0..).step_by(records::BATCH as usize) {
-                let Some(batch) = records::batch(&self.own_state()?.book, from) else { break };
+                let Some(batch) = records::batch(&shared.own_state()?.book, from) else { break };
                 batch.iter().try_for_each(|record| out.push(record))?;
             }
             Ok(())
         });
+        persister(write).await;
     }
 
     fn own_state(&self) -> io::Result<MutexGuard<'_, State>> {

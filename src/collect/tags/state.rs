@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) keep: Option<Persister>,
     pub(super) wall_clock: fn() -> SystemTime,
     pub(super) state: Mutex<State>,
-    pub(super) keeping: Mutex<()>,
+    pub(super) keeping: tokio::sync::Mutex<()>,
     /// How much of the latest listing's work is left before a refresh need no longer wait; changes wake the task too.
     pub(super) left: watch::Sender<usize>,
     /// Whether everything that the latest listing made necessary was tried, or cannot be read until the next one.

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use hyper::StatusCode;
 use hyper::http::HeaderMap;
+use std::io;
 
 /// What lists of tags are: the range and the body for the address.
 type Script = fn(&str) -> (&'static str, String);
@@ -153,6 +154,7 @@ async fn an_inventory_that_is_passed_on_while_it_is_written_is_not_kept_in_part(
                 let loaded = state_file::decode::<TagInventory>(&mut file, SystemTime::now()).unwrap().0;
                 kept.lock().push(loaded.value.len());
             }
+            Box::pin(std::future::ready(()))
         })
     };
     let options = Options { per_second: 1000.0, ..Options::default() };
@@ -166,7 +168,7 @@ async fn an_inventory_that_is_passed_on_while_it_is_written_is_not_kept_in_part(
     assert_eq!(old.shared.state().pending, 0);
     kept.lock().clear();
     *generations.lock() = Some((old.clone(), new.clone()));
-    old.shared.keep_now();
+    old.shared.keep_now().await;
     assert_eq!(old.shown(&listing).repositories.len(), 900, "a refresh that still runs has no more to show");
     // A call that was under way may still be entered.
     old.shared.state().is_dirty = true;

@@ -50,7 +50,7 @@ pub(super) fn state(cache: &Cache<Exposition>, calls: &CallCount) -> web::Accoun
             age,
             repositories: page.snapshot().repositories.len(),
             series: page.series(),
-            leaders: page.leaders().clone(),
+            leaders: page.top_repositories().clone(),
         }),
         next: if status.running {
             web::Next::Running

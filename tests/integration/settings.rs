@@ -55,24 +55,6 @@ async fn every_problem_is_listed_before_anything_listens() {
 }
 
 #[tokio::test]
-async fn a_flag_turns_a_switch_whatever_its_variable_says() {
-    let upstream = simulator(3, 1).await;
-    for (variable, flag, shown) in [
-        ("true", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("false", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("false", "--collector.tags", "collector.tags: \"true\" # --collector.tags\n"),
-        ("true", "--cache.window=5m", "collector.tags: \"true\" # SWR_EXPORTER_COLLECTOR_TAGS\n"),
-        ("", "--cache.window=5m", "# collector.tags: off (default)\n"),
-    ] {
-        let mut command = command();
-        command.env("SWR_EXPORTER_COLLECTOR_TAGS", variable).args(["--swr.endpoint", &upstream.url(), flag]);
-        let said = text(start(command).await.get("/config").await).await;
-        assert!(said.contains(shown), "{variable:?} {flag}\n---\n{said}");
-    }
-}
-
-#[tokio::test]
 async fn what_the_program_does_not_know_is_refused_with_2() {
     for arguments in [&["--swr.regoin", "cn-north-4"][..], &["exprot"], &["demo", "--speed", "fast"], &["--swr.region"]]
     {

@@ -5,7 +5,7 @@ use super::{Problems, credentials, duration, not_in, number, positive, regions, 
 use crate::auth::{CredentialProvider, ResolvedProvider};
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
-use crate::swr::endpoint::Endpoint;
+use crate::transport::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};

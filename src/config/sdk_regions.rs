@@ -7,7 +7,7 @@
 use super::Problems;
 use super::settings::Settings;
 use super::yaml::{self, Node, Value};
-use crate::swr::endpoint::Endpoint;
+use crate::transport::Endpoint;
 use std::path::{Path, PathBuf};
 
 /// The service's name in the file, in any case.

@@ -84,8 +84,8 @@ impl Iam {
         let registry = prometheus::Registry::new();
         let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
         let door = TokenClient {
-            cloud: Box::new(self.clone()),
-            machine: Box::new(self.clone()),
+            public: Box::new(self.clone()),
+            link_local: Box::new(self.clone()),
             metrics: Metrics { calls: Calls::new(&registry), expiry },
             wall_clock,
         };
@@ -116,8 +116,8 @@ fn token_of(lease: &CachedCredential) -> String {
 /// As a refresh does: asks, uses, and says that it worked.
 async fn use_it(authenticator: &Authenticator) -> Result<String, AuthError> {
     let loan = authenticator.acquire().await?;
-    authenticator.report_success(&loan.lease);
-    Ok(token_of(&loan.lease))
+    authenticator.report_success(&loan.credential);
+    Ok(token_of(&loan.credential))
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +175,7 @@ async fn a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
 async fn a_hundred_workers_whose_token_is_refused_ask_for_one_new_one() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
-    let leases = join_all((0..100).map(|_| authenticator.lease())).await;
+    let leases = join_all((0..100).map(|_| authenticator.credential())).await;
     assert_eq!(iam.asked().len(), 1, "and for one to begin with");
     let lease = leases[0].as_ref().unwrap();
     authenticator.report_success(lease);
@@ -288,7 +288,7 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     for _minute in 0..15 {
-        if let Ok(lease) = authenticator.lease().await {
+        if let Ok(lease) = authenticator.credential().await {
             authenticator.report_rejected(&lease).await;
         }
         tokio::time::sleep(Duration::from_secs(59)).await;
@@ -300,7 +300,7 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
 async fn a_caller_that_hangs_up_cancels_no_renewal() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
-    let impatient = tokio::time::timeout(Duration::from_millis(10), authenticator.lease()).await;
+    let impatient = tokio::time::timeout(Duration::from_millis(10), authenticator.credential()).await;
     assert!(impatient.is_err());
     use_it(&authenticator).await.unwrap();
     assert_eq!(iam.asked().len(), 1);
@@ -320,10 +320,10 @@ async fn a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
     let authenticator = from_file(&path);
     let mut recoveries = authenticator.recoveries();
     for _ in 0..MOST_REJECTIONS {
-        let lease = authenticator.lease().await.unwrap();
+        let lease = authenticator.credential().await.unwrap();
         assert!(!authenticator.report_rejected(&lease).await);
     }
-    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    assert!(matches!(authenticator.credential().await, Err(AuthError::HeldBack { .. })));
     std::fs::write(&path, "right").unwrap();
     let written = Instant::now();
     recoveries.changed().await.unwrap();
@@ -338,13 +338,13 @@ async fn a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
     std::fs::write(&path, "wrong").unwrap();
     let authenticator = from_file(&path);
     for _ in 0..MOST_REJECTIONS {
-        let lease = authenticator.lease().await.unwrap();
+        let lease = authenticator.credential().await.unwrap();
         assert!(!authenticator.report_rejected(&lease).await);
     }
     std::fs::write(&path, "").unwrap();
-    assert!(authenticator.lease().await.is_err(), "its file is empty");
+    assert!(authenticator.credential().await.is_err(), "its file is empty");
     std::fs::remove_file(&path).unwrap();
-    assert!(authenticator.lease().await.is_err(), "its file is gone");
+    assert!(authenticator.credential().await.is_err(), "its file is gone");
     let mut recoveries = authenticator.recoveries();
     std::fs::write(&path, "right").unwrap();
     recoveries.changed().await.unwrap();
@@ -358,14 +358,14 @@ async fn the_end_of_a_hold_is_no_change_of_the_secret() {
     std::fs::write(&path, "wrong").unwrap();
     let before = from_file(&path);
     for _ in 0..MOST_REJECTIONS {
-        let lease = before.lease().await.unwrap();
+        let lease = before.credential().await.unwrap();
         before.report_rejected(&lease).await;
     }
     // As after settings were read again.
     let authenticator = from_file(&path);
     authenticator.remember(&before);
     let recoveries = authenticator.recoveries();
-    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    assert!(matches!(authenticator.credential().await, Err(AuthError::HeldBack { .. })));
     tokio::time::sleep(2 * REJECTION_PERIOD).await;
     assert!(!recoveries.has_changed().unwrap(), "nothing is asked without a scrape");
     std::fs::write(&path, "right").unwrap();
@@ -388,8 +388,8 @@ async fn the_token_that_worked_is_kept_until_the_new_one_has_worked() {
     assert_eq!(use_it(&authenticator).await.unwrap(), "first");
     std::fs::write(&path, "half").unwrap();
     let half = authenticator.acquire().await.unwrap();
-    assert_eq!(token_of(&half.lease), "half");
-    assert!(authenticator.report_rejected(&half.lease).await, "the refused request is made again with the old one");
+    assert_eq!(token_of(&half.credential), "half");
+    assert!(authenticator.report_rejected(&half.credential).await, "the refused request is made again with the old one");
     drop(half);
     for _ in 0..3 {
         assert_eq!(use_it(&authenticator).await.unwrap(), "first");
@@ -431,10 +431,10 @@ async fn an_empty_or_broken_secret_file_is_named_but_not_quoted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "two words").unwrap();
-    let error = from_file(&path).lease().await.unwrap_err().to_string();
+    let error = from_file(&path).credential().await.unwrap_err().to_string();
     assert!(error.contains("the token in") && error.contains("white space") && !error.contains("two"), "{error}");
     std::fs::write(&path, "\n").unwrap();
-    assert!(from_file(&path).lease().await.unwrap_err().to_string().ends_with("is empty"));
+    assert!(from_file(&path).credential().await.unwrap_err().to_string().ends_with("is empty"));
 }
 
 #[test]

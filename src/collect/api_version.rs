@@ -6,7 +6,7 @@ use super::markers::{self, Stop};
 use super::metrics::{Inconsistency, Metrics};
 use crate::failure::{Failure, Reason};
 use crate::model::{Repository, sort_unique};
-use crate::swr::error::Answer;
+use crate::swr::error::ErrorAnswer;
 use crate::swr::markers::MarkerPage;
 use crate::swr::pages::SMALLEST_PAGE;
 use crate::swr::{ApiError, CallBudget, Client};
@@ -121,8 +121,8 @@ pub async fn read(
 }
 
 /// Whether it was the gateway that knew nothing of the call; SWR itself says so of an organisation.
-fn is_no_api(answer: &Answer) -> bool {
-    !answer.said.code.as_deref().unwrap_or_default().starts_with("SVCSTG.")
+fn is_no_api(answer: &ErrorAnswer) -> bool {
+    !answer.body.code.as_deref().unwrap_or_default().starts_with("SVCSTG.")
 }
 
 struct Listing<'a> {

@@ -6,7 +6,7 @@ use crate::auth::{CredentialProvider, ResolvedProvider};
 use crate::base::digest::Digest;
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
-use crate::swr::endpoint::Endpoint;
+use crate::transport::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};

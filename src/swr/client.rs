@@ -189,7 +189,7 @@ impl Client {
         let mut remedies = CredentialRetries::default();
         loop {
             let (loan, admission) = self.turn(call.operation.purpose(), effort.deadline).await?;
-            let lease = &loan.lease;
+            let lease = &loan.credential;
             let mut seen = Seen::default();
             let error = match self.attempt(&call, lease, admission, effort.deadline, reader(), &mut seen).await {
                 Ok(output) => {
@@ -239,7 +239,7 @@ impl Client {
             }
             self.metrics.waited(waited);
             // A pause may outlast a token.
-            if loan.lease.holds(Instant::now()) {
+            if loan.credential.is_valid(Instant::now()) {
                 return Ok((loan, admission));
             }
         }

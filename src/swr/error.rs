@@ -7,7 +7,7 @@ use super::json_array::ArrayError;
 use crate::auth::AuthError;
 use crate::failure::{Failure, Reason, error_chain};
 use crate::transport::TransportError;
-pub use crate::transport::answer::{Answer, LONGEST_PAUSE};
+pub use crate::transport::answer::{ErrorAnswer, LONGEST_PAUSE};
 use std::time::Duration;
 
 /// Why a call failed.
@@ -15,38 +15,38 @@ use std::time::Duration;
 pub enum ApiError {
     /// The identity was not established; a fresh credential may help, repetition does not.
     #[error("the credential was refused: {0}")]
-    Auth(Answer),
+    Auth(ErrorAnswer),
     /// There is no credential to send.
     #[error("no usable credential")]
     Credential(#[source] AuthError),
     /// The identity is known and not allowed.
     #[error("not permitted: {0}")]
-    Permission(Answer),
+    Permission(ErrorAnswer),
     /// Too many requests, or the service is busy.
     #[error("throttled: {answer}")]
     Throttled {
         /// What the API said.
-        answer: Answer,
+        answer: ErrorAnswer,
         /// How long it asked to be left alone, at most [`LONGEST_PAUSE`].
         retry_after: Option<Duration>,
     },
     /// What was asked for does not exist.
     #[error("not found: {0}")]
-    NotFound(Answer),
+    NotFound(ErrorAnswer),
     /// The API calls the request itself wrong.
     #[error("the request was refused: {0}")]
-    Refused(Answer),
+    Refused(ErrorAnswer),
     /// The upstream failed.
     #[error("the upstream failed: {answer}")]
     Server {
         /// What the API said.
-        answer: Answer,
+        answer: ErrorAnswer,
         /// How long it asked to be left alone.
         retry_after: Option<Duration>,
     },
     /// A redirect; it is not followed, because credentials would go along.
     #[error("the upstream redirects, which is not followed: {0}")]
-    Redirect(Answer),
+    Redirect(ErrorAnswer),
     /// No answer, or not all of it, in time.
     #[error("{0} timed out")]
     Timeout(&'static str),
@@ -99,8 +99,8 @@ pub enum ApiError {
 
 impl ApiError {
     /// The class of an error answer.
-    pub fn classify(answer: Answer, retry_after: Option<Duration>) -> Self {
-        let (status, code) = (answer.status.as_u16(), answer.said.code.as_deref().unwrap_or_default());
+    pub fn classify(answer: ErrorAnswer, retry_after: Option<Duration>) -> Self {
+        let (status, code) = (answer.status.as_u16(), answer.body.code.as_deref().unwrap_or_default());
         let number = code.rsplit('.').next().unwrap_or_default();
         let gateway = code.starts_with("APIG");
         match (gateway, number) {
@@ -167,7 +167,7 @@ impl ApiError {
     pub fn knows_caller(&self) -> bool {
         match self {
             Self::Permission(_) => true,
-            Self::NotFound(answer) => answer.said.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG.")),
+            Self::NotFound(answer) => answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG.")),
             _ => false,
         }
     }
@@ -201,7 +201,7 @@ mod tests {
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
-        let answer = Answer::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
+        let answer = ErrorAnswer::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
         ApiError::classify(answer, None).reason()
     }
 
@@ -250,7 +250,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
-        let failure: Failure = ApiError::classify(Answer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
+        let failure: Failure = ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

@@ -16,11 +16,8 @@ use serde_json::value::RawValue;
 /// The path of a repository, percent-encoded. A slash in its name travels as `$`, which no legal name contains; as itself
 /// or as `%2F` the gateway answers that there is no such API (swr-api.md, 2.2).
 pub fn path(namespace: &str, repository: &str) -> String {
-    let mut path = "/v2/manage/namespaces/".to_owned();
-    percent_encode(namespace.as_bytes(), &mut path);
-    path.push_str("/repos/");
-    percent_encode(repository.replace('/', "$").as_bytes(), &mut path);
-    path
+    let repository = repository.replace('/', "$");
+    format!("/v2/manage/namespaces/{}/repos/{}", percent_encode(namespace), percent_encode(&repository))
 }
 
 impl Client {

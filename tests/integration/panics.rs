@@ -58,18 +58,18 @@ async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.state();
+    let basis = source.load();
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
     let door = TokenClient {
-        cloud: Box::new(Falling),
-        machine: Box::new(Falling),
+        public: Box::new(Falling),
+        link_local: Box::new(Falling),
         metrics: metrics.of_credentials(),
         wall_clock: SystemTime::now,
     };
     let authenticator = Authenticator::new(source, Some(door));
     // An errand falls in its own task; a credential that is ready falls with the request that it signs.
-    let lease = authenticator.lease().await;
+    let lease = authenticator.credential().await;
     fall(&lease);
     fall(&authenticator);
     let client = Client::new(account.client, Box::new(Falling), authenticator, metrics, SystemTime::now);

@@ -78,7 +78,7 @@ fn meaning(error: &ApiError) -> Meaning {
     match error {
         ApiError::Auth(_) | ApiError::Credential(_) => Meaning::Hopeless,
         // The gateway does not know the call at all.
-        ApiError::NotFound(answer) if answer.said.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
+        ApiError::NotFound(answer) if answer.body.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
             Meaning::Refused
         }
         ApiError::NotFound(_) => Meaning::Gone,

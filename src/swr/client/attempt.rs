@@ -1,7 +1,7 @@
 //! One attempt: the request is built and signed, sent, and its answer read.
 
 use super::super::breaker::Admission;
-use super::super::error::{Answer, ApiError};
+use super::super::error::{ErrorAnswer, ApiError};
 use super::super::metrics::{Operation, Purpose};
 use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
@@ -114,7 +114,7 @@ impl Client {
                     break;
                 }
             }
-            let answer = Answer::read(code, &headers, &text);
+            let answer = ErrorAnswer::read(code, &headers, &text);
             return Err(ApiError::classify(answer, retry_after(&headers, now)));
         }
         let mut size = 0;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Refusal, Shape};
 use super::http::Request;
-use super::row::Repository;
+use super::repository_row::Repository;
+use super::response::{ApiError, Response, Shape};
 use super::world::World;
 
 /// Looks at and changes the world when a request is answered.
@@ -16,7 +16,7 @@ pub type WorldHook = Arc<dyn Fn(&mut World, &Request) + Send + Sync>;
 /// Changes the rows of a page; rows are the elements of the array that is the body.
 pub type RowsHook = Arc<dyn Fn(&mut Vec<Value>) + Send + Sync>;
 /// Changes the whole answer.
-pub type AnswerHook = Arc<dyn Fn(&mut Answer, &Request) + Send + Sync>;
+pub type ResponseHook = Arc<dyn Fn(&mut Response, &Request) + Send + Sync>;
 
 /// What goes wrong.
 #[derive(Clone)]
@@ -29,9 +29,9 @@ pub enum Action {
     /// The world changes once the answer is made.
     After(WorldHook),
     /// Another answer, whatever was asked.
-    Answer(Answer),
+    Respond(Response),
     /// An error instead of the answer.
-    Refuse(Refusal),
+    Error(ApiError),
     /// A query parameter is taken to have another value: `offset` 0 gives the same page for ever.
     Query(String, String),
     /// The page is cut to so many rows, silently.
@@ -45,7 +45,7 @@ pub enum Action {
     /// The rows change.
     Rows(RowsHook),
     /// The answer changes.
-    Change(AnswerHook),
+    Change(ResponseHook),
     /// The answer is sent in an unusual way.
     Deliver(Delivery),
 }
@@ -136,16 +136,16 @@ impl Action {
     /// An error in a shape of choice.
     #[must_use]
     pub fn error(status: u16, shape: Shape, code: &str, message: &str) -> Self {
-        Self::Refuse(Refusal::new(status, shape, code, message))
+        Self::Error(ApiError::new(status, shape, code, message))
     }
 
     /// Throttled by the gateway: 429.
     #[must_use]
     pub fn throttled(retry_after: &RetryAfter) -> Self {
         let body = r#"{"error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:20,time:1 second","error_code":"APIGW.0308","request_id":"00000000000000000000000000000308"}"#;
-        let answer = Answer::new(429, "application/json", body);
+        let answer = Response::new(429, "application/json", body);
         let value = match retry_after {
-            RetryAfter::Absent => return Self::Answer(answer),
+            RetryAfter::Absent => return Self::Respond(answer),
             RetryAfter::Seconds(seconds) => seconds.to_string(),
             RetryAfter::Text(text) => text.clone(),
             RetryAfter::Date(seconds) => {
@@ -163,25 +163,25 @@ impl Action {
                 }));
             }
         };
-        Self::Answer(answer.with("Retry-After", value))
+        Self::Respond(answer.with("Retry-After", value))
     }
 
     /// Throttled by SWR itself, with 403.
     #[must_use]
     pub fn too_many_requests() -> Self {
-        Self::Refuse(Refusal::swr(403, 4_031_042, "too many requests"))
+        Self::Error(ApiError::swr(403, 4_031_042, "too many requests"))
     }
 
     /// SWR is busy: 409.
     #[must_use]
     pub fn busy() -> Self {
-        Self::Refuse(Refusal::swr(409, 4_090_023, "system busy"))
+        Self::Error(ApiError::swr(409, 4_090_023, "system busy"))
     }
 
     /// To another place.
     #[must_use]
     pub fn redirect(status: u16, location: &str) -> Self {
-        Self::Answer(Answer::new(status, "text/html", "").with("Location", location))
+        Self::Respond(Response::new(status, "text/html", "").with("Location", location))
     }
 
     /// Inserts `count` repositories that sort before all others, so that every later page moves back by as many.
@@ -232,8 +232,8 @@ impl Action {
             Self::Delay(_) => "delay",
             Self::Before(_) => "before",
             Self::After(_) => "after",
-            Self::Answer(_) => "answer",
-            Self::Refuse(_) => "refuse",
+            Self::Respond(_) => "respond",
+            Self::Error(_) => "error",
             Self::Query(..) => "query",
             Self::ClampLimit(_) => "clamp_limit",
             Self::Header(..) => "header",

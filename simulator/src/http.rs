@@ -64,7 +64,7 @@ impl Request {
 }
 
 /// What came from a connection.
-pub(super) enum Received {
+pub(super) enum Incoming {
     Request(Request),
     /// Not HTTP, or more of it than is taken. Says what was wrong.
     Malformed(&'static str),
@@ -74,40 +74,40 @@ pub(super) enum Received {
 
 /// Reads requests; keeps what came too early.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct RequestReader {
     buffer: Vec<u8>,
 }
 
-impl Reader {
-    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Received> {
+impl RequestReader {
+    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Incoming> {
         let head_end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
             }
             if self.buffer.len() > LONGEST_HEAD {
-                return Ok(Received::Malformed("request head too long"));
+                return Ok(Incoming::Malformed("request head too long"));
             }
             if stream.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(Received::Closed);
+                return Ok(Incoming::Closed);
             }
         };
         let head = self.buffer[..head_end].to_vec();
         self.buffer.drain(..head_end + 4);
         let Some(mut request) = parse_head(head) else {
-            return Ok(Received::Malformed("request head is not HTTP/1.1 in UTF-8"));
+            return Ok(Incoming::Malformed("request head is not HTTP/1.1 in UTF-8"));
         };
         let length = request.header("content-length").map_or(Ok(0), str::parse::<usize>);
         match length {
             Ok(length) if length <= LONGEST_BODY && request.header("transfer-encoding").is_none() => {
                 while self.buffer.len() < length {
                     if stream.read_buf(&mut self.buffer).await? == 0 {
-                        return Ok(Received::Closed);
+                        return Ok(Incoming::Closed);
                     }
                 }
                 request.body = self.buffer.drain(..length).collect();
-                Ok(Received::Request(request))
+                Ok(Incoming::Request(request))
             }
-            _ => Ok(Received::Malformed("request body without a usable length")),
+            _ => Ok(Incoming::Malformed("request body without a usable length")),
         }
     }
 }

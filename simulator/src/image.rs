@@ -1,13 +1,13 @@
-//! What an image is made of: a configuration and layers, some of them shared.
+//! What an image is made of: a configuration and layers, some of them state.
 //!
 //! Nothing is stored: everything follows from the number of the repository and the number of the image within it. Base
-//! layers are shared between repositories, upper layers between neighbouring images of one repository, so the bytes
+//! layers are state between repositories, upper layers between neighbouring images of one repository, so the bytes
 //! that are really stored are fewer than the sum of the sizes.
 
 use sha2::{Digest, Sha256};
 
 /// Base images in the whole world.
-const BASES: u64 = 24;
+const BASE_IMAGES: u64 = 24;
 /// Layers of its own that an image has above its base.
 const OWN_LAYERS: u64 = 3;
 
@@ -31,7 +31,7 @@ impl Blob {
 
 /// What a tag can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ManifestKind {
     /// An image of one architecture.
     Image,
     /// A list of the two images before it.
@@ -39,23 +39,23 @@ pub(super) enum Kind {
     /// An image by the old schema, which tells no sizes.
     Schema1,
     /// An image whose manifest the service does not tell.
-    Untold,
+    Withheld,
 }
 
 /// What the image of this number is. Most repositories have images of one kind only.
-pub(super) fn kind(repository: u32, number: u32) -> Kind {
+pub(super) fn kind(repository: u32, number: u32) -> ManifestKind {
     match mix(u64::from(repository) ^ 0x6b1d) % 40 {
-        0..6 if number % 5 == 4 => Kind::Index,
-        6 if number % 7 == 6 => Kind::Schema1,
-        7 if number % 9 == 8 => Kind::Untold,
-        _ => Kind::Image,
+        0..6 if number % 5 == 4 => ManifestKind::Index,
+        6 if number % 7 == 6 => ManifestKind::Schema1,
+        7 if number % 9 == 8 => ManifestKind::Withheld,
+        _ => ManifestKind::Image,
     }
 }
 
 /// One image.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
-    kind: Kind,
+    kind: ManifestKind,
     repository: u32,
     number: u32,
     config: Blob,
@@ -70,13 +70,13 @@ impl Image {
     }
 
     /// What it is.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ManifestKind {
         self.kind
     }
 
     /// Digest of the configuration without its prefix; an index has none.
     pub(super) fn id(&self) -> String {
-        if self.kind == Kind::Index { String::new() } else { self.config.digest() }
+        if self.kind == ManifestKind::Index { String::new() } else { self.config.digest() }
     }
 
     /// Size of the image as the service counts it: configuration and layers, without the manifest. Of an index, those of
@@ -92,14 +92,14 @@ impl Image {
 
     /// The manifest as the service tells it.
     pub(super) fn manifest(&self) -> String {
-        if self.kind == Kind::Untold { String::new() } else { self.document() }
+        if self.kind == ManifestKind::Withheld { String::new() } else { self.document() }
     }
 
     fn document(&self) -> String {
         match self.kind {
-            Kind::Index => self.index(),
-            Kind::Schema1 => self.schema_1(),
-            Kind::Image | Kind::Untold => self.schema_2(),
+            ManifestKind::Index => self.index(),
+            ManifestKind::Schema1 => self.schema_1(),
+            ManifestKind::Image | ManifestKind::Withheld => self.schema_2(),
         }
     }
 
@@ -153,7 +153,7 @@ fn parts(number: u32) -> [u32; 2] {
 
 /// Size of one image, without building it.
 pub(super) fn bytes(repository: u32, number: u32) -> u64 {
-    if kind(repository, number) == Kind::Index {
+    if kind(repository, number) == ManifestKind::Index {
         return parts(number).into_iter().map(|part| bytes(repository, part)).sum();
     }
     let mut sum = config(repository, number).bytes;
@@ -182,7 +182,7 @@ fn config(repository: u32, number: u32) -> Blob {
 
 fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
     let character = mix(u64::from(repository));
-    let base = character % BASES;
+    let base = character % BASE_IMAGES;
     for layer in 0..1 + base % 4 {
         let seed = mix(base << 8 | layer | 0xba5e << 32);
         visit(Blob { seed, bytes: skewed(seed, 20, 6) });
@@ -225,16 +225,18 @@ mod tests {
     #[test]
     fn an_index_lists_images_of_the_same_repository() {
         let all = || (0..200).flat_map(|repository| (0..20).map(move |number| (repository, number)));
-        for (repository, number) in all().filter(|(repository, number)| kind(*repository, *number) == Kind::Index) {
+        for (repository, number) in
+            all().filter(|(repository, number)| kind(*repository, *number) == ManifestKind::Index)
+        {
             let index: serde_json::Value = serde_json::from_str(&Image::new(repository, number).manifest()).unwrap();
             for (place, part) in parts(number).into_iter().enumerate() {
                 let image = Image::new(repository, part);
-                assert_eq!(image.kind(), Kind::Image);
+                assert_eq!(image.kind(), ManifestKind::Image);
                 assert_eq!(index["manifests"][place]["digest"], format!("sha256:{}", image.digest()));
                 assert_eq!(index["manifests"][place]["size"], image.manifest().len());
             }
         }
-        for wanted in [Kind::Image, Kind::Index, Kind::Schema1, Kind::Untold] {
+        for wanted in [ManifestKind::Image, ManifestKind::Index, ManifestKind::Schema1, ManifestKind::Withheld] {
             assert!(all().any(|(repository, number)| kind(repository, number) == wanted), "{wanted:?}");
         }
     }

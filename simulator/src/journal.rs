@@ -1,6 +1,9 @@
 //! What was asked: the requests for assertions, and counters that stay small however long a demonstration runs.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::http::Request;
 
@@ -31,6 +34,13 @@ pub(super) struct Journal {
     total: u64,
     in_flight: usize,
     max_in_flight: usize,
+}
+
+/// A request in flight; dropping it ends its count.
+pub(super) struct InFlight {
+    journal: Arc<Mutex<Journal>>,
+    pub(super) number: u64,
+    counted: bool,
 }
 
 impl Journal {
@@ -134,6 +144,22 @@ impl Journal {
     fn kept(&mut self, number: u64) -> Option<&mut Request> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.kept.get_mut(at)
+    }
+}
+
+impl InFlight {
+    /// Records a request in the journal. Input that is not a request is not counted.
+    pub(super) fn begin(journal: &Arc<Mutex<Journal>>, request: Option<&Request>) -> Self {
+        let number = request.map(|request| journal.lock().begin(request));
+        Self { journal: Arc::clone(journal), number: number.unwrap_or_default(), counted: number.is_some() }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.counted {
+            self.journal.lock().finished();
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! Names of organisations, repositories and tags, as people choose them.
+//! Names of organizations, repositories and tags, as people choose them.
 //!
 //! The rules are the service's: repositories have 1 to 128 characters, start and end in `[a-z0-9]`, and hold `.`, `/`,
 //! `-`, `_` and `__` inside, never two separators side by side except the double underscore.
 
 use fastrand::Rng;
 
-/// Names that every team has. They make the same repository name appear in several organisations, which is what leaves
+/// Names that every team has. They make the same repository name appear in several organizations, which is what leaves
 /// ties when a listing is ordered by name.
 pub(super) const COMMON: [&str; 12] = [
     "nginx",
@@ -73,8 +73,8 @@ const WORDS: [&str; 40] = [
     "admin",
 ];
 
-/// The name of the organisation at `index`: a team's name first, then numbered ones with every legal separator.
-pub(super) fn organisation(index: usize) -> String {
+/// The name of the organization at `index`: a team's name first, then numbered ones with every legal separator.
+pub(super) fn organization(index: usize) -> String {
     let team = TEAMS[index % TEAMS.len()];
     let round = index / TEAMS.len();
     match (round, round % 4) {
@@ -184,7 +184,7 @@ mod tests {
             lengths.insert(name.len());
         }
         assert!(lengths.contains(&1) && lengths.contains(&128), "both ends of the range occur");
-        assert!((0..200).all(|index| is_legal(&organisation(index))));
+        assert!((0..200).all(|index| is_legal(&organization(index))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::identity::{
+use super::credential_options::{
     DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROVIDER_URN, DEMO_USER, KeyLife,
     Lockout, Metadata, Operation, PodIdentity, User,
 };
@@ -56,17 +56,17 @@ pub enum Offsets {
     MultiplesOfLimit,
 }
 
-/// How rows of equal name, which live in different organisations, are ordered.
+/// How rows of equal name, which live in different organizations, are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ties {
-    /// By organisation.
+    /// By organization.
     Stable,
-    /// By organisation in every other request, and the other way round in the rest, as a database without a second sort
+    /// By organization in every other request, and the other way round in the rest, as a database without a second sort
     /// column may do.
     Alternating,
 }
 
-/// The answer to a listing of an organisation that does not exist.
+/// The answer to a listing of an organization that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownNamespace {
     /// An empty list.
@@ -82,9 +82,9 @@ pub enum Permission {
     All,
     /// Nothing: 403 with `SVCSTG.SWR.4030170`.
     None,
-    /// Everything but these organisations: 403 when one is asked for, and absent from wider listings.
+    /// Everything but these organizations: 403 when one is asked for, and absent from wider listings.
     Except(Vec<String>),
-    /// These repositories, by organisation and name; of the organisations nothing else is seen, and they are listed
+    /// These repositories, by organization and name; of the organizations nothing else is seen, and they are listed
     /// themselves only where those are asked for that are merely visible.
     Only(Vec<(String, String)>),
 }
@@ -113,7 +113,7 @@ pub enum Compression {
 pub struct Options {
     /// Repositories in the beginning.
     pub repositories: usize,
-    /// Organisations, the first larger than the last.
+    /// Organizations, the first larger than the last.
     pub namespaces: usize,
     /// What the world and the random faults follow from.
     pub seed: u64,
@@ -161,7 +161,7 @@ pub struct Options {
     pub metadata: Metadata,
     /// Seconds that the service's clock is ahead of ours; negative if behind. Shows in `Date` and in signature checks.
     pub clock_skew_seconds: i64,
-    /// Page size of a listing without paging.
+    /// PageRange size of a listing without paging.
     pub default_limit: usize,
     /// Largest page.
     pub max_limit: usize,
@@ -169,13 +169,13 @@ pub struct Options {
     pub over_limit: OverLimit,
     /// Which offsets are taken.
     pub offsets: Offsets,
-    /// Order of rows with equal names.
+    /// SortOrder of rows with equal names.
     pub ties: Ties,
     /// Whether the listing by markers is offered.
     pub list_v3: ListV3,
     /// Instances of the Enterprise Edition, in each project.
     pub enterprise_instances: usize,
-    /// What listing an unknown organisation gets.
+    /// What listing an unknown organization gets.
     pub unknown_namespace: UnknownNamespace,
     /// What the caller may see.
     pub permission: Permission,
@@ -185,6 +185,18 @@ pub struct Options {
     pub requests_per_second: Option<u32>,
     /// Whether bodies are compressed.
     pub compression: Compression,
+}
+
+impl Options {
+    /// Whether the caller may not see an organization.
+    pub(super) fn denies(&self, namespace: &str) -> bool {
+        match &self.permission {
+            Permission::All => false,
+            Permission::None => true,
+            Permission::Except(closed) => closed.iter().any(|name| name == namespace),
+            Permission::Only(open) => open.iter().all(|(organization, _)| organization != namespace),
+        }
+    }
 }
 
 impl Default for Options {

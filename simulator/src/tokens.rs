@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer::Refusal;
 use super::image::mix;
 use super::options::Options;
+use super::response::ApiError;
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Tokens {
     }
 
     /// Whether a token opens what needs `scope`.
-    pub(super) fn check(&self, token: &str, scope: Scope, options: &Options) -> Result<(), Refusal> {
+    pub(super) fn check(&self, token: &str, scope: Scope, options: &Options) -> Result<(), ApiError> {
         let unreadable = || Err(unauthenticated("decrypt token fail"));
         match self.issued.get(token) {
             Some(Token::Until(end, _)) if Instant::now() >= *end => Err(outdated()),
@@ -73,19 +73,19 @@ impl Tokens {
 }
 
 /// The gateway's 401 for whoever it does not know.
-pub(super) fn unauthenticated(detail: &str) -> Refusal {
-    Refusal::gateway(401, "0301", &format!("Incorrect IAM authentication information: {detail}"))
+pub(super) fn unauthenticated(detail: &str) -> ApiError {
+    ApiError::gateway(401, "0301", &format!("Incorrect IAM authentication information: {detail}"))
 }
 
-fn outdated() -> Refusal {
-    Refusal::gateway(401, "0307", "The token must be updated.")
+fn outdated() -> ApiError {
+    ApiError::gateway(401, "0307", "The token must be updated.")
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
-    use super::super::probe::ask;
+    use super::super::test_client::ask;
     use super::super::{DEMO_TOKEN, Simulator};
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The truth: organisations, repositories, their tags, and the orders in which they are listed.
+//! The truth: organizations, repositories, their tags, and the orders in which they are listed.
 //!
 //! Made for a million repositories: a row is small, the names of tags are written only when somebody reads them, and the
 //! order by name is kept rather than sorted for each page. How the world comes to be and how it grows is in `growth`.
@@ -8,17 +8,17 @@ use std::cmp::Ordering;
 use fastrand::Rng;
 
 use super::names;
-use super::row::{Column, Repository, Row, Tags};
+use super::repository_row::{Column, Repository, RepositoryRow, Tags};
 
 /// Everything that the simulated account holds.
 #[derive(Debug)]
 pub struct World {
-    organisations: Vec<Organisation>,
+    organizations: Vec<Organization>,
     categories: Vec<String>,
     /// Rows keep their place for life, so that the orders below can be lists of small numbers.
-    rows: Vec<Option<Row>>,
+    rows: Vec<Option<RepositoryRow>>,
     free: Vec<u32>,
-    /// All rows by name, then organisation.
+    /// All rows by name, then organization.
     by_name: Vec<u32>,
     /// The last order by another column, and the version of the world that it holds for.
     sorted: Option<(Column, u64, Vec<u32>)>,
@@ -33,19 +33,19 @@ pub struct World {
     pub(super) rng: Rng,
 }
 
-/// One organisation.
+/// One organization.
 #[derive(Debug)]
-pub(super) struct Organisation {
+pub(super) struct Organization {
     pub(super) name: String,
     /// Its rows by name.
     pub(super) by_name: Vec<u32>,
 }
 
 impl World {
-    /// A world without organisations, at `now` (nanoseconds since the Unix epoch).
+    /// A world without organizations, at `now` (nanoseconds since the Unix epoch).
     pub(super) fn empty(seed: u64, now: i64) -> Self {
         Self {
-            organisations: Vec::new(),
+            organizations: Vec::new(),
             categories: names::CATEGORIES.iter().map(ToString::to_string).collect(),
             rows: Vec::new(),
             free: Vec::new(),
@@ -80,13 +80,13 @@ impl World {
         self.now
     }
 
-    /// Names of the organisations, in the order in which they came to be. Empty ones are among them.
+    /// Names of the organizations, in the order in which they came to be. Empty ones are among them.
     #[must_use]
     pub fn namespaces(&self) -> Vec<String> {
-        self.organisations.iter().map(|organisation| organisation.name.clone()).collect()
+        self.organizations.iter().map(|organization| organization.name.clone()).collect()
     }
 
-    /// Every repository, by name and then organisation.
+    /// Every repository, by name and then organization.
     #[must_use]
     pub fn repositories(&self) -> Vec<Repository> {
         self.by_name.iter().map(|&slot| self.describe(self.row(slot))).collect()
@@ -98,16 +98,16 @@ impl World {
         self.find(namespace, name).map(|slot| self.describe(self.row(slot)))
     }
 
-    /// Adds an organisation; one that exists already is left as it is.
+    /// Adds an organization; one that exists already is left as it is.
     pub fn insert_namespace(&mut self, name: &str) {
-        self.organisation_or_new(name);
+        self.organization_or_new(name);
     }
 
-    /// Puts a repository in, replacing one of the same name; its organisation appears if need be.
+    /// Puts a repository in, replacing one of the same name; its organization appears if need be.
     pub fn insert(&mut self, repository: Repository) {
         self.remove(&repository.namespace, &repository.name);
-        let organisation = self.organisation_or_new(&repository.namespace);
-        let mut row = self.new_row(organisation, repository.name.clone());
+        let organization = self.organization_or_new(&repository.namespace);
+        let mut row = self.new_row(organization, repository.name.clone());
         self.fill(&mut row, repository);
         self.insert_row(row);
     }
@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    /// Changes a repository by hand; whether it was there. The name and the organisation may be changed as well.
+    /// Changes a repository by hand; whether it was there. The name and the organization may be changed as well.
     pub fn update(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Repository)) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
@@ -183,7 +183,7 @@ impl World {
         })
     }
 
-    fn change_tags(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Row) -> bool) -> bool {
+    fn change_tags(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut RepositoryRow) -> bool) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
         };
@@ -203,12 +203,12 @@ impl World {
         slot.is_some()
     }
 
-    pub(super) fn row(&self, slot: u32) -> &Row {
+    pub(super) fn row(&self, slot: u32) -> &RepositoryRow {
         self.rows[slot as usize].as_ref().expect("the orders name living rows only")
     }
 
-    /// A row to be changed in anything but its name and organisation.
-    pub(super) fn row_mut(&mut self, slot: u32) -> &mut Row {
+    /// A row to be changed in anything but its name and organization.
+    pub(super) fn row_mut(&mut self, slot: u32) -> &mut RepositoryRow {
         self.version += 1;
         self.rows[slot as usize].as_mut().expect("the orders name living rows only")
     }
@@ -221,26 +221,26 @@ impl World {
         self.rows.get(slot as usize).is_some_and(Option::is_some)
     }
 
-    pub(super) fn organisations(&self) -> &[Organisation] {
-        &self.organisations
+    pub(super) fn organizations(&self) -> &[Organization] {
+        &self.organizations
     }
 
-    pub(super) fn organisation(&self, name: &str) -> Option<(u32, &Organisation)> {
-        (0..).zip(&self.organisations).find(|(_, organisation)| organisation.name == name)
+    pub(super) fn organization(&self, name: &str) -> Option<(u32, &Organization)> {
+        (0..).zip(&self.organizations).find(|(_, organization)| organization.name == name)
     }
 
-    pub(super) fn organisation_name(&self, row: &Row) -> &str {
-        &self.organisations[row.organisation as usize].name
+    pub(super) fn organization_name(&self, row: &RepositoryRow) -> &str {
+        &self.organizations[row.organization as usize].name
     }
 
-    pub(super) fn category(&self, row: &Row) -> &str {
+    pub(super) fn category(&self, row: &RepositoryRow) -> &str {
         &self.categories[row.category as usize]
     }
 
     pub(super) fn find(&self, namespace: &str, name: &str) -> Option<u32> {
-        let (_, organisation) = self.organisation(namespace)?;
-        let place = organisation.by_name.binary_search_by(|&slot| (*self.row(slot).name).cmp(name)).ok()?;
-        Some(organisation.by_name[place])
+        let (_, organization) = self.organization(namespace)?;
+        let place = organization.by_name.binary_search_by(|&slot| (*self.row(slot).name).cmp(name)).ok()?;
+        Some(organization.by_name[place])
     }
 
     /// Sorts by a column, unless the last order by it still holds.
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// All rows in the ascending order of a column that was prepared, ties by name and organisation. The order by name
+    /// All rows in the ascending order of a column that was prepared, ties by name and organization. The order by name
     /// needs no preparation.
     pub(super) fn ordered(&self, column: Column) -> &[u32] {
         match &self.sorted {
@@ -268,51 +268,51 @@ impl World {
             Column::Name => slots.sort_by(|a, b| self.compare(*a, *b)),
             Column::UpdatedTime => slots.sort_by_key(|slot| self.row(*slot).updated),
             Column::TagCount => slots.sort_by_key(|slot| self.row(*slot).tags.count()),
-            Column::Namespace => slots.sort_by_key(|slot| self.organisation_name(self.row(*slot))),
+            Column::Namespace => slots.sort_by_key(|slot| self.organization_name(self.row(*slot))),
             Column::IsPublic => slots.sort_by_key(|slot| self.row(*slot).is_public),
         }
     }
 
-    pub(super) fn organisation_or_new(&mut self, name: &str) -> u32 {
-        if let Some((index, _)) = self.organisation(name) {
+    pub(super) fn organization_or_new(&mut self, name: &str) -> u32 {
+        if let Some((index, _)) = self.organization(name) {
             return index;
         }
-        self.organisations.push(Organisation { name: name.to_owned(), by_name: Vec::new() });
-        u32::try_from(self.organisations.len() - 1).expect("fewer than 2^32 organisations")
+        self.organizations.push(Organization { name: name.to_owned(), by_name: Vec::new() });
+        u32::try_from(self.organizations.len() - 1).expect("fewer than 2^32 organizations")
     }
 
     /// An empty row with a number of its own; it is not in the world yet.
-    pub(super) fn new_row(&mut self, organisation: u32, name: String) -> Row {
+    pub(super) fn new_row(&mut self, organization: u32, name: String) -> RepositoryRow {
         let id = self.next_id;
         self.next_id += 1;
-        Row::new(id, organisation, name.into_boxed_str(), self.now)
+        RepositoryRow::new(id, organization, name.into_boxed_str(), self.now)
     }
 
-    pub(super) fn insert_row(&mut self, row: Row) {
+    pub(super) fn insert_row(&mut self, row: RepositoryRow) {
         let slot = self.place(row);
         let at = self.by_name.partition_point(|&other| self.compare(other, slot) == Ordering::Less);
         self.by_name.insert(at, slot);
         let row = self.row(slot);
-        let (organisation, name) = (row.organisation as usize, &row.name);
-        let within = &self.organisations[organisation].by_name;
+        let (organization, name) = (row.organization as usize, &row.name);
+        let within = &self.organizations[organization].by_name;
         let at = within.partition_point(|&other| self.row(other).name < *name);
-        self.organisations[organisation].by_name.insert(at, slot);
+        self.organizations[organization].by_name.insert(at, slot);
     }
 
     /// Puts in rows whose names are known to be free: sorts once, where `insert_row` would move the tail each time.
-    pub(super) fn insert_all(&mut self, rows: Vec<Row>) {
+    pub(super) fn insert_all(&mut self, rows: Vec<RepositoryRow>) {
         for row in rows {
             let slot = self.place(row);
             self.by_name.push(slot);
         }
         let mut order = std::mem::take(&mut self.by_name);
         order.sort_unstable_by(|a, b| self.compare(*a, *b));
-        for organisation in &mut self.organisations {
-            organisation.by_name.clear();
+        for organization in &mut self.organizations {
+            organization.by_name.clear();
         }
         for &slot in &order {
-            let organisation = self.row(slot).organisation as usize;
-            self.organisations[organisation].by_name.push(slot);
+            let organization = self.row(slot).organization as usize;
+            self.organizations[organization].by_name.push(slot);
         }
         self.by_name = order;
     }
@@ -321,15 +321,15 @@ impl World {
         let at = self.by_name.partition_point(|&other| self.compare(other, slot) == Ordering::Less);
         self.by_name.remove(at);
         let row = self.row(slot);
-        let (organisation, name) = (row.organisation as usize, &row.name);
-        let at = self.organisations[organisation].by_name.partition_point(|&other| self.row(other).name < *name);
-        self.organisations[organisation].by_name.remove(at);
+        let (organization, name) = (row.organization as usize, &row.name);
+        let at = self.organizations[organization].by_name.partition_point(|&other| self.row(other).name < *name);
+        self.organizations[organization].by_name.remove(at);
         self.rows[slot as usize] = None;
         self.free.push(slot);
         self.version += 1;
     }
 
-    fn place(&mut self, row: Row) -> u32 {
+    fn place(&mut self, row: RepositoryRow) -> u32 {
         self.version += 1;
         if let Some(slot) = self.free.pop() {
             self.rows[slot as usize] = Some(row);
@@ -341,12 +341,12 @@ impl World {
 
     fn compare(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.row(a), self.row(b));
-        a.name.cmp(&b.name).then_with(|| self.organisation_name(a).cmp(self.organisation_name(b)))
+        a.name.cmp(&b.name).then_with(|| self.organization_name(a).cmp(self.organization_name(b)))
     }
 
-    fn describe(&self, row: &Row) -> Repository {
+    fn describe(&self, row: &RepositoryRow) -> Repository {
         Repository {
-            namespace: self.organisation_name(row).to_owned(),
+            namespace: self.organization_name(row).to_owned(),
             name: row.name.to_string(),
             category: self.category(row).to_owned(),
             description: row.description.as_deref().unwrap_or_default().to_owned(),
@@ -360,7 +360,7 @@ impl World {
     }
 
     /// Takes everything but the identity over into a row.
-    fn fill(&mut self, row: &mut Row, repository: Repository) {
+    fn fill(&mut self, row: &mut RepositoryRow, repository: Repository) {
         let known = self.categories.iter().position(|category| *category == repository.category);
         let category = known.unwrap_or_else(|| {
             self.categories.push(repository.category);
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_by_name_and_organisation_survives_every_change() {
+    fn the_order_by_name_and_organization_survives_every_change() {
         let mut world = World::empty(1, 0);
         let mut rng = Rng::with_seed(3);
         for step in 0..2_000 {
@@ -415,8 +415,8 @@ mod tests {
         expected.sort();
         expected.dedup();
         assert_eq!(listed, expected);
-        let by_organisation: usize = world.organisations.iter().map(|o| o.by_name.len()).sum();
-        assert_eq!(by_organisation, world.len());
+        let by_organization: usize = world.organizations.iter().map(|o| o.by_name.len()).sum();
+        assert_eq!(by_organization, world.len());
         for (name, namespace) in listed {
             assert!(world.get(&namespace, &name).is_some());
         }

@@ -5,22 +5,22 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::identity::{Metadata, TemporaryKey};
+use super::credential_options::{Metadata, TemporaryKey};
 use super::image::mix;
-use super::keys::Keys;
+use super::temporary_keys::TemporaryKeys;
 
 /// Tokens that are remembered. A service that gave more has forgotten the expired ones, or all.
 const MOST_TOKENS: usize = 1_000;
 
 /// The memory of the metadata service.
 #[derive(Debug, Default)]
-pub(super) struct Instance {
+pub(super) struct MetadataState {
     tokens: HashMap<String, Instant>,
     count: u64,
     current: Option<TemporaryKey>,
 }
 
-impl Instance {
+impl MetadataState {
     /// A fresh token for the metadata service itself.
     pub(super) fn issue_token(&mut self, life: Duration) -> String {
         let now = Instant::now();
@@ -41,7 +41,7 @@ impl Instance {
     }
 
     /// The key of the hour, a new one once the old one nears its end.
-    pub(super) fn key(&mut self, keys: &mut Keys, options: &Metadata, now: SystemTime) -> TemporaryKey {
+    pub(super) fn key(&mut self, keys: &mut TemporaryKeys, options: &Metadata, now: SystemTime) -> TemporaryKey {
         if let Some(key) = &self.current
             && keys.remaining(&key.access_key) > options.rotate_before
         {

@@ -246,6 +246,6 @@ mod tests {
         assert_ne!(drawn, draw(2));
         let share = drawn.iter().flatten().count();
         assert!((200..400).contains(&share), "{share}");
-        assert!(drawn.contains(&Some("delay")) && drawn.contains(&Some("refuse")));
+        assert!(drawn.contains(&Some("delay")) && drawn.contains(&Some("error")));
     }
 }

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::answer::Refusal;
 use super::http::{self, Request};
-use super::keys::{Keys, Standing};
 use super::options::{AccessKey, Options};
+use super::response::ApiError;
+use super::temporary_keys::{KeyStatus, TemporaryKeys};
 use super::timestamp;
 use super::tokens::{Scope, Tokens, unauthenticated};
 
@@ -20,15 +20,20 @@ const ALGORITHM: &str = "SDK-HMAC-SHA256";
 const WINDOW_SECONDS: i64 = 15 * 60;
 
 /// What is known about callers.
-pub(super) struct Callers<'a> {
+pub(super) struct KnownCallers<'a> {
     pub(super) tokens: &'a Tokens,
-    pub(super) keys: &'a mut Keys,
+    pub(super) keys: &'a mut TemporaryKeys,
     pub(super) options: &'a Options,
 }
 
 /// Decides whether a request may pass to what needs `scope`. `now` is the service's clock, in seconds since the Unix
 /// epoch.
-pub(super) fn check(request: &Request, scope: Scope, callers: &mut Callers<'_>, now: i64) -> Result<(), Refusal> {
+pub(super) fn authenticate(
+    request: &Request,
+    scope: Scope,
+    callers: &mut KnownCallers<'_>,
+    now: i64,
+) -> Result<(), ApiError> {
     if let Some(token) = request.header("x-auth-token") {
         return callers.tokens.check(token, scope, callers.options);
     }
@@ -52,23 +57,23 @@ pub(super) fn check(request: &Request, scope: Scope, callers: &mut Callers<'_>, 
     outcome
 }
 
-fn find_key(access: &str, callers: &Callers<'_>) -> Result<AccessKey, Refusal> {
+fn find_key(access: &str, callers: &KnownCallers<'_>) -> Result<AccessKey, ApiError> {
     if let Some(key) = callers.options.access_keys.iter().find(|key| key.access_key == access) {
         return Ok(key.clone());
     }
-    match callers.keys.standing(access) {
-        Standing::Valid(key) => Ok(AccessKey {
+    match callers.keys.status(access) {
+        KeyStatus::Valid(key) => Ok(AccessKey {
             access_key: key.access_key.clone(),
             secret_key: key.secret_key.clone(),
             security_token: Some(key.security_token.clone()),
         }),
-        Standing::Ended => Err(unauthenticated("decrypt token fail")),
-        Standing::Unknown => Err(unauthenticated("Get secretKey failed, ak is not found")),
+        KeyStatus::Ended => Err(unauthenticated("decrypt token fail")),
+        KeyStatus::Unknown => Err(unauthenticated("Get secretKey failed, ak is not found")),
     }
 }
 
 /// Checks what can be checked without the secret: time, signed headers, security token.
-fn check_form(request: &Request, parts: &Authorization<'_>, key: &AccessKey, now: i64) -> Result<(), Refusal> {
+fn check_form(request: &Request, parts: &Authorization<'_>, key: &AccessKey, now: i64) -> Result<(), ApiError> {
     let date = request.header("x-sdk-date").unwrap_or_default();
     let moment = timestamp::parse_basic(date).ok_or_else(|| unauthenticated("x-sdk-date is missing or malformed"))?;
     if (now - moment).abs() > WINDOW_SECONDS {
@@ -95,7 +100,7 @@ fn check_signature(
     parts: &Authorization<'_>,
     key: &AccessKey,
     canonical: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let date = request.header("x-sdk-date").unwrap_or_default();
     if signature(key, date, canonical) == parts.signature {
         return Ok(());
@@ -177,7 +182,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::super::Simulator;
-    use super::super::probe::{ask, ask_signed, ask_signed_at};
+    use super::super::test_client::{ask, ask_signed, ask_signed_at};
     use super::*;
 
     const VECTORS: &str = include_str!("../../tests/fixtures/signing-vectors.json");
@@ -225,10 +230,11 @@ mod tests {
             .collect()
     }
 
-    fn verdict(vector: &Vector) -> Result<(), Refusal> {
+    fn verdict(vector: &Vector) -> Result<(), ApiError> {
         let options = Options { access_keys: vec![vector.key.clone()], ..Options::default() };
-        let mut callers = Callers { tokens: &Tokens::default(), keys: &mut Keys::default(), options: &options };
-        check(&vector.request, Scope::Project, &mut callers, vector.now)
+        let mut callers =
+            KnownCallers { tokens: &Tokens::default(), keys: &mut TemporaryKeys::default(), options: &options };
+        authenticate(&vector.request, Scope::Project, &mut callers, vector.now)
     }
 
     #[test]
@@ -264,9 +270,9 @@ mod tests {
         for (message, change) in changes {
             for mut vector in vectors() {
                 change(&mut vector);
-                let refusal = verdict(&vector).unwrap_err();
-                assert_eq!((refusal.status, refusal.code.as_str()), (401, "APIGW.0301"));
-                assert!(refusal.message.contains(message), "{message}: {}", refusal.message);
+                let error = verdict(&vector).unwrap_err();
+                assert_eq!((error.status, error.code.as_str()), (401, "APIGW.0301"));
+                assert!(error.message.contains(message), "{message}: {}", error.message);
             }
         }
     }
@@ -295,10 +301,10 @@ mod tests {
     #[tokio::test]
     async fn a_signature_out_of_the_window_is_told_both_times() {
         let running = Simulator::start(Options::default()).await.unwrap();
-        let key = running.handle.shared.options().access_keys[0].clone();
+        let key = running.handle.state.options().access_keys[0].clone();
         for skew in [0, 3_600, -86_400] {
             running.handle.configure(|options| options.clock_skew_seconds = skew);
-            let now = running.handle.shared.now_seconds();
+            let now = running.handle.state.now_seconds();
             for (away, status) in [(0, 200), (890, 200), (-890, 200), (910, 401), (-910, 401)] {
                 let reply = ask_signed_at(&running, &key, "/v2/manage/repos", now + away).await;
                 assert_eq!(reply.status, status, "{skew} {away}");
@@ -316,7 +322,7 @@ mod tests {
     #[tokio::test]
     async fn wrong_secrets_lock_the_key() {
         let running = Simulator::start(Options::default()).await.unwrap();
-        let right = running.handle.shared.options().access_keys[0].clone();
+        let right = running.handle.state.options().access_keys[0].clone();
         let wrong = AccessKey { secret_key: "wrong".to_owned(), ..right.clone() };
         let told = async |key: &AccessKey| {
             let reply = ask_signed(&running, key, "/v2/manage/repos").await;

@@ -8,7 +8,7 @@ const ENCODED: &str =
 
 /// An answer before it goes out. Faults may change any part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// Status code.
     pub status: u16,
     /// Headers in order. `Content-Length` and `Connection` are added when the answer is written.
@@ -17,7 +17,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// An answer with a body of the given type.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
@@ -76,7 +76,7 @@ pub enum Shape {
 
 /// An error as the service would say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApiError {
     /// Status code.
     pub status: u16,
     /// Shape of the body.
@@ -87,7 +87,7 @@ pub struct Refusal {
     pub message: String,
 }
 
-impl Refusal {
+impl ApiError {
     /// An error in a shape of choice.
     #[must_use]
     pub fn new(status: u16, shape: Shape, code: &str, message: &str) -> Self {
@@ -100,13 +100,28 @@ impl Refusal {
         Self::new(status, Shape::Current, &format!("SVCSTG.SWR.{number}"), message)
     }
 
+    /// 403: the caller lacks the permission.
+    pub(super) fn denied() -> Self {
+        Self::swr(403, 4_030_170, "no permission to access the resource")
+    }
+
+    /// 400: a parameter is not valid.
+    pub(super) fn bad_parameter(message: &str) -> Self {
+        Self::swr(400, 4_001_025, message)
+    }
+
+    /// 404: the organization does not exist.
+    pub(super) fn unknown_namespace() -> Self {
+        Self::swr(404, 4_041_061, "namespace not exist")
+    }
+
     /// An error that the gateway reports.
     #[must_use]
     pub fn gateway(status: u16, number: &str, message: &str) -> Self {
         Self::new(status, Shape::Gateway, &format!("APIGW.{number}"), message)
     }
 
-    pub(super) fn answer(&self, request_id: &str) -> Answer {
+    pub(super) fn response(&self, request_id: &str) -> Response {
         let code = quoted(&self.code);
         let message = quoted(&self.message);
         let listed = format!(r#"{{"errorCode":{code},"errorMessage":{message},"detail":""}}"#);
@@ -132,13 +147,13 @@ impl Refusal {
                 let html = format!(
                     "<html>\r\n<head><title>{text}</title></head>\r\n<body><h1>{text}</h1></body>\r\n</html>\r\n"
                 );
-                return Answer::new(self.status, "text/html", html);
+                return Response::new(self.status, "text/html", html);
             }
             Shape::Empty => {
-                return Answer { status: self.status, headers: Vec::new(), body: Vec::new() };
+                return Response { status: self.status, headers: Vec::new(), body: Vec::new() };
             }
         };
-        Answer::new(self.status, "application/json", body)
+        Response::new(self.status, "application/json", body)
     }
 }
 
@@ -169,7 +184,7 @@ pub(super) fn reason(status: u16) -> &'static str {
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
-        503 => "Service Unavailable",
+        503 => "RequestContext Unavailable",
         504 => "Gateway Timeout",
         507 => "Insufficient Storage",
         _ => "Unnamed",

@@ -1,13 +1,13 @@
 //! Rows of the two editions of the listing, written by hand: a page of a thousand is made in about a millisecond.
 
-use super::answer::quoted;
-use super::listing::{ACCOUNT, REGISTRY};
-use super::row::Row;
+use super::context::{ACCOUNT, REGISTRY};
+use super::repository_row::RepositoryRow;
+use super::response::quoted;
 use super::timestamp::write_rfc3339;
 use super::world::World;
 
 /// Writes the keys that both editions have, from the name on.
-pub(super) fn write_common(out: &mut Vec<u8>, world: &World, row: &Row) {
+pub(super) fn write_common(out: &mut Vec<u8>, world: &World, row: &RepositoryRow) {
     string(out, "\"name\":", &row.name);
     string(out, ",\"category\":", world.category(row));
     string(out, ",\"description\":", row.description.as_deref().unwrap_or_default());
@@ -24,8 +24,8 @@ pub(super) fn write_common(out: &mut Vec<u8>, world: &World, row: &Row) {
 }
 
 /// Writes one row with all keys that are documented.
-pub(super) fn write_row(out: &mut Vec<u8>, world: &World, row: &Row, total: usize) {
-    let namespace = world.organisation_name(row);
+pub(super) fn write_row(out: &mut Vec<u8>, world: &World, row: &RepositoryRow, total: usize) {
+    let namespace = world.organization_name(row);
     out.push(b'{');
     write_common(out, world, row);
     out.extend_from_slice(b",\"logo\":\"\",\"url\":\"\"");

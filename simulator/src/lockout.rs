@@ -4,18 +4,18 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-use super::identity::Lockout;
+use super::credential_options::Lockout;
 
 /// Names that are remembered. More names than that are more than any test tries; the rest is never locked.
 const MOST_NAMES: usize = 1_000;
 
 /// Who has failed lately, and who is locked.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(super) struct LockoutTracker {
     records: HashMap<String, Record>,
-    /// Attempts that were right.
+    /// LockoutTracker that were right.
     pub(super) succeeded: u64,
-    /// Attempts that were wrong, or right while locked.
+    /// LockoutTracker that were wrong, or right while locked.
     pub(super) failed: u64,
 }
 
@@ -25,7 +25,7 @@ struct Record {
     locked_until: Option<Instant>,
 }
 
-impl Attempts {
+impl LockoutTracker {
     /// Whether a name is locked now.
     pub(super) fn is_locked(&self, name: &str) -> bool {
         let until = self.records.get(name).and_then(|record| record.locked_until);
@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_failure_locks_and_time_opens() {
         let lockout = Lockout { after: 3, within: 10 * SECOND, lasts: 5 * SECOND };
-        let mut attempts = Attempts::default();
+        let mut attempts = LockoutTracker::default();
         for _ in 0..2 {
             attempts.failed("a", &lockout);
             assert!(!attempts.is_locked("a"));
@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn old_failures_and_those_before_a_success_do_not_count() {
         let lockout = Lockout { after: 2, within: 10 * SECOND, lasts: 5 * SECOND };
-        let mut attempts = Attempts::default();
+        let mut attempts = LockoutTracker::default();
         attempts.failed("a", &lockout);
         tokio::time::advance(10 * SECOND).await;
         attempts.failed("a", &lockout);

@@ -52,7 +52,7 @@ pub struct Lockout {
     pub after: usize,
     /// Failures older than this no longer count.
     pub within: Duration,
-    /// How long the lock holds. Attempts meanwhile fail and do not prolong it.
+    /// How long the lock holds. LockoutTracker meanwhile fail and do not prolong it.
     pub lasts: Duration,
 }
 

@@ -6,22 +6,22 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::attempts::Attempts;
-use super::identity::TemporaryKey;
+use super::credential_options::TemporaryKey;
 use super::image::mix;
+use super::lockout::LockoutTracker;
 use super::timestamp;
 
-/// Keys that are remembered. An older one is as unknown as if it had never been.
+/// TemporaryKeys that are remembered. An older one is as unknown as if it had never been.
 const MOST_KEYS: usize = 10_000;
 
 /// The book of temporary keys, and of the failures of all keys.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct TemporaryKeys {
     issued: HashMap<String, Issued>,
     /// Access keys, oldest first.
     order: VecDeque<String>,
     count: u64,
-    pub(super) attempts: Attempts,
+    pub(super) attempts: LockoutTracker,
 }
 
 #[derive(Debug)]
@@ -32,14 +32,14 @@ struct Issued {
 }
 
 /// What is known of a temporary key.
-pub(super) enum Standing<'a> {
+pub(super) enum KeyStatus<'a> {
     Valid(&'a TemporaryKey),
     /// Expired or revoked.
     Ended,
     Unknown,
 }
 
-impl Keys {
+impl TemporaryKeys {
     /// A fresh key. `now` is the service's clock; the key's end is measured monotonically.
     pub(super) fn issue(&mut self, life: Duration, now: SystemTime) -> TemporaryKey {
         self.count += 1;
@@ -65,11 +65,11 @@ impl Keys {
         key
     }
 
-    pub(super) fn standing(&self, access_key: &str) -> Standing<'_> {
+    pub(super) fn status(&self, access_key: &str) -> KeyStatus<'_> {
         match self.issued.get(access_key) {
-            None => Standing::Unknown,
-            Some(issued) if issued.until.is_some_and(|until| Instant::now() < until) => Standing::Valid(&issued.key),
-            Some(_) => Standing::Ended,
+            None => KeyStatus::Unknown,
+            Some(issued) if issued.until.is_some_and(|until| Instant::now() < until) => KeyStatus::Valid(&issued.key),
+            Some(_) => KeyStatus::Ended,
         }
     }
 
@@ -118,8 +118,8 @@ pub(super) fn credentials(key: &TemporaryKey) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{ask_signed, signer, until};
-    use super::super::shared::lock;
+    use super::super::test_client::{ask_signed, signer, until};
+
     use super::super::{AccessKey, Options, Simulator};
     use super::*;
 
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(ask_signed(&running, &lasting, LIST).await.status, 200);
         assert_eq!(simulator.temporary_keys().len(), 2);
         // The book's clock decides: wall time can be a moment ahead of it.
-        until("it ends", || lock(&simulator.shared.keys).remaining(&passing.access_key).is_zero()).await;
+        until("it ends", || simulator.state.keys.lock().remaining(&passing.access_key).is_zero()).await;
         let mut late = ask_signed(&running, &signer(&passing), LIST).await;
         assert_eq!((late.status, &late.json()["error_code"]), (401, &json!("APIGW.0301")));
         assert!(late.text().contains("decrypt token fail"), "{}", late.text());
@@ -159,14 +159,14 @@ mod tests {
 
     #[test]
     fn keys_differ_and_the_oldest_are_forgotten() {
-        let mut keys = Keys::default();
+        let mut keys = TemporaryKeys::default();
         let first = keys.issue(HOUR, SystemTime::UNIX_EPOCH);
         assert_eq!((first.access_key.len(), first.secret_key.len()), (20, 40));
         for _ in 1..=MOST_KEYS {
             assert_ne!(keys.issue(HOUR, SystemTime::UNIX_EPOCH), first);
         }
         assert_eq!(keys.all().len(), MOST_KEYS);
-        assert!(matches!(keys.standing(&first.access_key), Standing::Unknown));
+        assert!(matches!(keys.status(&first.access_key), KeyStatus::Unknown));
         assert_eq!(credential(&first)["expires_at"], "1970-01-01T01:00:00.000000Z");
     }
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answer::Answer;
-use super::answer::quoted;
 use super::faults::{Rows, RowsHook, Total};
+use super::response::Response;
+use super::response::quoted;
 
 /// A row whose values are kept as text, so that they can be what no number type can hold.
 type RawRow = BTreeMap<String, String>;
 
 /// Puts JSON under a key of some rows, or takes the key away. Does nothing to a body that is not an array of objects.
-pub(super) fn field(answer: &mut Answer, rows: &Rows, key: &str, json: Option<&str>) {
+pub(super) fn field(answer: &mut Response, rows: &Rows, key: &str, json: Option<&str>) {
     raw_rows(answer, |index, row| {
         let meant = match rows {
             Rows::All => true,
@@ -30,7 +30,7 @@ pub(super) fn field(answer: &mut Answer, rows: &Rows, key: &str, json: Option<&s
 }
 
 /// Runs a hook on the rows. Does nothing to a body that is not an array.
-pub(super) fn rows(answer: &mut Answer, hook: &RowsHook) {
+pub(super) fn rows(answer: &mut Response, hook: &RowsHook) {
     if let Ok(mut rows) = serde_json::from_slice::<Vec<Value>>(&answer.body) {
         hook(&mut rows);
         answer.body = Value::from(rows).to_string().into_bytes();
@@ -38,7 +38,7 @@ pub(super) fn rows(answer: &mut Answer, hook: &RowsHook) {
 }
 
 /// Lies about the total. `ordinal` is the number of the request.
-pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
+pub(super) fn total(answer: &mut Response, lie: &Total, ordinal: u64) {
     let range = answer.header("Content-Range").and_then(|range| {
         let (page, total) = range.split_once('/')?;
         Some((page.to_owned(), total.parse::<i64>().ok()?))
@@ -70,7 +70,7 @@ pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
     });
 }
 
-fn raw_rows(answer: &mut Answer, mut change: impl FnMut(usize, &mut RawRow)) {
+fn raw_rows(answer: &mut Response, mut change: impl FnMut(usize, &mut RawRow)) {
     let Ok(rows) = serde_json::from_slice::<Vec<BTreeMap<String, Box<RawValue>>>>(&answer.body) else {
         return;
     };
@@ -93,11 +93,11 @@ mod tests {
 
     const BODY: &str = r#"[{"name":"a","size":1,"total_range":2},{"name":"b","size":2,"total_range":2}]"#;
 
-    fn page() -> Answer {
-        Answer::json(BODY).with("Content-Range", "0-2/2")
+    fn page() -> Response {
+        Response::json(BODY).with("Content-Range", "0-2/2")
     }
 
-    fn text(answer: &Answer) -> &str {
+    fn text(answer: &Response) -> &str {
         std::str::from_utf8(&answer.body).unwrap()
     }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_list_is_left_alone() {
-        let mut answer = Answer::json("{}");
+        let mut answer = Response::json("{}");
         field(&mut answer, &Rows::All, "x", Some("1"));
         total(&mut answer, &Total::Absent, 0);
         rows(&mut answer, &(std::sync::Arc::new(Vec::clear) as RowsHook));

@@ -6,9 +6,9 @@ use super::names;
 /// One repository, as a person would describe it. The world keeps a smaller form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
-    /// Organisation.
+    /// Organization.
     pub namespace: String,
-    /// Name within the organisation; may contain `/`.
+    /// Name within the organization; may contain `/`.
     pub name: String,
     /// Such as `app_server` or `linux`.
     pub category: String,
@@ -55,9 +55,9 @@ impl Repository {
 
 /// One repository, stored.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(super) struct RepositoryRow {
     pub(super) id: u32,
-    pub(super) organisation: u32,
+    pub(super) organization: u32,
     pub(super) category: u8,
     pub(super) is_public: bool,
     pub(super) name: Box<str>,
@@ -75,12 +75,12 @@ pub(super) struct Row {
 
 const HOUR: i64 = 3_600_000_000_000;
 
-impl Row {
+impl RepositoryRow {
     /// An empty row.
-    pub(super) fn new(id: u32, organisation: u32, name: Box<str>, now: i64) -> Self {
+    pub(super) fn new(id: u32, organization: u32, name: Box<str>, now: i64) -> Self {
         Self {
             id,
-            organisation,
+            organization,
             category: 0,
             is_public: false,
             name,
@@ -174,7 +174,7 @@ impl Tags {
         }
     }
 
-    /// Bytes of all tags together, each counted as if it shared nothing.
+    /// Bytes of all tags together, each counted as if it state nothing.
     pub(super) fn bytes(&self, repository: u32) -> u64 {
         match self {
             Self::Numbered { first, count, latest } => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{AccessKey, DEMO_TOKEN, Running, TemporaryKey, http, timestamp, verify};
+use super::{AccessKey, DEMO_TOKEN, Running, TemporaryKey, authenticate, http, timestamp};
 
 /// What came back on a connection until it ended.
 pub(super) struct Reply {
@@ -63,7 +63,7 @@ pub(super) async fn ask(running: &Running, method: &str, target: &str, headers: 
 
 /// Asks with a signature of this moment, by the service's clock.
 pub(super) async fn ask_signed(running: &Running, key: &AccessKey, target: &str) -> Reply {
-    ask_signed_at(running, key, target, running.handle.shared.now_seconds()).await
+    ask_signed_at(running, key, target, running.handle.state.now_seconds()).await
 }
 
 /// Asks with a signature of another moment, in seconds since the Unix epoch.
@@ -74,8 +74,8 @@ pub(super) async fn ask_signed_at(running: &Running, key: &AccessKey, target: &s
     let head: String = headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
     let request = http::parse_head(format!("GET {target} HTTP/1.1{head}").into_bytes()).unwrap();
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-    let canonical = verify::canonical_request(&request, &names).unwrap();
-    let signature = verify::signature(key, &date, &canonical);
+    let canonical = authenticate::canonical_request(&request, &names).unwrap();
+    let signature = authenticate::signature(key, &date, &canonical);
     let (access, signed) = (&key.access_key, names.join(";"));
     let authorization = format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders={signed}, Signature={signature}");
     headers.push(("authorization", &authorization));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::names;
 use super::options::Options;
-use super::row::{Row, Tags};
+use super::repository_row::{RepositoryRow, Tags};
 use super::world::World;
 
 const NANOS_PER_DAY: f64 = 86_400e9;
@@ -23,7 +23,7 @@ impl World {
         let start = options.start.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let mut world = Self::empty(options.seed, i64::try_from(start.as_nanos()).unwrap_or(i64::MAX / 2));
         for index in 0..options.namespaces {
-            world.insert_namespace(&names::organisation(index));
+            world.insert_namespace(&names::organization(index));
         }
         if options.namespaces > 0 {
             world.populate(options.repositories);
@@ -137,11 +137,11 @@ impl World {
     }
 
     fn create_somewhere(&mut self) {
-        if self.organisations().is_empty() {
+        if self.organizations().is_empty() {
             return;
         }
-        let organisation = self.skewed_organisation();
-        let namespace = self.organisations()[organisation as usize].name.clone();
+        let organization = self.skewed_organization();
+        let namespace = self.organizations()[organization as usize].name.clone();
         let wanted = names::repository(&mut self.rng);
         let mut name = wanted.clone();
         let mut number = 2;
@@ -149,7 +149,7 @@ impl World {
             name = names::numbered(&wanted, number);
             number += 1;
         }
-        let mut row = self.new_row(organisation, name);
+        let mut row = self.new_row(organization, name);
         row.created = self.moment(self.now);
         row.updated = row.created;
         row.category = self.category_number();
@@ -163,7 +163,7 @@ impl World {
         let mut taken = HashSet::new();
         let mut rows = Vec::with_capacity(repositories);
         for index in 0..repositories {
-            let organisation = self.skewed_organisation();
+            let organization = self.skewed_organization();
             let mut name = if self.rng.u32(..100) < 12 {
                 names::COMMON[self.rng.usize(..names::COMMON.len())].to_owned()
             } else {
@@ -171,19 +171,19 @@ impl World {
             };
             let wanted = name.clone();
             let mut number = index;
-            while !taken.insert((organisation, name.clone())) {
+            while !taken.insert((organization, name.clone())) {
                 name = names::numbered(&wanted, number);
                 number += repositories;
             }
-            rows.push(self.born_earlier(organisation, name));
+            rows.push(self.born_earlier(organization, name));
         }
         self.insert_all(rows);
     }
 
     /// A repository with a past.
-    fn born_earlier(&mut self, organisation: u32, name: String) -> Row {
+    fn born_earlier(&mut self, organization: u32, name: String) -> RepositoryRow {
         let now = self.now;
-        let mut row = self.new_row(organisation, name);
+        let mut row = self.new_row(organization, name);
         let created = now - self.rng.i64(0..HISTORY_NANOS);
         let updated = self.rng.i64(created..=now);
         row.created = self.moment(created);
@@ -209,11 +209,11 @@ impl World {
         if self.rng.bool() { 5 } else { self.rng.u8(..8) }
     }
 
-    /// The first organisations are much larger than the last.
-    fn skewed_organisation(&mut self) -> u32 {
-        let all = self.organisations().len();
+    /// The first organizations are much larger than the last.
+    fn skewed_organization(&mut self) -> u32 {
+        let all = self.organizations().len();
         let place = self.rng.f64().powi(3) * as_f64(all);
-        u32::try_from(whole(place).min(all as u64 - 1)).expect("an index into the organisations")
+        u32::try_from(whole(place).min(all as u64 - 1)).expect("an index into the organizations")
     }
 
     /// A repository, the older ones more often than the younger.
@@ -324,10 +324,10 @@ mod tests {
         let mut sizes: Vec<u64> = all.iter().map(|r| r.size).collect();
         sizes.sort_unstable();
         assert!(sizes[1_990] > 20 * sizes[1_000], "few large, many small: {} and {}", sizes[1_990], sizes[1_000]);
-        let mut shares: Vec<usize> = world.organisations().iter().map(|o| o.by_name.len()).collect();
+        let mut shares: Vec<usize> = world.organizations().iter().map(|o| o.by_name.len()).collect();
         shares.sort_unstable();
         assert!(shares[0] > 0 && shares[4] > 3 * shares[0], "{shares:?}");
-        assert!(all.windows(2).any(|pair| pair[0].name == pair[1].name), "one name in two organisations");
+        assert!(all.windows(2).any(|pair| pair[0].name == pair[1].name), "one name in two organizations");
         assert!(all.iter().any(|r| r.tags.is_empty()) && all.iter().any(|r| r.name.contains('/')));
     }
 }

@@ -1,4 +1,4 @@
-//! The account as a whole: totals, quotas, and what the region offers.
+//! Account-wide calls: totals, quotas, feature gates.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::context::RequestContext;
 use super::options::ListV3;
 use super::response::{ApiError, Response};
 
-/// How many organizations an account may have.
+/// Quota of organizations per account.
 const MOST_NAMESPACES: usize = 15;
 
 /// `GET /v2/manage/overview`.
@@ -23,11 +23,11 @@ pub(super) fn overview(context: &RequestContext<'_>) -> Response {
     let body = json!({
         "domain_id": context.id_of(ACCOUNT),
         "domain_name": "",
-        // So it is spelled.
+        // The API's spelling.
         "namspace_num": world.organizations().len(),
         "repo_num": world.len(),
         "image_num": images,
-        // The unit is nobody's secret and nobody's knowledge: here they are mebibytes, with two digits of fraction.
+        // The API does not document the unit. Here: mebibytes with two decimals.
         "store_space": hundredths(bytes),
         "downflow_size": hundredths(downloads.saturating_mul(50 << 20)),
     });

@@ -1,7 +1,7 @@
-//! Who is asking: a token, or a signature that is recomputed from the bytes that came.
+//! Authentication: tokens, and signatures recomputed from the received bytes.
 //!
-//! Written from the vendor's description of the algorithm and checked against its published vectors, on purpose without
-//! a glance at the client's signer.
+//! Written from the vendor's description of the algorithm and checked against its published vectors, independently of
+//! the client's signer.
 
 use std::collections::HashMap;
 
@@ -16,17 +16,17 @@ use super::timestamp;
 use super::tokens::{Scope, Tokens, unauthenticated};
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
-/// Signatures older or newer than this are refused.
+/// Largest difference between signing time and server time.
 const WINDOW_SECONDS: i64 = 15 * 60;
 
-/// What is known about callers.
+/// The credentials that callers may present.
 pub(super) struct KnownCallers<'a> {
     pub(super) tokens: &'a Tokens,
     pub(super) keys: &'a mut TemporaryKeys,
     pub(super) options: &'a Options,
 }
 
-/// Decides whether a request may pass to what needs `scope`. `now` is the service's clock, in seconds since the Unix
+/// Authenticates a request for `scope`. `now` is the service's clock, in seconds since the Unix
 /// epoch.
 pub(super) fn authenticate(
     request: &Request,
@@ -81,8 +81,8 @@ fn check_form(request: &Request, parts: &Authorization<'_>, key: &AccessKey, now
         let detail = format!("calc aksk signature fail:signature expired, signature time:{date},server time:{here}");
         return Err(unauthenticated(&detail));
     }
-    // The guide demands the date only. Without the host a signature would serve any host, and without the security token
-    // it would serve a stranger's; a client that leaves either out is a client to be told.
+    // The vendor's guide requires only the date. A signature without the host is valid for any host, and one without the
+    // security token for any token, so a client that leaves either out is rejected.
     let token = request.header("x-security-token");
     let mut needed = vec!["host", "x-sdk-date"];
     needed.extend(token.map(|_| "x-security-token"));
@@ -105,7 +105,7 @@ fn check_signature(
     if signature(key, date, canonical) == parts.signature {
         return Ok(());
     }
-    // Some products echo their own canonical request, line ends as bars. It helps people, and holds no secret.
+    // Like some products, echo the canonical request with `|` for line ends. It holds no secret.
     let echo = canonical.replace('\n', "|");
     Err(unauthenticated(&format!("verify aksk signature fail, canonicalRequest:{echo}")))
 }
@@ -138,7 +138,7 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The text whose digest is signed; `None` if a header that should be signed did not come.
+/// The canonical request; `None` if a signed header is missing.
 pub(super) fn canonical_request(request: &Request, signed: &[&str]) -> Option<String> {
     let path = http::percent_decode(&request.path);
     let mut uri: String = path.split('/').map(escape).collect::<Vec<_>>().join("/");
@@ -340,7 +340,7 @@ mod tests {
 
     #[tokio::test]
     async fn signatures_are_checked_against_the_service_clock() {
-        // The only vector for the listing was signed in 2025, so the service has to live then.
+        // The only vector for the listing was signed in 2025, so the service's clock is set to then.
         let vector = vectors().swap_remove(1);
         let options = Options { access_keys: vec![vector.key.clone()], ..Options::default() };
         let running = Simulator::start(options).await.unwrap();

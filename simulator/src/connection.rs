@@ -1,4 +1,4 @@
-//! One connection: request after request, each through the journal, the faults, the routes, and out.
+//! One connection: reads requests, applies faults, routes, and sends responses.
 
 use std::io;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use super::transport_faults::{self, AfterResponse};
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(state: Arc<SimulatorState>, mut stream: TcpStream) {
-    // What fails here is the client's departure, which needs no answer and no note.
+    // An error means that the client disconnected.
     let _ = converse(&state, &mut stream).await;
 }
 
 async fn converse(state: &Arc<SimulatorState>, stream: &mut TcpStream) -> io::Result<()> {
-    // Answers are written in few large pieces; waiting for more to come would only add latency.
+    // Responses are written in few large pieces; Nagle's algorithm would only add latency.
     stream.set_nodelay(true)?;
     let mut reader = RequestReader::default();
     loop {
@@ -34,8 +34,8 @@ async fn converse(state: &Arc<SimulatorState>, stream: &mut TcpStream) -> io::Re
             Incoming::Closed => return Ok(()),
             Incoming::Malformed(why) => {
                 let in_flight = InFlight::begin(&state.journal, None);
-                let answer = ApiError::gateway(400, "0201", why).response("");
-                transport_faults::send(stream, &answer, &Delivery::ThenClose, AfterResponse::Close, in_flight).await?
+                let response = ApiError::gateway(400, "0201", why).response("");
+                transport_faults::send(stream, &response, &Delivery::ThenClose, AfterResponse::Close, in_flight).await?
             }
             Incoming::Request(request) => exchange(state, stream, request).await?,
         };
@@ -76,26 +76,26 @@ async fn exchange(
         now: state.now_seconds(),
         options,
     };
-    let (mut answer, delivery) = decide(&mut request, &context, &actions);
+    let (mut response, delivery) = decide(&mut request, &context, &actions);
     if let Delivery::Bomb(bytes) = delivery {
-        answer.body = state.bomb(bytes).await;
-        answer.set("Content-Encoding", "gzip");
+        response.body = state.bomb(bytes).await;
+        response.set("Content-Encoding", "gzip");
     }
     if context.options.compression == Compression::Gzip
         && request.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"))
-        && answer.header("Content-Encoding").is_none()
+        && response.header("Content-Encoding").is_none()
     {
-        answer.body = transport_faults::gzip(&answer.body);
-        answer.set("Content-Encoding", "gzip");
+        response.body = transport_faults::gzip(&response.body);
+        response.set("Content-Encoding", "gzip");
     }
     if !matches!(delivery, Delivery::Hang | Delivery::Reset) {
-        state.journal.lock().answered(in_flight.number, answer.status);
+        state.journal.lock().answered(in_flight.number, response.status);
     }
     let wanted = if request.wants_close() { AfterResponse::Close } else { AfterResponse::KeepAlive };
-    transport_faults::send(stream, &answer, &delivery, wanted, in_flight).await
+    transport_faults::send(stream, &response, &delivery, wanted, in_flight).await
 }
 
-/// Makes the answer, with everything that goes wrong with it.
+/// Makes the response and applies faults to it.
 fn decide(request: &mut Request, context: &RequestContext<'_>, actions: &[Action]) -> (Response, Delivery) {
     for action in actions {
         match action {
@@ -105,31 +105,31 @@ fn decide(request: &mut Request, context: &RequestContext<'_>, actions: &[Action
             _ => {}
         }
     }
-    // A request that is answered by somebody in between never reaches the service.
+    // A replaced response never reaches the service.
     let replacement = actions.iter().rev().find_map(|action| match action {
-        Action::Respond(answer) => Some(answer.clone()),
+        Action::Respond(response) => Some(response.clone()),
         Action::Error(error) => Some(error.response(&context.request_id)),
         _ => None,
     });
-    let mut answer = replacement.unwrap_or_else(|| routes::answer(request, context));
+    let mut response = replacement.unwrap_or_else(|| routes::respond(request, context));
     for (name, value) in
         [("Date", httpdate::fmt_http_date(context.state.now())), ("X-Request-Id", context.request_id.clone())]
     {
-        if answer.header(name).is_none() {
-            answer.set(name, value);
+        if response.header(name).is_none() {
+            response.set(name, value);
         }
     }
     let mut delivery = Delivery::Whole;
     for action in actions {
         match action {
-            Action::Header(name, Some(value)) => answer.set(name, value),
-            Action::Header(name, None) => answer.remove(name),
-            Action::Total(lie) => body_faults::total(&mut answer, lie, context.ordinal),
+            Action::Header(name, Some(value)) => response.set(name, value),
+            Action::Header(name, None) => response.remove(name),
+            Action::Total(lie) => body_faults::total(&mut response, lie, context.ordinal),
             Action::Field(rows, key, json) => {
-                body_faults::field(&mut answer, rows, key, json.as_deref());
+                body_faults::field(&mut response, rows, key, json.as_deref());
             }
-            Action::Rows(hook) => body_faults::rows(&mut answer, hook),
-            Action::Change(hook) => hook(&mut answer, request),
+            Action::Rows(hook) => body_faults::rows(&mut response, hook),
+            Action::Change(hook) => hook(&mut response, request),
             Action::Deliver(way) => delivery = way.clone(),
             Action::After(hook) => hook(&mut context.world(), request),
             Action::Respond(_)
@@ -140,10 +140,10 @@ fn decide(request: &mut Request, context: &RequestContext<'_>, actions: &[Action
             | Action::ClampLimit(_) => {}
         }
     }
-    (answer, delivery)
+    (response, delivery)
 }
 
-/// Lowers the `limit` that was asked for, if one was.
+/// Lowers the requested `limit`, if there is one.
 fn clamp_limit(request: &mut Request, most: usize) {
     if let Some(asked) = request.query("limit").and_then(|limit| limit.parse::<usize>().ok()) {
         request.set_query("limit", asked.min(most).to_string());
@@ -235,9 +235,9 @@ mod tests {
         assert_eq!(list(&running, "").await.header("content-type"), Some("text/html"));
         simulator.fault(Rule::once(Action::Header("X-Request-Id".to_owned(), None)));
         assert_eq!(list(&running, "").await.header("x-request-id"), None);
-        simulator.fault(Rule::once(Action::Change(Arc::new(|answer, request| {
-            answer.status = 418;
-            answer.body = request.path.clone().into_bytes();
+        simulator.fault(Rule::once(Action::Change(Arc::new(|response, request| {
+            response.status = 418;
+            response.body = request.path.clone().into_bytes();
         }))));
         let changed = list(&running, "").await;
         assert_eq!((changed.status, changed.text()), (418, "/v2/manage/repos"));
@@ -331,9 +331,9 @@ mod tests {
         for bad in ["nonsense\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"] {
             let mut stream = TcpStream::connect(running.addr()).await.unwrap();
             stream.write_all(bad.as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+            let mut response = String::new();
+            stream.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
         }
         assert_eq!(running.handle.total(), 0);
     }

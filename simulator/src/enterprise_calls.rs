@@ -1,6 +1,6 @@
-//! The Enterprise Edition: instances that hold what the world's organizations hold, seen through other calls.
+//! The Enterprise Edition: instances that serve the same organizations through other calls.
 //!
-//! MetadataState `n` of `m` has the organizations whose number leaves the rest `n` by `m` as its namespaces, so it grows as
+//! Instance `n` of `m` holds the organizations whose index is `n` modulo `m`, so it grows as
 //! the world does.
 
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::world::World;
 /// The largest page.
 const MOST: usize = 100;
 
-/// What an instance may have, by kind; what it has follows from the world or is nothing.
+/// Quotas of an instance, by kind.
 const QUOTAS: [(&str, u64); 6] = [
     ("replica_policy", 50),
     ("retention_policy", 50),
@@ -90,7 +90,7 @@ pub(super) fn statistics(project: &str, instance: &str, context: &RequestContext
     Ok(Response::json(body.to_string()))
 }
 
-/// `GET /v2/{project}/repositories`: those of all instances, by id; the marker is the last id of the page before.
+/// `GET /v2/{project}/repositories`: all instances, by id; the marker is the last id of the previous page.
 pub(super) fn repositories(
     request: &Request,
     project: &str,
@@ -142,7 +142,7 @@ fn name(number: usize) -> String {
     format!("registry-{}", number + 1)
 }
 
-/// In the form of a UUID.
+/// The instance's id as a UUID.
 fn id(number: usize, context: &RequestContext<'_>) -> String {
     let digits = context.id_of(&name(number));
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")

@@ -1,4 +1,4 @@
-//! TemporaryKeys for the identity tokens of others: the exchange of the older IAM in two steps, and that of STS in one.
+//! Federation: temporary keys for identity tokens, in two steps by the older IAM and in one by STS.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use super::temporary_keys;
 use super::timestamp;
 use super::tokens::Scope;
 
-/// Lives that the older IAM gives to keys, in seconds, and what it gives unasked.
+/// Lifetimes of keys of the older IAM in seconds: least, most, default.
 const IAM_LIVES: (u64, u64, u64) = (900, 86_400, 900);
-/// Lives that STS gives to keys, in seconds, and what it gives unasked.
+/// Lifetimes of keys of STS in seconds: least, most, default.
 const STS_LIVES: (u64, u64, u64) = (900, 43_200, 3_600);
 
 /// `POST /v3.0/OS-AUTH/id-token/tokens`.
@@ -67,7 +67,7 @@ pub(super) fn security_token(request: &Request, context: &RequestContext<'_>) ->
     Ok(Response::new(201, "application/json", json!({ "credential": temporary_keys::credential(&key) }).to_string()))
 }
 
-/// `POST /v5/agencies/assume-with-oidc`. The codes of its errors are guesses; statuses are what counts.
+/// `POST /v5/agencies/assume-with-oidc`. Its error codes are guesses; only the statuses are known.
 pub(super) fn assume_with_oidc(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let options = &context.options;
     let body = iam::body(request)?;
@@ -86,18 +86,18 @@ pub(super) fn assume_with_oidc(request: &Request, context: &RequestContext<'_>) 
         return Err(sts(400, "STS5.0401", "the id token is invalid or has expired"));
     }
     let key = context.keys().issue(life, context.state.now());
-    let answer = json!({
+    let response = json!({
         "credentials": temporary_keys::credentials(&key),
         "assumed_agency": {"urn": format!("{agency}/{session}"), "id": context.id_of(agency)},
     });
-    Ok(Response::json(answer.to_string()))
+    Ok(Response::json(response.to_string()))
 }
 
 fn is_known(id_token: &str, context: &RequestContext<'_>) -> bool {
     context.options.id_tokens.iter().any(|known| known == id_token)
 }
 
-/// The life that a key gets; `None` if a forbidden one is asked for.
+/// The lifetime of a key; `None` if the requested one is out of range.
 fn life(asked: &Value, (least, most, unasked): (u64, u64, u64), context: &RequestContext<'_>) -> Option<Duration> {
     let seconds = if asked.is_null() { unasked } else { asked.as_u64()? };
     let life = Duration::from_secs(Some(seconds).filter(|seconds| (least..=most).contains(seconds))?);

@@ -1,4 +1,4 @@
-//! IAM: a password for a token, and the projects of an account.
+//! IAM: password logins, and the projects of an account.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub(super) fn login(request: &Request, context: &RequestContext<'_>) -> Result<R
         "user": {"id": context.id_of(&user.name), "name": user.name, "domain": domain, "password_expires_at": ""},
         "catalog": catalog(request, context),
     });
-    // A project wins over an account; neither means the account.
+    // A project takes precedence over an account; the default is the account.
     let scope = match &auth["scope"]["project"] {
         Value::Null => {
             token["domain"] = domain;
@@ -86,7 +86,7 @@ pub(super) fn find_project<'a>(wanted: &Value, options: &'a Options) -> Result<&
         .ok_or_else(|| ApiError::new(401, Shape::Iam, "401", "The project is not found."))
 }
 
-/// Finds the user who gave the right password and may use it here.
+/// Authenticates a user by password.
 fn authenticate<'a>(shown: &Value, context: &'a RequestContext<'_>) -> Result<&'a User, ApiError> {
     let unauthorized = |message: &str| ApiError::new(401, Shape::Iam, "401", message);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -119,7 +119,7 @@ fn authenticate<'a>(shown: &Value, context: &'a RequestContext<'_>) -> Result<&'
     }
 }
 
-/// What the account can reach; left out for whoever says so.
+/// The service catalog; empty with `nocatalog`.
 fn catalog(request: &Request, context: &RequestContext<'_>) -> Value {
     if request.query("nocatalog").is_some_and(|value| !value.is_empty()) {
         return json!([]);

@@ -1,4 +1,4 @@
-//! Rows of the two editions of the listing, written by hand: a page of a thousand is made in about a millisecond.
+//! JSON rows of both API versions of the listing, written by hand: a page of a thousand takes about a millisecond.
 
 use super::context::{ACCOUNT, REGISTRY};
 use super::repository_row::RepositoryRow;
@@ -6,7 +6,7 @@ use super::response::quoted;
 use super::timestamp::write_rfc3339;
 use super::world::World;
 
-/// Writes the keys that both editions have, from the name on.
+/// Writes the keys that both API versions have.
 pub(super) fn write_common(out: &mut Vec<u8>, world: &World, row: &RepositoryRow) {
     string(out, "\"name\":", &row.name);
     string(out, ",\"category\":", world.category(row));
@@ -56,7 +56,7 @@ pub(super) fn string(out: &mut Vec<u8>, before: &str, text: &str) {
     out.push(b'"');
 }
 
-/// Writes the inside of a JSON string. Names rarely need escaping; the careful way is taken when one does.
+/// Writes the inside of a JSON string. Names rarely need escaping, so the fast path copies them.
 fn escaped(out: &mut Vec<u8>, text: &str) {
     if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         let quoted = quoted(text);

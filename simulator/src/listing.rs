@@ -1,6 +1,6 @@
-//! `GET /v2/manage/repos`: parameters, selection, and pages written by hand.
+//! `GET /v2/manage/repos`: selects and writes a page.
 //!
-//! A page of a thousand repositories is made in about a millisecond, so that what is measured against this simulator is
+//! A page of a thousand repositories takes about a millisecond, so that benchmarks against the simulator measure
 //! the client.
 
 use super::context::RequestContext;
@@ -12,7 +12,7 @@ use super::repository_row::Column;
 use super::response::{ApiError, Response};
 use super::world::World;
 
-/// Answers a listing.
+/// Serves a listing.
 pub(super) fn list(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let options = &*context.options;
     let parameters = Parameters::read(request)?;
@@ -48,7 +48,7 @@ pub(super) fn list(request: &Request, context: &RequestContext<'_>) -> Result<Re
     Ok(page.announce(Response::json(body), slots.len(), total))
 }
 
-/// The rows of a page, and how many match in all.
+/// The rows of a page, and the number of matches.
 fn select(
     world: &mut World,
     options: &Options,

@@ -1,4 +1,4 @@
-//! Failures of users and access keys, and the locks that follow from them.
+//! Failed attempts of users and access keys, and the locks that follow.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,16 +6,16 @@ use tokio::time::Instant;
 
 use super::credential_options::Lockout;
 
-/// Names that are remembered. More names than that are more than any test tries; the rest is never locked.
+/// Names tracked. Further names are never locked.
 const MOST_NAMES: usize = 1_000;
 
-/// Who has failed lately, and who is locked.
+/// Tracks failures and locks by name.
 #[derive(Debug, Default)]
 pub(super) struct LockoutTracker {
     records: HashMap<String, Record>,
-    /// LockoutTracker that were right.
+    /// Successful attempts.
     pub(super) succeeded: u64,
-    /// LockoutTracker that were wrong, or right while locked.
+    /// Failed attempts, including those while locked.
     pub(super) failed: u64,
 }
 
@@ -32,12 +32,12 @@ impl LockoutTracker {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Counts an attempt on a locked name, which has no further consequence.
+    /// Counts an attempt on a locked name, without further effect.
     pub(super) fn rejected(&mut self) {
         self.failed += 1;
     }
 
-    /// Counts a failure, and locks if it is one too many.
+    /// Counts a failure and locks at the limit.
     pub(super) fn failed(&mut self, name: &str, lockout: &Lockout) {
         self.failed += 1;
         if self.records.len() >= MOST_NAMES && !self.records.contains_key(name) {
@@ -53,13 +53,13 @@ impl LockoutTracker {
         }
     }
 
-    /// Counts a success, which makes the failures before it forgotten.
+    /// Counts a success and clears earlier failures.
     pub(super) fn succeeded(&mut self, name: &str) {
         self.succeeded += 1;
         self.records.remove(name);
     }
 
-    /// Opens every lock and forgets every failure. Counts go on.
+    /// Clears all locks and failures. Counters continue.
     pub(super) fn unlock(&mut self) {
         self.records.clear();
     }

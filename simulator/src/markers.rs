@@ -1,4 +1,4 @@
-//! `GET /v3/manage/repos`: the listing that is paged by markers, which stay put while the list changes.
+//! `GET /v3/manage/repos`: the listing by markers, which stay valid while the list changes.
 
 use super::context::RequestContext;
 use super::http::Request;
@@ -8,7 +8,7 @@ use super::query::Parameters;
 use super::response::{ApiError, Response};
 use super::world::World;
 
-/// Answers a listing: by id, and the marker is the last id of the page before.
+/// Serves a listing by id; the marker is the last id of the previous page.
 pub(super) fn list(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let options = &*context.options;
     let parameters = Parameters::read(request)?;
@@ -60,7 +60,7 @@ fn page(world: &World, slots: &[u32], more: bool) -> Vec<u8> {
         out.extend_from_slice(b",\"status\":false}");
     }
     out.push(b']');
-    // The last page has none.
+    // The last page has no marker.
     if let Some(last) = slots.last().filter(|_| more) {
         number(&mut out, ",\"nextMarker\":", world.row(*last).id.into());
     }

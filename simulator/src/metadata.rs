@@ -1,4 +1,4 @@
-//! The metadata service of a virtual machine: a token first, then keys of the agency that is bound to the machine.
+//! The metadata service of a virtual machine: a token first, then keys of the machine's agency.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(super) fn security_key(request: &Request, context: &RequestContext<'_>) -> R
     Ok(Response::json(json!({ "credential": temporary_keys::credential(&key) }).to_string()))
 }
 
-/// What comes through a proxy did not come from the machine, so it must not get the machine's keys.
+/// Rejects proxied requests: they do not come from the machine itself.
 fn admit(request: &Request, context: &RequestContext<'_>) -> Result<(), ApiError> {
     if context.options.metadata.mode == MetadataMode::Down {
         return Err(ApiError::new(503, Shape::Html, "", ""));

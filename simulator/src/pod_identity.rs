@@ -1,4 +1,4 @@
-//! The pod identity service of a cluster: keys for a token that the cluster puts into the pod.
+//! The pod identity service of a cluster: temporary keys for a pod's token.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ pub(super) fn credentials(request: &Request, context: &RequestContext<'_>) -> Re
         return Err(ApiError::new(400, Shape::Gateway, "CCE.01400001", "Invalid request."));
     }
     let options = &context.options.pod_identity;
-    // The bare token, without a scheme word before it.
+    // The bare token, without an authentication scheme.
     let shown = request.header("authorization").unwrap_or_default();
     if !options.tokens.iter().any(|token| token == shown) {
         return Err(ApiError::new(401, Shape::Gateway, "CCE.01401001", "Authorization failed."));

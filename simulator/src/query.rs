@@ -6,12 +6,12 @@ use super::repository_row::{Column, RepositoryRow};
 use super::response::{ApiError, Response};
 use super::world::World;
 
-/// A part of a list.
+/// The requested range of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PageRange {
     pub(super) offset: usize,
     pub(super) limit: usize,
-    /// Whether `Content-Range` is sent: only if both parameters came.
+    /// Whether `Content-Range` is sent: only if both parameters are given.
     pub(super) announced: bool,
 }
 
@@ -24,14 +24,14 @@ pub(super) struct SortOrder {
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub(super) namespace: Option<String>,
-    /// Part of the organization's name; the old form of the filter is said to match so.
+    /// Part of the organization's name, as the old form of the filter matches.
     namespace_part: Option<String>,
     name_part: Option<String>,
     category: Option<String>,
     is_public: Option<bool>,
 }
 
-/// Parameters, after the old-style `filter` has had its say.
+/// Query parameters, merged with the old-style `filter`.
 pub(super) struct Parameters {
     plain: Vec<(String, String)>,
     filter: Vec<(String, String)>,
@@ -105,7 +105,7 @@ impl Parameters {
             Some("false") => Some(false),
             Some(_) => return Err(ApiError::bad_parameter("is_public error")),
         };
-        // An empty value is no condition, as in most services that take strings.
+        // An empty value is no condition.
         let given = |value: Option<String>| value.filter(|text| !text.is_empty());
         Ok(Filter {
             namespace: given(plain("namespace")),
@@ -118,9 +118,13 @@ impl Parameters {
 }
 
 impl PageRange {
-    /// Adds `Content-Range` if it is due.
-    pub(super) fn announce(self, answer: Response, count: usize, total: usize) -> Response {
-        if self.announced { answer.with("Content-Range", format!("{}-{count}/{total}", self.offset)) } else { answer }
+    /// Adds `Content-Range` if it is to be sent.
+    pub(super) fn announce(self, response: Response, count: usize, total: usize) -> Response {
+        if self.announced {
+            response.with("Content-Range", format!("{}-{count}/{total}", self.offset))
+        } else {
+            response
+        }
     }
 }
 
@@ -148,12 +152,12 @@ impl Filter {
             }
     }
 
-    /// The organization that is asked for.
+    /// The requested organization.
     pub(super) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// Whether it asks for nothing but an organization.
+    /// Whether it selects by organization alone.
     pub(super) fn is_simple(&self) -> bool {
         self.namespace_part.is_none() && self.name_part.is_none() && self.category.is_none() && self.is_public.is_none()
     }

@@ -1,4 +1,4 @@
-//! One organization, one repository, its tags: the calls beside the big listing.
+//! Calls for organizations, one repository, and its tags.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use super::world::World;
 pub(super) fn namespaces(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let parameters = Parameters::read(request)?;
     let wanted = parameters.get("namespace");
-    // Whoever has rights on single repositories sees their organizations only when asking for them so.
+    // With rights on single repositories, organizations are listed only with `mode=visible`.
     let single = matches!(context.options.permission, Permission::Only(_));
     let visible = parameters.get("mode") == Some("visible");
     let world = context.world();
@@ -64,7 +64,7 @@ pub(super) fn show(namespace: &str, name: &str, context: &RequestContext<'_>) ->
         "url": "",
         "path": path,
         "internal_path": path,
-        // Not `created_at` and `updated_at`: the calls disagree, and so must we.
+        // This call has no `_at` suffix, unlike the listing.
         "created": rfc3339(row.created),
         "updated": rfc3339(row.updated),
         "domain_id": context.id_of(ACCOUNT),

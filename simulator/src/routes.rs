@@ -1,4 +1,4 @@
-//! Paths to answers: what the healthy service says. Faults come on top, elsewhere.
+//! Routing: the responses of the healthy service. `connection` applies faults.
 
 use super::context::RequestContext;
 use super::credential_options::Operation;
@@ -9,8 +9,8 @@ use super::{
     account_calls, enterprise_calls, federation, iam, listing, markers, metadata, pod_identity, repository_calls,
 };
 
-/// The answer to a request, complete but for `Date` and `X-Request-Id`.
-pub(super) fn answer(request: &Request, context: &RequestContext<'_>) -> Response {
+/// The response to a request, without `Date` and `X-Request-Id`.
+pub(super) fn respond(request: &Request, context: &RequestContext<'_>) -> Response {
     let outcome = if let Some(outcome) = beside_the_gateway(request, context) {
         outcome
     } else if context.state.over_rate(&context.options) {
@@ -25,7 +25,7 @@ pub(super) fn answer(request: &Request, context: &RequestContext<'_>) -> Respons
     outcome.unwrap_or_else(|error| error.response(&context.request_id))
 }
 
-/// Answers for the services that a machine or a pod reaches without the gateway, and so without its limits.
+/// Services that a machine or pod reaches without the gateway and its rate limit.
 fn beside_the_gateway(request: &Request, context: &RequestContext<'_>) -> Option<Result<Response, ApiError>> {
     match (request.method.as_str(), request.path.as_str()) {
         ("PUT", "/meta-data/latest/api/token") => Some(metadata::token(request, context)),
@@ -38,7 +38,7 @@ fn beside_the_gateway(request: &Request, context: &RequestContext<'_>) -> Option
 }
 
 fn route(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
-    // An escaped slash is resolved before the gateway looks for the API, which it then does not find.
+    // The gateway decodes an escaped slash before it looks up the API, and finds none.
     if request.path.to_ascii_lowercase().contains("%2f") {
         return Err(unknown_api());
     }
@@ -109,12 +109,12 @@ fn route(request: &Request, context: &RequestContext<'_>) -> Result<Response, Ap
     }
 }
 
-/// Slashes travel as dollars, which no repository name contains.
+/// In paths, `$` stands for the slash of a repository name.
 fn with_slashes(name: &str) -> String {
     name.replace('$', "/")
 }
 
-/// The gateway knows pairs of method and path, and says the same whichever of the two is wrong.
+/// The gateway's error for an unknown path or method.
 fn unknown_api() -> ApiError {
     ApiError::gateway(404, "0101", "The API does not exist or has not been published in the environment")
 }

@@ -1,6 +1,6 @@
-//! What all connections of one simulator share, each part behind a lock of its own.
+//! State shared by all connections of a simulator, each part behind its own lock.
 //!
-//! Locks are held for moments, never while something is awaited, and never two of a kind.
+//! Locks are held briefly and never across an await.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -31,13 +31,13 @@ pub(super) struct SimulatorState {
     pub(super) faults: Mutex<Faults>,
     pub(super) journal: Arc<Mutex<Journal>>,
     rate: Mutex<(Instant, u32)>,
-    /// The last compression bomb, by its size: it takes a second to make.
+    /// The latest compression bomb and its size: one takes a second to make.
     bomb: Mutex<(u64, Arc<Vec<u8>>)>,
     pub(super) ordinal: AtomicU64,
     pub(super) connections: AtomicU64,
 }
 
-/// The world and the moment up to which it has grown.
+/// The world and the time up to which it has advanced.
 #[derive(Debug)]
 struct AdvancingWorld {
     world: World,
@@ -67,7 +67,7 @@ impl SimulatorState {
     }
 
     pub(super) fn configure(&self, change: impl FnOnce(&mut Options)) {
-        // The world first catches up at the speed that held until now.
+        // Advance the world at the old speed first.
         drop(self.world());
         change(Arc::make_mut(&mut self.options.lock()));
     }
@@ -76,7 +76,7 @@ impl SimulatorState {
         Arc::clone(&self.options.lock())
     }
 
-    /// The world as it is at this moment.
+    /// The world, advanced to now.
     pub(super) fn world(&self) -> WorldGuard<'_> {
         let speed = self.options().speed;
         let mut advancing = self.world.lock();
@@ -102,7 +102,7 @@ impl SimulatorState {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// A compressed body that unpacks to so many bytes.
+    /// A compressed body that unpacks to this many bytes.
     pub(super) async fn bomb(&self, bytes: u64) -> Vec<u8> {
         let made = self.bomb.lock().clone();
         if made.0 == bytes {
@@ -113,7 +113,7 @@ impl SimulatorState {
         body
     }
 
-    /// Counts a request against the rate limit; whether it is one too many in this second.
+    /// Counts a request; returns whether it exceeds the limit of this second.
     pub(super) fn over_rate(&self, options: &Options) -> bool {
         let Some(limit) = options.requests_per_second else {
             return false;

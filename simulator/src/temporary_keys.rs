@@ -1,4 +1,4 @@
-//! Temporary access keys, and which of them are still good.
+//! Temporary access keys and their validity.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -11,10 +11,10 @@ use super::image::mix;
 use super::lockout::LockoutTracker;
 use super::timestamp;
 
-/// TemporaryKeys that are remembered. An older one is as unknown as if it had never been.
+/// Most keys kept; older ones become unknown.
 const MOST_KEYS: usize = 10_000;
 
-/// The book of temporary keys, and of the failures of all keys.
+/// Issued temporary keys, and failed attempts of all keys.
 #[derive(Debug, Default)]
 pub(super) struct TemporaryKeys {
     issued: HashMap<String, Issued>,
@@ -27,11 +27,11 @@ pub(super) struct TemporaryKeys {
 #[derive(Debug)]
 struct Issued {
     key: TemporaryKey,
-    /// Its end; `None` once it was revoked.
+    /// Expiry; `None` once revoked.
     until: Option<Instant>,
 }
 
-/// What is known of a temporary key.
+/// Validity of a temporary key.
 pub(super) enum KeyStatus<'a> {
     Valid(&'a TemporaryKey),
     /// Expired or revoked.
@@ -40,7 +40,7 @@ pub(super) enum KeyStatus<'a> {
 }
 
 impl TemporaryKeys {
-    /// A fresh key. `now` is the service's clock; the key's end is measured monotonically.
+    /// Issues a key. `now` is the service's clock; expiry is checked on the monotonic clock.
     pub(super) fn issue(&mut self, life: Duration, now: SystemTime) -> TemporaryKey {
         self.count += 1;
         let number = self.count;
@@ -50,7 +50,7 @@ impl TemporaryKeys {
         let key = TemporaryKey {
             access_key: format!("HSTA{}", digits(1, 1)),
             secret_key: digits(2, 3)[..40].to_owned(),
-            // Real ones have about a kilobyte.
+            // Real tokens have about a kilobyte.
             security_token: format!("gQpjbi1ub3J0aC00{}==", digits(3, 48)),
             expires_at: now + life,
         };
@@ -73,20 +73,20 @@ impl TemporaryKeys {
         }
     }
 
-    /// How long a key still lives; nothing if it no longer does.
+    /// Remaining lifetime of a key; zero if it has ended.
     pub(super) fn remaining(&self, access_key: &str) -> Duration {
         let until = self.issued.get(access_key).and_then(|issued| issued.until);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends the life of every key that was issued so far.
+    /// Revokes every key issued so far.
     pub(super) fn revoke_all(&mut self) {
         for issued in self.issued.values_mut() {
             issued.until = None;
         }
     }
 
-    /// Every key that is remembered, oldest first.
+    /// All keys kept, oldest first.
     pub(super) fn all(&self) -> Vec<TemporaryKey> {
         self.order
             .iter()
@@ -96,7 +96,7 @@ impl TemporaryKeys {
     }
 }
 
-/// A key in the words of IAM and of the metadata service.
+/// A key as IAM and the metadata service return it.
 pub(super) fn credential(key: &TemporaryKey) -> Value {
     json!({
         "access": key.access_key,
@@ -106,7 +106,7 @@ pub(super) fn credential(key: &TemporaryKey) -> Value {
     })
 }
 
-/// A key in the words of STS and of the pod identity service.
+/// A key as STS and the pod identity service return it.
 pub(super) fn credentials(key: &TemporaryKey) -> Value {
     json!({
         "access_key_id": key.access_key,
@@ -134,7 +134,7 @@ mod tests {
         let passing = simulator.issue_temporary_key(Duration::from_millis(200));
         assert_eq!(ask_signed(&running, &lasting, LIST).await.status, 200);
         assert_eq!(simulator.temporary_keys().len(), 2);
-        // The book's clock decides: wall time can be a moment ahead of it.
+        // Wait on the monotonic clock: wall time can be slightly ahead of it.
         until("it ends", || simulator.state.keys.lock().remaining(&passing.access_key).is_zero()).await;
         let mut late = ask_signed(&running, &signer(&passing), LIST).await;
         assert_eq!((late.status, &late.json()["error_code"]), (401, &json!("APIGW.0301")));

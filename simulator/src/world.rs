@@ -1,7 +1,7 @@
-//! The truth: organizations, repositories, their tags, and the orders in which they are listed.
+//! The simulated account: organizations, repositories, their tags, and the orders in which they are listed.
 //!
-//! Made for a million repositories: a row is small, the names of tags are written only when somebody reads them, and the
-//! order by name is kept rather than sorted for each page. How the world comes to be and how it grows is in `growth`.
+//! Sized for a million repositories: rows are small, tag names are generated when they are read, and the order by name
+//! is maintained rather than sorted for each page. `world_growth` generates the world and lets it grow.
 
 use std::cmp::Ordering;
 
@@ -15,12 +15,12 @@ use super::repository_row::{Column, Repository, RepositoryRow, Tags};
 pub struct World {
     organizations: Vec<Organization>,
     categories: Vec<String>,
-    /// Rows keep their place for life, so that the orders below can be lists of small numbers.
+    /// A row keeps its slot for life, so that the orders below can be lists of `u32`.
     rows: Vec<Option<RepositoryRow>>,
     free: Vec<u32>,
     /// All rows by name, then organization.
     by_name: Vec<u32>,
-    /// The last order by another column, and the version of the world that it holds for.
+    /// The latest order by another column, and the version of the world it is valid for.
     sorted: Option<(Column, u64, Vec<u32>)>,
     version: u64,
     pub(super) next_id: u32,
@@ -28,7 +28,7 @@ pub struct World {
     pub(super) next_event: i64,
     pub(super) mean_gap: f64,
     pub(super) steady: bool,
-    /// One of so many repositories up to a number was given up; none by 0.
+    /// Every n-th repository whose id is below the second number is abandoned; 0 means none.
     pub(super) abandoned: (u32, u32),
     pub(super) rng: Rng,
 }
@@ -80,7 +80,7 @@ impl World {
         self.now
     }
 
-    /// Names of the organizations, in the order in which they came to be. Empty ones are among them.
+    /// Names of the organizations in order of creation, empty ones included.
     #[must_use]
     pub fn namespaces(&self) -> Vec<String> {
         self.organizations.iter().map(|organization| organization.name.clone()).collect()
@@ -98,12 +98,12 @@ impl World {
         self.find(namespace, name).map(|slot| self.describe(self.row(slot)))
     }
 
-    /// Adds an organization; one that exists already is left as it is.
+    /// Adds an organization; an existing one stays unchanged.
     pub fn insert_namespace(&mut self, name: &str) {
         self.organization_or_new(name);
     }
 
-    /// Puts a repository in, replacing one of the same name; its organization appears if need be.
+    /// Inserts a repository, replacing one of the same name; creates its organization if needed.
     pub fn insert(&mut self, repository: Repository) {
         self.remove(&repository.namespace, &repository.name);
         let organization = self.organization_or_new(&repository.namespace);
@@ -112,7 +112,7 @@ impl World {
         self.insert_row(row);
     }
 
-    /// Deletes a repository; whether it was there.
+    /// Deletes a repository; returns whether it existed.
     pub fn remove(&mut self, namespace: &str, name: &str) -> bool {
         let slot = self.find(namespace, name);
         if let Some(slot) = slot {
@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    /// Changes a repository by hand; whether it was there. The name and the organization may be changed as well.
+    /// Changes a repository; returns whether it existed. Name and organization may change as well.
     pub fn update(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Repository)) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
@@ -149,8 +149,8 @@ impl World {
         true
     }
 
-    /// Pushes an image under `tag`: one more tag if it is a new one, more bytes, a new update time. Whether the
-    /// repository was there.
+    /// Pushes an image under `tag`: a further tag if it is new, more bytes, a new update time. Returns whether the
+    /// repository existed.
     pub fn push(&mut self, namespace: &str, name: &str, tag: &str) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
@@ -160,18 +160,18 @@ impl World {
         let before = row.tags.bytes(row.id);
         let number = row.tags.push(row.id, tag);
         row.note_push(number, now);
-        // By the difference: a test may have given the repository a size that its tags do not explain.
+        // Add the difference: a test may have set a size that the tags do not add up to.
         row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
         row.updated = now;
         true
     }
 
-    /// Deletes a tag: fewer tags and bytes, and no new update time. Whether it was there.
+    /// Deletes a tag: fewer tags and bytes, the same update time. Returns whether it existed.
     pub fn untag(&mut self, namespace: &str, name: &str, tag: &str) -> bool {
         self.change_tags(namespace, name, |row| row.tags.remove(row.id, tag))
     }
 
-    /// Moves a tag, which may be a new one, to the image that another tag names. Whether that one was there.
+    /// Points a tag, new or existing, to the image of another tag. Returns whether that one existed.
     pub fn retag(&mut self, namespace: &str, name: &str, tag: &str, other: &str) -> bool {
         let now = self.now;
         self.change_tags(namespace, name, |row| {
@@ -194,7 +194,7 @@ impl World {
         changed
     }
 
-    /// Counts `times` downloads. Whether the repository was there.
+    /// Adds `times` downloads. Returns whether the repository existed.
     pub fn download(&mut self, namespace: &str, name: &str, times: u64) -> bool {
         let slot = self.find(namespace, name);
         if let Some(slot) = slot {
@@ -207,7 +207,7 @@ impl World {
         self.rows[slot as usize].as_ref().expect("the orders name living rows only")
     }
 
-    /// A row to be changed in anything but its name and organization.
+    /// A row for changes to anything but its name and organization.
     pub(super) fn row_mut(&mut self, slot: u32) -> &mut RepositoryRow {
         self.version += 1;
         self.rows[slot as usize].as_mut().expect("the orders name living rows only")
@@ -243,7 +243,7 @@ impl World {
         Some(organization.by_name[place])
     }
 
-    /// Sorts by a column, unless the last order by it still holds.
+    /// Sorts by a column unless the cached order is still valid.
     pub(super) fn prepare(&mut self, column: Column) {
         let holds = matches!(&self.sorted, Some((c, version, _)) if *c == column && *version == self.version);
         if column != Column::Name && !holds {
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// All rows in the ascending order of a column that was prepared, ties by name and organization. The order by name
+    /// All rows in ascending order of a column that was prepared, ties by name and organization. The order by name
     /// needs no preparation.
     pub(super) fn ordered(&self, column: Column) -> &[u32] {
         match &self.sorted {
@@ -262,7 +262,7 @@ impl World {
         }
     }
 
-    /// Sorts rows that are in the order of names by another column.
+    /// Sorts rows, given in the order of names, by another column.
     pub(super) fn sort(&self, slots: &mut [u32], column: Column) {
         match column {
             Column::Name => slots.sort_by(|a, b| self.compare(*a, *b)),
@@ -281,7 +281,7 @@ impl World {
         u32::try_from(self.organizations.len() - 1).expect("fewer than 2^32 organizations")
     }
 
-    /// An empty row with a number of its own; it is not in the world yet.
+    /// An empty row with a new id, not yet inserted.
     pub(super) fn new_row(&mut self, organization: u32, name: String) -> RepositoryRow {
         let id = self.next_id;
         self.next_id += 1;
@@ -299,7 +299,7 @@ impl World {
         self.organizations[organization].by_name.insert(at, slot);
     }
 
-    /// Puts in rows whose names are known to be free: sorts once, where `insert_row` would move the tail each time.
+    /// Inserts rows whose names are known to be free. Sorts once, where `insert_row` moves the tail each time.
     pub(super) fn insert_all(&mut self, rows: Vec<RepositoryRow>) {
         for row in rows {
             let slot = self.place(row);
@@ -359,14 +359,14 @@ impl World {
         }
     }
 
-    /// Takes everything but the identity over into a row.
+    /// Copies everything but the identity into a row.
     fn fill(&mut self, row: &mut RepositoryRow, repository: Repository) {
         let known = self.categories.iter().position(|category| *category == repository.category);
         let category = known.unwrap_or_else(|| {
             self.categories.push(repository.category);
             self.categories.len() - 1
         });
-        // More than 255 categories would be a test of nothing; the last one stands for the rest.
+        // Category 255 stands for all beyond it.
         row.category = u8::try_from(category).unwrap_or(u8::MAX);
         row.description = (!repository.description.is_empty()).then(|| repository.description.into_boxed_str());
         row.size = repository.size;

@@ -1,14 +1,14 @@
-//! What an image is made of: a configuration and layers, some of them shared.
+//! Content of an image: a configuration and layers, some of them shared.
 //!
-//! Nothing is stored: everything follows from the number of the repository and the number of the image within it. Base
+//! Nothing is stored: everything follows from the repository's id and the image's number within it. Base
 //! layers are shared between repositories, upper layers between neighbouring images of one repository, so the bytes
-//! that are really stored are fewer than the sum of the sizes.
+//! stored are fewer than the sum of the sizes.
 
 use sha2::{Digest, Sha256};
 
 /// Base images in the whole world.
-const BASES: u64 = 24;
-/// Layers of its own that an image has above its base.
+const BASE_IMAGES: u64 = 24;
+/// Layers of an image above its base.
 const OWN_LAYERS: u64 = 3;
 
 /// One blob: a configuration or a layer.
@@ -19,7 +19,7 @@ pub(super) struct Blob {
 }
 
 impl Blob {
-    /// The digest without its `sha256:` prefix. It only looks like one: there is no content to hash.
+    /// A made-up digest, without the `sha256:` prefix: there is no content to hash.
     pub(super) fn digest(&self) -> String {
         let mut bytes = [0; 32];
         for (index, part) in (0_u64..).zip(bytes.chunks_exact_mut(8)) {
@@ -29,33 +29,33 @@ impl Blob {
     }
 }
 
-/// What a tag can name.
+/// Kinds of manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ManifestKind {
     /// An image of one architecture.
     Image,
     /// A list of the two images before it.
     Index,
-    /// An image by the old schema, which tells no sizes.
+    /// An image of schema 1, which has no sizes.
     Schema1,
-    /// An image whose manifest the service does not tell.
-    Untold,
+    /// An image whose manifest the service leaves out.
+    Withheld,
 }
 
-/// What the image of this number is. Most repositories have images of one kind only.
-pub(super) fn kind(repository: u32, number: u32) -> Kind {
+/// The kind of an image. Most repositories have one kind only.
+pub(super) fn kind(repository: u32, number: u32) -> ManifestKind {
     match mix(u64::from(repository) ^ 0x6b1d) % 40 {
-        0..6 if number % 5 == 4 => Kind::Index,
-        6 if number % 7 == 6 => Kind::Schema1,
-        7 if number % 9 == 8 => Kind::Untold,
-        _ => Kind::Image,
+        0..6 if number % 5 == 4 => ManifestKind::Index,
+        6 if number % 7 == 6 => ManifestKind::Schema1,
+        7 if number % 9 == 8 => ManifestKind::Withheld,
+        _ => ManifestKind::Image,
     }
 }
 
 /// One image.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
-    kind: Kind,
+    kind: ManifestKind,
     repository: u32,
     number: u32,
     config: Blob,
@@ -70,36 +70,36 @@ impl Image {
     }
 
     /// What it is.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ManifestKind {
         self.kind
     }
 
-    /// Digest of the configuration without its prefix; an index has none.
+    /// Digest of the configuration without prefix; empty for an index.
     pub(super) fn id(&self) -> String {
-        if self.kind == Kind::Index { String::new() } else { self.config.digest() }
+        if self.kind == ManifestKind::Index { String::new() } else { self.config.digest() }
     }
 
-    /// Size of the image as the service counts it: configuration and layers, without the manifest. Of an index, those of
-    /// its images together, which is a guess.
+    /// Size of the image as the service counts it: configuration and layers, without the manifest. For an index, the sum
+    /// over its images, which is a guess.
     pub(super) fn bytes(&self) -> u64 {
         bytes(self.repository, self.number)
     }
 
-    /// Digest of the manifest without its prefix.
+    /// Digest of the manifest without prefix.
     pub(super) fn digest(&self) -> String {
         hex::encode(Sha256::digest(self.document()))
     }
 
-    /// The manifest as the service tells it.
+    /// The manifest as the service returns it.
     pub(super) fn manifest(&self) -> String {
-        if self.kind == Kind::Untold { String::new() } else { self.document() }
+        if self.kind == ManifestKind::Withheld { String::new() } else { self.document() }
     }
 
     fn document(&self) -> String {
         match self.kind {
-            Kind::Index => self.index(),
-            Kind::Schema1 => self.schema_1(),
-            Kind::Image | Kind::Untold => self.schema_2(),
+            ManifestKind::Index => self.index(),
+            ManifestKind::Schema1 => self.schema_1(),
+            ManifestKind::Image | ManifestKind::Withheld => self.schema_2(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Image {
         )
     }
 
-    /// Its images have tags of their own as long as nobody removes them; a build tool's statement has none.
+    /// An index. Its images have their own tags until these are deleted; its attestation has none.
     fn index(&self) -> String {
         let statement = mix(u64::from(self.repository) ^ u64::from(self.number) << 32);
         let statement = Blob { seed: statement, bytes: 838 };
@@ -146,14 +146,14 @@ impl Image {
     }
 }
 
-/// The images that an index lists, by their numbers.
+/// Numbers of the images that an index lists.
 fn parts(number: u32) -> [u32; 2] {
     [number - 2, number - 1]
 }
 
 /// Size of one image, without building it.
 pub(super) fn bytes(repository: u32, number: u32) -> u64 {
-    if kind(repository, number) == Kind::Index {
+    if kind(repository, number) == ManifestKind::Index {
         return parts(number).into_iter().map(|part| bytes(repository, part)).sum();
     }
     let mut sum = config(repository, number).bytes;
@@ -167,7 +167,7 @@ fn platform(digest: &str, bytes: u64, architecture: &str, os: &str) -> String {
     )
 }
 
-/// A number that no seed of another kind is likely to meet: the finaliser of splitmix64.
+/// A 64-bit hash: the finaliser of splitmix64.
 pub(super) fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -182,15 +182,15 @@ fn config(repository: u32, number: u32) -> Blob {
 
 fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
     let character = mix(u64::from(repository));
-    let base = character % BASES;
+    let base = character % BASE_IMAGES;
     for layer in 0..1 + base % 4 {
         let seed = mix(base << 8 | layer | 0xba5e << 32);
         visit(Blob { seed, bytes: skewed(seed, 20, 6) });
     }
-    // A repository has a scale: some build one static binary, some ship a model of several gigabytes.
+    // Each repository has a scale, from a static binary to a model of several gigabytes.
     let scale = 12 + u32::try_from(character >> 8 & 7).expect("three bits");
     for layer in 0..OWN_LAYERS {
-        // The lowest of its own layers changes with every sixteenth image, the highest with each.
+        // The lowest own layer changes with every sixteenth image, the highest with each.
         let version = u64::from(number) >> (2 * (OWN_LAYERS - 1 - layer));
         let seed = mix(character ^ layer << 40 ^ mix(version));
         visit(Blob { seed, bytes: skewed(seed, scale, 8) });
@@ -225,16 +225,18 @@ mod tests {
     #[test]
     fn an_index_lists_images_of_the_same_repository() {
         let all = || (0..200).flat_map(|repository| (0..20).map(move |number| (repository, number)));
-        for (repository, number) in all().filter(|(repository, number)| kind(*repository, *number) == Kind::Index) {
+        for (repository, number) in
+            all().filter(|(repository, number)| kind(*repository, *number) == ManifestKind::Index)
+        {
             let index: serde_json::Value = serde_json::from_str(&Image::new(repository, number).manifest()).unwrap();
             for (place, part) in parts(number).into_iter().enumerate() {
                 let image = Image::new(repository, part);
-                assert_eq!(image.kind(), Kind::Image);
+                assert_eq!(image.kind(), ManifestKind::Image);
                 assert_eq!(index["manifests"][place]["digest"], format!("sha256:{}", image.digest()));
                 assert_eq!(index["manifests"][place]["size"], image.manifest().len());
             }
         }
-        for wanted in [Kind::Image, Kind::Index, Kind::Schema1, Kind::Untold] {
+        for wanted in [ManifestKind::Image, ManifestKind::Index, ManifestKind::Schema1, ManifestKind::Withheld] {
             assert!(all().any(|(repository, number)| kind(repository, number) == wanted), "{wanted:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Temporary access keys, and which of them are still good.
+//! Temporary access keys and their validity.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -6,41 +6,41 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::attempts::Attempts;
-use super::identity::TemporaryKey;
+use super::credential_options::TemporaryKey;
 use super::image::mix;
+use super::lockout::LockoutTracker;
 use super::timestamp;
 
-/// Keys that are remembered. An older one is as unknown as if it had never been.
+/// Most keys kept; older ones become unknown.
 const MOST_KEYS: usize = 10_000;
 
-/// The book of temporary keys, and of the failures of all keys.
+/// Issued temporary keys, and failed attempts of all keys.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct TemporaryKeys {
     issued: HashMap<String, Issued>,
     /// Access keys, oldest first.
     order: VecDeque<String>,
     count: u64,
-    pub(super) attempts: Attempts,
+    pub(super) attempts: LockoutTracker,
 }
 
 #[derive(Debug)]
 struct Issued {
     key: TemporaryKey,
-    /// Its end; `None` once it was revoked.
+    /// Expiry; `None` once revoked.
     until: Option<Instant>,
 }
 
-/// What is known of a temporary key.
-pub(super) enum Standing<'a> {
+/// Validity of a temporary key.
+pub(super) enum KeyStatus<'a> {
     Valid(&'a TemporaryKey),
     /// Expired or revoked.
     Ended,
     Unknown,
 }
 
-impl Keys {
-    /// A fresh key. `now` is the service's clock; the key's end is measured monotonically.
+impl TemporaryKeys {
+    /// Issues a key. `now` is the service's clock; expiry is checked on the monotonic clock.
     pub(super) fn issue(&mut self, life: Duration, now: SystemTime) -> TemporaryKey {
         self.count += 1;
         let number = self.count;
@@ -50,7 +50,7 @@ impl Keys {
         let key = TemporaryKey {
             access_key: format!("HSTA{}", digits(1, 1)),
             secret_key: digits(2, 3)[..40].to_owned(),
-            // Real ones have about a kilobyte.
+            // Real tokens have about a kilobyte.
             security_token: format!("gQpjbi1ub3J0aC00{}==", digits(3, 48)),
             expires_at: now + life,
         };
@@ -65,28 +65,28 @@ impl Keys {
         key
     }
 
-    pub(super) fn standing(&self, access_key: &str) -> Standing<'_> {
+    pub(super) fn status(&self, access_key: &str) -> KeyStatus<'_> {
         match self.issued.get(access_key) {
-            None => Standing::Unknown,
-            Some(issued) if issued.until.is_some_and(|until| Instant::now() < until) => Standing::Valid(&issued.key),
-            Some(_) => Standing::Ended,
+            None => KeyStatus::Unknown,
+            Some(issued) if issued.until.is_some_and(|until| Instant::now() < until) => KeyStatus::Valid(&issued.key),
+            Some(_) => KeyStatus::Ended,
         }
     }
 
-    /// How long a key still lives; nothing if it no longer does.
+    /// Remaining lifetime of a key; zero if it has ended.
     pub(super) fn remaining(&self, access_key: &str) -> Duration {
         let until = self.issued.get(access_key).and_then(|issued| issued.until);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends the life of every key that was issued so far.
+    /// Revokes every key issued so far.
     pub(super) fn revoke_all(&mut self) {
         for issued in self.issued.values_mut() {
             issued.until = None;
         }
     }
 
-    /// Every key that is remembered, oldest first.
+    /// All keys kept, oldest first.
     pub(super) fn all(&self) -> Vec<TemporaryKey> {
         self.order
             .iter()
@@ -96,7 +96,7 @@ impl Keys {
     }
 }
 
-/// A key in the words of IAM and of the metadata service.
+/// A key as IAM and the metadata service return it.
 pub(super) fn credential(key: &TemporaryKey) -> Value {
     json!({
         "access": key.access_key,
@@ -106,7 +106,7 @@ pub(super) fn credential(key: &TemporaryKey) -> Value {
     })
 }
 
-/// A key in the words of STS and of the pod identity service.
+/// A key as STS and the pod identity service return it.
 pub(super) fn credentials(key: &TemporaryKey) -> Value {
     json!({
         "access_key_id": key.access_key,
@@ -118,8 +118,8 @@ pub(super) fn credentials(key: &TemporaryKey) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{ask_signed, signer, until};
-    use super::super::shared::lock;
+    use super::super::test_client::{ask_signed, signer, until};
+
     use super::super::{AccessKey, Options, Simulator};
     use super::*;
 
@@ -134,8 +134,8 @@ mod tests {
         let passing = simulator.issue_temporary_key(Duration::from_millis(200));
         assert_eq!(ask_signed(&running, &lasting, LIST).await.status, 200);
         assert_eq!(simulator.temporary_keys().len(), 2);
-        // The book's clock decides: wall time can be a moment ahead of it.
-        until("it ends", || lock(&simulator.shared.keys).remaining(&passing.access_key).is_zero()).await;
+        // Wait on the monotonic clock: wall time can be slightly ahead of it.
+        until("it ends", || simulator.state.keys.lock().remaining(&passing.access_key).is_zero()).await;
         let mut late = ask_signed(&running, &signer(&passing), LIST).await;
         assert_eq!((late.status, &late.json()["error_code"]), (401, &json!("APIGW.0301")));
         assert!(late.text().contains("decrypt token fail"), "{}", late.text());
@@ -159,14 +159,14 @@ mod tests {
 
     #[test]
     fn keys_differ_and_the_oldest_are_forgotten() {
-        let mut keys = Keys::default();
+        let mut keys = TemporaryKeys::default();
         let first = keys.issue(HOUR, SystemTime::UNIX_EPOCH);
         assert_eq!((first.access_key.len(), first.secret_key.len()), (20, 40));
         for _ in 1..=MOST_KEYS {
             assert_ne!(keys.issue(HOUR, SystemTime::UNIX_EPOCH), first);
         }
         assert_eq!(keys.all().len(), MOST_KEYS);
-        assert!(matches!(keys.standing(&first.access_key), Standing::Unknown));
+        assert!(matches!(keys.status(&first.access_key), KeyStatus::Unknown));
         assert_eq!(credential(&first)["expires_at"], "1970-01-01T01:00:00.000000Z");
     }
 }

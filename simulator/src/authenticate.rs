@@ -1,34 +1,39 @@
-//! Who is asking: a token, or a signature that is recomputed from the bytes that came.
+//! Authentication: tokens, and signatures recomputed from the received bytes.
 //!
-//! Written from the vendor's description of the algorithm and checked against its published vectors, on purpose without
-//! a glance at the client's signer.
+//! Written from the vendor's description of the algorithm and checked against its published vectors, independently of
+//! the client's signer.
 
 use std::collections::HashMap;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::answer::Refusal;
 use super::http::{self, Request};
-use super::keys::{Keys, Standing};
 use super::options::{AccessKey, Options};
+use super::response::ApiError;
+use super::temporary_keys::{KeyStatus, TemporaryKeys};
 use super::timestamp;
 use super::tokens::{Scope, Tokens, unauthenticated};
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
-/// Signatures older or newer than this are refused.
+/// Largest difference between signing time and server time.
 const WINDOW_SECONDS: i64 = 15 * 60;
 
-/// What is known about callers.
-pub(super) struct Callers<'a> {
+/// The credentials that callers may present.
+pub(super) struct KnownCallers<'a> {
     pub(super) tokens: &'a Tokens,
-    pub(super) keys: &'a mut Keys,
+    pub(super) keys: &'a mut TemporaryKeys,
     pub(super) options: &'a Options,
 }
 
-/// Decides whether a request may pass to what needs `scope`. `now` is the service's clock, in seconds since the Unix
+/// Authenticates a request for `scope`. `now` is the service's clock, in seconds since the Unix
 /// epoch.
-pub(super) fn check(request: &Request, scope: Scope, callers: &mut Callers<'_>, now: i64) -> Result<(), Refusal> {
+pub(super) fn authenticate(
+    request: &Request,
+    scope: Scope,
+    callers: &mut KnownCallers<'_>,
+    now: i64,
+) -> Result<(), ApiError> {
     if let Some(token) = request.header("x-auth-token") {
         return callers.tokens.check(token, scope, callers.options);
     }
@@ -52,23 +57,23 @@ pub(super) fn check(request: &Request, scope: Scope, callers: &mut Callers<'_>, 
     outcome
 }
 
-fn find_key(access: &str, callers: &Callers<'_>) -> Result<AccessKey, Refusal> {
+fn find_key(access: &str, callers: &KnownCallers<'_>) -> Result<AccessKey, ApiError> {
     if let Some(key) = callers.options.access_keys.iter().find(|key| key.access_key == access) {
         return Ok(key.clone());
     }
-    match callers.keys.standing(access) {
-        Standing::Valid(key) => Ok(AccessKey {
+    match callers.keys.status(access) {
+        KeyStatus::Valid(key) => Ok(AccessKey {
             access_key: key.access_key.clone(),
             secret_key: key.secret_key.clone(),
             security_token: Some(key.security_token.clone()),
         }),
-        Standing::Ended => Err(unauthenticated("decrypt token fail")),
-        Standing::Unknown => Err(unauthenticated("Get secretKey failed, ak is not found")),
+        KeyStatus::Ended => Err(unauthenticated("decrypt token fail")),
+        KeyStatus::Unknown => Err(unauthenticated("Get secretKey failed, ak is not found")),
     }
 }
 
 /// Checks what can be checked without the secret: time, signed headers, security token.
-fn check_form(request: &Request, parts: &Authorization<'_>, key: &AccessKey, now: i64) -> Result<(), Refusal> {
+fn check_form(request: &Request, parts: &Authorization<'_>, key: &AccessKey, now: i64) -> Result<(), ApiError> {
     let date = request.header("x-sdk-date").unwrap_or_default();
     let moment = timestamp::parse_basic(date).ok_or_else(|| unauthenticated("x-sdk-date is missing or malformed"))?;
     if (now - moment).abs() > WINDOW_SECONDS {
@@ -76,8 +81,8 @@ fn check_form(request: &Request, parts: &Authorization<'_>, key: &AccessKey, now
         let detail = format!("calc aksk signature fail:signature expired, signature time:{date},server time:{here}");
         return Err(unauthenticated(&detail));
     }
-    // The guide demands the date only. Without the host a signature would serve any host, and without the security token
-    // it would serve a stranger's; a client that leaves either out is a client to be told.
+    // The vendor's guide requires only the date. A signature without the host is valid for any host, and one without the
+    // security token for any token, so a client that leaves either out is rejected.
     let token = request.header("x-security-token");
     let mut needed = vec!["host", "x-sdk-date"];
     needed.extend(token.map(|_| "x-security-token"));
@@ -95,12 +100,12 @@ fn check_signature(
     parts: &Authorization<'_>,
     key: &AccessKey,
     canonical: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let date = request.header("x-sdk-date").unwrap_or_default();
     if signature(key, date, canonical) == parts.signature {
         return Ok(());
     }
-    // Some products echo their own canonical request, line ends as bars. It helps people, and holds no secret.
+    // Like some products, echo the canonical request with `|` for line ends. It holds no secret.
     let echo = canonical.replace('\n', "|");
     Err(unauthenticated(&format!("verify aksk signature fail, canonicalRequest:{echo}")))
 }
@@ -133,7 +138,7 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The text whose digest is signed; `None` if a header that should be signed did not come.
+/// The canonical request; `None` if a signed header is missing.
 pub(super) fn canonical_request(request: &Request, signed: &[&str]) -> Option<String> {
     let path = http::percent_decode(&request.path);
     let mut uri: String = path.split('/').map(escape).collect::<Vec<_>>().join("/");
@@ -177,7 +182,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::super::Simulator;
-    use super::super::probe::{ask, ask_signed, ask_signed_at};
+    use super::super::test_client::{ask, ask_signed, ask_signed_at};
     use super::*;
 
     const VECTORS: &str = include_str!("../../tests/fixtures/signing-vectors.json");
@@ -225,10 +230,11 @@ mod tests {
             .collect()
     }
 
-    fn verdict(vector: &Vector) -> Result<(), Refusal> {
+    fn verdict(vector: &Vector) -> Result<(), ApiError> {
         let options = Options { access_keys: vec![vector.key.clone()], ..Options::default() };
-        let mut callers = Callers { tokens: &Tokens::default(), keys: &mut Keys::default(), options: &options };
-        check(&vector.request, Scope::Project, &mut callers, vector.now)
+        let mut callers =
+            KnownCallers { tokens: &Tokens::default(), keys: &mut TemporaryKeys::default(), options: &options };
+        authenticate(&vector.request, Scope::Project, &mut callers, vector.now)
     }
 
     #[test]
@@ -264,9 +270,9 @@ mod tests {
         for (message, change) in changes {
             for mut vector in vectors() {
                 change(&mut vector);
-                let refusal = verdict(&vector).unwrap_err();
-                assert_eq!((refusal.status, refusal.code.as_str()), (401, "APIGW.0301"));
-                assert!(refusal.message.contains(message), "{message}: {}", refusal.message);
+                let error = verdict(&vector).unwrap_err();
+                assert_eq!((error.status, error.code.as_str()), (401, "APIGW.0301"));
+                assert!(error.message.contains(message), "{message}: {}", error.message);
             }
         }
     }
@@ -295,10 +301,10 @@ mod tests {
     #[tokio::test]
     async fn a_signature_out_of_the_window_is_told_both_times() {
         let running = Simulator::start(Options::default()).await.unwrap();
-        let key = running.handle.shared.options().access_keys[0].clone();
+        let key = running.handle.state.options().access_keys[0].clone();
         for skew in [0, 3_600, -86_400] {
             running.handle.configure(|options| options.clock_skew_seconds = skew);
-            let now = running.handle.shared.now_seconds();
+            let now = running.handle.state.now_seconds();
             for (away, status) in [(0, 200), (890, 200), (-890, 200), (910, 401), (-910, 401)] {
                 let reply = ask_signed_at(&running, &key, "/v2/manage/repos", now + away).await;
                 assert_eq!(reply.status, status, "{skew} {away}");
@@ -316,7 +322,7 @@ mod tests {
     #[tokio::test]
     async fn wrong_secrets_lock_the_key() {
         let running = Simulator::start(Options::default()).await.unwrap();
-        let right = running.handle.shared.options().access_keys[0].clone();
+        let right = running.handle.state.options().access_keys[0].clone();
         let wrong = AccessKey { secret_key: "wrong".to_owned(), ..right.clone() };
         let told = async |key: &AccessKey| {
             let reply = ask_signed(&running, key, "/v2/manage/repos").await;
@@ -334,7 +340,7 @@ mod tests {
 
     #[tokio::test]
     async fn signatures_are_checked_against_the_service_clock() {
-        // The only vector for the listing was signed in 2025, so the service has to live then.
+        // The only vector for the listing was signed in 2025, so the service's clock is set to then.
         let vector = vectors().swap_remove(1);
         let options = Options { access_keys: vec![vector.key.clone()], ..Options::default() };
         let running = Simulator::start(options).await.unwrap();

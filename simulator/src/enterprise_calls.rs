@@ -1,23 +1,22 @@
-//! The Enterprise Edition: instances that hold what the world's organisations hold, seen through other calls.
+//! The Enterprise Edition: instances that serve the same organizations through other calls.
 //!
-//! Instance `n` of `m` has the organisations whose number leaves the rest `n` by `m` as its namespaces, so it grows as
+//! Instance `n` of `m` holds the organizations whose index is `n` modulo `m`, so it grows as
 //! the world does.
 
 use serde_json::{Value, json};
 
-use super::account::known;
-use super::answer::{Answer, Refusal};
+use super::context::RequestContext;
 use super::http::Request;
-use super::listing::{Parameters, bad_parameter};
-use super::routes::Service;
-use super::row::Row;
+use super::query::Parameters;
+use super::repository_row::RepositoryRow;
+use super::response::{ApiError, Response};
 use super::timestamp::rfc3339;
 use super::world::World;
 
 /// The largest page.
 const MOST: usize = 100;
 
-/// What an instance may have, by kind; what it has follows from the world or is nothing.
+/// Quotas of an instance, by kind.
 const QUOTAS: [(&str, u64); 6] = [
     ("replica_policy", 50),
     ("retention_policy", 50),
@@ -28,22 +27,22 @@ const QUOTAS: [(&str, u64); 6] = [
 ];
 
 /// `GET /v2/{project}/instances`.
-pub(super) fn instances(request: &Request, project: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    known(project, service)?;
+pub(super) fn instances(request: &Request, project: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    context.require_project(project)?;
     let parameters = Parameters::read(request)?;
-    let count = service.options.enterprise_instances;
-    let page = if parameters.get("offset").is_some() { Some(parameters.page(&service.options)?) } else { None };
+    let count = context.options.enterprise_instances;
+    let page = if parameters.get("offset").is_some() { Some(parameters.page(&context.options)?) } else { None };
     let (offset, limit) = page.map_or((0, MOST), |page| (page.offset, page.limit));
     if limit > MOST {
-        return Err(bad_parameter("limit error"));
+        return Err(ApiError::bad_parameter("limit error"));
     }
-    let created = rfc3339(service.world().now_nanos() - 30 * 86_400_000_000_000);
+    let created = rfc3339(context.world().now_nanos() - 30 * 86_400_000_000_000);
     let listed: Vec<Value> = (0..count)
         .skip(offset)
         .take(limit)
         .map(|number| {
             json!({
-                "id": id(number, service),
+                "id": id(number, context),
                 "name": name(number),
                 "description": "",
                 "spec": if number % 2 == 0 { "swr.ee.professional" } else { "swr.ee.basic" },
@@ -59,22 +58,22 @@ pub(super) fn instances(request: &Request, project: &str, service: &Service<'_>)
             })
         })
         .collect();
-    Ok(Answer::json(json!({"instances": listed, "total": count}).to_string()))
+    Ok(Response::json(json!({"instances": listed, "total": count}).to_string()))
 }
 
 /// `GET /v2/{project}/instances/{instance}/statistics`.
-pub(super) fn statistics(project: &str, instance: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    known(project, service)?;
-    let count = service.options.enterprise_instances;
-    let number = (0..count).find(|number| id(*number, service) == instance);
-    let number = number.ok_or_else(|| Refusal::swr(404, 4_040_001, "instance not exist"))?;
-    let world = service.world();
-    let organisations = world.organisations().iter().enumerate().filter(|(index, _)| index % count == number);
+pub(super) fn statistics(project: &str, instance: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    context.require_project(project)?;
+    let count = context.options.enterprise_instances;
+    let number = (0..count).find(|number| id(*number, context) == instance);
+    let number = number.ok_or_else(|| ApiError::swr(404, 4_040_001, "instance not exist"))?;
+    let world = context.world();
+    let organizations = world.organizations().iter().enumerate().filter(|(index, _)| index % count == number);
     let (mut namespaces, mut repositories, mut bytes) = (0, 0, 0);
-    for (_, organisation) in organisations {
+    for (_, organization) in organizations {
         namespaces += 1;
-        repositories += organisation.by_name.len();
-        bytes += organisation.by_name.iter().map(|slot| world.row(*slot).size).sum::<u64>();
+        repositories += organization.by_name.len();
+        bytes += organization.by_name.iter().map(|slot| world.row(*slot).size).sum::<u64>();
     }
     let mut body = json!({
         "storage_used": bytes,
@@ -88,20 +87,25 @@ pub(super) fn statistics(project: &str, instance: &str, service: &Service<'_>) -
         body[format!("{kind}_quota")] = quota.into();
         body[format!("{kind}_count")] = 0.into();
     }
-    Ok(Answer::json(body.to_string()))
+    Ok(Response::json(body.to_string()))
 }
 
-/// `GET /v2/{project}/repositories`: those of all instances, by id; the marker is the last id of the page before.
-pub(super) fn repositories(request: &Request, project: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    known(project, service)?;
+/// `GET /v2/{project}/repositories`: all instances, by id; the marker is the last id of the previous page.
+pub(super) fn repositories(
+    request: &Request,
+    project: &str,
+    context: &RequestContext<'_>,
+) -> Result<Response, ApiError> {
+    context.require_project(project)?;
     let parameters = Parameters::read(request)?;
-    let limit =
-        parameters.get("limit").map_or(Ok(MOST), |text| text.parse().map_err(|_| bad_parameter("limit error")))?;
+    let limit = parameters
+        .get("limit")
+        .map_or(Ok(MOST), |text| text.parse().map_err(|_| ApiError::bad_parameter("limit error")))?;
     let marker = parameters.get("marker").unwrap_or("m0");
     let after = marker.strip_prefix('m').and_then(|text| text.parse::<u32>().ok());
-    let (1..=MOST, Some(after)) = (limit, after) else { return Err(bad_parameter("limit or marker error")) };
-    let instances = service.options.enterprise_instances;
-    let world = service.world();
+    let (1..=MOST, Some(after)) = (limit, after) else { return Err(ApiError::bad_parameter("limit or marker error")) };
+    let instances = context.options.enterprise_instances;
+    let world = context.world();
     let mut slots: Vec<u32> = (0..world.slots())
         .filter_map(|slot| u32::try_from(slot).ok())
         .filter(|slot| instances > 0 && world.is_live(*slot) && world.row(*slot).id > after)
@@ -109,26 +113,26 @@ pub(super) fn repositories(request: &Request, project: &str, service: &Service<'
     slots.sort_unstable_by_key(|slot| world.row(*slot).id);
     let next = slots.get(limit).map(|_| format!("m{}", world.row(slots[limit - 1]).id));
     slots.truncate(limit);
-    let listed: Vec<Value> = slots.iter().map(|slot| describe(&world, world.row(*slot), instances, service)).collect();
+    let listed: Vec<Value> = slots.iter().map(|slot| describe(&world, world.row(*slot), instances, context)).collect();
     let body = json!({"repositories": listed, "page_info": {"next_marker": next, "previous_marker": null}});
-    Ok(Answer::json(body.to_string()))
+    Ok(Response::json(body.to_string()))
 }
 
-fn describe(world: &World, row: &Row, instances: usize, service: &Service<'_>) -> Value {
-    let namespace = world.organisation_name(row);
-    let number = row.organisation as usize % instances;
+fn describe(world: &World, row: &RepositoryRow, instances: usize, context: &RequestContext<'_>) -> Value {
+    let namespace = world.organization_name(row);
+    let number = row.organization as usize % instances;
     json!({
         "id": row.id,
         "name": format!("{namespace}/{}", row.name),
         "namespace_name": namespace,
-        "namespace_id": row.organisation + 1,
+        "namespace_id": row.organization + 1,
         "tag_count": row.tags.count(),
         "artifact_count": row.tags.count(),
         "pull_count": row.downloads,
         "description": row.description.as_deref().unwrap_or_default(),
         "created_at": rfc3339(row.created),
         "updated_at": rfc3339(row.updated),
-        "instance_id": id(number, service),
+        "instance_id": id(number, context),
         "instance_name": name(number),
         "resource_urn": format!("swr:::repository:{}/{namespace}/{}", name(number), row.name),
     })
@@ -138,15 +142,15 @@ fn name(number: usize) -> String {
     format!("registry-{}", number + 1)
 }
 
-/// In the form of a UUID.
-fn id(number: usize, service: &Service<'_>) -> String {
-    let digits = service.id_of(&name(number));
+/// The instance's id as a UUID.
+fn id(number: usize, context: &RequestContext<'_>) -> String {
+    let digits = context.id_of(&name(number));
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::get;
+    use super::super::test_client::get;
     use super::super::{DEMO_PROJECT_ID, Options, Simulator};
     use super::*;
 

@@ -1,29 +1,29 @@
-//! How the world comes to be, and how it changes while simulated time passes.
+//! Generation of the initial world, and its changes over simulated time.
 //!
-//! Both follow from the seed alone. Events happen at moments drawn in advance, so the world at a given simulated time is
-//! the same whether it was reached in one step or in thousands.
+//! Both follow from the seed alone. Event times are drawn in advance, so the world at a given simulated time is
+//! the same whether it is reached in one step or in thousands.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::names;
 use super::options::Options;
-use super::row::{Row, Tags};
+use super::repository_row::{RepositoryRow, Tags};
 use super::world::World;
 
 const NANOS_PER_DAY: f64 = 86_400e9;
-/// The oldest repository is three years old when the world begins.
+/// Age of the oldest repository when the world begins: three years.
 const HISTORY_NANOS: i64 = 3 * 365 * 86_400 * 1_000_000_000;
-/// A tag list in the thousands is what retention rules exist to prevent.
+/// Most tags of a generated repository, as a retention rule would keep.
 const MOST_TAGS: u32 = 400;
 
 impl World {
-    /// The world as it is when the simulator starts.
+    /// Generates the world at `options.start`.
     pub(super) fn generate(options: &Options) -> Self {
         let start = options.start.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let mut world = Self::empty(options.seed, i64::try_from(start.as_nanos()).unwrap_or(i64::MAX / 2));
         for index in 0..options.namespaces {
-            world.insert_namespace(&names::organisation(index));
+            world.insert_namespace(&names::organization(index));
         }
         if options.namespaces > 0 {
             world.populate(options.repositories);
@@ -38,7 +38,7 @@ impl World {
         world
     }
 
-    /// Lets simulated time pass.
+    /// Advances simulated time.
     pub fn advance(&mut self, time: Duration) {
         let target = self.now.saturating_add(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
         while self.next_event <= target {
@@ -77,7 +77,7 @@ impl World {
     }
 
     fn remove_somewhere(&mut self) {
-        // The last repositories stay, or a small world would be empty after a long run.
+        // Keep the last one, or a small world would be empty after a long run.
         if self.len() > 1
             && let Some(slot) = self.popular()
         {
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Whether nobody cares for a repository any more.
+    /// Whether a repository no longer gets pushes or clean-ups.
     fn is_abandoned(&self, slot: u32) -> bool {
         let (one_of, before) = self.abandoned;
         let row = self.row(slot);
@@ -99,7 +99,7 @@ impl World {
         }
         let moment = self.moment(self.now);
         let row = self.row_mut(slot);
-        // Cut down, it may lie before an earlier push in the same second.
+        // Truncation may place it before an earlier push in the same second.
         row.updated = moment.max(row.updated);
         match &mut row.tags {
             Tags::Numbered { first, count, .. } => {
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// A retention rule at work: the oldest tags go.
+    /// Applies a retention rule: deletes the oldest tags.
     fn clean_up_somewhere(&mut self) {
         let Some(slot) = self.popular().filter(|slot| !self.is_abandoned(*slot)) else { return };
         let share = self.rng.u32(2..5);
@@ -137,11 +137,11 @@ impl World {
     }
 
     fn create_somewhere(&mut self) {
-        if self.organisations().is_empty() {
+        if self.organizations().is_empty() {
             return;
         }
-        let organisation = self.skewed_organisation();
-        let namespace = self.organisations()[organisation as usize].name.clone();
+        let organization = self.skewed_organization();
+        let namespace = self.organizations()[organization as usize].name.clone();
         let wanted = names::repository(&mut self.rng);
         let mut name = wanted.clone();
         let mut number = 2;
@@ -149,7 +149,7 @@ impl World {
             name = names::numbered(&wanted, number);
             number += 1;
         }
-        let mut row = self.new_row(organisation, name);
+        let mut row = self.new_row(organization, name);
         row.created = self.moment(self.now);
         row.updated = row.created;
         row.category = self.category_number();
@@ -163,7 +163,7 @@ impl World {
         let mut taken = HashSet::new();
         let mut rows = Vec::with_capacity(repositories);
         for index in 0..repositories {
-            let organisation = self.skewed_organisation();
+            let organization = self.skewed_organization();
             let mut name = if self.rng.u32(..100) < 12 {
                 names::COMMON[self.rng.usize(..names::COMMON.len())].to_owned()
             } else {
@@ -171,19 +171,19 @@ impl World {
             };
             let wanted = name.clone();
             let mut number = index;
-            while !taken.insert((organisation, name.clone())) {
+            while !taken.insert((organization, name.clone())) {
                 name = names::numbered(&wanted, number);
                 number += repositories;
             }
-            rows.push(self.born_earlier(organisation, name));
+            rows.push(self.born_earlier(organization, name));
         }
         self.insert_all(rows);
     }
 
-    /// A repository with a past.
-    fn born_earlier(&mut self, organisation: u32, name: String) -> Row {
+    /// A repository created at some time before the world begins.
+    fn born_earlier(&mut self, organization: u32, name: String) -> RepositoryRow {
         let now = self.now;
-        let mut row = self.new_row(organisation, name);
+        let mut row = self.new_row(organization, name);
         let created = now - self.rng.i64(0..HISTORY_NANOS);
         let updated = self.rng.i64(created..=now);
         row.created = self.moment(created);
@@ -194,7 +194,7 @@ impl World {
             row.description = Some(format!("Built by the pipeline of \"{}\"", row.name).into_boxed_str());
         }
         row.downloads = heavy_tail(self.rng.f64(), 40.0, 5_000_000);
-        // One in fifty was created and never pushed to.
+        // One in fifty was never pushed to.
         let count = if self.rng.u32(..50) == 0 { 0 } else { heavy_tail(self.rng.f64(), 1.0, u64::from(MOST_TAGS)) };
         let count = u32::try_from(count).expect("at most MOST_TAGS");
         let latest = count > 0 && self.rng.bool();
@@ -205,18 +205,18 @@ impl World {
     }
 
     fn category_number(&mut self) -> u8 {
-        // Most people leave the default.
+        // Most users leave the default category.
         if self.rng.bool() { 5 } else { self.rng.u8(..8) }
     }
 
-    /// The first organisations are much larger than the last.
-    fn skewed_organisation(&mut self) -> u32 {
-        let all = self.organisations().len();
+    /// An organization; the first ones are drawn much more often than the last.
+    fn skewed_organization(&mut self) -> u32 {
+        let all = self.organizations().len();
         let place = self.rng.f64().powi(3) * as_f64(all);
-        u32::try_from(whole(place).min(all as u64 - 1)).expect("an index into the organisations")
+        u32::try_from(whole(place).min(all as u64 - 1)).expect("an index into the organizations")
     }
 
-    /// A repository, the older ones more often than the younger.
+    /// A repository; older ones are drawn more often than younger ones.
     fn popular(&mut self) -> Option<u32> {
         if self.is_empty() {
             return None;
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// Cuts a time down to the precision that different parts of the service keep: mostly microseconds.
+    /// Truncates a time to one of the precisions that the service uses, mostly microseconds.
     fn moment(&mut self, nanos: i64) -> i64 {
         let unit = match self.rng.u32(..100) {
             0..15 => 1_000_000_000,
@@ -242,7 +242,7 @@ impl World {
     }
 }
 
-/// Few large, many small: `least` for half of all draws or so, `most` once in a blue moon.
+/// A heavy-tailed value: near `least` for about half of all draws, rarely up to `most`.
 fn heavy_tail(draw: f64, least: f64, most: u64) -> u64 {
     whole(least / (1.0 - draw)).min(most)
 }
@@ -324,10 +324,10 @@ mod tests {
         let mut sizes: Vec<u64> = all.iter().map(|r| r.size).collect();
         sizes.sort_unstable();
         assert!(sizes[1_990] > 20 * sizes[1_000], "few large, many small: {} and {}", sizes[1_990], sizes[1_000]);
-        let mut shares: Vec<usize> = world.organisations().iter().map(|o| o.by_name.len()).collect();
+        let mut shares: Vec<usize> = world.organizations().iter().map(|o| o.by_name.len()).collect();
         shares.sort_unstable();
         assert!(shares[0] > 0 && shares[4] > 3 * shares[0], "{shares:?}");
-        assert!(all.windows(2).any(|pair| pair[0].name == pair[1].name), "one name in two organisations");
+        assert!(all.windows(2).any(|pair| pair[0].name == pair[1].name), "one name in two organizations");
         assert!(all.iter().any(|r| r.tags.is_empty()) && all.iter().any(|r| r.name.contains('/')));
     }
 }

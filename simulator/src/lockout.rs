@@ -1,21 +1,21 @@
-//! Failures of users and access keys, and the locks that follow from them.
+//! Failed attempts of users and access keys, and the locks that follow.
 
 use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-use super::identity::Lockout;
+use super::credential_options::Lockout;
 
-/// Names that are remembered. More names than that are more than any test tries; the rest is never locked.
+/// Names tracked. Further names are never locked.
 const MOST_NAMES: usize = 1_000;
 
-/// Who has failed lately, and who is locked.
+/// Tracks failures and locks by name.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(super) struct LockoutTracker {
     records: HashMap<String, Record>,
-    /// Attempts that were right.
+    /// Successful attempts.
     pub(super) succeeded: u64,
-    /// Attempts that were wrong, or right while locked.
+    /// Failed attempts, including those while locked.
     pub(super) failed: u64,
 }
 
@@ -25,19 +25,19 @@ struct Record {
     locked_until: Option<Instant>,
 }
 
-impl Attempts {
+impl LockoutTracker {
     /// Whether a name is locked now.
     pub(super) fn is_locked(&self, name: &str) -> bool {
         let until = self.records.get(name).and_then(|record| record.locked_until);
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Counts an attempt on a locked name, which has no further consequence.
+    /// Counts an attempt on a locked name, without further effect.
     pub(super) fn rejected(&mut self) {
         self.failed += 1;
     }
 
-    /// Counts a failure, and locks if it is one too many.
+    /// Counts a failure and locks at the limit.
     pub(super) fn failed(&mut self, name: &str, lockout: &Lockout) {
         self.failed += 1;
         if self.records.len() >= MOST_NAMES && !self.records.contains_key(name) {
@@ -53,13 +53,13 @@ impl Attempts {
         }
     }
 
-    /// Counts a success, which makes the failures before it forgotten.
+    /// Counts a success and clears earlier failures.
     pub(super) fn succeeded(&mut self, name: &str) {
         self.succeeded += 1;
         self.records.remove(name);
     }
 
-    /// Opens every lock and forgets every failure. Counts go on.
+    /// Clears all locks and failures. Counters continue.
     pub(super) fn unlock(&mut self) {
         self.records.clear();
     }
@@ -76,7 +76,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_failure_locks_and_time_opens() {
         let lockout = Lockout { after: 3, within: 10 * SECOND, lasts: 5 * SECOND };
-        let mut attempts = Attempts::default();
+        let mut attempts = LockoutTracker::default();
         for _ in 0..2 {
             attempts.failed("a", &lockout);
             assert!(!attempts.is_locked("a"));
@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn old_failures_and_those_before_a_success_do_not_count() {
         let lockout = Lockout { after: 2, within: 10 * SECOND, lasts: 5 * SECOND };
-        let mut attempts = Attempts::default();
+        let mut attempts = LockoutTracker::default();
         attempts.failed("a", &lockout);
         tokio::time::advance(10 * SECOND).await;
         attempts.failed("a", &lockout);

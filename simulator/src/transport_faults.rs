@@ -1,4 +1,4 @@
-//! Sends answers, rightly or in one of the wrong ways.
+//! Sends responses, correctly or with a transport fault.
 
 use std::io::{self, Write};
 
@@ -7,83 +7,83 @@ use flate2::write::GzEncoder;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::answer::{Answer, reason};
 use super::faults::{Delivery, Framing};
 use super::http;
-use super::shared::Flight;
+use super::journal::InFlight;
+use super::response::{Response, reason};
 
-/// What becomes of the connection.
+/// Whether the connection stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum AfterResponse {
     KeepAlive,
     Close,
 }
 
-/// The row that floods are made of.
+/// The row that floods repeat.
 const FLOOD_ROW: &str =
     r#"{"name":"flood","namespace":"flood","size":1,"num_images":1,"num_download":1,"tags":["latest"]}"#;
 
-/// Sends one answer. The flight ends just before the client can know that the answer is complete, so that a client that
-/// asks one thing after another is never counted twice.
+/// Sends a response. `in_flight` ends just before the last byte is sent, so that a client that
+/// sends one request after another is never counted twice.
 pub(super) async fn send(
     stream: &mut TcpStream,
-    answer: &Answer,
+    response: &Response,
     delivery: &Delivery,
-    wanted: Next,
-    flight: Flight,
-) -> io::Result<Next> {
-    let body = &answer.body;
+    wanted: AfterResponse,
+    in_flight: InFlight,
+) -> io::Result<AfterResponse> {
+    let body = &response.body;
     let length = Some(body.len() as u64);
     match delivery {
-        // The body of a bomb was put in before.
+        // A bomb's body is already in the response.
         Delivery::Whole | Delivery::Bomb(_) => {
-            write(stream, head(answer, length, wanted), body, flight).await?;
+            write(stream, head(response, length, wanted), body, in_flight).await?;
             Ok(wanted)
         }
         Delivery::ThenClose => {
-            write(stream, head(answer, length, Next::Close), body, flight).await?;
+            write(stream, head(response, length, AfterResponse::Close), body, in_flight).await?;
             close(stream).await
         }
         Delivery::ThenCloseUnannounced => {
-            write(stream, head(answer, length, Next::KeepAlive), body, flight).await?;
+            write(stream, head(response, length, AfterResponse::KeepAlive), body, in_flight).await?;
             close(stream).await
         }
         Delivery::Truncated(sent) => {
-            write(stream, head(answer, length, wanted), &body[..body.len().min(*sent)], flight).await?;
+            write(stream, head(response, length, wanted), &body[..body.len().min(*sent)], in_flight).await?;
             close(stream).await
         }
         Delivery::Cut(kept) => {
             let body = &body[..body.len().min(*kept)];
-            write(stream, head(answer, Some(body.len() as u64), wanted), body, flight).await?;
+            write(stream, head(response, Some(body.len() as u64), wanted), body, in_flight).await?;
             Ok(wanted)
         }
         Delivery::DeclaredLength(declared) => {
-            write(stream, head(answer, Some(*declared), Next::Close), body, flight).await?;
+            write(stream, head(response, Some(*declared), AfterResponse::Close), body, in_flight).await?;
             close(stream).await
         }
         Delivery::Reset => {
-            // Closing with a zero linger time is what sends a reset instead of an orderly end.
+            // Closing with zero linger sends a reset.
             stream.set_zero_linger()?;
-            Ok(Next::Close)
+            Ok(AfterResponse::Close)
         }
         Delivery::ResetAfter(sent) => {
             let body = &body[..body.len().min(*sent)];
-            write(stream, head(answer, length, wanted), body, flight).await?;
+            write(stream, head(response, length, wanted), body, in_flight).await?;
             stream.set_zero_linger()?;
-            Ok(Next::Close)
+            Ok(AfterResponse::Close)
         }
         Delivery::Hang => {
             http::gone(stream).await;
-            Ok(Next::Close)
+            Ok(AfterResponse::Close)
         }
         Delivery::Stall(sent) => {
-            stream.write_all(&head(answer, length, wanted)).await?;
+            stream.write_all(&head(response, length, wanted)).await?;
             stream.write_all(&body[..body.len().min(*sent)]).await?;
             http::gone(stream).await;
-            Ok(Next::Close)
+            Ok(AfterResponse::Close)
         }
         Delivery::Drip(bytes, pause) => {
-            let mut whole = head(answer, length, wanted);
+            let mut whole = head(response, length, wanted);
             whole.extend_from_slice(body);
             for part in whole.chunks((*bytes).max(1)) {
                 stream.write_all(part).await?;
@@ -91,7 +91,7 @@ pub(super) async fn send(
             }
             Ok(wanted)
         }
-        Delivery::Flood(framing, most) => flood(stream, answer, *framing, most.unwrap_or(u64::MAX)).await,
+        Delivery::Flood(framing, most) => flood(stream, response, *framing, most.unwrap_or(u64::MAX)).await,
     }
 }
 
@@ -101,51 +101,51 @@ pub(super) fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes every write")
 }
 
-async fn write(stream: &mut TcpStream, mut head: Vec<u8>, body: &[u8], flight: Flight) -> io::Result<()> {
+async fn write(stream: &mut TcpStream, mut head: Vec<u8>, body: &[u8], in_flight: InFlight) -> io::Result<()> {
     const SMALL: usize = 16 * 1024;
     if body.len() < SMALL {
         head.extend_from_slice(body);
-        drop(flight);
+        drop(in_flight);
         return stream.write_all(&head).await;
     }
     let (most, last) = body.split_at(body.len() - 1);
     stream.write_all(&head).await?;
     stream.write_all(most).await?;
-    drop(flight);
+    drop(in_flight);
     stream.write_all(last).await
 }
 
-async fn close(stream: &mut TcpStream) -> io::Result<Next> {
+async fn close(stream: &mut TcpStream) -> io::Result<AfterResponse> {
     stream.shutdown().await?;
-    Ok(Next::Close)
+    Ok(AfterResponse::Close)
 }
 
-fn head(answer: &Answer, length: Option<u64>, next: Next) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
-    for (name, value) in &answer.headers {
+fn head(response: &Response, length: Option<u64>, next: AfterResponse) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
+    for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     if let Some(length) = length {
         head.push_str(&format!("Content-Length: {length}\r\n"));
     }
-    if next == Next::Close {
+    if next == AfterResponse::Close {
         head.push_str("Connection: close\r\n");
     }
     head.push_str("\r\n");
     head.into_bytes()
 }
 
-async fn flood(stream: &mut TcpStream, answer: &Answer, framing: Framing, most: u64) -> io::Result<Next> {
-    let mut answer = answer.clone();
+async fn flood(stream: &mut TcpStream, response: &Response, framing: Framing, most: u64) -> io::Result<AfterResponse> {
+    let mut response = response.clone();
     let length = match framing {
         Framing::UntilClose => None,
         Framing::Length(length) => Some(length),
         Framing::Chunked => {
-            answer.set("Transfer-Encoding", "chunked");
+            response.set("Transfer-Encoding", "chunked");
             None
         }
     };
-    stream.write_all(&head(&answer, length, Next::Close)).await?;
+    stream.write_all(&head(&response, length, AfterResponse::Close)).await?;
     let rows = format!("{FLOOD_ROW},").repeat(600);
     let mut sent = 0;
     send_part(stream, framing, b"[").await?;
@@ -170,7 +170,7 @@ async fn send_part(stream: &mut TcpStream, framing: Framing, part: &[u8]) -> io:
     stream.write_all(part).await
 }
 
-/// Much space and an empty list, compressed. Never unpacked in memory: the encoder is fed one block again and again.
+/// A compression bomb: spaces and an empty list. The encoder is fed one block repeatedly, so memory stays small.
 pub(super) fn bomb(bytes: u64) -> Vec<u8> {
     let block = [b' '; 64 * 1024];
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -190,7 +190,7 @@ mod tests {
 
     use tokio::io::AsyncReadExt;
 
-    use super::super::probe::{self, Reply, list, send, until};
+    use super::super::test_client::{self, Reply, list, send, until};
     use super::super::{Action, DEMO_TOKEN, Options, Rule, Running, Simulator};
     use super::*;
 
@@ -200,13 +200,13 @@ mod tests {
         Simulator::start(Options::default()).await.unwrap()
     }
 
-    /// Asks on a connection that the client wants to keep. So the reading ends only if the server ends it.
+    /// Sends a request with keep-alive, so that reading ends only when the server closes.
     async fn deliver(running: &Running, delivery: Delivery) -> Reply {
         running.handle.fault(Rule::once(Action::Deliver(delivery)));
         let mut stream = send(running, "GET", TARGET, &[("X-Auth-Token", DEMO_TOKEN)], "", "keep-alive").await;
         let mut raw = Vec::new();
         let error = stream.read_to_end(&mut raw).await.err().map(|error| error.kind());
-        probe::parse(&raw, error)
+        test_client::parse(&raw, error)
     }
 
     #[tokio::test]
@@ -321,7 +321,7 @@ mod tests {
         let running = start().await;
         running.handle.configure(|options| options.compression = super::super::Compression::Gzip);
         let headers = [("X-Auth-Token", DEMO_TOKEN), ("Accept-Encoding", "gzip, br")];
-        let packed = probe::ask(&running, "GET", TARGET, &headers, "").await;
+        let packed = test_client::ask(&running, "GET", TARGET, &headers, "").await;
         let plain = list(&running, "offset=0&limit=10").await;
         let mut unpacked = Vec::new();
         flate2::read::GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).unwrap();

@@ -1,18 +1,18 @@
-//! The account as a whole: totals, quotas, and what the region offers.
+//! Account-wide calls: totals, quotas, feature gates.
 
 use serde_json::json;
 
-use super::answer::{Answer, Refusal};
-use super::listing::ACCOUNT;
+use super::context::ACCOUNT;
+use super::context::RequestContext;
 use super::options::ListV3;
-use super::routes::Service;
+use super::response::{ApiError, Response};
 
-/// How many organisations an account may have.
+/// Quota of organizations per account.
 const MOST_NAMESPACES: usize = 15;
 
 /// `GET /v2/manage/overview`.
-pub(super) fn overview(service: &Service<'_>) -> Answer {
-    let world = service.world();
+pub(super) fn overview(context: &RequestContext<'_>) -> Response {
+    let world = context.world();
     let rows = (0..world.slots()).filter_map(|slot| u32::try_from(slot).ok()).filter(|slot| world.is_live(*slot));
     let (mut bytes, mut images, mut downloads) = (0, 0, 0);
     for row in rows.map(|slot| world.row(slot)) {
@@ -21,17 +21,17 @@ pub(super) fn overview(service: &Service<'_>) -> Answer {
         downloads += row.downloads;
     }
     let body = json!({
-        "domain_id": service.id_of(ACCOUNT),
+        "domain_id": context.id_of(ACCOUNT),
         "domain_name": "",
-        // So it is spelled.
-        "namspace_num": world.organisations().len(),
+        // The API's spelling.
+        "namspace_num": world.organizations().len(),
         "repo_num": world.len(),
         "image_num": images,
-        // The unit is nobody's secret and nobody's knowledge: here they are mebibytes, with two digits of fraction.
+        // The API does not document the unit. Here: mebibytes with two decimals.
         "store_space": hundredths(bytes),
         "downflow_size": hundredths(downloads.saturating_mul(50 << 20)),
     });
-    Answer::json(body.to_string())
+    Response::json(body.to_string())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "two digits of fraction are left")]
@@ -40,16 +40,16 @@ fn hundredths(bytes: u64) -> f64 {
 }
 
 /// `GET /v2/manage/projects/{project}/quotas`.
-pub(super) fn quotas(project: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    known(project, service)?;
-    let used = service.world().organisations().len();
+pub(super) fn quotas(project: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    context.require_project(project)?;
+    let used = context.world().organizations().len();
     let quota = json!({"quota_key": "namespace", "quota_limit": MOST_NAMESPACES.max(used), "used": used, "unit": ""});
-    Ok(Answer::json(json!({ "quotas": [quota] }).to_string()))
+    Ok(Response::json(json!({ "quotas": [quota] }).to_string()))
 }
 
 /// `GET /v2/manage/projects/{project}/feature-gates`.
-pub(super) fn feature_gates(project: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    known(project, service)?;
+pub(super) fn feature_gates(project: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    context.require_project(project)?;
     let gates = json!({
         "enable_experience": true,
         "enable_hss_service": false,
@@ -59,22 +59,15 @@ pub(super) fn feature_gates(project: &str, service: &Service<'_>) -> Result<Answ
         "enable_cci_service": true,
         "enable_image_label": false,
         "enable_pipeline": false,
-        "enable_list_v3": service.options.list_v3 == ListV3::Offered,
+        "enable_list_v3": context.options.list_v3 == ListV3::Offered,
         "swr_util_download_url": "",
     });
-    Ok(Answer::json(gates.to_string()))
-}
-
-/// A project in the path has to be one of the account's.
-pub(super) fn known(project: &str, service: &Service<'_>) -> Result<(), Refusal> {
-    let known = service.options.projects.iter().any(|known| known.id == project);
-    let refusal = || Refusal::gateway(403, "0404", "The project in the request is not that of the caller");
-    known.then_some(()).ok_or_else(refusal)
+    Ok(Response::json(gates.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::get;
+    use super::super::test_client::get;
     use super::super::{DEMO_PROJECT_ID, Options, Repository, Simulator};
     use super::*;
 

@@ -1,20 +1,20 @@
-//! Answers that are wrong in what they say.
+//! Faults in the content of responses: fields, rows, totals.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answer::Answer;
-use super::answer::quoted;
 use super::faults::{Rows, RowsHook, Total};
+use super::response::Response;
+use super::response::quoted;
 
-/// A row whose values are kept as text, so that they can be what no number type can hold.
+/// A row with its values as JSON text, so that they can exceed any number type.
 type RawRow = BTreeMap<String, String>;
 
-/// Puts JSON under a key of some rows, or takes the key away. Does nothing to a body that is not an array of objects.
-pub(super) fn field(answer: &mut Answer, rows: &Rows, key: &str, json: Option<&str>) {
-    raw_rows(answer, |index, row| {
+/// Sets or removes a key of some rows. Leaves a body that is not an array of objects unchanged.
+pub(super) fn field(response: &mut Response, rows: &Rows, key: &str, json: Option<&str>) {
+    raw_rows(response, |index, row| {
         let meant = match rows {
             Rows::All => true,
             Rows::At(place) => *place == index,
@@ -29,17 +29,17 @@ pub(super) fn field(answer: &mut Answer, rows: &Rows, key: &str, json: Option<&s
     });
 }
 
-/// Runs a hook on the rows. Does nothing to a body that is not an array.
-pub(super) fn rows(answer: &mut Answer, hook: &RowsHook) {
-    if let Ok(mut rows) = serde_json::from_slice::<Vec<Value>>(&answer.body) {
+/// Runs a hook on the rows. Leaves a body that is not an array unchanged.
+pub(super) fn rows(response: &mut Response, hook: &RowsHook) {
+    if let Ok(mut rows) = serde_json::from_slice::<Vec<Value>>(&response.body) {
         hook(&mut rows);
-        answer.body = Value::from(rows).to_string().into_bytes();
+        response.body = Value::from(rows).to_string().into_bytes();
     }
 }
 
-/// Lies about the total. `ordinal` is the number of the request.
-pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
-    let range = answer.header("Content-Range").and_then(|range| {
+/// Falsifies the total. `ordinal` is the number of the request.
+pub(super) fn total(response: &mut Response, lie: &Total, ordinal: u64) {
+    let range = response.header("Content-Range").and_then(|range| {
         let (page, total) = range.split_once('/')?;
         Some((page.to_owned(), total.parse::<i64>().ok()?))
     });
@@ -55,11 +55,11 @@ pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
     };
     if let Some((page, truth)) = range {
         match changed(truth) {
-            Some((in_header, _)) => answer.set("Content-Range", format!("{page}/{in_header}")),
-            None => answer.remove("Content-Range"),
+            Some((in_header, _)) => response.set("Content-Range", format!("{page}/{in_header}")),
+            None => response.remove("Content-Range"),
         }
     }
-    raw_rows(answer, |_, row| {
+    raw_rows(response, |_, row| {
         let Some(truth) = row.get("total_range").and_then(|text| text.parse().ok()) else {
             return;
         };
@@ -70,8 +70,8 @@ pub(super) fn total(answer: &mut Answer, lie: &Total, ordinal: u64) {
     });
 }
 
-fn raw_rows(answer: &mut Answer, mut change: impl FnMut(usize, &mut RawRow)) {
-    let Ok(rows) = serde_json::from_slice::<Vec<BTreeMap<String, Box<RawValue>>>>(&answer.body) else {
+fn raw_rows(response: &mut Response, mut change: impl FnMut(usize, &mut RawRow)) {
+    let Ok(rows) = serde_json::from_slice::<Vec<BTreeMap<String, Box<RawValue>>>>(&response.body) else {
         return;
     };
     let rows: Vec<String> = rows
@@ -84,7 +84,7 @@ fn raw_rows(answer: &mut Answer, mut change: impl FnMut(usize, &mut RawRow)) {
             format!("{{{}}}", pairs.join(","))
         })
         .collect();
-    answer.body = format!("[{}]", rows.join(",")).into_bytes();
+    response.body = format!("[{}]", rows.join(",")).into_bytes();
 }
 
 #[cfg(test)]
@@ -93,27 +93,27 @@ mod tests {
 
     const BODY: &str = r#"[{"name":"a","size":1,"total_range":2},{"name":"b","size":2,"total_range":2}]"#;
 
-    fn page() -> Answer {
-        Answer::json(BODY).with("Content-Range", "0-2/2")
+    fn page() -> Response {
+        Response::json(BODY).with("Content-Range", "0-2/2")
     }
 
-    fn text(answer: &Answer) -> &str {
-        std::str::from_utf8(&answer.body).unwrap()
+    fn text(response: &Response) -> &str {
+        std::str::from_utf8(&response.body).unwrap()
     }
 
     #[test]
     fn a_field_can_hold_what_no_number_type_can() {
         for json in ["1e400", "1.5", "-1", "null", "\"12\"", "9007199254740993", "18446744073709551616", "NaN"] {
-            let mut answer = page();
-            field(&mut answer, &Rows::Named("b".to_owned()), "size", Some(json));
+            let mut response = page();
+            field(&mut response, &Rows::Named("b".to_owned()), "size", Some(json));
             let expected = BODY.replace("\"size\":2", &format!("\"size\":{json}"));
-            assert_eq!(text(&answer), expected);
+            assert_eq!(text(&response), expected);
         }
-        let mut answer = page();
-        field(&mut answer, &Rows::At(0), "size", None);
-        assert_eq!(text(&answer), BODY.replace("\"size\":1,", ""));
-        field(&mut answer, &Rows::All, "tags", Some("null"));
-        assert_eq!(text(&answer).matches("\"tags\":null").count(), 2);
+        let mut response = page();
+        field(&mut response, &Rows::At(0), "size", None);
+        assert_eq!(text(&response), BODY.replace("\"size\":1,", ""));
+        field(&mut response, &Rows::All, "tags", Some("null"));
+        assert_eq!(text(&response).matches("\"tags\":null").count(), 2);
     }
 
     #[test]
@@ -125,21 +125,21 @@ mod tests {
             (Total::Text("many".to_owned()), Some("0-2/many"), Some("\"many\"")),
             (Total::Changing, Some("0-2/3"), Some("3")),
         ] {
-            let mut answer = page();
-            total(&mut answer, &lie, 4);
-            assert_eq!(answer.header("content-range"), header, "{lie:?}");
-            let rows = row.map_or(0, |row| text(&answer).matches(&format!("\"total_range\":{row}}}")).count());
+            let mut response = page();
+            total(&mut response, &lie, 4);
+            assert_eq!(response.header("content-range"), header, "{lie:?}");
+            let rows = row.map_or(0, |row| text(&response).matches(&format!("\"total_range\":{row}}}")).count());
             assert_eq!(rows, if row.is_some() { 2 } else { 0 }, "{lie:?}");
-            assert_eq!(text(&answer).contains("total_range"), row.is_some());
+            assert_eq!(text(&response).contains("total_range"), row.is_some());
         }
     }
 
     #[test]
     fn what_is_not_a_list_is_left_alone() {
-        let mut answer = Answer::json("{}");
-        field(&mut answer, &Rows::All, "x", Some("1"));
-        total(&mut answer, &Total::Absent, 0);
-        rows(&mut answer, &(std::sync::Arc::new(Vec::clear) as RowsHook));
-        assert_eq!(text(&answer), "{}");
+        let mut response = Response::json("{}");
+        field(&mut response, &Rows::All, "x", Some("1"));
+        total(&mut response, &Total::Absent, 0);
+        rows(&mut response, &(std::sync::Arc::new(Vec::clear) as RowsHook));
+        assert_eq!(text(&response), "{}");
     }
 }

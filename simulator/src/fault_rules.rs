@@ -1,4 +1,4 @@
-//! When something goes wrong: for which requests, how often, or by chance.
+//! Fault rules: which requests a fault applies to, how often, or with which probability.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use fastrand::Rng;
 use super::faults::Action;
 use super::http::Request;
 
-/// Decides whether a rule is meant for a request.
+/// An arbitrary condition of a rule.
 type Condition = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
-/// A fault for some requests.
+/// A fault and the requests it applies to.
 #[derive(Clone)]
 pub struct Rule {
     action: Action,
@@ -24,7 +24,7 @@ pub struct Rule {
     met: u64,
 }
 
-/// Names a rule, to take it back or to ask about it.
+/// Identifies a rule, to remove or query it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleId(u64);
 
@@ -57,7 +57,7 @@ impl Rule {
         self
     }
 
-    /// Only for paths that begin so.
+    /// Only for paths with this prefix.
     #[must_use]
     pub fn path(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.path);
@@ -71,28 +71,28 @@ impl Rule {
         self
     }
 
-    /// Only for requests that have this query parameter, whatever its value.
+    /// Only for requests with this query parameter, any value.
     #[must_use]
     pub fn has_query(mut self, key: &str) -> Self {
         self.query.push((key.to_owned(), None));
         self
     }
 
-    /// Only for requests of which this is true.
+    /// Only for requests that satisfy a condition.
     #[must_use]
     pub fn when(mut self, condition: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
         self.condition = Some(Arc::new(condition));
         self
     }
 
-    /// Leaves the first `count` matching requests in peace.
+    /// Skips the first `count` matching requests.
     #[must_use]
     pub fn after(mut self, count: u64) -> Self {
         self.skip = count;
         self
     }
 
-    /// Meets so many requests at most.
+    /// Applies at most `count` times.
     #[must_use]
     pub fn times(mut self, count: u64) -> Self {
         self.times = count;
@@ -128,7 +128,7 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// The faults that are switched on.
+/// The enabled faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     rules: Vec<(RuleId, Rule)>,
@@ -169,7 +169,7 @@ impl Faults {
         self.random = (!random.kinds.is_empty()).then_some(random);
     }
 
-    /// What is to happen to a request, rules in the order in which they were added, chance last.
+    /// The faults for a request: rules in the order of addition, then the random one.
     pub(super) fn choose(&mut self, request: &Request) -> Vec<Action> {
         let mut chosen: Vec<Action> =
             self.rules.iter_mut().filter_map(|(_, rule)| rule.meet(request).then(|| rule.action.clone())).collect();
@@ -246,6 +246,6 @@ mod tests {
         assert_ne!(drawn, draw(2));
         let share = drawn.iter().flatten().count();
         assert!((200..400).contains(&share), "{share}");
-        assert!(drawn.contains(&Some("delay")) && drawn.contains(&Some("refuse")));
+        assert!(drawn.contains(&Some("delay")) && drawn.contains(&Some("error")));
     }
 }

@@ -1,6 +1,6 @@
-//! What the credential services are told: users, lock-out, federation, pods, and the metadata service.
+//! Settings of the credential services: users, lock-out, federation, pod identity, metadata service.
 //!
-//! Plain settings; `options` holds them all, and each service reads its own when it is asked.
+//! [`Options`](super::Options) holds them; each service reads its own at every request.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +16,9 @@ pub const DEMO_IDP_ID: &str = "demo-idp";
 pub const DEMO_PROVIDER_URN: &str = "iam::0123456789abcdef:oidc-provider:demo-idp";
 /// Agency of the default options, for the exchange of STS.
 pub const DEMO_AGENCY_URN: &str = "iam::0123456789abcdef:agency:demo-agency";
-/// Identity token of the default options. Looks like one and says nothing.
+/// Identity token of the default options: a syntactically valid JWT without content.
 pub const DEMO_ID_TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vIn0.demoIdTokenNotARealSecret";
-/// What a pod of the default options shows to the pod identity service.
+/// Pod token of the default options, for the pod identity service.
 pub const DEMO_POD_TOKEN: &str = "demo-pod-token-not-a-real-secret";
 
 /// An IAM user.
@@ -30,7 +30,7 @@ pub struct User {
     pub name: String,
     /// Password.
     pub password: String,
-    /// What the right password is good for.
+    /// What the user may do with the right password.
     pub access: UserAccess,
 }
 
@@ -39,7 +39,7 @@ pub struct User {
 pub enum UserAccess {
     /// Get tokens.
     Programmatic,
-    /// Nothing without a second factor: 401 that asks for one.
+    /// Nothing without a second factor: 401.
     MfaRequired,
     /// Use the console, not the API: 403.
     ConsoleOnly,
@@ -48,70 +48,70 @@ pub enum UserAccess {
 /// When repeated failures lock a user or an access key, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lockout {
-    /// The failure that locks.
+    /// Number of failures that locks.
     pub after: usize,
     /// Failures older than this no longer count.
     pub within: Duration,
-    /// How long the lock holds. Attempts meanwhile fail and do not prolong it.
+    /// Duration of the lock. Attempts meanwhile fail and do not extend it.
     pub lasts: Duration,
 }
 
 /// A temporary access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemporaryKey {
-    /// The public half.
+    /// Access key id.
     pub access_key: String,
-    /// The secret half.
+    /// Secret access key.
     pub secret_key: String,
-    /// Must be sent along.
+    /// Security token, required with the key.
     pub security_token: String,
-    /// End of its life by the service's clock.
+    /// Expiry by the service's clock.
     pub expires_at: SystemTime,
 }
 
-/// How long the keys live that are given for a token.
+/// Lifetime of keys that are issued for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLife {
-    /// As long as the request asks.
+    /// As requested.
     AsAsked,
-    /// This long, whatever is asked.
+    /// Fixed, whatever the request asks for.
     Exactly(Duration),
 }
 
 /// The pod identity service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIdentity {
-    /// Where it is asked, with `POST`.
+    /// Path of its `POST` endpoint.
     pub path: String,
-    /// What pods may show.
+    /// Accepted pod tokens.
     pub tokens: Vec<String>,
-    /// Life of the keys that it gives.
+    /// Lifetime of its keys.
     pub key_life: Duration,
 }
 
 /// The metadata service of a virtual machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// How it wants to be asked.
+    /// How it is called.
     pub mode: MetadataMode,
-    /// Whether it has keys to give.
+    /// Whether it can issue keys.
     pub agency: Agency,
-    /// Life of the keys that it gives.
+    /// Lifetime of its keys.
     pub key_life: Duration,
-    /// How long before the end of a key a new one is given instead. Both work meanwhile.
+    /// Time before expiry at which a new key is issued. Both are valid meanwhile.
     pub rotate_before: Duration,
 }
 
-/// How the metadata service wants to be asked.
+/// How the metadata service is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataMode {
     /// With a token: 401 without a valid one.
     TokenRequired,
-    /// With a token or without; a bad token is refused all the same.
+    /// With or without a token; an invalid token is rejected.
     TokenOptional,
-    /// Without: asking for a token gets this status, of which 404, 405 and 503 have been seen.
+    /// Without a token: requesting one returns this status (404, 405 and 503 have been observed).
     Open(u16),
-    /// Not at all: 503. For a machine without the service, let the paths hang by a fault.
+    /// Down: 503. For a machine without the service, add a fault that hangs.
     Down,
 }
 
@@ -124,7 +124,7 @@ pub enum Agency {
     Missing,
 }
 
-/// The calls that need a permission of their own.
+/// Calls that need their own permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// `GET /v2/manage/repos` and `GET /v3/manage/repos`.
@@ -165,7 +165,7 @@ impl User {
 }
 
 impl Default for Lockout {
-    /// The strictest that an account can be set to, so that a client which respects it is safe everywhere.
+    /// The strictest setting an account can have, so that a client that copes with it is safe everywhere.
     fn default() -> Self {
         let quarter_hour = Duration::from_secs(15 * 60);
         Self { after: 3, within: quarter_hour, lasts: quarter_hour }

@@ -1,60 +1,61 @@
-//! One organisation, one repository, its tags: the calls beside the big listing.
+//! Calls for organizations, one repository, and its tags.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal};
+use super::context::RequestContext;
+use super::context::{ACCOUNT, REGISTRY};
 use super::http::Request;
-use super::image::{Image, Kind};
-use super::listing::{ACCOUNT, Parameters, REGISTRY, denied, descends, is_denied};
+use super::image::{Image, ManifestKind};
 use super::options::Permission;
-use super::routes::Service;
-use super::row::Row;
+use super::query::{Parameters, descends};
+use super::repository_row::RepositoryRow;
+use super::response::{ApiError, Response};
 use super::timestamp::rfc3339;
 use super::world::World;
 
 /// `GET /v2/manage/namespaces`.
-pub(super) fn namespaces(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+pub(super) fn namespaces(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let parameters = Parameters::read(request)?;
     let wanted = parameters.get("namespace");
-    // Whoever has rights on single repositories sees their organisations only when asking for them so.
-    let single = matches!(service.options.permission, Permission::Only(_));
+    // With rights on single repositories, organizations are listed only with `mode=visible`.
+    let single = matches!(context.options.permission, Permission::Only(_));
     let visible = parameters.get("mode") == Some("visible");
-    let world = service.world();
-    let listed: Vec<Value> = (0..world.organisations().len())
+    let world = context.world();
+    let listed: Vec<Value> = (0..world.organizations().len())
         .filter(|&index| {
-            let name = &world.organisations()[index].name;
-            wanted.is_none_or(|wanted| wanted == name) && !is_denied(&service.options, name) && (visible || !single)
+            let name = &world.organizations()[index].name;
+            wanted.is_none_or(|wanted| wanted == name) && !context.options.denies(name) && (visible || !single)
         })
         .map(|index| describe_namespace(&world, index))
         .collect();
     if wanted.is_some() && listed.is_empty() {
-        return Err(unknown_namespace());
+        return Err(ApiError::unknown_namespace());
     }
-    Ok(Answer::json(json!({ "namespaces": listed }).to_string()))
+    Ok(Response::json(json!({ "namespaces": listed }).to_string()))
 }
 
 /// `GET /v2/manage/namespaces/{namespace}`.
-pub(super) fn namespace(name: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    let world = service.world();
-    let (index, _) = world.organisation(name).ok_or_else(unknown_namespace)?;
-    if is_denied(&service.options, name) {
-        return Err(denied());
+pub(super) fn namespace(name: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    let world = context.world();
+    let (index, _) = world.organization(name).ok_or_else(ApiError::unknown_namespace)?;
+    if context.options.denies(name) {
+        return Err(ApiError::denied());
     }
-    Ok(Answer::json(describe_namespace(&world, index as usize).to_string()))
+    Ok(Response::json(describe_namespace(&world, index as usize).to_string()))
 }
 
 /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}`.
-pub(super) fn show(namespace: &str, name: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
-    let world = service.world();
-    let row = find(&world, namespace, name, service)?;
+pub(super) fn show(namespace: &str, name: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    let world = context.world();
+    let row = find(&world, namespace, name, context)?;
     let path = format!("{REGISTRY}/{namespace}/{name}");
     let shown = json!({
         "id": row.id,
-        "ns_id": row.organisation + 1,
+        "ns_id": row.organization + 1,
         "name": row.name,
         "category": world.category(row),
         "description": row.description.as_deref().unwrap_or_default(),
-        "creator_id": service.id_of("creator"),
+        "creator_id": context.id_of("creator"),
         "creator_name": ACCOUNT,
         "size": row.size,
         "is_public": row.is_public,
@@ -63,21 +64,26 @@ pub(super) fn show(namespace: &str, name: &str, service: &Service<'_>) -> Result
         "url": "",
         "path": path,
         "internal_path": path,
-        // Not `created_at` and `updated_at`: the calls disagree, and so must we.
+        // This call has no `_at` suffix, unlike the listing.
         "created": rfc3339(row.created),
         "updated": rfc3339(row.updated),
-        "domain_id": service.id_of(ACCOUNT),
+        "domain_id": context.id_of(ACCOUNT),
         "priority": row.id % 3,
     });
-    Ok(Answer::json(shown.to_string()))
+    Ok(Response::json(shown.to_string()))
 }
 
 /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`.
-pub(super) fn tags(request: &Request, namespace: &str, name: &str, service: &Service<'_>) -> Result<Answer, Refusal> {
+pub(super) fn tags(
+    request: &Request,
+    namespace: &str,
+    name: &str,
+    context: &RequestContext<'_>,
+) -> Result<Response, ApiError> {
     let parameters = Parameters::read(request)?;
-    let page = parameters.page(&service.options)?;
-    let world = service.world();
-    let row = find(&world, namespace, name, service)?;
+    let page = parameters.page(&context.options)?;
+    let world = context.world();
+    let row = find(&world, namespace, name, context)?;
     let mut tags = Vec::new();
     row.tags.each(row.id, |tag, image| tags.push((tag.to_owned(), image)));
     if let Some(wanted) = parameters.get("tag") {
@@ -87,7 +93,7 @@ pub(super) fn tags(request: &Request, namespace: &str, name: &str, service: &Ser
         match column {
             "updated_at" => tags.sort_by_key(|(_, image)| (row.pushed_at(*image), *image)),
             "tag" => tags.sort(),
-            _ => return Err(Refusal::swr(400, 4_001_096, "param order column error")),
+            _ => return Err(ApiError::swr(400, 4_001_096, "param order column error")),
         }
         if descends(direction)? {
             tags.reverse();
@@ -98,33 +104,38 @@ pub(super) fn tags(request: &Request, namespace: &str, name: &str, service: &Ser
         .iter()
         .skip(page.offset)
         .take(page.limit)
-        .map(|(tag, image)| describe_tag(row, namespace, tag, *image, service))
+        .map(|(tag, image)| describe_tag(row, namespace, tag, *image, context))
         .collect();
     let count = listed.len();
-    Ok(page.announce(Answer::json(Value::from(listed).to_string()), count, total))
+    Ok(page.announce(Response::json(Value::from(listed).to_string()), count, total))
 }
 
-fn find<'a>(world: &'a World, namespace: &str, name: &str, service: &Service<'_>) -> Result<&'a Row, Refusal> {
-    if is_denied(&service.options, namespace) {
-        return Err(denied());
+fn find<'a>(
+    world: &'a World,
+    namespace: &str,
+    name: &str,
+    context: &RequestContext<'_>,
+) -> Result<&'a RepositoryRow, ApiError> {
+    if context.options.denies(namespace) {
+        return Err(ApiError::denied());
     }
     let slot = world.find(namespace, name);
-    slot.map(|slot| world.row(slot)).ok_or_else(|| Refusal::swr(404, 4_040_010, "the image does not exist"))
+    slot.map(|slot| world.row(slot)).ok_or_else(|| ApiError::swr(404, 4_040_010, "the image does not exist"))
 }
 
 fn describe_namespace(world: &World, index: usize) -> Value {
-    let organisation = &world.organisations()[index];
+    let organization = &world.organizations()[index];
     json!({
         "id": index + 1,
-        "name": organisation.name,
+        "name": organization.name,
         "creator_name": ACCOUNT,
         "auth": 7,
         "access_user_count": 1,
-        "repo_count": organisation.by_name.len(),
+        "repo_count": organization.by_name.len(),
     })
 }
 
-fn describe_tag(row: &Row, namespace: &str, tag: &str, number: u32, service: &Service<'_>) -> Value {
+fn describe_tag(row: &RepositoryRow, namespace: &str, tag: &str, number: u32, context: &RequestContext<'_>) -> Value {
     let image = Image::new(row.id, number);
     let path = format!("{REGISTRY}/{namespace}/{}:{tag}", row.name);
     let pushed = rfc3339(row.pushed_at(number));
@@ -135,7 +146,7 @@ fn describe_tag(row: &Row, namespace: &str, tag: &str, number: u32, service: &Se
         "image_id": image.id(),
         "digest": format!("sha256:{}", image.digest()),
         "manifest": image.manifest(),
-        "schema": if image.kind() == Kind::Schema1 { 1 } else { 2 },
+        "schema": if image.kind() == ManifestKind::Schema1 { 1 } else { 2 },
         "path": path,
         "internal_path": path,
         "size": image.bytes(),
@@ -143,19 +154,15 @@ fn describe_tag(row: &Row, namespace: &str, tag: &str, number: u32, service: &Se
         "created": pushed,
         "updated": pushed,
         "deleted": null,
-        "domain_id": service.id_of(ACCOUNT),
+        "domain_id": context.id_of(ACCOUNT),
         "scanned": false,
-        "tag_type": i32::from(image.kind() == Kind::Index),
+        "tag_type": i32::from(image.kind() == ManifestKind::Index),
     })
-}
-
-fn unknown_namespace() -> Refusal {
-    Refusal::swr(404, 4_041_061, "namespace not exist")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::get;
+    use super::super::test_client::get;
     use super::super::{Options, Repository, Simulator};
     use super::*;
 

@@ -1,27 +1,27 @@
-//! What the metadata service of a virtual machine remembers: the tokens it gave, and the key it gives now.
+//! State of the metadata service: issued tokens and the current key.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::identity::{Metadata, TemporaryKey};
+use super::credential_options::{Metadata, TemporaryKey};
 use super::image::mix;
-use super::keys::Keys;
+use super::temporary_keys::TemporaryKeys;
 
-/// Tokens that are remembered. A service that gave more has forgotten the expired ones, or all.
+/// Most tokens kept. At the limit expired ones are dropped, or all.
 const MOST_TOKENS: usize = 1_000;
 
-/// The memory of the metadata service.
+/// State of the metadata service.
 #[derive(Debug, Default)]
-pub(super) struct Instance {
+pub(super) struct MetadataState {
     tokens: HashMap<String, Instant>,
     count: u64,
     current: Option<TemporaryKey>,
 }
 
-impl Instance {
-    /// A fresh token for the metadata service itself.
+impl MetadataState {
+    /// Issues a token for the metadata service itself.
     pub(super) fn issue_token(&mut self, life: Duration) -> String {
         let now = Instant::now();
         if self.tokens.len() >= MOST_TOKENS {
@@ -40,8 +40,8 @@ impl Instance {
         self.tokens.get(token).is_some_and(|until| Instant::now() < *until)
     }
 
-    /// The key of the hour, a new one once the old one nears its end.
-    pub(super) fn key(&mut self, keys: &mut Keys, options: &Metadata, now: SystemTime) -> TemporaryKey {
+    /// The current key, renewed before it expires.
+    pub(super) fn key(&mut self, keys: &mut TemporaryKeys, options: &Metadata, now: SystemTime) -> TemporaryKey {
         if let Some(key) = &self.current
             && keys.remaining(&key.access_key) > options.rotate_before
         {
@@ -52,12 +52,12 @@ impl Instance {
         key
     }
 
-    /// Gives a new key from the next time on. The old one stays good until its end.
+    /// Issues a new key at the next request. The old one stays valid until it expires.
     pub(super) fn rotate(&mut self) {
         self.current = None;
     }
 
-    /// Forgets every token, as if all had expired.
+    /// Expires every token.
     pub(super) fn expire_tokens(&mut self) {
         self.tokens.clear();
     }

@@ -1,4 +1,4 @@
-//! A client for the tests of this room that takes bytes as they come and has no opinion about them.
+//! A raw HTTP client for the simulator's own tests.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,15 +7,15 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{AccessKey, DEMO_TOKEN, Running, TemporaryKey, http, timestamp, verify};
+use super::{AccessKey, DEMO_TOKEN, Running, TemporaryKey, authenticate, http, timestamp};
 
-/// What came back on a connection until it ended.
+/// The bytes of a connection until it ended.
 pub(super) struct Reply {
     pub(super) status: u16,
     /// Names in lower case.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
-    /// What ended the connection, if not an orderly close.
+    /// Error that ended the connection, if any.
     pub(super) error: Option<io::ErrorKind>,
 }
 
@@ -38,7 +38,7 @@ impl Reply {
     }
 }
 
-/// Asks with the token of the default options, on a connection of its own that the server is asked to close.
+/// Sends a GET with the default token and `Connection: close`.
 pub(super) async fn get(running: &Running, target: &str) -> Reply {
     ask(running, "GET", target, &[("X-Auth-Token", DEMO_TOKEN)], "").await
 }
@@ -61,12 +61,12 @@ pub(super) async fn ask(running: &Running, method: &str, target: &str, headers: 
     parse(&raw, error)
 }
 
-/// Asks with a signature of this moment, by the service's clock.
+/// Sends a request signed now, by the service's clock.
 pub(super) async fn ask_signed(running: &Running, key: &AccessKey, target: &str) -> Reply {
-    ask_signed_at(running, key, target, running.handle.shared.now_seconds()).await
+    ask_signed_at(running, key, target, running.handle.state.now_seconds()).await
 }
 
-/// Asks with a signature of another moment, in seconds since the Unix epoch.
+/// Sends a request signed at `moment`, in seconds since the Unix epoch.
 pub(super) async fn ask_signed_at(running: &Running, key: &AccessKey, target: &str, moment: i64) -> Reply {
     let (host, date) = (running.addr().to_string(), timestamp::basic(moment));
     let mut headers = vec![("host", host.as_str()), ("x-sdk-date", date.as_str())];
@@ -74,15 +74,15 @@ pub(super) async fn ask_signed_at(running: &Running, key: &AccessKey, target: &s
     let head: String = headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
     let request = http::parse_head(format!("GET {target} HTTP/1.1{head}").into_bytes()).unwrap();
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-    let canonical = verify::canonical_request(&request, &names).unwrap();
-    let signature = verify::signature(key, &date, &canonical);
+    let canonical = authenticate::canonical_request(&request, &names).unwrap();
+    let signature = authenticate::signature(key, &date, &canonical);
     let (access, signed) = (&key.access_key, names.join(";"));
     let authorization = format!("SDK-HMAC-SHA256 Access={access}, SignedHeaders={signed}, Signature={signature}");
     headers.push(("authorization", &authorization));
     ask(running, "GET", target, &headers, "").await
 }
 
-/// A temporary key as signers take it.
+/// A temporary key as an `AccessKey`.
 pub(super) fn signer(key: &TemporaryKey) -> AccessKey {
     AccessKey {
         access_key: key.access_key.clone(),
@@ -91,7 +91,7 @@ pub(super) fn signer(key: &TemporaryKey) -> AccessKey {
     }
 }
 
-/// A key that came in an answer, whatever the words.
+/// The key in a response of any credential service.
 pub(super) fn signer_of(credential: &Value) -> AccessKey {
     let text = |names: [&str; 2]| names.iter().find_map(|name| credential[name].as_str()).unwrap().to_owned();
     AccessKey {
@@ -101,7 +101,7 @@ pub(super) fn signer_of(credential: &Value) -> AccessKey {
     }
 }
 
-/// Sends a request and returns the connection, nothing read yet.
+/// Sends a request and returns the connection without reading.
 pub(super) async fn send(
     running: &Running,
     method: &str,
@@ -123,7 +123,7 @@ pub(super) async fn send(
     stream
 }
 
-/// Takes an answer apart; one that never came has status 0.
+/// Parses a response; status 0 means that none came.
 pub(super) fn parse(raw: &[u8], error: Option<io::ErrorKind>) -> Reply {
     let mut reply = Reply { status: 0, headers: BTreeMap::new(), body: Vec::new(), error };
     let Some(end) = raw.windows(4).position(|window| window == b"\r\n\r\n") else { return reply };
@@ -139,7 +139,7 @@ pub(super) fn parse(raw: &[u8], error: Option<io::ErrorKind>) -> Reply {
     reply
 }
 
-/// Waits until something is so, looking again whenever other tasks have had their turn.
+/// Polls until `holds` returns true, or panics after 20 seconds.
 pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let patience = std::time::Duration::from_secs(20);
     let waiting = async {

@@ -1,24 +1,24 @@
-//! Answers, and the five shapes of errors that the real service and what stands before it have been seen to send.
+//! Responses, and the error shapes observed from the real service, its gateway and proxies.
 
-/// Code of the only kind of error that comes with an encoded message.
+/// Code of the only error with an encoded authorization message.
 const DENIED: &str = "SVCSTG.SWR.4030170";
-/// What the encoded message looks like: a long text that only the vendor can read.
+/// An example of the encoded message, which only the vendor can decode.
 const ENCODED: &str =
     r#""encoded_authorization_message":"RU5DT0RFRC1BVVRIT1JJWkFUSU9OLU1FU1NBR0UtT0YtVEhFLVNJTVVMQVRPUg==""#;
 
-/// An answer before it goes out. Faults may change any part of it.
+/// A response before it is sent. Faults may change any part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// Status code.
     pub status: u16,
-    /// Headers in order. `Content-Length` and `Connection` are added when the answer is written.
+    /// Headers in order. `Content-Length` and `Connection` are added at sending.
     pub headers: Vec<(String, String)>,
     /// Body.
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    /// An answer with a body of the given type.
+impl Response {
+    /// A response with a body of the given type.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into() }.with("Content-Type", content_type)
@@ -30,14 +30,14 @@ impl Answer {
         Self::new(200, "application/json;charset=utf-8", body)
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.set(name, value);
         self
     }
 
-    /// A header; the name in any case.
+    /// A header; the name is case-insensitive.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -58,55 +58,70 @@ impl Answer {
 /// Shapes of error bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// A: SWR today. The flat pair, and the old list beside it.
+    /// SWR today: a flat code and message, and the old list beside them.
     Current,
-    /// B: SWR before. An object that holds only the list.
+    /// SWR before: an object with only the list.
     Listed,
-    /// C: SWR of older documentation. A bare array.
+    /// SWR in older documentation: a bare array.
     Array,
-    /// D: the gateway. The flat pair and a request id.
+    /// The gateway: a flat code and message, and a request id.
     Gateway,
-    /// E: IAM. An object `error` with a number for a code.
+    /// IAM: an object `error` with a numeric code.
     Iam,
-    /// F: something in between that speaks HTML.
+    /// A proxy that returns HTML.
     Html,
-    /// F: something in between that says nothing.
+    /// A proxy that returns an empty body.
     Empty,
 }
 
-/// An error as the service would say it.
+/// An API error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApiError {
     /// Status code.
     pub status: u16,
     /// Shape of the body.
     pub shape: Shape,
-    /// Such as `SVCSTG.SWR.4000056`.
+    /// Code, such as `SVCSTG.SWR.4000056`.
     pub code: String,
-    /// For people.
+    /// Message for people.
     pub message: String,
 }
 
-impl Refusal {
-    /// An error in a shape of choice.
+impl ApiError {
+    /// An error of any shape.
     #[must_use]
     pub fn new(status: u16, shape: Shape, code: &str, message: &str) -> Self {
         Self { status, shape, code: code.to_owned(), message: message.to_owned() }
     }
 
-    /// An error that SWR itself reports, in its current shape.
+    /// An error of SWR itself, in its current shape.
     #[must_use]
     pub fn swr(status: u16, number: u32, message: &str) -> Self {
         Self::new(status, Shape::Current, &format!("SVCSTG.SWR.{number}"), message)
     }
 
-    /// An error that the gateway reports.
+    /// 403: the caller lacks the permission.
+    pub(super) fn denied() -> Self {
+        Self::swr(403, 4_030_170, "no permission to access the resource")
+    }
+
+    /// 400: a parameter is not valid.
+    pub(super) fn bad_parameter(message: &str) -> Self {
+        Self::swr(400, 4_001_025, message)
+    }
+
+    /// 404: the organization does not exist.
+    pub(super) fn unknown_namespace() -> Self {
+        Self::swr(404, 4_041_061, "namespace not exist")
+    }
+
+    /// An error of the gateway.
     #[must_use]
     pub fn gateway(status: u16, number: &str, message: &str) -> Self {
         Self::new(status, Shape::Gateway, &format!("APIGW.{number}"), message)
     }
 
-    pub(super) fn answer(&self, request_id: &str) -> Answer {
+    pub(super) fn response(&self, request_id: &str) -> Response {
         let code = quoted(&self.code);
         let message = quoted(&self.message);
         let listed = format!(r#"{{"errorCode":{code},"errorMessage":{message},"detail":""}}"#);
@@ -132,13 +147,13 @@ impl Refusal {
                 let html = format!(
                     "<html>\r\n<head><title>{text}</title></head>\r\n<body><h1>{text}</h1></body>\r\n</html>\r\n"
                 );
-                return Answer::new(self.status, "text/html", html);
+                return Response::new(self.status, "text/html", html);
             }
             Shape::Empty => {
-                return Answer { status: self.status, headers: Vec::new(), body: Vec::new() };
+                return Response { status: self.status, headers: Vec::new(), body: Vec::new() };
             }
         };
-        Answer::new(self.status, "application/json", body)
+        Response::new(self.status, "application/json", body)
     }
 }
 
@@ -147,7 +162,7 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The usual words for a status.
+/// The reason phrase of a status.
 pub(super) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -169,7 +184,7 @@ pub(super) fn reason(status: u16) -> &'static str {
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
-        503 => "Service Unavailable",
+        503 => "RequestContext Unavailable",
         504 => "Gateway Timeout",
         507 => "Insufficient Storage",
         _ => "Unnamed",

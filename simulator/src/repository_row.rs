@@ -1,22 +1,22 @@
-//! One repository: as a person describes it, and as the world stores it by the million.
+//! One repository: the public description, and the compact row that the world stores.
 
 use super::image;
 use super::names;
 
-/// One repository, as a person would describe it. The world keeps a smaller form.
+/// A repository. The world stores a smaller form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
-    /// Organisation.
+    /// Organization.
     pub namespace: String,
-    /// Name within the organisation; may contain `/`.
+    /// Name within the organization; may contain `/`.
     pub name: String,
-    /// Such as `app_server` or `linux`.
+    /// Category, such as `app_server` or `linux`.
     pub category: String,
-    /// Often empty.
+    /// Description, often empty.
     pub description: String,
     /// Bytes, the sum over all tags.
     pub size: u64,
-    /// Whether everybody may pull.
+    /// Whether anybody may pull.
     pub is_public: bool,
     /// Downloads so far.
     pub num_download: u64,
@@ -55,9 +55,9 @@ impl Repository {
 
 /// One repository, stored.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(super) struct RepositoryRow {
     pub(super) id: u32,
-    pub(super) organisation: u32,
+    pub(super) organization: u32,
     pub(super) category: u8,
     pub(super) is_public: bool,
     pub(super) name: Box<str>,
@@ -67,20 +67,20 @@ pub(super) struct Row {
     pub(super) created: i64,
     pub(super) updated: i64,
     pub(super) tags: Tags,
-    /// Images pushed since the row was made, by number, and when. The others follow from `settled`.
+    /// Images pushed since creation of the row: number and time. Times of others follow from `settled`.
     pushes: Vec<(u32, i64)>,
-    /// The newest image of those, and its time.
+    /// The newest image at creation of the row, and its time.
     settled: (u32, i64),
 }
 
 const HOUR: i64 = 3_600_000_000_000;
 
-impl Row {
+impl RepositoryRow {
     /// An empty row.
-    pub(super) fn new(id: u32, organisation: u32, name: Box<str>, now: i64) -> Self {
+    pub(super) fn new(id: u32, organization: u32, name: Box<str>, now: i64) -> Self {
         Self {
             id,
-            organisation,
+            organization,
             category: 0,
             is_public: false,
             name,
@@ -95,13 +95,13 @@ impl Row {
         }
     }
 
-    /// From now on the newest image is as old as the row's last update, and each before it an hour older.
+    /// Dates the newest image at the row's last update, and each earlier one an hour before.
     pub(super) fn settle(&mut self) {
         self.settled = (self.tags.newest(), self.updated);
         self.pushes.clear();
     }
 
-    /// An image was pushed.
+    /// Records a push.
     pub(super) fn note_push(&mut self, number: u32, time: i64) {
         match self.pushes.binary_search_by_key(&number, |(number, _)| *number) {
             Ok(place) => self.pushes[place].1 = time,
@@ -112,7 +112,7 @@ impl Row {
         }
     }
 
-    /// When an image was pushed: never changes, whatever is pushed later.
+    /// Push time of an image; later pushes do not change it.
     pub(super) fn pushed_at(&self, number: u32) -> i64 {
         if let Ok(place) = self.pushes.binary_search_by_key(&number, |(number, _)| *number) {
             return self.pushes[place].1;
@@ -122,19 +122,19 @@ impl Row {
     }
 }
 
-/// Pushes remembered; no repository that grows by itself has more tags.
+/// Pushes kept; no generated repository has more tags.
 const MOST_PUSHES: usize = 400;
 
 /// The tags of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
-    /// The images numbered `first` to `first + count`, under names that follow from the numbers, and perhaps `latest`.
+    /// Images `first` to `first + count`, with names derived from their numbers, and perhaps `latest`.
     Numbered { first: u32, count: u32, latest: bool },
-    /// Names chosen by a test, each with the number of its image.
+    /// Given names, each with the number of its image.
     Named(Vec<(String, u32)>),
 }
 
-/// Columns that the service can order repositories by.
+/// Sort columns of the listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Name,
@@ -152,7 +152,7 @@ impl Tags {
         }
     }
 
-    /// Calls `visit` with the name of each tag and the number of the image that it names.
+    /// Calls `visit` with each tag's name and image number.
     pub(super) fn each(&self, repository: u32, mut visit: impl FnMut(&str, u32)) {
         match self {
             Self::Numbered { first, count, latest } => {
@@ -174,7 +174,7 @@ impl Tags {
         }
     }
 
-    /// Bytes of all tags together, each counted as if it shared nothing.
+    /// Sum of the tags' sizes, shared layers counted each time.
     pub(super) fn bytes(&self, repository: u32) -> u64 {
         match self {
             Self::Numbered { first, count, latest } => {
@@ -185,7 +185,7 @@ impl Tags {
         }
     }
 
-    /// The same tags as a list that can be changed at will.
+    /// The tags as an editable list.
     pub(super) fn named(&self, repository: u32) -> Vec<(String, u32)> {
         let mut tags = Vec::new();
         self.each(repository, |name, number| tags.push((name.to_owned(), number)));
@@ -200,7 +200,7 @@ impl Tags {
         }
     }
 
-    /// Removes a tag; whether it was there.
+    /// Removes a tag; returns whether it existed.
     pub(super) fn remove(&mut self, repository: u32, tag: &str) -> bool {
         let mut tags = self.named(repository);
         let before = tags.len();
@@ -210,7 +210,7 @@ impl Tags {
         was_there
     }
 
-    /// Moves a tag, which may be a new one, to the image of another; whether that was there.
+    /// Points a tag, new or existing, to the image of another; returns whether that one existed.
     pub(super) fn move_to(&mut self, repository: u32, tag: &str, other: &str) -> bool {
         let mut tags = self.named(repository);
         let Some(number) = tags.iter().find(|(name, _)| name == other).map(|(_, number)| *number) else { return false };
@@ -222,7 +222,7 @@ impl Tags {
         true
     }
 
-    /// Puts a new image under a tag, which may be a new one; the image's number.
+    /// Pushes a new image under a tag, new or existing; returns the image's number.
     pub(super) fn push(&mut self, repository: u32, tag: &str) -> u32 {
         let mut tags = self.named(repository);
         let number = tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What an operator may get wrong, and what the program says to it: exit codes, and every problem at once.
 
-use crate::support::{PATIENCE, command, simulator, start, text};
+use crate::support::{PATIENCE, command, simulator};
 use std::process::{Output, Stdio};
 use tokio::net::TcpListener;
 use tokio::process::Command;

@@ -166,7 +166,7 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>,
 fn of_basis(credentials: &ResolvedProvider, basis: &ProviderState) -> String {
     match basis {
         ProviderState::Ready(credential) => format!("{}: {}", credentials.source.name(), of_lease(credential, None)),
-        ProviderState::NeedsExchange(_) => format!("{}: what it needs is there", credentials.source.name()),
+        ProviderState::NeedsExchange(..) => format!("{}: what it needs is there", credentials.source.name()),
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn state(cache: &Cache<Exposition>, calls: &CallCount) -> web::Accoun
         },
         trouble: status.last_failure.map(|cache::PastFailure { failure, ago }| web::Trouble {
             ago,
-            words: failure.reason.words(),
+            words: failure.reason.sentence(),
             details: failure.to_string(),
         }),
         calls: web::Calls {

@@ -253,7 +253,7 @@ impl Shared {
         };
         let secret = loaded.fingerprint();
         // Nothing to do if the provider has a ready credential by now.
-        let ProviderState::NeedsExchange(request) = loaded else { return None };
+        let ProviderState::NeedsExchange(local, service) = loaded else { return None };
         let now = Instant::now();
         {
             let state = self.state();
@@ -262,23 +262,23 @@ impl Shared {
             }
         }
         let result = match &self.client {
-            Some(client) => request.exchange(client).await,
+            Some(client) => service.exchange(&local, client).await,
             None => Err(AuthError::CutShort),
         };
         let issued = match result {
             Ok(issued) => issued,
-            Err(error) => return Some((self.failed(error, secret, request.can_lock_out()), Some(secret))),
+            Err(error) => return Some((self.failed(error, secret, service.can_lock_out()), Some(secret))),
         };
         let now = Instant::now();
         let credential = CachedCredential::issued(issued, secret, now, fastrand::f64());
         let expires_at = credential.expires_at;
-        let obtained = self.state().obtained(credential, now);
+        let (had_none, failures) = self.state().obtained(credential, now);
         self.show_expiry(expires_at);
         debug!(source = self.provider.name(), "a credential was obtained");
-        if obtained.failures > 0 {
-            info!(failed = obtained.failures, "the credential can be obtained again");
+        if failures > 0 {
+            info!(failed = failures, "the credential can be obtained again");
         }
-        if obtained.had_none {
+        if had_none {
             self.recoveries.send_modify(|count| *count += 1);
         }
         self.attempt_ended();

@@ -1,9 +1,9 @@
 //! The one shape of all credential providers: load what is there locally and, if that is not a credential yet, exchange it
 //! for one.
 
-use super::credential::{Credential, IssuedCredential};
-use super::{AuthError, TokenClient};
-use crate::base::digest::Digest;
+use super::{AuthError, Credential, IssuedCredential, TokenClient};
+use crate::base::digest::{self, Digest};
+use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 
 /// A source of credentials.
@@ -23,30 +23,35 @@ pub trait Provider: std::fmt::Debug + Send + Sync {
 pub enum ProviderState {
     /// A credential that can be used as it is.
     Ready(Credential),
-    /// A secret that has to be exchanged for one.
-    NeedsExchange(Box<dyn CredentialRequest>),
+    /// A secret, and the service that exchanges it for a credential.
+    NeedsExchange(Secret, Box<dyn TokenService>),
 }
 
 impl ProviderState {
+    pub(super) fn needs_exchange(secret: Secret, service: impl TokenService + 'static) -> Self {
+        Self::NeedsExchange(secret, Box::new(service))
+    }
+
     /// A digest that changes when the local secret changes.
     pub(super) fn fingerprint(&self) -> Digest {
         match self {
             Self::Ready(credential) => credential.fingerprint(),
-            Self::NeedsExchange(request) => request.fingerprint(),
+            Self::NeedsExchange(secret, _) => digest::of([secret.expose()]),
         }
     }
 }
 
-/// A request for a credential, with everything that it needs.
-pub trait CredentialRequest: std::fmt::Debug + Send + Sync {
-    /// Sends the request. Dropping the future cancels it.
+/// A service that exchanges a secret for a credential.
+pub trait TokenService: std::fmt::Debug + Send + Sync {
+    /// Requests a credential. Dropping the future cancels the request.
     ///
     /// # Errors
-    /// If there is no answer, or one without a credential.
-    fn exchange<'a>(&'a self, client: &'a TokenClient) -> BoxFuture<'a, Result<IssuedCredential, AuthError>>;
-
-    /// A digest that changes when the local secret changes.
-    fn fingerprint(&self) -> Digest;
+    /// If there is no response, or one without a credential.
+    fn exchange<'a>(
+        &'a self,
+        secret: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>>;
 
     /// Whether repeated refusals could lock the user.
     fn can_lock_out(&self) -> bool;

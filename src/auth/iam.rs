@@ -1,18 +1,17 @@
 //! A login with a password: a token for a project, which is what SWR takes.
 
-use super::exchange::{CredentialRequest, Provider, ProviderState};
+use super::exchange::{Provider, ProviderState, TokenService};
 use super::temporary::parse_timestamp;
 use super::token_client::Json::{List, Object, Text};
 use super::token_client::{HttpRequest, JSON_UTF8, Operation};
 use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient};
-use crate::base::digest::{self, Digest};
 use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 use hyper::http::Method;
 use serde::Deserialize;
 
 /// A user and where it logs in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PasswordProvider {
     /// `https://iam.<region>...`, without a path.
     pub endpoint: String,
@@ -37,28 +36,12 @@ pub enum Project {
 
 impl Provider for PasswordProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
-        Ok(ProviderState::NeedsExchange(Box::new(Login {
-            endpoint: self.endpoint.clone(),
-            domain: self.domain.clone(),
-            user: self.user.clone(),
-            password: self.password.read_password("the password")?,
-            project: self.project.clone(),
-        })))
+        Ok(ProviderState::needs_exchange(self.password.read_password("the password")?, self.clone()))
     }
 
     fn owner(&self) -> String {
         format!("{}/{}", self.domain, self.user)
     }
-}
-
-/// A login, ready to be sent.
-#[derive(Debug)]
-struct Login {
-    endpoint: String,
-    domain: String,
-    user: String,
-    password: Secret,
-    project: Project,
 }
 
 #[derive(Deserialize)]
@@ -71,11 +54,10 @@ struct Token {
     expires_at: Option<String>,
 }
 
-impl Login {
-    async fn send(&self, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
+impl PasswordProvider {
+    async fn log_in(&self, password: &Secret, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let domain = [("name", Text(&self.domain))];
-        let user =
-            [("name", Text(&self.user)), ("password", Text(self.password.expose())), ("domain", Object(&domain))];
+        let user = [("name", Text(&self.user)), ("password", Text(password.expose())), ("domain", Object(&domain))];
         let password = [("user", Object(&user))];
         let identity = [("methods", List(&[Text("password")])), ("password", Object(&password))];
         let project = match &self.project {
@@ -86,9 +68,8 @@ impl Login {
         let auth = [("identity", Object(&identity)), ("scope", Object(&scope))];
         // Without the catalogue, which makes tokens and responses large.
         let url = format!("{}/v3/auth/tokens?nocatalog=true", self.endpoint);
-        let request = HttpRequest::new(Operation::IamToken, Method::POST, url)
-            .json(JSON_UTF8, &Object(&[("auth", Object(&auth))]));
-        let response = client.send(request).await?.success()?;
+        let request = HttpRequest::new(Operation::IamToken, Method::POST, url);
+        let response = client.send(request.json(JSON_UTF8, &Object(&[("auth", Object(&auth))]))).await?.success()?;
         let token = response.subject_token()?;
         let body = serde_json::from_slice::<Body>(&response.body).ok();
         let expires_at = body.and_then(|body| body.token.expires_at).and_then(|text| parse_timestamp(&text));
@@ -96,13 +77,13 @@ impl Login {
     }
 }
 
-impl CredentialRequest for Login {
-    fn exchange<'a>(&'a self, client: &'a TokenClient) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
-        Box::pin(self.send(client))
-    }
-
-    fn fingerprint(&self) -> Digest {
-        digest::of([&self.domain, &self.user, self.password.expose()])
+impl TokenService for PasswordProvider {
+    fn exchange<'a>(
+        &'a self,
+        password: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+        Box::pin(self.log_in(password, client))
     }
 
     fn can_lock_out(&self) -> bool {

@@ -2,11 +2,11 @@
 //!
 //! The service is asked for a session token first. An instance without session tokens is asked for the key directly.
 
-use super::exchange::{CredentialRequest, Provider, ProviderState};
+use super::exchange::{Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::{HttpRequest, HttpResponse, Operation};
 use super::{AuthError, IssuedCredential, TokenClient};
-use crate::base::digest::{self, Digest};
+use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 use hyper::http::Method;
 
@@ -36,7 +36,7 @@ pub enum Selection {
 
 impl Provider for MetadataProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
-        Ok(ProviderState::NeedsExchange(Box::new(self.clone())))
+        Ok(ProviderState::needs_exchange(Secret::new(String::new()), self.clone()))
     }
 
     fn owner(&self) -> String {
@@ -54,8 +54,7 @@ impl MetadataProvider {
             _ => Some(session.success()?),
         };
         let token = session.as_ref().map_or("", |reply| std::str::from_utf8(&reply.body).unwrap_or_default().trim());
-        let key =
-            self.ask(client, Method::GET, "/openstack/latest/securitykey", ("x-metadata-token", token)).await?;
+        let key = self.ask(client, Method::GET, "/openstack/latest/securitykey", ("x-metadata-token", token)).await?;
         read_key(&key.success()?)
     }
 
@@ -72,8 +71,12 @@ impl MetadataProvider {
     }
 }
 
-impl CredentialRequest for MetadataProvider {
-    fn exchange<'a>(&'a self, client: &'a TokenClient) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+impl TokenService for MetadataProvider {
+    fn exchange<'a>(
+        &'a self,
+        _nothing: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
         Box::pin(async move {
             match (self.send(client).await, self.because) {
                 (Err(error @ (AuthError::Network { .. } | AuthError::Timeout(_))), Selection::LastResort) => {
@@ -82,10 +85,6 @@ impl CredentialRequest for MetadataProvider {
                 (result, _) => result,
             }
         })
-    }
-
-    fn fingerprint(&self) -> Digest {
-        digest::of::<&str>([])
     }
 
     fn can_lock_out(&self) -> bool {

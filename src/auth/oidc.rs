@@ -1,12 +1,11 @@
 //! An identity token that the platform puts into a file, exchanged for a temporary key: by the older IAM in two steps, or
 //! by STS in one.
 
-use super::exchange::{CredentialRequest, Provider, ProviderState};
+use super::exchange::{Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::Json::{List, Number, Object, Text};
 use super::token_client::{HttpRequest, JSON_UTF8, Json, Operation};
 use super::{AuthError, IssuedCredential, SecretSource, TokenClient};
-use crate::base::digest::{self, Digest};
 use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 use hyper::http::Method;
@@ -54,8 +53,7 @@ pub enum Exchange {
 
 impl Provider for OidcProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
-        let id_token = self.id_token.read("the identity token")?;
-        Ok(ProviderState::NeedsExchange(Box::new(TokenExchange { id_token, service: self.exchange.clone() })))
+        Ok(ProviderState::needs_exchange(self.id_token.read("the identity token")?, self.exchange.clone()))
     }
 
     fn owner(&self) -> String {
@@ -66,71 +64,51 @@ impl Provider for OidcProvider {
     }
 }
 
-/// The exchange of an identity token, ready to be sent.
-#[derive(Debug)]
-pub(super) struct TokenExchange {
-    pub(super) id_token: Secret,
-    pub(super) service: Exchange,
+fn post(url: String, body: &Json<'_>) -> HttpRequest {
+    HttpRequest::new(Operation::Oidc, Method::POST, url).json(JSON_UTF8, body)
 }
 
-fn post(url: String) -> HttpRequest {
-    HttpRequest::new(Operation::Oidc, Method::POST, url)
-}
-
-impl TokenExchange {
-    async fn send(&self, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
-        let request = match &self.service {
-            Exchange::Iam { endpoint, idp_id } => self.by_iam(client, endpoint, idp_id).await?,
-            Exchange::Sts {
-                endpoint,
-                provider_urn,
-                agency_urn,
-                session_name,
-                duration_seconds,
-                policy,
-                policy_ids,
-            } => {
+impl Exchange {
+    async fn key(&self, id_token: &Secret, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
+        let request = match self {
+            Self::Iam { endpoint, idp_id } => {
+                let id_token = [("id", Text(id_token.expose()))];
+                let auth = [("id_token", Object(&id_token))];
+                let url = format!("{endpoint}/v3.0/OS-AUTH/id-token/tokens");
+                let request = post(url, &Object(&[("auth", Object(&auth))])).header("x-idp-id", idp_id);
+                let token = client.send(request).await?.success()?.subject_token()?;
+                let token = [("id", Text(token.expose())), ("duration_seconds", Number(KEY_LIFETIME_SECONDS))];
+                let identity = [("methods", List(&[Text("token")])), ("token", Object(&token))];
+                let auth = [("identity", Object(&identity))];
+                post(format!("{endpoint}/v3.0/OS-CREDENTIAL/securitytokens"), &Object(&[("auth", Object(&auth))]))
+            }
+            Self::Sts { endpoint, provider_urn, agency_urn, session_name, duration_seconds, policy, policy_ids } => {
                 let policy_ids: Vec<Json<'_>> = policy_ids.iter().map(|id| Text(id)).collect();
                 let mut body = vec![
                     ("provider_urn", Text(provider_urn)),
                     ("agency_urn", Text(agency_urn)),
                     ("agency_session_name", Text(session_name)),
-                    ("id_token", Text(self.id_token.expose())),
+                    ("id_token", Text(id_token.expose())),
                     ("duration_seconds", Number(*duration_seconds)),
                 ];
                 body.extend(policy.as_deref().map(|policy| ("policy", Text(policy))));
                 if !policy_ids.is_empty() {
                     body.push(("policy_ids", List(&policy_ids)));
                 }
-                post(format!("{endpoint}/v5/agencies/assume-with-oidc")).json(JSON_UTF8, &Object(&body))
+                post(format!("{endpoint}/v5/agencies/assume-with-oidc"), &Object(&body))
             }
         };
         read_key(&client.send(request).await?.success()?)
     }
-
-    /// Obtains a token of IAM, and returns the request for a key with it.
-    async fn by_iam(&self, client: &TokenClient, endpoint: &str, idp_id: &str) -> Result<HttpRequest, AuthError> {
-        let id_token = [("id", Text(self.id_token.expose()))];
-        let auth = [("id_token", Object(&id_token))];
-        let request = post(format!("{endpoint}/v3.0/OS-AUTH/id-token/tokens"))
-            .header("x-idp-id", idp_id)
-            .json(JSON_UTF8, &Object(&[("auth", Object(&auth))]));
-        let token = client.send(request).await?.success()?.subject_token()?;
-        let token = [("id", Text(token.expose())), ("duration_seconds", Number(KEY_LIFETIME_SECONDS))];
-        let identity = [("methods", List(&[Text("token")])), ("token", Object(&token))];
-        let auth = [("identity", Object(&identity))];
-        Ok(post(format!("{endpoint}/v3.0/OS-CREDENTIAL/securitytokens"))
-            .json(JSON_UTF8, &Object(&[("auth", Object(&auth))])))
-    }
 }
 
-impl CredentialRequest for TokenExchange {
-    fn exchange<'a>(&'a self, client: &'a TokenClient) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
-        Box::pin(self.send(client))
-    }
-
-    fn fingerprint(&self) -> Digest {
-        digest::of([self.id_token.expose()])
+impl TokenService for Exchange {
+    fn exchange<'a>(
+        &'a self,
+        id_token: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+        Box::pin(self.key(id_token, client))
     }
 
     fn can_lock_out(&self) -> bool {

@@ -1,16 +1,15 @@
 //! Pod identity of a CCE cluster: the agent on the node gives a temporary key in exchange for the pod's token.
 
-use super::exchange::{CredentialRequest, Provider, ProviderState};
+use super::exchange::{Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::{HttpRequest, Json, Operation};
 use super::{AuthError, IssuedCredential, SecretSource, TokenClient};
-use crate::base::digest::{self, Digest};
 use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 use hyper::http::Method;
 
 /// The agent and the pod's token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PodIdentityProvider {
     /// The agent's URL.
     pub url: String,
@@ -20,8 +19,7 @@ pub struct PodIdentityProvider {
 
 impl Provider for PodIdentityProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
-        let token = self.token.read("the pod's token")?;
-        Ok(ProviderState::NeedsExchange(Box::new(PodTokenExchange { url: self.url.clone(), token })))
+        Ok(ProviderState::needs_exchange(self.token.read("the pod's token")?, self.clone()))
     }
 
     fn owner(&self) -> String {
@@ -29,23 +27,16 @@ impl Provider for PodIdentityProvider {
     }
 }
 
-/// The exchange of a pod's token, ready to be sent.
-#[derive(Debug)]
-struct PodTokenExchange {
-    url: String,
-    token: Secret,
-}
-
-impl CredentialRequest for PodTokenExchange {
-    fn exchange<'a>(&'a self, client: &'a TokenClient) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+impl TokenService for PodIdentityProvider {
+    fn exchange<'a>(
+        &'a self,
+        token: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
         let request = HttpRequest::new(Operation::PodIdentity, Method::POST, self.url.clone())
-            .header("authorization", self.token.expose())
+            .header("authorization", token.expose())
             .json("application/json", &Json::Object(&[]));
         Box::pin(async { read_key(&client.send(request).await?.success()?) })
-    }
-
-    fn fingerprint(&self) -> Digest {
-        digest::of([self.token.expose()])
     }
 
     fn can_lock_out(&self) -> bool {

@@ -3,7 +3,7 @@
 //! Values are taken literally; the SDK for Python wants a `%` written twice, which is not undone here.
 
 use super::exchange::{Provider, ProviderState};
-use super::oidc::{Exchange, TokenExchange};
+use super::oidc::Exchange;
 use super::{AccessKey, AuthError, Credential, SecretSource, secret_source};
 use crate::base::secret::Secret;
 use crate::transport::Endpoint;
@@ -37,7 +37,7 @@ impl Provider for ProfileProvider {
                 .map_err(|_| unusable("has an iam_endpoint that is no https address"))?;
             let id_token = SecretSource::File(token_file.into()).read("the identity token")?;
             let service = Exchange::Iam { endpoint, idp_id: idp_id.to_owned() };
-            return Ok(ProviderState::NeedsExchange(Box::new(TokenExchange { id_token, service })));
+            return Ok(ProviderState::needs_exchange(id_token, service));
         }
         let (Some(id), Some(secret)) = (value("ak"), value("sk")) else {
             return Err(unusable("has neither ak and sk nor idp_id and id_token_file in its section [basic]"));

@@ -58,8 +58,11 @@ impl SecretSource {
             Self::Given(secret) => {
                 parse(secret.expose()).map_err(|problem| AuthError::UnusableSetting { what, problem })
             }
-            Self::File(path) => parse(&read_text(path, what)?)
-                .map_err(|problem| AuthError::UnusableFile { what, path: path.clone(), problem }),
+            Self::File(path) => parse(&read_text(path, what)?).map_err(|problem| AuthError::UnusableFile {
+                what,
+                path: path.clone(),
+                problem,
+            }),
         }
     }
 }
@@ -94,8 +97,11 @@ mod tests {
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();
-            for source in [SecretSource::Given(Secret::new(text.to_owned())), SecretSource::File(file.path().to_owned())] {
-                for (read, expected) in [(source.read("the key"), secret), (source.read_password("the key"), password)] {
+            for source in
+                [SecretSource::Given(Secret::new(text.to_owned())), SecretSource::File(file.path().to_owned())]
+            {
+                for (read, expected) in [(source.read("the key"), secret), (source.read_password("the key"), password)]
+                {
                     match (read, expected) {
                         (Ok(read), expected) => assert_eq!(Ok(read.expose()), expected, "{text:?}"),
                         (Err(error), Err(expected)) => {

@@ -93,8 +93,7 @@ impl CredentialState {
     }
 
     pub(super) fn is_proven(&self, credential: &CachedCredential, now: Instant) -> bool {
-        self.is_current(credential)
-            && self.accepted_at.is_some_and(|at| now.saturating_duration_since(at) < PROVEN_FOR)
+        self.is_current(credential) && self.accepted_at.is_some_and(|at| now.saturating_duration_since(at) < PROVEN_FOR)
     }
 
     fn is_current(&self, credential: &CachedCredential) -> bool {
@@ -146,8 +145,8 @@ impl CredentialState {
         credential
     }
 
-    /// Puts an issued credential into use.
-    pub(super) fn obtained(&mut self, credential: Arc<CachedCredential>, now: Instant) -> Obtained {
+    /// Puts an issued credential into use. Returns whether there was no usable one before, and how many attempts had failed.
+    pub(super) fn obtained(&mut self, credential: Arc<CachedCredential>, now: Instant) -> (bool, u32) {
         let had_none = self.usable(now).is_none();
         let failures = self.last_failure.take().map_or(0, |failure| failure.in_a_row);
         let (worked, accepted_at) = (self.worked, self.accepted_at);
@@ -161,7 +160,7 @@ impl CredentialState {
             }
             self.install(credential);
         }
-        Obtained { had_none, failures }
+        (had_none, failures)
     }
 
     /// Notes a failed attempt to obtain a credential. `random` is uniform in [0, 1). Returns the number of failures in a row.
@@ -290,15 +289,6 @@ impl CredentialState {
         let failed = self.last_failure_with(secret).map(|failure| failure.retry_at);
         failed.into_iter().chain(self.lockout.held_until(secret, now)).fold(now, Instant::max)
     }
-}
-
-/// The result of a successful attempt to obtain a credential.
-#[derive(Debug)]
-pub(super) struct Obtained {
-    /// Whether there was no usable credential before.
-    pub(super) had_none: bool,
-    /// The number of failed attempts before.
-    pub(super) failures: u32,
 }
 
 fn whole_seconds(wait: Duration) -> u64 {

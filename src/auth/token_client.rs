@@ -11,6 +11,7 @@ use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::time::{Duration, SystemTime};
+use strum::IntoStaticStr;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,8 @@ use zeroize::Zeroizing;
 const MAX_RESPONSE: usize = 64 << 10;
 
 /// The kind of request: the `operation` label, and words for messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// A login with a password.
     IamToken,
@@ -32,13 +34,8 @@ pub enum Operation {
 
 impl Operation {
     /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::IamToken => "iam_token",
-            Self::Metadata => "metadata",
-            Self::Oidc => "oidc",
-            Self::PodIdentity => "pod_identity",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The longest that a request may take. IAM and STS answer in a second or two; the other services are on this machine,

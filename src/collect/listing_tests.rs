@@ -58,7 +58,8 @@ impl Pages for Model {
         }
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
         if window.limit > self.refuse_above {
-            let answer = crate::swr::error::ErrorAnswer { status: hyper::StatusCode::BAD_REQUEST, body: Default::default() };
+            let answer =
+                crate::swr::error::ErrorAnswer { status: hyper::StatusCode::BAD_REQUEST, body: Default::default() };
             return Err(ApiError::Refused(answer));
         }
         let mut names = self.names.lock().unwrap();

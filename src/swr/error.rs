@@ -250,7 +250,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
-        let failure: Failure = ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
+        let failure: Failure =
+            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

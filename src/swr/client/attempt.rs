@@ -1,7 +1,7 @@
 //! One attempt: the request is built and signed, sent, and its answer read.
 
 use super::super::breaker::Admission;
-use super::super::error::{ErrorAnswer, ApiError};
+use super::super::error::{ApiError, ErrorAnswer};
 use super::super::metrics::{Operation, Purpose};
 use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};

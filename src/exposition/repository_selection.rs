@@ -135,14 +135,6 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_not_reached_selects_all() {
-        let snapshot = snapshot(&[1, 2, 3]);
-        for most in [0, 3, 9] {
-            assert!(matches!(RepositorySelection::new(&snapshot, &limit(most), None), RepositorySelection::All));
-        }
-    }
-
-    #[test]
     fn exclude_applies_to_what_include_selects() {
         let snapshot = snapshot(&[1; 30]);
         for (include, exclude, want) in [

@@ -247,47 +247,6 @@ swr_repositories_omitted{reason="limit"} 0
         assert_eq!(values(&samples, &catalog::NAMESPACE_SIZE), [total.to_string()]);
     }
 
-    #[test]
-    fn hostile_names_stay_one_series_each_and_read_back() {
-        let long = "x".repeat(10_000);
-        let forged = "a\\b\"} 1\nup{job=\"fake\"} 0\n#";
-        let hostile = [
-            "",
-            "\n",
-            "\r",
-            "\r\n",
-            "\"",
-            "\\",
-            "\\n",
-            "\0",
-            "\u{2028}",
-            "\u{1f433}\u{10ffff}",
-            "}",
-            "# EOF",
-            forged,
-            &long,
-        ];
-        let mut rows = Vec::new();
-        for name in hostile {
-            rows.push(row(name, "plain"));
-            rows.push(Repository { category: Some(name.into()), ..row("plain", name) });
-        }
-        let samples = samples(rows);
-        for family in [catalog::REPOSITORY_SIZE, catalog::REPOSITORY_INFO] {
-            let of_family: Vec<_> = samples.iter().filter(|sample| sample.name == family.name).collect();
-            assert_eq!(of_family.len(), 2 * hostile.len());
-            for name in hostile {
-                let found = |label, other: (&str, &str)| {
-                    of_family.iter().any(|s| s.label(label) == Some(name) && s.label(other.0) == Some(other.1))
-                };
-                assert!(found("namespace", ("repository", "plain")), "{name:?}");
-                assert!(found("repository", ("namespace", "plain")), "{name:?}");
-                assert!(family != catalog::REPOSITORY_INFO || found("category", ("namespace", "plain")), "{name:?}");
-            }
-        }
-        assert!(samples.iter().all(|sample| sample.name.starts_with("swr_")));
-    }
-
     fn any_name() -> impl Strategy<Value = String> {
         let character = prop_oneof![Just('"'), Just('\\'), Just('\n'), Just('a'), any::<char>()];
         proptest::collection::vec(character, 0..6).prop_map(String::from_iter)

@@ -31,7 +31,7 @@ fn is_up(scrape: &Scrape) -> bool {
 }
 
 #[test]
-fn no_flag_is_forgotten_here() {
+fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
     for variable in ALL.iter().filter(|flag| flag.name != "config.file").map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
@@ -39,7 +39,7 @@ fn no_flag_is_forgotten_here() {
 }
 
 #[tokio::test]
-async fn the_address_and_the_path_are_those_that_are_set() {
+async fn listen_addresses_and_telemetry_path() {
     let upstream = simulator(3, 1).await;
     let environment =
         [("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:0,127.0.0.9:0"), ("SWR_EXPORTER_WEB_TELEMETRY_PATH", "/swr")];
@@ -52,7 +52,7 @@ async fn the_address_and_the_path_are_those_that_are_set() {
 }
 
 #[tokio::test]
-async fn the_web_is_served_as_its_file_says() {
+async fn web_config_file() {
     let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
     let file = folder.path().join("web.yml");
     std::fs::write(&file, "http_server_config: { headers: { X-Frame-Options: deny } }\n").unwrap();
@@ -61,7 +61,7 @@ async fn the_web_is_served_as_its_file_says() {
 }
 
 #[tokio::test]
-async fn no_more_scrapes_are_served_at_once_than_are_set() {
+async fn scrapes_at_once_are_limited() {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
     let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
@@ -76,7 +76,7 @@ async fn no_more_scrapes_are_served_at_once_than_are_set() {
 }
 
 #[tokio::test]
-async fn no_more_connections_are_held_than_are_set() {
+async fn connections_are_limited_in_all_and_per_address() {
     const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
     let upstream = simulator(3, 1).await;
     let settings = [("SWR_EXPORTER_WEB_MAX_CONNECTIONS", "3"), ("SWR_EXPORTER_WEB_MAX_CONNECTIONS_PER_ADDRESS", "2")];
@@ -113,7 +113,7 @@ async fn a_region_gives_the_endpoint() {
 }
 
 #[tokio::test]
-async fn the_project_is_sent_and_signed() {
+async fn the_project_id_is_sent_and_signed() {
     let upstream = simulator(3, 1).await;
     let project = "0123456789abcdef0123456789abcdef";
     let exporter = with(&upstream, &[("SWR_EXPORTER_SWR_PROJECT_ID", project)]).await;
@@ -124,10 +124,10 @@ async fn the_project_is_sent_and_signed() {
 }
 
 #[tokio::test]
-async fn a_certificate_file_is_read() {
+async fn the_ca_file_is_read() {
     let upstream = simulator(3, 1).await;
     let mut command = prepared(&upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
-    // Free, so that nothing else is wrong.
+    // A free port, so that nothing else is wrong.
     command.args(["--web.listen-address", "127.0.0.1:0"]).stderr(Stdio::piped());
     let output = command.output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -136,7 +136,7 @@ async fn a_certificate_file_is_read() {
 }
 
 #[tokio::test]
-async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set() {
+async fn only_the_named_organizations_are_listed_in_pages_of_the_set_size() {
     let upstream = simulator(120, 3).await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let two = format!("{},{}", names[0], names[1]);
@@ -154,7 +154,7 @@ async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_se
 }
 
 #[tokio::test]
-async fn no_more_requests_are_in_flight_than_are_set() {
+async fn requests_in_flight_are_limited() {
     let upstream = simulator(100, 3).await;
     upstream.handle.configure(|options| options.latency = Duration::from_millis(50));
     let environment = [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_CONCURRENCY", "2")];
@@ -163,15 +163,14 @@ async fn no_more_requests_are_in_flight_than_are_set() {
 }
 
 #[tokio::test]
-async fn requests_come_at_the_rate_that_is_set() {
+async fn the_request_rate_is_limited() {
     let upstream = simulator(100, 3).await;
     let environment =
         [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_RATE_LIMIT", "10"), ("SWR_EXPORTER_SWR_BURST", "3")];
     assert!(is_up(&with(&upstream, &environment).await.scrape().await));
     let times: Vec<Instant> = upstream.handle.requests().iter().map(|request| request.at).collect();
     assert!(times.len() >= 10);
-    // In any stretch: what was saved up, and then ten a second. A request may arrive a little late, making the next
-    // ones look close together.
+    // In any period at most the burst and ten per second. A late request makes the next ones look close together.
     let slack = Duration::from_millis(150);
     for (first, start) in times.iter().enumerate() {
         for (sent, end) in times[first..].iter().enumerate().skip(3) {
@@ -182,7 +181,7 @@ async fn requests_come_at_the_rate_that_is_set() {
 }
 
 #[tokio::test]
-async fn requests_and_refreshes_end_by_their_timeouts() {
+async fn requests_and_refreshes_have_timeouts() {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
     let failed = |scrape: &Scrape| scrape.value("swr_refresh_failures_total", &[("reason", "timeout")]) == Some(1.0);
@@ -235,13 +234,14 @@ async fn the_named_source_of_credentials_is_used() {
         .handle
         .requests()
         .iter()
-        .map(|request| (request.header("x-auth-token").is_some(), request.header("x-security-token").is_some()))
+        .map(|request| ["x-auth-token", "authorization", "x-security-token"].map(|name| request.header(name).is_some()))
         .collect();
-    assert_eq!(used, [(true, false), (false, false), (false, true), (false, false)]);
+    let (token, key, temporary_key) = ([true, false, false], [false, true, false], [false, true, true]);
+    assert_eq!(used, [token, key, temporary_key, key]);
 }
 
 #[tokio::test]
-async fn a_login_is_made_where_and_as_is_set() {
+async fn a_password_login_uses_the_set_endpoint_user_and_project() {
     use swr_simulator::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_USER};
     let (upstream, iam) = (simulator(3, 1).await, simulator(3, 1).await);
     let folder = tempfile::tempdir().unwrap();
@@ -258,18 +258,18 @@ async fn a_login_is_made_where_and_as_is_set() {
             ("SWR_EXPORTER_CREDENTIALS_PASSWORD_FILE", password.to_str().unwrap()),
         ],
     );
-    // The file counts.
+    // The file wins over the variable.
     command.env("SWR_EXPORTER_PASSWORD", "wrong");
     let exporter = start(command).await;
     exporter.scrape().await;
-    // What one service gives is worth nothing to the other, so it is asked once more.
+    // The upstream does not know the token of the other service, so the exporter logs in once more.
     assert_eq!((iam.handle.logins(), iam.handle.failed_logins(), upstream.handle.logins()), (2, 0, 0));
     let login: serde_json::Value = serde_json::from_slice(&iam.handle.requests()[0].body).unwrap();
     assert_eq!(login["auth"]["scope"]["project"], serde_json::json!({"id": DEMO_PROJECT_ID}));
 }
 
 #[tokio::test]
-async fn the_metadata_service_is_asked_where_is_set() {
+async fn the_metadata_endpoint_is_used() {
     let (upstream, machine) = (simulator(3, 1).await, simulator(3, 1).await);
     let environment = [
         ("SWR_EXPORTER_CREDENTIALS_SOURCE", "metadata"),
@@ -281,7 +281,7 @@ async fn the_metadata_service_is_asked_where_is_set() {
 }
 
 #[tokio::test]
-async fn the_cache_waits_keeps_and_withdraws_as_set() {
+async fn the_cache_waits_keeps_and_withdraws() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let environment = [
@@ -304,7 +304,7 @@ async fn the_cache_waits_keeps_and_withdraws_as_set() {
 }
 
 #[tokio::test]
-async fn a_scrape_waits_as_long_as_is_set() {
+async fn a_scrape_without_data_ends_by_its_deadline() {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
     let by_itself = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT", "700ms")]).await;
@@ -313,12 +313,15 @@ async fn a_scrape_waits_as_long_as_is_set() {
     assert!((700..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     let offset = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT_OFFSET", "9500ms")]).await;
     let start = Instant::now();
-    assert_eq!(offset.scrape_within(Duration::from_secs(10)).await.get("swr_up"), Some(0.0));
+    let scrape = offset.scrape_within(Duration::from_secs(10)).await;
     assert!((500..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert_eq!(scrape.get("swr_up"), Some(0.0));
+    assert_eq!(scrape.value("swr_scrapes_total", &[("served", "nothing")]), Some(1.0));
+    assert_eq!(scrape.get("swr_snapshot_timestamp_seconds"), None, "absent is not zero");
 }
 
 #[tokio::test]
-async fn the_families_and_the_repositories_are_those_that_are_set() {
+async fn repository_families_and_their_limit() {
     let upstream = simulator(30, 1).await;
     let environment =
         [("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created"), ("SWR_EXPORTER_REPOSITORIES_LIMIT", "3")];
@@ -330,7 +333,7 @@ async fn the_families_and_the_repositories_are_those_that_are_set() {
 }
 
 #[tokio::test]
-async fn the_repositories_are_those_whose_names_match() {
+async fn repositories_are_filtered_by_name() {
     let upstream = simulator(0, 1).await;
     for (namespace, name) in [("a", "x"), ("a", "y/1"), ("a", "y/2"), ("b", "x"), ("b", "xx")] {
         upstream.handle.insert(swr_simulator::Repository::new(namespace, name));
@@ -345,14 +348,14 @@ async fn the_repositories_are_those_whose_names_match() {
     assert_eq!(scrape.value("swr_namespace_repositories", &[("namespace", "b")]), Some(2.0));
 }
 
-/// When tags were asked for.
+/// The times of calls for tags.
 fn tag_calls(upstream: &Running) -> Vec<Instant> {
     let requests = upstream.handle.requests();
     requests.iter().filter(|request| request.path.ends_with("/tags")).map(|request| request.at).collect()
 }
 
 #[tokio::test]
-async fn tags_are_read_at_the_rate_and_have_series_as_set() {
+async fn tags_are_read_at_the_set_rate_and_selected_ones_have_series() {
     let upstream = simulator(30, 1).await;
     let wanted = upstream.handle.repositories().into_iter().find(|one| !one.tags.is_empty()).unwrap();
     let expression = format!("{}/{}", wanted.namespace, wanted.name.replace('.', "[.]"));
@@ -370,12 +373,12 @@ async fn tags_are_read_at_the_rate_and_have_series_as_set() {
         .await;
     assert_eq!(scrape.series("swr_tag_info").len(), wanted.tags.len());
     let calls = tag_calls(&upstream);
-    // Twenty at once, then ten a second.
+    // Twenty at once, then ten per second.
     assert!(calls.len() == 30 && calls[29] - calls[0] > Duration::from_millis(800), "{:?}", calls[29] - calls[0]);
 }
 
 #[tokio::test]
-async fn tags_are_read_again_within_the_interval_that_is_set() {
+async fn tags_are_read_again_within_the_full_interval() {
     let upstream = simulator(10, 1).await;
     let settings = [
         ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
@@ -389,7 +392,7 @@ async fn tags_are_read_again_within_the_interval_that_is_set() {
 }
 
 #[tokio::test]
-async fn details_are_read_where_they_are_wanted() {
+async fn details_are_read_if_enabled() {
     let upstream = simulator(5, 1).await;
     let settings = [("SWR_EXPORTER_COLLECTOR_DETAILS", "true"), ("SWR_EXPORTER_CACHE_WINDOW", "50ms")];
     let exporter = with(&upstream, &settings).await;
@@ -399,7 +402,7 @@ async fn details_are_read_where_they_are_wanted() {
 }
 
 #[tokio::test]
-async fn series_of_repositories_can_be_left_out() {
+async fn series_of_repositories_can_be_disabled() {
     let upstream = simulator(30, 1).await;
     let scrape = with(&upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES", "false")]).await.scrape().await;
     assert!(is_up(&scrape) && scrape.get("swr_repositories") == Some(30.0));
@@ -408,7 +411,7 @@ async fn series_of_repositories_can_be_left_out() {
 }
 
 #[tokio::test]
-async fn the_listing_is_read_in_the_edition_that_is_set() {
+async fn the_listing_uses_the_set_api_version() {
     for (edition, path) in [("v2", "/v2/manage/repos"), ("v3", "/v3/manage/repos"), ("auto", "/v3/manage/repos")] {
         let upstream = simulator(30, 2).await;
         let exporter = with(&upstream, &[("SWR_EXPORTER_SWR_LIST_API", edition)]).await;
@@ -419,7 +422,7 @@ async fn the_listing_is_read_in_the_edition_that_is_set() {
 }
 
 #[tokio::test]
-async fn collectors_beside_the_listing_are_on_where_they_are_set() {
+async fn auxiliary_collectors_can_be_enabled() {
     let project = ("SWR_EXPORTER_SWR_PROJECT_ID", DEMO_PROJECT_ID);
     let upstream = simulator(30, 2).await;
     let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]).await;
@@ -434,7 +437,7 @@ async fn collectors_beside_the_listing_are_on_where_they_are_set() {
 }
 
 #[tokio::test]
-async fn the_log_has_the_level_and_the_format_that_are_set() {
+async fn the_log_has_the_set_level_and_format() {
     let upstream = simulator(3, 1).await;
     let environment = [("SWR_EXPORTER_LOG_LEVEL", "debug"), ("SWR_EXPORTER_LOG_FORMAT", "json")];
     let mut command = prepared(&upstream, &environment);
@@ -447,8 +450,10 @@ async fn the_log_has_the_level_and_the_format_that_are_set() {
     let address = loop {
         let line = next().await;
         if line["msg"] == "listening" {
+            assert_eq!(line.get("account"), None);
             break line["address"].as_str().unwrap().to_owned();
         }
+        assert_eq!(line["account"], "default", "{line}");
     };
     upstream.handle.fault(Rule::once(Action::busy()));
     let _ = crate::peers::exchange(crate::peers::connect(&address, 0).await, crate::peers::SCRAPE).await.unwrap();

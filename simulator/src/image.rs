@@ -43,8 +43,9 @@ pub(super) enum ManifestKind {
 }
 
 /// The kind of an image. Most repositories have one kind only.
-pub(super) fn kind(repository: u32, number: u32) -> ManifestKind {
-    match mix(u64::from(repository) ^ 0x6b1d) % 40 {
+pub(super) fn kind(recipe: Recipe, number: u32) -> ManifestKind {
+    match mix(u64::from(recipe.repository) ^ 0x6b1d) % 40 {
+        _ if recipe.layer_bytes > 0 => ManifestKind::Image,
         0..6 if number % 5 == 4 => ManifestKind::Index,
         6 if number % 7 == 6 => ManifestKind::Schema1,
         7 if number % 9 == 8 => ManifestKind::Withheld,
@@ -52,21 +53,30 @@ pub(super) fn kind(repository: u32, number: u32) -> ManifestKind {
     }
 }
 
+/// What the images of a repository are generated from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recipe {
+    /// Id of the repository.
+    pub(super) repository: u32,
+    /// Bytes of each image's own layer, which no other image shares; 0 for layers of all sizes.
+    pub(super) layer_bytes: u64,
+}
+
 /// One image.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
     kind: ManifestKind,
-    repository: u32,
+    recipe: Recipe,
     number: u32,
     config: Blob,
     layers: Vec<Blob>,
 }
 
 impl Image {
-    pub(super) fn new(repository: u32, number: u32) -> Self {
+    pub(super) fn new(recipe: Recipe, number: u32) -> Self {
         let mut layers = Vec::new();
-        each_layer(repository, number, |blob| layers.push(blob));
-        Self { kind: kind(repository, number), repository, number, config: config(repository, number), layers }
+        each_layer(recipe, number, |blob| layers.push(blob));
+        Self { kind: kind(recipe, number), recipe, number, config: config(recipe.repository, number), layers }
     }
 
     /// What it is.
@@ -82,7 +92,7 @@ impl Image {
     /// Size of the image as the service counts it: configuration and layers, without the manifest. For an index, the sum
     /// over its images, which is a guess.
     pub(super) fn bytes(&self) -> u64 {
-        bytes(self.repository, self.number)
+        bytes(self.recipe, self.number)
     }
 
     /// Digest of the manifest without prefix.
@@ -127,10 +137,10 @@ impl Image {
 
     /// An index. Its images have their own tags until these are deleted; its attestation has none.
     fn index(&self) -> String {
-        let statement = mix(u64::from(self.repository) ^ u64::from(self.number) << 32);
+        let statement = mix(u64::from(self.recipe.repository) ^ u64::from(self.number) << 32);
         let statement = Blob { seed: statement, bytes: 838 };
         let parts = ["amd64", "arm64"].iter().zip(self.parts()).map(|(architecture, number)| {
-            let image = Self::new(self.repository, number);
+            let image = Self::new(self.recipe, number);
             platform(&image.digest(), image.document().len() as u64, architecture, "linux")
         });
         let parts: Vec<String> =
@@ -152,12 +162,12 @@ fn parts(number: u32) -> [u32; 2] {
 }
 
 /// Size of one image, without building it.
-pub(super) fn bytes(repository: u32, number: u32) -> u64 {
-    if kind(repository, number) == ManifestKind::Index {
-        return parts(number).into_iter().map(|part| bytes(repository, part)).sum();
+pub(super) fn bytes(recipe: Recipe, number: u32) -> u64 {
+    if kind(recipe, number) == ManifestKind::Index {
+        return parts(number).into_iter().map(|part| bytes(recipe, part)).sum();
     }
-    let mut sum = config(repository, number).bytes;
-    each_layer(repository, number, |blob| sum += blob.bytes);
+    let mut sum = config(recipe.repository, number).bytes;
+    each_layer(recipe, number, |blob| sum += blob.bytes);
     sum
 }
 
@@ -180,12 +190,20 @@ fn config(repository: u32, number: u32) -> Blob {
     Blob { seed, bytes: 1_500 + seed % 7_000 }
 }
 
-fn each_layer(repository: u32, number: u32, mut visit: impl FnMut(Blob)) {
-    let character = mix(u64::from(repository));
+fn each_layer(recipe: Recipe, number: u32, mut visit: impl FnMut(Blob)) {
+    let character = mix(u64::from(recipe.repository));
     let base = character % BASE_IMAGES;
     for layer in 0..1 + base % 4 {
         let seed = mix(base << 8 | layer | 0xba5e << 32);
         visit(Blob { seed, bytes: skewed(seed, 20, 6) });
+    }
+    if recipe.layer_bytes > 0 {
+        let seed = mix(character ^ 0x91a7 << 40 ^ mix(number.into()));
+        // Builds of one image differ a little.
+        return visit(Blob {
+            seed,
+            bytes: recipe.layer_bytes - recipe.layer_bytes / 64 + seed % (recipe.layer_bytes / 32),
+        });
     }
     // Each repository has a scale, from a static binary to a model of several gigabytes.
     let scale = 12 + u32::try_from(character >> 8 & 7).expect("three bits");
@@ -212,10 +230,22 @@ fn descriptor(media_type: &str, blob: &Blob) -> String {
 mod tests {
     use super::*;
 
+    fn of(repository: u32) -> Recipe {
+        Recipe { repository, layer_bytes: 0 }
+    }
+
+    #[test]
+    fn images_of_a_planned_size_have_it_and_share_no_layer_of_their_own() {
+        let recipe = Recipe { repository: 3, layer_bytes: 1 << 30 };
+        let (first, second) = (Image::new(recipe, 0), Image::new(recipe, 1));
+        assert_ne!(first.layers.last(), second.layers.last());
+        assert!(first.bytes().abs_diff(1 << 30) < 1 << 29, "{}", first.bytes());
+    }
+
     #[test]
     fn size_is_the_sum_of_config_and_layers() {
         for (repository, number) in [(0, 0), (7, 3), (1_000_000, 99)] {
-            let image = Image::new(repository, number);
+            let image = Image::new(of(repository), number);
             let manifest: serde_json::Value = serde_json::from_str(&image.manifest()).unwrap();
             let layers: u64 = manifest["layers"].as_array().unwrap().iter().map(|l| l["size"].as_u64().unwrap()).sum();
             assert_eq!(manifest["config"]["size"].as_u64().unwrap() + layers, image.bytes());
@@ -226,24 +256,25 @@ mod tests {
     fn an_index_lists_images_of_the_same_repository() {
         let all = || (0..200).flat_map(|repository| (0..20).map(move |number| (repository, number)));
         for (repository, number) in
-            all().filter(|(repository, number)| kind(*repository, *number) == ManifestKind::Index)
+            all().filter(|(repository, number)| kind(of(*repository), *number) == ManifestKind::Index)
         {
-            let index: serde_json::Value = serde_json::from_str(&Image::new(repository, number).manifest()).unwrap();
+            let index: serde_json::Value =
+                serde_json::from_str(&Image::new(of(repository), number).manifest()).unwrap();
             for (place, part) in parts(number).into_iter().enumerate() {
-                let image = Image::new(repository, part);
+                let image = Image::new(of(repository), part);
                 assert_eq!(image.kind(), ManifestKind::Image);
                 assert_eq!(index["manifests"][place]["digest"], format!("sha256:{}", image.digest()));
                 assert_eq!(index["manifests"][place]["size"], image.manifest().len());
             }
         }
         for wanted in [ManifestKind::Image, ManifestKind::Index, ManifestKind::Schema1, ManifestKind::Withheld] {
-            assert!(all().any(|(repository, number)| kind(repository, number) == wanted), "{wanted:?}");
+            assert!(all().any(|(repository, number)| kind(of(repository), number) == wanted), "{wanted:?}");
         }
     }
 
     #[test]
     fn neighbouring_images_share_layers() {
-        let (first, second) = (Image::new(5, 0), Image::new(5, 1));
+        let (first, second) = (Image::new(of(5), 0), Image::new(of(5), 1));
         assert_ne!(first.config, second.config);
         assert_eq!(first.layers[0], second.layers[0]);
         assert_ne!(first.layers.last(), second.layers.last());

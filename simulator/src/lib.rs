@@ -18,8 +18,9 @@
 //! ```
 
 mod timestamp;
-mod names;
 mod image;
+mod names;
+mod plan;
 mod credential_options;
 mod options;
 mod repository_row;
@@ -78,6 +79,7 @@ pub use options::{
     AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, ListV3,
     Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
 };
+pub use plan::{Activity, Plan};
 pub use repository_row::Repository;
 pub use response::{ApiError, Response, Shape};
 pub use timestamp::rfc3339;

@@ -5,6 +5,8 @@
 
 use fastrand::Rng;
 
+use super::image::mix;
+
 /// Names that occur in several organizations. They cause
 /// ties when a listing is ordered by name.
 pub(super) const COMMON: [&str; 12] = [
@@ -29,6 +31,9 @@ const TEAMS: [&str; 16] = [
     "payments", "platform", "search", "mobile", "data", "ml", "infra", "edge", "billing", "identity", "media", "maps",
     "storage", "security", "devtools", "games",
 ];
+
+/// Users who create repositories.
+pub(super) const CREATORS: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "ci-bot"];
 
 const WORDS: [&str; 40] = [
     "api",
@@ -84,6 +89,11 @@ pub(super) fn organization(index: usize) -> String {
         (_, 2) => format!("{team}__{round}"),
         (_, _) => format!("{team}_{round}"),
     }
+}
+
+/// The creator of a generated repository, as an index into [`CREATORS`].
+pub(super) fn creator_of(repository: u32) -> u8 {
+    u8::try_from(mix(repository.into()) % CREATORS.len() as u64).expect("few creators")
 }
 
 /// A repository name, possibly taken.

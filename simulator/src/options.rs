@@ -6,6 +6,7 @@ use super::credential_options::{
     DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROVIDER_URN, DEMO_USER, KeyLife,
     Lockout, Metadata, Operation, PodIdentity, User,
 };
+use super::plan::Plan;
 
 /// Access key of the default options.
 pub const DEMO_ACCESS_KEY: &str = "SWRDEMOACCESSKEY0001";
@@ -123,6 +124,10 @@ pub struct Options {
     pub events_per_day: f64,
     /// Deletes a repository for each new one, so that the number stays constant.
     pub steady: bool,
+    /// Whether repositories are created and deleted at random.
+    pub turnover: bool,
+    /// Repositories that grow by a plan, in addition to `repositories`.
+    pub plans: Vec<Plan>,
     /// Abandons every n-th initial repository, and those never pushed to: no pushes, no clean-ups.
     /// 0 means none.
     pub abandoned: u32,
@@ -208,6 +213,8 @@ impl Default for Options {
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600), // 2026-01-01
             events_per_day: 24.0,
             steady: false,
+            turnover: true,
+            plans: Vec::new(),
             abandoned: 0,
             speed: 0.0,
             latency: Duration::ZERO,

@@ -6,6 +6,7 @@ use super::context::RequestContext;
 use super::context::{ACCOUNT, REGISTRY};
 use super::http::Request;
 use super::image::{Image, ManifestKind};
+use super::names;
 use super::options::Permission;
 use super::query::{Parameters, descends};
 use super::repository_row::RepositoryRow;
@@ -55,8 +56,8 @@ pub(super) fn show(namespace: &str, name: &str, context: &RequestContext<'_>) ->
         "name": row.name,
         "category": world.category(row),
         "description": row.description.as_deref().unwrap_or_default(),
-        "creator_id": context.id_of("creator"),
-        "creator_name": ACCOUNT,
+        "creator_id": context.id_of(names::CREATORS[usize::from(row.creator)]),
+        "creator_name": names::CREATORS[usize::from(row.creator)],
         "size": row.size,
         "is_public": row.is_public,
         "num_images": row.tags.count(),
@@ -136,7 +137,7 @@ fn describe_namespace(world: &World, index: usize) -> Value {
 }
 
 fn describe_tag(row: &RepositoryRow, namespace: &str, tag: &str, number: u32, context: &RequestContext<'_>) -> Value {
-    let image = Image::new(row.id, number);
+    let image = Image::new(row.recipe(), number);
     let path = format!("{REGISTRY}/{namespace}/{}:{tag}", row.name);
     let pushed = rfc3339(row.pushed_at(number));
     json!({

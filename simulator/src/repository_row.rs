@@ -1,6 +1,6 @@
 //! One repository: the public description, and the compact row that the world stores.
 
-use super::image;
+use super::image::{self, Recipe};
 use super::names;
 
 /// A repository. The world stores a smaller form.
@@ -67,6 +67,10 @@ pub(super) struct RepositoryRow {
     pub(super) created: i64,
     pub(super) updated: i64,
     pub(super) tags: Tags,
+    /// Index into [`names::CREATORS`].
+    pub(super) creator: u8,
+    /// See [`Recipe::layer_bytes`]. More than 0 in a repository that follows a plan.
+    pub(super) layer_bytes: u64,
     /// Images pushed since creation of the row: number and time. Times of others follow from `settled`.
     pushes: Vec<(u32, i64)>,
     /// The newest image at creation of the row, and its time.
@@ -90,8 +94,27 @@ impl RepositoryRow {
             created: now,
             updated: now,
             tags: Tags::Named(Vec::new()),
+            creator: names::creator_of(id),
+            layer_bytes: 0,
             pushes: Vec::new(),
             settled: (0, now),
+        }
+    }
+
+    /// What its images are generated from.
+    pub(super) fn recipe(&self) -> Recipe {
+        Recipe { repository: self.id, layer_bytes: self.layer_bytes }
+    }
+
+    /// Sum of the tags' sizes, shared layers counted each time.
+    pub(super) fn tag_bytes(&self) -> u64 {
+        let image = |number| image::bytes(self.recipe(), number);
+        match &self.tags {
+            Tags::Numbered { first, count, latest } => {
+                let newest = if *latest { image(first + count.saturating_sub(1)) } else { 0 };
+                (*first..first + count).map(image).sum::<u64>() + newest
+            }
+            Tags::Named(tags) => tags.iter().map(|(_, number)| image(*number)).sum(),
         }
     }
 
@@ -171,17 +194,6 @@ impl Tags {
                     visit(name, *number);
                 }
             }
-        }
-    }
-
-    /// Sum of the tags' sizes, shared layers counted each time.
-    pub(super) fn bytes(&self, repository: u32) -> u64 {
-        match self {
-            Self::Numbered { first, count, latest } => {
-                let newest = if *latest { image::bytes(repository, first + count.saturating_sub(1)) } else { 0 };
-                (*first..first + count).map(|number| image::bytes(repository, number)).sum::<u64>() + newest
-            }
-            Self::Named(tags) => tags.iter().map(|(_, number)| image::bytes(repository, *number)).sum(),
         }
     }
 

@@ -84,6 +84,8 @@ impl SimulatorState {
         let passed = now.saturating_duration_since(advancing.until);
         advancing.until = now;
         if speed > 0.0 {
+            let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            advancing.world.latest_date = i64::try_from(today.as_nanos()).unwrap_or(i64::MAX);
             advancing.world.advance(passed.mul_f64(speed));
         }
         WorldGuard(advancing)

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use fastrand::Rng;
 
 use super::names;
+use super::plan::Planned;
 use super::repository_row::{Column, Repository, RepositoryRow, Tags};
 
 /// Everything that the simulated account holds.
@@ -28,6 +29,10 @@ pub struct World {
     pub(super) next_event: i64,
     pub(super) mean_gap: f64,
     pub(super) steady: bool,
+    pub(super) turnover: bool,
+    pub(super) plans: Vec<Planned>,
+    /// Latest date of a change: real time, where the world runs faster than that.
+    pub(super) latest_date: i64,
     /// Every n-th repository whose id is below the second number is abandoned; 0 means none.
     pub(super) abandoned: (u32, u32),
     pub(super) rng: Rng,
@@ -57,6 +62,9 @@ impl World {
             next_event: i64::MAX,
             mean_gap: f64::INFINITY,
             steady: false,
+            turnover: true,
+            plans: Vec::new(),
+            latest_date: i64::MAX,
             abandoned: (0, 0),
             rng: Rng::with_seed(seed),
         }
@@ -78,6 +86,11 @@ impl World {
     #[must_use]
     pub fn now_nanos(&self) -> i64 {
         self.now
+    }
+
+    /// The date of a change that happens now.
+    pub(super) fn date(&self) -> i64 {
+        self.now.min(self.latest_date)
     }
 
     /// Names of the organizations in order of creation, empty ones included.
@@ -155,13 +168,13 @@ impl World {
         let Some(slot) = self.find(namespace, name) else {
             return false;
         };
-        let now = self.now;
+        let now = self.date();
         let row = self.row_mut(slot);
-        let before = row.tags.bytes(row.id);
+        let before = row.tag_bytes();
         let number = row.tags.push(row.id, tag);
         row.note_push(number, now);
         // Add the difference: a test may have set a size that the tags do not add up to.
-        row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
+        row.size = (row.size + row.tag_bytes()).saturating_sub(before);
         row.updated = now;
         true
     }
@@ -173,7 +186,7 @@ impl World {
 
     /// Points a tag, new or existing, to the image of another tag. Returns whether that one existed.
     pub fn retag(&mut self, namespace: &str, name: &str, tag: &str, other: &str) -> bool {
-        let now = self.now;
+        let now = self.date();
         self.change_tags(namespace, name, |row| {
             let was_there = row.tags.move_to(row.id, tag, other);
             if was_there {
@@ -188,9 +201,9 @@ impl World {
             return false;
         };
         let row = self.row_mut(slot);
-        let before = row.tags.bytes(row.id);
+        let before = row.tag_bytes();
         let changed = change(row);
-        row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
+        row.size = (row.size + row.tag_bytes()).saturating_sub(before);
         changed
     }
 
@@ -285,7 +298,7 @@ impl World {
     pub(super) fn new_row(&mut self, organization: u32, name: String) -> RepositoryRow {
         let id = self.next_id;
         self.next_id += 1;
-        RepositoryRow::new(id, organization, name.into_boxed_str(), self.now)
+        RepositoryRow::new(id, organization, name.into_boxed_str(), self.date())
     }
 
     pub(super) fn insert_row(&mut self, row: RepositoryRow) {

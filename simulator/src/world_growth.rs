@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::image;
 use super::names;
 use super::options::Options;
 use super::repository_row::{RepositoryRow, Tags};
@@ -29,22 +30,33 @@ impl World {
             world.populate(options.repositories);
         }
         world.steady = options.steady;
+        world.turnover = options.turnover;
         world.abandoned = (options.abandoned, world.next_id);
         if options.events_per_day > 0.0 {
             world.mean_gap = NANOS_PER_DAY / (options.events_per_day * as_f64(options.repositories.max(1)));
             world.next_event = world.now;
             world.draw_next_event();
         }
+        world.plan(&options.plans);
         world
     }
 
     /// Advances simulated time.
     pub fn advance(&mut self, time: Duration) {
         let target = self.now.saturating_add(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
-        while self.next_event <= target {
-            self.now = self.next_event;
-            self.happen();
-            self.draw_next_event();
+        loop {
+            let planned = self.plans.iter().map(|planned| planned.next).min().unwrap_or(i64::MAX);
+            let next = self.next_event.min(planned);
+            if next > target {
+                break;
+            }
+            self.now = next;
+            if planned == next {
+                self.follow_plans();
+            } else {
+                self.happen();
+                self.draw_next_event();
+            }
         }
         self.now = target;
     }
@@ -65,6 +77,7 @@ impl World {
             }
             734..964 => self.push_somewhere(),
             964..994 => self.clean_up_somewhere(),
+            _ if !self.turnover => {}
             994..998 => {
                 self.create_somewhere();
                 if self.steady {
@@ -79,44 +92,49 @@ impl World {
     fn remove_somewhere(&mut self) {
         // Keep the last one, or a small world would be empty after a long run.
         if self.len() > 1
-            && let Some(slot) = self.popular()
+            && let Some(slot) = self.popular().filter(|slot| self.row(*slot).layer_bytes == 0)
         {
             self.remove_slot(slot);
         }
     }
 
-    /// Whether a repository no longer gets pushes or clean-ups.
+    /// Whether a repository gets no random pushes and clean-ups.
     fn is_abandoned(&self, slot: u32) -> bool {
         let (one_of, before) = self.abandoned;
         let row = self.row(slot);
-        one_of > 0 && row.id < before && (row.id.is_multiple_of(one_of) || row.tags.count() == 0)
+        row.layer_bytes > 0 || one_of > 0 && row.id < before && (row.id.is_multiple_of(one_of) || row.tags.count() == 0)
     }
 
     fn push_somewhere(&mut self) {
-        let Some(slot) = self.popular() else { return };
-        if self.is_abandoned(slot) {
-            return;
+        if let Some(slot) = self.popular().filter(|slot| !self.is_abandoned(*slot)) {
+            self.push_to(slot);
         }
-        let moment = self.moment(self.now);
+    }
+
+    /// Pushes an image under a new tag.
+    pub(super) fn push_to(&mut self, slot: u32) {
+        let moment = self.moment(self.date());
         let row = self.row_mut(slot);
         // Truncation may place it before an earlier push in the same second.
         row.updated = moment.max(row.updated);
         match &mut row.tags {
-            Tags::Numbered { first, count, .. } => {
+            Tags::Numbered { first, count, latest } => {
                 *count += 1;
-                if *count > MOST_TAGS {
-                    *first += 1;
-                    *count -= 1;
-                }
                 let newest = *first + *count - 1;
-                row.size = row.tags.bytes(row.id);
+                if *count > MOST_TAGS || *latest {
+                    *first += count.saturating_sub(MOST_TAGS);
+                    *count = (*count).min(MOST_TAGS);
+                    row.size = row.tag_bytes();
+                } else {
+                    row.size += image::bytes(row.recipe(), newest);
+                }
                 row.note_push(newest, row.updated);
             }
             Tags::Named(tags) => {
                 let name = format!("grown-{}", tags.iter().map(|(_, number)| number + 1).max().unwrap_or_default());
                 let newest = row.tags.push(row.id, &name);
                 row.note_push(newest, row.updated);
-                row.size = row.tags.bytes(row.id);
+                row.size = row.tag_bytes();
             }
         }
     }
@@ -125,14 +143,18 @@ impl World {
     fn clean_up_somewhere(&mut self) {
         let Some(slot) = self.popular().filter(|slot| !self.is_abandoned(*slot)) else { return };
         let share = self.rng.u32(2..5);
+        if let Tags::Numbered { count: count @ 4.., .. } = self.row(slot).tags {
+            self.keep_newest(slot, count - count / share);
+        }
+    }
+
+    /// Deletes all but the newest tags.
+    pub(super) fn keep_newest(&mut self, slot: u32, kept: u32) {
         let row = self.row_mut(slot);
-        if let Tags::Numbered { first, count, .. } = &mut row.tags
-            && *count > 3
-        {
-            let gone = *count / share;
-            *first += gone;
-            *count -= gone;
-            row.size = row.tags.bytes(row.id);
+        if let Tags::Numbered { first, count, .. } = &mut row.tags {
+            *first += count.saturating_sub(kept);
+            *count = (*count).min(kept);
+            row.size = row.tag_bytes();
         }
     }
 
@@ -150,11 +172,11 @@ impl World {
             number += 1;
         }
         let mut row = self.new_row(organization, name);
-        row.created = self.moment(self.now);
+        row.created = self.moment(self.date());
         row.updated = row.created;
         row.category = self.category_number();
         row.tags = Tags::Numbered { first: 0, count: 1, latest: self.rng.bool() };
-        row.size = row.tags.bytes(row.id);
+        row.size = row.tag_bytes();
         row.settle();
         self.insert_row(row);
     }
@@ -199,7 +221,7 @@ impl World {
         let count = u32::try_from(count).expect("at most MOST_TAGS");
         let latest = count > 0 && self.rng.bool();
         row.tags = Tags::Numbered { first: self.rng.u32(..50), count, latest };
-        row.size = row.tags.bytes(row.id);
+        row.size = row.tag_bytes();
         row.settle();
         row
     }
@@ -231,7 +253,7 @@ impl World {
     }
 
     /// Truncates a time to one of the precisions that the service uses, mostly microseconds.
-    fn moment(&mut self, nanos: i64) -> i64 {
+    pub(super) fn moment(&mut self, nanos: i64) -> i64 {
         let unit = match self.rng.u32(..100) {
             0..15 => 1_000_000_000,
             15..25 => 1_000_000,

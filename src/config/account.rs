@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
 use crate::auth::{CredentialProvider, ResolvedProvider};
-use crate::base::digest::Digest;
+use crate::base::rate_limit::Rate;
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
@@ -204,9 +204,9 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
         problems.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
     }
-    let rate = swr::throttle::Rate {
-        per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
-        burst: settings.read("swr.burst", default.rate.burst, problems, |text| number(text, 1, 100_000)),
+    let rate = Rate {
+        per_second: settings.read("swr.rate-limit", default.rate.per_second, at, rate),
+        burst: settings.read("swr.burst", default.rate.burst, at, |text| number(text, 1, 100_000).map(f64::from)),
     };
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),

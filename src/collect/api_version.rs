@@ -6,7 +6,7 @@ use super::markers::{self, WalkFailure};
 use super::metrics::{Inconsistency, Metrics};
 use crate::failure::{Failure, Reason};
 use crate::model::Repository;
-use crate::swr::error::Answer;
+use crate::swr::error::ErrorAnswer;
 use crate::swr::markers::MarkerPage;
 use crate::swr::pages::FALLBACK_PAGE_SIZE;
 use crate::swr::{ApiError, CallBudget, Client};
@@ -106,8 +106,8 @@ pub async fn read(
 }
 
 /// Whether the gateway does not know the call; a 404 of SWR itself is about the organization.
-fn is_unknown_api(answer: &Answer) -> bool {
-    !answer.said.code.as_deref().unwrap_or_default().starts_with("SVCSTG.")
+fn is_unknown_api(answer: &ErrorAnswer) -> bool {
+    !answer.body.code.as_deref().unwrap_or_default().starts_with("SVCSTG.")
 }
 
 struct MarkerListing<'a> {

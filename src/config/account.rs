@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
 use crate::auth::{CredentialProvider, ResolvedProvider};
+use crate::base::digest::Digest;
 use crate::base::rate_limit::Rate;
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
@@ -205,8 +206,8 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         problems.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
     }
     let rate = Rate {
-        per_second: settings.read("swr.rate-limit", default.rate.per_second, at, rate),
-        burst: settings.read("swr.burst", default.rate.burst, at, |text| number(text, 1, 100_000).map(f64::from)),
+        per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
+        burst: settings.read("swr.burst", default.rate.burst, problems, |text| number(text, 1, 100_000).map(f64::from)),
     };
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),

@@ -26,13 +26,13 @@ pub enum ApiError {
     #[error("throttled: {answer}")]
     Throttled {
         /// What the API said.
-        answer: Answer,
+        answer: ErrorAnswer,
         /// The pause that it asked for, at most [`LONGEST_PAUSE`].
         retry_after: Option<Duration>,
     },
     /// The resource does not exist.
     #[error("not found: {0}")]
-    NotFound(Answer),
+    NotFound(ErrorAnswer),
     /// The API considers the request invalid.
     #[error("the request was refused: {0}")]
     Refused(ErrorAnswer),
@@ -40,13 +40,13 @@ pub enum ApiError {
     #[error("the upstream failed: {answer}")]
     Server {
         /// What the API said.
-        answer: Answer,
+        answer: ErrorAnswer,
         /// The pause that it asked for.
         retry_after: Option<Duration>,
     },
     /// A redirect, which is not followed because credentials would go with it.
     #[error("the upstream redirects, which is not followed: {0}")]
-    Redirect(Answer),
+    Redirect(ErrorAnswer),
     /// The response was not complete in time.
     #[error("{0} timed out")]
     Timeout(&'static str),
@@ -100,8 +100,8 @@ pub enum ApiError {
 
 impl ApiError {
     /// Classifies an error response.
-    pub fn classify(answer: Answer, retry_after: Option<Duration>) -> Self {
-        let (status, code) = (answer.status.as_u16(), answer.said.code.as_deref().unwrap_or_default());
+    pub fn classify(answer: ErrorAnswer, retry_after: Option<Duration>) -> Self {
+        let (status, code) = (answer.status.as_u16(), answer.body.code.as_deref().unwrap_or_default());
         let number = code.rsplit('.').next().unwrap_or_default();
         let gateway = code.starts_with("APIG");
         match (gateway, number) {

@@ -87,7 +87,7 @@ impl Client {
                     break;
                 }
             }
-            return Err(ApiError::classify(Answer::read(status, &headers, &text), retry_after(&headers, now)));
+            return Err(ApiError::classify(ErrorAnswer::read(status, &headers, &text), retry_after(&headers, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

@@ -1,4 +1,4 @@
-//! Shutting down, and going on after a panic.
+//! Shutdown, and survival of a panic.
 
 use super::*;
 use tokio::time::Instant;
@@ -57,7 +57,7 @@ async fn a_panic_is_one_500_and_the_process_lives() {
     let server = Server::start(plan).await;
     let failed = server.get("/metrics").await;
     assert_eq!((failed.status, failed.body.as_slice()), (500, &b"internal error\n"[..]));
-    assert_eq!(count(&server.tally.panics), 1);
+    assert_eq!(server.metrics.panics.get(), 1);
     assert_eq!(server.get("/metrics").await.status, 200, "its permit is free again");
 }
 
@@ -69,17 +69,18 @@ async fn every_listener_is_served_and_stops() {
     }
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
     let site = Arc::new(Site {
-        version: String::new(),
         accounts: Vec::new(),
         live: Arc::new(|_| Vec::new()),
+        landing: Arc::new(|| HtmlPage { body: String::new(), security_policy: "" }),
         settings: String::new(),
         reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
-        tally: Arc::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    let (_security, in_force) = watch::channel(Arc::default());
+    let (_security, current) = watch::channel(Arc::default());
+    let metrics = Metrics::new(&prometheus::Registry::new());
     let sites = watch::channel(site).1;
-    let task = tokio::spawn(serve(listeners, sites, Options::default(), in_force, async { drop(stopped.await) }));
+    let task =
+        tokio::spawn(serve(listeners, sites, Options::default(), current, metrics, async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
         client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -140,6 +140,13 @@ impl Server {
         Client(socket.connect(self.address).await.unwrap())
     }
 
+    /// A connection on which a GET was sent.
+    async fn request(&self, path: &str) -> Client {
+        let mut client = self.connect().await;
+        client.get(path).await;
+        client
+    }
+
     async fn get(&self, path: &str) -> Answer {
         self.get_with(path, "").await
     }
@@ -185,6 +192,10 @@ impl Answer {
 impl Client {
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         soon(self.0.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    async fn get(&mut self, path: &str) {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
     }
 
     async fn head(&mut self) -> (u16, String) {

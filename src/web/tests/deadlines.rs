@@ -18,65 +18,21 @@ fn closed_in_time(started: Instant) {
 }
 
 #[tokio::test]
-async fn header_dripping_clients_are_closed_in_time() {
-    let server = Server::start(impatient()).await;
-    let started = Instant::now();
-    let mut drips = tokio::task::JoinSet::new();
-    for _ in 0..100 {
-        let mut client = server.connect().await;
-        drips.spawn(async move {
-            client.send("GET /metrics HTTP/1.1\r\n").await;
-            // Ends when the server closes the connection: nothing else makes it readable.
-            loop {
-                let mut byte = [0];
-                match tokio::time::timeout(Duration::from_millis(40), client.0.read(&mut byte)).await {
-                    Err(_) => drop(client.0.write_all(b"X: y\r\n").await),
-                    Ok(read) => return read.unwrap_or(0),
-                }
-            }
-        });
-    }
-    assert_eq!(server.get("/metrics").await.status, 200, "others are served meanwhile");
-    while let Some(read) = soon(drips.join_next()).await {
-        assert_eq!(read.unwrap(), 0, "there is no answer to half a request");
-    }
-    closed_in_time(started);
-    until("all are counted", || server.metrics.connections_overdue.get() >= 100).await;
-}
-
-#[tokio::test]
-async fn silent_peers_are_closed() {
-    let server = Server::start(impatient()).await;
-    let started = Instant::now();
-    let mut silent = Vec::new();
-    for _ in 0..100 {
-        silent.push(server.connect().await);
-    }
-    assert_eq!(server.get("/metrics").await.status, 200);
-    for client in &mut silent {
-        assert_eq!(client.rest().await, b"");
-    }
-    closed_in_time(started);
-}
-
-#[tokio::test]
 async fn idle_connections_are_closed_later_than_slow_heads() {
     let mut plan = impatient();
     plan.options.limits.idle = 3 * SHORT;
     let server = Server::start(plan).await;
-    let mut client = server.connect().await;
-    client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut client = server.request("/-/healthy").await;
     assert_eq!(client.answer().await.status, 200);
     tokio::time::sleep(2 * SHORT).await;
-    client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.get("/-/healthy").await;
     assert_eq!(client.answer().await.status, 200, "the connection is kept between scrapes");
     let started = Instant::now();
     client.send("GET ").await;
     assert_eq!(client.rest().await, b"");
     closed_in_time(started);
 
-    let mut client = server.connect().await;
-    client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut client = server.request("/-/healthy").await;
     client.answer().await;
     let started = Instant::now();
     assert_eq!(client.rest().await, b"");
@@ -87,8 +43,7 @@ async fn idle_connections_are_closed_later_than_slow_heads() {
 async fn a_scrape_that_waits_for_a_refresh_has_no_deadline_here() {
     let server = Server::start(impatient()).await;
     server.gate.send_replace(false);
-    let mut client = server.connect().await;
-    client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut client = server.request("/metrics").await;
     tokio::time::sleep(4 * SHORT).await;
     server.gate.send_replace(true);
     assert_eq!(client.answer().await.status, 200);
@@ -103,7 +58,7 @@ async fn readers_that_stall_are_closed() {
     let mut clients = Vec::new();
     for _ in 0..8 {
         let mut client = server.connect_narrow().await;
-        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.get("/metrics").await;
         clients.push(client);
     }
     until("all are closed", || server.metrics.connections_overdue.get() == 8).await;
@@ -119,7 +74,7 @@ async fn readers_that_are_too_slow_are_closed_too() {
     plan.options.limits.response_total = 2 * SHORT;
     let server = Server::start(plan).await;
     let mut client = server.connect_narrow().await;
-    client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.get("/metrics").await;
     let started = Instant::now();
     let mut buffer = [0; 1024];
     while let Ok(1..) = soon(client.0.read(&mut buffer)).await {

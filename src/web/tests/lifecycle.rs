@@ -6,13 +6,11 @@ use tokio::time::Instant;
 #[tokio::test]
 async fn shutdown_finishes_open_answers_and_refuses_new_connections() {
     let mut server = Server::start(Plan::default()).await;
-    let mut idle = server.connect().await;
-    idle.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut idle = server.request("/-/healthy").await;
     idle.answer().await;
     let mut silent = server.connect().await;
     server.gate.send_replace(false);
-    let mut open = server.connect().await;
-    open.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut open = server.request("/metrics").await;
     until("the scrape waits", || server.scrapes() == 1).await;
 
     server.stop();
@@ -33,8 +31,7 @@ async fn shutdown_cuts_off_what_does_not_end() {
     plan.options.limits.drain = Duration::from_millis(200);
     let mut server = Server::start(plan).await;
     server.gate.send_replace(false);
-    let mut open = server.connect().await;
-    open.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut open = server.request("/metrics").await;
     until("the scrape waits", || server.scrapes() == 1).await;
     let started = Instant::now();
     server.stop();
@@ -83,7 +80,7 @@ async fn every_listener_is_served_and_stops() {
         tokio::spawn(serve(listeners, sites, Options::default(), current, metrics, async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
-        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.get("/metrics").await;
         assert_eq!(client.answer().await.status, 200, "no account, no page, but an answer");
     }
     drop(stop);

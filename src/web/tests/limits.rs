@@ -62,8 +62,7 @@ async fn an_answer_to_a_request_that_is_still_being_sent_arrives() {
 async fn half_closed_clients_are_answered() {
     let server = Server::start(Plan::default()).await;
     server.gate.send_replace(false);
-    let mut client = server.connect().await;
-    client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut client = server.request("/metrics").await;
     client.0.shutdown().await.unwrap();
     until("it waits", || server.scrapes() == 1).await;
     server.gate.send_replace(true);
@@ -78,8 +77,7 @@ async fn connections_of_one_address_are_limited() {
     let server = Server::start(plan).await;
     let mut held = Vec::new();
     for _ in 0..4 {
-        let mut client = server.connect().await;
-        client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut client = server.request("/-/healthy").await;
         assert_eq!(client.answer().await.status, 200);
         held.push(client);
     }
@@ -108,13 +106,11 @@ async fn connections_over_the_limit_wait_in_the_backlog() {
     let server = Server::start(plan).await;
     let mut held = Vec::new();
     for _ in 0..2 {
-        let mut client = server.connect().await;
-        client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut client = server.request("/-/healthy").await;
         client.answer().await;
         held.push(client);
     }
-    let mut third = server.connect().await;
-    third.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut third = server.request("/metrics").await;
     assert!(tokio::time::timeout(Duration::from_millis(100), third.head()).await.is_err());
     assert_eq!(server.scrapes(), 0);
     held.pop();

@@ -56,8 +56,7 @@ async fn a_scrape_too_many_gets_503_at_once() {
     server.gate.send_replace(false);
     let mut waiting = Vec::new();
     for _ in 0..3 {
-        let mut client = server.connect().await;
-        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let client = server.request("/metrics").await;
         waiting.push(client);
     }
     until("three wait", || server.scrapes() == 3).await;
@@ -83,7 +82,7 @@ async fn slow_readers_keep_their_places() {
     let mut slow = Vec::new();
     for _ in 0..2 {
         let mut client = server.connect_narrow().await;
-        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.get("/metrics").await;
         assert_eq!(client.head().await.0, 200);
         slow.push(client);
     }

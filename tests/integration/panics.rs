@@ -107,7 +107,7 @@ async fn a_panic_with_secrets_at_hand_shows_none_of_them() {
         return;
     }
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["panics::c8_a_panic_with_secrets_at_hand_shows_none_of_them", "--exact", "--nocapture"]);
+    command.args(["panics::a_panic_with_secrets_at_hand_shows_none_of_them", "--exact", "--nocapture"]);
     command.env(SECOND, "").env("RUST_BACKTRACE", "0").stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(crate::support::PATIENCE * 2, command.output()).await.unwrap().unwrap();
     let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();

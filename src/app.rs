@@ -2,8 +2,9 @@
 //! them down in order. Nothing is decided here that a stage could decide.
 
 mod memory;
+mod call_counter;
+mod landing;
 mod shared_resources;
-mod status;
 mod refresh;
 mod live_metrics;
 mod account;
@@ -122,8 +123,10 @@ pub async fn run(
     // process, as when its terminal is closed.
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
     let mut stop = std::pin::pin!(stop);
+    let starting =
+        AccountManager::start(config.accounts, config.web_file, config.shown, &config.web.telemetry_path, args);
     let accounts = tokio::select! {
-        started = AccountManager::start(config.accounts, config.web_file, config.shown, args) => started?,
+        started = starting => started?,
         () = &mut stop => {
             info!("stopped");
             return Ok(());
@@ -153,9 +156,10 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
+    let (web, security) = (bounded(config.web), accounts.web_config().current());
     service::ready();
     tokio::select! {
-        () = web::serve(listeners, accounts.sites(), bounded(config.web), accounts.web_config().in_force(), stop) => {}
+        () = web::serve(listeners, accounts.sites(), web, security, accounts.web_metrics(), stop) => {}
         () = async { tokio::join!(reloads, changes, accounts.web_config().follow(), service::heartbeat()); } => {}
     }
     accounts.last_writes().await;

@@ -1,10 +1,11 @@
 //! One account: its client, its cache and what connects them.
 
+use super::call_counter::CallCounter;
+use super::landing::AccountStatus;
 use super::live_metrics;
 use super::memory::MemoryShare;
 use super::refresh::{Collection, refresher, weight};
 use super::shared_resources::SharedResources;
-use super::status::{CallCount, state};
 use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
 use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFile};
@@ -12,7 +13,7 @@ use crate::base::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::catalog;
 use crate::collect::inventory::TagInventory;
-use crate::collect::tags::Tags;
+use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors};
 use crate::config;
 use crate::exposition::{self, Exposition};
@@ -39,10 +40,10 @@ pub(super) struct Account {
     origins: config::Origins,
     authenticator: Authenticator,
     cache: Cache<Exposition>,
-    calls: CallCount,
+    calls: CallCounter,
     progress: Arc<collect::Progress>,
     /// Present where tags or details are collected.
-    tags: Option<Tags>,
+    tags: Option<TagCollector>,
     /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
@@ -64,7 +65,7 @@ impl Account {
         let clients = shared.http_clients(&config.https).await?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
-        let calls = CallCount::new(metrics.clone());
+        let calls = CallCounter::new(metrics.clone());
         info!(
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
@@ -99,7 +100,8 @@ impl Account {
                 })
             });
             let metrics = metrics.clone();
-            tags = Some(Tags::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
+            tags =
+                Some(TagCollector::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
         }
         let collection = Collection {
             client,
@@ -184,7 +186,7 @@ impl Account {
         if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
             && self.origins.tags == predecessor.origins.tags
         {
-            tags.inherit(before);
+            tags.take_over(before);
         }
     }
 
@@ -214,7 +216,7 @@ impl Account {
         // The failure of the refresh says why the listing could not be read.
         down.remove("repositories");
         let mut all = Vec::new();
-        let (tags, details) = self.tags.as_ref().map(Tags::unread).unwrap_or_default();
+        let (tags, details) = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
         for (what, unread) in [("tags", tags), ("details", details)] {
             match (unread, down.contains(what)) {
                 (0, _) => continue,
@@ -243,7 +245,7 @@ impl Account {
         self.cache.close();
         self.retry_task.abort();
         let lock = self.lock.clone()?;
-        let tags = self.tags.as_ref().map(Tags::close);
+        let tags = self.tags.as_ref().map(TagCollector::close);
         Some(tokio::spawn(async move {
             if let Some(tags) = tags {
                 let _ = tags.await;
@@ -252,23 +254,30 @@ impl Account {
         }))
     }
 
-    /// What `web` may know of it.
+    /// The account as the web server sees it.
     pub(super) fn on_the_web(&self) -> web::Account {
-        let (scraped, asked, calls) = (self.cache.clone(), self.cache.clone(), self.calls.clone());
-        let span = self.span.clone();
-        let mut about = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
-        about.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
-        about.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
+        let (cache, span) = (self.cache.clone(), self.span.clone());
+        let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
+        meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
+        meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
         web::Account {
             name: self.name.clone(),
-            about,
+            meta_labels,
             live: live_metrics::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
-                let cache = scraped.clone();
-                let scrape = async move { web::Scrape { page: cache.get(deadline).await.value } };
-                Box::pin(scrape.instrument(span.clone()))
+                let cache = cache.clone();
+                Box::pin(async move { cache.get(deadline).await.value }.instrument(span.clone()))
             }),
-            state: Arc::new(move || state(&asked, &calls)),
+        }
+    }
+
+    /// Its status for the landing page.
+    pub(super) fn status(&self) -> AccountStatus<'_> {
+        AccountStatus {
+            name: &self.name,
+            cache: self.cache.status(),
+            calls_since_start: self.calls.since_start(),
+            calls_latest_refresh: self.calls.latest_refresh(),
         }
     }
 }
@@ -299,7 +308,7 @@ async fn restore_snapshot(
     loaded: Loaded<Snapshot>,
     exposition: exposition::Options,
     share: &MemoryShare,
-    tags: Option<&Tags>,
+    tags: Option<&TagCollector>,
 ) {
     let Loaded { value: mut snapshot, read_at, age } = loaded;
     let repositories = snapshot.repositories.len();
@@ -309,7 +318,7 @@ async fn restore_snapshot(
         "took over a snapshot of {repositories} repositories that is {} s old",
         age.as_secs()
     );
-    share.hold(weight(&snapshot), tags.map(Tags::layers));
+    share.hold(weight(&snapshot), tags.map(TagCollector::layers));
     snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
     let encoding = tokio::task::spawn_blocking(move || Exposition::build(Arc::new(snapshot), &exposition, None));
     if let Ok(exposition) = encoding.await {

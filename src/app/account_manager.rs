@@ -4,6 +4,7 @@
 //! running: its cache, its credential and its counters go on. Invalid settings change nothing.
 
 use super::account::Account;
+use super::landing;
 use super::live_metrics;
 use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
@@ -16,7 +17,7 @@ use crate::catalog;
 use crate::cli::ServeArgs;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
-use crate::web::{self, Site, Sites, Tally};
+use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
 use prometheus::Registry;
@@ -38,8 +39,9 @@ struct Shared {
     /// What settings are reloaded from; `None` where they cannot be.
     args: Option<ServeArgs>,
     budget: Arc<MemoryBudget>,
-    live: web::Live,
-    tally: Arc<Tally>,
+    live: web::LiveMetrics,
+    web_metrics: web::Metrics,
+    telemetry_path: String,
     web_config: WebConfig,
     reload_metrics: ReloadMetrics,
     sites: watch::Sender<Arc<Site>>,
@@ -64,10 +66,12 @@ impl AccountManager {
         accounts: Vec<config::Account>,
         web_file: Option<WebFile>,
         shown: String,
+        telemetry_path: &str,
         args: Option<ServeArgs>,
     ) -> anyhow::Result<Self> {
-        let (registry, tally) = (Registry::new(), Arc::new(Tally::default()));
-        live_metrics::register_process(&registry, &tally);
+        let registry = Registry::new();
+        live_metrics::register_process(&registry);
+        let web_metrics = web::Metrics::new(&registry);
         let reload_metrics =
             ReloadMetrics::new(&registry, &catalog::CONFIG_RELOAD_SUCCESSFUL, &catalog::CONFIG_RELOAD_SUCCESS);
         let web_config = WebConfig::new(web_file, &registry);
@@ -87,13 +91,14 @@ impl AccountManager {
         let accounts = built;
         Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let live = live_metrics::encoder(registry);
-            let site = site(&accounts, live.clone(), tally.clone(), shown, reload_function(this.clone()));
+            let site = site(&accounts, live.clone(), telemetry_path, shown, reload_function(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
                 args,
                 budget,
                 live,
-                tally,
+                web_metrics,
+                telemetry_path: telemetry_path.to_owned(),
                 web_config,
                 reload_metrics,
                 sites,
@@ -107,6 +112,11 @@ impl AccountManager {
     /// What is served, now and after each reload.
     pub(super) fn sites(&self) -> Sites {
         self.0.sites.subscribe()
+    }
+
+    /// The metrics of the web server.
+    pub(super) fn web_metrics(&self) -> web::Metrics {
+        self.0.web_metrics.clone()
     }
 
     /// The web configuration.
@@ -123,11 +133,11 @@ impl AccountManager {
         let outcome = self.try_reload().await;
         match &outcome {
             Ok(done) => {
-                self.0.reload_metrics.succeeded();
+                self.0.reload_metrics.success();
                 info!("settings were read again {why}: {}", done.trim_end());
             }
             Err(problems) => {
-                self.0.reload_metrics.failed();
+                self.0.reload_metrics.failure();
                 let problems = problems.trim_end().replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
@@ -202,7 +212,7 @@ impl Shared {
         let added = accounts.iter().filter(|account| !named(&before, account)).count();
         let removed = before.iter().filter(|account| !named(&accounts, account)).count();
         let changed = accounts.len() - kept - added;
-        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), self.tally.clone(), shown, reload)));
+        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), &self.telemetry_path, shown, reload)));
         // After the swap: a scrape that came before it is answered by the accounts it found.
         for account in before.iter().filter(|account| !is_in(account, &accounts)) {
             if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
@@ -260,14 +270,20 @@ impl Drop for ReloadPlan {
     }
 }
 
-fn site(accounts: &[Arc<Account>], live: web::Live, tally: Arc<Tally>, settings: String, reload: web::Reload) -> Site {
+fn site(
+    accounts: &[Arc<Account>],
+    live: web::LiveMetrics,
+    telemetry_path: &str,
+    settings: String,
+    reload: web::Reload,
+) -> Site {
+    let (listed, path) = (accounts.to_vec(), telemetry_path.to_owned());
     Site {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
         accounts: accounts.iter().map(|account| account.on_the_web()).collect(),
         live,
+        landing: Arc::new(move || landing::page(listed.iter().map(|account| account.status()).collect(), &path)),
         settings,
         reload,
-        tally,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::collect::{self, ListApi};
 use crate::config::{self, Account, StateFiles};
 use crate::failure::error_chain;
 use crate::model::Repository;
-use crate::swr::pages::Page;
+use crate::swr::pages::OffsetPage;
 use crate::swr::{self, ApiError, CallBudget, Client};
 use prometheus::Registry;
 use report::Step;
@@ -74,7 +74,7 @@ fn offline_check(account: Account) -> Report {
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.state() {
+    report.add(match account.credentials.source.load() {
         Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
         Err(error) => no_credential(&error),
     });
@@ -89,7 +89,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.state().err();
+    let unusable = account.credentials.source.load().err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }
@@ -100,7 +100,7 @@ async fn check(account: Account) -> Report {
     let token_client = clients.token_client(&metrics);
     let described = account.credentials.source.name();
     let authenticator = Authenticator::new(account.credentials.source, Some(token_client));
-    let acquired = Deadline::after(STEP_TIMEOUT * 2).bound(authenticator.lease()).await;
+    let acquired = Deadline::after(STEP_TIMEOUT * 2).bound(authenticator.credential()).await;
     match acquired {
         Ok(Ok(lease)) => report.add(Step::works(
             "credential",
@@ -170,7 +170,7 @@ fn describe_state(credentials: &ResolvedProvider, state: &ProviderState) -> Stri
         ProviderState::Ready(credential) => {
             format!("{}: {}", credentials.source.name(), describe_credential(credential, None))
         }
-        ProviderState::NeedsExchange(_) => format!("{}: what it needs is there", credentials.source.name()),
+        ProviderState::NeedsExchange(..) => format!("{}: what it needs is there", credentials.source.name()),
     }
 }
 
@@ -210,7 +210,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         }
         let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
         let result = match options.list_api {
-            ListApi::V3 => client.repositories_from(namespace, None, 10, &budget).await.map(|page| Page {
+            ListApi::V3 => client.repositories_from(namespace, None, 10, &budget).await.map(|page| OffsetPage {
                 total: page.next.is_none().then_some(page.received),
                 received: page.received,
                 rows: page.rows,

@@ -1,35 +1,35 @@
-//! The two gauges of a settings file: whether the latest reload succeeded, and when one last did.
+//! The two gauges about the latest reload of a settings file.
 
 use crate::catalog::Family;
-use crate::metrics::{self, unix_seconds};
+use crate::metrics;
 use prometheus::{Gauge, Registry};
 use std::time::SystemTime;
 
-/// The gauges of one file.
+/// Whether the latest reload succeeded, and when the latest successful one was.
 pub(super) struct ReloadMetrics {
     successful: Gauge,
     succeeded_at: Gauge,
 }
 
 impl ReloadMetrics {
-    /// Registers both, as after a success: the program has started with the file.
+    /// Makes and registers the gauges after a successful first read.
     pub(super) fn new(registry: &Registry, successful: &Family, succeeded_at: &Family) -> Self {
-        let metrics = Self {
+        let gauges = Self {
             successful: metrics::gauge(registry, successful),
             succeeded_at: metrics::gauge(registry, succeeded_at),
         };
-        metrics.succeeded();
-        metrics
+        gauges.success();
+        gauges
     }
 
-    /// A reload has succeeded now.
-    pub(super) fn succeeded(&self) {
+    /// The settings in force are those of the file.
+    pub(super) fn success(&self) {
         self.successful.set(1.0);
-        self.succeeded_at.set(unix_seconds(SystemTime::now()));
+        self.succeeded_at.set(metrics::unix_seconds(SystemTime::now()));
     }
 
-    /// A reload has failed.
-    pub(super) fn failed(&self) {
+    /// The file cannot be used, and the earlier settings stay in force.
+    pub(super) fn failure(&self) {
         self.successful.set(0.0);
     }
 }

@@ -41,7 +41,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let account = config::Account {
         // The other files belong to `serve`, which may be running too.
         state: account.state.map(StateFiles::of_tags_beside),
-        collect: collect::Options { patience: WaitPolicy::UntilRead, ..account.collect },
+        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         // Data that was just read is not too old, however long that took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account
@@ -49,8 +49,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // No log unless one is asked for: the outcome is reported once, at the end, because cron mails all output.
-    let wants_log = args.serve.get("log.level").is_some();
-    let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
+    let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let account =
             Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;

@@ -103,8 +103,8 @@ impl HttpClients {
     /// The client for services that give credentials.
     pub(super) fn token_client(&self, metrics: &swr::Metrics) -> TokenClient {
         TokenClient {
-            cloud: Box::new(self.public.clone()),
-            machine: Box::new(self.local.clone()),
+            public: Box::new(self.public.clone()),
+            link_local: Box::new(self.local.clone()),
             metrics: metrics.of_credentials(),
             wall_clock: SystemTime::now,
         }

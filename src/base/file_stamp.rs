@@ -10,7 +10,7 @@ pub struct Stamp {
     inode: (u64, u64),
     size: u64,
     modified: (i64, i64),
-    /// Time of the last change of content or metadata: seconds since 1970, and nanoseconds.
+    /// The inode's change time: seconds since 1970, and nanoseconds. A change of mode or owner moves it as well.
     pub changed: (i64, i64),
 }
 

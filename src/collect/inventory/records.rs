@@ -19,7 +19,7 @@ pub const BATCH: u32 = 256;
 /// The first record.
 #[derive(Deserialize, Serialize)]
 pub struct Head {
-    was_whole: bool,
+    was_complete: bool,
 }
 
 /// What is known of one repository.
@@ -33,29 +33,29 @@ pub struct EntryRecord {
 
 /// The first record of an inventory.
 pub fn head(inventory: &TagInventory) -> Head {
-    Head { was_whole: inventory.was_whole }
+    Head { was_complete: inventory.was_complete }
 }
 
-/// The records of up to [`BATCH`] places from `from` on; `None` beyond the last place.
+/// The records of up to [`BATCH`] slots from `from` on; `None` beyond the last slot.
 pub fn batch(inventory: &TagInventory, from: u32) -> Option<Vec<EntryRecord>> {
-    let places = from..from.saturating_add(BATCH).min(inventory.places());
-    if places.is_empty() { None } else { Some(places.filter_map(|place| record(inventory, place)).collect()) }
+    let slots = from..from.saturating_add(BATCH).min(inventory.slots());
+    if slots.is_empty() { None } else { Some(slots.filter_map(|slot| record(inventory, slot)).collect()) }
 }
 
-fn record(inventory: &TagInventory, place: u32) -> Option<EntryRecord> {
-    let entry = inventory.entry(place)?;
+fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
+    let entry = inventory.entry(slot)?;
     if entry.tags.is_none() && entry.details.is_none() {
         return None;
     }
     let tags = entry.tags.as_ref().map(|tags| {
-        let reading = tags.kept.as_ref().map(|kept| Reading {
-            tags: kept.tags,
-            unlayered: kept.unlayered,
-            newest: kept.newest,
-            oldest: kept.oldest,
-            updated: kept.updated.clone(),
-            blobs: inventory.layers().blobs(place).collect(),
-            series: kept.series.clone(),
+        let reading = tags.summary.as_ref().map(|summary| Reading {
+            tags: summary.tags,
+            unlayered: summary.unlayered,
+            newest: summary.newest,
+            oldest: summary.oldest,
+            updated: summary.updated.clone(),
+            blobs: inventory.layers().blobs(slot).collect(),
+            series: summary.series.clone(),
         });
         (tags.read, reading)
     });
@@ -71,8 +71,8 @@ impl Persistent for TagInventory {
     const NAME: &'static str = "what is known of tags";
 
     fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
-        let Head { was_whole } = records.expect()?;
-        let mut inventory = Self { was_whole, ..Self::default() };
+        let Head { was_complete } = records.expect()?;
+        let mut inventory = Self { was_complete, ..Self::default() };
         while let Some(EntryRecord { namespace, name, tags, details }) = records.read()? {
             let row = Repository { name, ..Repository::unknown(namespace) };
             inventory.restore(&row, tags, details);

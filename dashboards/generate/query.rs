@@ -92,7 +92,7 @@ const WITH_A_PAST: &str = "account(swr_repositories) and account(swr_repositorie
 /// The growth of each repository or organization that exists, in bytes. One that is new has grown by its whole size.
 pub fn growth(level: &str, metric: &str) -> String {
     let (now, before) = (format!("{level}({metric})"), format!("{level}({metric} offset $period)"));
-    format!("({now} - ({before} or {now} * 0)) and on ($apart) ({WITH_A_PAST})")
+    format!("(({now} - ({before} or {now} * 0)) and on ($apart) ({WITH_A_PAST}))")
 }
 
 /// The growth as a share of the size before. One that is new has none.

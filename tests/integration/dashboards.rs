@@ -13,7 +13,7 @@ const END: i64 = 1_769_904_000;
 const DAY: i64 = 86_400;
 const PERIODS: [(&str, i64); 3] = [("1d", DAY), ("7d", 7 * DAY), ("30d", 30 * DAY)];
 
-const DASHBOARDS: [&str; 4] = ["swr-overview", "swr-cleanup", "swr-repository", "swr-exporter"];
+pub const DASHBOARDS: [&str; 4] = ["swr-overview", "swr-cleanup", "swr-repository", "swr-exporter"];
 
 /// The columns of each table where several accounts are chosen. With one, there is no column *Account*.
 const COLUMNS: &[(&str, &str, &str)] = &[
@@ -63,7 +63,7 @@ const STALE: &str = "Account, Organization, Repository, Not pushed for, Size, De
 
 /// What is chosen at the top of a dashboard.
 #[derive(Clone)]
-struct Chosen {
+pub struct Chosen {
     account: &'static str,
     namespace: &'static str,
     period: &'static str,
@@ -79,7 +79,7 @@ impl Default for Chosen {
 
 impl Chosen {
     /// The query as Grafana sends it.
-    fn fill(&self, query: &str) -> String {
+    pub fn fill(&self, query: &str) -> String {
         let by_account = if self.account == ".*" { "account, " } else { "" };
         let filled = [
             ("$__rate_interval", "4h"),

@@ -23,11 +23,11 @@ fn now() -> Vec<Panel> {
         number("Stale, freed at least", "What deleting all stale repositories frees at least: what only they share goes as well. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
             .unit("bytes"),
         number("Stale repositories", "Repositories that nobody has pushed to for the chosen time.", "none", &format!("count({STALE})")),
-        number("Size of stale repositories", "Sum of the sizes of the stale repositories. Deleting them frees less where they share layers with others.", "none", &format!("sum({STALE})"))
+        number("Size of stale", "Sum of the sizes of the stale repositories. Deleting them frees less where they share layers with others.", "none", &format!("sum({STALE})"))
             .unit("bytes"),
         number("Never downloaded", "Repositories that hold tags and were never downloaded.", "none", &format!("count({NEVER_DOWNLOADED})")),
         number("Without tags", "Repositories that hold no tags.", "none", "count(repository(swr_repository_images) == 0)"),
-        number("Tags older than a year", "Tags that were last updated more than a year ago. Needs the collector tags.", TAGS_OFF, "sum(repository(swr_repository_tags_by_age{age=\"older\"}))"),
+        number("Tags over a year", "Tags that were last updated more than a year ago. Needs the collector tags.", TAGS_OFF, "sum(repository(swr_repository_tags_by_age{age=\"older\"}))"),
     ]
 }
 
@@ -45,7 +45,7 @@ fn whole_repositories() -> Vec<Panel> {
             "The 20 repositories with the most bytes in layers that no other repository refers to. Needs the collector tags.",
             TAGS_OFF,
         )
-        .column(&format!("topk(20, {FREED})"), "Deleting frees", "bytes")
+        .column(&format!("topk(20, {FREED})"), "Frees", "bytes")
         .column(&first(20, SIZE, FREED), "Size", "bytes"),
         repositories("Never downloaded repositories", (12, 9), "The 20 largest repositories that were never downloaded. The creator needs the collector details.", "none")
             .column(&format!("topk(20, {NEVER_DOWNLOADED})"), "Size", "bytes")

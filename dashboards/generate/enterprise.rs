@@ -58,11 +58,11 @@ pub fn panels() -> Vec<Panel> {
             .about("Storage used by each instance.", OFF)
             .unit("bytes")
             .query(&named("each(swr_instance_storage_bytes)"), "{{name}}"),
-        panel(Kind::Table, "Organizations of instances", (12, 10))
+        panel(Kind::Table, "Organizations of instances", (24, 8))
             .about("The 20 organizations with the most tags. The API reports sizes of whole instances only.", OFF)
             .column(&of_namespace("each(swr_instance_repository_tags)"), "Tags", "short")
             .column(&of_namespace("each(swr_instance_repository_downloads)"), "Downloads", "short"),
-        panel(Kind::Table, "Repositories of instances", (12, 10))
+        panel(Kind::Table, "Repositories of instances", (24, 8))
             .about("The 20 repositories with the most tags.", OFF)
             .column(&of_repository("each(swr_instance_repository_tags)"), "Tags", "short")
             .column(&of_repository("each(swr_instance_repository_artifacts)"), "Artifacts", "short")

@@ -55,7 +55,7 @@ fn state() -> Vec<Panel> {
         panel(Kind::Stat, title, (4, 4)).about(about, NO_DATA).unit(unit).query(&query, "")
     };
     vec![
-        stat("Accounts not OK", "Accounts whose latest refresh failed, whose data is too old, that were never read, or that are no longer scraped. The table below names them.", "short", format!("sum(({}) != bool 1)", query::state("account")))
+        stat("Accounts not OK", "Accounts whose latest refresh failed, whose data is too old, that were never read, or that are no longer scraped. The table below names them.", "short", query::not_ok())
             .yellow_and_red_from(1.0, 1.0),
         stat("Data age", "Time since the repositories were last read, of the account with the oldest data.", "s", format!("max({})", query::age("account")))
             .words(query::NEVER)

@@ -26,8 +26,8 @@ pub fn dashboard() -> Dashboard {
 fn now() -> Vec<Panel> {
     vec![
         firing((4, 4)),
-        panel(Kind::Stat, "Growth in ${period:text}", (5, 4))
-            .about("How much the sizes of all repositories together changed in the chosen period. New repositories add their size, deleted ones subtract it.", "no data from the start of the period")
+        panel(Kind::Stat, "Growth in ${period:text}", (4, 4))
+            .about("How much the sizes of all repositories together changed in the chosen period. New repositories add their size, deleted ones subtract it. Accounts without data from the start of the period are left out.", "no data from the start of the period")
             .unit("bytes")
             .column(&query::total_growth(NAMESPACE_SIZE), "Growth", "")
             .column(&query::total_growth_ratio(NAMESPACE_SIZE), "Share", "percentunit"),
@@ -38,17 +38,17 @@ fn now() -> Vec<Panel> {
         panel(Kind::Stat, "Repositories", (3, 4))
             .about("Repositories listed.", NO_DATA)
             .query("sum(each(swr_namespace_repositories))", ""),
-        panel(Kind::Stat, "Stale, freed at least", (3, 4))
+        panel(Kind::Stat, "Stale, freed at least", (4, 4))
             .about("What deleting all stale repositories frees at least. Needs the collector tags.", "none, or tags is off")
             .unit("bytes")
             .link(CLEANUP.0, CLEANUP.1, CLEANUP.2)
             .query(&tables::freed_by_stale(), ""),
-        panel(Kind::Stat, "Accounts not OK", (3, 4))
+        panel(Kind::Stat, "Accounts not OK", (4, 4))
             .about("Accounts whose latest refresh failed, whose data is too old, that were never read, or that are no longer scraped. The exporter dashboard names them.", NO_DATA)
             .yellow_and_red_from(1.0, 1.0)
             .link(EXPORTER.0, EXPORTER.1, EXPORTER.2)
-            .query(&format!("sum(({}) != bool 1)", query::state("account")), ""),
-        panel(Kind::Stat, "Data age", (3, 4))
+            .query(&query::not_ok(), ""),
+        panel(Kind::Stat, "Data age", (2, 4))
             .about("Time since the repositories were last read, of the account with the oldest data.", NO_DATA)
             .unit("s")
             .link(EXPORTER.0, EXPORTER.1, EXPORTER.2)
@@ -62,7 +62,7 @@ fn now() -> Vec<Panel> {
 /// The chosen accounts' and organizations' alerts, and those that belong to no organization.
 fn alert_series(metric: &str, matchers: &str) -> String {
     let series = format!("{metric}{{alertname=~\"Swr.+\"{matchers}, {CHOSEN}, namespace=~\"$namespace|\"}}");
-    format!("label_join({series}, \"about\", \" \", \"quota\", \"reason\", \"collector\", \"instance\")")
+    format!("label_join({series}, \"about\", \"\", \"quota\", \"reason\", \"collector\", \"instance\")")
 }
 
 const FIRING: &str = ", alertstate=\"firing\"";

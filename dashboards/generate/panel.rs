@@ -22,7 +22,7 @@ const COLUMNS: &[(&str, &str, u16)] = &[
     ("visibility", "Visibility", 90),
     ("about", "Concerns", 220),
     ("instance", "Exporter", 0),
-    ("name", "Instance", 0),
+    ("name", "Instance", 110),
     ("instance_id", "Instance ID", 0),
     ("spec", "Edition", 110),
     ("version", "Version", 90),
@@ -361,9 +361,12 @@ impl Panel {
             };
             return special.map(number).collect();
         }
+        let labels = self.labels();
+        let flexible =
+            labels.iter().rev().find(|(_, _, width)| *width == 0).or(labels.last()).map(|(label, ..)| *label);
         let label = |(label, _, width): (&str, &str, u16)| {
             let mut properties = vec![("noValue", json!("–"))];
-            if width > 0 {
+            if width > 0 && flexible != Some(label) {
                 properties.push(("custom.width", json!(width)));
             }
             let to = match label {
@@ -379,7 +382,9 @@ impl Panel {
             named(label, properties)
         };
         let value = |(number, query): (usize, &Query)| {
-            let width = (24 + 8 * query.name.len()).max(96);
+            let words = query.words.iter().map(|(_, text, _)| text.len());
+            let letters = words.chain([query.name.len(), if query.unit == "dateTimeFromNow" { 13 } else { 9 }]).max();
+            let width = 24 + 8 * letters.expect("a column has a title");
             let mut properties = vec![
                 ("displayName", json!(query.name)),
                 ("unit", json!(query.unit)),

@@ -151,13 +151,18 @@ fn stale(level: &str) -> String {
 pub fn state(level: &str) -> String {
     let up = format!("{level}(swr_up)");
     let never = format!("({up} unless {level}(swr_snapshot_timestamp_seconds))");
-    format!("{never} * 0 + 3 or {} * 0 + 2 or {up} or {level}(swr_up[1d]) * 0 + 4", stale(level))
+    format!("{never} * 0 + 3 or {} * 0 + 2 or 1 - {up} or {level}(swr_up[1d]) * 0 + 4", stale(level))
+}
+
+/// How many accounts are not OK.
+pub fn not_ok() -> String {
+    format!("sum(({}) > bool 0)", state("account"))
 }
 
 /// The values of [`state`].
 pub const STATES: &[(&str, &str, &str)] = &[
-    ("0", "last refresh failed", "orange"),
-    ("1", "OK", "green"),
+    ("0", "OK", "green"),
+    ("1", "refresh failed", "orange"),
     ("2", "stale", "red"),
     ("3", "never read", "red"),
     ("4", "not scraped", "red"),

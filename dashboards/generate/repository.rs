@@ -30,7 +30,7 @@ fn numbers() -> Vec<Panel> {
         number("Size", (3, 4), "Sum of the sizes of the chosen repositories.", NO_DATA, "bytes", "sum(each(swr_repository_size_bytes))")
             .link(OVERVIEW.0, OVERVIEW.1, OVERVIEW.2),
         panel(Kind::Stat, "Growth in ${period:text}", (5, 4))
-            .about("How much the sizes of the chosen repositories together changed in the chosen period. New repositories add their size, deleted ones subtract it.", "no data from the start of the period")
+            .about("How much the sizes of the chosen repositories together changed in the chosen period. New repositories add their size, deleted ones subtract it. Accounts without data from the start of the period are left out.", "no data from the start of the period")
             .unit("bytes")
             .column(&total_growth(metric), "Growth", "")
             .column(&total_growth_ratio(metric), "Share", "percentunit"),
@@ -38,20 +38,19 @@ fn numbers() -> Vec<Panel> {
         number("Downloads", (3, 4), "Downloads of the chosen repositories so far.", NO_DATA, "short", "sum(each(swr_repository_downloads))"),
         number("Last push", (4, 4), "When one of the chosen repositories was last updated.", NO_DATA, "dateTimeFromNow", "clamp_max(max(each(swr_repository_updated_timestamp_seconds)), time()) * 1000"),
         number("Distinct layers", (3, 4), "Bytes of distinct layers, counted once in each repository. Needs the collector tags.", TAGS_OFF, "bytes", "sum(each(swr_repository_unique_layer_bytes))"),
-        number("Exclusive layers", (3, 4), "Bytes of layers that no other repository refers to. Deleting all chosen repositories frees at least this: what only they share goes as well. Needs the collector tags.", TAGS_OFF, "bytes", "sum(each(swr_repository_exclusive_layer_bytes))"),
+        number("Not shared", (3, 4), "Bytes of layers that no other repository refers to. Deleting all chosen repositories frees at least this: what only they share goes as well. Needs the collector tags.", TAGS_OFF, "bytes", "sum(each(swr_repository_exclusive_layer_bytes))"),
         details(),
     ]
 }
 
 fn details() -> Panel {
-    let size = SIZE;
     panel(Kind::Table, "Repository details", (24, 6))
         .about("What the chosen repositories are, the 50 largest. The creator needs the collector details.", NO_DATA)
-        .column(&format!("topk(50, {size})"), "Size", "bytes")
-        .column(&first(50, "1000 * repository(swr_repository_created_timestamp_seconds)", size), "Created", "dateTimeFromNow")
-        .column(&first(50, "clamp_max(repository(swr_repository_updated_timestamp_seconds), time()) * 1000", size), "Last push", "dateTimeFromNow")
-        .column(&format!("repository[category, visibility](swr_repository_info) and on (namespace, repository, $apart) topk(50, {size})"), "", "")
-        .column(&creators(50, size), "", "")
+        .column(&format!("topk(50, {SIZE})"), "Size", "bytes")
+        .column(&first(50, "1000 * repository(swr_repository_created_timestamp_seconds)", SIZE), "Created", "dateTimeFromNow")
+        .column(&first(50, "clamp_max(repository(swr_repository_updated_timestamp_seconds), time()) * 1000", SIZE), "Last push", "dateTimeFromNow")
+        .column(&format!("repository[category, visibility](swr_repository_info) and on (namespace, repository, $apart) topk(50, {SIZE})"), "", "")
+        .column(&creators(50, SIZE), "", "")
 }
 
 fn history() -> Vec<Panel> {
@@ -119,7 +118,7 @@ fn tags() -> Vec<Panel> {
             .about("The age of the oldest and of the newest tag, of the 50 repositories with the oldest. Needs the collector tags.", TAGS_OFF)
             .column(&format!("topk(50, {oldest})"), "Oldest tag", "s")
             .column(&first(50, newest, oldest), "Newest tag", "s"),
-        panel(Kind::Table, "Largest tags", (24, 9))
+        panel(Kind::Table, "Largest tags", (24, 8))
             .about("The 50 largest tags, of repositories that have a series a tag (--collector.tags.detail).", "no repository has a series a tag")
             .column("topk(50, repository[tag](swr_tag_size_bytes))", "Size", "bytes")
             .column("1000 * repository[tag](swr_tag_updated_timestamp_seconds) and topk(50, repository[tag](swr_tag_size_bytes))", "Last push", "dateTimeFromNow"),

@@ -39,7 +39,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
         "Account, Organization, Repository, Instance, Tags, Artifacts, Downloads",
     ),
     ("swr-cleanup", "Stale repositories, not pushed to for ${stale_after:text}", STALE),
-    ("swr-cleanup", "Repositories by what deleting frees", "Account, Organization, Repository, Deleting frees, Size"),
+    ("swr-cleanup", "Repositories by what deleting frees", "Account, Organization, Repository, Frees, Size"),
     ("swr-cleanup", "Never downloaded repositories", "Account, Organization, Repository, Size, Creator"),
     ("swr-cleanup", "Public repositories", "Account, Organization, Repository, Size, Downloads"),
     ("swr-cleanup", "Repositories with the most old tags", "Account, Organization, Repository, Old tags, All tags"),
@@ -449,7 +449,7 @@ async fn each_account_has_its_state_and_its_reason(month: &Month) {
         ("production", "OK", "green", None),
         ("staging", "OK", "green", None),
         ("stale", "stale", "red", Some("network")),
-        ("failing", "last refresh failed", "orange", Some("throttled")),
+        ("failing", "refresh failed", "orange", Some("throttled")),
         ("refused", "never read", "red", Some("auth")),
         ("retired", "not scraped", "red", None),
     ] {
@@ -538,4 +538,16 @@ async fn variables_find_their_values(month: &Month) {
             assert!(!answer["data"]["result"].as_array().unwrap().is_empty(), "{dashboard}: {annotation}");
         }
     }
+}
+
+#[test]
+#[ignore = "writes the history to a file"]
+fn history_to_file() {
+    std::fs::write(
+        std::env::var("HISTORY").unwrap(),
+        history::openmetrics(
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+        ),
+    )
+    .unwrap();
 }

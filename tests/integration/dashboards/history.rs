@@ -189,6 +189,7 @@ pub fn openmetrics(end: i64) -> String {
         let mut now = |metric: &str, more: &str, value: f64| {
             samples.add(metric, &format!("{labels}{more}"), lately, end, |_| Some(value));
         };
+        now("up", "", 1.0);
         now("swr_up", "", f64::from(u8::from(account.up)));
         now("swr_cache_window_seconds", "", 300.0);
         now("swr_api_circuit_open", "", f64::from(u8::from(account.name == "stale")));

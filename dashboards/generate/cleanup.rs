@@ -20,7 +20,7 @@ fn now() -> Vec<Panel> {
     let number =
         |title, about, empty, query: &str| panel(Kind::Stat, title, (4, 4)).about(about, empty).query(query, "");
     vec![
-        number("Stale, freed at least", "What deleting all stale repositories frees at least: what only they share goes as well. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
+        number("Stale frees", "What deleting all stale repositories frees at least: what only they share goes as well. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
             .unit("bytes"),
         number("Stale repositories", "Repositories that nobody has pushed to for the chosen time.", "none", &format!("count({STALE})")),
         number("Size of stale", "Sum of the sizes of the stale repositories. Deleting them frees less where they share layers with others.", "none", &format!("sum({STALE})"))

@@ -38,7 +38,7 @@ fn now() -> Vec<Panel> {
         panel(Kind::Stat, "Repositories", (3, 4))
             .about("Repositories listed.", NO_DATA)
             .query("sum(each(swr_namespace_repositories))", ""),
-        panel(Kind::Stat, "Stale, freed at least", (4, 4))
+        panel(Kind::Stat, "Stale frees", (3, 4))
             .about("What deleting all stale repositories frees at least. Needs the collector tags.", "none, or tags is off")
             .unit("bytes")
             .link(CLEANUP.0, CLEANUP.1, CLEANUP.2)
@@ -48,7 +48,7 @@ fn now() -> Vec<Panel> {
             .yellow_and_red_from(1.0, 1.0)
             .link(EXPORTER.0, EXPORTER.1, EXPORTER.2)
             .query(&query::not_ok(), ""),
-        panel(Kind::Stat, "Data age", (2, 4))
+        panel(Kind::Stat, "Data age", (3, 4))
             .about("Time since the repositories were last read, of the account with the oldest data.", NO_DATA)
             .unit("s")
             .link(EXPORTER.0, EXPORTER.1, EXPORTER.2)

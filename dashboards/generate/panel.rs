@@ -383,7 +383,7 @@ impl Panel {
         };
         let value = |(number, query): (usize, &Query)| {
             let words = query.words.iter().map(|(_, text, _)| text.len());
-            let letters = words.chain([query.name.len(), if query.unit == "dateTimeFromNow" { 13 } else { 9 }]).max();
+            let letters = words.chain([query.name.len(), if query.unit == "dateTimeFromNow" { 17 } else { 9 }]).max();
             let width = 24 + 8 * letters.expect("a column has a title");
             let mut properties = vec![
                 ("displayName", json!(query.name)),

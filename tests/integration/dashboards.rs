@@ -415,7 +415,7 @@ async fn stale_repositories_come_by_what_deleting_them_frees(month: &Month) {
             let accounts = accounts();
             let stale = accounts.iter().filter(|account| account.has_data(0)).flat_map(|account| &account.repositories);
             let freed: f64 = stale.filter(is_stale).filter_map(Repository::exclusive).sum();
-            let shown = month.numbers(dashboard, "Stale, freed at least", &chosen).await;
+            let shown = month.numbers(dashboard, "Stale frees", &chosen).await;
             assert!(close(shown[0], freed), "{days} days: {shown:?}, not {freed}");
         }
     }

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use swr_exporter::catalog::{self, Family};
-use swr_exporter::exposition::{Encoding, Format, Options, Page, response, write_snapshot};
+use swr_exporter::exposition::{Encoding, Exposition, Format, Options, response, write_snapshot};
 use swr_exporter::model::{Repository, Snapshot, Timestamp, Visibility};
 
 const REPOSITORIES: u64 = 100_000;
@@ -46,8 +46,8 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
             write_snapshot(snapshot, &three, &mut body).expect("memory")
         });
     });
-    group.bench_function("ours, Page::build with gzip", |bencher| {
-        bencher.iter(|| Page::build(Arc::clone(snapshot), &three, None));
+    group.bench_function("ours, Exposition::build with gzip", |bencher| {
+        bencher.iter(|| Exposition::build(Arc::clone(snapshot), &three, None));
     });
 
     let registry = registry(snapshot);
@@ -63,15 +63,15 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     });
 
     let all = Options::default();
-    let page = Page::build(Arc::clone(snapshot), &all, None);
+    let page = Exposition::build(Arc::clone(snapshot), &all, None);
     println!(
         "all six families: {} bytes, {} as gzip",
         page.bytes(),
         response(b"", Some(&page), Format::Text, Encoding::Gzip).concat().len()
     );
     group.throughput(Throughput::Bytes(page.bytes() as u64));
-    group.bench_function("ours, Page::build with gzip, all six families", |bencher| {
-        bencher.iter(|| Page::build(Arc::clone(snapshot), &all, None));
+    group.bench_function("ours, Exposition::build with gzip, all six families", |bencher| {
+        bencher.iter(|| Exposition::build(Arc::clone(snapshot), &all, None));
     });
     group.finish();
 }

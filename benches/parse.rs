@@ -8,8 +8,8 @@ use serde::Deserialize;
 use std::hint::black_box;
 use std::time::Duration;
 use swr_exporter::swr::ApiError;
-use swr_exporter::swr::array::Cutter;
-use swr_exporter::swr::wire::{self, Omissions, Shared};
+use swr_exporter::swr::json_array::JsonArraySplitter;
+use swr_exporter::swr::wire::{self, DroppedFields, StringInterner};
 
 const ROWS: usize = 1000;
 
@@ -34,7 +34,8 @@ fn main() {
 
 /// As the client does it.
 fn ours(page: &[u8]) -> usize {
-    let (mut cutter, mut shared, mut omissions) = (Cutter::default(), Shared::default(), Omissions::default());
+    let (mut cutter, mut shared, mut omissions) =
+        (JsonArraySplitter::default(), StringInterner::default(), DroppedFields::default());
     let mut rows = Vec::new();
     for piece in page.chunks(16 << 10) {
         cutter

@@ -41,7 +41,7 @@ fn main() {
     std::fs::remove_dir_all(&directory).expect("it is ours");
 }
 
-/// How much is shared: layers by all tags of a repository, and layers by repositories.
+/// ServedKind much is shared: layers by all tags of a repository, and layers by repositories.
 const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)];
 
 /// 20 tags of 10 layers and a configuration each.

@@ -3,27 +3,28 @@
 
 mod account;
 pub mod check;
-mod commons;
+mod shared_resources;
+#[cfg(feature = "demo")]
 pub mod demo;
-mod fleet;
+mod account_manager;
 pub mod healthcheck;
-mod live;
+mod live_metrics;
 pub mod manual;
 mod memory;
-mod reader;
+mod blocking_reader;
 mod refresh;
 pub mod scrape;
 pub mod service;
 mod snapshot_file;
-mod standing;
+mod status;
 mod tag_file;
 mod web_config;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::web;
+use account_manager::AccountManager;
 use anyhow::Context;
-use fleet::Fleet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -122,7 +123,7 @@ pub async fn run(
     // Before anything is built: from here on SIGHUP is a request and no longer the end of the process. Where there is
     // nothing to read again it stays the end, as of a terminal that is closed.
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
-    let fleet = Fleet::start(config.accounts, config.web_file, config.shown, args)?;
+    let fleet = AccountManager::start(config.accounts, config.web_file, config.shown, args)?;
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }

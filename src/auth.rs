@@ -1,38 +1,38 @@
 //! Where a credential comes from, how long it may be used, and how a request is signed with it.
 //!
-//! Each source is a file of its own. What it keeps locally is its [`Basis`]: a credential that is ready, or an
-//! [`Errand`], which a request to IAM or to a service of the machine turns into one. The [`Authenticator`] keeps what is
+//! Each source is a file of its own. What it keeps locally is its [`ProviderState`]: a credential that is ready, or an
+//! [`CredentialRequest`], which a request to IAM or to a service of the machine turns into one. The [`Authenticator`] keeps what is
 //! in use, renews it early, and guards it: the cloud locks keys and users after a few failures, so a refused secret is
 //! tried at most [`MOST_REJECTIONS`] times in [`REJECTION_PERIOD`] until it changes. Deliberately absent: which requests
 //! are made with it.
 
 mod error;
-mod file;
+mod secret_source;
 pub mod sign;
 pub mod token;
 pub mod access_key;
-mod http;
+mod token_client;
 mod temporary;
 pub mod iam;
 pub mod oidc;
 pub mod profile;
-pub mod pod;
+pub mod pod_identity;
 pub mod metadata;
-mod refusals;
-pub mod chain;
-mod lease;
+mod lockout_guard;
+pub mod provider;
+mod cached_credential;
 mod state;
 mod authenticator;
 
 pub use authenticator::Authenticator;
-pub use chain::Choice;
+pub use cached_credential::{CachedCredential, CredentialLease};
 pub use error::AuthError;
-pub use file::Part;
-pub use http::{Door, Metrics, Operation};
-pub use lease::{Lease, Loan};
-pub use refusals::{MOST_REJECTIONS, REJECTION_PERIOD};
+pub use lockout_guard::{MOST_REJECTIONS, REJECTION_PERIOD};
+pub use provider::ResolvedProvider;
+pub use secret_source::SecretSource;
+pub use token_client::{Metrics, Operation, TokenClient};
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -67,7 +67,7 @@ impl std::fmt::Debug for AccessKey {
 
 /// A credential with its end, as an errand brings it.
 #[derive(Clone, Debug)]
-pub struct Grant {
+pub struct IssuedCredential {
     /// The credential.
     pub credential: Credential,
     /// When it expires, by the clock of whoever gave it; `None` when nobody said.
@@ -78,24 +78,24 @@ pub struct Grant {
 
 /// Where credentials come from. A new source is a file under `auth/` and a variant here.
 #[derive(Debug)]
-pub enum Source {
+pub enum CredentialProvider {
     /// A ready-made token.
-    Token(token::Source),
+    Token(token::TokenProvider),
     /// An access key from the settings or from files.
-    AccessKey(access_key::Source),
+    AccessKey(access_key::AccessKeyProvider),
     /// A login with a password.
-    Password(iam::Source),
+    Password(iam::PasswordProvider),
     /// An identity token of the platform.
-    Oidc(oidc::Source),
+    Oidc(oidc::OidcProvider),
     /// The file of the vendor's SDK.
-    Profile(profile::Source),
+    Profile(profile::ProfileProvider),
     /// The agent of a CCE cluster.
-    Pod(pod::Source),
+    Pod(pod_identity::PodIdentityProvider),
     /// The metadata service of an ECS instance.
-    Metadata(metadata::Source),
+    Metadata(metadata::MetadataProvider),
 }
 
-impl Source {
+impl CredentialProvider {
     /// The name that `--credentials.source` knows it by.
     pub fn name(&self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl Source {
     /// Whose credential it is, as far as settings tell; the same when a secret is replaced by the next one.
     pub fn owner(&self) -> String {
         match self {
-            Self::Token(token::Source(token)) => token.place(),
+            Self::Token(token::TokenProvider(token)) => token.place(),
             Self::AccessKey(source) => source.id.place(),
             Self::Password(source) => format!("{}/{}", source.domain, source.user),
             Self::Oidc(source) => match &source.exchange {
@@ -129,47 +129,51 @@ impl Source {
     ///
     /// # Errors
     /// When a file cannot be read or holds nothing usable.
-    pub fn basis(&self) -> Result<Basis, AuthError> {
+    pub fn state(&self) -> Result<ProviderState, AuthError> {
         match self {
-            Self::Token(source) => source.read().map(Basis::Ready),
-            Self::AccessKey(source) => source.read().map(Basis::Ready),
-            Self::Password(source) => source.read().map(|login| Basis::Errand(Errand::Login(login))),
-            Self::Oidc(source) => source.read().map(|order| Basis::Errand(Errand::IdToken(order))),
+            Self::Token(source) => source.read().map(ProviderState::Ready),
+            Self::AccessKey(source) => source.read().map(ProviderState::Ready),
+            Self::Password(source) => {
+                source.read().map(|login| ProviderState::NeedsExchange(CredentialRequest::Login(login)))
+            }
+            Self::Oidc(source) => {
+                source.read().map(|order| ProviderState::NeedsExchange(CredentialRequest::IdToken(order)))
+            }
             Self::Profile(source) => source.read(),
-            Self::Pod(source) => source.read().map(|order| Basis::Errand(Errand::Pod(order))),
-            Self::Metadata(source) => Ok(Basis::Errand(Errand::Metadata(source.clone()))),
+            Self::Pod(source) => source.read().map(|order| ProviderState::NeedsExchange(CredentialRequest::Pod(order))),
+            Self::Metadata(source) => Ok(ProviderState::NeedsExchange(CredentialRequest::Metadata(source.clone()))),
         }
     }
 }
 
 /// What a source has locally.
 #[derive(Debug)]
-pub enum Basis {
+pub enum ProviderState {
     /// A credential that can be used as it is.
     Ready(Credential),
     /// Something that has to be turned into one.
-    Errand(Errand),
+    NeedsExchange(CredentialRequest),
 }
 
 /// A request for a credential, with all that it needs.
 #[derive(Debug)]
-pub enum Errand {
+pub enum CredentialRequest {
     /// A login with a password.
     Login(iam::Login),
     /// An identity token to be exchanged.
-    IdToken(oidc::Order),
+    IdToken(oidc::ExchangeRequest),
     /// A question to the cluster's agent.
-    Pod(pod::Order),
+    Pod(pod_identity::ExchangeRequest),
     /// A question to the metadata service.
-    Metadata(metadata::Source),
+    Metadata(metadata::MetadataProvider),
 }
 
-impl Errand {
+impl CredentialRequest {
     /// Asks. Dropping the future cancels the request.
     ///
     /// # Errors
     /// When nobody answers, or with something else than a credential.
-    async fn run(&self, door: &Door) -> Result<Grant, AuthError> {
+    async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
         match self {
             Self::Login(login) => login.run(door).await,
             Self::IdToken(order) => order.run(door).await,
@@ -190,14 +194,16 @@ impl Errand {
 /// A hash by which a changed secret is told from an unchanged one.
 pub(crate) type Fingerprint = [u8; 32];
 
-impl Basis {
+impl ProviderState {
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         match self {
             Self::Ready(credential) => fingerprint(credential),
-            Self::Errand(Errand::Login(login)) => hash(&[&login.domain, &login.user, login.password.expose()]),
-            Self::Errand(Errand::IdToken(order)) => hash(&[order.id_token.expose()]),
-            Self::Errand(Errand::Pod(order)) => hash(&[order.token.expose()]),
-            Self::Errand(Errand::Metadata(_)) => hash(&[]),
+            Self::NeedsExchange(CredentialRequest::Login(login)) => {
+                hash(&[&login.domain, &login.user, login.password.expose()])
+            }
+            Self::NeedsExchange(CredentialRequest::IdToken(order)) => hash(&[order.id_token.expose()]),
+            Self::NeedsExchange(CredentialRequest::Pod(order)) => hash(&[order.token.expose()]),
+            Self::NeedsExchange(CredentialRequest::Metadata(_)) => hash(&[]),
         }
     }
 }

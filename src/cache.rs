@@ -6,19 +6,19 @@
 
 pub mod metrics;
 pub mod policy;
-pub mod quiet;
 pub mod state_file;
 pub mod state_lock;
 
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
+use crate::base::log_limiter::LogLimiter;
 use crate::failure::{Failure, Reason};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use policy::Backoff;
 pub use policy::{Options, Wait};
-use quiet::Quiet;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -39,11 +39,11 @@ pub type Refresh<T> =
     Box<dyn Fn(Option<Arc<T>>, Deadline) -> BoxFuture<'static, Result<Outcome<T>, Failure>> + Send + Sync>;
 
 /// Is told of each new value and when its read began, on a thread that may block.
-pub type Keep<T> = Box<dyn Fn(&T, SystemTime) + Send + Sync>;
+pub type Persister<T> = Box<dyn Fn(&T, SystemTime) + Send + Sync>;
 
 /// How a scrape was served: the `served` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum ServedKind {
     /// Inside the window.
     Fresh,
     /// A refresh ended in time.
@@ -54,7 +54,7 @@ pub enum How {
     Nothing,
 }
 
-impl How {
+impl ServedKind {
     /// All, in the order of the metrics contract.
     pub const ALL: [Self; 4] = [Self::Fresh, Self::Refreshed, Self::Stale, Self::Nothing];
 
@@ -72,10 +72,10 @@ impl How {
 /// What a scrape gets.
 #[derive(Debug)]
 pub struct Served<T> {
-    /// The value; `None` exactly when `how` is [`How::Nothing`].
+    /// The value; `None` exactly when `how` is [`ServedKind::Nothing`].
     pub value: Option<Arc<T>>,
     /// How it came.
-    pub how: How,
+    pub how: ServedKind,
 }
 
 /// The latest refresh that ended.
@@ -127,7 +127,7 @@ impl<T> Clone for Cache<T> {
 struct Shared<T> {
     options: Options,
     refresh: Refresh<T>,
-    keep: Option<Keep<T>>,
+    keep: Option<Persister<T>>,
     wall_clock: fn() -> SystemTime,
     metrics: metrics::Counters,
     /// How many refreshes have ended.
@@ -137,7 +137,7 @@ struct Shared<T> {
 
 impl<T> Shared<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -147,7 +147,7 @@ struct State<T> {
     last_failure: Option<(Failure, Instant)>,
     running: Option<AbortHandle>,
     backoff: Backoff,
-    quiet: Quiet<Reason>,
+    quiet: LogLimiter<Reason>,
     /// Whether the log's last word is that refreshes fail.
     said_failing: bool,
     /// Whether a task is at it: two at once would write one file, and more would only wait for a disk that hangs.
@@ -176,7 +176,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
     pub fn new(
         options: Options,
         refresh: Refresh<T>,
-        keep: Option<Keep<T>>,
+        keep: Option<Persister<T>>,
         metrics: metrics::Counters,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
@@ -187,7 +187,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
             last_failure: None,
             running: None,
             backoff,
-            quiet: Quiet::default(),
+            quiet: LogLimiter::default(),
             said_failing: false,
             keeping: false,
             closed: false,
@@ -221,7 +221,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 && let Some(value) = &older
                 && now < held.fresh_until
             {
-                return Served { value: Some(value.clone()), how: How::Fresh };
+                return Served { value: Some(value.clone()), how: ServedKind::Fresh };
             }
             if state.running.is_none() {
                 if state.closed || !state.backoff.allows(now) {
@@ -242,9 +242,9 @@ impl<T: Send + Sync + 'static> Cache<T> {
         let now = self.state().servable(Instant::now(), self.0.options.max_age);
         match (now, older) {
             (Some(new), Some(old)) if ended && !Arc::ptr_eq(&new, &old) => {
-                Served { value: Some(new), how: How::Refreshed }
+                Served { value: Some(new), how: ServedKind::Refreshed }
             }
-            (Some(new), None) if ended => Served { value: Some(new), how: How::Refreshed },
+            (Some(new), None) if ended => Served { value: Some(new), how: ServedKind::Refreshed },
             (now, _) => stale(now),
         }
     }
@@ -437,7 +437,7 @@ impl<T> State<T> {
 }
 
 fn stale<T>(older: Option<Arc<T>>) -> Served<T> {
-    let how = if older.is_some() { How::Stale } else { How::Nothing };
+    let how = if older.is_some() { ServedKind::Stale } else { ServedKind::Nothing };
     Served { value: older, how }
 }
 

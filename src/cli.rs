@@ -3,8 +3,12 @@
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls, reason = "these comments are what --help prints")]
 
 pub mod flags;
+#[cfg(feature = "demo")]
+mod demo;
 
 use clap::{Args, Parser, Subcommand};
+#[cfg(feature = "demo")]
+pub use demo::{DemoArgs, SimulateArgs, WorldArgs};
 pub use flags::ServeArgs;
 use std::path::PathBuf;
 
@@ -30,8 +34,10 @@ pub enum Command {
     /// Collect once and write the metrics to standard output or into a file, e.g. for node_exporter's textfile collector.
     Scrape(Box<ScrapeArgs>),
     /// Serve metrics of a simulated account: no cloud, no credentials, no settings.
+    #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Serve the simulated SWR API alone, to try other clients against.
+    #[cfg(feature = "demo")]
     Simulate(SimulateArgs),
     /// Print completions for a shell, to be put where it looks for them.
     Completions {
@@ -49,7 +55,10 @@ pub enum Command {
 }
 
 /// Their names.
+#[cfg(feature = "demo")]
 const COMMANDS: [&str; 8] = ["serve", "check", "scrape", "demo", "simulate", "completions", "man", "healthcheck"];
+#[cfg(not(feature = "demo"))]
+const COMMANDS: [&str; 6] = ["serve", "check", "scrape", "completions", "man", "healthcheck"];
 
 /// Flags of `check`: those of `serve`, which are checked, and how.
 #[derive(Args, Clone, Debug)]
@@ -86,54 +95,6 @@ pub struct ScrapeArgs {
     /// File to write instead of standard output; replaced as a whole, and left as it is when nothing could be read
     #[arg(long, value_name = "FILE", help_heading = "Scrape once")]
     pub output: Option<PathBuf>,
-}
-
-/// The simulated world.
-#[derive(Args, Clone, Debug)]
-pub struct WorldArgs {
-    /// Repositories to begin with
-    #[arg(long, default_value_t = 200)]
-    pub repositories: usize,
-    /// Organisations
-    #[arg(long, default_value_t = 8)]
-    pub namespaces: usize,
-    /// The same seed gives the same world
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Simulated seconds a second: how fast the world grows
-    #[arg(long, default_value_t = 600.0)]
-    pub speed: f64,
-}
-
-/// Flags of `demo`.
-#[derive(Args, Clone, Debug)]
-pub struct DemoArgs {
-    /// The world.
-    #[command(flatten)]
-    pub world: WorldArgs,
-    /// Address to listen on; port 0 is a free one
-    #[arg(long = "web.listen-address", default_value = "127.0.0.1:0", value_name = "ADDRESS")]
-    pub listen_address: String,
-    /// How long a snapshot is served without asking again
-    #[arg(long = "cache.window", default_value = "15s", value_name = "DURATION")]
-    pub cache_window: String,
-}
-
-/// Flags of `simulate`.
-#[derive(Args, Clone, Debug)]
-pub struct SimulateArgs {
-    /// The world.
-    #[command(flatten)]
-    pub world: WorldArgs,
-    /// Address to listen on; port 0 is a free one
-    #[arg(long, default_value = "127.0.0.1:10180", value_name = "ADDRESS")]
-    pub listen_address: String,
-    /// For each new repository one goes: the world changes and does not grow
-    #[arg(long)]
-    pub steady: bool,
-    /// Before each answer
-    #[arg(long, default_value = "0s", value_name = "DURATION")]
-    pub latency: String,
 }
 
 /// Flags of `healthcheck`.

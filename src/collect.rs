@@ -6,24 +6,24 @@
 mod progress;
 pub mod metrics;
 pub mod windows;
-mod chain;
+mod page_merger;
 pub mod listing;
 pub mod markers;
-pub mod edition;
+pub mod api_version;
 pub mod namespaces;
-pub mod beside;
+pub mod auxiliary;
 mod account;
 pub mod enterprise;
 pub mod plan;
-pub mod book;
+pub mod inventory;
 pub mod tags;
 
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
 use crate::failure::Failure;
 use crate::model::{Snapshot, Timestamp};
-use crate::swr::{Client, Effort};
-pub use beside::Beside;
-pub use edition::ListApi;
+use crate::swr::{CallBudget, Client};
+pub use api_version::ListApi;
+pub use auxiliary::AuxiliaryCollectors;
 pub use metrics::Metrics;
 pub use progress::Progress;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 /// How long a finished listing waits for what is read beside it: tags, details, figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum WaitPolicy {
     /// A moment, at most a tenth of the time that the refresh has left. What comes later is on a later page.
     Moment(Duration),
     /// Until everything was tried once: there is no later page. A tenth of the time that the refresh has left is kept
@@ -39,7 +39,7 @@ pub enum Patience {
     UntilRead,
 }
 
-impl Patience {
+impl WaitPolicy {
     /// Until when to wait in a refresh that has to end by `deadline`.
     pub(crate) fn until(self, deadline: Deadline) -> Deadline {
         let tenth = deadline.left() / 10;
@@ -64,7 +64,7 @@ pub struct Options {
     /// Older rows of an organisation that cannot be read are given up, and older figures beside the listing.
     pub max_age: Duration,
     /// How long the listing waits for what is read beside it.
-    pub patience: Patience,
+    pub patience: WaitPolicy,
     /// Whether organisations, totals and quotas are read.
     pub account: bool,
     /// Whether the Enterprise Edition is read.
@@ -79,7 +79,7 @@ impl Default for Options {
             page_size: 1000,
             most_repositories: 5_000_000,
             max_age: Duration::from_secs(3600),
-            patience: Patience::Moment(beside::PATIENCE),
+            patience: WaitPolicy::Moment(auxiliary::PATIENCE),
             account: false,
             enterprise: false,
         }
@@ -107,13 +107,13 @@ pub async fn collect(
     deadline: Deadline,
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
-    let effort = Effort::until(deadline);
+    let effort = CallBudget::until(deadline);
     metrics.progress().begin();
-    let list_api = edition::choose(client, options.list_api, &effort).await;
+    let list_api = api_version::choose(client, options.list_api, &effort).await;
     let collected = if options.namespaces.is_empty() {
         // The previous snapshot is not needed: the listing of an account is whole or it fails.
         drop(previous);
-        edition::read(client, None, list_api, options, &effort, metrics)
+        api_version::read(client, None, list_api, options, &effort, metrics)
             .await
             .map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
     } else {

@@ -9,14 +9,13 @@ mod settings;
 mod account;
 pub mod credentials;
 mod sdk_regions;
-pub mod stamp;
 pub mod web_file;
 
+use crate::base::file_stamp::Stamp;
 use crate::cli::ServeArgs;
 use crate::{logging, web};
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use settings::Settings;
-use stamp::Stamp;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Pure: a snapshot in, finished pages out.
 //!
-//! Two bodies make a scrape. The large one holds the families of a snapshot and is made once per snapshot ([`Page`]);
+//! Two bodies make a scrape. The large one holds the families of a snapshot and is made once per snapshot ([`Exposition`]);
 //! the small one holds the exporter's own, live families ([`live()`]) and is made for each scrape. Their names are
 //! disjoint. [`response`] joins the two in any encoding without compressing the large one again.
 //!
@@ -15,26 +15,26 @@ mod number;
 mod text;
 mod selection;
 mod limit;
-mod leaders;
+mod top_repositories;
 mod rows;
 mod figures;
 mod families;
-mod images;
+mod tags;
 mod compress;
 mod segments;
-mod page;
+mod encoded;
 mod live;
 #[cfg(test)]
 mod testing;
 
 pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
+pub use encoded::{Exposition, response};
 pub use families::write_snapshot;
-pub use leaders::{Leader, Leaders, MOST_LEADERS};
 pub use live::live;
-pub use page::{Page, response};
 pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use text::Counts;
+pub use top_repositories::{MOST_LEADERS, TopRepositories, TopRepository};
 
 /// What a page holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -110,7 +110,7 @@ impl std::fmt::Display for Failure {
 }
 
 /// An error with all its causes on one line, each said once.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

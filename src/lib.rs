@@ -8,13 +8,11 @@
 //!
 //! Read the modules in the order below and no name comes before its explanation. ARCHITECTURE.md tells the same as a walk.
 
-pub mod secret;
-pub mod file;
-pub mod deadline;
+pub mod base;
 pub mod failure;
 pub mod model;
 pub mod catalog;
-pub mod instruments;
+pub mod metrics;
 pub mod transport;
 pub mod auth;
 pub mod swr;
@@ -25,5 +23,4 @@ pub mod web;
 pub mod logging;
 pub mod cli;
 pub mod config;
-pub mod simulator;
 pub mod app;

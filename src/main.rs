@@ -24,7 +24,9 @@ fn main() -> ExitCode {
         Some(Command::Scrape(args)) => app::scrape::run(&args),
         Some(Command::Completions { shell }) => app::manual::completions(shell),
         Some(Command::Man { command }) => app::manual::page(command.as_deref()),
+        #[cfg(feature = "demo")]
         Some(Command::Demo(args)) => app::demo::run(&args),
+        #[cfg(feature = "demo")]
         Some(Command::Simulate(args)) => app::demo::simulate(&args),
         Some(Command::Healthcheck(args)) => healthcheck(&args),
     };

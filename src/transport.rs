@@ -192,7 +192,7 @@ fn trusted(ca_file: Option<&Path>) -> Result<rustls::RootCertStore, BuildError> 
 /// When it cannot be read, is no regular file, or is too large to be one of certificates.
 pub fn read_ca_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    crate::file::open(path)?.take(LONGEST_CA_FILE + 1).read_to_end(&mut text)?;
+    crate::base::file::open(path)?.take(LONGEST_CA_FILE + 1).read_to_end(&mut text)?;
     if text.len() as u64 > LONGEST_CA_FILE {
         return Err(std::io::Error::other("it is larger than 4 MiB"));
     }

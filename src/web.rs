@@ -10,14 +10,13 @@
 mod route;
 mod negotiate;
 mod body;
-mod bucket;
-mod guard;
+mod monitored_stream;
 mod streams;
 pub mod names;
 pub mod client_certificates;
 pub mod tls;
-mod guesses;
-mod queue;
+mod login_rate_limiter;
+mod fair_queue;
 pub mod basic_auth;
 pub mod security;
 mod scrape;
@@ -32,8 +31,8 @@ mod listener;
 #[cfg(test)]
 mod tests;
 
-use crate::deadline::Deadline;
-use crate::exposition::{Format, Leaders, Page};
+use crate::base::deadline::Deadline;
+use crate::exposition::{Exposition, Format, TopRepositories};
 use futures_util::future::BoxFuture;
 use security::InForce;
 use std::sync::Arc;
@@ -168,7 +167,7 @@ pub struct Account {
 #[derive(Clone, Debug)]
 pub struct Scrape {
     /// `None`: there is nothing to serve; the live metrics say so.
-    pub page: Option<Arc<Page>>,
+    pub page: Option<Arc<Exposition>>,
 }
 
 /// How an account is, for the landing page.
@@ -227,7 +226,7 @@ pub struct Served {
     /// How many series they make.
     pub series: usize,
     /// The largest repositories, and those that grew most.
-    pub leaders: Arc<Leaders>,
+    pub leaders: Arc<TopRepositories>,
 }
 
 /// When the next refresh comes.

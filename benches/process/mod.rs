@@ -40,8 +40,8 @@ pub(crate) fn simulator_at(repositories: usize, speed: f64) -> Process {
 /// The exporter for it.
 pub(crate) fn exporter(upstream: &Process, flags: &[&str]) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
-        .env("SWR_EXPORTER_ACCESS_KEY", swr_exporter::simulator::DEMO_ACCESS_KEY)
-        .env("SWR_EXPORTER_SECRET_KEY", swr_exporter::simulator::DEMO_SECRET_KEY)
+        .env("SWR_EXPORTER_ACCESS_KEY", swr_simulator::DEMO_ACCESS_KEY)
+        .env("SWR_EXPORTER_SECRET_KEY", swr_simulator::DEMO_SECRET_KEY)
         .args(["--swr.endpoint", &format!("http://{}", upstream.address)])
         .args(["--web.listen-address", "127.0.0.1:0", "--swr.rate-limit", "10000"])
         .args(flags)

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use swr_exporter::model::names::LONGEST;
-use swr_exporter::swr::wire::Omissions;
+use swr_exporter::swr::wire::DroppedFields;
 use swr_exporter::swr::{account, enterprise, markers};
 
 fn is_fit(name: &str) -> bool {
@@ -12,7 +12,7 @@ fn is_fit(name: &str) -> bool {
 }
 
 fuzz_target!(|text: &str| {
-    let mut omissions = Omissions::default();
+    let mut omissions = DroppedFields::default();
     if let Ok(page) = markers::page(text, &mut omissions) {
         assert!(page.rows.len() as u64 <= page.received && page.next.is_none_or(|next| !next.is_empty()));
         assert!(page.rows.iter().all(|row| is_fit(&row.namespace) && is_fit(&row.name)));

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use swr_exporter::exposition::{Options, write_snapshot};
 use swr_exporter::model::{Repository, Snapshot, Timestamp};
 use swr_exporter::swr::ApiError;
-use swr_exporter::swr::array::Cutter;
+use swr_exporter::swr::json_array::JsonArraySplitter;
 use swr_exporter::swr::pages::total_of;
-use swr_exporter::swr::wire::{self, Omissions, Shared};
+use swr_exporter::swr::wire::{self, DroppedFields, Shared};
 
 fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
-    let (mut cutter, mut shared, mut omissions) = (Cutter::default(), Shared::default(), Omissions::default());
+    let (mut cutter, mut shared, mut omissions) = (JsonArraySplitter::default(), Shared::default(), DroppedFields::default());
     let mut rows = Vec::new();
     for piece in body.chunks(piece) {
         cutter.feed(piece, |object| {

@@ -2,14 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use swr_exporter::collect::book::codec;
+use swr_exporter::collect::inventory::codec;
 use swr_exporter::model::layers::Layers;
 use swr_exporter::model::tags::{Contents, Reading, by_age};
-use swr_exporter::swr::wire::Omissions;
+use swr_exporter::swr::wire::DroppedFields;
 use swr_exporter::swr::{manifest, repository, tags};
 
 fuzz_target!(|body: &[u8]| {
-    let mut omissions = Omissions::default();
+    let mut omissions = DroppedFields::default();
     if let Ok(text) = std::str::from_utf8(body)
         && let Contents::Image(blobs) = manifest::contents(text)
     {

@@ -1,20 +1,20 @@
 //! One account: its client, its cache and what joins them.
 
-use super::commons::Commons;
 use super::refresh::{Collection, refresher};
-use super::standing::{CallCount, state};
-use super::{live, snapshot_file, tag_file};
+use super::shared_resources::SharedResources;
+use super::status::{CallCount, state};
+use super::{live_metrics, snapshot_file, tag_file};
 use crate::auth::Authenticator;
+use crate::base::deadline::Deadline;
 use crate::cache::state_file::{Origin, StateFile};
 use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::catalog;
-use crate::collect::book::Book;
+use crate::collect::inventory::TagInventory;
 use crate::collect::tags::Tags;
-use crate::collect::{self, Beside};
+use crate::collect::{self, AuxiliaryCollectors};
 use crate::config;
-use crate::deadline::Deadline;
-use crate::exposition::{self, Page};
+use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
 use crate::swr::{self, Client};
 use crate::web;
@@ -36,7 +36,7 @@ pub(super) struct Account {
     fingerprint: config::Fingerprint,
     origins: config::Origins,
     authenticator: Authenticator,
-    cache: Cache<Page>,
+    cache: Cache<Exposition>,
     calls: CallCount,
     progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
@@ -53,7 +53,7 @@ impl Account {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) fn build(config: config::Account, commons: &mut Commons) -> anyhow::Result<Self> {
+    pub(super) fn build(config: config::Account, commons: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
         let entered = span.clone().entered();
         let ways = commons.ways(&config.https)?;
@@ -85,19 +85,20 @@ impl Account {
             Some((file, lock))
         };
         let file = state(files.as_ref().and_then(|files| files.snapshot.clone()), config.origins.snapshot);
-        let keep: Option<cache::Keep<Page>> = file.clone().map(|(file, lock)| snapshot_file::keeper(file, lock));
+        let keep: Option<cache::Persister<Exposition>> =
+            file.clone().map(|(file, lock)| snapshot_file::keeper(file, lock));
         let share = Arc::new(commons.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let tags = (config.tags.tags || config.tags.details).then(|| {
             let file = state(files.map(|files| files.tags), config.origins.tags);
-            let book = file.as_ref().map_or_else(Book::default, |(file, _)| tag_file::read(file));
+            let book = file.as_ref().map_or_else(TagInventory::default, |(file, _)| tag_file::read(file));
             let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
             Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
         let collection = Collection {
             client,
-            beside: Beside::new(&config.collect, &metrics),
+            beside: AuxiliaryCollectors::new(&config.collect, &metrics),
             options: config.collect,
             metrics,
             share: share.clone(),
@@ -111,7 +112,7 @@ impl Account {
             snapshot_file::restore(&cache, &file, &config.exposition, &share, tags.as_ref());
         }
         cache::metrics::State::register(&registry, cache.clone());
-        live::register_page(&registry, &cache);
+        live_metrics::register_page(&registry, &cache);
         let hopeful = cache.clone();
         // It holds the cache, and with it all that is read for it: its end frees them.
         let hope = async move {
@@ -181,7 +182,7 @@ impl Account {
     }
 
     /// Reads the account now, for as long as a refresh may take: what there is to show, and what went wrong.
-    pub(super) async fn read(&self) -> (Option<Arc<Page>>, Option<Failure>) {
+    pub(super) async fn read(&self) -> (Option<Arc<Exposition>>, Option<Failure>) {
         // The refresh ends by its own deadline; this one only has to be later.
         let page =
             self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).instrument(self.span.clone());
@@ -244,7 +245,7 @@ impl Account {
         web::Account {
             name: self.name.clone(),
             about,
-            live: live::encoder(self.registry.clone()),
+            live: live_metrics::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = scraped.clone();
                 let scrape = async move { web::Scrape { page: cache.get(deadline).await.value } };

@@ -3,24 +3,24 @@
 //! It stops where what follows could only fail for the same reason. A wrong credential is sent once and no more.
 
 mod advice;
-mod beside;
-mod images;
+mod auxiliary;
+mod tags;
 mod reach;
 mod report;
 
 pub use report::{Format, Report, Reports};
 
-use super::commons::Ways;
-use crate::auth::{AuthError, Authenticator, Basis, Choice, Credential};
+use super::shared_resources::HttpClients;
+use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider};
+use crate::base::deadline::Deadline;
 use crate::cache::state_file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
 use crate::config::{self, Account, StateFiles};
-use crate::deadline::Deadline;
-use crate::failure::chain;
+use crate::failure::error_chain;
 use crate::model::Repository;
 use crate::swr::pages::Page;
-use crate::swr::{self, ApiError, Client, Effort};
+use crate::swr::{self, ApiError, CallBudget, Client};
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
@@ -74,7 +74,7 @@ fn offline_check(account: Account) -> Report {
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.basis() {
+    report.add(match account.credentials.source.state() {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
         Err(error) => no_credential(&error),
     });
@@ -89,7 +89,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(ways) = ways else { return report };
     // What is wrong with its files is told whether or not the API can be reached.
-    let unfit = account.credentials.source.basis().err();
+    let unfit = account.credentials.source.state().err();
     if let Some(error) = &unfit {
         report.add(no_credential(error));
     }
@@ -117,17 +117,17 @@ async fn check(account: Account) -> Report {
     let client = Client::new(account.client, Box::new(ways.cloud), authenticator, metrics, SystemTime::now);
     let listed = calls(&client, &account.collect, &mut report).await;
     if listed.is_hopeful {
-        images::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
-        beside::check(&client, &account.collect, &mut report).await;
+        tags::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
+        auxiliary::check(&client, &account.collect, &mut report).await;
     }
     report
 }
 
 fn no_credential(error: &AuthError) -> Step {
-    Step::fails("credential", chain(error), advice::on_credential(error))
+    Step::fails("credential", error_chain(error), advice::on_credential(error))
 }
 
-fn settings(endpoint: &str, credentials: &Choice) -> Step {
+fn settings(endpoint: &str, credentials: &ResolvedProvider) -> Step {
     Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
 }
 
@@ -145,8 +145,8 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
     });
 }
 
-fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Ways>, Step) {
-    match Ways::new(https) {
+fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>, Step) {
+    match HttpClients::new(https) {
         Ok(ways) => {
             let trusted = match &https.ca_file {
                 Some(file) => {
@@ -158,15 +158,15 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<Ways>, Step) 
         }
         Err(error) => {
             let advice = "give --swr.ca-file a readable file of certificates in PEM form".to_owned();
-            (None, Step::fails("certificates", chain(&error), advice))
+            (None, Step::fails("certificates", error_chain(&error), advice))
         }
     }
 }
 
-fn of_basis(credentials: &Choice, basis: &Basis) -> String {
+fn of_basis(credentials: &ResolvedProvider, basis: &ProviderState) -> String {
     match basis {
-        Basis::Ready(credential) => format!("{}: {}", credentials.source.name(), of_lease(credential, None)),
-        Basis::Errand(_) => format!("{}: what it needs is there", credentials.source.name()),
+        ProviderState::Ready(credential) => format!("{}: {}", credentials.source.name(), of_lease(credential, None)),
+        ProviderState::NeedsExchange(_) => format!("{}: what it needs is there", credentials.source.name()),
     }
 }
 
@@ -204,7 +204,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
             skipped += 1;
             continue;
         }
-        let effort = Effort::until(Deadline::after(PATIENCE));
+        let effort = CallBudget::until(Deadline::after(PATIENCE));
         // What `auto` means is found out by a refresh; every region has the second edition.
         let result = match options.list_api {
             ListApi::V3 => client.repositories_from(namespace, None, 10, &effort).await.map(|page| Page {
@@ -236,7 +236,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
             }),
             Err(error) => {
                 let advice = advice::on_call(&error, namespace);
-                Step::fails(what, chain(&error), advice)
+                Step::fails(what, error_chain(&error), advice)
             }
         });
     }

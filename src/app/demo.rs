@@ -1,16 +1,16 @@
 //! The exporter against the simulator, and the simulator alone: for trying both without an account.
 
-use crate::auth::{Choice, Source, metadata};
+use crate::auth::{CredentialProvider, ResolvedProvider, metadata};
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config, Problems};
 use crate::logging;
-use crate::simulator::{self, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use crate::transport::HttpsOptions;
 use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
+use swr_simulator::{DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
 use tokio::net::TcpListener;
 
 /// Runs the simulator and the exporter in one process until a signal comes.
@@ -28,7 +28,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let endpoint = format!("http://{}", upstream.local_addr()?);
         // Some repositories that nobody cares for any more, as everywhere.
-        let simulator = Simulator::new(simulator::Options { abandoned: 8, ..world });
+        let simulator = Simulator::new(swr_simulator::Options { abandoned: 8, ..world });
         let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
         let listener = super::listen(&args.listen_address, false).await?;
         let address = to_open(listener.local_addr()?);
@@ -53,7 +53,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     let latency = config::of_flag("--latency", &args.latency, config::duration)?;
     config::of_flag("--listen-address", &args.listen_address, config::listen_address)?;
-    let options = simulator::Options { steady: args.steady, ..world(&args.world, latency)? };
+    let options = swr_simulator::Options { steady: args.steady, ..world(&args.world, latency)? };
     super::block_on(async {
         let stop = super::stop_signal()?;
         let listener = super::listen(&args.listen_address, false).await?;
@@ -69,18 +69,18 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
 /// Faster than a year in five minutes nobody could watch it.
 const FASTEST: f64 = 100_000.0;
 
-fn world(args: &WorldArgs, latency: Duration) -> Result<simulator::Options, Problems> {
+fn world(args: &WorldArgs, latency: Duration) -> Result<swr_simulator::Options, Problems> {
     if !(0.0..=FASTEST).contains(&args.speed) {
         return Err(Problems::of(format!("--speed: `{}` is no number from 0 to {FASTEST}", args.speed)));
     }
-    Ok(simulator::Options {
+    Ok(swr_simulator::Options {
         repositories: args.repositories,
         namespaces: args.namespaces,
         seed: args.seed,
         speed: args.speed,
         latency,
         start: std::time::SystemTime::now(),
-        ..simulator::Options::default()
+        ..swr_simulator::Options::default()
     })
 }
 
@@ -93,9 +93,9 @@ fn to_open(address: SocketAddr) -> String {
 fn demo_config(endpoint: String, window: Duration) -> Config {
     let account = Account {
         name: "demo".to_owned(),
-        credentials: Choice::named(Source::Metadata(metadata::Source {
+        credentials: ResolvedProvider::named(CredentialProvider::Metadata(metadata::MetadataProvider {
             endpoint: endpoint.clone(),
-            because: metadata::Because::Chosen,
+            because: metadata::Selection::Chosen,
         })),
         // No cloud has to be spared, and the small world is to be read at once.
         client: swr::Options {

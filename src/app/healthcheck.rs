@@ -5,7 +5,7 @@
 //! wrong door. All of them show that connections are accepted and requests read, so neither certificates nor passwords
 //! are needed here.
 
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
 use anyhow::{Context, bail};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};

@@ -23,13 +23,13 @@ const LAYER: u64 = 64;
 
 /// What all accounts share.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct MemoryBudget {
     /// `None` where memory is not limited.
     most: Option<u64>,
     held: AtomicU64,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// By the limits of the groups that this process is in.
     pub(super) fn of_this_process() -> Arc<Self> {
         let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -46,21 +46,21 @@ impl Budget {
     }
 
     /// The part of one account, nothing to begin with.
-    pub(super) fn share(self: &Arc<Self>) -> Share {
-        Share { of: self.clone(), held: AtomicU64::new(0), for_tags: AtomicU64::new(0) }
+    pub(super) fn share(self: &Arc<Self>) -> MemoryShare {
+        MemoryShare { of: self.clone(), held: AtomicU64::new(0), for_tags: AtomicU64::new(0) }
     }
 }
 
 /// One account's part of a budget, given back when it is dropped. It is counted in repositories.
 #[derive(Debug)]
-pub(super) struct Share {
-    of: Arc<Budget>,
+pub(super) struct MemoryShare {
+    of: Arc<MemoryBudget>,
     held: AtomicU64,
     /// Of these, what tags stand for.
     for_tags: AtomicU64,
 }
 
-impl Share {
+impl MemoryShare {
     /// The most repositories that this account may have beside its tags and what the others hold now.
     pub(super) fn most(&self) -> Option<u64> {
         let most = self.left_by_others()?;
@@ -91,7 +91,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryShare {
     fn drop(&mut self) {
         self.of.held.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
     }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn u15_the_least_limit_of_a_group_and_those_above_it_counts() {
+    fn the_least_limit_of_a_group_and_those_above_it_counts() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         assert_eq!(limit(root, "0::/a/b\n"), None);
@@ -150,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn u15_accounts_share_what_there_is() {
-        let budget = Budget::of(Some(100));
+    fn accounts_share_what_there_is() {
+        let budget = MemoryBudget::of(Some(100));
         let (first, second) = (budget.share(), budget.share());
         first.hold(70, None);
         assert_eq!((first.most(), second.most()), (Some(100), Some(30)));
@@ -160,13 +160,13 @@ mod tests {
         assert_eq!((first.most(), second.most()), (Some(20), Some(80)));
         drop(second);
         assert_eq!(first.most(), Some(100));
-        assert_eq!(Budget::of(None).share().most(), None);
+        assert_eq!(MemoryBudget::of(None).share().most(), None);
     }
 
     #[test]
     fn layers_may_take_what_repositories_leave() {
-        assert_eq!(Budget::of(None).share().most_layers(1), None);
-        let budget = Budget::of(Some(fitting(512 << 20)));
+        assert_eq!(MemoryBudget::of(None).share().most_layers(1), None);
+        let budget = MemoryBudget::of(Some(fitting(512 << 20)));
         let (mine, other) = (budget.share(), budget.share());
         let alone = mine.most_layers(10_000).unwrap();
         assert!((7_000_000..8_000_000).contains(&alone), "{alone}");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn u15_a_hundred_thousand_repositories_fit_into_128_mib_and_not_into_64() {
+    fn a_hundred_thousand_repositories_fit_into_128_mib_and_not_into_64() {
         assert!(fitting(128 << 20) > 100_000);
         assert!(fitting(64 << 20) < 100_000);
         assert_eq!(fitting(1), 1);

@@ -1,12 +1,12 @@
 //! One refresh of an account: the list, what is read beside it, and the page that is made of them.
 
-use super::memory::Share;
-use super::standing::CallCount;
+use super::memory::MemoryShare;
+use super::status::CallCount;
+use crate::base::deadline::Deadline;
 use crate::cache::{self, Outcome};
 use crate::collect::tags::Tags;
-use crate::collect::{self, Beside};
-use crate::deadline::Deadline;
-use crate::exposition::{self, Page};
+use crate::collect::{self, AuxiliaryCollectors};
+use crate::exposition::{self, Exposition};
 use crate::failure::{Failure, Reason};
 use crate::model::{Snapshot, Timestamp};
 use crate::swr::Client;
@@ -18,16 +18,16 @@ pub(super) struct Collection {
     pub(super) client: Arc<Client>,
     pub(super) options: collect::Options,
     pub(super) metrics: collect::Metrics,
-    pub(super) beside: Beside,
-    pub(super) share: Arc<Share>,
+    pub(super) beside: AuxiliaryCollectors,
+    pub(super) share: Arc<MemoryShare>,
     pub(super) tags: Option<Tags>,
     pub(super) calls: CallCount,
 }
 
 /// Collects, then encodes: the page is made once, where it is published.
-pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Page> {
+pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Exposition> {
     let exposition = Arc::new(exposition);
-    Box::new(move |previous: Option<Arc<Page>>, deadline: Deadline| {
+    Box::new(move |previous: Option<Arc<Exposition>>, deadline: Deadline| {
         let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
             let Collection { client, options, metrics, beside, share, tags, calls } = &*collection;
@@ -51,7 +51,7 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
             share.hold(weight(&snapshot), tags.as_ref().map(Tags::layers));
-            let encode = move || Page::build(Arc::new(snapshot), &exposition, previous.as_deref());
+            let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
                 .await
                 .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;

@@ -8,20 +8,20 @@
 //! left out because a process that lives for one collection begins each at 0; what is about the process is left out
 //! because node_exporter has families of the same names.
 
-mod meter;
+mod progress_bar;
 
 use super::account::Account;
-use super::commons::Commons;
-use super::memory::Budget;
+use super::memory::MemoryBudget;
+use super::shared_resources::SharedResources;
+use crate::base::deadline::Deadline;
 use crate::cache::{self, state_file};
 use crate::cli::ScrapeArgs;
-use crate::collect::{self, Patience};
+use crate::collect::{self, WaitPolicy};
 use crate::config::{self, StateFiles};
-use crate::deadline::Deadline;
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
 use anyhow::{Context, bail};
-use meter::Meter;
+use progress_bar::ProgressBar;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -42,7 +42,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let account = config::Account {
         // The others belong to `serve`, which may be running beside this.
         state: account.state.map(StateFiles::of_tags_beside),
-        collect: collect::Options { patience: Patience::UntilRead, ..account.collect },
+        collect: collect::Options { patience: WaitPolicy::UntilRead, ..account.collect },
         // What was read just now is not too old, however long it took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account
@@ -53,8 +53,8 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let wants_log = args.serve.get("log.level").is_some();
     let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
-        let account = Account::build(account, &mut Commons::new(Budget::of_this_process(), &[]))?;
-        let meter = Meter::start(account.progress());
+        let account = Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), &[]))?;
+        let meter = ProgressBar::start(account.progress());
         let (page, failure) = account.read().await;
         meter.stop().await;
         let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();

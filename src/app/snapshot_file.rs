@@ -1,23 +1,24 @@
 //! The file in which an account's last good snapshot outlives the process.
 
-use super::memory::Share;
+use super::memory::MemoryShare;
 use super::refresh::weight;
-use crate::cache::quiet::Quiet;
+use crate::base::log_limiter::LogLimiter;
 use crate::cache::state_file::{StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::collect::tags::Tags;
-use crate::exposition::{self, Page};
-use crate::failure::chain;
+use crate::exposition::{self, Exposition};
+use crate::failure::error_chain;
 use crate::model::{Snapshot, codec};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Writes each snapshot to the state file; a disk that is full or read-only costs a warning now and then, and no more.
-pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Keep<Page> {
-    let quiet = Mutex::new(Quiet::default());
+pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Persister<Exposition> {
+    let quiet = Mutex::new(LogLimiter::default());
     Box::new(move |page, read_at| {
         if !lock.is_ours() {
             return;
@@ -25,7 +26,7 @@ pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Keep<Page>
         let snapshot: &Snapshot = page.snapshot();
         if let Err(error) = file.write(read_at, |out| codec::encode(snapshot, out)) {
             let path = &file.path;
-            let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut quiet = quiet.lock();
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
             warn!(file = %path.display(), %error, suppressed, "cannot keep the snapshot in {}: {error}", path.display());
         }
@@ -34,10 +35,10 @@ pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> cache::Keep<Page>
 
 /// What a former process kept of an account is served, with its true age; what is of no use is named in the log.
 pub(super) fn restore(
-    cache: &Cache<Page>,
+    cache: &Cache<Exposition>,
     file: &StateFile,
     exposition: &exposition::Options,
-    share: &Share,
+    share: &MemoryShare,
     tags: Option<&Tags>,
 ) {
     let kept = file.read(SystemTime::now()).and_then(|kept| {
@@ -57,10 +58,10 @@ pub(super) fn restore(
             );
             share.hold(weight(&snapshot), tags.map(Tags::layers));
             snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
-            cache.restore(Page::build(Arc::new(snapshot), exposition, None), read_at, age);
+            cache.restore(Exposition::build(Arc::new(snapshot), exposition, None), read_at, age);
         }
         Err(error) => {
-            let (path, error) = (&file.path, chain(&error));
+            let (path, error) = (&file.path, error_chain(&error));
             warn!(file = %path.display(), %error, "{} is ignored: it {error}", path.display());
         }
     }

@@ -1,24 +1,25 @@
 //! The file in which an account's book of tags and details outlives the process, beside that of its snapshot.
 
-use crate::cache::quiet::Quiet;
+use crate::base::log_limiter::LogLimiter;
 use crate::cache::state_file::{StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
-use crate::collect::book::{Book, codec};
-use crate::collect::tags::{Keep, PassedOn};
-use crate::failure::chain;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::collect::inventory::{TagInventory, codec};
+use crate::collect::tags::{PassedOn, Persister};
+use crate::failure::error_chain;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// What a former process kept; an empty book where there is nothing, or nothing of use.
-pub(super) fn read(file: &StateFile) -> Book {
+pub(super) fn read(file: &StateFile) -> TagInventory {
     let kept = file.read(SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
         codec::decode(&kept.payload).map(Some).ok_or(Unusable::Payload)
     });
     match kept {
-        Ok(None) => Book::default(),
+        Ok(None) => TagInventory::default(),
         Ok(Some(book)) => {
             info!(
                 repositories = book.len(),
@@ -29,16 +30,16 @@ pub(super) fn read(file: &StateFile) -> Book {
             book
         }
         Err(error) => {
-            let (path, error) = (&file.path, chain(&error));
+            let (path, error) = (&file.path, error_chain(&error));
             warn!(file = %path.display(), %error, "{} is ignored: it {error}", path.display());
-            Book::default()
+            TagInventory::default()
         }
     }
 }
 
 /// Writes the book; a disk that is full or read-only costs a warning now and then, and no more.
-pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> Keep {
-    let quiet = Mutex::new(Quiet::default());
+pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> Persister {
+    let quiet = Mutex::new(LogLimiter::default());
     Arc::new(move |write| {
         if !lock.is_ours() {
             return;
@@ -47,7 +48,7 @@ pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> Keep {
             && !matches!(error.get_ref(), Some(cause) if cause.is::<PassedOn>())
         {
             let path = &file.path;
-            let mut quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut quiet = quiet.lock();
             let Some(suppressed) = quiet.admit(error.kind(), Instant::now()) else { return };
             warn!(file = %path.display(), %error, suppressed, "cannot keep what is known of tags in {}: {error}", path.display());
         }

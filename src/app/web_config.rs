@@ -3,12 +3,12 @@
 //! What is in force is replaced as a whole, and only by what could be used as a whole: a file that is half written, or a
 //! certificate whose key is yet to come, changes nothing and is tried again.
 
-use super::reader::{PATIENCE, Reader};
+use super::blocking_reader::{BlockingReader, PATIENCE};
+use crate::base::file_stamp::Stamp;
 use crate::catalog;
 use crate::config::Problems;
-use crate::config::stamp::Stamp;
 use crate::config::web_file::{self, WebFile};
-use crate::instruments;
+use crate::metrics;
 use crate::web::security::{InForce, Security};
 use prometheus::{Gauge, Registry};
 use std::convert::Infallible;
@@ -32,7 +32,7 @@ pub(super) struct WebConfig {
 
 struct File {
     path: PathBuf,
-    reader: Reader,
+    reader: BlockingReader,
     seen: Mutex<Seen>,
     successful: Gauge,
     succeeded_at: Gauge,
@@ -56,11 +56,11 @@ impl WebConfig {
         };
         let path = files[0].clone();
         info!(file = %path.display(), "the web is served with {}", security.summary());
-        let successful = instruments::gauge(registry, &catalog::WEB_CONFIG_RELOAD);
-        let succeeded_at = instruments::gauge(registry, &catalog::WEB_CONFIG_RELOAD_TIME);
+        let successful = metrics::gauge(registry, &catalog::WEB_CONFIG_RELOAD);
+        let succeeded_at = metrics::gauge(registry, &catalog::WEB_CONFIG_RELOAD_TIME);
         // No stamps: the first look reads it again, in case that it was changed since.
         let seen = Mutex::new(Seen { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, reader: Reader::new(PATIENCE), seen, successful, succeeded_at };
+        let file = File { path, reader: BlockingReader::new(PATIENCE), seen, successful, succeeded_at };
         file.note_success();
         Self { in_force: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }

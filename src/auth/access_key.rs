@@ -1,22 +1,22 @@
 //! An access key from the settings or from files, permanent or temporary.
 
-use super::{AccessKey, AuthError, Credential, Part, fingerprint};
+use super::{AccessKey, AuthError, Credential, SecretSource, fingerprint};
 
 /// Where the three parts of an access key are.
 #[derive(Debug)]
-pub struct Source {
+pub struct AccessKeyProvider {
     /// The access key id.
-    pub id: Part,
+    pub id: SecretSource,
     /// The secret key.
-    pub secret: Part,
+    pub secret: SecretSource,
     /// The security token of a temporary key.
-    pub security_token: Option<Part>,
+    pub security_token: Option<SecretSource>,
 }
 
 /// Files that are being replaced are read again so often.
 const MOST_READS: usize = 5;
 
-impl Source {
+impl AccessKeyProvider {
     /// Reads until two reads agree: a directory that is swapped between two of the files gives halves of two keys.
     pub(super) fn read(&self) -> Result<Credential, AuthError> {
         let mut before = self.read_once()?;

@@ -1,12 +1,13 @@
 //! Lends the credential to each request; one task at a time renews it, another looks whether a refused one has changed.
 
-use super::lease::{Lease, Loan};
+use super::cached_credential::{CachedCredential, CredentialLease};
 use super::state::{State, Verdict};
-use super::{AuthError, Basis, Door, Fingerprint, REJECTION_PERIOD, Source};
-use crate::failure::chain;
-use crate::instruments::unix_seconds;
+use super::{AuthError, CredentialProvider, Fingerprint, ProviderState, REJECTION_PERIOD, TokenClient};
+use crate::failure::error_chain;
+use crate::metrics::unix_seconds;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,11 +28,11 @@ pub struct Authenticator(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    source: Source,
-    door: Option<Door>,
+    source: CredentialProvider,
+    door: Option<TokenClient>,
     state: Mutex<State>,
     /// Held by the one request that finds out whether a credential is good.
-    proving: Arc<tokio::sync::Mutex<()>>,
+    probe_lock: Arc<tokio::sync::Mutex<()>>,
     renewing: AtomicBool,
     watching: AtomicBool,
     /// Whether it was said that a secret cannot be read.
@@ -44,12 +45,12 @@ struct Shared {
 
 impl Authenticator {
     /// An authenticator that has asked for nothing yet. Sources that have to ask somebody need a door.
-    pub fn new(source: Source, door: Option<Door>) -> Self {
+    pub fn new(source: CredentialProvider, door: Option<TokenClient>) -> Self {
         Self(Arc::new(Shared {
             source,
             door,
             state: Mutex::default(),
-            proving: Arc::default(),
+            probe_lock: Arc::default(),
             renewing: AtomicBool::new(false),
             watching: AtomicBool::new(false),
             unreadable: AtomicBool::new(false),
@@ -76,28 +77,28 @@ impl Authenticator {
     ///
     /// # Errors
     /// As [`Authenticator::lease`].
-    pub async fn lend(&self) -> Result<Loan, AuthError> {
+    pub async fn acquire(&self) -> Result<CredentialLease, AuthError> {
         let lease = self.lease().await?;
         if self.0.state().is_proven(&lease, Instant::now()) {
-            return Ok(Loan { lease, _alone: None });
+            return Ok(CredentialLease { lease, _probe_lock: None });
         }
-        let alone = self.0.proving.clone().lock_owned().await;
+        let alone = self.0.probe_lock.clone().lock_owned().await;
         // The request before may have proved it, or have used up its attempts.
         let lease = self.lease().await?;
         let proven = self.0.state().is_proven(&lease, Instant::now());
-        Ok(Loan { lease, _alone: (!proven).then_some(alone) })
+        Ok(CredentialLease { lease, _probe_lock: (!proven).then_some(alone) })
     }
 
     /// The credential to use now, after waiting for it where there is none.
     ///
     /// # Errors
     /// When there is none, or when it was refused too often to be tried again yet.
-    pub async fn lease(&self) -> Result<Arc<Lease>, AuthError> {
-        *self.0.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    pub async fn lease(&self) -> Result<Arc<CachedCredential>, AuthError> {
+        *self.0.asked.lock() = Instant::now();
         let mut rounds = 0;
         let mut before: Option<Arc<AuthError>> = None;
         loop {
-            let basis = self.0.source.basis();
+            let basis = self.0.source.state();
             let mut ticket = {
                 let mut state = self.0.state();
                 let now = Instant::now();
@@ -107,7 +108,7 @@ impl Authenticator {
                 let basis = match basis {
                     Ok(basis) => {
                         let fingerprint = basis.fingerprint();
-                        if let Basis::Ready(credential) = basis {
+                        if let ProviderState::Ready(credential) = basis {
                             let found = state.found(credential, now);
                             drop(state);
                             self.0.show_expiry(None);
@@ -119,7 +120,7 @@ impl Authenticator {
                     Err(error) => match state.kept(now) {
                         Some(lease) => {
                             if !self.0.unreadable.swap(true, Ordering::Relaxed) {
-                                warn!("the credential in use is kept: {}", chain(&error));
+                                warn!("the credential in use is kept: {}", error_chain(&error));
                             }
                             return Ok(lease);
                         }
@@ -137,7 +138,7 @@ impl Authenticator {
                     }
                     return Ok(lease);
                 }
-                let latest = state.setback.as_ref().map(|setback| setback.error.clone());
+                let latest = state.last_failure.as_ref().map(|last_failure| last_failure.error.clone());
                 match latest {
                     Some(error) if rounds > 0 && !before.is_some_and(|before| Arc::ptr_eq(&before, &error)) => {
                         return Err(AuthError::Unobtained(error));
@@ -163,7 +164,7 @@ impl Authenticator {
     }
 
     /// The upstream refused this credential. Whether another one is to be had, which is waited for.
-    pub async fn replaced(&self, lease: &Lease) -> bool {
+    pub async fn report_rejected(&self, lease: &CachedCredential) -> bool {
         let (verdict, held) = self.0.state().refused(lease, Instant::now());
         if held {
             error!(
@@ -183,13 +184,13 @@ impl Authenticator {
 
     /// The upstream refused this credential, but perhaps for another reason: the clock, or what was asked for. It is lent on;
     /// unless it is accepted, the next refusal counts as the second.
-    pub fn doubted(&self, lease: &Lease) {
-        self.0.state().doubted(lease, Instant::now());
+    pub fn report_uncertain(&self, lease: &CachedCredential) {
+        self.0.state().report_uncertain(lease, Instant::now());
     }
 
     /// The upstream took this credential.
-    pub fn accepted(&self, lease: &Lease) {
-        if self.0.state().accepted(lease, Instant::now()) {
+    pub fn report_success(&self, lease: &CachedCredential) {
+        if self.0.state().report_success(lease, Instant::now()) {
             info!("the changed credential works and is used from now on");
         }
     }
@@ -199,7 +200,7 @@ impl Authenticator {
         if self.0.renewing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let flight = Flight(Arc::downgrade(&self.0));
+        let flight = RenewalTask(Arc::downgrade(&self.0));
         tokio::spawn(
             async move {
                 while let Some(shared) = flight.0.upgrade() {
@@ -226,7 +227,7 @@ impl Authenticator {
                 loop {
                     tokio::time::sleep(LOOK).await;
                     let Some(shared) = shared.upgrade() else { return };
-                    let changed = shared.source.basis().is_ok_and(|basis| {
+                    let changed = shared.source.state().is_ok_and(|basis| {
                         let found = basis.fingerprint();
                         Some(found) != refused && !shared.state().knows(&found, Instant::now())
                     });
@@ -247,17 +248,17 @@ impl Authenticator {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Makes one attempt. If it fails: when the next is due, and what this one was made with, if anything was there.
     async fn obtain(&self) -> Option<(Instant, Option<Fingerprint>)> {
-        let (basis, errand) = match self.source.basis() {
+        let (basis, errand) = match self.source.state() {
             Ok(basis) => (basis.fingerprint(), basis),
             Err(error) => return Some((self.failed(error, [0; 32], false), None)),
         };
         // A source that has become a ready credential needs nobody to ask.
-        let Basis::Errand(errand) = errand else { return None };
+        let ProviderState::NeedsExchange(errand) = errand else { return None };
         let now = Instant::now();
         {
             let state = self.state();
@@ -273,7 +274,7 @@ impl Shared {
             Err(error) => Some((self.failed(error, basis, errand.can_lock_out()), Some(basis))),
             Ok(grant) => {
                 let now = Instant::now();
-                let lease = Lease::granted(grant, basis, now, fastrand::f64());
+                let lease = CachedCredential::granted(grant, basis, now, fastrand::f64());
                 let expires_at = lease.expires_at;
                 let obtained = self.state().obtained(lease, now);
                 self.show_expiry(expires_at);
@@ -306,7 +307,7 @@ impl Shared {
         };
         if in_a_row == 1 && serves {
             // Without one that serves, the refresh fails and says so.
-            warn!("the credential could not be renewed and is used on while it holds: {}", chain(&*error));
+            warn!("the credential could not be renewed and is used on while it holds: {}", error_chain(&*error));
         }
         self.ended.send_modify(|ended| *ended += 1);
         until
@@ -314,9 +315,9 @@ impl Shared {
 }
 
 /// A running renewal; however its task ends, the next may start and nobody waits for it.
-struct Flight(Weak<Shared>);
+struct RenewalTask(Weak<Shared>);
 
-impl Flight {
+impl RenewalTask {
     /// Waits until the next attempt is due, or the secret has changed. False when nobody needs it any more.
     async fn wait(&self, until: Instant, basis: Option<Fingerprint>) -> bool {
         loop {
@@ -326,11 +327,11 @@ impl Flight {
             if now >= until {
                 return true;
             }
-            if shared.source.basis().ok().map(|basis| basis.fingerprint()) != basis {
+            if shared.source.state().ok().map(|basis| basis.fingerprint()) != basis {
                 info!("a secret has changed and is tried at once");
                 return true;
             }
-            let asked = *shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let asked = *shared.asked.lock();
             if now.saturating_duration_since(asked) > FORGOTTEN {
                 return false;
             }
@@ -338,7 +339,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for RenewalTask {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             shared.renewing.store(false, Ordering::Release);

@@ -1,9 +1,11 @@
 //! Leases on a paused clock, against an IAM that is a function.
 
-use super::super::{AccessKey, Credential, MOST_REJECTIONS, Metrics, Part, REJECTION_PERIOD, access_key, iam, token};
+use super::super::{
+    AccessKey, Credential, MOST_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token,
+};
 use super::*;
-use crate::instruments::{Calls, OptionalGauge};
-use crate::secret::Secret;
+use crate::base::secret::Secret;
+use crate::metrics::{Calls, OptionalGauge};
 use crate::transport::{Request, Response, Transport, TransportError};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -33,12 +35,12 @@ impl Transport for Iam {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
             let number = {
-                let mut asked = self.asked.lock().unwrap();
+                let mut asked = self.asked.lock();
                 asked.push(Instant::now());
                 asked.len()
             };
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let mood = *self.mood.lock().unwrap();
+            let mood = *self.mood.lock();
             if mood == Mood::Down {
                 return Err(TransportError { what: "no answer came", source: "connection refused".into() });
             }
@@ -66,45 +68,45 @@ impl Iam {
     }
 
     fn be(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+        *self.mood.lock() = mood;
     }
 
     fn asked(&self) -> Vec<Instant> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().clone()
     }
 
-    fn authenticator(&self, password: Part) -> Authenticator {
+    fn authenticator(&self, password: SecretSource) -> Authenticator {
         self.authenticator_by(SystemTime::now, password)
     }
 
-    fn authenticator_by(&self, wall_clock: fn() -> SystemTime, password: Part) -> Authenticator {
+    fn authenticator_by(&self, wall_clock: fn() -> SystemTime, password: SecretSource) -> Authenticator {
         fastrand::seed(7);
         let registry = prometheus::Registry::new();
         let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
-        let door = Door {
+        let door = TokenClient {
             cloud: Box::new(self.clone()),
             machine: Box::new(self.clone()),
             metrics: Metrics { calls: Calls::new(&registry), expiry },
             wall_clock,
         };
-        let source = iam::Source {
+        let source = iam::PasswordProvider {
             endpoint: "https://iam.example.com".to_owned(),
             domain: "account".to_owned(),
             user: "user".to_owned(),
             password,
             project: iam::Project::Name("cn-north-4".to_owned()),
         };
-        Authenticator::new(Source::Password(source), Some(door))
+        Authenticator::new(CredentialProvider::Password(source), Some(door))
     }
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn right() -> Part {
-    Part::Given(Secret::new("right".to_owned()))
+fn right() -> SecretSource {
+    SecretSource::Given(Secret::new("right".to_owned()))
 }
 
-fn token_of(lease: &Lease) -> String {
+fn token_of(lease: &CachedCredential) -> String {
     match &lease.credential {
         Credential::Token(token) => token.expose().to_owned(),
         Credential::AccessKey(key) => format!("{}/{}", key.id, key.secret.expose()),
@@ -113,13 +115,13 @@ fn token_of(lease: &Lease) -> String {
 
 /// As a refresh does: asks, uses, and says that it worked.
 async fn use_it(authenticator: &Authenticator) -> Result<String, AuthError> {
-    let loan = authenticator.lend().await?;
-    authenticator.accepted(&loan.lease);
+    let loan = authenticator.acquire().await?;
+    authenticator.report_success(&loan.lease);
     Ok(token_of(&loan.lease))
 }
 
 #[tokio::test(start_paused = true)]
-async fn c3_in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_late() {
+async fn in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_late() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     let mut obtained = Vec::new();
@@ -143,7 +145,7 @@ async fn c3_in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_use
 }
 
 #[tokio::test(start_paused = true)]
-async fn c10_a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
+async fn a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
     /// Where the clock is; it does not even go on.
     fn jumping() -> SystemTime {
@@ -170,21 +172,21 @@ async fn c10_a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c2_a_hundred_workers_whose_token_is_refused_ask_for_one_new_one() {
+async fn a_hundred_workers_whose_token_is_refused_ask_for_one_new_one() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     let leases = join_all((0..100).map(|_| authenticator.lease())).await;
     assert_eq!(iam.asked().len(), 1, "and for one to begin with");
     let lease = leases[0].as_ref().unwrap();
-    authenticator.accepted(lease);
-    let replaced = join_all((0..100).map(|_| authenticator.replaced(lease))).await;
+    authenticator.report_success(lease);
+    let replaced = join_all((0..100).map(|_| authenticator.report_rejected(lease))).await;
     assert!(replaced.iter().all(|replaced| *replaced));
     assert_eq!(iam.asked().len(), 2);
     assert_eq!(use_it(&authenticator).await.unwrap(), "token-2");
 }
 
 #[tokio::test(start_paused = true)]
-async fn c4_an_iam_that_is_down_for_six_hours_is_not_noticed_while_the_token_holds() {
+async fn an_iam_that_is_down_for_six_hours_is_not_noticed_while_the_token_holds() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     use_it(&authenticator).await.unwrap();
@@ -197,7 +199,7 @@ async fn c4_an_iam_that_is_down_for_six_hours_is_not_noticed_while_the_token_hol
 }
 
 #[tokio::test(start_paused = true)]
-async fn c4_without_a_token_an_iam_that_is_down_is_asked_once_a_minute_and_noticed_when_it_is_back() {
+async fn without_a_token_an_iam_that_is_down_is_asked_once_a_minute_and_noticed_when_it_is_back() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     let mut recoveries = authenticator.recoveries();
@@ -220,7 +222,7 @@ async fn c4_without_a_token_an_iam_that_is_down_is_asked_once_a_minute_and_notic
 }
 
 #[tokio::test(start_paused = true)]
-async fn c4_a_renewal_that_fails_leaves_the_old_token_until_its_end() {
+async fn a_renewal_that_fails_leaves_the_old_token_until_its_end() {
     let iam = Iam::new(Duration::from_secs(3600));
     let authenticator = iam.authenticator(right());
     use_it(&authenticator).await.unwrap();
@@ -236,12 +238,12 @@ async fn c4_a_renewal_that_fails_leaves_the_old_token_until_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_day_and_a_right_one_at_once() {
+async fn a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_day_and_a_right_one_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("password");
     std::fs::write(&path, "wrong\n").unwrap();
     let iam = Iam::new(DAY);
-    let authenticator = iam.authenticator(Part::File(path.clone()));
+    let authenticator = iam.authenticator(SecretSource::File(path.clone()));
     let mut recoveries = authenticator.recoveries();
     let start = Instant::now();
     while start.elapsed() < DAY {
@@ -252,7 +254,7 @@ async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_d
     let asked = iam.asked();
     assert!(asked.windows(3).all(|three| three[2] - three[0] >= REJECTION_PERIOD));
     assert!((5..=10).contains(&asked.len()), "{}", asked.len());
-    let error = chain(&use_it(&authenticator).await.unwrap_err());
+    let error = error_chain(&use_it(&authenticator).await.unwrap_err());
     assert!(error.contains("not tried again for") && error.contains("password is wrong"), "{error}");
     std::fs::write(&path, "right\n").unwrap();
     recoveries.mark_unchanged();
@@ -263,12 +265,12 @@ async fn c5_a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_d
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_that_has_failed() {
+async fn a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_that_has_failed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("password");
     std::fs::write(&path, "wrong").unwrap();
     let iam = Iam::new(DAY);
-    let authenticator = iam.authenticator(Part::File(path.clone()));
+    let authenticator = iam.authenticator(SecretSource::File(path.clone()));
     use_it(&authenticator).await.unwrap_err();
     while iam.asked().len() < MOST_REJECTIONS {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -287,7 +289,7 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
     let authenticator = iam.authenticator(right());
     for _minute in 0..15 {
         if let Ok(lease) = authenticator.lease().await {
-            authenticator.replaced(&lease).await;
+            authenticator.report_rejected(&lease).await;
         }
         tokio::time::sleep(Duration::from_secs(59)).await;
     }
@@ -307,11 +309,11 @@ async fn a_caller_that_hangs_up_cancels_no_renewal() {
 // ---- Credentials that are ready
 
 fn from_file(path: &Path) -> Authenticator {
-    Authenticator::new(Source::Token(token::Source(Part::File(path.to_owned()))), None)
+    Authenticator::new(CredentialProvider::Token(token::TokenProvider(SecretSource::File(path.to_owned()))), None)
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
+async fn a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "wrong\n").unwrap();
@@ -319,7 +321,7 @@ async fn c5_a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
     let mut recoveries = authenticator.recoveries();
     for _ in 0..MOST_REJECTIONS {
         let lease = authenticator.lease().await.unwrap();
-        assert!(!authenticator.replaced(&lease).await);
+        assert!(!authenticator.report_rejected(&lease).await);
     }
     assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
     std::fs::write(&path, "right").unwrap();
@@ -330,14 +332,14 @@ async fn c5_a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
+async fn a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "wrong").unwrap();
     let authenticator = from_file(&path);
     for _ in 0..MOST_REJECTIONS {
         let lease = authenticator.lease().await.unwrap();
-        assert!(!authenticator.replaced(&lease).await);
+        assert!(!authenticator.report_rejected(&lease).await);
     }
     std::fs::write(&path, "").unwrap();
     assert!(authenticator.lease().await.is_err(), "its file is empty");
@@ -350,14 +352,14 @@ async fn c5_a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_the_end_of_a_hold_is_no_change_of_the_secret() {
+async fn the_end_of_a_hold_is_no_change_of_the_secret() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "wrong").unwrap();
     let before = from_file(&path);
     for _ in 0..MOST_REJECTIONS {
         let lease = before.lease().await.unwrap();
-        before.replaced(&lease).await;
+        before.report_rejected(&lease).await;
     }
     // As after settings were read again.
     let authenticator = from_file(&path);
@@ -372,7 +374,7 @@ async fn c5_the_end_of_a_hold_is_no_change_of_the_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c7_the_token_that_worked_is_kept_until_the_new_one_has_worked() {
+async fn the_token_that_worked_is_kept_until_the_new_one_has_worked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "first").unwrap();
@@ -385,9 +387,9 @@ async fn c7_the_token_that_worked_is_kept_until_the_new_one_has_worked() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(use_it(&authenticator).await.unwrap(), "first");
     std::fs::write(&path, "half").unwrap();
-    let half = authenticator.lend().await.unwrap();
+    let half = authenticator.acquire().await.unwrap();
     assert_eq!(token_of(&half.lease), "half");
-    assert!(authenticator.replaced(&half.lease).await, "the refused request is made again with the old one");
+    assert!(authenticator.report_rejected(&half.lease).await, "the refused request is made again with the old one");
     drop(half);
     for _ in 0..3 {
         assert_eq!(use_it(&authenticator).await.unwrap(), "first");
@@ -397,14 +399,18 @@ async fn c7_the_token_that_worked_is_kept_until_the_new_one_has_worked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c7_halves_of_two_keys_are_never_a_pair() {
+async fn halves_of_two_keys_are_never_a_pair() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("ak", "AK1");
     write("sk", "sk1");
-    let source = access_key::Source { id: Part::File(at("ak")), secret: Part::File(at("sk")), security_token: None };
-    let authenticator = Authenticator::new(Source::AccessKey(source), None);
+    let source = access_key::AccessKeyProvider {
+        id: SecretSource::File(at("ak")),
+        secret: SecretSource::File(at("sk")),
+        security_token: None,
+    };
+    let authenticator = Authenticator::new(CredentialProvider::AccessKey(source), None);
     for round in 1..200 {
         assert_eq!(use_it(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"));
         let next = round + 1;

@@ -1,6 +1,6 @@
 //! Why there is no credential to use.
 
-use super::http::Operation;
+use super::token_client::Operation;
 use crate::failure::Reason;
 use crate::transport::TransportError;
 use crate::transport::answer::Answer;

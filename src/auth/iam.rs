@@ -1,9 +1,9 @@
 //! A login with a password: a token for a project, which is what SWR takes.
 
-use super::http::{Operation, Question, Way};
 use super::temporary::time_of;
-use super::{AuthError, Credential, Door, Grant, Part, ends};
-use crate::secret::Secret;
+use super::token_client::{HttpRequest, Network, Operation};
+use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient, ends};
+use crate::base::secret::Secret;
 use hyper::http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who logs in where.
 #[derive(Debug)]
-pub struct Source {
+pub struct PasswordProvider {
     /// `https://iam.<region>...`, without a path.
     pub endpoint: String,
     /// The account.
@@ -22,7 +22,7 @@ pub struct Source {
     /// The IAM user.
     pub user: String,
     /// Its password.
-    pub password: Part,
+    pub password: SecretSource,
     /// What the token is for.
     pub project: Project,
 }
@@ -36,7 +36,7 @@ pub enum Project {
     Name(String),
 }
 
-impl Source {
+impl PasswordProvider {
     pub(super) fn read(&self) -> Result<Login, AuthError> {
         Ok(Login {
             endpoint: self.endpoint.clone(),
@@ -115,7 +115,7 @@ struct Token {
 }
 
 impl Login {
-    pub(super) async fn run(&self, door: &Door) -> Result<Grant, AuthError> {
+    pub(super) async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let user = User { name: &self.user, password: self.password.expose(), domain: Named { name: &self.domain } };
         let project = match &self.project {
             Project::Id(id) => ProjectBy::Id(id),
@@ -123,9 +123,9 @@ impl Login {
         };
         let identity = Identity { methods: ["password"], password: Password { user } };
         let body = Body { auth: Auth { identity, scope: Scope { project } } };
-        let question = Question {
+        let question = HttpRequest {
             what: Operation::IamToken,
-            way: Way::Cloud,
+            way: Network::Public,
             patience: PATIENCE,
             method: Method::POST,
             // Without the catalogue, which makes tokens and answers large.
@@ -144,6 +144,6 @@ impl Login {
             return Err(reply.odd("the token in it has expired"));
         }
         let ends = expires_at.map(|end| ends(end, reply.now, reply.asked_at));
-        Ok(Grant { credential: Credential::Token(token), expires_at, ends })
+        Ok(IssuedCredential { credential: Credential::Token(token), expires_at, ends })
     }
 }

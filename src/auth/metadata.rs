@@ -2,8 +2,8 @@
 //!
 //! Asked for with a token first; an instance that knows no tokens is asked plainly.
 
-use super::http::{Operation, Question, Reply, Way};
-use super::{AuthError, Door, Grant, temporary};
+use super::token_client::{HttpRequest, HttpResponse, Network, Operation};
+use super::{AuthError, IssuedCredential, TokenClient, temporary};
 use hyper::http::{HeaderMap, Method};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -19,33 +19,33 @@ const TOKEN_LIFE_SECONDS: &str = "21600";
 
 /// The metadata service.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct MetadataProvider {
     /// Its address, without a path.
     pub endpoint: String,
     /// Why it is asked.
-    pub because: Because,
+    pub because: Selection,
 }
 
 /// Why the service is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum Selection {
     /// The settings say so.
     Chosen,
     /// Nothing else is configured.
     LastResort,
 }
 
-impl Source {
-    pub(super) async fn run(&self, door: &Door) -> Result<Grant, AuthError> {
+impl MetadataProvider {
+    pub(super) async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
         match (self.exchange(door).await, self.because) {
-            (Err(error @ (AuthError::Network { .. } | AuthError::Timeout(_))), Because::LastResort) => {
+            (Err(error @ (AuthError::Network { .. } | AuthError::Timeout(_))), Selection::LastResort) => {
                 Err(AuthError::Nothing(Box::new(error)))
             }
             (result, _) => result,
         }
     }
 
-    async fn exchange(&self, door: &Door) -> Result<Grant, AuthError> {
+    async fn exchange(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let token = self
             .ask(door, Method::PUT, "/meta-data/latest/api/token", ("x-metadata-token-ttl-seconds", TOKEN_LIFE_SECONDS))
             .await?;
@@ -64,14 +64,14 @@ impl Source {
 
     async fn ask(
         &self,
-        door: &Door,
+        door: &TokenClient,
         method: Method,
         path: &str,
         (name, value): (&'static str, &str),
-    ) -> Result<Reply, AuthError> {
-        let question = Question {
+    ) -> Result<HttpResponse, AuthError> {
+        let question = HttpRequest {
             what: Operation::Metadata,
-            way: Way::Machine,
+            way: Network::LinkLocal,
             patience: PATIENCE,
             method,
             url: format!("{}{path}", self.endpoint),

@@ -1,10 +1,10 @@
 //! An identity token that the platform puts into a file, exchanged for a temporary key: by the older IAM in two steps, or
 //! by STS in one. The file is read anew each time, because platforms replace it.
 
-use super::http::{Operation, Question, Way};
 use super::iam::PATIENCE;
-use super::{AuthError, Door, Grant, Part, temporary};
-use crate::secret::Secret;
+use super::token_client::{HttpRequest, Network, Operation};
+use super::{AuthError, IssuedCredential, SecretSource, TokenClient, temporary};
+use crate::base::secret::Secret;
 use hyper::http::{HeaderMap, Method};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -14,9 +14,9 @@ const KEY_LIFE_SECONDS: u32 = 6 * 3600;
 
 /// Where the identity token is and who takes it.
 #[derive(Debug)]
-pub struct Source {
+pub struct OidcProvider {
     /// The identity token.
-    pub id_token: Part,
+    pub id_token: SecretSource,
     /// Who takes it.
     pub exchange: Exchange,
 }
@@ -50,15 +50,15 @@ pub enum Exchange {
     },
 }
 
-impl Source {
-    pub(super) fn read(&self) -> Result<Order, AuthError> {
-        Ok(Order { id_token: self.id_token.read("the identity token")?, exchange: self.exchange.clone() })
+impl OidcProvider {
+    pub(super) fn read(&self) -> Result<ExchangeRequest, AuthError> {
+        Ok(ExchangeRequest { id_token: self.id_token.read("the identity token")?, exchange: self.exchange.clone() })
     }
 }
 
 /// An exchange that is ready to be made.
 #[derive(Debug)]
-pub struct Order {
+pub struct ExchangeRequest {
     pub(super) id_token: Secret,
     pub(super) exchange: Exchange,
 }
@@ -108,8 +108,8 @@ struct Assume<'a> {
     policy_ids: &'a [String],
 }
 
-impl Order {
-    pub(super) async fn run(&self, door: &Door) -> Result<Grant, AuthError> {
+impl ExchangeRequest {
+    pub(super) async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let id_token = self.id_token.expose();
         match &self.exchange {
             Exchange::Iam { endpoint, idp_id } => by_iam(door, endpoint, idp_id, id_token).await,
@@ -138,7 +138,12 @@ impl Order {
     }
 }
 
-async fn by_iam(door: &Door, endpoint: &str, idp_id: &str, id_token: &str) -> Result<Grant, AuthError> {
+async fn by_iam(
+    door: &TokenClient,
+    endpoint: &str,
+    idp_id: &str,
+    id_token: &str,
+) -> Result<IssuedCredential, AuthError> {
     let body = Body { auth: ByIdToken { id_token: IdToken { id: id_token } } };
     let first = question(format!("{endpoint}/v3.0/OS-AUTH/id-token/tokens")).with("x-idp-id", idp_id).with_json(&body);
     let reply = door.ask(first).await?.good()?;
@@ -149,10 +154,10 @@ async fn by_iam(door: &Door, endpoint: &str, idp_id: &str, id_token: &str) -> Re
     temporary::read(&door.ask(second).await?.good()?)
 }
 
-fn question(url: String) -> Question {
-    Question {
+fn question(url: String) -> HttpRequest {
+    HttpRequest {
         what: Operation::Oidc,
-        way: Way::Cloud,
+        way: Network::Public,
         patience: PATIENCE,
         method: Method::POST,
         url,

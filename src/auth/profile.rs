@@ -2,14 +2,14 @@
 //!
 //! Values are taken literally; the SDK for Python wants a `%` written twice, which is not undone here.
 
-use super::oidc::{Exchange, Order};
-use super::{AccessKey, AuthError, Basis, Credential, Errand, Part, file};
-use crate::secret::Secret;
+use super::oidc::{Exchange, ExchangeRequest};
+use super::{AccessKey, AuthError, Credential, CredentialRequest, ProviderState, SecretSource, secret_source};
+use crate::base::secret::Secret;
 use std::path::PathBuf;
 
 /// Where the file is.
 #[derive(Debug)]
-pub struct Source {
+pub struct ProfileProvider {
     /// The file.
     pub path: PathBuf,
     /// Where IAM is, unless the file says so.
@@ -19,9 +19,9 @@ pub struct Source {
 /// What an error about the file calls it.
 pub const WHAT: &str = "the SDK's profile";
 
-impl Source {
-    pub(super) fn read(&self) -> Result<Basis, AuthError> {
-        let text = file::read_text(&self.path, WHAT)?;
+impl ProfileProvider {
+    pub(super) fn read(&self) -> Result<ProviderState, AuthError> {
+        let text = secret_source::read_text(&self.path, WHAT)?;
         let unusable = |problem| AuthError::Unusable { what: WHAT, path: self.path.clone(), problem };
         let value = |key| value(&text, key);
         let project_id = value("project_id").map(str::to_owned);
@@ -33,14 +33,17 @@ impl Source {
             if !is_encrypted(&endpoint) {
                 return Err(unusable("has an iam_endpoint that is no https address"));
             }
-            let id_token = Part::File(token_file.into()).read("the identity token")?;
+            let id_token = SecretSource::File(token_file.into()).read("the identity token")?;
             let exchange = Exchange::Iam { endpoint, idp_id: idp_id.to_owned() };
-            return Ok(Basis::Errand(Errand::IdToken(Order { id_token, exchange })));
+            return Ok(ProviderState::NeedsExchange(CredentialRequest::IdToken(ExchangeRequest {
+                id_token,
+                exchange,
+            })));
         }
         let (Some(id), Some(secret)) = (value("ak"), value("sk")) else {
             return Err(unusable("has neither ak and sk nor idp_id and id_token_file in its section [basic]"));
         };
-        Ok(Basis::Ready(Credential::AccessKey(AccessKey {
+        Ok(ProviderState::Ready(Credential::AccessKey(AccessKey {
             id: id.to_owned(),
             secret: Secret::new(secret.to_owned()),
             security_token: value("security_token").map(|token| Secret::new(token.to_owned())),
@@ -83,17 +86,17 @@ fn is_encrypted(endpoint: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Basis, AuthError> {
+    fn read(text: &str) -> Result<ProviderState, AuthError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("credentials");
         std::fs::write(&path, text).unwrap();
-        Source { path, iam_endpoint: None }.read()
+        ProfileProvider { path, iam_endpoint: None }.read()
     }
 
     #[test]
     fn values_are_literal_and_those_of_the_basic_section() {
         let text = "[global]\nak = other\nsk = other\n[basic]\n; ak = no\nak = A%K\nsk=s=%%;#\nproject_id : p\n";
-        let Ok(Basis::Ready(Credential::AccessKey(key))) = read(text) else { panic!("a key") };
+        let Ok(ProviderState::Ready(Credential::AccessKey(key))) = read(text) else { panic!("a key") };
         assert_eq!((key.id.as_str(), key.secret.expose(), key.project_id.as_deref()), ("A%K", "s=%%;#", Some("p")));
         assert!(key.security_token.is_none());
     }

@@ -1,7 +1,7 @@
 //! What is known of one account's credential, and the decisions that follow from it. Time is an argument.
 
-use super::lease::Lease;
-use super::refusals::Refusals;
+use super::cached_credential::CachedCredential;
+use super::lockout_guard::LockoutGuard;
 use super::{AuthError, Credential, Fingerprint, fingerprint};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,23 +28,23 @@ const RENEWAL_PERIOD: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The credential in use.
-    lease: Option<Arc<Lease>>,
+    lease: Option<Arc<CachedCredential>>,
     /// Whether it was ever accepted, and when last.
     worked: bool,
     accepted: Option<Instant>,
     /// The one that worked before it, until it has worked itself.
-    older: Option<Arc<Lease>>,
+    older: Option<Arc<CachedCredential>>,
     /// A changed secret that may be half of a change, and since when it is seen.
     unsettled: Option<(Fingerprint, Instant)>,
-    refusals: Refusals,
+    refusals: LockoutGuard,
     /// When credentials that had worked were refused.
     renewals: VecDeque<Instant>,
-    pub(super) setback: Option<Setback>,
+    pub(super) last_failure: Option<LastFailure>,
 }
 
 /// What came of the latest attempt to obtain a credential, if it failed.
 #[derive(Clone, Debug)]
-pub(super) struct Setback {
+pub(super) struct LastFailure {
     pub(super) error: Arc<AuthError>,
     pub(super) basis: Fingerprint,
     /// When the next attempt is due.
@@ -65,36 +65,36 @@ pub(super) enum Verdict {
 
 impl State {
     /// The secrets that were refused.
-    pub(super) fn refusals(&self) -> Refusals {
+    pub(super) fn refusals(&self) -> LockoutGuard {
         self.refusals.clone()
     }
 
     /// Holds back what another one was refused with.
-    pub(super) fn remember(&mut self, refusals: Refusals) {
+    pub(super) fn remember(&mut self, refusals: LockoutGuard) {
         self.refusals = refusals;
     }
 
     /// The credential in use, if it holds.
-    pub(super) fn usable(&self, now: Instant) -> Option<Arc<Lease>> {
+    pub(super) fn usable(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.lease.clone().filter(|lease| lease.holds(now))
     }
 
     /// The credential in use, where nothing can be read that it could be compared with. One that was found and is held back
     /// is not lent then either.
-    pub(super) fn kept(&self, now: Instant) -> Option<Arc<Lease>> {
+    pub(super) fn kept(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.usable(now).filter(|lease| !lease.was_ready() || self.admitted(&lease.basis, now).is_ok())
     }
 
-    pub(super) fn is_proven(&self, lease: &Lease, now: Instant) -> bool {
+    pub(super) fn is_proven(&self, lease: &CachedCredential, now: Instant) -> bool {
         self.uses(lease) && self.accepted.is_some_and(|at| now.saturating_duration_since(at) < PROOF)
     }
 
-    fn uses(&self, lease: &Lease) -> bool {
+    fn uses(&self, lease: &CachedCredential) -> bool {
         self.lease.as_ref().is_some_and(|used| used.same_as(lease))
     }
 
     /// The credential that was found, unless it has yet to prove itself against one that works.
-    pub(super) fn found(&mut self, credential: Credential, now: Instant) -> Result<Arc<Lease>, AuthError> {
+    pub(super) fn found(&mut self, credential: Credential, now: Instant) -> Result<Arc<CachedCredential>, AuthError> {
         let found = fingerprint(&credential);
         if let Some(lease) = self.lease.clone() {
             if lease.is(&found) {
@@ -109,7 +109,7 @@ impl State {
             }
         }
         self.admitted(&found, now)?;
-        Ok(self.install(Lease::ready(credential, found)))
+        Ok(self.install(CachedCredential::ready(credential, found)))
     }
 
     /// Whether a pair that differs in one half only has stayed like that: no rotation changes one half alone, so it may be
@@ -130,15 +130,15 @@ impl State {
     }
 
     /// Puts a credential in use; it has to prove itself.
-    pub(super) fn install(&mut self, lease: Arc<Lease>) -> Arc<Lease> {
+    pub(super) fn install(&mut self, lease: Arc<CachedCredential>) -> Arc<CachedCredential> {
         (self.lease, self.worked, self.accepted, self.unsettled) = (Some(lease.clone()), false, None, None);
         lease
     }
 
     /// A credential was obtained. Whether that ends a time without one.
-    pub(super) fn obtained(&mut self, lease: Arc<Lease>, now: Instant) -> Obtained {
+    pub(super) fn obtained(&mut self, lease: Arc<CachedCredential>, now: Instant) -> Obtained {
         let had_none = self.usable(now).is_none();
-        let failures = self.setback.take().map_or(0, |setback| setback.in_a_row);
+        let failures = self.last_failure.take().map_or(0, |last_failure| last_failure.in_a_row);
         // The same one again need not prove itself again.
         let unchanged = self.uses(&lease);
         let (worked, accepted) = (self.worked, self.accepted);
@@ -162,7 +162,7 @@ impl State {
         now: Instant,
         random: f64,
     ) -> u32 {
-        let in_a_row = self.setback.as_ref().map_or(0, |setback| setback.in_a_row).saturating_add(1);
+        let in_a_row = self.last_failure.as_ref().map_or(0, |last_failure| last_failure.in_a_row).saturating_add(1);
         let ramp = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(in_a_row.min(10)));
         let pause = if ramp < LONGEST_PAUSE { ramp.mul_f64(0.75 + random / 4.0) } else { LONGEST_PAUSE };
         let mut until = now + pause.max(error.retry_after());
@@ -170,30 +170,34 @@ impl State {
             self.refusals.note(&basis, now);
             until = until.max(self.refusals.held_until(&basis, now).unwrap_or(now));
         }
-        self.setback = Some(Setback { error, basis, until, in_a_row });
+        self.last_failure = Some(LastFailure { error, basis, until, in_a_row });
         in_a_row
     }
 
     /// Whether a credential may be asked for with this secret now.
     pub(super) fn may_ask(&self, basis: &Fingerprint, now: Instant) -> Result<(), AuthError> {
         self.admitted(basis, now)?;
-        match &self.setback {
-            Some(setback) if setback.basis == *basis && setback.until > now => {
-                Err(AuthError::Waiting { wait_seconds: seconds(setback.until - now), last: setback.error.clone() })
-            }
+        match &self.last_failure {
+            Some(last_failure) if last_failure.basis == *basis && last_failure.until > now => Err(AuthError::Waiting {
+                wait_seconds: seconds(last_failure.until - now),
+                last: last_failure.error.clone(),
+            }),
             _ => Ok(()),
         }
     }
 
     fn admitted(&self, secret: &Fingerprint, now: Instant) -> Result<(), AuthError> {
         let Some(until) = self.refusals.held_until(secret, now) else { return Ok(()) };
-        let last =
-            self.setback.as_ref().filter(|setback| setback.basis == *secret).map(|setback| setback.error.clone());
+        let last = self
+            .last_failure
+            .as_ref()
+            .filter(|last_failure| last_failure.basis == *secret)
+            .map(|last_failure| last_failure.error.clone());
         Err(AuthError::HeldBack { wait_seconds: seconds(until - now), last })
     }
 
     /// The upstream refused this credential. What that leads to, and whether it is held back from now on.
-    pub(super) fn refused(&mut self, lease: &Lease, now: Instant) -> (Verdict, bool) {
+    pub(super) fn refused(&mut self, lease: &CachedCredential, now: Instant) -> (Verdict, bool) {
         if !self.uses(lease) {
             if lease.was_ready() {
                 self.older = self.older.take().filter(|older| !older.same_as(lease));
@@ -209,7 +213,8 @@ impl State {
         if let Some(older) = self.older.take().filter(|older| older.holds(now)) {
             if !lease.was_ready() {
                 let error = Arc::new(AuthError::NewRefused);
-                self.setback = Some(Setback { error, basis: lease.basis, until: now + LONGEST_PAUSE, in_a_row: 1 });
+                self.last_failure =
+                    Some(LastFailure { error, basis: lease.basis, until: now + LONGEST_PAUSE, in_a_row: 1 });
             }
             (self.lease, self.worked) = (Some(older), true);
             return (Verdict::FellBack, held);
@@ -223,7 +228,7 @@ impl State {
 
     /// The upstream refused this credential, perhaps for another reason. However often that happens it counts once: it must
     /// not hold back what the next call may prove, and what it cannot prove is not tried twice again.
-    pub(super) fn doubted(&mut self, lease: &Lease, now: Instant) {
+    pub(super) fn report_uncertain(&mut self, lease: &CachedCredential, now: Instant) {
         // What worked and is obtained anew when it is refused says nothing of the secret it was obtained with.
         let counts = lease.was_ready() || (self.uses(lease) && !self.worked);
         if counts && !self.refusals.knows(&lease.basis, now) {
@@ -243,7 +248,7 @@ impl State {
     }
 
     /// The upstream took this credential: what went before is forgotten. Whether it took the place of one that worked.
-    pub(super) fn accepted(&mut self, lease: &Lease, now: Instant) -> bool {
+    pub(super) fn report_success(&mut self, lease: &CachedCredential, now: Instant) -> bool {
         self.refusals.forget(&lease.basis);
         if !self.uses(lease) {
             return false;
@@ -264,9 +269,13 @@ impl State {
 
     /// When the next attempt with this secret is due.
     pub(super) fn due(&self, secret: &Fingerprint, now: Instant) -> Instant {
-        let setback = self.setback.as_ref().filter(|setback| setback.basis == *secret).map(|setback| setback.until);
+        let last_failure = self
+            .last_failure
+            .as_ref()
+            .filter(|last_failure| last_failure.basis == *secret)
+            .map(|last_failure| last_failure.until);
         let held = self.refusals.held_until(secret, now);
-        setback.into_iter().chain(held).fold(now, Instant::max)
+        last_failure.into_iter().chain(held).fold(now, Instant::max)
     }
 }
 

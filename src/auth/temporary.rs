@@ -1,8 +1,8 @@
 //! Temporary keys in an answer, under any of the names that the cloud's services have for them, and times in any form.
 
-use super::http::Reply;
-use super::{AccessKey, AuthError, Credential, Grant, ends};
-use crate::secret::Secret;
+use super::token_client::HttpResponse;
+use super::{AccessKey, AuthError, Credential, IssuedCredential, ends};
+use crate::base::secret::Secret;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,7 @@ struct Keys {
 ///
 /// # Errors
 /// When there is none, or it has expired already.
-pub(super) fn read(reply: &Reply) -> Result<Grant, AuthError> {
+pub(super) fn read(reply: &HttpResponse) -> Result<IssuedCredential, AuthError> {
     let keys = parse(&reply.body).ok_or_else(|| reply.odd("there is no key in it"))?;
     let secret = Secret::new(keys.secret);
     let security_token = keys.securitytoken.filter(|token| !token.is_empty()).map(Secret::new);
@@ -42,7 +42,7 @@ pub(super) fn read(reply: &Reply) -> Result<Grant, AuthError> {
     }
     let ends = expires_at.map(|end| ends(end, reply.now, reply.asked_at));
     let key = AccessKey { id: keys.access, secret, security_token, project_id: None };
-    Ok(Grant { credential: Credential::AccessKey(key), expires_at, ends })
+    Ok(IssuedCredential { credential: Credential::AccessKey(key), expires_at, ends })
 }
 
 fn parse(body: &[u8]) -> Option<Keys> {

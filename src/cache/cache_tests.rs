@@ -40,7 +40,7 @@ fn cache(
             assert_eq!(upstream.running.fetch_add(1, Ordering::SeqCst), 0, "one refresh at a time");
             tokio::time::sleep(upstream.takes).await;
             upstream.running.fetch_sub(1, Ordering::SeqCst);
-            (upstream.answer.lock().unwrap_or_else(PoisonError::into_inner))(number)
+            (upstream.answer.lock())(number)
         })
     });
     (Cache::new(options, refresh, None, metrics::Counters::new(&Registry::new()), SystemTime::now), upstream)
@@ -52,7 +52,7 @@ fn asked(upstream: &Upstream) -> usize {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn scrape(cache: &Cache<usize>) -> (Option<usize>, How) {
+async fn scrape(cache: &Cache<usize>) -> (Option<usize>, ServedKind) {
     let served = cache.get(Deadline::after(10 * SECOND)).await;
     (served.value.map(|value| *value), served.how)
 }
@@ -60,18 +60,18 @@ async fn scrape(cache: &Cache<usize>) -> (Option<usize>, How) {
 #[tokio::test(start_paused = true)]
 async fn inside_the_window_nothing_is_asked() {
     let (cache, upstream) = cache(Options::default(), SECOND, good);
-    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Refreshed));
     for _ in 0..299 {
         tokio::time::advance(SECOND).await;
-        assert_eq!(scrape(&cache).await, (Some(1), How::Fresh));
+        assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Fresh));
     }
     tokio::time::advance(2 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(2), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(2), ServedKind::Refreshed));
     assert_eq!(asked(&upstream), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn s8_a_thousand_scrapes_at_once_cause_one_refresh_and_get_one_value() {
+async fn a_thousand_scrapes_at_once_cause_one_refresh_and_get_one_value() {
     let (cache, upstream) = cache(Options::default(), SECOND, good);
     let scrapes: Vec<_> = (0..1000)
         .map(|_| {
@@ -80,20 +80,20 @@ async fn s8_a_thousand_scrapes_at_once_cause_one_refresh_and_get_one_value() {
         })
         .collect();
     for scrape in scrapes {
-        assert_eq!(scrape.await.unwrap(), (Some(1), How::Refreshed));
+        assert_eq!(scrape.await.unwrap(), (Some(1), ServedKind::Refreshed));
     }
     assert_eq!(asked(&upstream), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_a_cold_scrape_waits_until_its_deadline_and_then_gets_nothing() {
+async fn a_cold_scrape_waits_until_its_deadline_and_then_gets_nothing() {
     let (cache, _) = cache(Options::default(), 60 * SECOND, good);
     let start = Instant::now();
-    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing));
     assert_eq!(start.elapsed(), 10 * SECOND);
     // The refresh goes on without it.
     tokio::time::sleep(51 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(1), How::Fresh));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Fresh));
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +102,7 @@ async fn a_late_refresh_costs_a_scrape_no_more_than_it_is_set_to_wait() {
         let (cache, _) = cache(Options { wait, ..Options::default() }, 60 * SECOND, good);
         cache.restore(7, SystemTime::now(), 400 * SECOND);
         let start = Instant::now();
-        assert_eq!(scrape(&cache).await, (Some(7), How::Stale));
+        assert_eq!(scrape(&cache).await, (Some(7), ServedKind::Stale));
         assert_eq!(start.elapsed(), waits * SECOND, "{wait:?}");
     }
 }
@@ -116,7 +116,7 @@ async fn failures_keep_the_last_good_value_and_leave_the_upstream_alone() {
     let mut times = Vec::new();
     for second in 0..600 {
         let before = asked(&upstream);
-        assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+        assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Stale));
         if asked(&upstream) > before {
             times.push(second);
         }
@@ -134,9 +134,9 @@ async fn data_beyond_the_maximum_age_is_withdrawn() {
     let (cache, _) = cache(Options::default(), Duration::ZERO, |number| if number == 1 { good(1) } else { bad() });
     scrape(&cache).await;
     tokio::time::advance(3600 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Stale));
     tokio::time::advance(SECOND).await;
-    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing));
     assert!(cache.status().held.is_none());
 }
 
@@ -144,28 +144,28 @@ async fn data_beyond_the_maximum_age_is_withdrawn() {
 async fn a_restored_value_counts_its_age_from_before_the_restart() {
     let (cache, upstream) = cache(Options::default(), Duration::ZERO, |_| bad());
     cache.restore(7, SystemTime::now(), 200 * SECOND);
-    assert_eq!(scrape(&cache).await, (Some(7), How::Fresh));
+    assert_eq!(scrape(&cache).await, (Some(7), ServedKind::Fresh));
     assert_eq!(asked(&upstream), 0, "inside the window a restart asks nothing");
     tokio::time::advance(3401 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing));
 }
 
 #[tokio::test(start_paused = true)]
-async fn s10_a_refresh_that_panics_is_one_failed_refresh() {
+async fn a_refresh_that_panics_is_one_failed_refresh() {
     let (cache, _) = cache(Options::default(), Duration::ZERO, |number| match number {
         2 => panic!("on purpose"),
         number => good(number),
     });
     scrape(&cache).await;
     tokio::time::advance(301 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Stale));
     assert_eq!(cache.status().latest.unwrap().failure.unwrap().reason, Reason::Internal);
     tokio::time::advance(6 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(3), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(3), ServedKind::Refreshed));
 }
 
 #[tokio::test(start_paused = true)]
-async fn s10_a_panic_before_or_after_the_refresh_ends_it_and_is_not_repeated_at_once() {
+async fn a_panic_before_or_after_the_refresh_ends_it_and_is_not_repeated_at_once() {
     static LOOKS: AtomicUsize = AtomicUsize::new(0);
     // At the beginning of the first refresh, and at the end of the second, with the state locked.
     fn falling() -> SystemTime {
@@ -178,7 +178,7 @@ async fn s10_a_panic_before_or_after_the_refresh_ends_it_and_is_not_repeated_at_
     let cache = Cache::new(Options::default(), refresh, None, counters, falling);
     let start = Instant::now();
     for _ in 0..3 {
-        assert_eq!(scrape(&cache).await, (None, How::Nothing));
+        assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing));
     }
     assert_eq!(
         (start.elapsed(), LOOKS.load(Ordering::SeqCst)),
@@ -187,16 +187,16 @@ async fn s10_a_panic_before_or_after_the_refresh_ends_it_and_is_not_repeated_at_
     );
     assert!(!cache.status().running);
     tokio::time::advance(6 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Refreshed));
     assert_eq!((start.elapsed(), LOOKS.load(Ordering::SeqCst)), (6 * SECOND, 3));
     assert!(!cache.status().running);
     tokio::time::advance(301 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Refreshed));
     assert!(cache.status().latest.unwrap().failure.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn s10_a_scraper_that_hangs_up_cancels_nothing() {
+async fn a_scraper_that_hangs_up_cancels_nothing() {
     let (cache, upstream) = cache(Options::default(), 5 * SECOND, good);
     let first = tokio::spawn({
         let cache = cache.clone();
@@ -204,14 +204,14 @@ async fn s10_a_scraper_that_hangs_up_cancels_nothing() {
     });
     tokio::time::sleep(SECOND).await;
     first.abort();
-    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Refreshed));
     assert_eq!(asked(&upstream), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_outlasts_its_deadline_is_a_timeout() {
     let (cache, _) = cache(Options { refresh_timeout: 5 * SECOND, ..Options::default() }, 60 * SECOND, good);
-    assert_eq!(scrape(&cache).await, (None, How::Nothing));
+    assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing));
     assert_eq!(cache.status().latest.unwrap().failure.unwrap().reason, Reason::Timeout);
 }
 
@@ -240,8 +240,8 @@ async fn after_closing_what_is_held_is_served_and_nothing_is_asked() {
     });
     tokio::time::sleep(SECOND).await;
     cache.close();
-    assert_eq!(waiting.await.unwrap(), (Some(7), How::Stale));
-    assert_eq!(scrape(&cache).await, (Some(7), How::Stale));
+    assert_eq!(waiting.await.unwrap(), (Some(7), ServedKind::Stale));
+    assert_eq!(scrape(&cache).await, (Some(7), ServedKind::Stale));
     assert_eq!(asked(&upstream), 1);
     assert_eq!(upstream.running.load(Ordering::SeqCst), 1, "the refresh was cancelled in its middle");
 }
@@ -251,11 +251,11 @@ async fn values_are_kept_one_at_a_time_and_the_newest_last() {
     // On the real clock: keeping happens on threads of its own.
     let (running, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (at_once, values) = (running.clone(), kept.clone());
-    let keep: Keep<usize> = Box::new(move |value, _| {
+    let keep: Persister<usize> = Box::new(move |value, _| {
         assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two at once would write one file");
         std::thread::sleep(Duration::from_millis(30));
         at_once.fetch_sub(1, Ordering::SeqCst);
-        values.lock().unwrap().push(*value);
+        values.lock().push(*value);
     });
     let number = AtomicUsize::new(0);
     let refresh: Refresh<usize> = Box::new(move |_, _| {
@@ -271,11 +271,11 @@ async fn values_are_kept_one_at_a_time_and_the_newest_last() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let start = Instant::now();
-    while kept.lock().unwrap().last() != Some(&last) {
+    while kept.lock().last() != Some(&last) {
         assert!(start.elapsed() < 20 * SECOND, "{last} is not kept: {kept:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(kept.lock().unwrap().is_sorted(), "{kept:?}");
+    assert!(kept.lock().is_sorted(), "{kept:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,17 +296,21 @@ async fn a_wall_clock_that_jumps_moves_neither_the_window_nor_the_back_off() {
     scrape(&cache).await;
     for jump in [0, 1_000, 1_800_003_600, 1_799_996_400, 2_115_360_000, 4_000_000_000] {
         WALL.store(jump, Ordering::SeqCst);
-        assert_eq!(scrape(&cache).await, (Some(1), How::Fresh), "inside the window, whatever the wall clock says");
+        assert_eq!(
+            scrape(&cache).await,
+            (Some(1), ServedKind::Fresh),
+            "inside the window, whatever the wall clock says"
+        );
         let age = cache.status().age.unwrap();
         assert!(age < 10 * SECOND, "{age:?}");
         tokio::time::advance(SECOND).await;
     }
     tokio::time::advance(300 * SECOND).await;
     for jump in [0, 4_000_000_000, 1_800_000_000] {
-        assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+        assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Stale));
         let before = asked.load(Ordering::SeqCst);
         WALL.store(jump, Ordering::SeqCst);
-        assert_eq!(scrape(&cache).await, (Some(1), How::Stale));
+        assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Stale));
         assert_eq!(asked.load(Ordering::SeqCst), before, "the back-off holds");
         tokio::time::advance(46 * SECOND).await;
     }
@@ -321,12 +325,12 @@ async fn a_refresh_that_ends_at_once_is_not_waited_for_in_vain() {
         let counters = metrics::Counters::new(&Registry::new());
         let cache = Cache::new(Options::default(), refresh, None, counters, SystemTime::now);
         // On a thread that is none of the runtime's, so that another one runs the refresh.
-        assert_eq!(scrape(&cache).await.1, How::Refreshed);
+        assert_eq!(scrape(&cache).await.1, ServedKind::Refreshed);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn c10_a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
+async fn a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
     fn jumping() -> SystemTime {
         let seconds = SECONDS.load(Ordering::SeqCst);
@@ -353,15 +357,15 @@ async fn c10_a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
         let family = families.iter().find(|family| family.name() == name)?;
         Some(family.get_metric()[0].get_gauge().get_value())
     };
-    assert_eq!(scrape(&cache).await, (Some(1), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Refreshed));
     for jump in jumps.iter().cycle().take(290) {
         SECONDS.store(*jump, Ordering::SeqCst);
         tokio::time::advance(SECOND).await;
-        assert_eq!(scrape(&cache).await, (Some(1), How::Fresh), "the window is 300 s long");
+        assert_eq!(scrape(&cache).await, (Some(1), ServedKind::Fresh), "the window is 300 s long");
     }
     SECONDS.store(-YEAR, Ordering::SeqCst);
     tokio::time::advance(11 * SECOND).await;
-    assert_eq!(scrape(&cache).await, (Some(2), How::Refreshed));
+    assert_eq!(scrape(&cache).await, (Some(2), ServedKind::Refreshed));
     assert_eq!(shown("swr_snapshot_timestamp_seconds"), Some(0.0), "before 1970 is not shown as such");
     let since = Instant::now();
     let mut withdrawn = None;

@@ -1,9 +1,9 @@
 //! What the cache counts, and how it stands, as metrics.
 
-use super::{Cache, How};
+use super::{Cache, ServedKind};
 use crate::catalog::{self, Family};
 use crate::failure::Reason;
-use crate::instruments::{self, OptionalGauge, unix_seconds};
+use crate::metrics::{self, OptionalGauge, unix_seconds};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
@@ -20,9 +20,9 @@ impl Counters {
     /// Makes them in this registry, each at 0.
     pub fn new(registry: &Registry) -> Self {
         Self {
-            refreshes: instruments::counter(registry, &catalog::REFRESHES),
-            failures: instruments::counters(registry, &catalog::REFRESH_FAILURES, &Reason::ALL.map(Reason::as_str)),
-            scrapes: instruments::counters(registry, &catalog::SCRAPES, &How::ALL.map(How::as_str)),
+            refreshes: metrics::counter(registry, &catalog::REFRESHES),
+            failures: metrics::counters(registry, &catalog::REFRESH_FAILURES, &Reason::ALL.map(Reason::as_str)),
+            scrapes: metrics::counters(registry, &catalog::SCRAPES, &ServedKind::ALL.map(ServedKind::as_str)),
         }
     }
 
@@ -33,7 +33,7 @@ impl Counters {
         }
     }
 
-    pub(super) fn served(&self, how: How) {
+    pub(super) fn served(&self, how: ServedKind) {
         self.scrapes.with_label_values(&[how.as_str()]).inc();
     }
 }

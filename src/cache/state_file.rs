@@ -72,7 +72,7 @@ impl Origin {
 
 /// What a file holds.
 #[derive(Debug)]
-pub struct Kept {
+pub struct LoadedState {
     /// The caller's bytes.
     pub payload: Vec<u8>,
     /// What they were read from.
@@ -116,7 +116,7 @@ impl StateFile {
     ///
     /// # Errors
     /// Why it is not used.
-    pub fn read(&self, now: SystemTime) -> Result<Option<Kept>, Unusable> {
+    pub fn read(&self, now: SystemTime) -> Result<Option<LoadedState>, Unusable> {
         match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             // Opening a pipe or a device could wait for ever.
@@ -221,7 +221,7 @@ impl Write for Hashed {
 ///
 /// # Errors
 /// Why they are not used.
-pub fn parse(mut bytes: Vec<u8>, now: SystemTime) -> Result<Kept, Unusable> {
+pub fn parse(mut bytes: Vec<u8>, now: SystemTime) -> Result<LoadedState, Unusable> {
     let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
     if bytes.get(..8) != Some(MAGIC) {
         return Err(Unusable::Foreign);
@@ -247,7 +247,7 @@ pub fn parse(mut bytes: Vec<u8>, now: SystemTime) -> Result<Kept, Unusable> {
     let age = now.duration_since(read_at).map_err(|future| Unusable::Future(future.duration()))?;
     let origin = Origin(bytes[64..HEADER].try_into().expect("32 bytes"));
     bytes.drain(..HEADER);
-    Ok(Kept { payload: bytes, origin, read_at, age })
+    Ok(LoadedState { payload: bytes, origin, read_at, age })
 }
 
 #[cfg(test)]
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn c10_a_clock_that_jumped_between_writing_and_reading_makes_a_file_old_or_future_and_never_fresh() {
+    fn a_clock_that_jumped_between_writing_and_reading_makes_a_file_old_or_future_and_never_fresh() {
         let (_folder, file) = file();
         let (truth, year) = (1_735_787_045, 366 * 24 * 3600);
         let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(year);

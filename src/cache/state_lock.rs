@@ -3,11 +3,11 @@
 //! An advisory lock on a file beside the state, which the kernel takes back however its holder ends. It is asked for
 //! before each write, so that the process of a restart takes over from the one before, whichever lives longer.
 
+use parking_lot::Mutex;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
 /// The lock of one account, held until it is dropped. Shared by all that write its state in this process.
@@ -35,7 +35,7 @@ impl StateLock {
     /// Whether this process may write. So it is where files cannot be locked, too: whoever else is there is not known of,
     /// and what is wrong with the place the write will tell.
     pub fn is_ours(&self) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if held.is_some() {
             return true;
         }

@@ -1,15 +1,15 @@
 //! The account as a whole: organisations, totals and quotas, a call each.
 
-use super::beside::{FailedCall, Known};
+use super::auxiliary::{FailedCall, Known};
 use crate::model::figures::Account;
-use crate::swr::{Client, Effort, Operation};
+use crate::swr::{CallBudget, Client, Operation};
 use std::sync::Arc;
 
 /// The `collector` label.
 pub(super) const COLLECTOR: &str = "account";
 
 /// Makes the three calls, one after the other; what one of them does not bring is as it was known.
-pub(super) async fn read(client: Arc<Client>, effort: Effort, known: Known<Account>) -> (Account, Vec<FailedCall>) {
+pub(super) async fn read(client: Arc<Client>, effort: CallBudget, known: Known<Account>) -> (Account, Vec<FailedCall>) {
     let mut failed = Vec::new();
     let account = Account {
         organisations: known.fresh_or_known(

@@ -1,13 +1,13 @@
 //! The Enterprise Edition: the project's instances, the counts of each, and the repositories of all.
 
-use super::beside::{FailedCall, Known};
+use super::auxiliary::{FailedCall, Known};
 use super::markers::{self, Stop};
 use super::metrics::Metrics;
 use crate::failure::{Failure, Reason};
 use crate::model::figures::{Enterprise, Instance, InstanceRepository};
 use crate::swr::enterprise::PAGE;
-use crate::swr::markers::Marked;
-use crate::swr::{ApiError, Client, Effort, Operation};
+use crate::swr::markers::MarkerPage;
+use crate::swr::{ApiError, CallBudget, Client, Operation};
 use std::sync::Arc;
 
 /// The `collector` label.
@@ -25,7 +25,7 @@ const UNFINISHED: [&str; 2] = ["Initial", "Creating"];
 /// Makes the calls, one after the other; what one of them does not bring is as it was known.
 pub(super) async fn read(
     client: Arc<Client>,
-    effort: Effort,
+    effort: CallBudget,
     metrics: Metrics,
     known: Known<Enterprise>,
     room: u64,
@@ -61,7 +61,7 @@ pub(super) async fn read(
 }
 
 /// All instances, by id, each once.
-async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, FailedCall> {
+async fn instances(client: &Client, effort: &CallBudget) -> Result<Vec<Instance>, FailedCall> {
     let failed = |error| FailedCall::of(Operation::ListInstances, error);
     let (mut instances, mut offset) = (Vec::new(), 0);
     loop {
@@ -88,7 +88,7 @@ async fn instances(client: &Client, effort: &Effort) -> Result<Vec<Instance>, Fa
 /// The repositories of all instances, in order, each once.
 async fn repositories(
     client: &Client,
-    effort: &Effort,
+    effort: &CallBudget,
     metrics: &Metrics,
     most: u64,
 ) -> Result<Vec<InstanceRepository>, FailedCall> {
@@ -108,14 +108,14 @@ async fn repositories(
 
 struct Listing<'a> {
     client: &'a Client,
-    effort: &'a Effort,
+    effort: &'a CallBudget,
 }
 
 impl markers::MarkedPages for Listing<'_> {
     type Row = InstanceRepository;
     type Key<'a> = (&'a str, &'a str, &'a str);
 
-    async fn page(&self, marker: Option<&str>) -> Result<Marked<InstanceRepository>, ApiError> {
+    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<InstanceRepository>, ApiError> {
         self.client.instance_repositories(marker, self.effort).await
     }
 

@@ -1,6 +1,6 @@
 //! The verified walk: one listing, read page by page while it may change, and whole in the end or an error.
 //!
-//! The walk asks for windows that overlap and joins them to a [`Chain`], which says when a page does not meet the one
+//! The walk asks for windows that overlap and joins them to a [`PageMerger`], which says when a page does not meet the one
 //! before; then the list moved, and the walk goes back and reads that place again. A page that is shorter than its own
 //! total allows, or holds a repository twice, proves nothing: it is read again. As long as the total stood still, it
 //! must in the end be the number of rows, or the walk starts over: names repeat across organisations, and among equals
@@ -10,13 +10,13 @@
 //! and all of it ends with the refresh's deadline.
 
 use super::Options;
-use super::chain::{Chain, Unsound, Verdict, is_surplus, once_each, sound, stand_repeated};
 use super::metrics::{Inconsistency, Metrics};
+use super::page_merger::{PageMerger, Unsound, Verdict, is_surplus, once_each, sound, stand_repeated};
 use super::windows::{self, Window};
 use crate::failure::{Failure, Reason};
 use crate::model::{Repository, sort_unique};
 use crate::swr::pages::{Page, SMALLEST_PAGE};
-use crate::swr::{ApiError, Client, Effort};
+use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,7 +42,7 @@ pub trait Pages: Sync {
 struct Listing<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
-    effort: &'a Effort,
+    effort: &'a CallBudget,
     metrics: &'a Metrics,
 }
 
@@ -75,7 +75,7 @@ pub async fn read(
     client: &Client,
     namespace: Option<&str>,
     options: &Options,
-    effort: &Effort,
+    effort: &CallBudget,
     metrics: &Metrics,
 ) -> Result<Vec<Repository>, Failure> {
     let pages = Listing { client, namespace, effort, metrics };
@@ -153,7 +153,7 @@ impl<P: Pages> Walk<'_, P> {
     }
 
     /// The first page tells the total and the page size that the server really has.
-    async fn first(&mut self) -> Result<(Chain, Verdict), WalkError> {
+    async fn first(&mut self) -> Result<(PageMerger, Verdict), WalkError> {
         let page = match self.pages.page(Window { offset: 0, limit: self.page_size }).await {
             Err(ApiError::Refused(_)) if self.page_size > SMALLEST_PAGE => {
                 let page = self.pages.page(Window { offset: 0, limit: SMALLEST_PAGE }).await?;
@@ -180,11 +180,11 @@ impl<P: Pages> Walk<'_, P> {
             self.pages.found_largest_page(received);
         }
         let page = self.proved(window, page, None).await?;
-        Ok(Chain::begin(page, self.page_size))
+        Ok(PageMerger::begin(page, self.page_size))
     }
 
     /// Reads what is left as far as the total says, several windows at a time.
-    async fn stretch(&self, chain: &mut Chain, overlap: u64) -> Result<Verdict, WalkError> {
+    async fn stretch(&self, chain: &mut PageMerger, overlap: u64) -> Result<Verdict, WalkError> {
         let (from, total) = (chain.end, chain.total);
         let to = total.unwrap_or(0).max(from + 1).min(self.most.saturating_add(1));
         let mut arriving = stream::iter(windows::covering(from, to, overlap, self.page_size))
@@ -206,7 +206,7 @@ impl<P: Pages> Walk<'_, P> {
     }
 
     /// The list moved under the walk: reads from further and further back until a page joins.
-    async fn mend(&self, chain: &mut Chain, overlap: &mut u64) -> Result<Verdict, WalkError> {
+    async fn mend(&self, chain: &mut PageMerger, overlap: &mut u64) -> Result<Verdict, WalkError> {
         self.metrics.saw(Inconsistency::Border, 1);
         for _ in 0..MOST_STEPS_BACK {
             *overlap = (*overlap * 4).min(self.page_size / 2).max(1);
@@ -263,7 +263,7 @@ impl<P: Pages> Walk<'_, P> {
         WalkError::Broken(format!("the page at row {} has {unsound}", window.offset))
     }
 
-    fn within_bounds(&self, chain: &Chain) -> Result<(), WalkError> {
+    fn within_bounds(&self, chain: &PageMerger) -> Result<(), WalkError> {
         if chain.rows.len() as u64 <= self.most && chain.total.is_none_or(|total| total <= self.most) {
             return Ok(());
         }
@@ -272,7 +272,7 @@ impl<P: Pages> Walk<'_, P> {
     }
 
     /// Counts what was seen, and holds the rows against the total.
-    async fn settle(&self, mut chain: Chain) -> Result<Vec<Repository>, WalkError> {
+    async fn settle(&self, mut chain: PageMerger) -> Result<Vec<Repository>, WalkError> {
         self.metrics.saw(Inconsistency::Border, chain.moved_borders);
         self.metrics.saw(Inconsistency::TotalChanged, u64::from(chain.total_changed));
         let mut rows = std::mem::take(&mut chain.rows);

@@ -136,7 +136,7 @@ async fn a_server_that_clamps_or_refuses_the_page_size_is_followed_and_remembere
 }
 
 #[tokio::test]
-async fn u9_an_insertion_before_the_cursor_at_every_page_loses_nothing() {
+async fn an_insertion_before_the_cursor_at_every_page_loses_nothing() {
     let model = Model::of((0..10_000).map(|name| 100_000 + name));
     *model.script.lock().unwrap() = (0..150).map(|read| vec![read]).collect();
     let listed = list(&model, 100).await.unwrap();
@@ -145,7 +145,7 @@ async fn u9_an_insertion_before_the_cursor_at_every_page_loses_nothing() {
 }
 
 #[tokio::test]
-async fn u9_a_deletion_before_the_cursor_at_every_page_loses_nothing() {
+async fn a_deletion_before_the_cursor_at_every_page_loses_nothing() {
     let model = Model::of(0..10_000);
     *model.script.lock().unwrap() = (0..150).map(|read| vec![read]).collect();
     let listed = list(&model, 100).await.unwrap();
@@ -153,7 +153,7 @@ async fn u9_a_deletion_before_the_cursor_at_every_page_loses_nothing() {
 }
 
 #[tokio::test]
-async fn u10_lying_totals_end_the_walk_within_two_pages_of_what_they_promise() {
+async fn lying_totals_end_the_walk_within_two_pages_of_what_they_promise() {
     let absent: fn(u64, &mut Page, Window) = |_, page, _| page.total = None;
     let model = Model { lie: absent, ..Model::of(0..250) };
     assert_eq!(list(&model, 100).await.unwrap().len(), 250);
@@ -176,7 +176,7 @@ async fn u10_lying_totals_end_the_walk_within_two_pages_of_what_they_promise() {
 }
 
 #[tokio::test]
-async fn u10_a_total_that_ends_with_a_full_page_is_not_taken_at_its_word() {
+async fn a_total_that_ends_with_a_full_page_is_not_taken_at_its_word() {
     // One lie, at any of the reads, that makes that page look like the last.
     for lying in 0..6 {
         let model = Model::of(0..500);
@@ -200,7 +200,7 @@ fn lie_at(lying: u64, read: u64, page: &mut Page, window: Window) {
 }
 
 #[tokio::test]
-async fn u10_a_total_that_changes_at_every_page_ends() {
+async fn a_total_that_changes_at_every_page_ends() {
     let model =
         Model { lie: |read, page, _| page.total = page.total.map(|total| total + read % 2), ..Model::of(0..250) };
     let listed = list(&model, 100).await;
@@ -209,7 +209,7 @@ async fn u10_a_total_that_changes_at_every_page_ends() {
 }
 
 #[tokio::test]
-async fn u11_a_server_that_ignores_the_offset_is_found_out_at_the_second_page() {
+async fn a_server_that_ignores_the_offset_is_found_out_at_the_second_page() {
     let same: fn(u64, &mut Page, Window) = |_, page, window| {
         page.rows = (0..window.limit as u32).map(row).collect();
         page.received = page.rows.len() as u64;
@@ -221,7 +221,7 @@ async fn u11_a_server_that_ignores_the_offset_is_found_out_at_the_second_page() 
 }
 
 #[tokio::test]
-async fn u12_duplicates_and_rows_that_vanish_from_a_page_are_read_again() {
+async fn duplicates_and_rows_that_vanish_from_a_page_are_read_again() {
     let once: fn(u64, &mut Page, Window) = |read, page, _| {
         if read == 2 {
             page.rows[50] = page.rows[7].clone();

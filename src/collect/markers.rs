@@ -10,7 +10,7 @@
 use super::metrics::{Inconsistency, Metrics};
 use crate::failure::{Failure, Reason};
 use crate::swr::ApiError;
-use crate::swr::markers::Marked;
+use crate::swr::markers::MarkerPage;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 
@@ -26,7 +26,7 @@ pub trait MarkedPages: Sync {
     where
         Self::Row: 'a;
     /// Reads the page that a marker stands for; the first without one.
-    fn page(&self, marker: Option<&str>) -> impl Future<Output = Result<Marked<Self::Row>, ApiError>> + Send;
+    fn page(&self, marker: Option<&str>) -> impl Future<Output = Result<MarkerPage<Self::Row>, ApiError>> + Send;
     /// What tells this row from others.
     fn key(row: &Self::Row) -> Self::Key<'_>;
 }

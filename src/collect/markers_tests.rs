@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 /// Changes a page, by the number of the read from 0.
-type Lie = fn(usize, &mut Marked<u32>);
+type Lie = fn(usize, &mut MarkerPage<u32>);
 
 /// A list of numbers in order; the marker is the last number of the page before. It changes before each read, by a
 /// script of numbers to insert or remove.
@@ -33,7 +33,7 @@ impl MarkedPages for Model {
     type Row = u32;
     type Key<'a> = &'a u32;
 
-    async fn page(&self, marker: Option<&str>) -> Result<Marked<u32>, ApiError> {
+    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<u32>, ApiError> {
         let read = {
             let mut reads = self.reads.lock().unwrap();
             *reads += 1;
@@ -52,7 +52,7 @@ impl MarkedPages for Model {
         let listed: Vec<u32> = rows.range(from..).take(self.page_size).copied().collect();
         let more = listed.last().is_some_and(|last| rows.range(last + 1..).next().is_some());
         let next = listed.last().filter(|_| more).map(u32::to_string);
-        let mut page = Marked { received: listed.len() as u64, rows: listed, next };
+        let mut page = MarkerPage { received: listed.len() as u64, rows: listed, next };
         (self.lie)(read, &mut page);
         Ok(page)
     }
@@ -87,7 +87,7 @@ async fn a_list_at_rest_is_read_once_in_as_few_pages_as_there_are() {
 }
 
 #[tokio::test]
-async fn u11_the_same_page_for_ever_is_noticed_at_its_first_repetition() {
+async fn the_same_page_for_ever_is_noticed_at_its_first_repetition() {
     let model = Model::of(0..100, 10, |read, page| {
         page.rows = (0..10).collect();
         page.next = Some(format!("{}", 9 + read));
@@ -97,7 +97,7 @@ async fn u11_the_same_page_for_ever_is_noticed_at_its_first_repetition() {
 }
 
 #[tokio::test]
-async fn u10_markers_that_lead_in_a_circle_are_noticed() {
+async fn markers_that_lead_in_a_circle_are_noticed() {
     let model = Model::of(0..100, 10, |read, page| {
         // Each page is new, and its marker is not.
         page.rows = vec![1000 + u32::try_from(read).unwrap()];
@@ -108,7 +108,7 @@ async fn u10_markers_that_lead_in_a_circle_are_noticed() {
 }
 
 #[tokio::test]
-async fn u10_a_list_without_end_ends_at_the_bound_on_rows() {
+async fn a_list_without_end_ends_at_the_bound_on_rows() {
     let model = Model::of(0..1, 10, |read, page| {
         let read = u32::try_from(read).unwrap();
         page.rows = (read * 10..read * 10 + 10).collect();
@@ -156,9 +156,9 @@ async fn a_call_that_fails_for_good_ends_the_walk_with_its_error() {
     impl MarkedPages for Failing {
         type Row = u32;
         type Key<'a> = &'a u32;
-        async fn page(&self, marker: Option<&str>) -> Result<Marked<u32>, ApiError> {
+        async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<u32>, ApiError> {
             match marker {
-                None => Ok(Marked { rows: vec![1], received: 1, next: Some("1".to_owned()) }),
+                None => Ok(MarkerPage { rows: vec![1], received: 1, next: Some("1".to_owned()) }),
                 Some(_) => Err(ApiError::TooLarge { limit: 1 }),
             }
         }
@@ -172,7 +172,7 @@ async fn a_call_that_fails_for_good_ends_the_walk_with_its_error() {
 
 proptest! {
     #[test]
-    fn u9_what_exists_throughout_is_listed_once_and_nothing_that_never_was(
+    fn what_exists_throughout_is_listed_once_and_nothing_that_never_was(
         rows in proptest::collection::btree_set(0u32..300, 0..120),
         script in proptest::collection::vec(proptest::collection::vec(0u32..300, 0..5), 0..30),
         page_size in 1usize..20,

@@ -2,7 +2,7 @@
 
 use super::Progress;
 use crate::catalog;
-use crate::instruments::{self, OptionalGauge};
+use crate::metrics::{self, OptionalGauge};
 use prometheus::{GaugeVec, IntCounterVec, Registry};
 use std::sync::Arc;
 
@@ -54,8 +54,8 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Self {
         let kinds = Inconsistency::ALL.map(Inconsistency::as_str);
         Self {
-            inconsistencies: instruments::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
-            up: instruments::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
+            inconsistencies: metrics::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
+            up: metrics::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
             progress: Arc::default(),
             tags_pending: OptionalGauge::new(registry, &catalog::TAGS_PENDING),
         }

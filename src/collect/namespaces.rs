@@ -2,12 +2,12 @@
 //!
 //! The gap that a failed one leaves is data: it stands in the snapshot and in its metrics.
 
-use super::edition::{self, ListApi};
+use super::api_version::{self, ListApi};
 use super::metrics::Metrics;
 use super::{Collected, Options};
 use crate::failure::Failure;
 use crate::model::{NamespaceRead, Repository, Snapshot, Timestamp};
-use crate::swr::{Client, Effort};
+use crate::swr::{CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use tracing::debug;
 
@@ -21,11 +21,11 @@ pub(super) async fn collect(
     options: &Options,
     previous: Option<&Snapshot>,
     began: Timestamp,
-    effort: &Effort,
+    effort: &CallBudget,
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let reads: Vec<Result<Vec<Repository>, Failure>> = stream::iter(0..options.namespaces.len())
-        .map(|index| edition::read(client, Some(&options.namespaces[index]), list_api, options, effort, metrics))
+        .map(|index| api_version::read(client, Some(&options.namespaces[index]), list_api, options, effort, metrics))
         .buffered(client.concurrency())
         .collect()
         .await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// What the listing says of a repository that would change with its tags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct ChangeStamp {
     /// `updated_at`
     pub updated: Option<Timestamp>,
     /// `size`
@@ -21,7 +21,7 @@ pub struct Mark {
     pub images: Option<u64>,
 }
 
-impl Mark {
+impl ChangeStamp {
     /// As a listing shows it.
     pub fn of(row: &Repository) -> Self {
         Self { updated: row.updated, size: row.size, images: row.images }
@@ -50,15 +50,21 @@ impl Need {
 
 /// What was known of a repository's tags when they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read {
+pub struct LastRead {
     /// The listing's word of then.
-    pub mark: Mark,
+    pub mark: ChangeStamp,
     /// When, in seconds since 1970.
     pub at: u32,
 }
 
 /// Whether the tags of a repository are to be read. `phase` is any number that belongs to the repository.
-pub fn need_of_tags(read: Option<&Read>, listed: Mark, phase: u32, now: u32, interval: Duration) -> Option<Need> {
+pub fn need_of_tags(
+    read: Option<&LastRead>,
+    listed: ChangeStamp,
+    phase: u32,
+    now: u32,
+    interval: Duration,
+) -> Option<Need> {
     let Some(read) = read else { return Some(Need::Unread) };
     if read.mark != listed {
         return Some(Need::Changed);
@@ -75,7 +81,7 @@ fn is_due(read_at: u32, phase: u32, now: u32, interval: Duration) -> bool {
 
 /// One call, or a row of them, for one repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Errand {
+pub struct FetchTask {
     /// Why.
     pub need: Need,
     /// Larger repositories first: their bytes matter most.
@@ -86,7 +92,7 @@ pub struct Errand {
     pub serial: u32,
 }
 
-impl Errand {
+impl FetchTask {
     /// What it is about: the repository, and whether its details or its tags.
     pub fn subject(&self) -> (u32, u32, bool) {
         (self.place, self.serial, self.need == Need::Details)
@@ -100,34 +106,34 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn mark(updated: i64, size: u64) -> Mark {
-        Mark { updated: Some(Timestamp(updated)), size: Some(size), images: Some(1) }
+    fn mark(updated: i64, size: u64) -> ChangeStamp {
+        ChangeStamp { updated: Some(Timestamp(updated)), size: Some(size), images: Some(1) }
     }
 
     #[test]
     fn what_the_listing_shows_decides() {
         let now = 1_700_000_000;
-        let read = Read { mark: mark(1, 1), at: now - 60 };
-        let need = |read: Option<&Read>, listed| need_of_tags(read, listed, 7, now, DAY);
+        let read = LastRead { mark: mark(1, 1), at: now - 60 };
+        let need = |read: Option<&LastRead>, listed| need_of_tags(read, listed, 7, now, DAY);
         assert_eq!(need(None, mark(1, 1)), Some(Need::Unread));
         assert_eq!(need(Some(&read), mark(1, 1)), None);
-        for listed in [mark(2, 1), mark(1, 2), Mark { images: Some(2), ..mark(1, 1) }, Mark::default()] {
+        for listed in [mark(2, 1), mark(1, 2), ChangeStamp { images: Some(2), ..mark(1, 1) }, ChangeStamp::default()] {
             assert_eq!(need(Some(&read), listed), Some(Need::Changed));
         }
     }
 
     #[test]
     fn the_most_urgent_errand_is_the_least() {
-        let errand = |need, size| Errand { need, size: Reverse(size), place: 0, serial: 0 };
-        let mut errands = [
-            errand(Need::Drift, 9),
-            errand(Need::Unread, 5),
-            errand(Need::Details, 9),
-            errand(Need::Unread, 50),
-            errand(Need::Changed, 1),
+        let task = |need, size| FetchTask { need, size: Reverse(size), place: 0, serial: 0 };
+        let mut tasks = [
+            task(Need::Drift, 9),
+            task(Need::Unread, 5),
+            task(Need::Details, 9),
+            task(Need::Unread, 50),
+            task(Need::Changed, 1),
         ];
-        errands.sort();
-        let order = errands.map(|errand| (errand.need, errand.size.0));
+        tasks.sort();
+        let order = tasks.map(|task| (task.need, task.size.0));
         let tags = [(Need::Changed, 1), (Need::Unread, 50), (Need::Unread, 5)];
         assert_eq!(order[..3], tags);
         assert_eq!(order[3..], [(Need::Details, 9), (Need::Drift, 9)]);

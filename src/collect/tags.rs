@@ -5,23 +5,24 @@
 //! rest shows in later pages. What fails delays itself and no other; what would fail for all of them ends the work until
 //! the next refresh. With nothing to do the task sleeps. It ends with the handle.
 
-mod keeping;
+mod persist;
 mod state;
-mod work;
+mod worker;
 
-use super::Patience;
-use super::book::{Book, Wants};
+use super::WaitPolicy;
+use super::inventory::{TagInventory, TagOptions};
 use super::metrics::Metrics;
 use super::plan::Need;
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
-use crate::swr::pace::Pace;
+use crate::swr::tag_rate_limiter::TagRateLimiter;
 use crate::swr::throttle::Rate;
+use parking_lot::Mutex;
 use state::{Shared, State};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -61,7 +62,7 @@ impl Default for Options {
 
 /// Is given what writes the book; called on a thread that may block. What was written until an error is to be thrown away;
 /// [`PassedOn`] is no trouble.
-pub type Keep = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
+pub type Persister = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
 
 /// Why a book is not written to its end: another account goes on with it, and writes it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -89,11 +90,11 @@ impl Tags {
         client: Arc<Client>,
         options: Options,
         metrics: Metrics,
-        mut book: Book,
-        keep: Option<Keep>,
+        mut book: TagInventory,
+        keep: Option<Persister>,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let wants = Wants {
+        let wants = TagOptions {
             tags: options.tags,
             details: options.details,
             series: options.series.clone(),
@@ -103,7 +104,7 @@ impl Tags {
         let state = State::new(book, options.most_layers);
         let shared = Arc::new(Shared {
             client,
-            pace: Arc::new(Pace::new(rate(options.per_second), work::LONGEST_CALL)),
+            pace: Arc::new(TagRateLimiter::new(rate(options.per_second), worker::LONGEST_CALL)),
             options,
             wants,
             metrics,
@@ -114,13 +115,13 @@ impl Tags {
             left: watch::Sender::new(0),
             at_rest: watch::Sender::new(true),
         });
-        let task = tokio::spawn(work::work(shared.clone()).in_current_span());
+        let task = tokio::spawn(worker::work(shared.clone()).in_current_span());
         Self { shared, task: Arc::new(Task(task.abort_handle())) }
     }
 
     /// Takes a fresh listing, waits for what has changed, and gives what is known then. The wait ends early when all is
     /// read; a wait for a moment is left out when it could not end in time.
-    pub async fn refresh(&self, listing: &Snapshot, patience: Patience, deadline: Deadline) -> Images {
+    pub async fn refresh(&self, listing: &Snapshot, patience: WaitPolicy, deadline: Deadline) -> Images {
         let (mut left, mut at_rest) = (self.shared.left.subscribe(), self.shared.at_rest.subscribe());
         self.take(listing);
         let until = patience.until(deadline);
@@ -129,11 +130,11 @@ impl Tags {
         let in_time = |left: usize| left as f64 <= f64::from(burst(rate)) + rate * until.left().as_secs_f64();
         // When the time is over, what is known is shown.
         match patience {
-            Patience::Moment(_) if in_time(*left.borrow_and_update()) => {
+            WaitPolicy::Moment(_) if in_time(*left.borrow_and_update()) => {
                 let _ = until.bound(left.wait_for(|left| *left == 0)).await;
             }
-            Patience::Moment(_) => {}
-            Patience::UntilRead => {
+            WaitPolicy::Moment(_) => {}
+            WaitPolicy::UntilRead => {
                 let _ = until.bound(at_rest.wait_for(|at_rest| *at_rest)).await;
             }
         }
@@ -143,8 +144,8 @@ impl Tags {
     /// Of how many repositories the tags, and of how many the details, are still to be read.
     pub fn unread(&self) -> (usize, usize) {
         let state = self.shared.state();
-        let delayed = state.delayed.iter().map(|(_, errand)| errand);
-        let waiting = state.errands.iter().chain(delayed).filter(|errand| errand.need == Need::Details).count();
+        let delayed = state.delayed.iter().map(|(_, task)| task);
+        let waiting = state.tasks.iter().chain(delayed).filter(|task| task.need == Need::Details).count();
         let running = state.running.iter().filter(|(_, _, is_about_details)| *is_about_details).count();
         (state.pending, waiting + running)
     }
@@ -172,7 +173,7 @@ impl Tags {
     /// What is known of a listing from before a restart, without a call.
     pub fn recall(&self, listing: &Snapshot) -> Images {
         let mut state = self.shared.state();
-        // The errands are left for the first refresh: nothing is asked without a scrape.
+        // The tasks are left for the first refresh: nothing is asked without a scrape.
         let plan = state.book.align(listing, &self.shared.wants, self.shared.seconds(), Instant::now());
         state.pending = plan.pending();
         state.is_aligned = true;
@@ -195,7 +196,7 @@ impl Tags {
         }
         state.book = book;
         // These speak of places in the other book; the next refresh finds them again.
-        state.errands.clear();
+        state.tasks.clear();
         state.delayed.clear();
         (state.left, state.is_dirty, state.is_aligned) = (0, true, false);
     }
@@ -230,11 +231,11 @@ impl Tags {
             let plan = state.book.align(listing, &shared.wants, shared.seconds(), Instant::now());
             state.is_aligned = true;
             state.pending = plan.pending();
-            state.left = plan.errands.iter().filter(|errand| errand.need != Need::Drift).count();
-            let State { errands, delayed, running, .. } = &mut *state;
+            state.left = plan.tasks.iter().filter(|task| task.need != Need::Drift).count();
+            let State { tasks, delayed, running, .. } = &mut *state;
             // What is under way goes on. If the listing knows more by now, it will be asked for after the next one.
-            *errands = plan.errands;
-            errands.retain(|errand| !running.contains(&errand.subject()));
+            *tasks = plan.tasks;
+            tasks.retain(|task| !running.contains(&task.subject()));
             *delayed = plan.delayed.into_iter().collect();
             let State { tags, details, .. } = &mut *state;
             for lane in [tags, details] {
@@ -260,5 +261,5 @@ fn rate(per_second: f64) -> Rate {
 }
 
 #[cfg(test)]
-#[path = "tags/work_tests.rs"]
+#[path = "tags/worker_tests.rs"]
 mod tests;

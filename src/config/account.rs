@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
-use crate::auth::{Choice, Source};
+use crate::auth::{CredentialProvider, ResolvedProvider};
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::swr::endpoint::Endpoint;
@@ -17,7 +17,7 @@ pub struct Account {
     /// Its name, which is also that of its snapshot's file.
     pub name: String,
     /// Where its credential comes from.
-    pub credentials: Choice,
+    pub credentials: ResolvedProvider,
     /// The client.
     pub client: swr::Options,
     /// The connection.
@@ -141,7 +141,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
     })
 }
 
-fn origins(about: &About, source: &Source, namespaces: &[String]) -> Origins {
+fn origins(about: &About, source: &CredentialProvider, namespaces: &[String]) -> Origins {
     let owner = source.owner();
     let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
     Origins {

@@ -2,7 +2,7 @@
 
 use super::tests::{args, table};
 use super::*;
-use crate::auth::{Part, Source};
+use crate::auth::{CredentialProvider, SecretSource};
 
 /// The settings of a file, with these flags and this environment.
 fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -30,9 +30,9 @@ fn problems(yaml: &str, line: &str) -> Vec<String> {
 fn an_accounts_own_secret_wins_over_that_of_all_wherever_each_is_kept() {
     let secrets = |yaml: &str, line: &str| -> Vec<String> {
         let shown = |account: &Account| match &account.credentials.source {
-            Source::AccessKey(key) => match &key.secret {
-                Part::Given(secret) => secret.expose().to_owned(),
-                Part::File(path) => path.display().to_string(),
+            CredentialProvider::AccessKey(key) => match &key.secret {
+                SecretSource::Given(secret) => secret.expose().to_owned(),
+                SecretSource::File(path) => path.display().to_string(),
             },
             other => other.name().to_owned(),
         };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::auth::Source;
+use crate::auth::CredentialProvider;
 use crate::auth::oidc::Exchange;
 
 pub(super) fn args(line: &str) -> ServeArgs {
@@ -31,7 +31,7 @@ fn the_sdks_variables_and_files_work_too() {
     let sdk = [("HUAWEICLOUD_SDK_AK", "AK"), ("HUAWEICLOUD_SDK_SK", "s"), ("HUAWEICLOUD_SDK_SECURITY_TOKEN", "t")];
     let config = resolve(&args("--swr.region eu-west-101"), &table(&sdk)).unwrap();
     assert_eq!(config.accounts[0].client.endpoint, "https://swr-api.eu-west-101.myhuaweicloud.eu");
-    let Source::AccessKey(key) = &config.accounts[0].credentials.source else { panic!("an access key") };
+    let CredentialProvider::AccessKey(key) = &config.accounts[0].credentials.source else { panic!("an access key") };
     assert!(key.security_token.is_some());
     let line = "--swr.region cn-north-4 --credentials.token-file /run/token";
     assert_eq!(
@@ -180,7 +180,7 @@ fn how_long_a_key_of_oidc_is_to_live_is_a_number_that_sts_takes() {
     };
     for (seconds, expected) in [("900", 900), ("43200", 43_200), ("", 3600)] {
         let config = resolve(&args("--swr.region cn-north-4"), &table(&with(seconds))).unwrap();
-        let Source::Oidc(oidc) = &config.accounts[0].credentials.source else { panic!("OIDC") };
+        let CredentialProvider::Oidc(oidc) = &config.accounts[0].credentials.source else { panic!("OIDC") };
         let Exchange::Sts { duration_seconds, .. } = &oidc.exchange else { panic!("STS") };
         assert_eq!(*duration_seconds, expected);
     }

@@ -2,10 +2,12 @@
 
 use super::settings::Settings;
 use super::{Problems, number, regions};
-use crate::auth::chain::Candidate;
-use crate::auth::metadata::{self, Because};
-use crate::auth::{Choice, Part, Source, access_key, iam, oidc, pod, profile, token};
-use crate::secret::Secret;
+use crate::auth::metadata::{self, Selection};
+use crate::auth::provider::Candidate;
+use crate::auth::{
+    CredentialProvider, ResolvedProvider, SecretSource, access_key, iam, oidc, pod_identity, profile, token,
+};
+use crate::base::secret::Secret;
 use crate::swr::endpoint::Endpoint;
 use std::path::PathBuf;
 
@@ -15,12 +17,12 @@ pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "prof
 /// The address of STS where the region has none of its own, as in the vendor's SDK.
 const DEFAULT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
 
-/// The shortest and the longest that a key from STS may live, in seconds. Source: `AssumeAgencyWithOIDC` in the vendor's
+/// The shortest and the longest that a key from STS may live, in seconds. CredentialProvider: `AssumeAgencyWithOIDC` in the vendor's
 /// reference of the API.
 const STS_LIVES: (u32, u32) = (900, 43_200);
 
 /// A source, or why it is not configured; half a source is a problem.
-type Found = Result<Source, Missing>;
+type Found = Result<CredentialProvider, Missing>;
 
 /// What a source lacks.
 enum Missing {
@@ -36,7 +38,7 @@ struct Search<'a> {
 }
 
 /// Finds the source.
-pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<Choice> {
+pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<ResolvedProvider> {
     let mut search = Search { settings, iam: None };
     search.iam = iam_endpoint(settings, at);
     let named = settings.get("credentials.source");
@@ -45,7 +47,7 @@ pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<Choic
     if name == "auto" {
         let mut candidates = Vec::new();
         for name in SOURCES {
-            let found = match search.find(name, Because::LastResort, at) {
+            let found = match search.find(name, Selection::LastResort, at) {
                 Ok(source) => Ok(source),
                 Err(Missing::All(why)) => Err(why),
                 Err(Missing::Rest(problem)) => {
@@ -59,14 +61,14 @@ pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<Choic
                 break;
             }
         }
-        return Choice::first(candidates);
+        return ResolvedProvider::first(candidates);
     }
     if !SOURCES.contains(&name) {
         at.add(format!("{place}: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
         return None;
     }
-    match search.find(name, Because::Chosen, at) {
-        Ok(source) => Some(Choice::named(source)),
+    match search.find(name, Selection::Chosen, at) {
+        Ok(source) => Some(ResolvedProvider::named(source)),
         Err(Missing::All(why)) => {
             at.add(format!("{place} is {name}, but {why}"));
             None
@@ -79,7 +81,7 @@ pub(super) fn choose(settings: &Settings<'_>, at: &mut Problems) -> Option<Choic
 }
 
 impl Search<'_> {
-    fn find(&self, name: &str, because: Because, at: &mut Problems) -> Found {
+    fn find(&self, name: &str, because: Selection, at: &mut Problems) -> Found {
         match name {
             "token" => self.token(),
             "access-key" => self.access_key(),
@@ -96,14 +98,14 @@ impl Search<'_> {
     }
 
     /// A secret: in a file of its own, in the configuration file, or in the environment.
-    fn part(&self, file: &str, key: &str, names: &[&str]) -> Option<Part> {
+    fn part(&self, file: &str, key: &str, names: &[&str]) -> Option<SecretSource> {
         let variable = || names.iter().find_map(|name| self.variable(name));
-        self.settings.part(file, key).or_else(|| variable().map(|text| Part::Given(Secret::new(text))))
+        self.settings.part(file, key).or_else(|| variable().map(|text| SecretSource::Given(Secret::new(text))))
     }
 
     fn token(&self) -> Found {
         match self.part("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"]) {
-            Some(part) => Ok(Source::Token(token::Source(part))),
+            Some(part) => Ok(CredentialProvider::Token(token::TokenProvider(part))),
             None => {
                 Err(Missing::All("there is no token: set SWR_EXPORTER_TOKEN or --credentials.token-file".to_owned()))
             }
@@ -127,7 +129,9 @@ impl Search<'_> {
             &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
         );
         match (id, secret) {
-            (Some(id), Some(secret)) => Ok(Source::AccessKey(access_key::Source { id, secret, security_token })),
+            (Some(id), Some(secret)) => {
+                Ok(CredentialProvider::AccessKey(access_key::AccessKeyProvider { id, secret, security_token }))
+            }
             (Some(_), None) => Err(Missing::Rest(
                 "the access key has no secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file"
                     .to_owned(),
@@ -173,18 +177,18 @@ impl Search<'_> {
         }
         match (self.iam.clone(), domain, user, password, project) {
             (Some(endpoint), Some(domain), Some(user), Some(password), Some(project)) => {
-                Ok(Source::Password(iam::Source { endpoint, domain, user, password, project }))
+                Ok(CredentialProvider::Password(iam::PasswordProvider { endpoint, domain, user, password, project }))
             }
             _ => Err(Missing::Rest(format!("the login with a password lacks {}", lacking.join(", ")))),
         }
     }
 
     fn oidc(&self, at: &mut Problems) -> Found {
-        let file = |name| self.variable(name).map(|file| Part::File(file.into()));
+        let file = |name| self.variable(name).map(|file| SecretSource::File(file.into()));
         if let (Some(provider_urn), Some(agency_urn)) =
             (self.variable("HUAWEICLOUD_OIDC_PROVIDER_URN"), self.variable("HUAWEICLOUD_OIDC_AGENCY_URN"))
         {
-            let given = self.variable("HUAWEICLOUD_OIDC_ID_TOKEN").map(|token| Part::Given(Secret::new(token)));
+            let given = self.variable("HUAWEICLOUD_OIDC_ID_TOKEN").map(|token| SecretSource::Given(Secret::new(token)));
             let Some(id_token) = file("HUAWEICLOUD_OIDC_TOKEN_FILE").or(given) else {
                 return Err(Missing::Rest("OIDC lacks the identity token: set HUAWEICLOUD_OIDC_TOKEN_FILE".to_owned()));
             };
@@ -204,13 +208,14 @@ impl Search<'_> {
                 policy: self.variable("HUAWEICLOUD_OIDC_POLICY"),
                 policy_ids: ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect(),
             };
-            return Ok(Source::Oidc(oidc::Source { id_token, exchange }));
+            return Ok(CredentialProvider::Oidc(oidc::OidcProvider { id_token, exchange }));
         }
         let (idp_id, id_token) = (self.variable("HUAWEICLOUD_SDK_IDP_ID"), file("HUAWEICLOUD_SDK_ID_TOKEN_FILE"));
         match (idp_id, id_token, self.iam.clone()) {
-            (Some(idp_id), Some(id_token), Some(endpoint)) => {
-                Ok(Source::Oidc(oidc::Source { id_token, exchange: oidc::Exchange::Iam { endpoint, idp_id } }))
-            }
+            (Some(idp_id), Some(id_token), Some(endpoint)) => Ok(CredentialProvider::Oidc(oidc::OidcProvider {
+                id_token,
+                exchange: oidc::Exchange::Iam { endpoint, idp_id },
+            })),
             (Some(_), Some(_), None) => {
                 Err(Missing::Rest("OIDC lacks --swr.iam-endpoint or a known --swr.region".to_owned()))
             }
@@ -231,7 +236,9 @@ impl Search<'_> {
         let wanted = self.settings.text("credentials.source").as_deref() == Some("profile");
         let path = named.or_else(|| usual().filter(|path| wanted || path.is_file()));
         match path {
-            Some(path) => Ok(Source::Profile(profile::Source { path, iam_endpoint: self.iam.clone() })),
+            Some(path) => {
+                Ok(CredentialProvider::Profile(profile::ProfileProvider { path, iam_endpoint: self.iam.clone() }))
+            }
             None => Err(Missing::All(
                 "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set and there is no ~/.huaweicloud/credentials".to_owned(),
             )),
@@ -246,13 +253,16 @@ impl Search<'_> {
             at.add("HC_CONTAINER_CREDENTIALS_FULL_URI is no address");
         }
         match self.variable("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
-            Some(file) => Ok(Source::Pod(pod::Source { url, token: Part::File(file.into()) })),
+            Some(file) => Ok(CredentialProvider::Pod(pod_identity::PodIdentityProvider {
+                url,
+                token: SecretSource::File(file.into()),
+            })),
             None => Err(Missing::Rest("pod identity lacks HC_CONTAINER_AUTHORIZATION_TOKEN_FILE".to_owned())),
         }
     }
 
     /// Plain HTTP is the rule here: the address means something on this machine alone.
-    fn metadata(&self, because: Because, at: &mut Problems) -> Source {
+    fn metadata(&self, because: Selection, at: &mut Problems) -> CredentialProvider {
         let given = self.settings.get("credentials.metadata-endpoint");
         let endpoint = given.as_ref().map_or(metadata::LINK_LOCAL, |found| found.text());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
@@ -261,7 +271,7 @@ impl Search<'_> {
             let place = given.map_or_else(String::new, |found| found.place);
             at.add(format!("{place}: it must be scheme, host and port alone, as in http://169.254.169.254"));
         }
-        Source::Metadata(metadata::Source { endpoint, because })
+        CredentialProvider::Metadata(metadata::MetadataProvider { endpoint, because })
     }
 
     fn sts_endpoint(&self, at: &mut Problems) -> String {

@@ -5,8 +5,8 @@
 
 use super::yaml::{self, Place, Table};
 use super::{Environment, Problems};
+use crate::base::secret::Secret;
 use crate::cli::flags::{self, Flag, Kind};
-use crate::secret::Secret;
 use std::path::Path;
 
 /// Secrets that the file may hold, best as `${NAME}`: their keys, which are their names as well.
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn c8_what_was_read_does_not_show_its_secrets() {
+    fn what_was_read_does_not_show_its_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("accounts.yml");
         let keys = SECRETS.map(|name| name.replace("credentials.", "      ") + ": \"can${MIDDLE}y\"\n").concat();

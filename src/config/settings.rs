@@ -2,10 +2,10 @@
 
 use super::file::{Entries, SECRETS};
 use super::{Environment, Problems};
-use crate::auth::Part;
+use crate::auth::SecretSource;
+use crate::base::secret::Secret;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag, Kind};
-use crate::secret::Secret;
 use sha2::{Digest, Sha256};
 
 /// What was given for one setting.
@@ -85,14 +85,15 @@ impl<'a> Settings<'a> {
 
     /// A secret in a file of its own or in the configuration file. What is said of one account wins over what is said of
     /// all, whichever of the two it is.
-    pub(super) fn part(&self, file: &str, key: &str) -> Option<Part> {
-        let named =
-            |values: &[String]| values.first().filter(|path| !path.is_empty()).map(|path| Part::File(path.into()));
+    pub(super) fn part(&self, file: &str, key: &str) -> Option<SecretSource> {
+        let named = |values: &[String]| {
+            values.first().filter(|path| !path.is_empty()).map(|path| SecretSource::File(path.into()))
+        };
         let by_flag = self.args.get(file).and_then(|given| named(&given.values));
         by_flag.or_else(|| {
             self.file.iter().find_map(|entries| {
                 let file = entries.get(file).and_then(|entry| named(&entry.values));
-                file.or_else(|| entries.secret(key).cloned().map(Part::Given))
+                file.or_else(|| entries.secret(key).cloned().map(SecretSource::Given))
             })
         })
     }

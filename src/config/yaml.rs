@@ -64,7 +64,7 @@ impl Value {
 /// Why it cannot be read, without the file's name.
 pub fn load(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    let file = crate::file::open(path).map_err(|error| error.to_string())?;
+    let file = crate::base::file::open(path).map_err(|error| error.to_string())?;
     // One byte more than is allowed: the file may grow while it is read.
     file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > LONGEST_FILE { Err("it is larger than 1 MiB".to_owned()) } else { Ok(text) }

@@ -3,9 +3,9 @@
 //! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
 
 use super::figures;
-use super::images::{write_images, write_sums};
-use super::limit::{Chosen, Omitted};
+use super::limit::{Omitted, RepositorySelection};
 use super::rows::Rows;
+use super::tags::{write_images, write_sums};
 use super::text::{Counts, Value, Writer, label};
 use super::{Options, RepositoryMetric, RepositoryMetrics};
 use crate::catalog;
@@ -17,7 +17,7 @@ use std::io::{self, Write};
 /// # Errors
 /// Only those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    let chosen = Chosen::new(snapshot, options, None);
+    let chosen = RepositorySelection::new(snapshot, options, None);
     write_chosen(snapshot, &Rows::new(snapshot, &chosen), chosen.omitted(), options.repository_metrics, sink)
 }
 
@@ -274,7 +274,7 @@ swr_repositories_omitted{reason="limit"} 0
     }
 
     #[test]
-    fn l1_evil_names_stay_one_series_each_and_read_back() {
+    fn evil_names_stay_one_series_each_and_read_back() {
         let long = "x".repeat(10_000);
         let forged = "a\\b\"} 1\nup{job=\"fake\"} 0\n#";
         let evil = [
@@ -340,7 +340,7 @@ swr_repositories_omitted{reason="limit"} 0
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
         #[test]
-        fn l2_what_is_written_reads_back(rows in proptest::collection::vec(any_row(), 0..6)) {
+        fn what_is_written_reads_back(rows in proptest::collection::vec(any_row(), 0..6)) {
             let snapshot = snapshot(rows);
             let samples = parse(&page(&snapshot, &Options::default()));
             let read = |family: &Family| {

@@ -10,7 +10,7 @@ use std::cmp::{Ordering, Reverse};
 
 /// The choice for one snapshot.
 #[derive(Debug)]
-pub(super) enum Chosen {
+pub(super) enum RepositorySelection {
     /// Every repository.
     All,
     /// Some of them.
@@ -31,7 +31,7 @@ pub(super) struct Omitted {
     pub(super) limit: usize,
 }
 
-impl Chosen {
+impl RepositorySelection {
     /// Chooses by these options. `before` is the snapshot that was shown so far, and its choice.
     pub(super) fn new(snapshot: &Snapshot, options: &Options, before: Option<(&Snapshot, &Self)>) -> Self {
         let rows = &snapshot.repositories;
@@ -88,7 +88,10 @@ impl Chosen {
 }
 
 /// Sizes, ten times as large for those without series, eleven times for those with.
-fn weights<'a>(rows: &'a [Repository], before: Option<(&'a Snapshot, &'a Chosen)>) -> impl Iterator<Item = u128> + 'a {
+fn weights<'a>(
+    rows: &'a [Repository],
+    before: Option<(&'a Snapshot, &'a RepositorySelection)>,
+) -> impl Iterator<Item = u128> + 'a {
     let mut held = before.into_iter().flat_map(|(snapshot, chosen)| chosen.rows(snapshot)).peekable();
     rows.iter().map(move |row| {
         // Both are sorted by key, so one walk along both finds what they share.
@@ -110,7 +113,7 @@ mod tests {
         Snapshot::new(Timestamp(0), sizes.iter().enumerate().map(sized).collect()).0
     }
 
-    fn names(chosen: &Chosen, snapshot: &Snapshot) -> Vec<String> {
+    fn names(chosen: &RepositorySelection, snapshot: &Snapshot) -> Vec<String> {
         chosen.rows(snapshot).map(|row| row.name.to_string()).collect()
     }
 
@@ -126,21 +129,21 @@ mod tests {
     #[test]
     fn the_largest_are_chosen_and_keep_their_place_until_another_is_clearly_larger() {
         let first = snapshot(&[100, 200, 300, 90]);
-        let chosen = Chosen::new(&first, &limit(2), None);
+        let chosen = RepositorySelection::new(&first, &limit(2), None);
         assert_eq!(names(&chosen, &first), ["001", "002"]);
         assert_eq!(chosen.omitted(), Omitted { filter: 0, limit: 2 });
         let near = snapshot(&[215, 200, 300, 90]);
-        let second = Chosen::new(&near, &limit(2), Some((&first, &chosen)));
+        let second = RepositorySelection::new(&near, &limit(2), Some((&first, &chosen)));
         assert_eq!(names(&second, &near), ["001", "002"], "a little larger does not displace");
         let far = snapshot(&[230, 200, 300, 90]);
-        assert_eq!(names(&Chosen::new(&far, &limit(2), Some((&near, &second))), &far), ["000", "002"]);
+        assert_eq!(names(&RepositorySelection::new(&far, &limit(2), Some((&near, &second))), &far), ["000", "002"]);
     }
 
     #[test]
     fn a_limit_that_is_not_reached_leaves_all() {
         let snapshot = snapshot(&[1, 2, 3]);
         for most in [0, 3, 9] {
-            assert!(matches!(Chosen::new(&snapshot, &limit(most), None), Chosen::All));
+            assert!(matches!(RepositorySelection::new(&snapshot, &limit(most), None), RepositorySelection::All));
         }
     }
 
@@ -155,7 +158,7 @@ mod tests {
             ("", "n/0", 30),
             ("n/.*", "n/.*", 0),
         ] {
-            let chosen = Chosen::new(&snapshot, &filter(include, exclude), None);
+            let chosen = RepositorySelection::new(&snapshot, &filter(include, exclude), None);
             assert_eq!(chosen.rows(&snapshot).count(), want, "{include} {exclude}");
             assert_eq!(chosen.omitted(), Omitted { filter: 30 - want, limit: 0 });
         }
@@ -164,21 +167,22 @@ mod tests {
     #[test]
     fn the_limit_counts_only_what_the_filters_leave() {
         let snapshot = snapshot(&[900, 800, 30, 20, 10]);
-        let chosen = Chosen::new(&snapshot, &Options { most_repositories: 2, ..filter("", "n/00[01]") }, None);
+        let chosen =
+            RepositorySelection::new(&snapshot, &Options { most_repositories: 2, ..filter("", "n/00[01]") }, None);
         assert_eq!(names(&chosen, &snapshot), ["002", "003"]);
         assert_eq!(chosen.omitted(), Omitted { filter: 2, limit: 1 });
         let roomy = Options { most_repositories: 3, ..filter("", "n/00[01]") };
-        assert_eq!(Chosen::new(&snapshot, &roomy, None).omitted(), Omitted { filter: 2, limit: 0 });
+        assert_eq!(RepositorySelection::new(&snapshot, &roomy, None).omitted(), Omitted { filter: 2, limit: 0 });
     }
 
     #[test]
     fn a_newcomer_over_the_limit_displaces_nobody_unless_it_is_clearly_larger() {
         let full = snapshot(&[100, 200]);
-        let all = Chosen::new(&full, &limit(2), None);
+        let all = RepositorySelection::new(&full, &limit(2), None);
         let near = snapshot(&[100, 200, 105]);
-        assert_eq!(names(&Chosen::new(&near, &limit(2), Some((&full, &all))), &near), ["000", "001"]);
+        assert_eq!(names(&RepositorySelection::new(&near, &limit(2), Some((&full, &all))), &near), ["000", "001"]);
         let far = snapshot(&[100, 200, 115]);
-        assert_eq!(names(&Chosen::new(&far, &limit(2), Some((&full, &all))), &far), ["001", "002"]);
+        assert_eq!(names(&RepositorySelection::new(&far, &limit(2), Some((&full, &all))), &far), ["001", "002"]);
     }
 
     proptest! {
@@ -188,8 +192,8 @@ mod tests {
             now in proptest::collection::vec(0u64..100, 1..40), most in 1usize..20
         ) {
             let (before, now) = (snapshot(&before), snapshot(&now));
-            let old = Chosen::new(&before, &limit(most), None);
-            let new = Chosen::new(&now, &limit(most), Some((&before, &old)));
+            let old = RepositorySelection::new(&before, &limit(most), None);
+            let new = RepositorySelection::new(&now, &limit(most), Some((&before, &old)));
             let kept: Vec<_> = new.rows(&now).collect();
             prop_assert_eq!(kept.len(), most.min(now.repositories.len()));
             let least = kept.iter().filter_map(|row| row.size).min().unwrap();
@@ -205,7 +209,7 @@ mod tests {
         ) {
             let snapshot = snapshot(&sizes);
             let options = Options { most_repositories: most, ..filter("n/.*", exclude) };
-            let chosen = Chosen::new(&snapshot, &options, None);
+            let chosen = RepositorySelection::new(&snapshot, &options, None);
             let Omitted { filter, limit } = chosen.omitted();
             prop_assert_eq!(chosen.rows(&snapshot).count() + filter + limit, sizes.len());
             let excluded = |row: &Repository| options.exclude.as_ref().is_some_and(|it| it.matches("n", &row.name));

@@ -1,6 +1,6 @@
 //! The repositories that have series, and what all their samples begin with.
 
-use super::limit::Chosen;
+use super::limit::RepositorySelection;
 use super::text::label;
 use crate::catalog;
 use crate::model::{Repository, Snapshot};
@@ -18,7 +18,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(snapshot: &Snapshot, chosen: &Chosen) -> Self {
+    pub(super) fn new(snapshot: &Snapshot, chosen: &RepositorySelection) -> Self {
         let mut rows = Self::default();
         // All repository families begin with the same two labels; the golden page would show another.
         let labels = catalog::REPOSITORY_INFO.labels;

@@ -9,8 +9,8 @@
 //! worse than in one piece. `benches/tags.rs` measures what is saved.
 
 use super::compress::{Body, GZIP_LEVEL, Pieces};
-use super::images::ImageFamily;
 use super::rows::Rows;
+use super::tags::TagFamily;
 use super::text::{self, Counts};
 use crate::model::{Images, Snapshot};
 use flate2::Crc;
@@ -68,9 +68,9 @@ pub(super) fn append(
     let mut olds = before.map_or(Vec::new(), |before| matching(snapshot, images, &rows, &blocks, before));
     olds.resize(blocks.len(), Old::default());
     let mut pieces = Pieces::new(GZIP_LEVEL);
-    let mut segments = Vec::with_capacity(blocks.len() * ImageFamily::ALL.len());
+    let mut segments = Vec::with_capacity(blocks.len() * TagFamily::ALL.len());
     let (mut lines, mut taken_over) = (Vec::new(), 0);
-    for (number, family) in ImageFamily::ALL.into_iter().enumerate() {
+    for (number, family) in TagFamily::ALL.into_iter().enumerate() {
         let mut has_begun = false;
         let mut begin = |body: &mut Body, pieces: &mut Pieces, counts: &mut Counts| {
             if !std::mem::replace(&mut has_begun, true) {
@@ -139,7 +139,7 @@ struct Old {
     same: u16,
 }
 
-const EVERY_FAMILY: u16 = (1 << ImageFamily::ALL.len()) - 1;
+const EVERY_FAMILY: u16 = (1 << TagFamily::ALL.len()) - 1;
 
 /// For each block what of the page before it can take over.
 fn matching(
@@ -170,8 +170,8 @@ fn matching(
                 (&images.repositories[rows.place(row)], &before.images.repositories[old.rows.place(old_row)])
             });
             let same = pairs.filter(|(new, old)| new != old).fold(EVERY_FAMILY, |same, (new, old)| {
-                let is_same = |number: &usize| ImageFamily::ALL[*number].is_same(new, old);
-                (0..ImageFamily::ALL.len()).filter(is_same).fold(0, |bits, number| bits | 1 << number) & same
+                let is_same = |number: &usize| TagFamily::ALL[*number].is_same(new, old);
+                (0..TagFamily::ALL.len()).filter(is_same).fold(0, |bits, number| bits | 1 << number) & same
             });
             Old { index, same }
         })

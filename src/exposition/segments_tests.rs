@@ -2,7 +2,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 use crate::exposition::testing::{decode, parse, row};
-use crate::exposition::{Encoding, Format, Options, Page, response};
+use crate::exposition::{Encoding, Exposition, Format, Options, response};
 use crate::model::tags::{Details, Images, ManifestKind, RepositoryImages, TagFigures, TagSeries};
 use crate::model::{Snapshot, Timestamp};
 use proptest::prelude::*;
@@ -49,15 +49,15 @@ fn snapshot(rows: &[(u64, u64)]) -> Arc<Snapshot> {
     Arc::new(snapshot)
 }
 
-fn body(page: &Page, encoding: Encoding) -> Vec<u8> {
+fn body(page: &Exposition, encoding: Encoding) -> Vec<u8> {
     decode(&response(b"", Some(page), Format::Text, encoding).concat(), encoding)
 }
 
 /// The page holds the same in every encoding, which is what a page from nothing holds.
-fn check(page: &Page, snapshot: &Arc<Snapshot>, options: &Options) {
+fn check(page: &Exposition, snapshot: &Arc<Snapshot>, options: &Options) {
     let plain = body(page, Encoding::Identity);
     assert!(body(page, Encoding::Gzip) == plain);
-    assert!(body(&Page::build(snapshot.clone(), options, None), Encoding::Gzip) == plain);
+    assert!(body(&Exposition::build(snapshot.clone(), options, None), Encoding::Gzip) == plain);
     assert_eq!((page.bytes(), page.series()), (plain.len(), parse(&plain).len()));
 }
 
@@ -65,7 +65,7 @@ fn check(page: &Page, snapshot: &Arc<Snapshot>, options: &Options) {
 fn a_page_of_tags_and_details_has_every_family() {
     let options = Options { repository_metrics: "".parse().unwrap(), ..Options::default() };
     let snapshot = snapshot(&[(1, 3), (2, 6), (3, 4)]);
-    let page = Page::build(snapshot.clone(), &options, None);
+    let page = Exposition::build(snapshot.clone(), &options, None);
     check(&page, &snapshot, &options);
     let text = String::from_utf8(body(&page, Encoding::Gzip)).unwrap();
     let one = r#"{namespace="team-0",repository="app-00001"#;
@@ -97,19 +97,19 @@ fn most_of_a_page_is_taken_from_the_one_before() {
     let options = Options::default();
     let mut rows: Vec<(u64, u64)> = (0..3_000).map(|number| (number, number)).collect();
     let first = snapshot(&rows);
-    let before = Page::build(first, &options, None);
+    let before = Exposition::build(first, &options, None);
     rows[700].1 = 99_999;
     rows.remove(1_500);
     rows.insert(2_000, (2_000_000, 5));
     rows.sort_unstable();
     let second = snapshot(&rows);
-    let page = Page::build(second.clone(), &options, Some(&before));
+    let page = Exposition::build(second.clone(), &options, Some(&before));
     check(&page, &second, &options);
     let segments = page.segments.as_ref().unwrap();
     let all = segments.segments.iter().filter(|segment| !segment.place.is_empty()).count();
     assert!(all > 100 && segments.taken_over > all * 3 / 4, "{} of {all}", segments.taken_over);
     // What has changed in one respect is written again in that respect alone.
-    assert!(all - segments.taken_over <= 4 * ImageFamily::ALL.len());
+    assert!(all - segments.taken_over <= 4 * TagFamily::ALL.len());
 }
 
 proptest! {
@@ -122,7 +122,7 @@ proptest! {
         limits in proptest::collection::vec(0usize..700, 8)
     ) {
         let mut rows: std::collections::BTreeMap<u64, u64> = (0..600).step_by(2).map(|number| (number, number)).collect();
-        let mut before: Option<Page> = None;
+        let mut before: Option<Exposition> = None;
         for (change, limit) in changes.into_iter().zip(limits) {
             for (number, version) in change {
                 match version {
@@ -133,7 +133,7 @@ proptest! {
             let listed: Vec<(u64, u64)> = rows.iter().map(|(number, version)| (*number, *version)).collect();
             let options = Options { most_repositories: limit, ..Options::default() };
             let snapshot = snapshot(&listed);
-            let page = Page::build(snapshot.clone(), &options, before.as_ref());
+            let page = Exposition::build(snapshot.clone(), &options, before.as_ref());
             let plain = body(&page, Encoding::Identity);
             prop_assert!(body(&page, Encoding::Gzip) == plain);
             prop_assert_eq!((page.bytes(), page.series()), (plain.len(), parse(&plain).len()));
@@ -142,4 +142,4 @@ proptest! {
     }
 }
 
-use super::ImageFamily;
+use super::TagFamily;

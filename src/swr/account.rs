@@ -1,11 +1,11 @@
 //! What the API says of the account as a whole: organisations, totals, quotas. One small call each (swr-api.md, 4).
 
+use super::buffered::{self, BufferedJson};
 use super::client::{Call, Client};
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::retry::Effort;
-use super::whole::{self, Whole};
-use super::wire::{self, Omissions};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields};
 use crate::model::figures::{Organisation, Overview, Quota};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ impl Client {
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn organisations(&self, effort: &Effort) -> Result<Vec<Organisation>, ApiError> {
+    pub async fn organisations(&self, effort: &CallBudget) -> Result<Vec<Organisation>, ApiError> {
         let query = [("filter", "mode::visible")];
         let call = Call { operation: Operation::ListNamespaces, path: "/v2/manage/namespaces", query: &query };
         match self.figures(call, effort, organisations).await {
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn overview(&self, effort: &Effort) -> Result<Overview, ApiError> {
+    pub async fn overview(&self, effort: &CallBudget) -> Result<Overview, ApiError> {
         let call = Call { operation: Operation::Overview, path: "/v2/manage/overview", query: &[] };
         self.figures(call, effort, overview).await
     }
@@ -38,7 +38,7 @@ impl Client {
     ///
     /// # Errors
     /// When the project is not known, or the call fails.
-    pub async fn quotas(&self, effort: &Effort) -> Result<Vec<Quota>, ApiError> {
+    pub async fn quotas(&self, effort: &CallBudget) -> Result<Vec<Quota>, ApiError> {
         let path = format!("/v2/manage/projects/{}/quotas", self.project_id(effort).await?);
         let call = Call { operation: Operation::Quotas, path: &path, query: &[] };
         self.figures(call, effort, quotas).await
@@ -48,10 +48,10 @@ impl Client {
     pub(super) async fn figures<T: Send>(
         &self,
         call: Call<'_>,
-        effort: &Effort,
-        understand: fn(&str, &mut Omissions) -> Result<T, ApiError>,
+        effort: &CallBudget,
+        understand: fn(&str, &mut DroppedFields) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let (figures, omissions) = self.get(call, effort, || Whole::new(understand)).await?;
+        let (figures, omissions) = self.get(call, effort, || BufferedJson::new(understand)).await?;
         self.metrics.omitted(omissions);
         Ok(figures)
     }
@@ -75,10 +75,10 @@ struct OneOrganisation<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn organisations(text: &str, omissions: &mut Omissions) -> Result<Vec<Organisation>, ApiError> {
+pub fn organisations(text: &str, omissions: &mut DroppedFields) -> Result<Vec<Organisation>, ApiError> {
     let answer: Organisations<'_> = serde_json::from_str(text)?;
     let mut organisations = Vec::new();
-    for object in whole::elements_if_any(answer.namespaces)? {
+    for object in buffered::elements_if_any(answer.namespaces)? {
         let wire: OneOrganisation<'_> = serde_json::from_str(object.get())?;
         let Some(name) = wire::name(wire.name, omissions) else {
             omissions.name += 1;
@@ -114,7 +114,7 @@ struct WireOverview<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn overview(text: &str, omissions: &mut Omissions) -> Result<Overview, ApiError> {
+pub fn overview(text: &str, omissions: &mut DroppedFields) -> Result<Overview, ApiError> {
     let wire: WireOverview<'_> = serde_json::from_str(text)?;
     Ok(Overview {
         namespaces: wire::number(wire.namspace_num.or(wire.namespace_num), omissions),
@@ -146,10 +146,10 @@ struct OneQuota<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn quotas(text: &str, omissions: &mut Omissions) -> Result<Vec<Quota>, ApiError> {
+pub fn quotas(text: &str, omissions: &mut DroppedFields) -> Result<Vec<Quota>, ApiError> {
     let answer: Quotas<'_> = serde_json::from_str(text)?;
     let mut quotas = Vec::new();
-    for object in whole::elements_if_any(answer.quotas)? {
+    for object in buffered::elements_if_any(answer.quotas)? {
         let wire: OneQuota<'_> = serde_json::from_str(object.get())?;
         let Some(name) = wire::name(wire.quota_key, omissions) else {
             omissions.name += 1;
@@ -169,10 +169,10 @@ mod tests {
 
     /// What was read, and how many values were left out.
     fn read<T>(
-        understand: fn(&str, &mut Omissions) -> Result<T, ApiError>,
+        understand: fn(&str, &mut DroppedFields) -> Result<T, ApiError>,
         text: &str,
-    ) -> Result<(T, Omissions), ApiError> {
-        let mut omissions = Omissions::default();
+    ) -> Result<(T, DroppedFields), ApiError> {
+        let mut omissions = DroppedFields::default();
         understand(text, &mut omissions).map(|value| (value, omissions))
     }
 
@@ -183,7 +183,7 @@ mod tests {
         let (seen, omissions) = read(overview, text).unwrap();
         assert_eq!((seen.namespaces, seen.repositories, seen.images), (Some(3), Some(14), Some(52)));
         assert_eq!((seen.storage, seen.download_traffic), (Some(99.21), Some(0.0)));
-        assert_eq!(omissions, Omissions::default());
+        assert_eq!(omissions, DroppedFields::default());
         let text = r#"{"quotas":[{"quota_key":"namespace","quota_limit":5,"used":2,"unit":""}]}"#;
         let (seen, _) = read(quotas, text).unwrap();
         assert_eq!(seen, [Quota { name: "namespace".into(), limit: Some(5), used: Some(2) }]);
@@ -192,7 +192,7 @@ mod tests {
         let (seen, omissions) = read(organisations, text).unwrap();
         let organisation = |name: &str, repositories| Organisation { name: name.into(), repositories };
         assert_eq!(seen, [organisation("base", None), organisation("web", Some(4))]);
-        assert_eq!(omissions, Omissions::default(), "a count that is not documented may be missing");
+        assert_eq!(omissions, DroppedFields::default(), "a count that is not documented may be missing");
     }
 
     #[test]

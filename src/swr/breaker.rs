@@ -1,8 +1,8 @@
 //! The circuit breaker: an upstream that fails again and again is left alone, then asked by one request at a time.
 
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
+use parking_lot::Mutex;
 use prometheus::Gauge;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -70,7 +70,7 @@ impl Breaker {
     }
 
     fn try_admit(&self) -> Result<Admission<'_>, Held> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let probe = match &mut *state {
             State::Closed { .. } => false,
             State::Open { until, probing, .. } => {
@@ -96,14 +96,14 @@ impl Breaker {
 
     /// Whether requests are held back now.
     pub fn is_open(&self) -> bool {
-        matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Open { .. })
+        matches!(*self.state.lock(), State::Open { .. })
     }
 }
 
 impl Admission<'_> {
     /// The upstream answered, be it with a refusal.
     pub fn healthy(self) {
-        let mut state = self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.breaker.state.lock();
         // A late success of a request from before the opening does not close the circuit; the probe does.
         if self.probe || matches!(*state, State::Closed { .. }) {
             *state = State::Closed { failures: 0 };
@@ -113,7 +113,7 @@ impl Admission<'_> {
 
     /// The upstream failed.
     pub fn unhealthy(self) {
-        let mut state = self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.breaker.state.lock();
         let length = match *state {
             State::Closed { failures } if failures + 1 < THRESHOLD => {
                 *state = State::Closed { failures: failures + 1 };
@@ -133,7 +133,7 @@ impl Drop for Admission<'_> {
         if !self.probe {
             return;
         }
-        if let State::Open { probing, .. } = &mut *self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let State::Open { probing, .. } = &mut *self.breaker.state.lock() {
             *probing = false;
         }
         self.breaker.probed.notify_waiters();

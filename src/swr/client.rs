@@ -9,15 +9,16 @@ use super::breaker::{Admission, Breaker};
 use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
 use super::project::ProjectLookup;
-use super::retry::Effort;
-use super::throttle::{Rate, Rests, Throttle};
-use crate::auth::{Authenticator, Loan};
-use crate::deadline::Deadline;
+use super::retry::CallBudget;
+use super::throttle::{Cooldowns, Rate, Throttle};
+use crate::auth::{Authenticator, CredentialLease};
+use crate::base::deadline::Deadline;
 use crate::transport::Transport;
 use attempt::{Seen, host_of};
-use resend::Remedies;
+use parking_lot::Mutex;
+use resend::CredentialRetries;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -71,7 +72,7 @@ pub struct Client {
     transport: Box<dyn Transport>,
     pub(super) authenticator: Authenticator,
     throttle: Throttle,
-    rests: Rests,
+    rests: Cooldowns,
     breaker: Breaker,
     /// Tags and details are tried again and again, listing or not: what fails there must not use up the listing's chances.
     images_breaker: Breaker,
@@ -80,28 +81,28 @@ pub struct Client {
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
-    largest_page: Finding<u64>,
-    largest_tag_page: Finding<u64>,
-    lists_by_markers: Finding<bool>,
+    largest_page: Discovered<u64>,
+    largest_tag_page: Discovered<u64>,
+    lists_by_markers: Discovered<bool>,
     pub(super) project: OnceCell<String>,
 }
 
 /// Something that was found out about the upstream, so that it is found out once and not at every refresh.
 #[derive(Debug)]
-struct Finding<T>(Mutex<Option<(T, Instant)>>);
+struct Discovered<T>(Mutex<Option<(T, Instant)>>);
 
-impl<T: Copy> Finding<T> {
+impl<T: Copy> Discovered<T> {
     const fn none() -> Self {
         Self(Mutex::new(None))
     }
 
     fn get(&self) -> Option<T> {
-        let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = *self.0.lock();
         found.filter(|(_, at)| at.elapsed() < FINDING_HOLDS).map(|(found, _)| found)
     }
 
     fn set(&self, found: T) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((found, Instant::now()));
+        *self.0.lock() = Some((found, Instant::now()));
     }
 }
 
@@ -122,7 +123,7 @@ impl Client {
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),
-            rests: Rests::default(),
+            rests: Cooldowns::default(),
             breaker: Breaker::new(Some(metrics.circuit_open.clone())),
             images_breaker: Breaker::new(None),
             in_flight: Arc::new(Semaphore::new(options.concurrency.max(1))),
@@ -130,9 +131,9 @@ impl Client {
             wall_clock,
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
-            largest_page: Finding::none(),
-            largest_tag_page: Finding::none(),
-            lists_by_markers: Finding::none(),
+            largest_page: Discovered::none(),
+            largest_tag_page: Discovered::none(),
+            lists_by_markers: Discovered::none(),
             project: OnceCell::new(),
             options,
         }
@@ -180,19 +181,19 @@ impl Client {
     pub async fn get<R: Reader>(
         &self,
         call: Call<'_>,
-        effort: &Effort,
+        effort: &CallBudget,
         reader: impl Fn() -> R,
     ) -> Result<R::Output, ApiError> {
         let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
         let mut attempt = 1;
-        let mut remedies = Remedies::default();
+        let mut remedies = CredentialRetries::default();
         loop {
             let (loan, admission) = self.turn(call.operation.purpose(), effort.deadline).await?;
             let lease = &loan.lease;
             let mut seen = Seen::default();
             let error = match self.attempt(&call, lease, admission, effort.deadline, reader(), &mut seen).await {
                 Ok(output) => {
-                    self.authenticator.accepted(lease);
+                    self.authenticator.report_success(lease);
                     effort.earn();
                     return Ok(output);
                 }
@@ -206,7 +207,7 @@ impl Client {
                 continue;
             }
             if error.knows_caller() {
-                self.authenticator.accepted(lease);
+                self.authenticator.report_success(lease);
             }
             drop(loan);
             let wait = self.wait_before_retry(call.operation.purpose(), &error, attempt, effort).ok_or(error)?;
@@ -223,11 +224,11 @@ impl Client {
     }
 
     /// Waits until a request may leave, and with what.
-    async fn turn(&self, purpose: Purpose, deadline: Deadline) -> Result<(Loan, Admission<'_>), ApiError> {
+    async fn turn(&self, purpose: Purpose, deadline: Deadline) -> Result<(CredentialLease, Admission<'_>), ApiError> {
         let crowded = |wait| ApiError::Crowded { wait };
         loop {
             self.rests.over(purpose).map_err(crowded)?;
-            let lending = deadline.bound(self.authenticator.lend()).await;
+            let lending = deadline.bound(self.authenticator.acquire()).await;
             let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
             let admission =
                 self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;

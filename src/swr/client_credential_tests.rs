@@ -2,9 +2,9 @@
 
 use super::super::scripted::{Reply, Setup, given, good, minutes, setup, setup_by};
 use super::*;
-use crate::auth::{Door, Part, Source, access_key, iam};
-use crate::instruments::{Calls, OptionalGauge};
-use crate::secret::Secret;
+use crate::auth::{CredentialProvider, SecretSource, TokenClient, access_key, iam};
+use crate::base::secret::Secret;
+use crate::metrics::{Calls, OptionalGauge};
 use crate::transport::{Request, Response, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however_many_calls_there_are() {
+async fn a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however_many_calls_there_are() {
     let setup = setup(|_| Reply::Status(401, None));
     for _minute in 0..24 * 60 {
         let effort = minutes(1);
@@ -39,13 +39,14 @@ async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_clock_that_is_wrong_too_gives_a_wrong_key_no_further_attempt() {
-    let part = |text: &str| Part::Given(Secret::new(text.to_owned()));
-    let key = access_key::Source { id: part("AK"), secret: part("wrong"), security_token: None };
+async fn a_clock_that_is_wrong_too_gives_a_wrong_key_no_further_attempt() {
+    let part = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
+    let key = access_key::AccessKeyProvider { id: part("AK"), secret: part("wrong"), security_token: None };
     let ahead = Duration::from_secs(20 * 60);
-    let setup = setup_by(Options::default(), Authenticator::new(Source::AccessKey(key), None), move |_, _| {
-        Reply::Dated(401, SystemTime::now() + ahead)
-    });
+    let setup =
+        setup_by(Options::default(), Authenticator::new(CredentialProvider::AccessKey(key), None), move |_, _| {
+            Reply::Dated(401, SystemTime::now() + ahead)
+        });
     for _minute in 0..60 {
         setup.list(&minutes(1)).await.unwrap_err();
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -55,7 +56,7 @@ async fn c5_a_clock_that_is_wrong_too_gives_a_wrong_key_no_further_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
+async fn a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
     let setup = setup_by(Options::default(), Authenticator::new(given(), None), |_, url| {
         if url.contains("feature-gates") { Reply::Error(404, "APIGW.0101") } else { Reply::Status(401, None) }
     });
@@ -72,7 +73,7 @@ async fn c5_a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_wrong_credential_that_an_optional_call_meets_first_is_sent_twice_as_well() {
+async fn a_wrong_credential_that_an_optional_call_meets_first_is_sent_twice_as_well() {
     let setup = setup(|_| Reply::Status(401, None));
     for _minute in 0..60 {
         let effort = minutes(1);
@@ -107,7 +108,7 @@ async fn what_lists_of_tags_are_refused_costs_the_listing_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_credential_that_is_revoked_while_tags_are_read_is_left_alone_after_one_listing() {
+async fn a_credential_that_is_revoked_while_tags_are_read_is_left_alone_after_one_listing() {
     let setup = setup_by(Options::default(), Authenticator::new(given(), None), |number, _| {
         if number == 0 { good() } else { Reply::Status(401, None) }
     });
@@ -138,24 +139,24 @@ impl Transport for Iam {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c3_a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
+async fn a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
     let registry = prometheus::Registry::new();
     let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
     let iam = || Box::new(Iam(AtomicU64::new(0)));
-    let door = Door {
+    let door = TokenClient {
         cloud: iam(),
         machine: iam(),
         metrics: crate::auth::Metrics { calls: Calls::new(&registry), expiry },
         wall_clock: SystemTime::now,
     };
-    let source = iam::Source {
+    let source = iam::PasswordProvider {
         endpoint: "https://iam.example.com".to_owned(),
         domain: "account".to_owned(),
         user: "user".to_owned(),
-        password: Part::Given(Secret::new("right".to_owned())),
+        password: SecretSource::Given(Secret::new("right".to_owned())),
         project: iam::Project::Name("cn-north-4".to_owned()),
     };
-    let authenticator = Authenticator::new(Source::Password(source), Some(door));
+    let authenticator = Authenticator::new(CredentialProvider::Password(source), Some(door));
     let setup =
         setup_by(
             Options::default(),

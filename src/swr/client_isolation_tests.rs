@@ -53,7 +53,7 @@ async fn listed_after(setup: &Setup) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_pause_that_another_service_asks_for_is_not_the_listing_s() {
+async fn a_pause_that_another_service_asks_for_is_not_the_listing_s() {
     for status in [429, 503] {
         let setup = setup(move |url| if url.starts_with(IAM) { Reply::Status(status, Some("200")) } else { good() });
         let error = setup.client.project_id(&minutes(3)).await.unwrap_err();
@@ -66,7 +66,7 @@ async fn u2_a_pause_that_another_service_asks_for_is_not_the_listing_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_pause_that_a_failing_optional_call_is_asked_for_is_not_the_listing_s() {
+async fn a_pause_that_a_failing_optional_call_is_asked_for_is_not_the_listing_s() {
     let setup = setup(|url| if url.contains("/tags?") { Reply::Status(503, Some("200")) } else { good() });
     assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Server { .. })));
     assert_eq!(listed_after(&setup).await, 0);
@@ -75,14 +75,14 @@ async fn u2_a_pause_that_a_failing_optional_call_is_asked_for_is_not_the_listing
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_service_that_is_asked_too_often_is_left_alone_by_all() {
+async fn a_service_that_is_asked_too_often_is_left_alone_by_all() {
     let setup = setup(|url| if url.contains("/tags?") { Reply::Status(429, Some("100")) } else { good() });
     assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Throttled { .. })));
     assert_eq!(listed_after(&setup).await, 100);
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_pause_that_the_failing_listing_is_asked_for_is_everybody_s() {
+async fn a_pause_that_the_failing_listing_is_asked_for_is_everybody_s() {
     let setup = setup(|url| if url.contains("/tags?") { good() } else { Reply::Status(503, Some("100")) });
     assert!(matches!(setup.list(&minutes(1)).await, Err(ApiError::Server { .. })));
     assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Crowded { .. })));

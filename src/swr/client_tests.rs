@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use std::sync::Mutex;
 
 #[tokio::test(start_paused = true)]
-async fn u2_after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
+async fn after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
     let setup = setup(|number| if number == 0 { Reply::Status(429, Some("7")) } else { good() });
     let effort = minutes(5);
     let calls = join_all((0..40).map(|_| setup.list(&effort))).await;
@@ -18,7 +18,7 @@ async fn u2_after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_429_without_a_word_is_a_pause_of_seconds_for_all() {
+async fn a_429_without_a_word_is_a_pause_of_seconds_for_all() {
     for word in [None, Some("soon"), Some("-7")] {
         let setup = setup(move |number| if number == 0 { Reply::Status(429, word) } else { good() });
         let effort = minutes(5);
@@ -29,7 +29,7 @@ async fn u2_a_429_without_a_word_is_a_pause_of_seconds_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
+async fn a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
     for word in ["0", "Thu, 01 Jan 1970 00:00:00 GMT"] {
         let setup = setup(move |number| if number == 0 { good() } else { Reply::Status(429, Some(word)) });
         let effort = minutes(5);
@@ -42,7 +42,7 @@ async fn u2_a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes() {
+async fn a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes() {
     let setup = setup(|number| if number == 0 { Reply::Status(429, Some("1000000000")) } else { good() });
     let error = setup.list(&minutes(5)).await.unwrap_err();
     assert_eq!(
@@ -60,7 +60,7 @@ async fn u2_a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minut
 }
 
 #[tokio::test(start_paused = true)]
-async fn u3_a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_more() {
+async fn a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_more() {
     for percent in [1, 3, 5, 10] {
         for seed in 0..20 {
             let random = Mutex::new(fastrand::Rng::with_seed(seed));
@@ -72,7 +72,7 @@ async fn u3_a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_
                 match random.u32(..4) {
                     0 => Reply::Broken,
                     1 => Reply::Status(503, None),
-                    2 => Reply::Pieces(vec![(Duration::ZERO, "[{")], End::Whole),
+                    2 => Reply::Pieces(vec![(Duration::ZERO, "[{")], End::BufferedJson),
                     _ => Reply::Status(500, None),
                 }
             });
@@ -86,12 +86,12 @@ async fn u3_a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_
 }
 
 #[tokio::test(start_paused = true)]
-async fn u4_a_body_that_stalls_is_given_up_after_twenty_seconds_without_a_byte() {
+async fn a_body_that_stalls_is_given_up_after_twenty_seconds_without_a_byte() {
     let pause = Duration::from_secs(1);
     let setup = setup(move |number| match number {
         0 => Reply::Pieces(vec![(pause, "["), (pause, "{")], End::Never),
         // Slow, but it moves.
-        _ => Reply::Pieces(vec![(Duration::from_secs(12), "["), (Duration::from_secs(12), "]")], End::Whole),
+        _ => Reply::Pieces(vec![(Duration::from_secs(12), "["), (Duration::from_secs(12), "]")], End::BufferedJson),
     });
     setup.list(&minutes(5)).await.unwrap();
     let sent = setup.sent();
@@ -100,9 +100,9 @@ async fn u4_a_body_that_stalls_is_given_up_after_twenty_seconds_without_a_byte()
 }
 
 #[tokio::test(start_paused = true)]
-async fn u4_a_body_that_drips_is_given_up_after_thirty_seconds_in_all() {
+async fn a_body_that_drips_is_given_up_after_thirty_seconds_in_all() {
     let setup = setup(|number| match number {
-        0 => Reply::Pieces(vec![(Duration::from_secs(1), " "); 1000], End::Whole),
+        0 => Reply::Pieces(vec![(Duration::from_secs(1), " "); 1000], End::BufferedJson),
         1 => Reply::Silence,
         _ => good(),
     });
@@ -114,7 +114,7 @@ async fn u4_a_body_that_drips_is_given_up_after_thirty_seconds_in_all() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_beyond_the_deadline() {
     let setup = setup(|_| Reply::Status(500, None));
-    let effort = Effort::until(Deadline::after(Duration::from_millis(150)));
+    let effort = CallBudget::until(Deadline::after(Duration::from_millis(150)));
     assert!(matches!(setup.list(&effort).await, Err(ApiError::Server { .. })), "the last word, not the deadline");
     let sent = setup.sent().len();
     assert_eq!(sent, 1, "no retry would end in time");
@@ -126,7 +126,7 @@ async fn nothing_is_sent_beyond_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_late_ends_with_the_deadline() {
     let setup = setup(|_| Reply::Silence);
-    let effort = Effort::until(Deadline::after(Duration::from_secs(3)));
+    let effort = CallBudget::until(Deadline::after(Duration::from_secs(3)));
     let error = setup.list(&effort).await.unwrap_err();
     assert_eq!(error.reason(), crate::failure::Reason::Timeout);
     assert_eq!((setup.sent().len(), setup.began.elapsed().as_millis()), (1, 3000));

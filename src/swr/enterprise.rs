@@ -1,12 +1,12 @@
 //! The Enterprise Edition: dedicated instances of a project, their counts, and their repositories (swr-api.md, 8).
 
+use super::buffered;
 use super::client::{Call, Client};
 use super::error::ApiError;
-use super::markers::Marked;
+use super::markers::MarkerPage;
 use super::metrics::Operation;
-use super::retry::Effort;
-use super::whole;
-use super::wire::{self, Omissions, Shared};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::figures::{Instance, InstanceRepository, Quota, Statistics};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -33,7 +33,7 @@ impl Client {
     ///
     /// # Errors
     /// When the project is not known, or the call fails.
-    pub async fn instances(&self, offset: u64, effort: &Effort) -> Result<Instances, ApiError> {
+    pub async fn instances(&self, offset: u64, effort: &CallBudget) -> Result<Instances, ApiError> {
         let path = format!("/v2/{}/instances", self.project_id(effort).await?);
         let (offset, limit) = (offset.to_string(), PAGE.to_string());
         let query = [("offset", offset.as_str()), ("limit", limit.as_str())];
@@ -44,7 +44,7 @@ impl Client {
     ///
     /// # Errors
     /// When the project is not known, the id cannot stand in a path, or the call fails.
-    pub async fn instance_statistics(&self, id: &str, effort: &Effort) -> Result<Statistics, ApiError> {
+    pub async fn instance_statistics(&self, id: &str, effort: &CallBudget) -> Result<Statistics, ApiError> {
         let path = format!("/v2/{}/instances/{id}/statistics", self.project_id(effort).await?);
         self.figures(Call { operation: Operation::InstanceStatistics, path: &path, query: &[] }, effort, statistics)
             .await
@@ -57,8 +57,8 @@ impl Client {
     pub async fn instance_repositories(
         &self,
         marker: Option<&str>,
-        effort: &Effort,
-    ) -> Result<Marked<InstanceRepository>, ApiError> {
+        effort: &CallBudget,
+    ) -> Result<MarkerPage<InstanceRepository>, ApiError> {
         let path = format!("/v2/{}/repositories", self.project_id(effort).await?);
         let limit = PAGE.to_string();
         let mut query = vec![("limit", limit.as_str())];
@@ -100,9 +100,9 @@ struct WireInstance<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn instances(text: &str, omissions: &mut Omissions) -> Result<Instances, ApiError> {
+pub fn instances(text: &str, omissions: &mut DroppedFields) -> Result<Instances, ApiError> {
     let answer: WireInstances<'_> = serde_json::from_str(text)?;
-    let objects = whole::elements_if_any(answer.instances)?;
+    let objects = buffered::elements_if_any(answer.instances)?;
     let mut rows = Vec::new();
     for object in &objects {
         let wire: WireInstance<'_> = serde_json::from_str(object.get())?;
@@ -142,7 +142,7 @@ const QUOTAS: [(&str, &str); 9] = [
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn statistics(text: &str, omissions: &mut Omissions) -> Result<Statistics, ApiError> {
+pub fn statistics(text: &str, omissions: &mut DroppedFields) -> Result<Statistics, ApiError> {
     // Flat, all numbers; those that are not asked for are not looked at.
     let wire: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text)?;
     let mut count = |key: &str| {
@@ -195,10 +195,10 @@ struct WireRepository<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn repositories(text: &str, omissions: &mut Omissions) -> Result<Marked<InstanceRepository>, ApiError> {
+pub fn repositories(text: &str, omissions: &mut DroppedFields) -> Result<MarkerPage<InstanceRepository>, ApiError> {
     let answer: WireRepositories<'_> = serde_json::from_str(text)?;
-    let objects = whole::elements_if_any(answer.repositories)?;
-    let mut shared = Shared::default();
+    let objects = buffered::elements_if_any(answer.repositories)?;
+    let mut shared = StringInterner::default();
     let mut rows = Vec::new();
     for object in &objects {
         let wire: WireRepository<'_> = serde_json::from_str(object.get())?;
@@ -222,8 +222,8 @@ pub fn repositories(text: &str, omissions: &mut Omissions) -> Result<Marked<Inst
             updated: wire::timestamp(wire.updated_at, omissions),
         });
     }
-    let next = whole::marker(answer.page_info.and_then(|info| info.next_marker))?;
-    Ok(Marked { rows, received: objects.len() as u64, next })
+    let next = buffered::marker(answer.page_info.and_then(|info| info.next_marker))?;
+    Ok(MarkerPage { rows, received: objects.len() as u64, next })
 }
 
 #[cfg(test)]
@@ -236,7 +236,7 @@ mod tests {
         let text = r#"{"instances":[{"id":"5a-1","name":"prod","spec":"swr.ee.professional","version":"25.6.0",
             "status":"Running","charge_mode":"postPaid","access_address":"x","created_at":"2025-05-22T20:28:30+08:00",
             "expires_at":"0001-01-01T00:00:00.000Z"},{"id":"6b"},{"id":"../.."},{"name":"no id"}],"total":4}"#;
-        let mut omissions = Omissions::default();
+        let mut omissions = DroppedFields::default();
         let page = instances(text, &mut omissions).unwrap();
         assert_eq!((page.received, page.total, page.rows.len(), omissions.name), (4, Some(4), 2, 2));
         let first = &page.rows[0];
@@ -252,7 +252,7 @@ mod tests {
     fn statistics_become_quotas_with_what_is_used_of_them() {
         let text = r#"{"storage_used":1073741824,"total_namespace_count":2,"namespace_quota":50,"total_image_count":7,
             "image_repo_quota":3000,"long_term_quota":10,"sign_policy_count":null,"new_count":{"x":1},"notify_policy_quota":-1}"#;
-        let mut omissions = Omissions::default();
+        let mut omissions = DroppedFields::default();
         let seen = statistics(text, &mut omissions).unwrap();
         let quota = |name: &str, limit, used| Quota { name: name.into(), limit, used };
         let expected = [
@@ -261,7 +261,7 @@ mod tests {
             quota("namespace", Some(50), Some(2)),
         ];
         assert_eq!((seen.storage, seen.quotas.as_slice()), (Some(1 << 30), expected.as_slice()));
-        assert_eq!(omissions, Omissions { number: 1, ..Omissions::default() });
+        assert_eq!(omissions, DroppedFields { number: 1, ..DroppedFields::default() });
         assert!(statistics("[]", &mut omissions).is_err());
     }
 
@@ -273,7 +273,7 @@ mod tests {
              "resource_urn":"x"},
             {"name":"plain","namespace_name":"team","instance_id":"5a","pull_count":"many"},
             {"name":"lost","namespace_name":"team"}],"page_info":{"next_marker":"bWFyaw==","previous_marker":""}}"#;
-        let mut omissions = Omissions::default();
+        let mut omissions = DroppedFields::default();
         let page = repositories(text, &mut omissions).unwrap();
         assert_eq!((page.received, page.next.as_deref()), (3, Some("bWFyaw==")));
         let keys: Vec<_> = page.rows.iter().map(InstanceRepository::key).collect();
@@ -300,7 +300,7 @@ mod tests {
                 garbage,
             ];
             for text in texts {
-                let mut omissions = Omissions::default();
+                let mut omissions = DroppedFields::default();
                 let _ = (instances(&text, &mut omissions), repositories(&text, &mut omissions), statistics(&text, &mut omissions));
             }
         }

@@ -3,9 +3,9 @@
 //! The class is decided by status *and* code: throttling comes as 429, as 403 and as 409, and "not yours" comes as 401.
 //! Source: swr-api.md section 5, after the vendor's error code pages.
 
-use super::array::ArrayError;
+use super::json_array::ArrayError;
 use crate::auth::AuthError;
-use crate::failure::{Failure, Reason, chain};
+use crate::failure::{Failure, Reason, error_chain};
 use crate::transport::TransportError;
 pub use crate::transport::answer::{Answer, LONGEST_PAUSE};
 use std::time::Duration;
@@ -189,7 +189,7 @@ impl ApiError {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self { reason: error.reason(), message: chain(&error), retry_after: error.retry_after() }
+        Self { reason: error.reason(), message: error_chain(&error), retry_after: error.retry_after() }
     }
 }
 

@@ -3,19 +3,19 @@
 //! `GET /v3/manage/repos`: an object with the rows and the marker of the next page (swr-api.md, 1.2). It tells no total
 //! and takes no order; not every region offers it, which `GET .../feature-gates` tells where it can be read.
 
+use super::buffered::{self, BufferedJson};
 use super::client::{Call, Client};
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::retry::Effort;
-use super::whole::{self, Whole};
-use super::wire::{self, Omissions, Shared};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::Repository;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// A page, and where the next one begins.
 #[derive(Debug)]
-pub struct Marked<T> {
+pub struct MarkerPage<T> {
     /// The rows that could be understood, in the order of the list.
     pub rows: Vec<T>,
     /// Rows on the page, understood or not.
@@ -35,14 +35,14 @@ impl Client {
         namespace: Option<&str>,
         marker: Option<&str>,
         limit: u64,
-        effort: &Effort,
-    ) -> Result<Marked<Repository>, ApiError> {
+        effort: &CallBudget,
+    ) -> Result<MarkerPage<Repository>, ApiError> {
         let limit = limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(marker.map(|marker| ("marker", marker)));
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v3/manage/repos", query: &query };
-        let (mut page, omissions) = self.get(call, effort, || Whole::new(page)).await?;
+        let (mut page, omissions) = self.get(call, effort, || BufferedJson::new(page)).await?;
         if let Some(namespace) = namespace {
             page.rows.retain(|row| &*row.namespace == namespace);
         }
@@ -54,10 +54,10 @@ impl Client {
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn offers_markers(&self, project_id: &str, effort: &Effort) -> Result<Option<bool>, ApiError> {
+    pub async fn offers_markers(&self, project_id: &str, effort: &CallBudget) -> Result<Option<bool>, ApiError> {
         let path = format!("/v2/manage/projects/{project_id}/feature-gates");
         let call = Call { operation: Operation::FeatureGates, path: &path, query: &[] };
-        Ok(self.get(call, effort, || Whole::new(gate)).await?.0)
+        Ok(self.get(call, effort, || BufferedJson::new(gate)).await?.0)
     }
 }
 
@@ -75,16 +75,16 @@ struct Envelope<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn page(text: &str, omissions: &mut Omissions) -> Result<Marked<Repository>, ApiError> {
+pub fn page(text: &str, omissions: &mut DroppedFields) -> Result<MarkerPage<Repository>, ApiError> {
     let envelope: Envelope<'_> = serde_json::from_str(text)?;
-    let objects = whole::elements(envelope.repos)?;
-    let mut shared = Shared::default();
+    let objects = buffered::elements(envelope.repos)?;
+    let mut shared = StringInterner::default();
     let mut rows = Vec::with_capacity(objects.len());
     for object in &objects {
         rows.extend(wire::repository(object.get().as_bytes(), &mut shared, omissions)?.repository);
     }
-    let next = whole::marker(envelope.next_marker.or(envelope.other_spelling))?;
-    Ok(Marked { rows, received: objects.len() as u64, next })
+    let next = buffered::marker(envelope.next_marker.or(envelope.other_spelling))?;
+    Ok(MarkerPage { rows, received: objects.len() as u64, next })
 }
 
 #[derive(Deserialize)]
@@ -97,7 +97,7 @@ struct Gates<'a> {
 ///
 /// # Errors
 /// When it is no such answer.
-pub fn gate(text: &str, _: &mut Omissions) -> Result<Option<bool>, ApiError> {
+pub fn gate(text: &str, _: &mut DroppedFields) -> Result<Option<bool>, ApiError> {
     let gates: Gates<'_> = serde_json::from_str(text)?;
     Ok(gates.enable_list_v3.and_then(|raw| raw.get().parse().ok()))
 }
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
     use crate::failure::Reason;
 
-    fn read(text: &str) -> Result<Marked<Repository>, ApiError> {
-        page(text, &mut Omissions::default())
+    fn read(text: &str) -> Result<MarkerPage<Repository>, ApiError> {
+        page(text, &mut DroppedFields::default())
     }
 
     const TWO: &str = r#"{"nextMarker":17,"repos":[
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn u5_a_page_cut_off_anywhere_is_an_error_and_never_a_shorter_page() {
+    fn a_page_cut_off_anywhere_is_an_error_and_never_a_shorter_page() {
         for end in 0..TWO.len() {
             assert!(read(&TWO[..end]).is_err(), "cut at byte {end}");
         }
     }
 
     #[test]
-    fn u6_what_is_no_page_is_a_decode_error() {
+    fn what_is_no_page_is_a_decode_error() {
         let deep = format!("{{\"repos\":{}", "[".repeat(100_000));
         let odd = [
             "<html></html>",
@@ -165,7 +165,7 @@ mod tests {
             (r#"{"enable_list_v3":"yes"}"#, None),
             ("{}", None),
         ] {
-            assert_eq!(gate(text, &mut Omissions::default()).unwrap(), open, "{text}");
+            assert_eq!(gate(text, &mut DroppedFields::default()).unwrap(), open, "{text}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What the client counts.
 
-use super::wire::Omissions;
+use super::wire::DroppedFields;
 use crate::auth;
 use crate::catalog;
-use crate::instruments::{self, Calls, OptionalGauge};
+use crate::metrics::{self, Calls, OptionalGauge};
 use prometheus::{Counter, Gauge, IntCounterVec, Registry};
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Operation {
             Self::ListRepositories => Purpose::Listing,
             Self::ListTags | Self::ShowRepository => Purpose::Images,
             Self::FindProject => Purpose::Project,
-            _ => Purpose::Beside,
+            _ => Purpose::Auxiliary,
         }
     }
 }
@@ -88,7 +88,7 @@ pub enum Purpose {
     /// Tags and details, repository by repository.
     Images,
     /// Figures beside the list, and whatever else can be done without.
-    Beside,
+    Auxiliary,
     /// To find the project; IAM is asked, which is another service.
     Project,
 }
@@ -117,13 +117,13 @@ const DROPPED: [&str; 3] = ["timestamp", "number", "name"];
 impl Metrics {
     /// Makes the instruments in this registry.
     pub fn new(registry: &Registry) -> Self {
-        let retries = instruments::counters(registry, &catalog::API_RETRIES, &[Operation::ListRepositories.as_str()]);
+        let retries = metrics::counters(registry, &catalog::API_RETRIES, &[Operation::ListRepositories.as_str()]);
         Self {
             calls: Calls::new(registry),
             retries,
-            throttle_wait: instruments::fractional_counter(registry, &catalog::API_THROTTLE_WAIT),
-            circuit_open: instruments::gauge(registry, &catalog::API_CIRCUIT_OPEN),
-            dropped: instruments::counters(registry, &catalog::SAMPLES_DROPPED, &DROPPED),
+            throttle_wait: metrics::fractional_counter(registry, &catalog::API_THROTTLE_WAIT),
+            circuit_open: metrics::gauge(registry, &catalog::API_CIRCUIT_OPEN),
+            dropped: metrics::counters(registry, &catalog::SAMPLES_DROPPED, &DROPPED),
             clock_skew: OptionalGauge::new(registry, &catalog::API_CLOCK_SKEW),
             credential_expiry: OptionalGauge::new(registry, &catalog::CREDENTIAL_EXPIRY),
         }
@@ -151,7 +151,7 @@ impl Metrics {
         self.throttle_wait.inc_by(wait.as_secs_f64());
     }
 
-    pub(super) fn omitted(&self, omissions: Omissions) {
+    pub(super) fn omitted(&self, omissions: DroppedFields) {
         for (reason, count) in DROPPED.iter().zip([omissions.timestamp, omissions.number, omissions.name]) {
             self.dropped.with_label_values(&[*reason]).inc_by(count);
         }

@@ -2,13 +2,13 @@
 //!
 //! `GET /v2/manage/repos`: a bare array; the total stands in `Content-Range` and in every row (swr-api.md, 1.1).
 
-use super::array::Cutter;
+use super::buffered::MOST_ROWS;
 use super::client::{Call, Client, Reader};
 use super::error::ApiError;
+use super::json_array::JsonArraySplitter;
 use super::metrics::Operation;
-use super::retry::Effort;
-use super::whole::MOST_ROWS;
-use super::wire::{self, Omissions, Shared};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::Repository;
 use hyper::http::HeaderMap;
 
@@ -36,7 +36,7 @@ impl Client {
         namespace: Option<&str>,
         offset: u64,
         limit: u64,
-        effort: &Effort,
+        effort: &CallBudget,
     ) -> Result<Page, ApiError> {
         let (offset, limit) = (offset.to_string(), limit.to_string());
         // Both of offset and limit, or the service ignores the one; the order is the steadiest there is.
@@ -60,14 +60,14 @@ impl Client {
 
 #[derive(Default)]
 struct PageReader {
-    cutter: Cutter,
-    shared: Shared,
-    omissions: Omissions,
+    cutter: JsonArraySplitter,
+    shared: StringInterner,
+    omissions: DroppedFields,
     page: Page,
 }
 
 impl Reader for PageReader {
-    type Output = (Page, Omissions);
+    type Output = (Page, DroppedFields);
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
         let Self { cutter, shared, omissions, page } = self;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn u5_a_page_cut_off_anywhere_is_an_error_and_never_a_shorter_page() {
+    fn a_page_cut_off_anywhere_is_an_error_and_never_a_shorter_page() {
         let body = three();
         assert_eq!(read(&body, 10).unwrap().rows.len(), 3);
         for end in 0..body.len() {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn u6_what_is_no_page_is_a_decode_error() {
+    fn what_is_no_page_is_a_decode_error() {
         let deep = format!("[{{\"a\":{}", "[".repeat(100_000));
         let utf16: String = three().chars().flat_map(|c| [c, '\0']).collect();
         for body in ["<html></html>", "", "null", "{}", "[1]", "[{\"name\":}]", "\u{feff}[]", &deep, &utf16] {

@@ -3,12 +3,12 @@
 //! A region's default project bears the region's name: `GET /v3/projects?name=REGION` of IAM (swr-api.md, 6.5). It never
 //! changes, so once it is known a client does not ask again.
 
+use super::buffered::{self, BufferedJson};
 use super::client::{Call, Client};
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::retry::Effort;
-use super::whole::{self, Whole};
-use super::wire::{self, Omissions};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields};
 use crate::auth::Credential;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,14 +27,14 @@ impl Client {
     ///
     /// # Errors
     /// When nobody knows it, or IAM cannot be asked.
-    pub async fn project_id(&self, effort: &Effort) -> Result<&str, ApiError> {
+    pub async fn project_id(&self, effort: &CallBudget) -> Result<&str, ApiError> {
         if let Some(given) = &self.options.project_id {
             return Ok(given);
         }
         self.project.get_or_try_init(|| self.find_project(effort)).await.map(String::as_str)
     }
 
-    async fn find_project(&self, effort: &Effort) -> Result<String, ApiError> {
+    async fn find_project(&self, effort: &CallBudget) -> Result<String, ApiError> {
         let lease = effort.deadline.bound(self.authenticator.lease()).await;
         let lease = lease.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
         if let Credential::AccessKey(key) = &lease.credential
@@ -46,7 +46,7 @@ impl Client {
             return Err(unknown("neither it nor a region is set".to_owned()));
         };
         let call = Call { operation: Operation::FindProject, path: "/v3/projects", query: &[("name", &lookup.name)] };
-        let asked = self.get(call, effort, || Whole::new(projects)).await;
+        let asked = self.get(call, effort, || BufferedJson::new(projects)).await;
         let (mut ids, _) = asked.map_err(|error| ApiError::NoProject {
             why: "IAM does not tell".to_owned(),
             source: Some(Box::new(error)),
@@ -76,10 +76,10 @@ struct Project<'a> {
 }
 
 /// The ids that may stand in a path.
-fn projects(text: &str, _: &mut Omissions) -> Result<Vec<String>, ApiError> {
+fn projects(text: &str, _: &mut DroppedFields) -> Result<Vec<String>, ApiError> {
     let envelope: Envelope<'_> = serde_json::from_str(text)?;
     let mut ids = Vec::new();
-    for object in whole::elements(envelope.projects)? {
+    for object in buffered::elements(envelope.projects)? {
         let project: Project<'_> = serde_json::from_str(object.get())?;
         let id = project.id.and_then(|raw| wire::text(raw.get())).unwrap_or_default();
         if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn only_ids_that_can_stand_in_a_path_are_taken() {
-        let read = |text: &str| projects(text, &mut Omissions::default());
+        let read = |text: &str| projects(text, &mut DroppedFields::default());
         let one = r#"{"projects":[{"id":"0123abc","name":"cn-north-4"},{"id":"../x"},{"id":7},{}],"links":{}}"#;
         assert_eq!(read(one).unwrap(), ["0123abc"]);
         assert!(read(r#"{"projects":[]}"#).unwrap().is_empty());

@@ -2,12 +2,12 @@
 //!
 //! `GET /v2/manage/namespaces/{namespace}/repos/{repository}` (swr-api.md, 3).
 
+use super::buffered::BufferedJson;
 use super::client::{Call, Client};
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::retry::Effort;
-use super::whole::Whole;
-use super::wire::{self, Omissions};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields};
 use crate::auth::sign::percent_encode;
 use crate::model::tags::Details;
 use serde::Deserialize;
@@ -28,10 +28,15 @@ impl Client {
     ///
     /// # Errors
     /// When the call fails. Dropping the future cancels it.
-    pub async fn repository(&self, namespace: &str, repository: &str, effort: &Effort) -> Result<Details, ApiError> {
+    pub async fn repository(
+        &self,
+        namespace: &str,
+        repository: &str,
+        effort: &CallBudget,
+    ) -> Result<Details, ApiError> {
         let path = path(namespace, repository);
         let call = Call { operation: Operation::ShowRepository, path: &path, query: &[] };
-        let (details, omissions) = self.get(call, effort, || Whole::new(details)).await?;
+        let (details, omissions) = self.get(call, effort, || BufferedJson::new(details)).await?;
         self.metrics.omitted(omissions);
         Ok(details)
     }
@@ -53,7 +58,7 @@ struct Wire<'a> {
 ///
 /// # Errors
 /// When it is no JSON object.
-pub fn details(object: &str, omissions: &mut Omissions) -> Result<Details, ApiError> {
+pub fn details(object: &str, omissions: &mut DroppedFields) -> Result<Details, ApiError> {
     let wire: Wire<'_> = serde_json::from_str(object)?;
     Ok(Details {
         id: wire::number(wire.id, omissions),
@@ -78,23 +83,23 @@ mod tests {
             "num_images": 1, "num_download": 0, "url": "", "path": "{Repository address}/group/busybox",
             "internal_path": "{Repository address}/group/busybox", "created": "2021-06-02T09:59:25.51307Z",
             "updated": "2021-06-02T17:59:25.538056Z", "domain_id": "da44776c316c4a99b3683bb174f8821b", "priority": 0}"#;
-        let mut omissions = Omissions::default();
+        let mut omissions = DroppedFields::default();
         let details = details(text, &mut omissions).unwrap();
         assert_eq!((details.id, details.priority), (Some(865_151), Some(0)));
         assert_eq!(details.creator.as_deref(), Some("admin"));
         assert_eq!(details.domain_id.as_deref(), Some("da44776c316c4a99b3683bb174f8821b"));
-        assert_eq!(omissions, Omissions::default());
+        assert_eq!(omissions, DroppedFields::default());
     }
 
     #[test]
     fn odd_values_cost_their_sample() {
-        let mut omissions = Omissions::default();
+        let mut omissions = DroppedFields::default();
         let read = details(r#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut omissions).unwrap();
         assert_eq!((read, omissions.number), (Details::default(), 2));
-        let negative = details(r#"{"priority":-3}"#, &mut Omissions::default()).unwrap();
+        let negative = details(r#"{"priority":-3}"#, &mut DroppedFields::default()).unwrap();
         assert_eq!(negative.priority, Some(-3));
         for broken in ["", "[]", "null", "<html>"] {
-            assert!(details(broken, &mut Omissions::default()).is_err(), "{broken}");
+            assert!(details(broken, &mut DroppedFields::default()).is_err(), "{broken}");
         }
     }
 

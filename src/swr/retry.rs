@@ -1,8 +1,9 @@
 //! When a failed request may be sent again: attempts, back-off, and a budget that keeps retries from making overload worse.
 
-use super::pace::Pace;
-use crate::deadline::Deadline;
-use std::sync::{Arc, Mutex, PoisonError};
+use super::tag_rate_limiter::TagRateLimiter;
+use crate::base::deadline::Deadline;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Attempts at one request, the first among them: where one request in ten fails, a listing of a thousand pages is still
@@ -33,11 +34,11 @@ const EARNED: f64 = 0.18;
 
 /// The means of one refresh, or of other calls that belong together: a deadline, a budget of retries, maybe a pace.
 #[derive(Debug)]
-pub struct Effort {
+pub struct CallBudget {
     /// Nothing is sent or awaited beyond it.
     pub deadline: Deadline,
     budget: Mutex<Budget>,
-    pace: Option<Arc<Pace>>,
+    pace: Option<Arc<TagRateLimiter>>,
 }
 
 #[derive(Debug)]
@@ -46,14 +47,14 @@ struct Budget {
     encouraged: bool,
 }
 
-impl Effort {
+impl CallBudget {
     /// The means of one refresh.
     pub fn until(deadline: Deadline) -> Self {
         Self { deadline, budget: Mutex::new(Budget { retries: RESERVE, encouraged: false }), pace: None }
     }
 
     /// The means of calls that keep a pace. Waits for the turn of the first one; retries count towards the pace.
-    pub async fn paced(pace: Arc<Pace>) -> Self {
+    pub async fn paced(pace: Arc<TagRateLimiter>) -> Self {
         Self { pace: Some(pace.clone()), ..Self::until(pace.turn().await) }
     }
 
@@ -66,7 +67,7 @@ impl Effort {
 
     /// A call succeeded.
     pub(super) fn earn(&self) {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budget = self.budget.lock();
         if !budget.encouraged {
             *budget = Budget { retries: budget.retries + ENCOURAGEMENT, encouraged: true };
         }
@@ -75,7 +76,7 @@ impl Effort {
 
     /// Takes one retry from the budget, if there is one left.
     pub(super) fn spend(&self) -> bool {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budget = self.budget.lock();
         let enough = budget.retries >= 1.0;
         if enough {
             budget.retries -= 1.0;
@@ -93,8 +94,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[tokio::test]
-    async fn u3_retries_stay_below_a_fifth_of_the_calls() {
-        let effort = Effort::until(Deadline::after(Duration::from_secs(1)));
+    async fn retries_stay_below_a_fifth_of_the_calls() {
+        let effort = CallBudget::until(Deadline::after(Duration::from_secs(1)));
         let mut retries = 0;
         for _ in 0..1000 {
             effort.earn();

@@ -3,10 +3,10 @@
 use super::client::{Client, Options};
 use super::error::ApiError;
 use super::metrics::Metrics;
-use super::retry::Effort;
-use crate::auth::{Authenticator, Part, Source, token};
-use crate::deadline::Deadline;
-use crate::secret::Secret;
+use super::retry::CallBudget;
+use crate::auth::{Authenticator, CredentialProvider, SecretSource, token};
+use crate::base::deadline::Deadline;
+use crate::base::secret::Secret;
 use crate::transport::{Request, Response, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -33,12 +33,12 @@ pub(super) enum Reply {
 
 #[derive(Clone, Copy)]
 pub(super) enum End {
-    Whole,
+    BufferedJson,
     Never,
 }
 
 pub(super) fn good() -> Reply {
-    Reply::Pieces(vec![(Duration::ZERO, "[]")], End::Whole)
+    Reply::Pieces(vec![(Duration::ZERO, "[]")], End::BufferedJson)
 }
 
 /// A request as it was sent.
@@ -76,7 +76,7 @@ impl Transport for Scripted {
             };
             tokio::time::sleep(Duration::from_millis(20)).await;
             let mut headers = HeaderMap::new();
-            let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], End::Whole);
+            let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], End::BufferedJson);
             let (status, (pieces, end)) = match (self.script)(number, &request.url) {
                 Reply::Broken => {
                     return Err(TransportError { what: "no answer came", source: "connection reset".into() });
@@ -101,7 +101,7 @@ impl Transport for Scripted {
                 Ok(bytes)
             });
             let body = match end {
-                End::Whole => pieces.boxed(),
+                End::BufferedJson => pieces.boxed(),
                 End::Never => pieces.chain(futures_util::stream::pending()).boxed(),
             };
             Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
@@ -120,8 +120,8 @@ pub(super) fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> 
     setup_by(Options::default(), Authenticator::new(given(), None), move |number, _| script(number))
 }
 
-pub(super) fn given() -> Source {
-    Source::Token(token::Source(Part::Given(Secret::new("token".to_owned()))))
+pub(super) fn given() -> CredentialProvider {
+    CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))))
 }
 
 pub(super) fn setup_by(
@@ -140,11 +140,11 @@ pub(super) fn setup_by(
 }
 
 impl Setup {
-    pub(super) async fn list(&self, effort: &Effort) -> Result<(), ApiError> {
+    pub(super) async fn list(&self, effort: &CallBudget) -> Result<(), ApiError> {
         self.client.repositories(None, 0, 100, effort).await.map(drop)
     }
 
-    pub(super) async fn tags(&self, mut effort: Effort) -> Result<(), ApiError> {
+    pub(super) async fn tags(&self, mut effort: CallBudget) -> Result<(), ApiError> {
         self.client.tags("organisation", "repository", &mut effort).await.map(drop)
     }
 
@@ -159,6 +159,6 @@ impl Setup {
     }
 }
 
-pub(super) fn minutes(minutes: u64) -> Effort {
-    Effort::until(Deadline::after(Duration::from_secs(60 * minutes)))
+pub(super) fn minutes(minutes: u64) -> CallBudget {
+    CallBudget::until(Deadline::after(Duration::from_secs(60 * minutes)))
 }

@@ -4,13 +4,13 @@
 //! A slash in the repository's name travels as `$` (2.2). Newest first, so that what is pushed while pages are read moves
 //! rows to later pages, where they come twice, and not to earlier ones, where they would be missed.
 
-use super::array::Cutter;
 use super::client::{Call, Client, Reader};
 use super::error::ApiError;
+use super::json_array::JsonArraySplitter;
 use super::metrics::Operation;
 use super::pages::{SMALLEST_PAGE, total_of};
-use super::retry::Effort;
-use super::wire::{self, Omissions};
+use super::retry::CallBudget;
+use super::wire::{self, DroppedFields};
 use super::{manifest, repository};
 use crate::model::tags::{Contents, Tag};
 use hyper::http::HeaderMap;
@@ -34,7 +34,7 @@ impl Client {
     ///
     /// # Errors
     /// When a call fails, or the list cannot be made whole: never a shorter list. Dropping the future cancels it.
-    pub async fn tags(&self, namespace: &str, repository: &str, effort: &mut Effort) -> Result<Vec<Tag>, ApiError> {
+    pub async fn tags(&self, namespace: &str, repository: &str, effort: &mut CallBudget) -> Result<Vec<Tag>, ApiError> {
         let path = format!("{}/tags", repository::path(namespace, repository));
         let mut latest = None;
         for walk in 0..MOST_WALKS {
@@ -51,7 +51,7 @@ impl Client {
         latest.ok_or(ApiError::Unsteady)
     }
 
-    async fn walk(&self, path: &str, effort: &mut Effort) -> Result<Walk, ApiError> {
+    async fn walk(&self, path: &str, effort: &mut CallBudget) -> Result<Walk, ApiError> {
         let mut tags: Vec<Tag> = Vec::new();
         let mut limit = self.largest_tag_page(LARGEST_PAGE);
         let (mut offset, mut total, mut moved) = (0, None, false);
@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    async fn tag_page(&self, path: &str, offset: u64, limit: u64, effort: &Effort) -> Result<TagPage, ApiError> {
+    async fn tag_page(&self, path: &str, offset: u64, limit: u64, effort: &CallBudget) -> Result<TagPage, ApiError> {
         let (offset, limit) = (offset.to_string(), limit.to_string());
         let query = [
             ("offset", offset.as_str()),
@@ -127,12 +127,12 @@ struct TagPage {
     /// Rows of any kind.
     received: u64,
     total: Option<u64>,
-    omissions: Omissions,
+    omissions: DroppedFields,
 }
 
 #[derive(Default)]
 struct TagPageReader {
-    cutter: Cutter,
+    cutter: JsonArraySplitter,
     page: TagPage,
 }
 
@@ -190,14 +190,14 @@ struct Wire<'a> {
 ///
 /// # Errors
 /// When it is no JSON object.
-pub fn tag(object: &[u8], omissions: &mut Omissions) -> Result<Option<Tag>, serde_json::Error> {
+pub fn tag(object: &[u8], omissions: &mut DroppedFields) -> Result<Option<Tag>, serde_json::Error> {
     let text = String::from_utf8_lossy(object);
     let wire: Wire<'_> = serde_json::from_str(&text)?;
     let Some(name) = wire::name(wire.capital.or(wire.tag), omissions) else {
         omissions.name += 1;
         return Ok(None);
     };
-    if wire::timestamp(wire.deleted, &mut Omissions::default()).is_some() {
+    if wire::timestamp(wire.deleted, &mut DroppedFields::default()).is_some() {
         return Ok(None);
     }
     Ok(Some(Tag {
@@ -234,8 +234,8 @@ mod tests {
         "created": "2018-07-06T06:18:55Z", "updated": "2018-07-06T06:18:55Z", "deleted": null, "scanned": false,
         "tag_type": 0 }"#;
 
-    fn read(object: &str) -> (Option<Tag>, Omissions) {
-        let mut omissions = Omissions::default();
+    fn read(object: &str) -> (Option<Tag>, DroppedFields) {
+        let mut omissions = DroppedFields::default();
         (tag(object.as_bytes(), &mut omissions).unwrap(), omissions)
     }
 
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(blobs.iter().map(|blob| blob.size).collect::<Vec<_>>(), [1862, 1_292_800, 10_240]);
         let config = "sha256:741f24a795d6d93d7c6edd11780d63c13e16c39615dd9d223378a57a836f2ee6";
         assert_eq!(blobs[0], Blob { digest: Digest32::parse(config).unwrap(), size: 1862 });
-        assert_eq!(omissions, Omissions::default());
+        assert_eq!(omissions, DroppedFields::default());
     }
 
     #[test]
@@ -271,14 +271,14 @@ mod tests {
 
     #[test]
     fn deleted_and_nameless_tags_are_left_out() {
-        assert_eq!(read(r#"{"Tag":"v1","deleted":"2018-07-06T06:18:55Z"}"#), (None, Omissions::default()));
-        assert_eq!(read(r#"{"size":1}"#), (None, Omissions { name: 1, ..Omissions::default() }));
+        assert_eq!(read(r#"{"Tag":"v1","deleted":"2018-07-06T06:18:55Z"}"#), (None, DroppedFields::default()));
+        assert_eq!(read(r#"{"size":1}"#), (None, DroppedFields { name: 1, ..DroppedFields::default() }));
     }
 
     proptest! {
         #[test]
         fn no_object_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = tag(&bytes, &mut Omissions::default());
+            let _ = tag(&bytes, &mut DroppedFields::default());
         }
     }
 }

@@ -1,9 +1,9 @@
 //! How fast requests may leave: a token bucket over all of them, and pauses that the upstream asks for.
 
 use super::metrics::Purpose;
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -67,16 +67,16 @@ impl Throttle {
     /// Nothing leaves for this long.
     pub fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.paused_until = Some(state.paused_until.map_or(until, |before| before.max(until)));
     }
 
     fn paused_until(&self) -> Option<Instant> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).paused_until
+        self.state.lock().paused_until
     }
 
     fn take(&self, now: Instant, deadline: Deadline) -> Result<Instant, Duration> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let full_at = state.full_at.map_or(now, |at| at.max(now)) + self.interval;
         let free = full_at.checked_sub(self.tolerance).unwrap_or(now);
         let at = state.paused_until.map_or(free, |until| until.max(free)).max(now);
@@ -90,7 +90,7 @@ impl Throttle {
 
     /// Takes a turn without a wait: those that come later wait longer.
     pub fn charge(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let now = Instant::now();
         state.full_at = Some(state.full_at.map_or(now, |at| at.max(now)) + self.interval);
     }
@@ -99,12 +99,12 @@ impl Throttle {
 /// Pauses that the upstream asks one purpose's calls for, and no others. Nobody waits for them to end: they are of what can
 /// be done without, which the listing may be waiting for.
 #[derive(Debug, Default)]
-pub struct Rests(Mutex<HashMap<Purpose, Instant>>);
+pub struct Cooldowns(Mutex<HashMap<Purpose, Instant>>);
 
-impl Rests {
+impl Cooldowns {
     /// No such call leaves for this long.
     pub fn rest(&self, purpose: Purpose, duration: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(purpose, Instant::now() + duration);
+        self.0.lock().insert(purpose, Instant::now() + duration);
     }
 
     /// Whether such a call may leave.
@@ -112,7 +112,7 @@ impl Rests {
     /// # Errors
     /// How long it may not.
     pub fn over(&self, purpose: Purpose) -> Result<(), Duration> {
-        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&purpose).copied();
+        let until = self.0.lock().get(&purpose).copied();
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if left.is_zero() { Ok(()) } else { Err(left) }
     }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn u2_a_pause_holds_for_those_already_in_the_queue() {
+    async fn a_pause_holds_for_those_already_in_the_queue() {
         let throttle = Arc::new(Throttle::new(Rate { per_second: 1.0, burst: 1 }));
         throttle.turn(soon()).await.unwrap();
         let start = Instant::now();

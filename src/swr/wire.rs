@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// How many samples of a page were left out, by why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Omissions {
+pub struct DroppedFields {
     /// Times that are no times, or outside the years that can be shown.
     pub timestamp: u64,
     /// Numbers that are no whole numbers from 0 to 2^64-1.
@@ -24,9 +24,9 @@ pub struct Omissions {
 
 /// Texts that repeat from row to row, kept once.
 #[derive(Debug, Default)]
-pub struct Shared(HashSet<Arc<str>>);
+pub struct StringInterner(HashSet<Arc<str>>);
 
-impl Shared {
+impl StringInterner {
     pub(super) fn get(&mut self, text: Cow<'_, str>) -> Arc<str> {
         if let Some(known) = self.0.get(text.as_ref()) {
             return known.clone();
@@ -77,7 +77,11 @@ pub struct Row {
 ///
 /// # Errors
 /// When it is no JSON object.
-pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions) -> Result<Row, serde_json::Error> {
+pub fn repository(
+    object: &[u8],
+    shared: &mut StringInterner,
+    omissions: &mut DroppedFields,
+) -> Result<Row, serde_json::Error> {
     // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the page.
     let text = String::from_utf8_lossy(object);
     let wire: Wire<'_> = serde_json::from_str(&text)?;
@@ -102,11 +106,11 @@ pub fn repository(object: &[u8], shared: &mut Shared, omissions: &mut Omissions)
 }
 
 /// A name that must be there.
-pub(super) fn name<'a>(raw: Option<&'a RawValue>, omissions: &mut Omissions) -> Option<Cow<'a, str>> {
+pub(super) fn name<'a>(raw: Option<&'a RawValue>, omissions: &mut DroppedFields) -> Option<Cow<'a, str>> {
     name_if_any(raw, omissions).filter(|name| !name.is_empty())
 }
 
-pub(super) fn name_if_any<'a>(raw: Option<&'a RawValue>, omissions: &mut Omissions) -> Option<Cow<'a, str>> {
+pub(super) fn name_if_any<'a>(raw: Option<&'a RawValue>, omissions: &mut DroppedFields) -> Option<Cow<'a, str>> {
     let (value, cut) = names::label_value(text(raw?.get())?);
     omissions.name += u64::from(cut);
     Some(value)
@@ -151,7 +155,7 @@ pub(super) fn boolean(raw: Option<&RawValue>) -> Option<bool> {
 }
 
 /// A whole number as it is written; absent and null are not zero and not an omission.
-pub(super) fn number(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<u64> {
+pub(super) fn number(raw: Option<&RawValue>, omissions: &mut DroppedFields) -> Option<u64> {
     let digits = raw?.get();
     let value = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
     if value.is_none() {
@@ -161,7 +165,7 @@ pub(super) fn number(raw: Option<&RawValue>, omissions: &mut Omissions) -> Optio
 }
 
 /// A number of any kind that is not negative, for what the API counts in an unknown unit.
-pub(super) fn fraction(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<f64> {
+pub(super) fn fraction(raw: Option<&RawValue>, omissions: &mut DroppedFields) -> Option<f64> {
     // The parser of JSON has seen to the form; what is too large for a float becomes infinite here.
     let value = raw?.get().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
     if value.is_none() {
@@ -171,7 +175,7 @@ pub(super) fn fraction(raw: Option<&RawValue>, omissions: &mut Omissions) -> Opt
 }
 
 /// A time by RFC 3339 with 0 to 9 digits of fraction; empty and the zero time mean that there is none.
-pub(super) fn timestamp(raw: Option<&RawValue>, omissions: &mut Omissions) -> Option<Timestamp> {
+pub(super) fn timestamp(raw: Option<&RawValue>, omissions: &mut DroppedFields) -> Option<Timestamp> {
     let text = text(raw?.get()).unwrap_or(Cow::Borrowed("not a string"));
     if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
         return None;
@@ -198,9 +202,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(object: &str) -> (Row, Omissions) {
-        let mut omissions = Omissions::default();
-        let row = repository(object.as_bytes(), &mut Shared::default(), &mut omissions).unwrap();
+    fn read(object: &str) -> (Row, DroppedFields) {
+        let mut omissions = DroppedFields::default();
+        let row = repository(object.as_bytes(), &mut StringInterner::default(), &mut omissions).unwrap();
         (row, omissions)
     }
 
@@ -219,11 +223,11 @@ mod tests {
         assert_eq!((repository.size, repository.images, repository.downloads), (Some(200_977_474), Some(2), Some(0)));
         assert_eq!(repository.created, Some(Timestamp(1_483_228_800_000_000_000)));
         assert_eq!(repository.updated, Some(Timestamp(1_505_098_802_542_841_141)));
-        assert_eq!((row.total, omissions), (Some(1), Omissions::default()));
+        assert_eq!((row.total, omissions), (Some(1), DroppedFields::default()));
     }
 
     #[test]
-    fn u13_odd_numbers_cost_their_sample_and_are_counted() {
+    fn odd_numbers_cost_their_sample_and_are_counted() {
         let row = |value: &str| {
             let (row, omissions) = read(&format!(r#"{{"name":"a","namespace":"b","size":{value}}}"#));
             (row.repository.unwrap().size, omissions.number)
@@ -240,7 +244,8 @@ mod tests {
     #[test]
     fn fractions_are_read_as_they_are_and_nonsense_is_counted() {
         let read = |text: &str| {
-            let (raw, mut omissions): (Box<RawValue>, _) = (serde_json::from_str(text).unwrap(), Omissions::default());
+            let (raw, mut omissions): (Box<RawValue>, _) =
+                (serde_json::from_str(text).unwrap(), DroppedFields::default());
             (fraction(Some(&raw), &mut omissions), omissions.number)
         };
         assert_eq!(read("99.21"), (Some(99.21), 0));
@@ -280,32 +285,32 @@ mod tests {
         {
             let (row, omissions) = read(object);
             assert!(row.repository.is_none());
-            assert_eq!(omissions, Omissions { name: 1, ..Omissions::default() }, "{object}");
+            assert_eq!(omissions, DroppedFields { name: 1, ..DroppedFields::default() }, "{object}");
         }
     }
 
     #[test]
-    fn l1_evil_names_become_valid_text() {
+    fn evil_names_become_valid_text() {
         let (row, _) = read(r#"{"name":"a\ud800b\n\"\\","namespace":"\u0000\ud83d\ude00"}"#);
         let repository = row.repository.unwrap();
         assert!(repository.name.starts_with("a\u{fffd}") && repository.name.ends_with("b\n\"\\"));
         assert_eq!(&*repository.namespace, "\0\u{1f600}");
-        let mut omissions = Omissions::default();
+        let mut omissions = DroppedFields::default();
         let bytes = b"{\"name\":\"x\xffy\",\"namespace\":\"n\"}";
         let row = repository_of(bytes, &mut omissions);
         assert_eq!(&*row.name, "x\u{fffd}y");
     }
 
-    fn repository_of(bytes: &[u8], omissions: &mut Omissions) -> Repository {
-        repository(bytes, &mut Shared::default(), omissions).unwrap().repository.unwrap()
+    fn repository_of(bytes: &[u8], omissions: &mut DroppedFields) -> Repository {
+        repository(bytes, &mut StringInterner::default(), omissions).unwrap().repository.unwrap()
     }
 
     #[test]
     fn texts_that_repeat_are_kept_once() {
-        let mut shared = Shared::default();
+        let mut shared = StringInterner::default();
         let mut read = || {
             let object = br#"{"name":"a","namespace":"n","category":"linux"}"#;
-            repository(object, &mut shared, &mut Omissions::default()).unwrap().repository.unwrap()
+            repository(object, &mut shared, &mut DroppedFields::default()).unwrap().repository.unwrap()
         };
         let (first, second) = (read(), read());
         assert!(Arc::ptr_eq(&first.namespace, &second.namespace));
@@ -325,13 +330,13 @@ mod tests {
 
         #[test]
         fn no_object_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = repository(&bytes, &mut Shared::default(), &mut Omissions::default());
+            let _ = repository(&bytes, &mut StringInterner::default(), &mut DroppedFields::default());
         }
 
         #[test]
         fn any_name_that_json_can_carry_is_read_as_it_is(name in "\\PC{1,200}") {
             let object = serde_json::json!({"name": name, "namespace": "n"}).to_string();
-            let row = repository_of(object.as_bytes(), &mut Omissions::default());
+            let row = repository_of(object.as_bytes(), &mut DroppedFields::default());
             let (expected, _) = names::label_value(Cow::Borrowed(name.as_str()));
             prop_assert_eq!(&*row.name, &*expected);
         }

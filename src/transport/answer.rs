@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn u2_retry_after_is_understood_in_both_forms_and_capped() {
+    fn retry_after_is_understood_in_both_forms_and_capped() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         let wait = |text: &str| {
             let mut headers = HeaderMap::new();

@@ -1,16 +1,17 @@
 //! Whether a request is answered at all: by the rate, a client certificate, and a name with its password.
 
-use super::basic_auth::{Doorkeeper, Verdict};
+use super::basic_auth::{BasicAuth, Verdict};
 use super::body::Body;
-use super::bucket::Bucket;
 use super::connection::Peer;
 use super::respond::{Last, closing, plain};
 use super::security::{InForce, RateLimit, Security};
 use super::{PROBES, Tally};
+use crate::base::rate_limit::TokenBucket;
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a client without a login is asked for.
@@ -19,15 +20,15 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"swr-expor
 /// Judges requests. What it has counted and learnt goes on when the settings change.
 pub(super) struct Admission {
     security: InForce,
-    doorkeeper: Doorkeeper,
+    doorkeeper: BasicAuth,
     /// What is left of which rate.
-    requests: Mutex<Option<(RateLimit, Bucket)>>,
+    requests: Mutex<Option<(RateLimit, TokenBucket)>>,
 }
 
 impl Admission {
     /// By the settings in force, whichever they are at the time.
     pub(super) fn new(security: InForce) -> Self {
-        Self { security, doorkeeper: Doorkeeper::new(), requests: Mutex::default() }
+        Self { security, doorkeeper: BasicAuth::new(), requests: Mutex::default() }
     }
 
     /// The settings in force.
@@ -95,12 +96,12 @@ impl Admission {
 
     /// Counts a request against the rate limit; how long until one more is answered.
     fn count(&self, limit: RateLimit) -> Result<(), Duration> {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock();
         let rate = limit.rate();
         // Settings that say the same as before do not begin anew.
         let (_, bucket) = match requests.as_mut() {
             Some(counted) if counted.0 == limit => counted,
-            _ => requests.insert((limit, Bucket::full(rate))),
+            _ => requests.insert((limit, TokenBucket::full(rate))),
         };
         bucket.take(rate, 1.0)
     }

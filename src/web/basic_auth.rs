@@ -6,26 +6,27 @@
 //! many and its share of the queue. The work belongs to nobody's request: whoever asks the same at the same time waits
 //! for the same answer, and a client that hangs up wastes nothing.
 
-use super::bucket::Rate;
-use super::guesses::Guesses;
-use super::queue::{Full, Queue};
-use crate::secret::Secret;
+use super::fair_queue::{FairQueue, Full};
+use super::login_rate_limiter::LoginRateLimiter;
+use crate::base::rate_limit::Rate;
+use crate::base::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bcrypt::HashParts;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::header::HeaderValue;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::Sha256;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinError};
 use zeroize::Zeroizing;
 
-/// Guesses that wait for their turn, besides those that are being tried. More are sent away, those of the address with
+/// LoginRateLimiter that wait for their turn, besides those that are being tried. More are sent away, those of the address with
 /// the most.
 const QUEUE: usize = 32;
 
@@ -112,7 +113,7 @@ type Tag = [u8; 32];
 type Work = Shared<BoxFuture<'static, Verdict>>;
 
 /// Judges logins. Keeps what it knows while settings change.
-pub(super) struct Doorkeeper {
+pub(super) struct BasicAuth {
     inner: Arc<Inner>,
 }
 
@@ -129,11 +130,11 @@ struct Known {
     wrong: VecDeque<Tag>,
     working: HashMap<Tag, Work>,
     /// The tasks among them that wait.
-    queue: Queue<(Tag, AbortHandle)>,
-    guesses: Guesses,
+    queue: FairQueue<(Tag, AbortHandle)>,
+    guesses: LoginRateLimiter,
 }
 
-impl Doorkeeper {
+impl BasicAuth {
     /// One that knows nothing yet.
     pub(super) fn new() -> Self {
         let mut key = Zeroizing::new([0; 32]);
@@ -145,8 +146,8 @@ impl Doorkeeper {
             right: HashMap::new(),
             wrong: VecDeque::new(),
             working: HashMap::new(),
-            queue: Queue::new(QUEUE),
-            guesses: Guesses::default(),
+            queue: FairQueue::new(QUEUE),
+            guesses: LoginRateLimiter::default(),
         };
         let inner = Inner { key, workers: Semaphore::new(workers), known: Mutex::new(known) };
         Self { inner: Arc::new(inner) }
@@ -200,7 +201,7 @@ impl Doorkeeper {
 
 impl Inner {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Of name, hash and password, each after its length: no two logins have the same, however their parts are chosen

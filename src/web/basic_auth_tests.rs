@@ -17,7 +17,7 @@ fn header(user: &str, password: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))).unwrap()
 }
 
-async fn judge(door: &Doorkeeper, users: &Users, user: &str, password: &str) -> Verdict {
+async fn judge(door: &BasicAuth, users: &Users, user: &str, password: &str) -> Verdict {
     door.judge(users, Some(&header(user, password)), PEER).await
 }
 
@@ -53,8 +53,8 @@ fn a_login_is_of_one_form() {
 }
 
 #[tokio::test]
-async fn c12_what_is_known_costs_nothing_and_guesses_are_numbered() {
-    let (door, users) = (Doorkeeper::new(), users(&[("prometheus", "right", 4)]));
+async fn what_is_known_costs_nothing_and_guesses_are_numbered() {
+    let (door, users) = (BasicAuth::new(), users(&[("prometheus", "right", 4)]));
     assert_eq!(judge(&door, &users, "prometheus", "right").await, Verdict::Allowed);
     assert_eq!(judge(&door, &users, "prometheus", "wrong").await, Verdict::Refused);
     let (mut refused, mut sent_away) = (0, 0);
@@ -73,9 +73,8 @@ async fn c12_what_is_known_costs_nothing_and_guesses_are_numbered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c12_three_hundred_at_once_each_get_their_own_verdict() {
-    let (door, users) =
-        (Arc::new(Doorkeeper::new()), Arc::new(users(&[("ten", "right", 10), ("twelve", "right", 12)])));
+async fn three_hundred_at_once_each_get_their_own_verdict() {
+    let (door, users) = (Arc::new(BasicAuth::new()), Arc::new(users(&[("ten", "right", 10), ("twelve", "right", 12)])));
     let mut logins = tokio::task::JoinSet::new();
     for number in 0..300 {
         let (door, users) = (Arc::clone(&door), Arc::clone(&users));
@@ -94,7 +93,7 @@ async fn c12_three_hundred_at_once_each_get_their_own_verdict() {
 
 #[tokio::test]
 async fn a_password_that_was_changed_is_not_known_any_more() {
-    let door = Doorkeeper::new();
+    let door = BasicAuth::new();
     let (before, after) = (users(&[("prometheus", "old", 4)]), users(&[("prometheus", "new", 4)]));
     assert_eq!(judge(&door, &before, "prometheus", "old").await, Verdict::Allowed);
     assert_eq!(judge(&door, &after, "prometheus", "old").await, Verdict::Refused);
@@ -103,7 +102,7 @@ async fn a_password_that_was_changed_is_not_known_any_more() {
 }
 
 /// A login that waits: its verdict when it comes.
-async fn waiting(door: &Arc<Doorkeeper>, users: &Arc<Users>, password: &str, from: usize) -> JoinHandle<Verdict> {
+async fn waiting(door: &Arc<BasicAuth>, users: &Arc<Users>, password: &str, from: usize) -> JoinHandle<Verdict> {
     let (door, users, login) = (Arc::clone(door), Arc::clone(users), header("prometheus", password));
     let peer = Ipv4Addr::from_bits(u32::try_from(from).unwrap()).into();
     let judging = tokio::spawn(async move { door.judge(&users, Some(&login), peer).await });
@@ -112,14 +111,14 @@ async fn waiting(door: &Arc<Doorkeeper>, users: &Arc<Users>, password: &str, fro
     judging
 }
 
-async fn all_workers(door: &Doorkeeper) -> SemaphorePermit<'_> {
+async fn all_workers(door: &BasicAuth) -> SemaphorePermit<'_> {
     let workers = &door.inner.workers;
     workers.acquire_many(u32::try_from(workers.available_permits()).unwrap()).await.unwrap()
 }
 
 #[tokio::test]
 async fn whoever_finds_the_queue_full_of_others_is_told_to_come_again() {
-    let (door, users) = (Arc::new(Doorkeeper::new()), Arc::new(users(&[("prometheus", "right", 4)])));
+    let (door, users) = (Arc::new(BasicAuth::new()), Arc::new(users(&[("prometheus", "right", 4)])));
     let workers = all_workers(&door).await;
     let mut guesses = Vec::new();
     for from in 0..QUEUE {
@@ -135,7 +134,7 @@ async fn whoever_finds_the_queue_full_of_others_is_told_to_come_again() {
 
 #[tokio::test]
 async fn an_address_that_fills_the_queue_makes_room_for_another() {
-    let (door, users) = (Arc::new(Doorkeeper::new()), Arc::new(users(&[("prometheus", "right", 4)])));
+    let (door, users) = (Arc::new(BasicAuth::new()), Arc::new(users(&[("prometheus", "right", 4)])));
     let workers = all_workers(&door).await;
     let mut guesses = Vec::new();
     for number in 0..40 {
@@ -164,8 +163,8 @@ async fn an_address_that_fills_the_queue_makes_room_for_another() {
 }
 
 #[tokio::test]
-async fn c13_no_choice_of_parts_is_taken_for_another_login() {
-    let (door, users) = (Doorkeeper::new(), users(&[("alice", "right", 4), ("bob", "other", 4)]));
+async fn no_choice_of_parts_is_taken_for_another_login() {
+    let (door, users) = (BasicAuth::new(), users(&[("alice", "right", 4), ("bob", "other", 4)]));
     assert_eq!(judge(&door, &users, "alice", "right").await, Verdict::Allowed);
     assert_eq!(judge(&door, &users, "bob", "other").await, Verdict::Allowed);
     let alice = users.hashes["alice"].text.expose().to_owned();
@@ -196,7 +195,7 @@ fn processor_time() -> Duration {
 }
 
 #[test]
-fn c12_a_guess_takes_as_long_whether_its_user_exists_or_not() {
+fn a_guess_takes_as_long_whether_its_user_exists_or_not() {
     let (cheap, dear) = (hash("right", 7), hash("right", 9));
     // Time of the processor, which is counted in ticks of some milliseconds, so of several guesses; and the best of several
     // times taken in turns: other work on this machine only ever adds to it.

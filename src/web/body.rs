@@ -97,7 +97,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     #[tokio::test]
-    async fn s6_a_page_is_shared_and_handed_out_in_frames() {
+    async fn a_page_is_shared_and_handed_out_in_frames() {
         let page = Bytes::from(vec![7; FRAME + 1]);
         let mut body = Body::new([Bytes::from_static(b"live"), Bytes::new(), page.clone()]);
         assert_eq!(body.size_hint().exact(), Some(4 + FRAME as u64 + 1));

@@ -47,7 +47,7 @@ pub(super) fn verifier(
     };
     let authorities = authorities.map(|pem| by_authorities(pem, provider)).transpose()?;
     let (names, mandatory) = (names.to_vec(), mandatory && !optional);
-    Ok(Arc::new(Judge { authorities, names, mandatory, provider: Arc::clone(provider) }))
+    Ok(Arc::new(ClientCertificateVerifier { authorities, names, mandatory, provider: Arc::clone(provider) }))
 }
 
 fn by_authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
@@ -64,7 +64,7 @@ fn by_authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn 
 
 /// Takes certificates whose key the client has, if they are those that were asked for.
 #[derive(Debug)]
-struct Judge {
+struct ClientCertificateVerifier {
     /// Who must have made them; `None`: anybody.
     authorities: Option<Arc<dyn ClientCertVerifier>>,
     /// The names of which they must have one; none: any.
@@ -73,7 +73,7 @@ struct Judge {
     provider: Arc<CryptoProvider>,
 }
 
-impl ClientCertVerifier for Judge {
+impl ClientCertVerifier for ClientCertificateVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.mandatory
     }

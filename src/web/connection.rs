@@ -2,8 +2,8 @@
 
 use super::body::Body;
 use super::client_certificates::Clients;
-use super::guard::{Guarded, Overdue, Watch, Watchdog};
 use super::http2;
+use super::monitored_stream::{ConnectionTimer, MonitoredStream, Overdue, Watchdog};
 use super::respond::Responder;
 use super::tls::{self, Handshake, Tls};
 use super::{Limits, Tally};
@@ -68,8 +68,8 @@ pub(super) async fn run(
     tally: Arc<Tally>,
     stage: watch::Receiver<Stage>,
 ) {
-    let clock = Watch::new(Arc::clone(&limits));
-    let socket = Guarded::new(socket, Arc::clone(&clock));
+    let clock = ConnectionTimer::new(Arc::clone(&limits));
+    let socket = MonitoredStream::new(socket, Arc::clone(&clock));
     let peer = Peer { address, certified: None };
     match responder.security().tls.clone() {
         None => http1(socket, peer, responder, &limits, &tally, &clock, stage).await,
@@ -82,12 +82,12 @@ pub(super) async fn run(
 #[expect(clippy::too_many_arguments, reason = "all that one connection has, handed on once")]
 async fn secured(
     tls: Tls,
-    socket: Guarded,
+    socket: MonitoredStream,
     peer: Peer,
     responder: Arc<Responder>,
     limits: &Arc<Limits>,
     tally: &Tally,
-    clock: &Arc<Watch>,
+    clock: &Arc<ConnectionTimer>,
     mut stage: watch::Receiver<Stage>,
 ) {
     let handshake = tokio::select! {
@@ -127,7 +127,7 @@ async fn http1<S>(
     responder: Arc<Responder>,
     limits: &Arc<Limits>,
     tally: &Tally,
-    clock: &Arc<Watch>,
+    clock: &Arc<ConnectionTimer>,
     mut stage: watch::Receiver<Stage>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -200,7 +200,7 @@ pub(super) async fn drive<C>(
 }
 
 /// Notes that a peer took too long. The connection is yet to be dropped.
-fn report(overdue: Overdue, clock: &Watch, tally: &Tally) {
+fn report(overdue: Overdue, clock: &ConnectionTimer, tally: &Tally) {
     Tally::add(&tally.connections_overdue);
     tracing::debug!(?overdue, "a peer took too long, its connection is closed");
     if matches!(overdue, Overdue::Stalled | Overdue::Slow | Overdue::Flood) {

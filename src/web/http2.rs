@@ -5,7 +5,7 @@
 
 use super::body::Body;
 use super::connection::{End, Peer, Stage, drive};
-use super::guard::Watch;
+use super::monitored_stream::ConnectionTimer;
 use super::respond::{Last, Responder};
 use super::streams::Streams;
 use super::{Limits, STREAMS};
@@ -19,10 +19,11 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -44,7 +45,7 @@ struct Handed(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Handed {
     fn execute(&self, future: F) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(future.boxed());
+        self.0.lock().push(future.boxed());
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) async fn serve<S>(
     peer: Peer,
     responder: Arc<Responder>,
     limits: &Arc<Limits>,
-    clock: &Arc<Watch>,
+    clock: &Arc<ConnectionTimer>,
     stage: &mut watch::Receiver<Stage>,
 ) -> (End, bool)
 where
@@ -118,7 +119,7 @@ where
 /// Goes on with the answers, those that were handed over just now included.
 fn answer(handed: &Handed, answers: &mut FuturesUnordered<BoxFuture<'static, ()>>, cx: &mut Context<'_>) {
     loop {
-        let new = std::mem::take(&mut *handed.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let new = std::mem::take(&mut *handed.0.lock());
         answers.extend(new);
         // Each that is over makes room for a look at what was handed over meanwhile.
         if !matches!(Pin::new(&mut *answers).poll_next(cx), Poll::Ready(Some(()))) {

@@ -9,7 +9,7 @@ mod style;
 mod words;
 
 use super::{Account, AccountState, Next, Served, Site, Trouble};
-use crate::exposition::{Leader, Leaders};
+use crate::exposition::{TopRepositories, TopRepository};
 use condition::Condition;
 use std::fmt::{self, Write};
 pub(super) use style::POLICY;
@@ -170,7 +170,7 @@ fn card(page: &mut String, condition: Condition, name: &str, state: &AccountStat
 }
 
 /// The largest repositories and those that grew most.
-fn lists(page: &mut String, leaders: &Leaders) -> fmt::Result {
+fn lists(page: &mut String, leaders: &TopRepositories) -> fmt::Result {
     if leaders.largest.is_empty() {
         return Ok(());
     }
@@ -187,14 +187,14 @@ fn lists(page: &mut String, leaders: &Leaders) -> fmt::Result {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
-fn list(page: &mut String, caption: &str, value: &str, leaders: &[Leader]) -> fmt::Result {
+fn list(page: &mut String, caption: &str, value: &str, leaders: &[TopRepository]) -> fmt::Result {
     writeln!(
         page,
         "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">Repository</th>\
          <th scope=\"col\" class=\"number\">{value}</th></tr></thead><tbody>"
     )?;
     let most = leaders.first().map_or(1, |leader| leader.bytes) as f64;
-    for Leader { namespace, repository, bytes } in leaders {
+    for TopRepository { namespace, repository, bytes } in leaders {
         writeln!(
             page,
             "<tr><th scope=\"row\">{}/{}</th><td>{}<svg class=\"bar\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" \
@@ -226,12 +226,12 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    fn leader(repository: &str, bytes: u64) -> Leader {
-        Leader { namespace: "team".into(), repository: repository.into(), bytes }
+    fn leader(repository: &str, bytes: u64) -> TopRepository {
+        TopRepository { namespace: "team".into(), repository: repository.into(), bytes }
     }
 
     fn well() -> AccountState {
-        let leaders = Leaders {
+        let leaders = TopRepositories {
             largest: vec![leader("app/<web>", 3 << 30), leader("api", 1 << 30)],
             grown: vec![leader("api", 1 << 20)],
             since: Timestamp(1_505_098_802_000_000_000),

@@ -3,12 +3,13 @@
 use super::connection::{self, Stage};
 use super::respond::Responder;
 use super::{Limits, Tally};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -147,28 +148,28 @@ struct Addresses {
 
 impl Addresses {
     /// A seat for one more connection; `None` when the address has all it may have.
-    fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<Seat> {
+    fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<ConnectionPermit> {
         let address = block_of(peer.ip());
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         let count = held.entry(address).or_default();
         if *count >= self.most {
             return None;
         }
         *count += 1;
-        Some(Seat { address, of: Arc::clone(self) })
+        Some(ConnectionPermit { address, of: Arc::clone(self) })
     }
 }
 
 /// One connection's place in the count of its address.
 #[derive(Debug)]
-struct Seat {
+struct ConnectionPermit {
     address: IpAddr,
     of: Arc<Addresses>,
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut held = self.of.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.of.held.lock();
         if let Entry::Occupied(mut count) = held.entry(self.address) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -204,7 +205,7 @@ mod tests {
             [addresses.admit(peer("[2001:db8::1]:1")).unwrap(), addresses.admit(peer("[2001:db8::2]:1")).unwrap()];
         assert!(addresses.admit(peer("[2001:db8::3]:1")).is_none(), "one /64 is one address");
         assert!(addresses.admit(peer("[2001:db8:0:1::3]:1")).is_some());
-        assert_eq!(addresses.held.lock().unwrap().len(), 2, "an address without connections is forgotten");
+        assert_eq!(addresses.held.lock().len(), 2, "an address without connections is forgotten");
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
 
 /// What to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Choice {
+pub(super) struct Negotiated {
     /// From `Accept`.
     pub(super) format: Format,
     /// From `Accept-Encoding`.
@@ -43,8 +43,8 @@ struct Match {
 ///
 /// # Errors
 /// [`NotAcceptable`] when no encoding is left.
-pub(super) fn negotiate(headers: &HeaderMap) -> Result<Choice, NotAcceptable> {
-    Ok(Choice { format: format(headers), encoding: encoding(headers)? })
+pub(super) fn negotiate(headers: &HeaderMap) -> Result<Negotiated, NotAcceptable> {
+    Ok(Negotiated { format: format(headers), encoding: encoding(headers)? })
 }
 
 /// OpenMetrics only where it is named: a wildcard means text, as in Prometheus' own libraries. Higher quality wins;
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn s16_content_negotiation() {
+    fn content_negotiation() {
         use Format::{OpenMetrics, Text};
         let cases = [
             // Prometheus 2.x, with the default protocols, and with native histograms.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn s15_encodings_are_chosen_by_weight() {
+    fn encodings_are_chosen_by_weight() {
         use Encoding::{Gzip, Identity, Zstd};
         let long = "x".repeat(8000);
         let cases = [

@@ -69,7 +69,7 @@ impl Responder {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        security.dress(headers);
+        security.apply_headers(headers);
         if version == Version::HTTP_2 {
             // It has no such header: there the next request is never taken for the rest of this one.
             headers.remove(CONNECTION);

@@ -1,11 +1,11 @@
 //! A scrape: the live metrics, and behind them an account's finished page.
 
 use super::body::Body;
-use super::negotiate::{Choice, NotAcceptable, negotiate};
+use super::negotiate::{Negotiated, NotAcceptable, negotiate};
 use super::respond::plain;
 use super::{Account, Live, Options, Scrape, Site, Tally};
-use crate::deadline::Deadline;
-use crate::exposition::{self, Encoding, Page};
+use crate::base::deadline::Deadline;
+use crate::exposition::{self, Encoding, Exposition};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY};
 use hyper::{Response, StatusCode};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn patience(header: Option<&str>, options: &Options) -> Duration {
     Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64())).saturating_sub(options.timeout_offset)
 }
 
-async fn answer(series: Series<'_>, Choice { format, encoding }: Choice, patience: Duration) -> Response<Body> {
+async fn answer(series: Series<'_>, Negotiated { format, encoding }: Negotiated, patience: Duration) -> Response<Body> {
     let page = match series.account {
         Some(account) => page(account, patience).await,
         None => None,
@@ -90,7 +90,7 @@ async fn answer(series: Series<'_>, Choice { format, encoding }: Choice, patienc
     response
 }
 
-async fn page(account: &Account, patience: Duration) -> Option<Arc<Page>> {
+async fn page(account: &Account, patience: Duration) -> Option<Arc<Exposition>> {
     let scrape = (account.scrape)(Deadline::after(patience));
     match Deadline::after(patience + GRACE).bound(scrape).await {
         Ok(Scrape { page }) => page,
@@ -102,7 +102,7 @@ async fn page(account: &Account, patience: Duration) -> Option<Arc<Page>> {
 }
 
 /// Where the body must be made first, that is done away from the threads that serve others.
-async fn prepare(page: &Arc<Page>, encoding: Encoding) {
+async fn prepare(page: &Arc<Exposition>, encoding: Encoding) {
     if page.is_ready(encoding) {
         return;
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s12_a_timeout_header_is_a_number_of_seconds_or_is_ignored() {
+    fn a_timeout_header_is_a_number_of_seconds_or_is_ignored() {
         let options = Options::default();
         let cases = [
             (None, 10_000),

@@ -4,8 +4,8 @@
 //! everything else holds for each request from the moment of the swap.
 
 use super::basic_auth::{PasswordHash, Users};
-use super::bucket::Rate;
 use super::tls::{self, Problem, Tls};
+use crate::base::rate_limit::Rate;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Security {
     }
 
     /// Adds the headers of every answer.
-    pub(super) fn dress(&self, headers: &mut HeaderMap) {
+    pub(super) fn apply_headers(&self, headers: &mut HeaderMap) {
         for Header { name, value } in &self.headers {
             headers.insert(name, value.clone());
         }

@@ -6,9 +6,10 @@
 
 use super::Limits;
 use super::body::Observer;
-use super::guard::Overdue;
+use super::monitored_stream::Overdue;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// So many more answers may be called off than are taken whole. A browser that is closed calls off a few.
@@ -80,7 +81,7 @@ impl Streams {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every section leaves a valid state, so a panic elsewhere in the task does not spoil it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn s7_who_calls_off_answers_time_and_again_is_overdue_at_once() {
+    async fn who_calls_off_answers_time_and_again_is_overdue_at_once() {
         let streams = Streams::new(Arc::default());
         for _ in 0..CALLED_OFF {
             drop(streams.answering());

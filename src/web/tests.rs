@@ -71,7 +71,7 @@ struct Server {
     patience: watch::Receiver<Duration>,
     /// Whether scrapes go on.
     gate: watch::Sender<bool>,
-    page: Arc<Page>,
+    page: Arc<Exposition>,
     security: watch::Sender<Arc<super::security::Security>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -86,7 +86,7 @@ impl Server {
         let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
 
-        let page = Arc::new(Page::build(Arc::new(snapshot()), &crate::exposition::Options::default(), None));
+        let page = Arc::new(Exposition::build(Arc::new(snapshot()), &crate::exposition::Options::default(), None));
         let (gate, open) = watch::channel(true);
         let (asked, patience) = watch::channel(Duration::ZERO);
         let scrapes = Arc::new(AtomicUsize::new(0));

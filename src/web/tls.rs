@@ -4,8 +4,8 @@
 //! with the reason, so that nothing is set and does not hold.
 
 use super::client_certificates::{Clients, verifier};
-use super::guard::{Guarded, Overdue, Watch, Watchdog};
-use crate::secret::Secret;
+use super::monitored_stream::{ConnectionTimer, MonitoredStream, Overdue, Watchdog};
+use crate::base::secret::Secret;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -268,9 +268,9 @@ fn of_pair(error: Error) -> Problem {
 /// How a handshake ended.
 pub(super) enum Handshake {
     /// Well.
-    Done(Box<TlsStream<Guarded>>),
+    Done(Box<TlsStream<MonitoredStream>>),
     /// The peer was told why not; the socket is still open.
-    Failed(Guarded),
+    Failed(MonitoredStream),
     /// The peer took too long.
     Overdue(Overdue),
 }
@@ -281,7 +281,7 @@ const PLAIN: &[u8] =
     this server speaks HTTPS: the address begins with https://\n";
 
 /// Agrees on TLS within the time for it.
-pub(super) async fn accept(tls: &Tls, socket: Guarded, clock: &Watch) -> Handshake {
+pub(super) async fn accept(tls: &Tls, socket: MonitoredStream, clock: &ConnectionTimer) -> Handshake {
     clock.handshake();
     let mut watchdog = Watchdog::new();
     let mut handshake = Box::pin(shake_hands(tls, socket));
@@ -292,7 +292,7 @@ pub(super) async fn accept(tls: &Tls, socket: Guarded, clock: &Watch) -> Handsha
     .await
 }
 
-async fn shake_hands(tls: &Tls, mut socket: Guarded) -> Handshake {
+async fn shake_hands(tls: &Tls, mut socket: MonitoredStream) -> Handshake {
     // Every handshake begins with the byte 22, every request in plain HTTP with a letter.
     let mut first = [0];
     if matches!(socket.socket().peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase() {
@@ -309,12 +309,12 @@ async fn shake_hands(tls: &Tls, mut socket: Guarded) -> Handshake {
 }
 
 /// What was agreed upon.
-pub(super) fn speaks_http2(stream: &TlsStream<Guarded>) -> bool {
+pub(super) fn speaks_http2(stream: &TlsStream<MonitoredStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
 /// What the client has complied with, if it has shown a certificate.
-pub(super) fn certified(tls: &Tls, stream: &TlsStream<Guarded>) -> Option<Arc<Clients>> {
+pub(super) fn certified(tls: &Tls, stream: &TlsStream<MonitoredStream>) -> Option<Arc<Clients>> {
     let shown = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
     shown.then(|| Arc::clone(&tls.clients))
 }

@@ -3,7 +3,7 @@
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use crate::upstream_support::{Account, account_of};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, Delivery, Operation, Permission, Repository, RetryAfter, Rule};
+use swr_simulator::{Action, DEMO_PROJECT_ID, Delivery, Operation, Permission, Repository, RetryAfter, Rule};
 use tokio::time::Instant;
 
 const ON: [&str; 4] = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, DEMO_TOKEN, Delivery, Rule, Running};
+use swr_simulator::{Action, DEMO_TOKEN, Delivery, Rule, Running};
 use tempfile::TempDir;
 use tokio::time::Instant;
 

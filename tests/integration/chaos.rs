@@ -6,10 +6,10 @@ use crate::support::{Exporter, Scrape, exporter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Answer, Delivery, Options, RetryAfter, Rows, Shape, Simulator, Total, World};
+use swr_simulator::{Action, Answer, Delivery, Options, RetryAfter, Rows, Shape, Simulator, Total, World};
 use tokio::time::Instant;
 
-/// How long the trouble lasts, and how much of the world's time passes in it.
+/// ServedKind long the trouble lasts, and how much of the world's time passes in it.
 const REAL: Duration = Duration::from_secs(24);
 const SIMULATED: Duration = Duration::from_secs(600);
 
@@ -119,7 +119,7 @@ async fn live(simulator: Simulator, history: Arc<Mutex<History>>, end: Instant) 
             world.advance(SIMULATED.mul_f64(step.as_secs_f64() / REAL.as_secs_f64()));
             // Those that come and go sort before all others, so that every page behind them moves.
             if random.bool() {
-                world.insert(swr_exporter::simulator::Repository::new("moving", format!("000-{:02}", random.u8(..40))));
+                world.insert(swr_simulator::Repository::new("moving", format!("000-{:02}", random.u8(..40))));
             } else {
                 world.remove("moving", &format!("000-{:02}", random.u8(..40)));
             }

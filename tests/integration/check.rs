@@ -4,7 +4,7 @@ use crate::credentials_sources::{file_with, with_password, without_credential};
 use crate::support::{PATIENCE, command, simulator};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use std::process::Stdio;
-use swr_exporter::simulator::{
+use swr_simulator::{
     Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Operation, Permission, RetryAfter, Rule,
     Running, Shape, UnknownNamespace,
 };

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, Part, Source, access_key};
-use swr_exporter::deadline::Deadline;
-use swr_exporter::secret::Secret;
-use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options as World, Simulator};
-use swr_exporter::swr::{Client, Effort, Metrics, Options};
+use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, access_key};
+use swr_exporter::base::deadline::Deadline;
+use swr_exporter::base::secret::Secret;
+use swr_exporter::swr::{CallBudget, Client, Metrics, Options};
 use swr_exporter::transport::{Https, HttpsOptions, Proxies};
+use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options as World, Simulator};
 
-/// How far our clock is off, in seconds.
+/// ServedKind far our clock is off, in seconds.
 static OFF: AtomicI64 = AtomicI64::new(0);
 
 fn jumping() -> SystemTime {
@@ -19,18 +19,22 @@ fn jumping() -> SystemTime {
 }
 
 #[tokio::test]
-async fn c10_a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
+async fn a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
     const HOUR: i64 = 3600;
     const YEAR: i64 = 366 * 24 * HOUR;
     let upstream = Simulator::start(World { repositories: 5, ..World::default() }).await.unwrap();
     let registry = prometheus::Registry::new();
-    let given = |text: &str| Part::Given(Secret::new(text.to_owned()));
-    let key = access_key::Source { id: given(DEMO_ACCESS_KEY), secret: given(DEMO_SECRET_KEY), security_token: None };
+    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
+    let key = access_key::AccessKeyProvider {
+        id: given(DEMO_ACCESS_KEY),
+        secret: given(DEMO_SECRET_KEY),
+        security_token: None,
+    };
     let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
     let client = Client::new(
         Options { endpoint: upstream.url(), ..Options::default() },
         Box::new(Https::new(&https).unwrap()),
-        Authenticator::new(Source::AccessKey(key), None),
+        Authenticator::new(CredentialProvider::AccessKey(key), None),
         Metrics::new(&registry),
         jumping,
     );
@@ -47,7 +51,7 @@ async fn c10_a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
     for (number, off) in jumps.into_iter().enumerate() {
         OFF.store(off, Ordering::Relaxed);
         for _ in 0..3 {
-            let effort = Effort::until(Deadline::after(Duration::from_secs(60)));
+            let effort = CallBudget::until(Deadline::after(Duration::from_secs(60)));
             let listed = client.repositories(None, 0, 100, &effort).await;
             assert_eq!(listed.unwrap().rows.len(), 5, "with a clock off by {off} s");
         }

@@ -21,7 +21,7 @@ fn assert_times_are_sane(scrape: &Scrape, jump: &str) {
 }
 
 #[tokio::test]
-async fn c10_a_machine_whose_clock_jumps_goes_on_being_served() {
+async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     let upstream = simulator(25, 3).await;
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");

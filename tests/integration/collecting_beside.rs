@@ -3,20 +3,21 @@
 use prometheus::Registry;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, Part, Source, access_key};
-use swr_exporter::collect::beside::PATIENCE;
-use swr_exporter::collect::{Beside, Collected, ListApi, Metrics, Options, collect};
-use swr_exporter::deadline::Deadline;
+use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, access_key};
+use swr_exporter::base::deadline::Deadline;
+use swr_exporter::base::secret::Secret;
+use swr_exporter::collect::auxiliary::PATIENCE;
+use swr_exporter::collect::{AuxiliaryCollectors, Collected, ListApi, Metrics, Options, collect};
 use swr_exporter::model::figures::{Account, Enterprise};
 use swr_exporter::model::{Snapshot, Timestamp};
-use swr_exporter::secret::Secret;
-use swr_exporter::simulator::{
+use swr_exporter::swr;
+use swr_exporter::swr::{Client, ProjectLookup};
+use swr_exporter::transport::{Https, HttpsOptions, Proxies};
+use swr_simulator as simulator;
+use swr_simulator::{
     Action, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, ListV3, Operation as Call,
     Permission, Rule, Running, Shape, Simulator,
 };
-use swr_exporter::swr::{Client, ProjectLookup};
-use swr_exporter::transport::{Https, HttpsOptions, Proxies};
-use swr_exporter::{simulator, swr};
 use tokio::time::Instant;
 
 /// One account of a simulated service, collected by hand.
@@ -24,7 +25,7 @@ struct Setup {
     upstream: Running,
     client: Arc<Client>,
     options: Options,
-    beside: Beside,
+    beside: AuxiliaryCollectors,
     metrics: Metrics,
     registry: Registry,
     snapshot: Option<Snapshot>,
@@ -35,8 +36,12 @@ async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup
     let upstream = Simulator::start(world).await.unwrap();
     let registry = Registry::new();
     let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
-    let given = |text: &str| Part::Given(Secret::new(text.to_owned()));
-    let key = access_key::Source { id: given(DEMO_ACCESS_KEY), secret: given(DEMO_SECRET_KEY), security_token: None };
+    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
+    let key = access_key::AccessKeyProvider {
+        id: given(DEMO_ACCESS_KEY),
+        secret: given(DEMO_SECRET_KEY),
+        security_token: None,
+    };
     let mut options = Options { account: true, enterprise: true, ..Options::default() };
     let mut of_client = swr::Options {
         endpoint: upstream.url(),
@@ -47,12 +52,12 @@ async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup
     let client = Client::new(
         of_client,
         Box::new(Https::new(&https).unwrap()),
-        Authenticator::new(Source::AccessKey(key), None),
+        Authenticator::new(CredentialProvider::AccessKey(key), None),
         swr::Metrics::new(&registry),
         SystemTime::now,
     );
     let metrics = Metrics::new(&registry);
-    let beside = Beside::new(&options, &metrics);
+    let beside = AuxiliaryCollectors::new(&options, &metrics);
     Setup { upstream, client: Arc::new(client), options, beside, metrics, registry, snapshot: None }
 }
 

@@ -6,9 +6,9 @@ use memchr::memmem;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
-use swr_exporter::simulator::{AccessKey, DEMO_PASSWORD};
+use swr_simulator::{AccessKey, DEMO_PASSWORD};
 
-/// How often a text stands in the writable memory of a process.
+/// ServedKind often a text stands in the writable memory of a process.
 fn found(exporter: &Exporter, text: &str) -> usize {
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", exporter.pid())).unwrap();
     let memory = File::open(format!("/proc/{}/mem", exporter.pid())).unwrap();
@@ -31,7 +31,7 @@ fn found(exporter: &Exporter, text: &str) -> usize {
 }
 
 #[tokio::test]
-async fn c9_a_secret_key_that_was_replaced_is_gone_from_memory() {
+async fn a_secret_key_that_was_replaced_is_gone_from_memory() {
     const OLD: &str = "old+secret/key0123456789abcdefghijklmnop";
     const NEW: &str = "new+secret/key0123456789abcdefghijklmnop";
     let upstream = simulator(30, 3).await;
@@ -57,7 +57,7 @@ async fn c9_a_secret_key_that_was_replaced_is_gone_from_memory() {
 }
 
 #[tokio::test]
-async fn c9_a_password_is_in_memory_only_while_it_is_needed() {
+async fn a_password_is_in_memory_only_while_it_is_needed() {
     let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
     let exporter = start(with_password(&upstream, &password)).await;
     scrapes_well(&exporter, Duration::from_secs(2)).await;
@@ -65,7 +65,7 @@ async fn c9_a_password_is_in_memory_only_while_it_is_needed() {
 }
 
 #[tokio::test]
-async fn c9_a_crash_leaves_no_dump_of_the_memory() {
+async fn a_crash_leaves_no_dump_of_the_memory() {
     let upstream = simulator(3, 1).await;
     let exporter = crate::support::exporter(&upstream.url(), &[]).await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", exporter.pid())).unwrap();

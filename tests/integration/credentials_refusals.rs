@@ -4,7 +4,7 @@ use crate::credentials_sources::{file_with, sum, with_password};
 use crate::support::{Exporter, PATIENCE, Scrape, simulator, start, text};
 use crate::upstream_support::{LISTING, failures};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, DEMO_PASSWORD, Delivery, Rule, UserAccess};
+use swr_simulator::{Action, DEMO_PASSWORD, Delivery, Rule, UserAccess};
 use tokio::time::Instant;
 
 fn is_up(scrape: &Scrape) -> bool {
@@ -12,7 +12,7 @@ fn is_up(scrape: &Scrape) -> bool {
 }
 
 #[tokio::test]
-async fn c5_a_wrong_password_is_tried_twice_and_the_right_one_in_the_file_at_once() {
+async fn a_wrong_password_is_tried_twice_and_the_right_one_in_the_file_at_once() {
     let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with("wrong"));
     // With a long window the cache's own pauses are long too.
     let mut command = with_password(&upstream, &password);
@@ -70,9 +70,9 @@ async fn a_locked_user_is_told_to_wait() {
 }
 
 #[tokio::test]
-async fn c6_what_is_not_permitted_is_not_asked_again_nor_with_another_token() {
+async fn what_is_not_permitted_is_not_asked_again_nor_with_another_token() {
     let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
-    upstream.handle.configure(|options| options.permission = swr_exporter::simulator::Permission::None);
+    upstream.handle.configure(|options| options.permission = swr_simulator::Permission::None);
     let mut command = with_password(&upstream, &password);
     command.args(["--cache.window", "1m"]);
     let exporter = start(command).await;
@@ -82,7 +82,7 @@ async fn c6_what_is_not_permitted_is_not_asked_again_nor_with_another_token() {
 }
 
 #[tokio::test]
-async fn c4_an_iam_that_fails_is_asked_again_and_costs_no_old_data() {
+async fn an_iam_that_fails_is_asked_again_and_costs_no_old_data() {
     let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
     upstream.handle.configure(|options| options.token_life = Duration::from_secs(3));
     let exporter = start(with_password(&upstream, &password)).await;

@@ -5,7 +5,7 @@ use crate::support::{simulator, start};
 use crate::upstream_support::LISTING;
 use std::path::Path;
 use std::time::Duration;
-use swr_exporter::simulator::{AccessKey, DEMO_PASSWORD, Running};
+use swr_simulator::{AccessKey, DEMO_PASSWORD, Running};
 use tokio::time::Instant;
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {
 }
 
 #[tokio::test]
-async fn c1_a_token_that_ends_in_the_middle_of_a_refresh_is_renewed_and_the_refresh_goes_on() {
+async fn a_token_that_ends_in_the_middle_of_a_refresh_is_renewed_and_the_refresh_goes_on() {
     let (upstream, (_folder, password)) = (simulator(1000, 3).await, file_with(DEMO_PASSWORD));
     upstream.handle.configure(|options| options.latency = Duration::from_millis(20));
     let mut command = with_password(&upstream, &password);
@@ -96,7 +96,7 @@ fn swap(folder: &Path, number: usize) {
 }
 
 #[tokio::test]
-async fn c7_a_key_that_is_swapped_a_thousand_times_is_never_half_old_and_half_new() {
+async fn a_key_that_is_swapped_a_thousand_times_is_never_half_old_and_half_new() {
     let upstream = simulator(30, 3).await;
     upstream.handle.configure(|options| options.key_lockout.after = usize::MAX);
     let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ async fn c7_a_key_that_is_swapped_a_thousand_times_is_never_half_old_and_half_ne
 }
 
 #[tokio::test]
-async fn c7_files_that_are_half_written_or_empty_leave_the_key_that_worked() {
+async fn files_that_are_half_written_or_empty_leave_the_key_that_worked() {
     let upstream = simulator(30, 3).await;
     for number in 0..8 {
         know(&upstream, number);
@@ -157,7 +157,7 @@ async fn c7_files_that_are_half_written_or_empty_leave_the_key_that_worked() {
 }
 
 #[tokio::test]
-async fn c10_a_clock_that_is_wrong_is_corrected_by_the_apis() {
+async fn a_clock_that_is_wrong_is_corrected_by_the_apis() {
     for skew in [3600_i64, -3600, 10 * 365 * 86_400, -10 * 365 * 86_400] {
         let upstream = simulator(30, 3).await;
         upstream.handle.configure(|options| options.clock_skew_seconds = skew);

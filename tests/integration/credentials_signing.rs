@@ -4,8 +4,8 @@ use crate::support::{client, simulator};
 use futures_util::future::join_all;
 use std::fmt::Write;
 use swr_exporter::auth::{AccessKey, sign};
-use swr_exporter::secret::Secret;
-use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
+use swr_exporter::base::secret::Secret;
+use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
 
 /// A text of letters, signs that have a meaning in addresses, and letters of other scripts.
 fn text(random: &mut fastrand::Rng, without: &str) -> String {
@@ -26,7 +26,7 @@ fn encoded(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn c11_ten_thousand_random_requests_are_signed_as_another_implementation_wants_them() {
+async fn ten_thousand_random_requests_are_signed_as_another_implementation_wants_them() {
     let upstream = simulator(10, 2).await;
     upstream.handle.configure(|options| options.key_lockout.after = usize::MAX);
     let (url, client) = (upstream.url(), client());

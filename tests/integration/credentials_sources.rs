@@ -3,7 +3,7 @@
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use swr_exporter::simulator::{
+use swr_simulator::{
     DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROJECT,
     DEMO_PROJECT_ID, DEMO_PROVIDER_URN, DEMO_USER, KeyLife, MetadataMode, Running,
 };
@@ -175,7 +175,7 @@ async fn an_identity_token_is_exchanged_by_sts() {
 #[tokio::test]
 async fn the_profile_gives_a_key_or_an_identity_provider() {
     let upstream = short_lived().await;
-    let (ak, sk) = (swr_exporter::simulator::DEMO_ACCESS_KEY, swr_exporter::simulator::DEMO_SECRET_KEY);
+    let (ak, sk) = (swr_simulator::DEMO_ACCESS_KEY, swr_simulator::DEMO_SECRET_KEY);
     let (folder, profile) = file_with(&format!("[basic]\nak = {ak}\nsk = {sk}\nproject_id = {DEMO_PROJECT_ID}"));
     let mut command = without_credential(&upstream);
     command.env("HUAWEICLOUD_SDK_CREDENTIALS_FILE", &profile);
@@ -205,7 +205,7 @@ async fn a_machine_that_gives_nothing_is_told_from_one_that_refuses() {
     let nothing = "no credential is configured and this machine's metadata service gives none";
     eventually("the log says that there is nothing", || exporter.log().contains(nothing)).await;
 
-    upstream.handle.configure(|options| options.metadata.agency = swr_exporter::simulator::Agency::Missing);
+    upstream.handle.configure(|options| options.metadata.agency = swr_simulator::Agency::Missing);
     let mut command = without_credential(&upstream);
     command.args(["--credentials.metadata-endpoint", &upstream.url()]);
     let exporter = start(command).await;

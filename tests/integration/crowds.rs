@@ -42,7 +42,7 @@ async fn idle(address: &str, number: usize) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
+async fn ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
     let _alone = ONE_AT_A_TIME.lock().await;
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
@@ -98,7 +98,7 @@ async fn s1_ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s2_ten_thousand_that_want_in_cost_what_five_hundred_cost() {
+async fn ten_thousand_that_want_in_cost_what_five_hundred_cost() {
     let _alone = ONE_AT_A_TIME.lock().await;
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
@@ -140,7 +140,7 @@ async fn s2_ten_thousand_that_want_in_cost_what_five_hundred_cost() {
 }
 
 #[tokio::test]
-async fn s3_one_address_gets_64_connections_and_another_is_served_at_once() {
+async fn one_address_gets_64_connections_and_another_is_served_at_once() {
     let upstream = simulator(100, 4).await;
     let exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;

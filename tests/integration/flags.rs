@@ -6,15 +6,13 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use swr_exporter::cli::flags::{ALL, Flag, Kind};
-use swr_exporter::simulator::{
-    Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running,
-};
+use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-/// How a setting is given.
+/// ServedKind a setting is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Environment,
@@ -298,7 +296,7 @@ async fn the_named_source_of_credentials_is_used(way: Way) {
     let (access_key, secret_key) = (file("ak", "ANOTHERKEY"), file("sk", "another-secret"));
     let security_token = file("st", "security-token");
     upstream.handle.configure(|options| {
-        options.access_keys.push(swr_exporter::simulator::AccessKey {
+        options.access_keys.push(swr_simulator::AccessKey {
             access_key: "ANOTHERKEY".to_owned(),
             secret_key: "another-secret".to_owned(),
             security_token: Some("security-token".to_owned()),
@@ -325,7 +323,7 @@ async fn the_named_source_of_credentials_is_used(way: Way) {
 }
 
 async fn a_login_is_made_where_and_as_is_set(way: Way) {
-    use swr_exporter::simulator::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_USER};
+    use swr_simulator::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_USER};
     let (upstream, iam) = (simulator(3, 1).await, simulator(3, 1).await);
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
@@ -412,7 +410,7 @@ async fn the_families_and_the_repositories_are_those_that_are_set(way: Way) {
 async fn the_repositories_are_those_whose_names_match(way: Way) {
     let upstream = simulator(0, 1).await;
     for (namespace, name) in [("a", "x"), ("a", "y/1"), ("a", "y/2"), ("b", "x"), ("b", "xx")] {
-        upstream.handle.insert(swr_exporter::simulator::Repository::new(namespace, name));
+        upstream.handle.insert(swr_simulator::Repository::new(namespace, name));
     }
     let environment =
         [("SWR_EXPORTER_REPOSITORIES_INCLUDE", "a/.*|b/x"), ("SWR_EXPORTER_REPOSITORIES_EXCLUDE", ".*/y/[0-1]{1,2}")];

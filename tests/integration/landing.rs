@@ -2,7 +2,7 @@
 
 use crate::browser::{Visit, barriers, visit};
 use crate::support::{Exporter, exporter, simulator, text};
-use swr_exporter::simulator::{Action, Repository, Rule, Shape};
+use swr_simulator::{Action, Repository, Rule, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use swr_exporter::cache::state_file;
 use swr_exporter::model::codec;
-use swr_exporter::simulator::{Action, Delivery, Rule, Shape};
+use swr_simulator::{Action, Delivery, Rule, Shape};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
@@ -75,7 +75,7 @@ fn assert_no_half_state(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn l5_stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done() {
+async fn stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done() {
     let upstream = simulator(400, 4).await;
     upstream.handle.configure(|options| options.latency = Duration::from_millis(15));
     let url: Arc<str> = upstream.url().into();
@@ -147,7 +147,7 @@ async fn slow_reader(address: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn l5_a_second_signal_ends_it_at_once() {
+async fn a_second_signal_ends_it_at_once() {
     let upstream = simulator(20_000, 20).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", up).await;
@@ -163,7 +163,7 @@ async fn l5_a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn l5_neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
+async fn neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
     let upstream = simulator(20_000, 20).await;
     let folder = tempfile::tempdir().unwrap();
     let mut exporter = exporter(&upstream.url(), &["--cache.file", folder.path().to_str().unwrap()]).await;
@@ -184,7 +184,7 @@ fn processor_ticks(process: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn l7_with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_processor() {
+async fn with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_processor() {
     let upstream = simulator(50, 2).await;
     let folder = tempfile::tempdir().unwrap();
     let inner = command();
@@ -263,7 +263,7 @@ async fn with_log(mut command: Command) -> (tokio::process::Child, String, BufRe
 }
 
 #[tokio::test]
-async fn l8_scrapes_go_on_when_nobody_reads_the_log() {
+async fn scrapes_go_on_when_nobody_reads_the_log() {
     peers::allow_many_files();
     let upstream = simulator(50, 2).await;
     for close in [true, false] {
@@ -295,7 +295,7 @@ async fn l8_scrapes_go_on_when_nobody_reads_the_log() {
 }
 
 #[tokio::test]
-async fn l14_a_failing_upstream_neither_floods_nor_forges_the_log() {
+async fn a_failing_upstream_neither_floods_nor_forges_the_log() {
     let upstream = simulator(5, 1).await;
     let evil = "no \u{1b}[31mred\u{1b}[0m\r\nts=now level=error msg=forged \u{9b}2J \u{202e}\u{2028} \u{0} \u{7f} end";
     let mut exporter = exporter(&upstream.url(), &["--cache.window", "50ms"]).await;

@@ -3,7 +3,7 @@
 use crate::accounts::Accounts;
 use crate::support::{Exporter, command, eventually, simulator, start};
 use serde_json::Value;
-use swr_exporter::simulator::{Action, DEMO_ACCESS_KEY, Rule, Shape};
+use swr_simulator::{Action, DEMO_ACCESS_KEY, Rule, Shape};
 
 /// Two accounts by name, each with its own upstream, logging JSON.
 async fn two(one: &str, two: &str, more: &str) -> (Exporter, Accounts) {

@@ -4,7 +4,7 @@ use crate::peers;
 use crate::support::{Scrape, command, exporter, passes_promtool, simulator, start};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, DEMO_TOKEN, Repository, Rule, Running, Shape};
+use swr_simulator::{Action, DEMO_PROJECT_ID, DEMO_TOKEN, Repository, Rule, Running, Shape};
 
 const LISTING: &str = "/v2/manage/repos";
 

@@ -16,7 +16,7 @@ use tokio::process::Command;
 
 /// Two days of the demo have to pass, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// How long a day takes.
+/// ServedKind long a day takes.
 const DAY: u64 = 15;
 /// No time gets shorter: two scrapes must fit into it.
 const LEAST: u64 = 3;
@@ -120,7 +120,7 @@ async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
 
 /// L4. Type and labels of all that is on the page are those of `metrics.lock`.
 #[tokio::test]
-async fn l4_the_page_keeps_the_contract() {
+async fn the_page_keeps_the_contract() {
     let demo = demo().await;
     let scrape = demo.scrape_until("tags are read", |scrape| scrape.get("swr_unique_layer_bytes").is_some()).await;
     let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("metrics.lock")).unwrap();

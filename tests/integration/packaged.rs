@@ -10,7 +10,7 @@ use crate::web_support::Folder;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
+use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
 use tokio::process::Command;
 
 const KEYS: [(&str, &str); 2] =
@@ -100,7 +100,7 @@ async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certific
 /// L12. Independent of how it is built: the executable is position independent, relocations are read-only, the stack is
 /// not executable, nothing is searched for along a path of its own. What is shipped needs no loader and no library.
 #[test]
-fn l12_the_executable_is_hardened() {
+fn the_executable_is_hardened() {
     let file = std::fs::read(executable()).unwrap();
     let elf = Elf::read(&file);
     assert_eq!(elf.kind, 3, "position independent (ET_DYN)");
@@ -211,7 +211,7 @@ fn within(root: &Path) -> Command {
 
 /// L11. No certificates, no resolver, no `/tmp`, no `/etc`, no `/proc`, nothing writable, user 65534.
 #[tokio::test]
-async fn l11_it_works_in_an_empty_root() {
+async fn it_works_in_an_empty_root() {
     let root = empty_root();
     for (arguments, said) in [(&["--version"][..], env!("CARGO_PKG_VERSION")), (&["--help"], "--web.listen-address")] {
         let output = within(root.path()).args(arguments).output().await.unwrap();
@@ -244,7 +244,7 @@ async fn serving(root: &Path, arguments: &[&str]) -> Exporter {
 
 /// L11. It needs nothing but itself to show what it can.
 #[tokio::test]
-async fn l11_the_demo_works_in_an_empty_root() {
+async fn the_demo_works_in_an_empty_root() {
     let root = empty_root();
     let demo = serving(root.path(), &["demo", "--repositories", "50", "--namespaces", "3"]).await;
     let scrape = demo.scrape_until("the list is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
@@ -253,7 +253,7 @@ async fn l11_the_demo_works_in_an_empty_root() {
 
 /// L11. The roots that are built in, or those of a file: none of the system's are needed.
 #[tokio::test]
-async fn l11_tls_works_without_the_systems_certificates() {
+async fn tls_works_without_the_systems_certificates() {
     let ca = authority("ours");
     let upstream = guarded(certified(HERE, Some(&ca), as_it_is)).await;
     let root = empty_root();
@@ -274,7 +274,7 @@ fn ended(scrape: &Scrape) -> bool {
 /// L11. Names are looked up by what is linked in: with the files that container runtimes write, or with none at all, where
 /// no name can be found and nothing worse happens.
 #[tokio::test]
-async fn l11_names_are_looked_up_without_further_libraries() {
+async fn names_are_looked_up_without_further_libraries() {
     let ca = authority("ours");
     let upstream = guarded(certified("swr-api.test", Some(&ca), as_it_is)).await;
     let endpoint = format!("https://swr-api.test:{}", upstream.address.port());

@@ -3,11 +3,11 @@
 use crate::support::{exporter, simulator};
 use crate::upstream_support::shown;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Delivery, Repository, Rule};
+use swr_simulator::{Action, Delivery, Repository, Rule};
 use tokio::time::Instant;
 
 #[tokio::test]
-async fn l3_the_page_knows_its_own_size() {
+async fn the_page_knows_its_own_size() {
     let upstream = simulator(1234, 11).await;
     let exporter = exporter(&upstream.url(), &[]).await;
     let scrape = exporter.scrape().await;
@@ -21,7 +21,7 @@ async fn l3_the_page_knows_its_own_size() {
 }
 
 #[tokio::test]
-async fn l3_over_the_limit_the_largest_have_series_and_the_sums_still_count_all() {
+async fn over_the_limit_the_largest_have_series_and_the_sums_still_count_all() {
     let upstream = simulator(300, 5).await;
     let exporter = exporter(&upstream.url(), &["--repositories.limit", "50", "--cache.window", "200ms"]).await;
     let scrape = exporter.scrape().await;
@@ -54,7 +54,7 @@ async fn l3_over_the_limit_the_largest_have_series_and_the_sums_still_count_all(
 }
 
 #[tokio::test]
-async fn s9_a_scrape_of_a_cold_cache_ends_by_its_deadline_with_swr_up_0() {
+async fn a_scrape_of_a_cold_cache_ends_by_its_deadline_with_swr_up_0() {
     let upstream = simulator(10, 2).await;
     let hang = upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)));
     let exporter = exporter(&upstream.url(), &[]).await;

@@ -11,13 +11,13 @@ use futures_util::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, Door, Source};
+use swr_exporter::auth::{Authenticator, CredentialProvider, TokenClient};
+use swr_exporter::base::deadline::Deadline;
 use swr_exporter::cli::Cli;
 use swr_exporter::cli::flags::ALL;
 use swr_exporter::config::{self, Config};
-use swr_exporter::deadline::Deadline;
 use swr_exporter::logging;
-use swr_exporter::swr::{self, Client, Effort};
+use swr_exporter::swr::{self, CallBudget, Client};
 use swr_exporter::transport::{Request, Response, Transport, TransportError};
 
 /// Tells the second process from the first.
@@ -57,11 +57,11 @@ async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
     fall(&config);
     let account = config.accounts.remove(0);
     fall(&account.credentials);
-    let source: Source = account.credentials.source;
-    let basis = source.basis();
+    let source: CredentialProvider = account.credentials.source;
+    let basis = source.state();
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
-    let door = Door {
+    let door = TokenClient {
         cloud: Box::new(Falling),
         machine: Box::new(Falling),
         metrics: metrics.of_credentials(),
@@ -74,7 +74,7 @@ async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
     fall(&authenticator);
     let client = Client::new(account.client, Box::new(Falling), authenticator, metrics, SystemTime::now);
     let called = tokio::spawn(async move {
-        let effort = Effort::until(Deadline::after(Duration::from_secs(10)));
+        let effort = CallBudget::until(Deadline::after(Duration::from_secs(10)));
         client.repositories(None, 0, 10, &effort).await.map(drop)
     });
     match called.await {
@@ -88,7 +88,7 @@ async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
 }
 
 #[tokio::test]
-async fn c8_a_panic_with_secrets_at_hand_shows_none_of_them() {
+async fn a_panic_with_secrets_at_hand_shows_none_of_them() {
     let folder = tempfile::tempdir().unwrap();
     if std::env::var_os(SECOND).is_some() {
         let options = logging::Options { level: logging::Level::Trace, format: logging::Format::Json };
@@ -107,7 +107,7 @@ async fn c8_a_panic_with_secrets_at_hand_shows_none_of_them() {
         return;
     }
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["panics::c8_a_panic_with_secrets_at_hand_shows_none_of_them", "--exact", "--nocapture"]);
+    command.args(["panics::a_panic_with_secrets_at_hand_shows_none_of_them", "--exact", "--nocapture"]);
     command.env(SECOND, "").env("RUST_BACKTRACE", "0").stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(crate::support::PATIENCE * 2, command.output()).await.unwrap().unwrap();
     let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();

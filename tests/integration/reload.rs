@@ -6,8 +6,8 @@ use clap::Parser;
 use std::path::Path;
 use std::time::Duration;
 use swr_exporter::cli::Cli;
-use swr_exporter::simulator::DEMO_TOKEN;
 use swr_exporter::{app, config};
+use swr_simulator::DEMO_TOKEN;
 use tokio::time::Instant;
 
 /// What becomes of the file, and a part of what is said about it.
@@ -113,7 +113,7 @@ async fn reload(exporter: &Exporter) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn l6_a_file_that_is_wrong_in_fifty_ways_changes_nothing_and_says_where() {
+async fn a_file_that_is_wrong_in_fifty_ways_changes_nothing_and_says_where() {
     let upstream = simulator(20, 2).await;
     let good = format!(
         "accounts:\n  one:\n    endpoint: {}\n    credentials: {{ token: {DEMO_TOKEN} }}\n    # a comment\n    \
@@ -214,7 +214,7 @@ const ADDRESSES: [&str; 40] = [
 const NAMES: [&str; 6] = ["169.254.169.254", "2852039166", "0251.0376.0251.0376", "localhost", "localtest.me", "ONE"];
 
 #[tokio::test]
-async fn l9_l10_a_probe_takes_the_name_of_an_account_and_nothing_else() {
+async fn a_probe_takes_the_name_of_an_account_and_nothing_else() {
     let upstream = simulator(20, 2).await;
     let accounts = Accounts::new(&format!("accounts:\n  one:\n    endpoint: {}\n", upstream.url()));
     let exporter = accounts.start().await;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, DEMO_PROJECT_ID, Operation, Rule, Running, Shape};
+use swr_simulator::{Action, DEMO_PROJECT_ID, Operation, Rule, Running, Shape};
 use tokio::process::Command;
 
 fn denied() -> Action {
@@ -75,7 +75,7 @@ async fn a_file_is_replaced_as_a_whole_or_not_at_all() {
         }
         reads
     });
-    upstream.handle.insert(swr_exporter::simulator::Repository::new("late", "newcomer"));
+    upstream.handle.insert(swr_simulator::Repository::new("late", "newcomer"));
     assert_eq!(done(scrape(&upstream, &["--output", link.to_str().unwrap()])).await.0, Some(0));
     stop.send(()).unwrap();
     assert!(reader.join().unwrap() > 0);

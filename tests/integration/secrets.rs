@@ -3,7 +3,7 @@
 
 use crate::support::{Exporter, command, simulator, start, text};
 use std::process::Stdio;
-use swr_exporter::simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
+use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
 use tokio::process::Command;
 
 const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
@@ -18,7 +18,7 @@ const POD_TOKEN: &str = "canary-pod-token/0123456789+abcdef==";
 /// Every marked secret.
 pub const CANARIES: [&str; 7] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN, PASSWORD, ID_TOKEN, POD_TOKEN];
 
-/// How a secret may be spelt: as it is, in base64 at any of the three alignments, in hex, percent-encoded, reversed.
+/// ServedKind a secret may be spelt: as it is, in base64 at any of the three alignments, in hex, percent-encoded, reversed.
 fn spellings(secret: &str) -> Vec<String> {
     let percent: String = secret
         .bytes()
@@ -106,7 +106,7 @@ async fn fail_in_many_ways(upstream: &Running, exporter: &Exporter) {
 #[tokio::test]
 async fn no_log_line_and_no_page_shows_a_secret() {
     let upstream = simulator(20, 2).await;
-    let known = |options: &mut swr_exporter::simulator::Options| {
+    let known = |options: &mut swr_simulator::Options| {
         options.access_keys.push(AccessKey {
             access_key: ACCESS_KEY.to_owned(),
             secret_key: SECRET_KEY.to_owned(),
@@ -164,9 +164,7 @@ async fn a_secret_that_is_refused_or_unusable_is_not_shown() {
 
 /// All that a source of credentials wants in the environment, with canaries for secrets.
 fn sources(upstream: &Running) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
-    use swr_exporter::simulator::{
-        DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_IDP_ID, DEMO_PROJECT, DEMO_PROVIDER_URN, DEMO_USER,
-    };
+    use swr_simulator::{DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_IDP_ID, DEMO_PROJECT, DEMO_PROVIDER_URN, DEMO_USER};
     let text = str::to_owned;
     let url = || upstream.url();
     vec![
@@ -247,7 +245,7 @@ pub fn sources_of_all_kinds(folder: &std::path::Path) -> Vec<Vec<(String, String
 }
 
 #[tokio::test]
-async fn c8_no_source_of_credentials_shows_what_it_has_or_gets() {
+async fn no_source_of_credentials_shows_what_it_has_or_gets() {
     let upstream = simulator(20, 2).await;
     upstream.handle.configure(|options| {
         PASSWORD.clone_into(&mut options.users[0].password);

@@ -7,8 +7,8 @@ use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file::{self, Kept, StateFile};
-use swr_exporter::simulator::Running;
+use swr_exporter::cache::state_file::{self, LoadedState, StateFile};
+use swr_simulator::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// Ten seconds for a first byte or a head, and half a second to notice.
 const CLOSED_WITHIN: Duration = Duration::from_millis(10_500);
 
-/// How late this machine wakes sleepers up: what it adds to every figure while it is loaded by others.
+/// ServedKind late this machine wakes sleepers up: what it adds to every figure while it is loaded by others.
 struct Lateness {
     worst: Arc<AtomicU64>,
     _watching: JoinSet<()>,
@@ -95,7 +95,7 @@ async fn scrape_times(exporter: &Exporter, stop: &AtomicBool) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s4_s5_clients_that_drip_or_keep_silent_are_closed_and_cost_the_scrapes_nothing() {
+async fn clients_that_drip_or_keep_silent_are_closed_and_cost_the_scrapes_nothing() {
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
     // Each attack has an exporter of its own, and both run at once: they take ten seconds whatever the machine.
@@ -141,7 +141,7 @@ async fn reader(address: &str, number: usize) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s6_s11_slow_readers_share_one_page_and_one_too_many_is_told_at_once() {
+async fn slow_readers_share_one_page_and_one_too_many_is_told_at_once() {
     peers::allow_many_files();
     let upstream = simulator(30_000, 30).await;
     let exporter = exporter(&upstream.url(), &["--web.max-requests", "50"]).await;
@@ -193,20 +193,21 @@ async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::Tem
     first.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     eventually("it is kept", || file.exists()).await;
     drop(first);
-    let Kept { payload, origin, .. } = state_file::parse(std::fs::read(&file).unwrap(), SystemTime::now()).unwrap();
+    let LoadedState { payload, origin, .. } =
+        state_file::parse(std::fs::read(&file).unwrap(), SystemTime::now()).unwrap();
     let then = SystemTime::now() - Duration::from_secs(600);
     StateFile { path: file, origin, writer: 0 }.write(then, |out| out.write_all(&payload)).unwrap();
     (exporter(&upstream.url(), &[&keep, flags].concat()).await, folder)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s8_a_thousand_scrapes_of_an_expired_snapshot_cause_one_refresh_and_get_one_page() {
+async fn a_thousand_scrapes_of_an_expired_snapshot_cause_one_refresh_and_get_one_page() {
     let upstream = simulator(2345, 20).await;
     let flags = ["--web.max-requests", "1000", "--scrape.timeout", "60s"];
     let (exporter, _folder) = expired(&upstream, &flags).await;
     upstream.handle.clear_journal();
     // The refresh is to bring something new, and to take long enough for everyone to wait for it.
-    upstream.handle.insert(swr_exporter::simulator::Repository::new("new", "new"));
+    upstream.handle.insert(swr_simulator::Repository::new("new", "new"));
     upstream.handle.configure(|options| options.latency = Duration::from_millis(500));
     let start = Instant::now();
     let answers: Vec<Answer> = peers::scrape_at_once(exporter.address(), 1000).await;
@@ -227,7 +228,7 @@ async fn s8_a_thousand_scrapes_of_an_expired_snapshot_cause_one_refresh_and_get_
 }
 
 #[tokio::test]
-async fn s13_what_is_no_request_for_a_page_is_refused_and_harms_nobody() {
+async fn what_is_no_request_for_a_page_is_refused_and_harms_nobody() {
     let upstream = simulator(100, 4).await;
     let exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;

@@ -9,11 +9,9 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file::{self, Kept, Origin, StateFile};
+use swr_exporter::cache::state_file::{self, LoadedState, Origin, StateFile};
 use swr_exporter::model::{Snapshot, codec};
-use swr_exporter::simulator::{
-    Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape,
-};
+use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -123,7 +121,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         bytes[at] = byte;
         bytes
     };
-    let Kept { payload, origin, .. } = state_file::parse(whole.clone(), SystemTime::now()).unwrap();
+    let LoadedState { payload, origin, .. } = state_file::parse(whole.clone(), SystemTime::now()).unwrap();
     let rewritten = |origin, at: SystemTime, payload: &[u8]| {
         let file = StateFile { path: folder.path().join("another"), origin, writer: 0 };
         file.write(at, |out| out.write_all(payload)).unwrap();
@@ -331,7 +329,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
             let flags = ["--cache.window", "1ms", "--swr.rate-limit", "1000"];
             let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
             let mut random = fastrand::Rng::with_seed(lane);
-            // How long the first one takes to its first file; on a loaded machine everything takes longer.
+            // ServedKind long the first one takes to its first file; on a loaded machine everything takes longer.
             let mut usual: Option<Duration> = None;
             let mut wrote = 0;
             for _ in 0..25 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options, Running, Simulator};
+use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options, Running, Simulator};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 

@@ -4,7 +4,7 @@ use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, 
 use crate::tags_truth::{check, truth};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Operation, Options, Repository, Rule, Running, Simulator};
+use swr_simulator::{Action, Operation, Options, Repository, Rule, Running, Simulator};
 use tokio::time::Instant;
 
 /// The path under which tags and details are.
@@ -39,7 +39,7 @@ async fn settled(exporter: &Exporter) -> Scrape {
         .await
 }
 
-/// How often tags were asked for.
+/// ServedKind often tags were asked for.
 fn tag_calls(upstream: &Running) -> usize {
     upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
 }
@@ -309,7 +309,7 @@ async fn one_repository_that_fails_delays_itself_alone() {
     let path = format!("{ONE}{}/repos/{}/", broken.namespace, broken.name.replace('/', "%24"));
     let rule = upstream
         .handle
-        .fault(Rule::always(Action::Refuse(swr_exporter::simulator::Refusal::swr(400, 4_001_029, "odd"))).path(&path));
+        .fault(Rule::always(Action::Refuse(swr_simulator::Refusal::swr(400, 4_001_029, "odd"))).path(&path));
     let exporter = fast(&upstream, &[]).await;
     let scrape = exporter
         .scrape_until("all others are read", |scrape| {
@@ -391,10 +391,10 @@ async fn long_lists_of_tags_are_read_in_pages() {
     let upstream = Simulator::start(Options { repositories: 0, namespaces: 0, max_limit: 100, ..Options::default() })
         .await
         .unwrap();
-    for over_limit in [swr_exporter::simulator::OverLimit::Clamp, swr_exporter::simulator::OverLimit::Refuse] {
+    for over_limit in [swr_simulator::OverLimit::Clamp, swr_simulator::OverLimit::Refuse] {
         upstream.handle.configure(|options| {
             options.over_limit = over_limit;
-            options.offsets = swr_exporter::simulator::Offsets::MultiplesOfLimit;
+            options.offsets = swr_simulator::Offsets::MultiplesOfLimit;
         });
         let mut repository = Repository::new("org", format!("{over_limit:?}").to_lowercase());
         repository.tags = (0..350).map(|number| format!("v{number}")).collect();

@@ -4,7 +4,7 @@ use crate::support::{Scrape, client, text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
-use swr_exporter::simulator::{DEMO_TOKEN, Running};
+use swr_simulator::{DEMO_TOKEN, Running};
 
 /// A digest and its bytes.
 type Blob = (String, u64);

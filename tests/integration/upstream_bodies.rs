@@ -4,7 +4,7 @@ use crate::support::{Exporter, eventually};
 use crate::upstream_support::{Account, account};
 use futures_util::future::join_all;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Answer, Delivery, Framing, Rule};
+use swr_simulator::{Action, Answer, Delivery, Framing, Rule};
 
 const SHORT_PATIENCE: [&str; 2] = ["--swr.request-timeout", "300ms"];
 
@@ -25,7 +25,7 @@ async fn each_fails(reason: &str, flags: &[&str], faults: Vec<(&str, Action)>) {
 }
 
 #[tokio::test]
-async fn u4_a_stalled_or_dripping_body_is_a_timeout_and_the_old_data_stays() {
+async fn a_stalled_or_dripping_body_is_a_timeout_and_the_old_data_stays() {
     let faults = vec![
         ("no answer", Delivery::Hang),
         ("headers alone", Delivery::Stall(0)),
@@ -37,7 +37,7 @@ async fn u4_a_stalled_or_dripping_body_is_a_timeout_and_the_old_data_stays() {
 }
 
 #[tokio::test]
-async fn u4_a_body_that_is_slow_but_moves_is_read_whole() {
+async fn a_body_that_is_slow_but_moves_is_read_whole() {
     let mut account = account(30, &[]).await;
     account.delivers(Delivery::Drip(600, Duration::from_millis(10)));
     let before = account.good.get("swr_snapshot_timestamp_seconds");
@@ -51,7 +51,7 @@ async fn u4_a_body_that_is_slow_but_moves_is_read_whole() {
 }
 
 #[tokio::test]
-async fn u5_a_body_that_breaks_off_is_never_a_shorter_listing() {
+async fn a_body_that_breaks_off_is_never_a_shorter_listing() {
     let network = [Delivery::Truncated(2000), Delivery::Reset, Delivery::ResetAfter(2000)];
     let decode = [Delivery::Cut(0), Delivery::Cut(1), Delivery::Cut(2000), Delivery::Cut(10_000)];
     let named = |delivery: Delivery| ("breaks off", Action::Deliver(delivery));
@@ -62,7 +62,7 @@ async fn u5_a_body_that_breaks_off_is_never_a_shorter_listing() {
 }
 
 #[tokio::test]
-async fn u6_what_is_no_listing_is_a_decode_failure_and_the_old_data_stays() {
+async fn what_is_no_listing_is_a_decode_failure_and_the_old_data_stays() {
     let deep = format!("[{{\"a\":{}", "[".repeat(100_000));
     let utf16: Vec<u8> = "[{\"name\":\"a\"}]".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let json = |body: &str| Action::Answer(Answer::json(body));
@@ -109,7 +109,7 @@ async fn is_dammed(account: &Account, name: &str, reason: &str) {
 }
 
 #[tokio::test]
-async fn u7_a_gzip_bomb_is_stopped_at_the_limit_of_an_answer() {
+async fn a_gzip_bomb_is_stopped_at_the_limit_of_an_answer() {
     let account = account(30, &[]).await;
     account.upstream.handle.fault(Rule::once(Action::Deliver(Delivery::Bomb(1 << 30))));
     is_dammed(&account, "bomb", "decode").await;
@@ -117,7 +117,7 @@ async fn u7_a_gzip_bomb_is_stopped_at_the_limit_of_an_answer() {
 }
 
 #[tokio::test]
-async fn u8_rows_without_end_are_given_up_at_a_bound() {
+async fn rows_without_end_are_given_up_at_a_bound() {
     for framing in [Framing::UntilClose, Framing::Chunked, Framing::Length(1 << 40)] {
         let account = account(30, &[]).await;
         account.upstream.handle.fault(Rule::once(Action::Deliver(Delivery::Flood(framing, None))));
@@ -128,7 +128,7 @@ async fn u8_rows_without_end_are_given_up_at_a_bound() {
 }
 
 #[tokio::test]
-async fn u8_a_content_length_that_lies_is_never_a_shorter_listing() {
+async fn a_content_length_that_lies_is_never_a_shorter_listing() {
     let short = vec![("too short", Action::Deliver(Delivery::DeclaredLength(3000)))];
     let long = vec![
         ("too long", Action::Deliver(Delivery::DeclaredLength(1 << 20))),

@@ -4,10 +4,10 @@ use crate::support::{Scrape, eventually, exporter, simulator};
 use crate::upstream_support::{Account, account, failures};
 use futures_util::future::join_all;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Delivery};
+use swr_simulator::{Action, Delivery};
 
 #[tokio::test]
-async fn u16_a_redirect_is_never_followed_and_no_credential_goes_along() {
+async fn a_redirect_is_never_followed_and_no_credential_goes_along() {
     let other = simulator(10, 1).await;
     let elsewhere = [
         (301, format!("{}/v2/manage/repos", other.url())),
@@ -32,7 +32,7 @@ async fn u16_a_redirect_is_never_followed_and_no_credential_goes_along() {
 }
 
 #[tokio::test]
-async fn u16_a_redirect_to_itself_is_no_loop() {
+async fn a_redirect_to_itself_is_no_loop() {
     let account = account(20, &[]).await;
     let before = account.listed();
     account.listing(Action::redirect(302, &format!("{}/v2/manage/repos?offset=0&limit=1000", account.upstream.url())));
@@ -41,7 +41,7 @@ async fn u16_a_redirect_to_itself_is_no_loop() {
 }
 
 #[tokio::test]
-async fn u17_a_name_that_does_not_exist_is_a_network_failure_within_ten_seconds_and_piles_up_no_threads() {
+async fn a_name_that_does_not_exist_is_a_network_failure_within_ten_seconds_and_piles_up_no_threads() {
     let exporter = exporter("https://nowhere.invalid", &["--cache.window", "200ms"]).await;
     for _ in 0..3 {
         exporter.scrape_within(Duration::from_millis(600)).await;
@@ -60,7 +60,7 @@ async fn u17_a_name_that_does_not_exist_is_a_network_failure_within_ten_seconds_
 }
 
 #[tokio::test]
-async fn u17_an_upstream_that_is_down_is_a_network_failure_and_the_old_data_stays() {
+async fn an_upstream_that_is_down_is_a_network_failure_and_the_old_data_stays() {
     let mut account = account(20, &[]).await;
     let other = simulator(1, 1).await;
     // The port is free once its owner is gone, and nobody else has reason to take it.
@@ -90,7 +90,7 @@ fn retries(scrape: &Scrape) -> f64 {
 }
 
 #[tokio::test]
-async fn u19_connections_that_are_closed_after_each_answer_cost_nothing_and_leave_no_descriptors() {
+async fn connections_that_are_closed_after_each_answer_cost_nothing_and_leave_no_descriptors() {
     let scrape = are_no_trouble(3000, |account| {
         account.delivers(Delivery::ThenClose);
     })
@@ -99,7 +99,7 @@ async fn u19_connections_that_are_closed_after_each_answer_cost_nothing_and_leav
 }
 
 #[tokio::test]
-async fn u19_connections_that_are_closed_without_a_word_are_replaced() {
+async fn connections_that_are_closed_without_a_word_are_replaced() {
     are_no_trouble(200, |account| {
         account.delivers(Delivery::ThenCloseUnannounced);
     })
@@ -107,7 +107,7 @@ async fn u19_connections_that_are_closed_without_a_word_are_replaced() {
 }
 
 #[tokio::test]
-async fn u19_connections_that_are_reset_when_used_again_are_replaced() {
+async fn connections_that_are_reset_when_used_again_are_replaced() {
     let resets = vec![Action::Deliver(Delivery::Reset), Action::Deliver(Delivery::ResetAfter(700))];
     let scrape = are_no_trouble(300, |account| account.upstream.handle.random_faults(5, 0.03, resets)).await;
     assert!((3.0..=60.0).contains(&retries(&scrape)), "{}", retries(&scrape));

@@ -4,7 +4,7 @@ use crate::support::{Exporter, command, eventually, exporter, simulator, start, 
 use crate::upstream_support::{EAGER, LISTING, failures};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use swr_exporter::simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Running};
+use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Running};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ async fn many_windows(exporter: &Exporter) {
 }
 
 #[tokio::test]
-async fn c5_a_wrong_secret_key_is_tried_twice_and_a_right_one_in_the_file_at_once() {
+async fn a_wrong_secret_key_is_tried_twice_and_a_right_one_in_the_file_at_once() {
     let (upstream, files) = (simulator(50, 3).await, Files::new());
     let exporter = with_key(&upstream, &files, WRONG, &[]).await;
     many_windows(&exporter).await;
@@ -72,7 +72,7 @@ async fn c5_a_wrong_secret_key_is_tried_twice_and_a_right_one_in_the_file_at_onc
 }
 
 #[tokio::test]
-async fn c5_many_organisations_try_a_wrong_secret_key_no_more_often() {
+async fn many_organisations_try_a_wrong_secret_key_no_more_often() {
     let (upstream, files) = (simulator(200, 8).await, Files::new());
     let names = upstream.handle.with_world(|world| world.namespaces());
     let named = format!("--swr.namespace={}", names.join(","));
@@ -136,7 +136,7 @@ async fn a_secret_file_that_is_empty_from_the_start_is_named_and_nothing_is_sent
 }
 
 #[tokio::test]
-async fn c7_a_secret_file_that_is_gone_or_empty_later_is_named_and_the_key_is_kept() {
+async fn a_secret_file_that_is_gone_or_empty_later_is_named_and_the_key_is_kept() {
     let (upstream, files) = (simulator(50, 3).await, Files::new());
     let exporter = with_key(&upstream, &files, DEMO_SECRET_KEY, &[]).await;
     assert_eq!(exporter.scrape().await.get("swr_up"), Some(1.0));

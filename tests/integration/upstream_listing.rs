@@ -3,7 +3,7 @@
 use crate::support::{Scrape, eventually, passes_promtool, simulator};
 use crate::upstream_support::{LISTING, account, account_of, failures, shown, standing};
 use futures_util::future::join_all;
-use swr_exporter::simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Simulator, Ties, Total};
+use swr_simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Simulator, Ties, Total};
 
 /// Pages small enough that a list has many, and no wait between them.
 const SMALL_PAGES: [&str; 6] = ["--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
@@ -13,7 +13,7 @@ fn inconsistencies(scrape: &Scrape, kind: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn u9_insertions_before_the_cursor_lose_no_standing_repository() {
+async fn insertions_before_the_cursor_lose_no_standing_repository() {
     let account = account(3000, &SMALL_PAGES).await;
     let standing = standing(&account.upstream);
     account.listing(Action::insert_before(1));
@@ -23,7 +23,7 @@ async fn u9_insertions_before_the_cursor_lose_no_standing_repository() {
 }
 
 #[tokio::test]
-async fn u9_deletions_before_the_cursor_lose_no_standing_repository() {
+async fn deletions_before_the_cursor_lose_no_standing_repository() {
     let account = account(3000, &SMALL_PAGES).await;
     account.listing(Action::remove_before(1));
     let scrape = account.next_good().await;
@@ -33,7 +33,7 @@ async fn u9_deletions_before_the_cursor_lose_no_standing_repository() {
 }
 
 #[tokio::test]
-async fn u9_equal_names_in_an_order_that_changes_lose_nothing() {
+async fn equal_names_in_an_order_that_changes_lose_nothing() {
     let options = Options { repositories: 1000, namespaces: 40, ..Options::default() };
     let upstream = Simulator::start(options).await.unwrap();
     let account = account_of(upstream, &SMALL_PAGES).await;
@@ -42,7 +42,7 @@ async fn u9_equal_names_in_an_order_that_changes_lose_nothing() {
 }
 
 #[tokio::test]
-async fn u10_a_total_that_is_no_help_does_not_hide_the_end_of_the_list() {
+async fn a_total_that_is_no_help_does_not_hide_the_end_of_the_list() {
     let lies = [Total::Absent, Total::Text("many".into()), Total::Is(-5), Total::Is(0), Total::Off(-100)];
     join_all(lies.map(|lie| async move {
         let account = account(250, &SMALL_PAGES).await;
@@ -56,7 +56,7 @@ async fn u10_a_total_that_is_no_help_does_not_hide_the_end_of_the_list() {
 }
 
 #[tokio::test]
-async fn u10_a_total_that_promises_too_much_is_not_chased_and_the_old_data_stays() {
+async fn a_total_that_promises_too_much_is_not_chased_and_the_old_data_stays() {
     join_all([1_u64, 500].map(|more| async move {
         let mut account = account(250, &SMALL_PAGES).await;
         let before = account.listed();
@@ -70,7 +70,7 @@ async fn u10_a_total_that_promises_too_much_is_not_chased_and_the_old_data_stays
 }
 
 #[tokio::test]
-async fn u10_a_total_that_changes_with_every_page_ends_either_way() {
+async fn a_total_that_changes_with_every_page_ends_either_way() {
     let account = account(250, &SMALL_PAGES).await;
     account.listing(Action::Total(Total::Changing));
     let before = (account.listed(), account.good.get("swr_refreshes_total"));
@@ -80,7 +80,7 @@ async fn u10_a_total_that_changes_with_every_page_ends_either_way() {
 }
 
 #[tokio::test]
-async fn u11_a_server_that_ignores_the_offset_costs_two_requests() {
+async fn a_server_that_ignores_the_offset_costs_two_requests() {
     let mut account = account(1000, &SMALL_PAGES).await;
     let before = account.listed();
     account.listing(Action::Query("offset".into(), "0".into()));
@@ -90,7 +90,7 @@ async fn u11_a_server_that_ignores_the_offset_costs_two_requests() {
 }
 
 #[tokio::test]
-async fn u12_rows_that_come_twice_are_one_series_and_counted() {
+async fn rows_that_come_twice_are_one_series_and_counted() {
     let account = account(250, &SMALL_PAGES).await;
     let before = account.listed();
     account.listing(Action::duplicate_rows(3));
@@ -103,7 +103,7 @@ async fn u12_rows_that_come_twice_are_one_series_and_counted() {
 }
 
 #[tokio::test]
-async fn u12_rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
+async fn rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
     let account = account(30, &[]).await;
     let twice = Action::Rows(std::sync::Arc::new(|rows| rows.insert(5, rows[5].clone())));
     account.listing(twice);
@@ -116,7 +116,7 @@ async fn u12_rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
 }
 
 #[tokio::test]
-async fn u13_odd_numbers_are_left_out_and_counted_and_never_zero() {
+async fn odd_numbers_are_left_out_and_counted_and_never_zero() {
     let upstream = simulator(30, 3).await;
     let odd = ["-1", "1e400", "\"12\"", "1.5", "true", "[]", "18446744073709551616"];
     for (place, value) in odd.iter().enumerate() {
@@ -143,7 +143,7 @@ async fn u13_odd_numbers_are_left_out_and_counted_and_never_zero() {
 }
 
 #[tokio::test]
-async fn u14_a_hundred_thousand_repositories_are_all_there() {
+async fn a_hundred_thousand_repositories_are_all_there() {
     let upstream = simulator(100_000, 100).await;
     let account = account_of(upstream, &["--swr.rate-limit", "10000", "--swr.burst", "10000"]).await;
     assert_eq!(account.good.series("swr_repository_size_bytes").len(), 100_000);
@@ -152,7 +152,7 @@ async fn u14_a_hundred_thousand_repositories_are_all_there() {
 }
 
 #[tokio::test]
-async fn u14_a_total_above_the_bound_is_refused_before_it_is_read() {
+async fn a_total_above_the_bound_is_refused_before_it_is_read() {
     let account = account(1000, &SMALL_PAGES).await;
     let before = account.listed();
     account.listing(Action::Total(Total::Is(5_000_001)));
@@ -170,8 +170,7 @@ async fn a_page_size_that_is_clamped_or_refused_is_followed_and_remembered() {
         account.upstream.handle.clear_journal();
         let scrape = account.next_good().await;
         assert_eq!(failures(&scrape, "internal"), 0.0);
-        let limit =
-            |request: &swr_exporter::simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
+        let limit = |request: &swr_simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
         assert!(account.upstream.handle.requests().iter().all(|request| limit(request) <= 100), "{over_limit:?}");
         assert!(account.listed() <= 6, "{over_limit:?}: {}", account.listed());
     }))

@@ -4,7 +4,7 @@ use crate::support::simulator;
 use crate::upstream_support::{Account, Keys, account_of, all_failures, shown, standing};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use swr_exporter::simulator::{Action, Answer, Delivery, Rule, Shape};
+use swr_simulator::{Action, Answer, Delivery, Rule, Shape};
 
 /// The path of the listing by markers.
 const LISTING: &str = "/v3/manage/repos";
@@ -38,7 +38,7 @@ async fn a_list_is_shown_as_it_stands() {
 }
 
 #[tokio::test]
-async fn u9_what_comes_and_goes_before_the_marker_loses_no_standing_repository() {
+async fn what_comes_and_goes_before_the_marker_loses_no_standing_repository() {
     for action in [Action::insert_before(1), Action::remove_before(1)] {
         let account = account(1500, &[]).await;
         account.upstream.handle.fault(Rule::always(action).path(LISTING));
@@ -52,7 +52,7 @@ async fn u9_what_comes_and_goes_before_the_marker_loses_no_standing_repository()
 }
 
 #[tokio::test]
-async fn u10_markers_without_an_end_are_noticed_and_the_old_data_stays() {
+async fn markers_without_an_end_are_noticed_and_the_old_data_stays() {
     // The first page for ever, under one marker and under ever new ones.
     let mut account = account(300, &[]).await;
     account.upstream.handle.fault(Rule::always(Action::Query("marker".into(), "0".into())).path(LISTING));
@@ -70,7 +70,7 @@ async fn u10_markers_without_an_end_are_noticed_and_the_old_data_stays() {
 }
 
 #[tokio::test]
-async fn u12_rows_that_come_twice_are_one_series_and_counted() {
+async fn rows_that_come_twice_are_one_series_and_counted() {
     let account = account(250, &[]).await;
     let again = page(|body| {
         let rows = body["repos"].as_array_mut().unwrap();
@@ -85,7 +85,7 @@ async fn u12_rows_that_come_twice_are_one_series_and_counted() {
 }
 
 #[tokio::test]
-async fn u5_u6_u8_bodies_that_are_no_page_leave_the_old_data() {
+async fn bodies_that_are_no_page_leave_the_old_data() {
     let mut account = account(250, &[]).await;
     let text = |body: &str| Action::Answer(Answer::json(body));
     for (action, reason) in [
@@ -106,7 +106,7 @@ async fn u5_u6_u8_bodies_that_are_no_page_leave_the_old_data() {
 }
 
 #[tokio::test]
-async fn u3_mixed_errors_among_many_pages_cost_no_refresh() {
+async fn mixed_errors_among_many_pages_cost_no_refresh() {
     let account = account(6000, &[]).await;
     let error = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
     account.upstream.handle.random_faults(7, 0.04, vec![error, Action::Deliver(Delivery::Reset)]);
@@ -116,7 +116,7 @@ async fn u3_mixed_errors_among_many_pages_cost_no_refresh() {
 }
 
 #[tokio::test]
-async fn u20_organisations_are_listed_by_markers_one_by_one_too() {
+async fn organisations_are_listed_by_markers_one_by_one_too() {
     let upstream = simulator(400, 4).await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let named = format!("--swr.namespace={}", names.join(","));

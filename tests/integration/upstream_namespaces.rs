@@ -3,7 +3,7 @@
 use crate::support::{Scrape, eventually, simulator};
 use crate::upstream_support::{Account, LISTING, account_of, failures};
 use std::collections::BTreeSet;
-use swr_exporter::simulator::{Action, Permission, Rule, Running, Shape, UnknownNamespace};
+use swr_simulator::{Action, Permission, Rule, Running, Shape, UnknownNamespace};
 
 /// Serves an account whose organisations are all named by flags.
 async fn by_organisation(upstream: Running, flags: &[&str]) -> (Account, Vec<String>) {
@@ -82,7 +82,7 @@ async fn only_itself_stands_still(account: &Account, names: &[String], failed: &
 }
 
 #[tokio::test]
-async fn u20_one_organisation_that_is_denied_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
+async fn one_organisation_that_is_denied_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
     let (mut account, names) = by_organisation(simulator(300, 12).await, &["--cache.max-age", "2s"]).await;
     let (failed, well) = (names[4].as_str(), names[7].as_str());
     only_itself_stands_still(&account, &names, failed, denied(), "permission").await;
@@ -96,7 +96,7 @@ async fn u20_one_organisation_that_is_denied_keeps_its_rows_until_they_are_too_o
 }
 
 #[tokio::test]
-async fn u20_one_organisation_that_answers_500_costs_only_itself() {
+async fn one_organisation_that_answers_500_costs_only_itself() {
     let (mut account, names) = by_organisation(simulator(600, 100).await, &["--swr.burst", "1000"]).await;
     let action = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
     only_itself_stands_still(&account, &names, &names[42], action, "server").await;

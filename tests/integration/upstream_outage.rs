@@ -8,18 +8,18 @@ use hyper::http::{HeaderMap, HeaderValue};
 use prometheus::Registry;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, Part, Source, token};
-use swr_exporter::cache::{self, Cache, How, Outcome, Served};
+use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, token};
+use swr_exporter::base::deadline::Deadline;
+use swr_exporter::base::secret::Secret;
+use swr_exporter::cache::{self, Cache, Outcome, Served, ServedKind};
 use swr_exporter::collect;
-use swr_exporter::deadline::Deadline;
 use swr_exporter::failure::Reason;
 use swr_exporter::model::{Snapshot, Timestamp};
-use swr_exporter::secret::Secret;
 use swr_exporter::swr::{self, Client};
 use swr_exporter::transport::{Request, Response, Transport, TransportError};
 use tokio::time::Instant;
 
-/// How the upstream is; answers with this status, and a list of one repository where that is 200.
+/// ServedKind the upstream is; answers with this status, and a list of one repository where that is 200.
 #[derive(Clone, Copy, Debug)]
 struct Mood {
     status: u16,
@@ -67,7 +67,8 @@ impl Scraped {
     fn new(namespaces: &[&str]) -> Self {
         let upstream = Upstream { mood: Arc::new(Mutex::new(WELL)), sent: Arc::default() };
         let registry = Registry::new();
-        let token = Source::Token(token::Source(Part::Given(Secret::new("token".to_owned()))));
+        let token =
+            CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
         let options = swr::Options { endpoint: "http://127.0.0.1:1".into(), ..swr::Options::default() };
         let client = Arc::new(Client::new(
             options,
@@ -119,9 +120,9 @@ impl Scraped {
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
-async fn u1_an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_with_growing_age() {
+async fn an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_with_growing_age() {
     let scraped = Scraped::new(&[]);
-    assert_eq!(scraped.scrape().await.how, How::Refreshed);
+    assert_eq!(scraped.scrape().await.how, ServedKind::Refreshed);
     let good = scraped.cache.status();
     scraped.becomes(ILL);
     let (before, mut age) = (scraped.sent().len(), Duration::ZERO);
@@ -141,11 +142,11 @@ async fn u1_an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_wi
 
     // Older than the maximum age, it is withdrawn.
     tokio::time::advance(Duration::from_secs(120)).await;
-    assert_eq!(scraped.scrape().await.how, How::Nothing);
+    assert_eq!(scraped.scrape().await.how, ServedKind::Nothing);
 }
 
 #[tokio::test(start_paused = true)]
-async fn u1_the_first_good_answer_is_published_within_a_minute_of_recovery() {
+async fn the_first_good_answer_is_published_within_a_minute_of_recovery() {
     let mut longest = Duration::ZERO;
     for outage in (400..1400).step_by(37) {
         let scraped = Scraped::new(&[]);
@@ -154,7 +155,7 @@ async fn u1_the_first_good_answer_is_published_within_a_minute_of_recovery() {
         scraped.scrapes(Duration::from_secs(outage), |_| {}).await;
         scraped.becomes(WELL);
         let recovery = Instant::now();
-        while scraped.scrape().await.how != How::Refreshed {
+        while scraped.scrape().await.how != ServedKind::Refreshed {
             tokio::time::sleep(Duration::from_secs(15)).await;
         }
         longest = longest.max(recovery.elapsed());
@@ -163,14 +164,14 @@ async fn u1_the_first_good_answer_is_published_within_a_minute_of_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn u1_an_account_listed_by_organisation_is_complete_again_with_the_first_good_refresh() {
+async fn an_account_listed_by_organisation_is_complete_again_with_the_first_good_refresh() {
     let scraped = Scraped::new(&["team", "a", "b", "c", "d", "e"]);
     scraped.scrape().await;
     scraped.becomes(ILL);
     scraped.scrapes(HOUR / 3, |_| {}).await;
     scraped.becomes(WELL);
     let recovery = Instant::now();
-    while scraped.scrape().await.how != How::Refreshed {
+    while scraped.scrape().await.how != ServedKind::Refreshed {
         tokio::time::sleep(Duration::from_secs(15)).await;
     }
     assert_eq!(scraped.reason(), None, "no organisation is left out");
@@ -178,15 +179,15 @@ async fn u1_an_account_listed_by_organisation_is_complete_again_with_the_first_g
 }
 
 #[tokio::test(start_paused = true)]
-async fn u1_an_hour_without_an_answer_costs_no_more() {
+async fn an_hour_without_an_answer_costs_no_more() {
     let scraped = Scraped::new(&[]);
     scraped.becomes(Mood { status: 503, retry_after: None });
-    scraped.scrapes(HOUR, |served| assert_eq!(served.how, How::Nothing)).await;
+    scraped.scrapes(HOUR, |served| assert_eq!(served.how, ServedKind::Nothing)).await;
     assert!(scraped.sent().len() <= 150, "{}", scraped.sent().len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn u2_no_request_comes_before_the_time_that_was_given_and_none_is_parked_for_longer_than_five_minutes() {
+async fn no_request_comes_before_the_time_that_was_given_and_none_is_parked_for_longer_than_five_minutes() {
     for (word, least, most) in [("7", 7, 8), ("100", 100, 116), ("1000000000", 300, 316)] {
         let scraped = Scraped::new(&[]);
         scraped.becomes(Mood { status: 429, retry_after: Some(word) });
@@ -201,7 +202,7 @@ async fn u2_no_request_comes_before_the_time_that_was_given_and_none_is_parked_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn c5_a_wrong_credential_is_sent_twice_in_fifteen_minutes_for_a_day() {
+async fn a_wrong_credential_is_sent_twice_in_fifteen_minutes_for_a_day() {
     for namespaces in [&[][..], &["a", "b", "c", "d", "e"]] {
         let scraped = Scraped::new(namespaces);
         scraped.becomes(Mood { status: 401, retry_after: None });

@@ -4,12 +4,12 @@ use crate::support::{Scrape, eventually, simulator};
 use crate::upstream_support::{LISTING, account, account_of, all_failures, failures};
 use futures_util::future::join_all;
 use std::time::Duration;
-use swr_exporter::simulator::{Action, RetryAfter, Rule, Shape};
+use swr_simulator::{Action, RetryAfter, Rule, Shape};
 
 const SMALL_PAGES: [&str; 2] = ["--swr.page-size", "20"];
 
 #[tokio::test]
-async fn u2_after_a_429_no_request_comes_before_the_time_that_was_given() {
+async fn after_a_429_no_request_comes_before_the_time_that_was_given() {
     // A date has whole seconds, so the wait may be up to one shorter.
     let cases = [(RetryAfter::Seconds(2), 2000), (RetryAfter::Date(3), 2000), (RetryAfter::Date(-60), 0)];
     join_all(cases.map(|(word, least)| async move {
@@ -31,7 +31,7 @@ async fn u2_after_a_429_no_request_comes_before_the_time_that_was_given() {
 }
 
 #[tokio::test]
-async fn u2_an_upstream_that_asks_for_ages_is_left_alone_and_the_old_data_stays() {
+async fn an_upstream_that_asks_for_ages_is_left_alone_and_the_old_data_stays() {
     let account = account(50, &[]).await;
     let before = account.listed();
     account.listing(Action::throttled(&RetryAfter::Seconds(1_000_000_000)));

@@ -2,7 +2,7 @@
 
 use crate::support::{Exporter, Scrape, exporter, simulator};
 use std::collections::BTreeSet;
-use swr_exporter::simulator::{Action, Delivery, Rule, RuleId, Running};
+use swr_simulator::{Action, Delivery, Rule, RuleId, Running};
 
 /// The listing's path.
 pub const LISTING: &str = "/v2/manage/repos";
@@ -100,12 +100,12 @@ pub fn standing(upstream: &Running) -> Keys {
     upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
 }
 
-/// How many refreshes failed for a reason.
+/// ServedKind many refreshes failed for a reason.
 pub fn failures(scrape: &Scrape, reason: &str) -> f64 {
     scrape.value("swr_refresh_failures_total", &[("reason", reason)]).unwrap()
 }
 
-/// How many refreshes failed.
+/// ServedKind many refreshes failed.
 pub fn all_failures(scrape: &Scrape) -> f64 {
     scrape.series("swr_refresh_failures_total").iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }

@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swr_exporter::simulator::{Action, Rule, Running};
 use swr_exporter::transport::{Https, HttpsOptions, Request, Transport};
+use swr_simulator::{Action, Rule, Running};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ pub enum Front {
     Plain,
 }
 
-pub struct Guarded {
+pub struct MonitoredStream {
     /// Where the front is.
     pub address: SocketAddr,
     behind: Running,
@@ -37,7 +37,7 @@ pub struct Guarded {
 }
 
 /// Serves the simulator behind a front.
-pub async fn guarded(front: Front) -> Guarded {
+pub async fn guarded(front: Front) -> MonitoredStream {
     let behind = simulator(20, 2).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let (address, target) = (listener.local_addr().unwrap(), behind.addr());
@@ -48,7 +48,7 @@ pub async fn guarded(front: Front) -> Guarded {
             tokio::spawn(meet(stream, front.clone(), target, noted.clone()));
         }
     });
-    Guarded { address, behind, first_bytes }
+    MonitoredStream { address, behind, first_bytes }
 }
 
 async fn meet(mut stream: TcpStream, front: Front, target: SocketAddr, noted: Arc<Mutex<Vec<u8>>>) {
@@ -135,7 +135,7 @@ pub const HERE: &str = "127.0.0.1";
 pub fn as_it_is(_: &mut CertificateParams) {}
 
 /// An exporter that trusts this authority besides the system's.
-async fn trusting(guarded: &Guarded, authority: &Authority) -> (Exporter, tempfile::NamedTempFile) {
+async fn trusting(guarded: &MonitoredStream, authority: &Authority) -> (Exporter, tempfile::NamedTempFile) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &authority.pem).unwrap();
     let ca = format!("--swr.ca-file={}", file.path().display());
@@ -143,7 +143,7 @@ async fn trusting(guarded: &Guarded, authority: &Authority) -> (Exporter, tempfi
 }
 
 #[tokio::test]
-async fn u18_a_certificate_of_the_ca_file_is_trusted() {
+async fn a_certificate_of_the_ca_file_is_trusted() {
     let ca = authority("ours");
     let upstream = guarded(certified(HERE, Some(&ca), as_it_is)).await;
     let (exporter, _file) = trusting(&upstream, &ca).await;
@@ -153,7 +153,7 @@ async fn u18_a_certificate_of_the_ca_file_is_trusted() {
 }
 
 #[tokio::test]
-async fn u18_a_certificate_that_is_wrong_is_a_network_failure_and_nothing_is_sent() {
+async fn a_certificate_that_is_wrong_is_a_network_failure_and_nothing_is_sent() {
     let ca = authority("ours");
     let stranger = authority("a stranger");
     let cases = [
@@ -172,7 +172,7 @@ async fn u18_a_certificate_that_is_wrong_is_a_network_failure_and_nothing_is_sen
 }
 
 #[tokio::test]
-async fn u18_a_peer_that_does_not_speak_tls_is_a_network_failure_and_nothing_is_sent_in_the_clear() {
+async fn a_peer_that_does_not_speak_tls_is_a_network_failure_and_nothing_is_sent_in_the_clear() {
     let ca = authority("ours");
     join_all([("resets", Front::Resets), ("plain", Front::Plain)].map(|(name, front)| {
         let ca = &ca;
@@ -195,7 +195,7 @@ async fn is_refused(name: &str, front: Front, ca: &Authority) {
 }
 
 #[tokio::test]
-async fn u18_a_handshake_that_stalls_ends_with_the_time_for_connecting() {
+async fn a_handshake_that_stalls_ends_with_the_time_for_connecting() {
     assert_eq!(HttpsOptions::default().connect_timeout, Duration::from_secs(10));
     let upstream = guarded(Front::Stalls).await;
     let options = HttpsOptions { connect_timeout: Duration::from_millis(300), ..HttpsOptions::default() };
@@ -209,11 +209,11 @@ async fn u18_a_handshake_that_stalls_ends_with_the_time_for_connecting() {
     let start = Instant::now();
     let error = https.send(request).await.err().expect("no answer came");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert!(swr_exporter::failure::chain(&error).contains("timed out"), "{error:?}");
+    assert!(swr_exporter::failure::error_chain(&error).contains("timed out"), "{error:?}");
 }
 
 #[tokio::test]
-async fn u16_a_redirect_from_https_to_http_is_not_followed() {
+async fn a_redirect_from_https_to_http_is_not_followed() {
     let ca = authority("ours");
     let upstream = guarded(certified(HERE, Some(&ca), as_it_is)).await;
     let plain = simulator(5, 1).await;

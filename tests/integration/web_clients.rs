@@ -45,7 +45,7 @@ const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
 const VERIFIED: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
 
 #[tokio::test]
-async fn c14_what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
+async fn what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     folder.write("web.yml", &settings(ANY));
     let exporter = folder.exporter(&upstream.url(), &[]).await;

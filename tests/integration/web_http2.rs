@@ -55,7 +55,7 @@ impl Peer {
     }
 
     /// Sends something again and again, about so many frames a second, until the exporter has had enough: it says so by
-    /// GOAWAY or closes. How long that took.
+    /// GOAWAY or closes. ServedKind long that took.
     async fn flood(mut self, a_second: u32, mut next: impl FnMut(u32) -> Vec<u8>) -> Duration {
         let start = Instant::now();
         let writing = async {
@@ -89,7 +89,7 @@ async fn next_frame(reader: &mut ReadHalf<TlsStream<TcpStream>>) -> Option<(u8, 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s7_floods_end_within_a_second_and_cost_the_others_nothing() {
+async fn floods_end_within_a_second_and_cost_the_others_nothing() {
     let (folder, upstream) = (Arc::new(Folder::new()), simulator(1000, 4).await);
     let exporter = Arc::new(folder.exporter_with("tls.good", &upstream.url()).await);
     let client = folder.client(None);
@@ -153,7 +153,7 @@ async fn s7_floods_end_within_a_second_and_cost_the_others_nothing() {
     assert!(p99 < Duration::from_millis(100) + 2 * late, "{p99:?}, on a machine that is {late:?} late");
 }
 
-/// Asks for the metrics with a window of so many bytes, adds some more every quarter of a second, and answers pings. How
+/// Asks for the metrics with a window of so many bytes, adds some more every quarter of a second, and answers pings. ServedKind
 /// many bytes of the answer came, whether that was all, and how long it took until then or until the connection was over.
 async fn read_slowly(
     exporter: &Exporter,

@@ -175,7 +175,7 @@ async fn nothing_but_what_is_open_to_all_is_shown_without_a_login() {
 }
 
 #[tokio::test]
-async fn c13_no_separator_in_name_or_password_makes_one_login_of_another() {
+async fn no_separator_in_name_or_password_makes_one_login_of_another() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let alice = hash("right", 4);
     let exporter =
@@ -221,7 +221,7 @@ async fn c13_no_separator_in_name_or_password_makes_one_login_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c12_a_crowd_of_logins_is_judged_rightly() {
+async fn a_crowd_of_logins_is_judged_rightly() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let users = [("ten", hash("right ten", 10)), ("twelve", hash("right twelve", 12))];
@@ -240,7 +240,7 @@ async fn c12_a_crowd_of_logins_is_judged_rightly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c12_guessing_a_thousand_passwords_a_second_does_not_slow_the_scraper_that_knows_it() {
+async fn guessing_a_thousand_passwords_a_second_does_not_slow_the_scraper_that_knows_it() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(100, 2).await);
     let users = [(USER, hash(PASSWORD, 10)), ("twelve", hash("right", 12))];
@@ -306,7 +306,7 @@ async fn c12_guessing_a_thousand_passwords_a_second_does_not_slow_the_scraper_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c12_guessing_from_several_addresses_keeps_no_scraper_out_whose_password_is_not_known_yet() {
+async fn guessing_from_several_addresses_keeps_no_scraper_out_whose_password_is_not_known_yet() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let exporter = Arc::new(with_users(&folder, &upstream.url(), &[(USER, hash(PASSWORD, 11))], "").await);

@@ -87,7 +87,7 @@ impl Folder {
         self.exporter(upstream, &[]).await
     }
 
-    /// How a client does TLS that trusts the server's authority and may show a certificate.
+    /// ServedKind a client does TLS that trusts the server's authority and may show a certificate.
     pub fn tls(&self, identity: Option<&Issued>) -> rustls::ClientConfig {
         self.tls_by(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, identity)
     }

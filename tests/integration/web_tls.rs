@@ -106,7 +106,7 @@ async fn versions_suites_and_curves_are_those_that_are_set() {
 }
 
 #[tokio::test]
-async fn c14_only_the_client_certificates_that_are_asked_for_reach_http() {
+async fn only_the_client_certificates_that_are_asked_for_reach_http() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let name = |name: &str| SanType::DnsName(name.try_into().unwrap());
     let named = |names: Vec<SanType>| folder.clients.issue(&[], of_client(names));
@@ -178,7 +178,7 @@ async fn c14_only_the_client_certificates_that_are_asked_for_reach_http() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s5_who_is_silent_in_the_handshake_is_closed_in_time() {
+async fn who_is_silent_in_the_handshake_is_closed_in_time() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let exporter = folder.exporter_with("tls.good", &upstream.url()).await;
@@ -240,7 +240,7 @@ async fn certificate(exporter: &Exporter, folder: &Folder) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c15_certificates_are_replaced_under_load_and_nobody_notices() {
+async fn certificates_are_replaced_under_load_and_nobody_notices() {
     const ROTATIONS: usize = 100;
     let (folder, upstream) = (Arc::new(Folder::new()), simulator(50, 2).await);
     let exporter = Arc::new(folder.exporter_with("tls.good", &upstream.url()).await);

@@ -11,7 +11,7 @@ const HEAD: &str = "# name type unit labels stability. `stable`: changes with a 
                     # a version before. `alpha`: may still change with a minor version.\n";
 
 #[test]
-fn l4_the_lock_holds_what_the_catalog_has() {
+fn the_lock_holds_what_the_catalog_has() {
     let kept = if root().join("metrics.lock").exists() { read("metrics.lock") } else { String::new() };
     let rows = kept.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
     let stability: BTreeMap<&str, &str> =

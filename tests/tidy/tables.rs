@@ -155,7 +155,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
         ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
         ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
-        ("wait of a finished listing for the figures beside it", seconds(collect::beside::PATIENCE)),
+        ("wait of a finished listing for the figures beside it", seconds(collect::auxiliary::PATIENCE)),
         ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),

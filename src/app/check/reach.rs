@@ -2,7 +2,7 @@
 
 use super::MOST_SKEW_SECONDS;
 use super::report::{Report, Step};
-use crate::failure::chain;
+use crate::failure::error_chain;
 use crate::transport::answer::date;
 use crate::transport::{Https, Request, Transport, TransportError};
 use bytes::Bytes;
@@ -93,7 +93,7 @@ async fn greet(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             let (what, advice) = on_connection(&error, is_tls);
-            report.add(Step::fails(what, chain(&error), advice.to_owned()));
+            report.add(Step::fails(what, error_chain(&error), advice.to_owned()));
             return false;
         }
         Err(_) => {
@@ -126,7 +126,7 @@ async fn greet(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
 
 /// What a failed request means once a connection was possible.
 fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'static str) {
-    let text = chain(error);
+    let text = error_chain(error);
     if text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity") {
         ("tls", "the certificate is by an authority that is not trusted: give its certificate by --swr.ca-file")
     } else if text.contains("NotValidForName") {

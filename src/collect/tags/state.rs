@@ -1,16 +1,17 @@
 //! What the task and the handle share: the book, what is to be done, and how it fares.
 
-use super::{Keep, Options};
+use super::{Options, Persister};
 use crate::collect::Metrics;
-use crate::collect::book::{Book, Subject, Wants};
-use crate::collect::plan::{Errand, Need};
+use crate::collect::inventory::{Subject, TagInventory, TagOptions};
+use crate::collect::plan::{FetchTask, Need};
 use crate::failure::Reason;
 use crate::model::Timestamp;
 use crate::model::tags::{self, Reading};
 use crate::swr::Client;
-use crate::swr::pace::Pace;
+use crate::swr::tag_rate_limiter::TagRateLimiter;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,11 +23,11 @@ pub(super) const FIRST_DELAY: Duration = Duration::from_secs(30);
 
 pub(super) struct Shared {
     pub(super) client: Arc<Client>,
-    pub(super) pace: Arc<Pace>,
+    pub(super) pace: Arc<TagRateLimiter>,
     pub(super) options: Options,
-    pub(super) wants: Wants,
+    pub(super) wants: TagOptions,
     pub(super) metrics: Metrics,
-    pub(super) keep: Option<Keep>,
+    pub(super) keep: Option<Persister>,
     pub(super) wall_clock: fn() -> SystemTime,
     pub(super) state: Mutex<State>,
     pub(super) keeping: Mutex<()>,
@@ -37,10 +38,10 @@ pub(super) struct Shared {
 }
 
 pub(super) struct State {
-    pub(super) book: Book,
+    pub(super) book: TagInventory,
     /// The most urgent last.
-    pub(super) errands: Vec<Errand>,
-    pub(super) delayed: BTreeSet<(Instant, Errand)>,
+    pub(super) tasks: Vec<FetchTask>,
+    pub(super) delayed: BTreeSet<(Instant, FetchTask)>,
     /// Errands under way, by place, serial and whether they are about details.
     pub(super) running: HashSet<(u32, u32, bool)>,
     /// Of all these, those that a refresh waits for, and those whose tags are out of date.
@@ -48,8 +49,8 @@ pub(super) struct State {
     pub(super) pending: usize,
     /// The upstream asked for a pause.
     pub(super) pause: Option<Instant>,
-    pub(super) tags: Lane,
-    pub(super) details: Lane,
+    pub(super) tags: WorkerStatus,
+    pub(super) details: WorkerStatus,
     pub(super) most_layers: usize,
     /// Whether the book's order is that of the latest listing.
     pub(super) is_aligned: bool,
@@ -64,7 +65,7 @@ pub(super) struct State {
 
 /// How one kind of call fares: what one of them is refused is no matter of the other.
 #[derive(Debug, Default)]
-pub(super) struct Lane {
+pub(super) struct WorkerStatus {
     /// What failed would fail again: no more of it until the next refresh.
     pub(super) is_stopped: bool,
     /// Refusals in a row.
@@ -75,17 +76,17 @@ pub(super) struct Lane {
 
 impl State {
     /// Nothing to do yet.
-    pub(super) fn new(book: Book, most_layers: usize) -> Self {
+    pub(super) fn new(book: TagInventory, most_layers: usize) -> Self {
         Self {
             book,
-            errands: Vec::new(),
+            tasks: Vec::new(),
             delayed: BTreeSet::new(),
             running: HashSet::new(),
             left: 0,
             pending: 0,
             pause: None,
-            tags: Lane::default(),
-            details: Lane::default(),
+            tags: WorkerStatus::default(),
+            details: WorkerStatus::default(),
             most_layers,
             is_aligned: false,
             is_passed_on: false,
@@ -97,35 +98,35 @@ impl State {
     }
 
     /// Whether what was read may be taken in: it may where it takes no more than there is, even if that is too much.
-    pub(super) fn has_room_for(&self, errand: &Errand, reading: &Reading) -> bool {
+    pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
         let layers = self.book.layers();
-        layers.len_with(errand.place, &reading.blobs) <= self.most_layers.max(layers.len())
+        layers.len_with(task.place, &reading.blobs) <= self.most_layers.max(layers.len())
     }
 
     /// Whether there is nothing to do but to wait.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.errands.is_empty() && self.running.is_empty()
+        self.tasks.is_empty() && self.running.is_empty()
     }
 
     /// Errands that are not done yet.
     pub(super) fn to_read(&self) -> usize {
-        self.errands.len() + self.delayed.len() + self.running.len()
+        self.tasks.len() + self.delayed.len() + self.running.len()
     }
 
-    /// That of an errand.
-    pub(super) fn lane(&mut self, errand: &Errand) -> &mut Lane {
-        if errand.need == Need::Details { &mut self.details } else { &mut self.tags }
+    /// That of an task.
+    pub(super) fn lane(&mut self, task: &FetchTask) -> &mut WorkerStatus {
+        if task.need == Need::Details { &mut self.details } else { &mut self.tags }
     }
 }
 
 /// What the log calls it.
-pub(super) fn kind(errand: &Errand) -> &'static str {
-    if errand.need == Need::Details { "details" } else { "tags" }
+pub(super) fn kind(task: &FetchTask) -> &'static str {
+    if task.need == Need::Details { "details" } else { "tags" }
 }
 
 impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(super) fn seconds(&self) -> u32 {
@@ -144,14 +145,14 @@ impl Shared {
         if self.options.tags {
             self.metrics.tags_pending(state.pending);
         }
-        let waits = |details: bool| state.delayed.iter().any(|(_, errand)| (errand.need == Need::Details) == details);
-        let up = |lane: &Lane, details: bool| !lane.is_stopped && !waits(details);
+        let waits = |details: bool| state.delayed.iter().any(|(_, task)| (task.need == Need::Details) == details);
+        let up = |lane: &WorkerStatus, details: bool| !lane.is_stopped && !waits(details);
         let tags = self.options.tags.then(|| up(&state.tags, false));
         self.metrics.images_up(tags, self.options.details.then(|| up(&state.details, true)));
     }
 
     /// What to do next, if anything can be done now.
-    pub(super) fn next(&self) -> Option<(Errand, Subject)> {
+    pub(super) fn next(&self) -> Option<(FetchTask, Subject)> {
         let mut state = self.state();
         let now = Instant::now();
         if state.pause.take_if(|until| *until <= now).is_none() && state.pause.is_some() {
@@ -159,14 +160,14 @@ impl Shared {
         }
         loop {
             let due = state.delayed.first().filter(|(at, _)| *at <= now).is_some();
-            let errand = if due { state.delayed.pop_first().map(|(_, errand)| errand) } else { state.errands.pop() }?;
-            if state.lane(&errand).is_stopped {
+            let task = if due { state.delayed.pop_first().map(|(_, task)| task) } else { state.tasks.pop() }?;
+            if state.lane(&task).is_stopped {
                 // The next refresh will find it again.
                 continue;
             }
-            if let Some(subject) = state.book.subject(&errand) {
-                state.running.insert(errand.subject());
-                return Some((errand, subject));
+            if let Some(subject) = state.book.subject(&task) {
+                state.running.insert(task.subject());
+                return Some((task, subject));
             }
         }
     }
@@ -178,22 +179,22 @@ impl Shared {
     }
 
     /// Whether it may not be done now, although it could when its turn was asked for.
-    pub(super) fn is_held(&self, errand: &Errand) -> bool {
+    pub(super) fn is_held(&self, task: &FetchTask) -> bool {
         let mut state = self.state();
-        state.pause.is_some() || state.lane(errand).is_stopped
+        state.pause.is_some() || state.lane(task).is_stopped
     }
 
-    pub(super) fn put_back(&self, errand: Errand) {
+    pub(super) fn put_back(&self, task: FetchTask) {
         let mut state = self.state();
-        state.running.remove(&errand.subject());
-        state.errands.push(errand);
+        state.running.remove(&task.subject());
+        state.tasks.push(task);
     }
 
-    pub(super) fn panicked(&self, errand: Errand) {
+    pub(super) fn panicked(&self, task: FetchTask) {
         error!("reading tags or details panicked; the repository is tried again later");
         let mut state = self.state();
-        state.running.remove(&errand.subject());
-        let until = state.book.put_off(&errand, Instant::now(), FIRST_DELAY);
-        state.delayed.insert((until, errand));
+        state.running.remove(&task.subject());
+        let until = state.book.put_off(&task, Instant::now(), FIRST_DELAY);
+        state.delayed.insert((until, task));
     }
 }

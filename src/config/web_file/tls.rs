@@ -1,9 +1,9 @@
 //! `tls_server_config`: the pair, the clients whose certificates are taken, versions and algorithms.
 
 use super::{Reading, flag};
+use crate::base::secret::Secret;
 use crate::config::Problems;
 use crate::config::yaml::{Place, Table, did_you_mean};
-use crate::secret::Secret;
 use crate::web::client_certificates::Clients;
 use crate::web::tls::{self, Part, Version};
 use std::io::Read;
@@ -132,7 +132,7 @@ impl Sources<'_> {
 }
 
 fn load_pem(file: &Path) -> Result<Secret, String> {
-    let opened = crate::file::open(file).map_err(|error| error.to_string())?;
+    let opened = crate::base::file::open(file).map_err(|error| error.to_string())?;
     let size = opened.metadata().map_err(|error| error.to_string())?.len();
     // Room for all of it at once: no copies are left behind by a text that grows.
     let mut text =

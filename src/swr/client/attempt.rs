@@ -4,8 +4,8 @@ use super::super::breaker::Admission;
 use super::super::error::{Answer, ApiError};
 use super::super::metrics::{Operation, Purpose};
 use super::Client;
-use crate::auth::{Credential, Lease, sign};
-use crate::deadline::Deadline;
+use crate::auth::{CachedCredential, Credential, sign};
+use crate::base::deadline::Deadline;
 use crate::transport::answer::{date, retry_after};
 use crate::transport::{Request, Response};
 use bytes::Bytes;
@@ -64,7 +64,7 @@ impl Client {
     pub(super) async fn attempt<R: Reader>(
         &self,
         call: &Call<'_>,
-        lease: &Lease,
+        lease: &CachedCredential,
         admission: Admission<'_>,
         deadline: Deadline,
         reader: R,
@@ -78,7 +78,7 @@ impl Client {
             .unwrap_or(Err(ApiError::Timeout("the request")));
         self.metrics.request(call.operation, seen.status, start.elapsed());
         match &result {
-            _ if matches!(call.operation.purpose(), Purpose::Beside | Purpose::Project) => drop(admission),
+            _ if matches!(call.operation.purpose(), Purpose::Auxiliary | Purpose::Project) => drop(admission),
             Err(error) if error.unhealthy() => admission.unhealthy(),
             _ => admission.healthy(),
         }
@@ -88,7 +88,7 @@ impl Client {
     async fn exchange<R: Reader>(
         &self,
         call: &Call<'_>,
-        lease: &Lease,
+        lease: &CachedCredential,
         mut reader: R,
         seen: &mut Seen,
     ) -> Result<R::Output, ApiError> {
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Builds and signs. Content-Type is declared mandatory even without a body (swr-api.md, 1.1).
-    fn request(&self, call: &Call<'_>, lease: &Lease, offset_seconds: i64) -> Request {
+    fn request(&self, call: &Call<'_>, lease: &CachedCredential, offset_seconds: i64) -> Request {
         let (endpoint, host) = self.origin(call.operation);
         let query = sign::canonical_query(call.query);
         let mut headers = HeaderMap::new();

@@ -2,11 +2,11 @@
 
 use super::super::error::ApiError;
 use super::super::metrics::Purpose;
-use super::super::retry::{Effort, MOST_ATTEMPTS, backoff};
+use super::super::retry::{CallBudget, MOST_ATTEMPTS, backoff};
 use super::Client;
 use super::attempt::{Call, Seen};
-use crate::auth::{Credential, Lease};
-use crate::deadline::Deadline;
+use crate::auth::{CachedCredential, Credential};
+use crate::base::deadline::Deadline;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::{debug, info};
@@ -19,7 +19,7 @@ const LARGEST_SKEW: f64 = 1e10;
 
 /// What was done about refusals of one call's credential: each once.
 #[derive(Debug, Default)]
-pub(super) struct Remedies {
+pub(super) struct CredentialRetries {
     /// Another credential took its place.
     renewed: bool,
     /// The clock that signs was set by the upstream's.
@@ -31,21 +31,21 @@ impl Client {
     pub(super) async fn resends_refused(
         &self,
         call: &Call<'_>,
-        lease: &Lease,
+        lease: &CachedCredential,
         deadline: Deadline,
         seen: &Seen,
-        remedies: &mut Remedies,
+        remedies: &mut CredentialRetries,
     ) -> bool {
         let lists = call.operation.purpose() == Purpose::Listing;
         let corrects = !remedies.corrected && self.corrects_clock(seen, lease);
         if corrects || !lists {
             // The clock may be the reason, or that it is this call. The listing will tell.
-            self.authenticator.doubted(lease);
+            self.authenticator.report_uncertain(lease);
             remedies.corrected |= corrects;
             return corrects && lists;
         }
         // The same credential again would only count towards a lock-out.
-        let replaced = deadline.bound(self.authenticator.replaced(lease)).await.unwrap_or(false);
+        let replaced = deadline.bound(self.authenticator.report_rejected(lease)).await.unwrap_or(false);
         replaced && !std::mem::replace(&mut remedies.renewed, true)
     }
 
@@ -56,7 +56,7 @@ impl Client {
         purpose: Purpose,
         error: &ApiError,
         attempt: u32,
-        effort: &Effort,
+        effort: &CallBudget,
     ) -> Option<Duration> {
         let (pause, own) = match error {
             ApiError::Throttled { retry_after, .. } => {
@@ -73,7 +73,7 @@ impl Client {
         // Too many requests are everybody's in one service. How a call fails speaks of its purpose alone.
         let concerns_all = match purpose {
             Purpose::Listing => true,
-            Purpose::Images | Purpose::Beside => matches!(error, ApiError::Throttled { .. }),
+            Purpose::Images | Purpose::Auxiliary => matches!(error, ApiError::Throttled { .. }),
             Purpose::Project => false,
         };
         match pause {
@@ -93,7 +93,7 @@ impl Client {
     }
 
     /// After a refusal: whether our clock may be the reason, in which case requests are signed by theirs from now on.
-    fn corrects_clock(&self, seen: &Seen, lease: &Lease) -> bool {
+    fn corrects_clock(&self, seen: &Seen, lease: &CachedCredential) -> bool {
         let Some(skew) = seen.skew.filter(|skew| skew.is_finite() && skew.abs() < LARGEST_SKEW) else { return false };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a few centuries at most")]
         let (wrong_by, offset) = (skew - seen.offset_seconds as f64, skew.round() as i64);

@@ -18,7 +18,7 @@ fn closed_in_time(started: Instant) {
 }
 
 #[tokio::test]
-async fn s4_header_dripping_clients_are_closed_in_time() {
+async fn header_dripping_clients_are_closed_in_time() {
     let server = Server::start(impatient()).await;
     let started = Instant::now();
     let mut drips = tokio::task::JoinSet::new();
@@ -45,7 +45,7 @@ async fn s4_header_dripping_clients_are_closed_in_time() {
 }
 
 #[tokio::test]
-async fn s5_silent_peers_are_closed() {
+async fn silent_peers_are_closed() {
     let server = Server::start(impatient()).await;
     let started = Instant::now();
     let mut silent = Vec::new();
@@ -96,7 +96,7 @@ async fn a_scrape_that_waits_for_a_refresh_is_not_the_peers_fault() {
 }
 
 #[tokio::test]
-async fn s6_readers_that_take_nothing_are_closed() {
+async fn readers_that_take_nothing_are_closed() {
     let body = vec![b'#'; 4 << 20];
     let plan = Plan { live: Arc::new(move |_| body.clone()), ..impatient() };
     let server = Server::start(plan).await;
@@ -113,7 +113,7 @@ async fn s6_readers_that_take_nothing_are_closed() {
 }
 
 #[tokio::test]
-async fn s6_readers_that_take_little_are_closed_too() {
+async fn readers_that_take_little_are_closed_too() {
     let body = vec![b'#'; 4 << 20];
     let mut plan = Plan { live: Arc::new(move |_| body.clone()), ..Plan::default() };
     plan.options.limits.response_total = 2 * SHORT;

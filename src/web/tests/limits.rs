@@ -12,7 +12,7 @@ async fn status_and_end(server: &Server, request: &[u8]) -> (u16, bool) {
 }
 
 #[tokio::test]
-async fn s13_request_limits() {
+async fn request_limits() {
     let server = Server::start(Plan::default()).await;
     let get = |headers: &str| format!("GET /-/healthy HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
     let cases = [

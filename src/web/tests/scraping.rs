@@ -10,7 +10,7 @@ fn expected(server: &Server, format: Format, encoding: Encoding) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn s15_encodings() {
+async fn encodings() {
     let server = Server::start(Plan::default()).await;
     let cases = [
         ("", Encoding::Identity, None),
@@ -37,7 +37,7 @@ async fn s15_encodings() {
 }
 
 #[tokio::test]
-async fn s16_each_format_has_its_exact_type_and_openmetrics_its_end() {
+async fn each_format_has_its_exact_type_and_openmetrics_its_end() {
     let server = Server::start(Plan::default()).await;
     let text = server.get_with("/metrics", "Accept: text/plain;version=0.0.4\r\n").await;
     assert_eq!(text.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -49,7 +49,7 @@ async fn s16_each_format_has_its_exact_type_and_openmetrics_its_end() {
 }
 
 #[tokio::test]
-async fn s11_a_scrape_too_many_gets_503_at_once() {
+async fn a_scrape_too_many_gets_503_at_once() {
     let mut plan = Plan::default();
     plan.options.max_requests = 3;
     let server = Server::start(plan).await;
@@ -75,7 +75,7 @@ async fn s11_a_scrape_too_many_gets_503_at_once() {
 }
 
 #[tokio::test]
-async fn s11_slow_readers_keep_their_places() {
+async fn slow_readers_keep_their_places() {
     let body = vec![b'#'; 4 << 20];
     let mut plan = Plan { live: Arc::new(move |_| body.clone()), ..Plan::default() };
     plan.options.max_requests = 2;
@@ -93,7 +93,7 @@ async fn s11_slow_readers_keep_their_places() {
 }
 
 #[tokio::test]
-async fn s12_odd_timeout_headers_neither_delay_nor_panic() {
+async fn odd_timeout_headers_neither_delay_nor_panic() {
     let server = Server::start(Plan::default()).await;
     for (value, least, most) in [
         ("0.001", 0.0, 0.0),

@@ -8,7 +8,7 @@ use super::*;
 const SECOND: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[tokio::test]
-async fn s14_smuggling_vectors_get_one_answer_at_most() {
+async fn smuggling_vectors_get_one_answer_at_most() {
     // Headers of the first request, and what follows its head.
     let framed = [
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
@@ -84,7 +84,7 @@ async fn s14_smuggling_vectors_get_one_answer_at_most() {
 }
 
 #[tokio::test]
-async fn s14_a_request_with_bare_line_feeds_is_one_request() {
+async fn a_request_with_bare_line_feeds_is_one_request() {
     let server = Server::start(Plan::default()).await;
     let mut client = server.connect().await;
     client.send("GET /-/healthy HTTP/1.1\nHost: a\nConnection: close\n\n").await;

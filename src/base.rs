@@ -1,0 +1,10 @@
+//! Small mechanisms that every layer shares. Each exists once, here, and knows nothing of registries or metrics.
+
+pub mod backoff;
+pub mod deadline;
+pub mod digest;
+pub mod file;
+pub mod file_stamp;
+pub mod log_limiter;
+pub mod rate_limit;
+pub mod secret;

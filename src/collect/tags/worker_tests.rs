@@ -1,0 +1,176 @@
+//! The task on a paused clock, against an upstream that is a function.
+
+use super::*;
+use crate::auth::{Authenticator, CredentialProvider, SecretSource, token};
+use crate::base::secret::Secret;
+use crate::collect::inventory::codec;
+use crate::model::{Repository, Timestamp};
+use crate::swr;
+use crate::transport::{Request, Response, Transport, TransportError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use hyper::StatusCode;
+use hyper::http::HeaderMap;
+
+/// What lists of tags are: the range and the body for the address.
+type Script = fn(&str) -> (&'static str, String);
+
+/// Takes the time that an answer takes, and counts requests.
+struct Upstream {
+    script: Script,
+    sent: Arc<Mutex<usize>>,
+}
+
+impl Transport for Upstream {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(async move {
+            *self.sent.lock() += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let (range, body) = (self.script)(&request.url);
+            let mut headers = HeaderMap::new();
+            headers.insert("content-range", range.parse().unwrap());
+            let body = futures_util::stream::iter([Ok(Bytes::from(body))]).boxed();
+            Ok(Response { status: StatusCode::OK, headers, body })
+        })
+    }
+}
+
+/// How often the upstream was asked.
+type Sent = Arc<Mutex<usize>>;
+
+fn collector(options: Options, keep: Option<Persister>, script: Script) -> (Tags, Sent) {
+    let sent = Sent::default();
+    let token = CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
+    let rate = Rate { per_second: 1000.0, burst: 1000 };
+    let client = Client::new(
+        swr::Options { endpoint: "http://127.0.0.1:1".into(), rate, ..swr::Options::default() },
+        Box::new(Upstream { script, sent: sent.clone() }),
+        Authenticator::new(token, None),
+        swr::Metrics::new(&prometheus::Registry::new()),
+        SystemTime::now,
+    );
+    let metrics = Metrics::new(&prometheus::Registry::new());
+    let options = Options { tags: true, ..options };
+    (Tags::start(Arc::new(client), options, metrics, TagInventory::default(), keep, SystemTime::now), sent)
+}
+
+/// A listing of so many repositories of this size.
+fn listing(repositories: usize, size: u64) -> Snapshot {
+    let row = |number: usize| Repository {
+        name: format!("r{number:04}").into(),
+        size: Some(size),
+        ..Repository::unknown("org".into())
+    };
+    Snapshot::new(Timestamp(0), (0..repositories).map(row).collect()).0
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(100))
+}
+
+/// A hundred of five thousand tags.
+fn one_of_fifty_pages(url: &str) -> (&'static str, String) {
+    let offset: usize = url.split_once("offset=").unwrap().1.split('&').next().unwrap().parse().unwrap();
+    let tags: Vec<String> = (offset..offset + 100).map(|number| format!(r#"{{"Tag":"t{number}"}}"#)).collect();
+    ("0-99/5000", format!("[{}]", tags.join(",")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_page_of_a_list_waits_for_its_turn() {
+    let (tags, sent) = collector(Options { per_second: 5.0, ..Options::default() }, None, one_of_fifty_pages);
+    tags.refresh(&listing(50, 1), WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let calls = *sent.lock();
+    assert!((300..=315).contains(&calls), "{calls} calls in a minute at 5 a second after a burst of 10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
+    let (tags, _) = collector(Options { per_second: 1.0, ..Options::default() }, None, one_of_fifty_pages);
+    let listing = listing(3, 1);
+    tags.refresh(&listing, WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    tokio::time::sleep(Duration::from_secs(155)).await;
+    let images = tags.refresh(&listing, WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.tags)).collect();
+    assert_eq!(read, [Some(5000); 3]);
+}
+
+/// One image of a configuration and a layer.
+fn one_image(_: &str) -> (&'static str, String) {
+    let part = |digit: &str| format!(r#"{{"size":{digit},"digest":"sha256:{}"}}"#, digit.repeat(64));
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, part("1"), part("2"));
+    ("0-0/1", format!(r#"[{{"Tag":"v1","manifest":{manifest:?}}}]"#))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
+    let (tags, sent) = collector(Options { most_layers: 2, ..Options::default() }, None, one_image);
+    for (repositories, size) in [(1, 1), (1, 2), (2, 2)] {
+        let images = tags
+            .refresh(&listing(repositories, size), WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon())
+            .await;
+        let unique: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().unwrap().unique_bytes).collect();
+        assert_eq!(unique, vec![3; repositories]);
+        let state = tags.shared.state();
+        assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
+    }
+    assert_eq!((tags.layers(), *sent.lock()), (2, 3));
+}
+
+/// Does something once a few entries were written.
+struct Disk<'a> {
+    bytes: Vec<u8>,
+    writes: usize,
+    after_the_first_lot: &'a dyn Fn(),
+}
+
+impl Write for Disk<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        self.writes += 1;
+        if self.writes == 2 {
+            (self.after_the_first_lot)();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_book_that_is_inherited_while_it_is_written_is_not_kept_by_halves() {
+    let generations: Arc<Mutex<Option<(Tags, Tags)>>> = Arc::default();
+    // Entries of each file that was written to its end.
+    let kept: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let keep: Persister = {
+        let (generations, kept) = (generations.clone(), kept.clone());
+        Arc::new(move |write| {
+            let inherit = || generations.lock().take().into_iter().for_each(|(old, new)| new.inherit(&old));
+            let mut disk = Disk { bytes: Vec::new(), writes: 0, after_the_first_lot: &inherit };
+            if write(&mut disk).is_ok() {
+                kept.lock().push(codec::decode(&disk.bytes).unwrap().len());
+            }
+        })
+    };
+    let options = Options { per_second: 1000.0, ..Options::default() };
+    let (old, _) = collector(options.clone(), Some(keep.clone()), |_| ("0-0/0", "[]".to_owned()));
+    let (new, _) = collector(options, Some(keep), |_| ("0-0/0", "[]".to_owned()));
+    let listing = listing(900, 1);
+    old.refresh(&listing, WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(old.shared.state().pending, 0);
+    kept.lock().clear();
+    *generations.lock() = Some((old.clone(), new.clone()));
+    old.shared.keep_now();
+    assert_eq!(old.shown(&listing).repositories.len(), 900, "a refresh that still runs has no more to show");
+    // A call that was under way may still be entered.
+    old.shared.state().is_dirty = true;
+    old.close().await.unwrap();
+    new.close().await.unwrap();
+    let mut kept = kept.lock();
+    kept.dedup();
+    assert_eq!(*kept, [900]);
+}

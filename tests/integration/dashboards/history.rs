@@ -52,7 +52,6 @@ impl Repository {
 
     /// Bytes at a time.
     pub fn size(&self, before_the_end: i64) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "a month has few seconds")]
         let days = -(before_the_end as f64) / DAY as f64;
         (self.size)(days).map(|size| (size * GIB).round())
     }
@@ -99,7 +98,7 @@ pub fn accounts() -> Vec<Account> {
             creator: "dave",
             created: 3,
             exclusive: 0.99,
-            ..Repository::new("ml", "llm-train", |days| (days >= -3.0).then(|| 1.0 + 100.0 * (days + 3.0)))
+            ..Repository::new("ml", "llm-train", |days| (days >= -3.0).then_some(1.0 + 100.0 * (days + 3.0)))
         },
         Repository {
             creator: "carol",
@@ -178,7 +177,6 @@ impl Samples {
 }
 
 /// The history of the accounts, of the exporter that reads them, of the alerts and of some recorded series.
-#[expect(clippy::cast_precision_loss, reason = "a month has few seconds")]
 pub fn openmetrics(end: i64) -> String {
     let mut samples = Samples::default();
     let all = accounts();
@@ -251,7 +249,6 @@ pub fn openmetrics(end: i64) -> String {
     families + "# EOF\n"
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a month has few seconds")]
 fn repositories(
     samples: &mut Samples,
     account: &Account,
@@ -327,7 +324,6 @@ fn enterprise(samples: &mut Samples, labels: &str, end: i64, lately: (i64, i64))
     now("swr_instance_status", ",status=\"Running\"", 1.0);
     now("swr_instance_storage_bytes", "", 50.0 * GIB);
     now("swr_instance_repositories", "", 1.0);
-    #[expect(clippy::cast_precision_loss, reason = "a time in this century")]
     now("swr_instance_expiry_timestamp_seconds", "", (end + 90 * DAY) as f64);
     now("swr_instance_quota_used", ",quota=\"repository\"", 1.0);
     now("swr_instance_quota_limit", ",quota=\"repository\"", 10.0);
@@ -344,7 +340,6 @@ fn process(samples: &mut Samples, end: i64) {
         samples.add(metric, &format!("{labels}{more}"), lately, end, |_| Some(value));
     };
     now("swr_exporter_build_info", ",version=\"0.1.0\",revision=\"a30f654\",rustversion=\"1.95.0\"", 1.0);
-    #[expect(clippy::cast_precision_loss, reason = "a time in this century")]
     let started = (end - 3 * HOUR) as f64;
     now("process_start_time_seconds", "", started);
     now("process_resident_memory_bytes", "", 4e7);
@@ -352,7 +347,6 @@ fn process(samples: &mut Samples, end: i64) {
     now("swr_exporter_config_last_reload_successful", "", 1.0);
     now("swr_exporter_config_last_reload_success_timestamp_seconds", "", started);
     now("swr_exporter_web_config_last_reload_successful", "", 0.0);
-    #[expect(clippy::cast_precision_loss, reason = "a day has few seconds")]
     let mut counter = |metric: &str, more: &str| {
         samples.add(metric, &format!("{labels}{more}"), lately, end, |before| Some((LATELY - before) as f64 / 1e4));
     };
@@ -378,7 +372,6 @@ fn alerts(samples: &mut Samples, end: i64) {
     ] {
         let labels = format!("job=\"swr\",alertname=\"{alert}\",severity=\"{severity}\",{labels}");
         let lasts = (since * HOUR, 0);
-        #[expect(clippy::cast_precision_loss, reason = "a time in this century")]
         samples.add("ALERTS_FOR_STATE", &labels, lasts, end, |_| Some((end - since * HOUR) as f64));
         samples.add("ALERTS", &format!("{labels},alertstate=\"firing\""), lasts, end, |_| Some(1.0));
     }

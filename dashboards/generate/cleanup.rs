@@ -53,11 +53,11 @@ fn whole_repositories() -> Vec<Panel> {
         repositories("Public repositories", (12, 9), "The 20 largest repositories that everybody can pull from.", "none")
             .column(&format!("topk(20, {PUBLIC})"), "Size", "bytes")
             .column(&first(20, "repository(swr_repository_downloads)", PUBLIC), "Downloads", "short"),
-        panel(Kind::Lines, "Exclusive and shared layers", (12, 9))
+        panel(Kind::Lines, "Exclusive and distinct layers", (12, 9))
             .about("Bytes of layers that only one repository refers to, and bytes of all distinct layers of the account. Needs the collector tags.", TAGS_OFF)
             .unit("bytes")
             .query("sum(each(swr_repository_exclusive_layer_bytes))", "exclusive")
-            .query("sum(each(swr_unique_layer_bytes))", "distinct, of the account"),
+            .query("sum(each(swr_unique_layer_bytes))", "distinct"),
     ]
 }
 

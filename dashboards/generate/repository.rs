@@ -59,7 +59,7 @@ fn history() -> Vec<Panel> {
         panel(Kind::Lines, title, (12, 9))
             .about(about, NO_DATA)
             .unit(unit)
-            .points(300)
+            .points(200)
             .query(&format!("({number}) and topk(20, {by})"), LEGEND)
     };
     let metric = "swr_repository_size_bytes";

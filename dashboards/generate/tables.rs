@@ -30,7 +30,8 @@ pub fn repositories(title: &'static str, size: (u64, u64), about: &'static str, 
 /// The stale repositories: what each takes up, what deleting it frees, and whom to ask.
 pub fn stale(size: (u64, u64)) -> Panel {
     // By what deleting frees; by size where nothing is known of layers.
-    let by = format!("(({FREED} and {STALE}) or {STALE})");
+    let age = "(time() - repository(swr_repository_updated_timestamp_seconds) > $stale_after)";
+    let by = format!("(({FREED} or {SIZE}) and {age})");
     let column = |number: &str| first(20, number, &by);
     repositories(
         "Stale repositories, not pushed to for ${stale_after:text}",
@@ -38,7 +39,7 @@ pub fn stale(size: (u64, u64)) -> Panel {
         "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum: what only they share goes as well. The creator needs the collector details.",
         "none",
     )
-    .column(&column("time() - repository(swr_repository_updated_timestamp_seconds)"), "Not pushed for", "s")
+    .column(&column(age), "Not pushed for", "s")
     .column(&column(SIZE), "Size", "bytes")
     .column(&column(FREED), "Deleting frees", "bytes")
     .column(&column("repository(swr_repository_images)"), "Tags", "short")

@@ -539,15 +539,3 @@ async fn variables_find_their_values(month: &Month) {
         }
     }
 }
-
-#[test]
-#[ignore = "writes the history to a file"]
-fn history_to_file() {
-    std::fs::write(
-        std::env::var("HISTORY").unwrap(),
-        history::openmetrics(
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
-        ),
-    )
-    .unwrap();
-}

@@ -197,7 +197,8 @@ pub fn openmetrics(end: i64) -> String {
         now("swr_exporter_page_series", "", 500.0);
         now("swr_exporter_page_bytes", "", 60_000.0);
         now("swr_tags_pending", "", 3.0);
-        now("swr_unique_layer_bytes", "", 1_500.0 * GIB);
+        let stored: f64 = account.repositories.iter().filter_map(|repository| repository.size(0)).sum();
+        now("swr_unique_layer_bytes", "", 0.95 * stored);
         now("swr_quota_limit", ",quota=\"namespace\"", 10.0);
         now("swr_quota_used", ",quota=\"namespace\"", 8.0);
         for collector in ["repositories", "tags", "details", "account"] {
@@ -282,7 +283,7 @@ fn repositories(
             &format!(",id=\"1\",creator=\"{}\",domain_id=\"d\"", repository.creator),
             1.0,
         );
-        now("swr_repository_unique_layer_bytes", "", repository.size(0).unwrap_or_default() * 0.97);
+        now("swr_repository_unique_layer_bytes", "", repository.size(0).unwrap_or_default());
         now("swr_repository_exclusive_layer_bytes", "", repository.exclusive().unwrap_or_default());
         now("swr_repository_oldest_tag_timestamp_seconds", "", created);
         now("swr_repository_newest_tag_timestamp_seconds", "", pushed);

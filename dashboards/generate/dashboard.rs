@@ -132,7 +132,7 @@ impl Dashboard {
                 "{{instance}}",
             );
             // The value is the time that is marked.
-            restarts["useValueForTime"] = json!("on");
+            restarts["useValueForTime"] = json!(true);
             annotations.push(restarts);
         }
         annotations

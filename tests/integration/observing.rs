@@ -3,6 +3,7 @@
 //! The demo's world is fast, and the rules are the shipped ones with shorter times: a day takes fifteen seconds.
 
 use crate::accounts::Accounts;
+use crate::dashboards::{Chosen, DASHBOARDS};
 use crate::prometheus::{Prometheus, Server};
 use crate::support::{Exporter, simulator, start_as_it_is};
 use serde_json::Value;
@@ -216,7 +217,7 @@ async fn rules_work(prometheus: &Prometheus) {
 
 /// Panels that show nothing in the demo, and why.
 const EMPTY_IN_THE_DEMO: &[(&str, &str)] = &[
-    ("Share of calls that failed", "none fails, but for tags of a repository that went meanwhile"),
+    ("Failed API calls", "none fails, but for tags of a repository that was deleted meanwhile"),
     ("Retries per hour", "none is needed"),
 ];
 
@@ -224,8 +225,9 @@ const EMPTY_IN_THE_DEMO: &[(&str, &str)] = &[
 async fn dashboards_work(prometheus: &Prometheus) {
     let known: BTreeSet<&str> = catalog::ALL.iter().map(|family| family.name).collect();
     let (mut queries, mut without_data) = (0, Vec::new());
-    for file in ["swr-overview.json", "swr-repository.json", "swr-exporter.json"] {
-        let dashboard: Value = serde_json::from_str(&shipped(file)).unwrap();
+    for name in DASHBOARDS {
+        let file = format!("{name}.json");
+        let dashboard: Value = serde_json::from_str(&shipped(&file)).unwrap();
         // A row that is folded holds its panels.
         let top = dashboard["panels"].as_array().unwrap().iter();
         let all = top.flat_map(|panel| std::iter::once(panel).chain(panel["panels"].as_array().into_iter().flatten()));
@@ -235,11 +237,7 @@ async fn dashboards_work(prometheus: &Prometheus) {
             let mut exported = true;
             for target in panel["targets"].as_array().unwrap() {
                 let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "5m");
-                // All of each, as the dashboards begin.
-                let query = ["$job", "$namespace", "$repository", "$instance"]
-                    .iter()
-                    .fold(query.replace("$account", ".*"), |query, variable| query.replace(variable, ".+"));
-                assert!(!query.contains('$'), "{title}: a variable that is not known: {query}");
+                let query = Chosen::default().fill(&query);
                 prometheus.query(&query).await;
                 // A histogram's names have endings of their own.
                 exported &= query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').all(|word| {

@@ -122,10 +122,11 @@ fn concerned(threshold: &str) -> BTreeSet<String> {
         return ["SwrDataStale".to_owned()].into();
     }
     let measured = of("recording.yml").into_iter().filter(|rule| rule.name == "swr:measured");
-    let by_label = measured.filter(|rule| rule.expression.split(is_no_name).any(|word| word == threshold)).map(|rule| {
-        let label = rule.text.split_once("{ threshold: ").unwrap().1;
-        label.split(' ').next().unwrap().to_owned()
-    });
+    let by_label =
+        measured.filter(|rule| rule.expression.split(is_no_name).any(|word| word == threshold)).map(|rule| {
+            let label = rule.text.split_once("{ threshold: ").unwrap().1;
+            label.split(' ').next().unwrap().to_owned()
+        });
     let own = threshold.rsplit(':').next().unwrap();
     let needles: Vec<String> = by_label.chain([threshold.to_owned(), own.to_owned()]).collect();
     let names: BTreeSet<_> = of("alerts.yml")

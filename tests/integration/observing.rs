@@ -110,7 +110,16 @@ async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
     assert_eq!(annotations["summary"], format!("{name} grows fast"));
     let description = annotations["description"].as_str().unwrap();
     assert!(description.starts_with(&format!("{name} grew by ")), "{description}");
-    assert!(description.ends_with("iB in a day, more than 1MiB."), "{description}");
+    assert!(description.contains(" in a day to "), "{description}");
+    assert!(description.contains(" Creator: "), "{description}");
+    let reason = annotations["reason"].as_str().unwrap();
+    assert!(reason.contains("repository_growth_bytes (1 MiB)"), "{reason}");
+    assert_eq!(annotations["runbook_url"], "docs/alerts.md#swrrepositorygrowsfast");
+    let (namespace, repository) = name.split_once('/').unwrap();
+    let board = format!("&var-namespace={namespace}&var-repository={}", repository.replace('/', "%2F"));
+    let dashboard = annotations["dashboard_url"].as_str().unwrap();
+    assert!(dashboard.starts_with("http://localhost:3000/d/swr-repository?var-job=swr&"), "{dashboard}");
+    assert!(dashboard.ends_with(&board), "{dashboard}");
     assert_eq!(labels["job"], "swr");
     assert!(labels["instance"].is_null(), "replicas give one alert: {labels}");
 
@@ -205,6 +214,9 @@ async fn rules_work(prometheus: &Prometheus) {
         "account:swr_namespace_size_bytes:sum",
         "namespace:swr_namespace_downloads:max",
         "namespace:swr_namespace_size_bytes:increase1d",
+        "account:swr_namespace_size_bytes:increase1d",
+        "swr:measured",
+        "swr:limit",
         "repository:swr_repository_size_bytes:min1d_offset1d",
         "repository:swr_repository_size_bytes:increase1d",
         "repository:swr_repository_images:increase1d",

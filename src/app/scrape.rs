@@ -61,7 +61,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         if let Some(page) = page {
             missing.extend(account.shortcomings());
             let metrics = exposition::response(&account.gauges(format), Some(&*page), format, Encoding::Identity);
-            written = write(args.output.as_deref(), &metrics);
+            written = write(args.output.as_deref(), metrics);
         }
         if let Some(directory) = directory
             && let Err(error) = keep(&account, &directory).await
@@ -83,22 +83,22 @@ async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
     Deadline::after(LAST_KEEP).bound(keeping).await.map_err(late)?.map_err(io::Error::other)
 }
 
-fn write(output: Option<&Path>, metrics: &[impl AsRef<[u8]>]) -> anyhow::Result<()> {
+fn write(output: Option<&Path>, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
     match output {
         Some(path) => replace(path, metrics).with_context(|| format!("cannot write {}", path.display())),
         None => print(metrics).context("cannot write to standard output"),
     }
 }
 
-fn print(metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
+fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    metrics.iter().try_for_each(|part| out.write_all(part.as_ref()))?;
+    metrics.into_iter().try_for_each(|part| out.write_all(part.as_ref()))?;
     out.flush()
 }
 
 /// Writes beside the file, under a name that the textfile collector does not read, and renames: whoever reads it gets the
 /// old metrics or the new ones. Readable by all, as the one who reads it is somebody else.
-fn replace(path: &Path, metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
+fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
     // What a link leads to is replaced, and not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {
@@ -116,7 +116,7 @@ fn replace(path: &Path, metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
     let temporary = path.with_file_name(temporary);
     let write = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
-        metrics.iter().try_for_each(|part| file.write_all(part.as_ref()))?;
+        metrics.into_iter().try_for_each(|part| file.write_all(part.as_ref()))?;
         file.sync_all()?;
         fs::rename(&temporary, &path)
     };

@@ -79,7 +79,7 @@ async fn answer(series: Series<'_>, Negotiated { format, encoding }: Negotiated,
     if let Some(account) = series.account {
         live.extend_from_slice(&(account.live)(format));
     }
-    let mut response = Response::new(Body::new(exposition::response(&live, page.as_deref(), format, encoding)));
+    let mut response = Response::new(Body::streamed(exposition::response(&live, page.as_deref(), format, encoding)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     match encoding {

@@ -1,6 +1,7 @@
 //! The exporter against the simulator, and the simulator alone: for trying both without an account.
 
 use crate::auth::{CredentialProvider, ResolvedProvider, metadata};
+use crate::base::rate_limit::Rate;
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config, Problems};
 use crate::logging;
@@ -104,7 +105,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         client: swr::Options {
             endpoint,
             project_id: Some(DEMO_PROJECT_ID.to_owned()),
-            rate: swr::throttle::Rate { per_second: 1000.0, burst: 1000 },
+            rate: Rate { per_second: 1000.0, burst: 1000.0 },
             ..swr::Options::default()
         },
         https: HttpsOptions::default(),

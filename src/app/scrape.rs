@@ -42,7 +42,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let account = config::Account {
         // The others belong to `serve`, which may be running beside this.
         state: account.state.map(StateFiles::of_tags_beside),
-        collect: collect::Options { patience: WaitPolicy::UntilRead, ..account.collect },
+        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         // What was read just now is not too old, however long it took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account

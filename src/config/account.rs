@@ -4,9 +4,10 @@ use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
 use crate::auth::{CredentialProvider, ResolvedProvider};
 use crate::base::digest::Digest;
+use crate::base::rate_limit::Rate;
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
-use crate::swr::endpoint::Endpoint;
+use crate::transport::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};
@@ -204,9 +205,9 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
         problems.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
     }
-    let rate = swr::throttle::Rate {
+    let rate = Rate {
         per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
-        burst: settings.read("swr.burst", default.rate.burst, problems, |text| number(text, 1, 100_000)),
+        burst: settings.read("swr.burst", default.rate.burst, problems, |text| number(text, 1, 100_000).map(f64::from)),
     };
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),

@@ -8,7 +8,7 @@ use crate::auth::{
     CredentialProvider, ResolvedProvider, SecretSource, access_key, iam, oidc, pod_identity, profile, token,
 };
 use crate::base::secret::Secret;
-use crate::swr::endpoint::Endpoint;
+use crate::transport::Endpoint;
 use std::path::PathBuf;
 
 /// The names of the providers, in the order in which `auto` tries them.

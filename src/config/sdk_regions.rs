@@ -8,7 +8,7 @@ use super::Problems;
 use super::credentials::checked;
 use super::settings::Settings;
 use super::yaml::{self, Node, Value};
-use crate::swr::endpoint::Endpoint;
+use crate::transport::Endpoint;
 use std::path::{Path, PathBuf};
 
 /// The name of the service in the file, in upper or lower case.

@@ -46,7 +46,6 @@ mod tags;
 mod tags_truth;
 mod upstream_bodies;
 mod upstream_connections;
-mod upstream_credentials;
 mod upstream_listing;
 mod upstream_markers;
 mod upstream_namespaces;

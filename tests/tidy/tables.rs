@@ -150,15 +150,15 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
     let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
     let expected = [
-        ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
-        ("tags of one repository", thousands(swr::tags::MOST_TAGS as u64)),
-        ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
-        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
-        ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
-        ("wait of a finished listing for the figures beside it", seconds(collect::auxiliary::PATIENCE)),
-        ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
+        ("repositories in a listing", thousands(collect::Options::default().max_repositories)),
+        ("tags of one repository", thousands(swr::tags::MAX_TAGS as u64)),
+        ("distinct layers and configurations", thousands(collect::tags::Options::default().max_layers as u64)),
+        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MAX_REPOSITORIES)),
+        ("instances of the Enterprise Edition", thousands(collect::enterprise::MAX_INSTANCES)),
+        ("wait of a finished listing for the figures beside it", seconds(collect::auxiliary::MAX_WAIT)),
+        ("one answer of the API, unpacked", mebibytes(client.max_response_bytes)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
-        ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),
+        ("attempts at one request", swr::retry::MAX_ATTEMPTS.to_string()),
         ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
         ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
         (

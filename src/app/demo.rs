@@ -27,7 +27,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let today = world::beginning_of(args.today.as_deref())?;
     if let (Some(length), Some(output)) = (&args.history, &args.output) {
         let length = config::of_flag("--history", length, history::length)?;
-        return super::block_on(history::write(world, today, length, &args.instance, output));
+        return super::block_on(history::write(world, today, length, args, output));
     }
     let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
         .map_err(anyhow::Error::msg)?;

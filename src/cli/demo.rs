@@ -41,7 +41,7 @@ pub struct DemoArgs {
     /// Label `instance` of --history: the target as Prometheus scrapes it
     #[arg(long, default_value = "localhost:10179", value_name = "ADDRESS")]
     pub instance: String,
-    /// Day at whose beginning (UTC) the last day of the past ends; --history and the demo must agree [default: today]
+    /// Day (UTC) up to which the world has a past, today by default; --history and the demo must agree
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub today: Option<String>,
 }

@@ -7,6 +7,7 @@ use super::super::account::Account;
 use super::super::memory::MemoryBudget;
 use super::super::shared_resources::SharedResources;
 use super::{demo_config, serve, world};
+use crate::cli::DemoArgs;
 use crate::collect::{self, WaitPolicy};
 use crate::config;
 use crate::exposition::{self, Encoding, Format};
@@ -22,9 +23,13 @@ use swr_simulator::Options;
 const STEPS: [Duration; 3] = [Duration::from_secs(300), Duration::from_secs(900), Duration::from_secs(1800)];
 /// Samples of repositories beyond which a larger step is taken: some 120 bytes each.
 const MOST_SAMPLES: usize = 1_000_000;
-/// All families are written for this long before the end; earlier only those whose past somebody asks for.
+/// Most families are written for this long before the end.
 const RECENT: Duration = Duration::from_secs(26 * 3_600);
-/// Families whose past matters: everything that is summed, compared with earlier values or extrapolated.
+/// Families of which nobody asks for the past are written for this long.
+const LATEST: Duration = Duration::from_secs(3_600);
+/// Their prefixes: a series per tag or artifact.
+const DETAILED: [&str; 2] = ["swr_tag_", "swr_instance_repository_"];
+/// Prefixes of families whose whole past matters: it is summed, compared or extrapolated.
 const LASTING: [&str; 10] = [
     "swr_repository_size_bytes",
     "swr_repository_images",
@@ -53,9 +58,10 @@ pub(super) async fn write(
     options: Options,
     today: SystemTime,
     length: Duration,
-    instance: &str,
+    args: &DemoArgs,
     output: &Path,
 ) -> anyhow::Result<()> {
+    let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
     let file = File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
     let mut out = BufWriter::new(file);
     let now = whole_seconds(SystemTime::now());
@@ -63,7 +69,8 @@ pub(super) async fn write(
     let steps = u32::try_from(length.as_secs() / step.as_secs()).unwrap_or(u32::MAX);
     let simulator = world::at(options, today, now - step * steps);
     let (endpoint, serving) = serve(simulator.clone()).await?;
-    let mut recorder = Recorder { labels: labels(instance), series: 0 };
+    let mut recorder =
+        Recorder { labels: labels(&args.instance), window: window.as_secs_f64().to_string(), samples: 0 };
     let mut account = build(&endpoint, &[])?;
     let mut is_recent = false;
     for left in (0..=steps).rev() {
@@ -80,7 +87,7 @@ pub(super) async fn write(
         let metrics =
             exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
         let metrics = metrics.iter().flat_map(AsRef::<[u8]>::as_ref).copied().collect();
-        recorder.record(&mut out, &String::from_utf8(metrics)?, now - ago, is_recent)?;
+        recorder.record(&mut out, &String::from_utf8(metrics)?, now - ago, ago)?;
         simulator.advance(step);
     }
     out.write_all(exposition::EOF)?;
@@ -89,7 +96,7 @@ pub(super) async fn write(
     serving.abort();
     super::print(&format!(
         "Wrote {} samples to {}: {} days in steps of {} minutes.\n",
-        recorder.series,
+        recorder.samples,
         output.display(),
         length.as_secs() / 86_400,
         step.as_secs() / 60
@@ -124,41 +131,50 @@ fn labels(instance: &str) -> String {
 /// Adds to metrics what Prometheus adds.
 struct Recorder {
     labels: String,
+    /// The demo's cache window in seconds.
+    window: String,
     /// Samples so far.
-    series: u64,
+    samples: u64,
 }
 
 impl Recorder {
-    /// Writes the samples of a scrape at `time`.
-    fn record(
-        &mut self,
-        out: &mut impl Write,
-        metrics: &str,
-        time: SystemTime,
-        is_recent: bool,
-    ) -> std::io::Result<()> {
-        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    /// Writes the samples of a scrape at `time`, which lies this long before the end.
+    fn record(&mut self, out: &mut impl Write, metrics: &str, time: SystemTime, ago: Duration) -> std::io::Result<()> {
+        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
         let labels = &self.labels;
         writeln!(out, "up{{{labels}}} 1 {time}")?;
-        self.series += 1;
+        self.samples += 1;
         for line in metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let Some((series, value)) = line.rsplit_once(' ') else { continue };
             let (name, rest) = series.split_at(series.find('{').unwrap_or(series.len()));
-            let lasts =
-                LASTING.iter().any(|family| name == *family || family.ends_with('_') && name.starts_with(family));
-            if !is_recent && !lasts {
+            if ago > kept_for(name) {
                 continue;
             }
-            // The exporter's own clock stands at the end of the history.
-            let read_at = time.to_string();
-            let value = if name == "swr_snapshot_timestamp_seconds" { &read_at } else { value };
+            let value = match name {
+                // The exporter's own clock stands at the end of the history.
+                "swr_snapshot_timestamp_seconds" | "swr_refresh_timestamp_seconds" => &time,
+                "swr_cache_window_seconds" => &self.window,
+                _ => value,
+            };
             match rest.strip_prefix('{') {
                 Some(own) => writeln!(out, "{name}{{{labels},{own} {value} {time}")?,
                 None => writeln!(out, "{name}{{{labels}}} {value} {time}")?,
             }
-            self.series += 1;
+            self.samples += 1;
         }
         Ok(())
+    }
+}
+
+/// How long before the end a family is written.
+fn kept_for(name: &str) -> Duration {
+    let has = |families: &[&str]| families.iter().any(|family| name.starts_with(family));
+    if has(&LASTING) {
+        Duration::MAX
+    } else if has(&DETAILED) {
+        LATEST
+    } else {
+        RECENT
     }
 }
 
@@ -166,33 +182,36 @@ impl Recorder {
 mod tests {
     use super::*;
 
-    fn recorded(metrics: &str, is_recent: bool) -> String {
+    fn recorded(metrics: &str, ago: Duration) -> String {
         let mut out = Vec::new();
-        let mut recorder = Recorder { labels: labels("a\"b:1"), series: 0 };
+        let mut recorder = Recorder { labels: labels("a\"b:1"), window: "15".to_owned(), samples: 0 };
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        recorder.record(&mut out, metrics, time, is_recent).unwrap();
+        recorder.record(&mut out, metrics, time, ago).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text.lines().count() as u64, recorder.series);
+        assert_eq!(text.lines().count() as u64, recorder.samples);
         text
     }
 
     #[test]
     fn samples_get_the_labels_and_the_time_of_a_scrape() {
-        let metrics = "# HELP swr_up x\nswr_up 1\nswr_snapshot_timestamp_seconds 99.5\n\
+        let metrics = "# HELP swr_up x\nswr_up 1\nswr_snapshot_timestamp_seconds 99.5\nswr_cache_window_seconds 0.001\n\
                        swr_repository_size_bytes{namespace=\"a\",repository=\"b c\"} 7\n";
         let scrape = "job=\"swr\",instance=\"a\\\"b:1\"";
         let expected = format!(
             "up{{{scrape}}} 1 1000\nswr_up{{{scrape}}} 1 1000\nswr_snapshot_timestamp_seconds{{{scrape}}} 1000 1000\n\
+             swr_cache_window_seconds{{{scrape}}} 15 1000\n\
              swr_repository_size_bytes{{{scrape},namespace=\"a\",repository=\"b c\"}} 7 1000\n"
         );
-        assert_eq!(recorded(metrics, false), expected);
+        assert_eq!(recorded(metrics, Duration::from_secs(864_000)), expected);
     }
 
     #[test]
     fn the_distant_past_has_only_the_families_that_need_it() {
-        let metrics = "swr_namespace_images{namespace=\"a\"} 1\nswr_repository_info{namespace=\"a\"} 1\n";
-        assert_eq!(recorded(metrics, false).lines().count(), 2);
-        assert_eq!(recorded(metrics, true).lines().count(), 3);
+        let metrics =
+            "swr_namespace_images{namespace=\"a\"} 1\nswr_repository_info{namespace=\"a\"} 1\nswr_tag_info{x=\"\"} 1\n";
+        for (hours, samples) in [(0, 4), (1, 4), (2, 3), (26, 3), (27, 2), (700, 2)] {
+            assert_eq!(recorded(metrics, Duration::from_secs(hours * 3_600)).lines().count(), samples, "{hours}");
+        }
     }
 
     #[test]

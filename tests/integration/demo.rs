@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::process::Command;
 
 /// Imports and rules take seconds, many more on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
@@ -101,7 +101,7 @@ async fn the_history_leads_up_to_the_live_demo_and_has_no_date_in_its_future() {
 async fn growth_alerts_apply_as_soon_as_the_history_is_imported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("history.om");
-    let demo = demo_with_history(&file, 17).await;
+    let demo = demo_with_history(&file, 10).await;
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/rules");
     for name in ["thresholds.yml", "recording.yml", "alerts.yml"] {
         let shipped = std::fs::read_to_string(rules.join(name)).unwrap();

@@ -18,11 +18,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use swr_simulator::Options;
 
-/// Steps between samples. The smallest one is taken that keeps the file small; Prometheus needs a `--query.lookback-delta`
-/// above it.
+/// Steps between samples. The smallest is taken that keeps file and time small; Prometheus needs a
+/// `--query.lookback-delta` above it.
 const STEPS: [Duration; 3] = [Duration::from_secs(300), Duration::from_secs(900), Duration::from_secs(1800)];
+/// Steps beyond which a larger one is taken. Each reads the whole account, in about 10 ms for 200 repositories.
+const MOST_STEPS: u64 = 1_500;
 /// Samples of repositories beyond which a larger step is taken: some 120 bytes each.
-const MOST_SAMPLES: usize = 1_000_000;
+const MOST_SAMPLES: u64 = 1_000_000;
 /// Most families are written for this long before the end.
 const RECENT: Duration = Duration::from_secs(26 * 3_600);
 /// Families of which nobody asks for the past are written for this long.
@@ -105,8 +107,11 @@ pub(super) async fn write(
 }
 
 fn step(repositories: usize, length: Duration) -> Duration {
-    let samples = |step: &Duration| 3 * repositories as u64 * (length.as_secs() / step.as_secs());
-    STEPS.into_iter().find(|step| samples(step) <= MOST_SAMPLES as u64).unwrap_or(STEPS[2])
+    let is_small = |step: &Duration| {
+        let steps = length.as_secs() / step.as_secs();
+        steps <= MOST_STEPS && 3 * repositories as u64 * steps <= MOST_SAMPLES
+    };
+    STEPS.into_iter().find(is_small).unwrap_or(STEPS[2])
 }
 
 fn whole_seconds(time: SystemTime) -> SystemTime {
@@ -218,7 +223,7 @@ mod tests {
     fn large_worlds_and_long_pasts_have_larger_steps() {
         let day = Duration::from_secs(86_400);
         let minutes: Vec<u64> =
-            [(40, 20), (200, 10), (200, 30), (2_000, 45)].map(|(n, days)| step(n, day * days).as_secs() / 60).to_vec();
+            [(40, 5), (200, 10), (200, 30), (2_000, 45)].map(|(n, days)| step(n, day * days).as_secs() / 60).to_vec();
         assert_eq!(minutes, [5, 15, 30, 30]);
         assert!(length("46d").is_err() && length("0s").is_err() && length("30d").is_ok());
     }

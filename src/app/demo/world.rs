@@ -109,7 +109,7 @@ fn plans() -> Vec<Plan> {
     for index in 1..=30_u32 {
         let from = ago(24.0) + f64::from(index) / 90.0;
         let creator = if index.is_multiple_of(2) { "carol" } else { "grace" };
-        let model = Plan::new("research", &format!("model-{index:02}"), 9 * GIB / 20, 25);
+        let model = Plan::new("research", &format!("model-{index:02}"), 3 * GIB / 10, 40);
         plans.push(plan(creator, Activity::Pushes { from, every: 8 * HOUR }, model));
     }
     plans

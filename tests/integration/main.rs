@@ -12,6 +12,7 @@ mod web_support;
 
 mod main_job;
 mod commands;
+mod demo;
 mod scrape_once;
 mod prometheus;
 mod service;

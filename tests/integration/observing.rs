@@ -14,11 +14,11 @@ use std::time::Duration;
 use swr_exporter::catalog;
 use tokio::process::Command;
 
-/// Two days of the demo have to pass, on a loaded machine.
+/// Long enough for two days of the demo on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// How long a day takes.
+/// Seconds that stand for a day.
 const DAY: u64 = 15;
-/// No time gets shorter: two scrapes must fit into it.
+/// The shortest time in seconds: two scrapes must fit into it.
 const LEAST: u64 = 3;
 
 fn shipped(path: &str) -> String {
@@ -110,7 +110,16 @@ async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
     assert_eq!(annotations["summary"], format!("{name} grows fast"));
     let description = annotations["description"].as_str().unwrap();
     assert!(description.starts_with(&format!("{name} grew by ")), "{description}");
-    assert!(description.ends_with("iB in a day, more than 1MiB."), "{description}");
+    assert!(description.contains(" in a day to "), "{description}");
+    assert!(description.contains(" Creator: "), "{description}");
+    let reason = annotations["reason"].as_str().unwrap();
+    assert!(reason.contains("repository_growth_bytes (1 MiB)"), "{reason}");
+    assert_eq!(annotations["runbook_url"], "docs/alerts.md#swrrepositorygrowsfast");
+    let (namespace, repository) = name.split_once('/').unwrap();
+    let board = format!("&var-namespace={namespace}&var-repository={}", repository.replace('/', "%2F"));
+    let dashboard = annotations["dashboard_url"].as_str().unwrap();
+    assert!(dashboard.starts_with("http://localhost:3000/d/swr-repository?var-job=swr&"), "{dashboard}");
+    assert!(dashboard.ends_with(&board), "{dashboard}");
     assert_eq!(labels["job"], "swr");
     assert!(labels["instance"].is_null(), "replicas give one alert: {labels}");
 
@@ -118,7 +127,7 @@ async fn growth_of_the_demo_reaches_alertmanager_and_the_dashboards_show_it() {
     dashboards_work(&prometheus).await;
 }
 
-/// L4. Type and labels of all that is on the page are those of `metrics.lock`.
+/// Type and labels of every series are those of `metrics.lock`.
 #[tokio::test]
 async fn the_page_keeps_the_contract() {
     let demo = demo().await;
@@ -205,6 +214,9 @@ async fn rules_work(prometheus: &Prometheus) {
         "account:swr_namespace_size_bytes:sum",
         "namespace:swr_namespace_downloads:max",
         "namespace:swr_namespace_size_bytes:increase1d",
+        "account:swr_namespace_size_bytes:increase1d",
+        "swr:measured",
+        "swr:limit",
         "repository:swr_repository_size_bytes:min1d_offset1d",
         "repository:swr_repository_size_bytes:increase1d",
         "repository:swr_repository_images:increase1d",

@@ -172,11 +172,6 @@ impl Account {
         }
     }
 
-    /// What made the latest refresh fail may be over.
-    pub(super) fn try_again(&self) {
-        self.span.in_scope(|| self.cache.try_again());
-    }
-
     /// How far the refresh that runs has come.
     pub(super) fn progress(&self) -> Arc<collect::Progress> {
         self.progress.clone()

@@ -11,7 +11,8 @@ use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
 use super::web_config::WebConfig;
-use crate::base::file_stamp::Stamp;
+use crate::base::file_stamp::{ChangeDetector, Stamp};
+use crate::base::rate_limit::{Rate, TokenBucket};
 use crate::catalog;
 use crate::cli::ServeArgs;
 use crate::config::web_file::WebFile;
@@ -29,6 +30,9 @@ use tracing::{error, info, warn};
 
 /// How often the configuration file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Log lines about reloads: whoever may reload must not be able to fill a disk.
+const LOG_RATE: Rate = Rate { burst: 20.0, per_second: 0.2 };
 
 /// The longest that is waited at the end for what is known of tags to be written.
 const LAST_KEEP: Duration = Duration::from_secs(5);
@@ -50,6 +54,7 @@ struct Shared {
     reader: BlockingReader,
     /// Held while settings are read, one reading at a time.
     reloading: Mutex<()>,
+    log_lines: parking_lot::Mutex<TokenBucket>,
     running: parking_lot::Mutex<Running>,
 }
 
@@ -104,6 +109,7 @@ impl AccountManager {
                 sites,
                 reader: BlockingReader::new(PATIENCE),
                 reloading: Mutex::default(),
+                log_lines: parking_lot::Mutex::new(TokenBucket::full(LOG_RATE)),
                 running: parking_lot::Mutex::new(Running { accounts, closing: None }),
             }
         })))
@@ -132,12 +138,15 @@ impl AccountManager {
         let _one_at_a_time = self.0.reloading.lock().await;
         let outcome = self.try_reload().await;
         match &outcome {
-            Ok(done) => {
-                self.0.reload_metrics.success();
-                info!("settings were read again {why}: {}", done.trim_end());
-            }
+            Ok(_) => self.0.reload_metrics.success(),
+            Err(_) => self.0.reload_metrics.failure(),
+        }
+        if self.0.log_lines.lock().take(LOG_RATE, 1.0).is_err() {
+            return outcome;
+        }
+        match &outcome {
+            Ok(done) => info!("settings were read again {why}: {}", done.trim_end()),
             Err(problems) => {
-                self.0.reload_metrics.failure();
                 let problems = problems.trim_end().replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
@@ -150,6 +159,9 @@ impl AccountManager {
         let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
         let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
         let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        if let Some(problems) = web_file.as_ref().and_then(|file| self.0.web_config.refusal(&file.security)) {
+            return Err(problems.to_string());
+        }
         let before = self.0.running().accounts.clone();
         let commons = SharedResources::new(self.0.budget.clone(), &before);
         // For as long as it takes: many accounts with large snapshots take longer than any file system should.
@@ -160,21 +172,19 @@ impl AccountManager {
         Ok(done)
     }
 
-    /// Reads the settings again whenever their file has changed and then stood still for a moment, so that a file that is
-    /// being written is not read by halves. `read` is how it was when it was read first. Runs until it is dropped.
-    pub(super) async fn follow(&self, path: &Path, mut read: Option<Stamp>) {
-        let mut seen = read;
+    /// Reads the settings again whenever their file has changed and then stood still for one look. `read`: its stamp when it
+    /// was read first. Runs until it is dropped.
+    pub(super) async fn follow(&self, path: &Path, read: Option<Stamp>) {
+        let mut changes = ChangeDetector::new(read);
         loop {
             tokio::time::sleep(LOOK).await;
             let path = path.to_owned();
             // A file system that hangs shows no change.
             let Some(now) = self.0.reader.run(move || Stamp::of(&path)).await else { continue };
-            if now != read && now == seen {
-                read = now;
+            if changes.look(now) {
                 // What is wrong is in the log and in the metrics.
                 let _ = self.reload("because their file changed").await;
             }
-            seen = now;
         }
     }
 
@@ -220,9 +230,6 @@ impl Shared {
                 successor.inherit(account);
             }
             account.close();
-        }
-        for account in accounts.iter().filter(|account| is_in(account, &before)) {
-            account.try_again();
         }
         Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
     }

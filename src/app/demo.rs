@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 /// When an address cannot be listened on.
 pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
-    config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
+    let address = config::of_flag("--web.listen-address", &args.listen_address, str::parse)?;
     let world = world(&args.world, Duration::ZERO)?;
     let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
         .map_err(anyhow::Error::msg)?;
@@ -30,7 +30,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         // Some repositories that nobody cares for any more, as everywhere.
         let simulator = Simulator::new(swr_simulator::Options { abandoned: 8, ..world });
         let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
-        let listener = super::listen(&args.listen_address, false).await?;
+        let listener = super::listen(&address, false).await?;
         let address = to_open(listener.local_addr()?);
         print(&format!(
             "A simulated account of {} repositories is being exported. Open\n\
@@ -52,11 +52,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 /// When the address cannot be listened on.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     let latency = config::of_flag("--latency", &args.latency, config::duration)?;
-    config::of_flag("--listen-address", &args.listen_address, config::listen_address)?;
+    let address = config::of_flag("--listen-address", &args.listen_address, str::parse)?;
     let options = swr_simulator::Options { steady: args.steady, ..world(&args.world, latency)? };
     super::block_on(async {
         let stop = super::stop_signal()?;
-        let listener = super::listen(&args.listen_address, false).await?;
+        let listener = super::listen(&address, false).await?;
         print(&format!(
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
             to_open(listener.local_addr()?)

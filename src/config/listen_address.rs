@@ -113,7 +113,7 @@ mod tests {
             ("localhost:http", "has no port"),
             (":+80", "has no port"),
             (":99999", "has no port"),
-            (":", "is no address"),
+            (":", "has no port"),
             ("0:80", "is no address"),
             ("127.1:80", "is no address"),
             ("2130706433:80", "is no address"),

@@ -144,9 +144,13 @@ fn headers(table: &mut Table<'_>, problems: &mut Problems) -> Vec<Header> {
 }
 
 fn users(root: &mut Table<'_>, problems: &mut Problems) -> HashMap<String, PasswordHash> {
+    const NOBODY: &str = "it names nobody; leave it out to let everybody in";
+    if let Some(place) = root.blank("basic_auth_users") {
+        problems.add(format!("{place}: {NOBODY}"));
+    }
     let Some((node, place)) = root.take("basic_auth_users") else { return HashMap::new() };
-    if matches!(&node.value, Value::Nothing) || node.value == Value::Map(Vec::new()) {
-        problems.add(format!("{place}: it names nobody; leave it out to let everybody in"));
+    if node.value == Value::Map(Vec::new()) {
+        problems.add(format!("{place}: {NOBODY}"));
     }
     let mut users = HashMap::new();
     for (key, node, place) in Table::of(node, place, problems).rest() {

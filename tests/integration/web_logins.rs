@@ -309,7 +309,7 @@ async fn a_thousand_guesses_a_second_do_not_delay_a_scraper_with_the_right_passw
 async fn guesses_from_sixty_addresses_do_not_keep_out_a_scraper_with_the_right_password() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
-    let exporter = Arc::new(with_users(&folder, &upstream.url(), &[(USER, hash(PASSWORD, 10))], "").await);
+    let exporter = Arc::new(with_users(&folder, &upstream.url(), &[(USER, hash(PASSWORD, 8))], "").await);
     let (refused, mut crowded) = tokio::sync::watch::channel(0);
     let mut guessing = JoinSet::new();
     for attacker in 0..120 {

@@ -1,4 +1,4 @@
-//! Any bytes as requests, to the server as it is, over a socket: it answers in HTTP or hangs up, and answers the next.
+//! Arbitrary bytes as requests over a socket: the server responds in HTTP or closes, and serves the next connection.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     let server = server();
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // The server may have hung up already.
+    // The server may have closed already.
     let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();
     match stream.take(1 << 20).read_to_end(&mut answer) {

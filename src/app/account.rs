@@ -12,7 +12,7 @@ use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::catalog;
 use crate::collect::inventory::TagInventory;
-use crate::collect::tags::Tags;
+use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors};
 use crate::config;
 use crate::exposition::{self, Exposition};
@@ -41,7 +41,7 @@ pub(super) struct Account {
     calls: CallCounter,
     progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
-    tags: Option<Tags>,
+    tags: Option<TagCollector>,
     /// Where its state outlives the process.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
@@ -95,7 +95,7 @@ impl Account {
             let file = state(files.map(|files| files.tags), config.origins.tags);
             let book = file.as_ref().map_or_else(TagInventory::default, |(file, _)| tag_file::read(file));
             let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
-            Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
+            TagCollector::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
         let collection = Collection {
             client,
@@ -168,7 +168,7 @@ impl Account {
         if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
             && self.origins.tags == predecessor.origins.tags
         {
-            tags.inherit(before);
+            tags.take_over(before);
         }
     }
 
@@ -199,7 +199,7 @@ impl Account {
         // Why the list could not be read is said by the one who read it.
         down.remove("repositories");
         let mut all = Vec::new();
-        let (tags, details) = self.tags.as_ref().map(Tags::unread).unwrap_or_default();
+        let (tags, details) = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
         for (what, unread) in [("tags", tags), ("details", details)] {
             match (unread, down.contains(what)) {
                 (0, _) => continue,
@@ -228,7 +228,7 @@ impl Account {
     pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.cache.close();
         self.hoping.abort();
-        self.tags.as_ref().map(Tags::close)
+        self.tags.as_ref().map(TagCollector::close)
     }
 
     /// The account as the web server sees it.

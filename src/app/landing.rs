@@ -139,7 +139,7 @@ fn card(page: &mut String, condition: Condition, account: &AccountStatus<'_>, op
     }
     let failed = condition < Condition::Waiting;
     if let (Some(PastFailure { failure, .. }), true) = (&account.cache.last_failure, failed) {
-        write!(page, "<p>{}</p>", Escaped(failure.reason.words()))?;
+        write!(page, "<p>{}</p>", Escaped(failure.reason.sentence()))?;
     }
     writeln!(page, "</summary>\n<p>{}</p>", condition.meaning())?;
     let next = match account.cache.next_in {
@@ -166,7 +166,7 @@ fn card(page: &mut String, condition: Condition, account: &AccountStatus<'_>, op
             page,
             "<p>Latest failure, {} ago: {}{over}<br><code>{}</code></p>{}",
             words::duration(*ago),
-            Escaped(failure.reason.words()),
+            Escaped(failure.reason.sentence()),
             Escaped(&failure.to_string()),
             if failed {
                 "\n<p><code>swr-exporter check</code> with the same settings says what to do.</p>"
@@ -176,7 +176,7 @@ fn card(page: &mut String, condition: Condition, account: &AccountStatus<'_>, op
         )?;
     }
     if let Some((exposition, _)) = served {
-        lists(page, exposition.leaders())?;
+        lists(page, exposition.top_repositories())?;
     }
     let name = Escaped(account.name);
     writeln!(page, "<p><a href=\"/probe?account={name}\">Metrics of {name}</a></p></details>")

@@ -1,9 +1,9 @@
-//! By what it is seen that a file was changed, without reading it.
+//! A stamp of a file's metadata, which changes when the file changes; the content is not read.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What changes when a file is written to or replaced.
+/// The metadata that changes when a file is written to or replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: (u64, u64),
@@ -13,7 +13,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Of what the name leads to: Kubernetes replaces a link on the way. `None`: there is nothing to be seen.
+    /// The stamp of the file that `path` leads to, through links, which is what Kubernetes replaces. `None` if there is no
+    /// such file.
     pub fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self {

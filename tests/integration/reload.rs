@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use swr_exporter::cli::Cli;
 use swr_exporter::{app, config};
-use swr_simulator::{Action, Answer, DEMO_TOKEN, Rule, Running, Shape};
+use swr_simulator::{Action, DEMO_TOKEN, Response, Rule, Running, Shape};
 use tokio::time::Instant;
 
 /// A change of the file, and a part of the expected message.
@@ -277,13 +277,13 @@ async fn a_file_that_changes_while_the_exporter_starts_is_read_again() {
 
 /// Accounts whose upstreams fail, each in its own way.
 async fn failing_accounts() -> (Vec<Running>, String) {
-    let html = Answer::new(200, "text/html", "<html>Welcome</html>");
+    let html = Response::new(200, "text/html", "<html>Welcome</html>");
     let failures = [
         ("forbidden", Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission")),
         ("missing", Action::error(404, Shape::Current, "SVCSTG.SWR.4040058", "not found")),
         ("throttled", Action::too_many_requests()),
         ("failing", Action::error(500, Shape::Current, "SVCSTG.SWR.5000000", "failed")),
-        ("html", Action::Answer(html)),
+        ("html", Action::Respond(html)),
     ];
     let (mut upstreams, mut file) = (Vec::new(), "accounts:\n".to_owned());
     for (name, action) in failures {

@@ -175,7 +175,7 @@ fn bounded(mut web: web::Options) -> web::Options {
         if free < web.limits.connections {
             info!(limit = free, open_files = files, "at most {free} connections are served: {files} files may be open");
             web.limits.connections = free;
-            web.limits.connections_per_address = web.limits.connections_per_address.min(free.div_ceil(2));
+            web.limits.connections_per_address = web.limits.connections_per_address.min(free.div_ceil(4));
         }
     }
     web

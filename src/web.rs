@@ -97,8 +97,8 @@ pub const STREAMS: u32 = 32;
 pub struct Limits {
     /// Open connections. Further ones wait in the kernel's backlog.
     pub connections: usize,
-    /// Open connections of one address (IPv6: one /64), loopback included. Further ones are closed at once. Half of all: a
-    /// Prometheus needs one for each account whose refresh it waits for.
+    /// Open connections of one address (IPv6: one /64), loopback included. Further ones are closed at once. A
+    /// Prometheus needs one for each account whose refresh it waits for at the same time.
     pub connections_per_address: usize,
     /// Time from the accept to the first byte, and for a TLS handshake.
     pub first_byte: Duration,
@@ -122,7 +122,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            connections_per_address: 256,
+            connections_per_address: 128,
             first_byte: Duration::from_secs(10),
             header: Duration::from_secs(10),
             idle: Duration::from_secs(90),

@@ -76,7 +76,7 @@ pub const ALL: &[Flag] = &[
         "Let anybody reload the settings by POST /-/reload; a client that has to log in may do so in any case"),
     row("web.max-requests", None, One, "N", "40", "Scrapes served at once, without those that wait for a refresh; one more gets 503"),
     row("web.max-connections", None, One, "N", "512", "Connections held at once; further ones wait"),
-    row("web.max-connections-per-address", None, One, "N", "256",
+    row("web.max-connections-per-address", None, One, "N", "128",
         "Connections held at once from one address (IPv6: one /64); further ones are closed"),
 
     row("swr.region", Some("region"), One, "REGION", "none", "Region, which gives the endpoint, e.g. cn-north-4"),

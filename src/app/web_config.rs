@@ -5,10 +5,11 @@
 //! 1. files are read only when they have stood still for one look, and
 //! 2. no change of a file takes a protection away from a running server. That needs a restart.
 
-use super::blocking_reader::{BlockingReader, PATIENCE};
 use super::reload_metrics::ReloadMetrics;
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::digest::Digest;
-use crate::base::file_stamp::{ChangeDetector, Stamp};
+use crate::base::file_stamp::Stamp;
+use crate::base::file_watcher::{FileWatcher, INTERVAL, Stamps};
 use crate::catalog;
 use crate::config::Problems;
 use crate::config::web_file::{self, WebFile};
@@ -17,12 +18,9 @@ use prometheus::Registry;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 use tokio::sync::{Mutex, watch};
 use tracing::{error, info};
-
-/// How often the files are checked for changes: a few system calls, without reading them.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The security settings in force, and the file that they come from.
 pub(super) struct WebConfig {
@@ -32,7 +30,7 @@ pub(super) struct WebConfig {
 
 struct File {
     path: PathBuf,
-    reader: BlockingReader,
+    reader: BlockingThreads,
     last_read: Mutex<LastRead>,
     metrics: ReloadMetrics,
 }
@@ -40,7 +38,7 @@ struct File {
 /// What was read last.
 struct LastRead {
     files: web_file::Files,
-    changes: ChangeDetector<Vec<Option<Stamp>>>,
+    watcher: FileWatcher,
     /// Of the settings in force.
     digest: Digest,
     /// Why the files could not be used.
@@ -57,8 +55,8 @@ impl WebConfig {
         info!(file = %path.display(), "the web is served with {}", security.summary());
         let metrics = ReloadMetrics::new(registry, &catalog::WEB_CONFIG_RELOAD, &catalog::WEB_CONFIG_RELOAD_TIME);
         // Without stamps, so that the files are read again: they may have changed since.
-        let last_read = LastRead { files, changes: ChangeDetector::new(Vec::new()), digest, problems: None };
-        let file = File { path, reader: BlockingReader::new(PATIENCE), last_read: Mutex::new(last_read), metrics };
+        let last_read = LastRead { files, watcher: FileWatcher::new(Vec::new()), digest, problems: None };
+        let file = File { path, reader: BlockingThreads::new(1), last_read: Mutex::new(last_read), metrics };
         Self { current: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
 
@@ -71,14 +69,14 @@ impl WebConfig {
     pub(super) async fn follow(&self) -> Infallible {
         let Some(file) = &self.file else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
+            tokio::time::sleep(INTERVAL).await;
             let mut last_read = file.last_read.lock().await;
             let files = last_read.files.clone();
-            let Some(stamps) = file.reader.run(move || stamps(&files)).await else {
+            let Some(stamps) = file.reader.run_within(FILE_TIMEOUT, move || stamps(&files)).await else {
                 file.report_hang();
                 continue;
             };
-            if last_read.changes.look(stamps) {
+            if last_read.watcher.observe(stamps, SystemTime::now()) {
                 self.read(file, &mut last_read).await;
             }
         }
@@ -101,7 +99,7 @@ impl WebConfig {
         if let (Some(file), Some(read)) = (&self.file, read) {
             let mut last_read = file.last_read.lock().await;
             // The files may have changed since.
-            last_read.changes = ChangeDetector::new(Vec::new());
+            last_read.watcher = FileWatcher::new(Vec::new());
             self.accept(file, &mut last_read, read);
             file.metrics.success();
         }
@@ -110,14 +108,14 @@ impl WebConfig {
     /// Reads the files. Problems are logged once.
     async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
-        let Some(read) = file.reader.run(move || web_file::read(&path)).await else { return file.report_hang() };
+        let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else { return file.report_hang() };
         let (files, usable) = match read {
             Err((problems, files)) => (files, Err(problems)),
             Ok(read) => (read.files.clone(), self.refusal(&read.security).map_or(Ok(read), Err)),
         };
         if files != last_read.files {
             // The new ones may be half-written.
-            last_read.changes = ChangeDetector::new(Vec::new());
+            last_read.watcher = FileWatcher::new(Vec::new());
             last_read.files = files;
         }
         match usable {
@@ -150,11 +148,11 @@ impl WebConfig {
 
 impl File {
     fn report_hang(&self) {
-        error!("the web configuration could not be read within {} s", PATIENCE.as_secs());
+        error!("the web configuration could not be read within {} s", FILE_TIMEOUT.as_secs());
         self.metrics.failure();
     }
 }
 
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+fn stamps(files: &[PathBuf]) -> Stamps {
     files.iter().map(|file| Stamp::of(file)).collect()
 }

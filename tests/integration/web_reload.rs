@@ -160,9 +160,9 @@ async fn two_hundred_unsafe_rewrites_let_nobody_in_without_a_password() {
     let mut random = fastrand::Rng::with_seed(seed);
     for number in 0..200 {
         rewrite(&folder, &good, &mut random).await;
-        if number % 20 == 0 {
+        if number % 25 == 0 {
             // Long enough for the file to be read as it is now.
-            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            tokio::time::sleep(Duration::from_millis(4_500)).await;
         }
     }
     stop.store(true, Ordering::Relaxed);

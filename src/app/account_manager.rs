@@ -13,6 +13,7 @@ use super::web_config::WebConfig;
 use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
 use crate::base::file_watcher::FileWatcher;
+use crate::base::rate_limit::{Rate, TokenBucket};
 use crate::catalog;
 use crate::cli::ServeArgs;
 use crate::config::web_file::WebFile;
@@ -31,6 +32,9 @@ use tracing::{error, info, warn};
 /// How long the end of the program waits for state files to be written. Operators are promised an end within 5 seconds.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Rate of log lines about reloads, so that requests to reload cannot fill a disk.
+const LOG_RATE: Rate = Rate { burst: 20.0, per_second: 0.2 };
+
 /// The running accounts. Clones share them.
 #[derive(Clone)]
 pub(super) struct AccountManager(Arc<Shared>);
@@ -48,6 +52,7 @@ struct Shared {
     reader: BlockingThreads,
     /// Held during a reload: one at a time.
     reloading: Mutex<()>,
+    log_lines: parking_lot::Mutex<TokenBucket>,
     running: parking_lot::Mutex<Running>,
 }
 
@@ -104,6 +109,7 @@ impl AccountManager {
                 sites,
                 reader: BlockingThreads::new(1),
                 reloading: Mutex::default(),
+                log_lines: parking_lot::Mutex::new(TokenBucket::full(LOG_RATE)),
                 running: parking_lot::Mutex::new(Running { accounts, last_writes: None }),
             }
         })))
@@ -132,12 +138,15 @@ impl AccountManager {
         let _one_at_a_time = self.0.reloading.lock().await;
         let outcome = self.try_reload().await;
         match &outcome {
-            Ok(done) => {
-                self.0.reload_metrics.success();
-                info!("settings were read again {why}: {}", done.trim_end());
-            }
+            Ok(_) => self.0.reload_metrics.success(),
+            Err(_) => self.0.reload_metrics.failure(),
+        }
+        if self.0.log_lines.lock().take(LOG_RATE, 1.0).is_err() {
+            return outcome;
+        }
+        match &outcome {
+            Ok(done) => info!("settings were read again {why}: {}", done.trim_end()),
             Err(problems) => {
-                self.0.reload_metrics.failure();
                 let problems = problems.trim_end().replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
@@ -153,6 +162,9 @@ impl AccountManager {
         let read =
             read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
         let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        if let Some(problems) = web_file.as_ref().and_then(|file| self.0.web_config.refusal(&file.security)) {
+            return Err(problems.to_string());
+        }
         let before = self.0.running().accounts.clone();
         let locks = before.iter().filter_map(|account| account.lock().cloned()).collect();
         let shared = SharedResources::new(self.0.budget.clone(), locks);

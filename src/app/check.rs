@@ -50,7 +50,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let offline = args.offline;
     let mut works = false;
     super::block_on(async {
-        let mut reports = Reports::new(offline);
+        let mut reports = Reports::new(offline, config.web_file.map(|file| file.security.summary()));
         for account in config.accounts {
             reports.add(if offline { offline_check(account) } else { check(account).await });
         }

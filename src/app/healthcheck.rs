@@ -5,6 +5,7 @@
 //! nor passwords are needed here.
 
 use crate::base::deadline::Deadline;
+use crate::config::ListenAddress;
 use anyhow::{Context, bail};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -28,19 +29,17 @@ pub fn run(address: &str, timeout: Duration) -> anyhow::Result<()> {
 
 /// The addresses at which to reach a listener: one on any address is reached by loopback, IPv6 first.
 fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
-    let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
-    let mut found = Vec::new();
-    for to in full.to_socket_addrs()? {
-        match to {
-            SocketAddr::V6(to) if to.ip().is_unspecified() => {
-                found.push((Ipv6Addr::LOCALHOST, to.port()).into());
-                found.push((Ipv4Addr::LOCALHOST, to.port()).into());
-            }
-            SocketAddr::V4(to) if to.ip().is_unspecified() => found.push((Ipv4Addr::LOCALHOST, to.port()).into()),
-            to => found.push(to),
+    let address: ListenAddress = address.parse().map_err(std::io::Error::other)?;
+    let loopback = |port| vec![(Ipv6Addr::LOCALHOST, port).into(), (Ipv4Addr::LOCALHOST, port).into()];
+    Ok(match address {
+        ListenAddress::Any(port) => loopback(port),
+        ListenAddress::Socket(SocketAddr::V6(to)) if to.ip().is_unspecified() => loopback(to.port()),
+        ListenAddress::Socket(SocketAddr::V4(to)) if to.ip().is_unspecified() => {
+            vec![(Ipv4Addr::LOCALHOST, to.port()).into()]
         }
-    }
-    Ok(found)
+        ListenAddress::Socket(to) => vec![to],
+        ListenAddress::Name(host, port) => (host.as_str(), port).to_socket_addrs()?.collect(),
+    })
 }
 
 fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {

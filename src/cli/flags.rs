@@ -72,9 +72,11 @@ pub const ALL: &[Flag] = &[
     row("web.telemetry-path", None, One, "PATH", "/metrics", "Path of the metrics"),
     row("web.config.file", None, One, "FILE", "none, plain HTTP for everybody",
         "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
-    row("web.max-requests", None, One, "N", "40", "Scrapes served at once; one more gets 503"),
+    row("web.enable-lifecycle", None, Switch, "", "off",
+        "Let anybody reload the settings by POST /-/reload; a client that has to log in may do so in any case"),
+    row("web.max-requests", None, One, "N", "40", "Scrapes served at once, without those that wait for a refresh; one more gets 503"),
     row("web.max-connections", None, One, "N", "512", "Connections held at once; further ones wait"),
-    row("web.max-connections-per-address", None, One, "N", "64",
+    row("web.max-connections-per-address", None, One, "N", "128",
         "Connections held at once from one address (IPv6: one /64); further ones are closed"),
 
     row("swr.region", Some("region"), One, "REGION", "none", "Region, which gives the endpoint, e.g. cn-north-4"),

@@ -57,5 +57,6 @@ mod upstream_tls;
 mod web_config_file;
 mod web_tls;
 mod web_clients;
+mod web_reload;
 mod web_http2;
 mod web_logins;

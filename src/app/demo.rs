@@ -29,8 +29,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let length = config::of_flag("--history", length, history::length)?;
         return super::block_on(history::write(world, today, length, args, output));
     }
-    let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
-        .map_err(anyhow::Error::msg)?;
+    let _log = logging::start(logging::Options {
+        level: tracing::level_filters::LevelFilter::INFO,
+        format: logging::Format::Logfmt,
+    })
+    .map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let stop = super::stop_signal()?;
         let speed = world.speed;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use swr_simulator::{Action, Delivery, Options, Response, RetryAfter, Rows, Shape, Simulator, Total, World};
 use tokio::time::Instant;
 
-/// ServedKind long the trouble lasts, and how much of the world's time passes in it.
+/// How long the trouble lasts, and how much of the world's time passes in it.
 const REAL: Duration = Duration::from_secs(24);
 const SIMULATED: Duration = Duration::from_secs(600);
 

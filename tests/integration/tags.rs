@@ -39,7 +39,7 @@ async fn settled(exporter: &Exporter) -> Scrape {
         .await
 }
 
-/// ServedKind often tags were asked for.
+/// How often tags were asked for.
 fn tag_calls(upstream: &Running) -> usize {
     upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
 }

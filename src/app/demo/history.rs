@@ -123,8 +123,10 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
     let mut config = demo_config(endpoint, "1ms", collectors)?;
     let account = config.accounts.swap_remove(0);
-    let account =
-        config::Account { collect: collect::Options { patience: WaitPolicy::UntilRead, ..account.collect }, ..account };
+    let account = config::Account {
+        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
+        ..account
+    };
     Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), &[]))
 }
 

@@ -1,54 +1,68 @@
-//! The address of an API: scheme, host and port, and nothing else.
+//! The address of a service: scheme, host and port, and nothing else.
 
+use reqwest::Url;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A checked endpoint, printed without a slash at its end.
+/// A checked address, printed without a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(String);
+pub struct Endpoint(Url);
 
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// No absolute address.
+    /// Not an absolute HTTP address.
     #[error("`{0}` is no address such as https://swr-api.cn-north-4.myhuaweicloud.com")]
     NotAnAddress(String),
-    /// A path, query or credentials, which do not belong there.
+    /// A path, query or credentials.
     #[error("it must be scheme, host and port alone, as in https://swr-api.cn-north-4.myhuaweicloud.com")]
     MoreThanAnAddress,
-    /// Plain HTTP to somewhere else.
+    /// Plain HTTP to another machine.
     #[error("`{0}` would send credentials unencrypted; plain http is for loopback addresses only")]
     Unencrypted(String),
+}
+
+impl Endpoint {
+    /// The endpoint of a service that is reached from this machine alone, where plain HTTP is the rule.
+    ///
+    /// # Errors
+    /// As [`Endpoint::from_str`], but for [`EndpointError::Unencrypted`].
+    pub fn link_local(text: &str) -> Result<Self, EndpointError> {
+        if text.contains('@') {
+            // Before anything quotes it: a password may stand there, also one that makes the address unreadable.
+            return Err(EndpointError::MoreThanAnAddress);
+        }
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.ok_or_else(|| EndpointError::NotAnAddress(text.to_owned()))?;
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(EndpointError::MoreThanAnAddress);
+        }
+        Ok(Self(url))
+    }
+
+    /// Whether the host is this machine.
+    fn is_loopback(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse();
+        host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
+    }
 }
 
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        if text.contains('@') {
-            // Before anything quotes it: a password may stand there, also one that makes the address unreadable.
-            return Err(EndpointError::MoreThanAnAddress);
-        }
-        let url = reqwest::Url::parse(text).map_err(|_| EndpointError::NotAnAddress(text.to_owned()))?;
-        let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
-            return Err(EndpointError::NotAnAddress(text.to_owned()));
-        };
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if !bare {
-            return Err(EndpointError::MoreThanAnAddress);
-        }
-        let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
-        if url.scheme() == "http" && !loopback {
+        let endpoint = Self::link_local(text)?;
+        if endpoint.0.scheme() == "http" && !endpoint.is_loopback() {
             return Err(EndpointError::Unencrypted(text.to_owned()));
         }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        Ok(endpoint)
     }
 }
 
@@ -77,5 +91,7 @@ mod tests {
         }
         assert_eq!(error("https://example.com/v2"), EndpointError::MoreThanAnAddress);
         assert!(matches!(error("http://10.0.0.1"), EndpointError::Unencrypted(_)));
+        assert_eq!(Endpoint::link_local("http://10.0.0.1").unwrap().to_string(), "http://10.0.0.1");
+        assert_eq!(Endpoint::link_local("http://10.0.0.1/x"), Err(EndpointError::MoreThanAnAddress));
     }
 }

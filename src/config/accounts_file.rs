@@ -1,15 +1,15 @@
-//! The configuration file: accounts, each with its settings, and defaults for all of them.
+//! The configuration file: accounts with their settings, and defaults for all accounts.
 //!
-//! Belongs here: which keys there are and where. What a value means is decided where the flag's value is read, so that
-//! both are held to the same rules.
+//! Belongs here: which keys there are and where. Values are parsed where the value of the flag is parsed, so that the same
+//! rules hold for both.
 
 use super::yaml::{self, Place, Table};
 use super::{Environment, Problems};
 use crate::base::secret::Secret;
-use crate::cli::flags::{self, Flag, Kind};
+use crate::cli::flags::{self, Flag, FlagKind};
 use std::path::Path;
 
-/// Secrets that the file may hold, best as `${NAME}`: their keys, which are their names as well.
+/// The keys of secrets that the file may contain, preferably as `${NAME}`.
 pub(super) const SECRETS: [&str; 5] = [
     "credentials.token",
     "credentials.access_key",
@@ -18,29 +18,29 @@ pub(super) const SECRETS: [&str; 5] = [
     "credentials.password",
 ];
 
-/// So long may an account's name be; it is a label value, a part of addresses and of a file's name.
+/// The most bytes in an account's name, which is a label value and a part of URLs and file names.
 const LONGEST_NAME: usize = 64;
 
-/// Settings of the file, in no order.
+/// Settings in the file of one account, or of all accounts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entries {
     settings: Vec<Entry>,
     secrets: Vec<(&'static str, Secret)>,
 }
 
-/// One setting of the file.
+/// One setting in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The name of its flag.
     pub(super) name: &'static str,
     /// The values.
     pub(super) values: Vec<String>,
-    /// Where it stands.
+    /// Its place in the file, for messages.
     pub(super) place: String,
 }
 
 impl Entries {
-    /// The setting of a flag.
+    /// The setting of the flag with this name.
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
         self.settings.iter().find(|entry| entry.name == name)
     }
@@ -50,32 +50,37 @@ impl Entries {
         self.secrets.iter().find(|(other, _)| *other == name).map(|(_, secret)| secret)
     }
 
-    /// Whether anything about credentials is there but the name of the source.
+    /// Whether there are settings of credentials other than the name of the source.
     pub(super) fn has_credentials(&self) -> bool {
         let is_one = |entry: &Entry| entry.name.starts_with("credentials.") && entry.name != "credentials.source";
         !self.secrets.is_empty() || self.settings.iter().any(is_one)
     }
 }
 
-/// What a configuration file says.
+/// The content of a configuration file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct File {
+pub(super) struct AccountsFile {
     /// Settings for all accounts.
     pub(super) defaults: Entries,
     /// The accounts, in the order of the file.
     pub(super) accounts: Vec<(String, Entries)>,
 }
 
-/// Reads a file. Where one account alone is wanted, what is wrong with the others is no problem.
-pub(super) fn read(path: &Path, environment: Environment<'_>, wanted: Option<&str>, at: &mut Problems) -> File {
+/// Reads a file. If only one account is wanted, problems with the others are ignored.
+pub(super) fn read(
+    path: &Path,
+    environment: Environment<'_>,
+    wanted: Option<&str>,
+    problems: &mut Problems,
+) -> AccountsFile {
     let name = path.display().to_string();
     let root = match yaml::load(path) {
         Err(problem) => {
-            at.add(format!("{name}: {problem}"));
-            return File::default();
+            problems.add(format!("{name}: {problem}"));
+            return AccountsFile::default();
         }
         Ok(text) => yaml::parse(&text).map_err(|(line, problem)| {
-            // Between braces or brackets, its brace begins a mapping.
+            // Within braces or brackets, the brace of `${` begins a mapping.
             let has_variable = text.lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("${"));
             let hint = if has_variable { "; write \"${NAME}\" with its quotes" } else { "" };
             format!("{name}:{line}: {problem}{hint}")
@@ -84,62 +89,64 @@ pub(super) fn read(path: &Path, environment: Environment<'_>, wanted: Option<&st
     let root = match root {
         Ok(root) => root,
         Err(problem) => {
-            at.add(problem);
-            return File::default();
+            problems.add(problem);
+            return AccountsFile::default();
         }
     };
-    let mut reader = Reader { environment, folder: path.parent().unwrap_or(Path::new("")), at };
+    let mut reader = EntryReader { environment, directory: path.parent().unwrap_or(Path::new("")), problems };
     let place = Place::root(&name);
-    let mut table = Table::of(root, place.clone(), reader.at);
-    let mut file = File::default();
+    let mut table = Table::of(root, place.clone(), reader.problems);
+    let mut file = AccountsFile::default();
     if let Some((node, place)) = table.take("defaults") {
-        let table = Table::of(node, place, reader.at);
+        let table = Table::of(node, place, reader.problems);
         file.defaults = reader.account(table);
     }
-    let before = reader.at.list().len();
+    let before = reader.problems.list().len();
     if let Some((node, place)) = table.take("accounts") {
-        let mut accounts = Table::of(node, place, reader.at);
+        let mut accounts = Table::of(node, place, reader.problems);
         for (key, node, place) in accounts.rest() {
-            let before = reader.at.0.len();
+            let before = reader.problems.0.len();
             if !is_name(&key.text) {
-                reader.at.add(format!(
+                reader.problems.add(format!(
                     "{place}: an account's name has up to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
                      last two"
                 ));
             }
-            let table = Table::of(node, place, reader.at);
+            let table = Table::of(node, place, reader.problems);
             let entries = reader.account(table);
             if wanted.is_some_and(|wanted| wanted != key.text) {
-                reader.at.0.truncate(before);
+                reader.problems.0.truncate(before);
             }
             file.accounts.push((key.text, entries));
         }
     }
-    if file.accounts.is_empty() && reader.at.list().len() == before {
-        reader.at.add(format!("{place}: there is no account; name one below `accounts`"));
+    if file.accounts.is_empty() && reader.problems.list().len() == before {
+        reader.problems.add(format!("{place}: there is no account; name one below `accounts`"));
     }
-    table.finish(reader.at);
+    table.finish(reader.problems);
     file
 }
 
-/// Whether a name can be an account's.
+/// Whether a name is valid for an account.
 pub(super) fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len())
         && !name.starts_with(['.', '-'])
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-struct Reader<'a, 'b> {
+/// Reads the entries of accounts.
+struct EntryReader<'a, 'b> {
     environment: Environment<'a>,
-    folder: &'a Path,
-    at: &'b mut Problems,
+    /// Relative paths start here.
+    directory: &'a Path,
+    problems: &'b mut Problems,
 }
 
-impl Reader<'_, '_> {
+impl EntryReader<'_, '_> {
     fn account(&mut self, mut table: Table<'_>) -> Entries {
         let mut entries = Entries::default();
         if let Some((node, place)) = table.take("credentials") {
-            let mut credentials = Table::of(node, place, self.at);
+            let mut credentials = Table::of(node, place, self.problems);
             for flag in flags::ALL {
                 if let Some(key) = flag.key.and_then(|key| key.strip_prefix("credentials.")) {
                     self.setting(flag, key, &mut credentials, &mut entries);
@@ -147,55 +154,55 @@ impl Reader<'_, '_> {
             }
             for name in SECRETS {
                 let key = name.strip_prefix("credentials.").unwrap_or(name);
-                if let Some((text, place)) = credentials.text(key, self.at)
-                    && let Some(values) = self.values(Kind::One, &[text], &place)
+                if let Some((text, place)) = credentials.text(key, self.problems)
+                    && let Some(values) = self.values(FlagKind::One, &[text], &place)
                 {
                     entries.secrets.extend(values.into_iter().map(|secret| (name, Secret::new(secret))));
                 }
             }
-            credentials.finish(self.at);
+            credentials.finish(self.problems);
         }
         for flag in flags::ALL {
             match flag.key {
-                Some(key) if flag.kind != Kind::Switch && !key.starts_with("credentials.") => {
+                Some(key) if flag.kind != FlagKind::Switch && !key.starts_with("credentials.") => {
                     self.setting(flag, key, &mut table, &mut entries);
                 }
                 _ => {}
             }
         }
         self.collectors(&mut table, &mut entries);
-        table.finish(self.at);
+        table.finish(self.problems);
         entries
     }
 
     fn setting(&mut self, flag: &'static Flag, key: &'static str, table: &mut Table<'_>, entries: &mut Entries) {
         let found = match flag.kind {
-            Kind::Many => table.texts(key, self.at),
-            Kind::One | Kind::Switch => table.text(key, self.at).map(|(text, place)| (vec![text], place)),
+            FlagKind::Many => table.texts(key, self.problems),
+            FlagKind::One | FlagKind::Switch => table.text(key, self.problems).map(|(text, place)| (vec![text], place)),
         };
         let Some((texts, place)) = found else { return };
         let Some(mut values) = self.values(flag.kind, &texts, &place) else { return };
         if matches!(flag.value, "FILE" | "DIRECTORY") {
-            // As in Prometheus' own files: relative to the file that names them. An absolute path stays what it is.
+            // Paths are relative to the file that contains them, as in Prometheus' own files.
             for value in &mut values {
-                *value = self.folder.join(&*value).to_string_lossy().into_owned();
+                *value = self.directory.join(&*value).to_string_lossy().into_owned();
             }
         }
         entries.settings.push(Entry { name: flag.name, values, place: place.to_string() });
     }
 
-    /// `collectors` lists those that are on; the others are off.
+    /// Reads `collectors`, the list of collectors that are on; the others are off.
     fn collectors(&mut self, table: &mut Table<'_>, entries: &mut Entries) {
-        let Some((texts, place)) = table.texts("collectors", self.at) else { return };
-        let Some(names) = self.values(Kind::Many, &texts, &place) else { return };
+        let Some((texts, place)) = table.texts("collectors", self.problems) else { return };
+        let Some(names) = self.values(FlagKind::Many, &texts, &place) else { return };
         let switches: Vec<(&'static str, &'static str)> = flags::ALL
             .iter()
-            .filter(|flag| flag.kind == Kind::Switch && flag.key == Some("collectors"))
+            .filter(|flag| flag.kind == FlagKind::Switch && flag.key == Some("collectors"))
             .filter_map(|flag| Some((flag.name, flag.name.strip_prefix("collector.")?)))
             .collect();
         for name in names.iter().filter(|name| switches.iter().all(|(_, known)| known != name)) {
             let known = switches.iter().map(|(_, known)| *known);
-            self.at.add(format!("{place}: `{name}` is not known{}", yaml::did_you_mean(name, known)));
+            self.problems.add(format!("{place}: `{name}` is not known{}", yaml::did_you_mean(name, known)));
         }
         for (flag, collector) in switches {
             let is_on = names.iter().any(|name| name == collector);
@@ -203,22 +210,22 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The values of what is written, with the variables that it names. `None` where that went wrong, which was said, and
-    /// where nothing is in it: files that are filled from templates have such. A list without entries is a value.
-    fn values(&mut self, kind: Kind, texts: &[String], place: &Place<'_>) -> Option<Vec<String>> {
+    /// The values with their variables expanded. `None` if that fails, which is reported, or if all are empty, as in files
+    /// filled from templates. A list without entries is a value.
+    fn values(&mut self, kind: FlagKind, texts: &[String], place: &Place<'_>) -> Option<Vec<String>> {
         let mut expanded = Vec::new();
         for text in texts {
             match expand(text, self.environment) {
                 Ok(text) => expanded.push(text),
-                Err(problem) => self.at.add(format!("{place}: {problem}")),
+                Err(problem) => self.problems.add(format!("{place}: {problem}")),
             }
         }
-        let values = if kind == Kind::Many { flags::several(&expanded) } else { expanded };
+        let values = if kind == FlagKind::Many { flags::split_list(&expanded) } else { expanded };
         (texts.is_empty() || values.iter().any(|value| !value.is_empty())).then_some(values)
     }
 }
 
-/// Puts in the environment variables that a text names as `${NAME}`; `$${` stands for `${`.
+/// Expands `${NAME}` to the environment variable; `$${` stands for `${`.
 fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -251,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_put_in_and_dollars_can_be_written() {
+    fn variables_are_expanded_and_dollars_can_be_escaped() {
         let environment = |name: &str| (name == "NAME").then(|| "va$lue".to_owned());
         assert_eq!(expand("a${NAME}b${NAME}", &environment).unwrap(), "ava$luebva$lue");
         assert_eq!(expand("$${NAME} $5 $", &environment).unwrap(), "${NAME} $5 $");
@@ -262,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_does_not_show_its_secrets() {
+    fn debug_output_shows_no_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("accounts.yml");
         let keys = SECRETS.map(|name| name.replace("credentials.", "      ") + ": \"can${MIDDLE}y\"\n").concat();
@@ -277,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_fit_for_labels_addresses_and_files() {
+    fn names_are_valid_in_labels_urls_and_file_names() {
         for name in ["production", "cn-north-4.team_1", "A"] {
             assert!(is_name(name), "{name}");
         }

@@ -1,11 +1,11 @@
-//! The families of a snapshot: which there are, and where their samples come from.
+//! The families of a snapshot and where their samples come from.
 //!
-//! The text is the same for both formats (see [`super`]); what it lacks is the end of an OpenMetrics page.
+//! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
 
-use super::figures;
-use super::limit::{Omitted, RepositorySelection};
-use super::rows::Rows;
-use super::tags::{write_images, write_sums};
+use super::account_families;
+use super::label_prefixes::LabelPrefixes;
+use super::repository_selection::{Omitted, RepositorySelection};
+use super::tag_families::{write_images, write_sums};
 use super::text::{Counts, Value, Writer, label};
 use super::{Options, RepositoryMetric, RepositoryMetrics};
 use crate::catalog;
@@ -15,40 +15,22 @@ use std::io::{self, Write};
 /// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
 ///
 /// # Errors
-/// Only those of the sink.
+/// Those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    let chosen = RepositorySelection::new(snapshot, options, None);
-    write_chosen(snapshot, &Rows::new(snapshot, &chosen), chosen.omitted(), options.repository_metrics, sink)
+    write_selected(snapshot, &RepositorySelection::new(snapshot, options, None), options.repository_metrics, sink)
 }
 
-/// The same for a choice that was made before.
-pub(super) fn write_chosen(
+/// As [`write_snapshot`], for repositories selected before.
+pub(super) fn write_selected(
     snapshot: &Snapshot,
-    rows: &Rows,
-    omitted: Omitted,
-    metrics: RepositoryMetrics,
-    mut sink: impl Write,
-) -> io::Result<Counts> {
-    let mut counts = write_listing(snapshot, rows, omitted, metrics, &mut sink)?;
-    if let Some(images) = &snapshot.images {
-        let more = write_images(images, rows, &mut sink)?;
-        counts.series += more.series;
-        counts.bytes += more.bytes;
-    }
-    Ok(counts)
-}
-
-/// Writes what changes with every listing, and the sums.
-pub(super) fn write_listing(
-    snapshot: &Snapshot,
-    rows: &Rows,
-    omitted: Omitted,
+    selection: &RepositorySelection,
     metrics: RepositoryMetrics,
     sink: impl Write,
 ) -> io::Result<Counts> {
+    let prefixes = LabelPrefixes::new(snapshot, selection);
     let mut writer = Writer::new(sink);
     for metric in metrics.iter() {
-        repositories(metric, rows.of(snapshot), &mut writer)?;
+        repositories(metric, prefixes.of(snapshot), &mut writer)?;
     }
     namespaces(snapshot, &mut writer)?;
     if let Some(images) = &snapshot.images {
@@ -57,17 +39,18 @@ pub(super) fn write_listing(
     let total = Value::Integer(snapshot.repositories.len() as u64);
     writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
     let family = &catalog::REPOSITORIES_OMITTED;
+    let Omitted { filter, limit } = selection.omitted();
     writer.family(
         family,
-        [("filter", omitted.filter), ("limit", omitted.limit)],
+        [("filter", filter), ("limit", limit)],
         |(_, count)| Some(Value::Integer(count as u64)),
-        |(reason, _), out| {
-            label(b'{', family.labels[0], reason, out);
-            out.push(b'}');
-        },
+        |(reason, _), out| label(b'{', family.labels[0], reason, out),
     )?;
-    figures::account(snapshot, &mut writer)?;
-    figures::enterprise(&snapshot.enterprise, &mut writer)?;
+    account_families::account(snapshot, &mut writer)?;
+    account_families::enterprise(&snapshot.enterprise, &mut writer)?;
+    if let Some(images) = &snapshot.images {
+        write_images(images, &prefixes, &mut writer)?;
+    }
     writer.finish()
 }
 
@@ -78,15 +61,7 @@ fn repositories<'a>(
     writer: &mut Writer<impl Write>,
 ) -> io::Result<()> {
     let mut write = |family, value: fn(&Repository) -> Option<Value>| {
-        writer.family(
-            family,
-            rows.clone(),
-            |(row, _)| value(row),
-            |(_, identity), out| {
-                out.extend_from_slice(identity);
-                out.push(b'}');
-            },
-        )
+        writer.family(family, rows.clone(), |(row, _)| value(row), |(_, prefix), out| out.extend_from_slice(prefix))
     };
     match metric {
         RepositoryMetric::Size => write(&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
@@ -100,18 +75,18 @@ fn repositories<'a>(
                 family,
                 rows,
                 |_| Some(Value::Integer(1)),
-                |(row, identity), out| {
-                    out.extend_from_slice(identity);
+                |(row, prefix), out| {
+                    out.extend_from_slice(prefix);
                     label(b',', family.labels[2], row.category.as_deref().unwrap_or_default(), out);
                     label(b',', family.labels[3], visibility(row), out);
-                    out.push(b'}');
                 },
             )
         }
     }
 }
 
-/// The families with a sample per organisation: sums over its rows, and the state of its own listing if it has one.
+/// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
+/// one.
 fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
     let mut sums = |family, value: fn(&[Repository]) -> Option<Value>| {
         writer.family(family, snapshot.by_namespace(), value, |rows, out| {
@@ -129,15 +104,14 @@ fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Resul
     reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
 }
 
-/// The sum over the rows that have the field; `None` where no row has it.
+/// The sum over the repositories that have the field; `None` if none has it.
 fn sum(rows: &[Repository], field: impl Fn(&Repository) -> Option<u64>) -> Option<Value> {
     rows.iter().filter_map(field).map(u128::from).reduce(|a, b| a + b).map(Value::Sum)
 }
 
-/// The only label of the families with a sample per organisation.
+/// The only label of the families with a sample per organization.
 fn namespace(name: &str, out: &mut Vec<u8>) {
     label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
-    out.push(b'}');
 }
 
 fn visibility(row: &Repository) -> &'static str {
@@ -156,7 +130,7 @@ mod tests {
     use crate::model::Timestamp;
     use proptest::prelude::*;
 
-    fn page(snapshot: &Snapshot, options: &Options) -> Vec<u8> {
+    fn text(snapshot: &Snapshot, options: &Options) -> Vec<u8> {
         let mut body = Vec::new();
         let counts = write_snapshot(snapshot, options, &mut body).unwrap();
         assert_eq!(counts, Counts { series: parse(&body).len(), bytes: body.len() });
@@ -168,7 +142,7 @@ mod tests {
     }
 
     fn samples(rows: Vec<Repository>) -> Vec<Sample> {
-        parse(&page(&snapshot(rows), &Options::default()))
+        parse(&text(&snapshot(rows), &Options::default()))
     }
 
     fn values<'a>(samples: &'a [Sample], family: &Family) -> Vec<&'a str> {
@@ -176,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_snapshot_gives_this_page() {
+    fn a_small_snapshot_gives_this_text() {
         let mut snapshot = snapshot(vec![row("apps", "web/front"), bare_row("base", "alpine")]);
         snapshot.namespaces = vec![
             NamespaceRead { name: "apps".into(), read_at: Some(Timestamp(1_500_000_000)), complete: true },
@@ -225,20 +199,20 @@ swr_repositories_omitted{reason="filter"} 0
 swr_repositories_omitted{reason="limit"} 0
 "#;
         let options = Options { repository_metrics: "size,updated,info".parse().unwrap(), ..Options::default() };
-        assert_eq!(String::from_utf8(page(&snapshot, &options)).unwrap(), want);
+        assert_eq!(String::from_utf8(text(&snapshot, &options)).unwrap(), want);
     }
 
     #[test]
-    fn only_the_chosen_repository_families_are_written() {
+    fn only_the_selected_repository_families_are_written() {
         let snapshot = snapshot(vec![row("a", "b")]);
         for metric in RepositoryMetric::ALL {
             let options = Options { repository_metrics: RepositoryMetrics::NONE.with(metric), ..Options::default() };
-            let samples = parse(&page(&snapshot, &options));
+            let samples = parse(&text(&snapshot, &options));
             let mut names = samples.iter().filter(|sample| sample.name.starts_with("swr_repository_"));
             assert!(names.next().unwrap().name.contains(metric.name()) && names.next().is_none());
         }
         let none = Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() };
-        assert_eq!(parse(&page(&snapshot, &none)).len(), 7, "namespace sums and the totals stay");
+        assert_eq!(parse(&text(&snapshot, &none)).len(), 7, "namespace sums and the totals stay");
     }
 
     #[test]
@@ -254,9 +228,9 @@ swr_repositories_omitted{reason="limit"} 0
     }
 
     #[test]
-    fn an_empty_listing_says_so() {
-        let page = page(&snapshot(Vec::new()), &Options::default());
-        let lines: Vec<_> = page.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
+    fn an_empty_listing_has_a_count_of_zero() {
+        let text = text(&snapshot(Vec::new()), &Options::default());
+        let lines: Vec<_> = text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
         let want = "swr_repositories 0\nswr_repositories_omitted{reason=\"filter\"} 0\nswr_repositories_omitted{reason=\"limit\"} 0\n";
         assert_eq!(String::from_utf8(lines.join(&b'\n')).unwrap(), want);
     }
@@ -271,47 +245,6 @@ swr_repositories_omitted{reason="limit"} 0
         assert_eq!(values(&samples, &catalog::REPOSITORY_SIZE), want);
         let total: u128 = sizes.into_iter().map(u128::from).sum();
         assert_eq!(values(&samples, &catalog::NAMESPACE_SIZE), [total.to_string()]);
-    }
-
-    #[test]
-    fn evil_names_stay_one_series_each_and_read_back() {
-        let long = "x".repeat(10_000);
-        let forged = "a\\b\"} 1\nup{job=\"fake\"} 0\n#";
-        let evil = [
-            "",
-            "\n",
-            "\r",
-            "\r\n",
-            "\"",
-            "\\",
-            "\\n",
-            "\0",
-            "\u{2028}",
-            "\u{1f433}\u{10ffff}",
-            "}",
-            "# EOF",
-            forged,
-            &long,
-        ];
-        let mut rows = Vec::new();
-        for name in evil {
-            rows.push(row(name, "plain"));
-            rows.push(Repository { category: Some(name.into()), ..row("plain", name) });
-        }
-        let samples = samples(rows);
-        for family in [catalog::REPOSITORY_SIZE, catalog::REPOSITORY_INFO] {
-            let of_family: Vec<_> = samples.iter().filter(|sample| sample.name == family.name).collect();
-            assert_eq!(of_family.len(), 2 * evil.len());
-            for name in evil {
-                let found = |label, other: (&str, &str)| {
-                    of_family.iter().any(|s| s.label(label) == Some(name) && s.label(other.0) == Some(other.1))
-                };
-                assert!(found("namespace", ("repository", "plain")), "{name:?}");
-                assert!(found("repository", ("namespace", "plain")), "{name:?}");
-                assert!(family != catalog::REPOSITORY_INFO || found("category", ("namespace", "plain")), "{name:?}");
-            }
-        }
-        assert!(samples.iter().all(|sample| sample.name.starts_with("swr_")));
     }
 
     fn any_name() -> impl Strategy<Value = String> {
@@ -342,7 +275,7 @@ swr_repositories_omitted{reason="limit"} 0
         #[test]
         fn what_is_written_reads_back(rows in proptest::collection::vec(any_row(), 0..6)) {
             let snapshot = snapshot(rows);
-            let samples = parse(&page(&snapshot, &Options::default()));
+            let samples = parse(&text(&snapshot, &Options::default()));
             let read = |family: &Family| {
                 let of_family = samples.iter().filter(|sample| sample.name == family.name);
                 let labels = |s: &Sample, label| s.label(label).unwrap().to_owned();

@@ -1,9 +1,9 @@
-//! Which of the families with a series per repository are written.
+//! The set of families with a series per repository that are written.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A family with one series per repository. A page has them in this order.
+/// A family with one series per repository. They are written in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepositoryMetric {
     /// `swr_repository_size_bytes`
@@ -24,7 +24,7 @@ impl RepositoryMetric {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Size, Self::Images, Self::Downloads, Self::Created, Self::Updated, Self::Info];
 
-    /// The word by which operators pick it.
+    /// The word that selects it in settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Size => "size",
@@ -41,7 +41,7 @@ impl RepositoryMetric {
     }
 }
 
-/// A set of [`RepositoryMetric`]; all by default. An empty text is the empty set: namespace sums only.
+/// A set of [`RepositoryMetric`]; all by default. An empty text is the empty set: only sums by organization are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RepositoryMetrics(u8);
 
@@ -61,7 +61,7 @@ impl RepositoryMetrics {
         Self(self.0 | metric.bit())
     }
 
-    /// The members in the order of the page.
+    /// The members in the order in which they are written.
     pub fn iter(self) -> impl Iterator<Item = RepositoryMetric> {
         RepositoryMetric::ALL.into_iter().filter(move |metric| self.contains(*metric))
     }
@@ -76,7 +76,7 @@ impl Default for RepositoryMetrics {
 impl FromStr for RepositoryMetrics {
     type Err = UnknownMetrics;
 
-    /// Reads a list such as `size,images`; blanks around a name and repeated names do no harm.
+    /// Parses a list such as `size,images`. Spaces around names and repeated names are allowed.
     fn from_str(text: &str) -> Result<Self, UnknownMetrics> {
         let mut set = Self::NONE;
         let mut unknown = Vec::new();
@@ -109,7 +109,7 @@ impl fmt::Debug for RepositoryMetrics {
     }
 }
 
-/// The names in a list that are no repository metrics.
+/// The unknown names in a list of repository metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown repository metrics {}; known are {}", quoted(.0), RepositoryMetrics::ALL)]
 pub struct UnknownMetrics(Vec<String>);
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_in_any_order_and_printed_in_the_order_of_the_page() {
+    fn a_list_is_read_in_any_order_and_printed_in_the_order_of_writing() {
         let set: RepositoryMetrics = " info, size,images ,size".parse().unwrap();
         assert_eq!(set.to_string(), "size,images,info");
         assert!(set.contains(RepositoryMetric::Info) && !set.contains(RepositoryMetric::Created));

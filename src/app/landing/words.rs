@@ -1,9 +1,9 @@
-//! Numbers and times as a person reads them, and texts as HTML.
+//! Numbers, times and texts for an HTML page.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A text, safe between tags and in quoted attributes.
+/// Escapes a text for element content and quoted attributes.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -24,7 +24,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A duration to the precision that a person cares for.
+/// A duration in its largest sensible unit.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (count, unit) = match seconds {
@@ -36,12 +36,12 @@ pub(super) fn duration(duration: Duration) -> String {
     counted(count, unit)
 }
 
-/// A number and what it counts, in the singular or the plural.
+/// A number and its noun, in the singular or the plural.
 pub(super) fn counted(count: u64, [one, many]: [&str; 2]) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
-/// A number with its thousands apart.
+/// A number with thousands separators.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -60,7 +60,7 @@ pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut unit = 0;
     let mut value = bytes as f64;
-    // From 999.5 on it would be shown with four digits.
+    // 999.5 would be rounded to four digits.
     while value >= 999.5 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_to_the_precision_that_matters() {
+    fn numbers_have_the_precision_that_matters() {
         for (seconds, words) in [
             (0, "0 seconds"),
             (1, "1 second"),

@@ -1,46 +1,42 @@
 //! The exporter's own families, gathered from a `prometheus` registry, in either format.
 //!
-//! The crate has an encoder for text 0.0.4 only; this one writes both, so that a scraper finds the same series whichever
-//! it asks for. Deliberately absent: timestamps and exemplars, which no family of ours has.
+//! The crate can write text 0.0.4 only; this encoder writes both formats, so that a scraper finds the same series in
+//! either. Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
 
 use super::text::{label, open_label};
 use super::{Format, escape, number};
 use crate::catalog;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-/// Appends the families to `out`; an OpenMetrics page lacks only its end.
-///
-/// Families without samples are left out, and untyped ones too: the crate's registry never yields them.
+/// Appends the families that have samples to `out`, without the end of an OpenMetrics exposition.
 pub fn live(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) {
     for family in families.iter().filter(|family| !family.get_metric().is_empty()) {
         let name = family.name();
         let (stem, kind) = match (family.get_field_type(), format) {
             (MetricType::GAUGE, _) => (name, "gauge"),
             (MetricType::HISTOGRAM, _) => (name, "histogram"),
-            (MetricType::SUMMARY, _) => (name, "summary"),
             (MetricType::COUNTER, Format::Text) => (name, "counter"),
-            // OpenMetrics names the family without `_total` and demands it of the sample. A counter that lacks it keeps
-            // its series name, as dashboards must not depend on the format, and so cannot be called a counter.
+            // OpenMetrics names a counter family without `_total` and its sample with it. A counter whose name lacks it
+            // keeps that name, because dashboards must not depend on the format, and so has the type `unknown`.
             (MetricType::COUNTER, Format::OpenMetrics) => match name.strip_suffix("_total") {
                 Some(stem) => (stem, "counter"),
                 None => (name, "unknown"),
             },
-            (MetricType::UNTYPED, _) => continue,
+            (MetricType::SUMMARY | MetricType::UNTYPED, _) => continue,
         };
         metadata(stem, kind, unit(name, stem), family.help(), format, out);
         for metric in family.get_metric() {
             match family.get_field_type() {
-                MetricType::COUNTER => sample(name, "", metric, None, metric.get_counter().get_value(), out),
-                MetricType::GAUGE => sample(name, "", metric, None, metric.get_gauge().get_value(), out),
+                MetricType::COUNTER => sample(name, "", metric, metric.get_counter().get_value(), out),
+                MetricType::GAUGE => sample(name, "", metric, metric.get_gauge().get_value(), out),
                 MetricType::HISTOGRAM => histogram(name, metric, format, out),
-                MetricType::SUMMARY => summary(name, metric, format, out),
-                MetricType::UNTYPED => {}
+                MetricType::SUMMARY | MetricType::UNTYPED => {}
             }
         }
     }
 }
 
-/// The unit by the catalog, or by the end of the name for those that the crate brings (`process_*`).
+/// The unit from the catalog, or from the end of the name for families of the crate (`process_*`).
 fn unit(name: &str, stem: &str) -> Option<&'static str> {
     match catalog::ALL.iter().find(|family| family.name == name) {
         Some(family) => family.unit,
@@ -74,58 +70,48 @@ fn line(parts: &[&str], out: &mut Vec<u8>) {
 fn histogram(name: &str, metric: &Metric, format: Format, out: &mut Vec<u8>) {
     let histogram = metric.get_histogram();
     let count = histogram.get_sample_count();
-    for bucket in histogram.get_bucket().iter().filter(|bucket| bucket.upper_bound() != f64::INFINITY) {
-        let label = Some(("le", bucket.upper_bound(), format));
-        series(name, "_bucket", metric, label, out);
-        integer(bucket.cumulative_count(), out);
+    let buckets = histogram.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+    // The crate omits the last bucket; both formats require it.
+    let finite = buckets.filter(|(bound, _)| *bound != f64::INFINITY);
+    for (bound, count) in finite.chain([(f64::INFINITY, count)]) {
+        series(name, "_bucket", metric, Some((bound, format)), out);
+        integer(count, out);
     }
-    // The crate leaves the last bucket out; both formats demand it.
-    series(name, "_bucket", metric, Some(("le", f64::INFINITY, format)), out);
-    integer(count, out);
-    sample(name, "_sum", metric, None, histogram.get_sample_sum(), out);
+    sample(name, "_sum", metric, histogram.get_sample_sum(), out);
     series(name, "_count", metric, None, out);
     integer(count, out);
 }
 
-fn summary(name: &str, metric: &Metric, format: Format, out: &mut Vec<u8>) {
-    let summary = metric.get_summary();
-    for quantile in summary.get_quantile() {
-        sample(name, "", metric, Some(("quantile", quantile.quantile(), format)), quantile.value(), out);
-    }
-    sample(name, "_sum", metric, None, summary.sample_sum(), out);
-    series(name, "_count", metric, None, out);
-    integer(summary.sample_count(), out);
-}
-
-/// A label whose value is a number, printed as the format wants it.
-type NumberLabel = Option<(&'static str, f64, Format)>;
-
-fn sample(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, value: f64, out: &mut Vec<u8>) {
-    series(name, suffix, metric, more, out);
+fn sample(name: &str, suffix: &str, metric: &Metric, value: f64, out: &mut Vec<u8>) {
+    series(name, suffix, metric, None, out);
     out.push(b' ');
     number::float(value, out);
     out.push(b'\n');
 }
 
-/// The value of a sample that counts something.
+/// The value of a sample that is a count.
 fn integer(value: u64, out: &mut Vec<u8>) {
     out.push(b' ');
     number::integer(value, out);
     out.push(b'\n');
 }
 
-/// Name and labels of a sample.
-fn series(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, out: &mut Vec<u8>) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(suffix.as_bytes());
+/// Name and labels of a sample; `bound` is that of a bucket.
+fn series(name: &str, suffix: &str, metric: &Metric, bound: Option<(f64, Format)>, out: &mut Vec<u8>) {
+    line(&[name, suffix], out);
     let mut separator = b'{';
     for pair in metric.get_label() {
         label(separator, pair.name(), pair.value(), out);
         separator = b',';
     }
-    if let Some((name, value, format)) = more {
-        open_label(separator, name, out);
-        number::bound(value, format == Format::OpenMetrics, out);
+    if let Some((bound, format)) = bound {
+        open_label(separator, "le", out);
+        number::float(bound, out);
+        // Readers compare bounds as text. OpenMetrics writes them as floats, text 0.0.4 as Go's %g, which is the same for
+        // the bounds of our histograms, from a thousandth to some thousands.
+        if format == Format::OpenMetrics && bound.fract() == 0.0 {
+            out.extend_from_slice(b".0");
+        }
         out.push(b'"');
         separator = b',';
     }
@@ -138,9 +124,7 @@ fn series(name: &str, suffix: &str, metric: &Metric, more: NumberLabel, out: &mu
 mod tests {
     use super::*;
     use crate::exposition::testing::parse;
-    use prometheus::{
-        Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
-    };
+    use prometheus::{Counter, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
     fn encoded(registry: &Registry, format: Format) -> String {
         let mut out = Vec::new();
@@ -149,7 +133,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// One of each kind, two of them known to the catalog.
+    /// One family of each type, two of them from the catalog.
     fn registry() -> Registry {
         let registry = Registry::new();
         let wait = catalog::API_THROTTLE_WAIT;
@@ -229,29 +213,11 @@ zoo{kind="b"} +Inf
     }
 
     #[test]
-    fn the_unit_of_a_foreign_family_is_read_from_its_name() {
+    fn the_unit_of_a_family_outside_the_catalog_is_read_from_its_name() {
         assert_eq!(unit("process_cpu_seconds_total", "process_cpu_seconds"), Some("seconds"));
         assert_eq!(unit("process_resident_memory_bytes", "process_resident_memory_bytes"), Some("bytes"));
         assert_eq!(unit("process_open_fds", "process_open_fds"), None);
         assert_eq!(unit("swr_up", "swr_up"), None);
         assert_eq!(unit("kilobytes", "kilobytes"), None);
-    }
-
-    #[test]
-    fn every_series_is_the_same_in_both_formats_but_for_bounds() {
-        let registry = registry();
-        let process = prometheus::process_collector::ProcessCollector::for_self();
-        registry.register(Box::new(process)).unwrap();
-        registry.register(Box::new(Gauge::new("a", "A.").unwrap())).unwrap();
-        let families = registry.gather();
-        let series = |format| {
-            let mut out = Vec::new();
-            live(&families, format, &mut out);
-            let mut samples = parse(&out);
-            samples.retain(|sample| sample.label("le").is_none());
-            samples
-        };
-        assert!(series(Format::Text).iter().any(|sample| sample.name.starts_with("process_")));
-        assert_eq!(series(Format::Text), series(Format::OpenMetrics));
     }
 }

@@ -1,31 +1,32 @@
-//! How well an account is, in one word: what an operator wants to know first.
+//! The condition of an account in one word.
 
-use super::super::{AccountState, Latest};
+use super::AccountStatus;
+use crate::cache::Attempt;
 
-/// Ordered: who needs help comes first.
+/// Ordered by urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Condition {
-    /// Refreshes fail and there is nothing to serve.
+    /// Refreshes fail and there is no data to serve.
     Failing,
-    /// The latest refresh failed; what was read before, or could be read, is served.
+    /// The latest refresh failed; older or incomplete data is served.
     Degraded,
-    /// Nothing is wrong and there is nothing new: no refresh yet, or none for very long, because nobody scrapes.
+    /// No refresh yet, or none for so long that the data expired, because nobody scrapes.
     Waiting,
-    /// The latest refresh was complete and its data is served.
+    /// The latest refresh was complete, and its data is served.
     Working,
 }
 
 impl Condition {
-    pub(super) fn of(state: &AccountState) -> Self {
-        match (state.latest, &state.served) {
-            (Latest::Failed, None) => Self::Failing,
-            (Latest::Failed, Some(_)) => Self::Degraded,
-            (Latest::Complete, Some(_)) => Self::Working,
-            (Latest::None, _) | (Latest::Complete, None) => Self::Waiting,
+    pub(super) fn of(status: &AccountStatus<'_>) -> Self {
+        match (&status.cache.latest, &status.cache.held) {
+            (Some(Attempt { failure: Some(_), .. }), None) => Self::Failing,
+            (Some(Attempt { failure: Some(_), .. }), Some(_)) => Self::Degraded,
+            (Some(Attempt { failure: None, .. }), Some(_)) => Self::Working,
+            (None, _) | (Some(_), None) => Self::Waiting,
         }
     }
 
-    /// The word for it, which is its class in the style too.
+    /// Its word, which is also its CSS class.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Failing => "failing",
@@ -35,7 +36,7 @@ impl Condition {
         }
     }
 
-    /// What the word means for whoever scrapes.
+    /// What it means for scrapes.
     pub(super) const fn meaning(self) -> &'static str {
         match self {
             Self::Failing => "The latest refresh failed, and there is no data to serve.",
@@ -45,7 +46,7 @@ impl Condition {
         }
     }
 
-    /// A shape for each, so that colour is not needed to tell them apart.
+    /// Its shape: conditions must not differ by colour alone.
     pub(super) const fn shape(self) -> &'static str {
         match self {
             Self::Failing => r#"<path d="M4 0 0 4l4 4-4 4 4 4 4-4 4 4 4-4-4-4 4-4-4-4-4 4z"/>"#,

@@ -1,4 +1,4 @@
-//! The families beside the repositories: the account as a whole, and the Enterprise Edition.
+//! The families of the account as a whole and of the Enterprise Edition.
 
 use super::text::{Value, Writer, label};
 use crate::catalog::{self, Family};
@@ -6,7 +6,7 @@ use crate::model::figures::{Dated, Enterprise, Instance, InstanceRepository, Ove
 use crate::model::{NamespaceRead, Snapshot};
 use std::io::{self, Write};
 
-/// The account's totals and quotas, and what its organisations have beyond what was listed.
+/// The account's totals and quotas, and how many repositories of each organization were not listed.
 pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
     let account = &snapshot.account;
     let overview = account.overview.as_ref().map(|overview| &overview.value);
@@ -33,22 +33,22 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
     )
 }
 
-/// How many repositories of each organisation were not listed. Where organisations are listed one by one, the others are
-/// left out: nobody wanted theirs. So is one of which there is no list to hold against the count.
+/// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
+/// those with a listing are compared.
 fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
     let mut listed = snapshot.by_namespace().peekable();
     let organisations = snapshot.account.organisations.iter().flat_map(|organisations| &organisations.value);
     let mut unlisted = Vec::new();
     for organisation in organisations {
         let name = &*organisation.name;
-        // Both are sorted by name.
+        // Listing and organizations are both sorted by name.
         while listed.next_if(|rows| &*rows[0].namespace < name).is_some() {}
         let here = listed.peek().filter(|rows| &*rows[0].namespace == name).map_or(0, |rows| rows.len() as u64);
-        let has_list = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
-        let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_list);
-        if let (true, Some(has)) = (compared, organisation.repositories) {
-            // The list may have grown between the two calls.
-            unlisted.push((name, has.saturating_sub(here)));
+        let has_listing = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
+        let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_listing);
+        if let (true, Some(count)) = (compared, organisation.repositories) {
+            // The listing may have grown between the two calls.
+            unlisted.push((name, count.saturating_sub(here)));
         }
     }
     unlisted
@@ -119,7 +119,6 @@ fn several<const N: usize>(names: &[&str], values: [&str; N], out: &mut Vec<u8>)
     for (index, (name, value)) in names.iter().zip(values).enumerate() {
         label(if index == 0 { b'{' } else { b',' }, name, value, out);
     }
-    out.push(b'}');
 }
 
 #[cfg(test)]
@@ -140,12 +139,12 @@ mod tests {
         Quota { name: name.into(), limit, used }
     }
 
-    /// The sample lines of the families that begin so.
+    /// The sample lines of the families whose names begin with one of the prefixes.
     fn lines(snapshot: &Snapshot, prefixes: &[&str]) -> String {
-        let mut page = Vec::new();
-        let counts = write_snapshot(snapshot, &Options::default(), &mut page).unwrap();
-        assert_eq!(counts.series, parse(&page).len());
-        let text = String::from_utf8(page).unwrap();
+        let mut text = Vec::new();
+        let counts = write_snapshot(snapshot, &Options::default(), &mut text).unwrap();
+        assert_eq!(counts.series, parse(&text).len());
+        let text = String::from_utf8(text).unwrap();
         let wanted = text.lines().filter(|line| prefixes.iter().any(|prefix| line.starts_with(prefix)));
         wanted.collect::<Vec<_>>().join("\n")
     }
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_gives_these_lines() {
+    fn an_account_gives_these_samples() {
         let (mut snapshot, _) = Snapshot::new(Timestamp(0), vec![row("web", "a")]);
         assert_eq!(lines(&snapshot, &["swr_account", "swr_quota", "swr_instance"]), "", "absent is not zero");
         snapshot.account = Arc::new(Account {
@@ -184,7 +183,7 @@ swr_quota_used{quota="x\"y"} 1"#;
     }
 
     #[test]
-    fn an_organisation_has_what_was_not_listed_of_it() {
+    fn unlisted_repositories_are_the_count_less_those_listed() {
         let rows = vec![row("base", "a"), row("base", "b"), row("web", "a"), row("zoo", "a")];
         let (mut snapshot, _) = Snapshot::new(Timestamp(0), rows);
         let counts = [("base", Some(5)), ("hidden", Some(7)), ("web", Some(0)), ("zoo", None)];
@@ -193,7 +192,7 @@ swr_quota_used{quota="x\"y"} 1"#;
 swr_namespace_unlisted_repositories{namespace="hidden"} 7
 swr_namespace_unlisted_repositories{namespace="web"} 0"#;
         assert_eq!(lines(&snapshot, &["swr_namespace_unlisted"]), want);
-        // Of one that was never listed, nobody knows what was not.
+        // An organization without a listing has nothing to compare with.
         let read = |name: &str, read_at| NamespaceRead { name: name.into(), read_at, complete: read_at.is_some() };
         snapshot.namespaces = vec![read("base", Some(Timestamp(0))), read("hidden", None)];
         assert_eq!(
@@ -203,7 +202,7 @@ swr_namespace_unlisted_repositories{namespace="web"} 0"#;
     }
 
     #[test]
-    fn an_instance_gives_these_lines() {
+    fn an_instance_gives_these_samples() {
         let instance = Instance {
             id: "5a".into(),
             name: "prod".into(),

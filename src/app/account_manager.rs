@@ -14,6 +14,7 @@ use super::web_config::WebConfig;
 use crate::base::file_stamp::Stamp;
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::environment::Environment;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::web::{self, Site, Sites};
@@ -138,7 +139,7 @@ impl AccountManager {
             }
             Err(problems) => {
                 self.0.reload_metrics.failure();
-                let problems = problems.trim_end().replace('\n', "; ");
+                let problems = problems.trim_end().replace(":\n  - ", ": ").replace("\n  - ", "; ").replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
         }
@@ -147,9 +148,11 @@ impl AccountManager {
 
     async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let read = self.0.reader.run(move || config::resolve(&args, &|name| std::env::var(name).ok())).await;
+        let read = self.0.reader.run(move || config::resolve(&args, &Environment::of_process())).await;
         let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
-        let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        let config = read.map_err(|problems| problems.to_string())?;
+        config.log_warnings();
+        let Config { accounts, web_file, shown, .. } = config;
         let before = self.0.running().accounts.clone();
         let commons = SharedResources::new(self.0.budget.clone(), &before);
         // For as long as it takes: many accounts with large snapshots take longer than any file system should.
@@ -313,8 +316,8 @@ mod tests {
     fn accounts() -> Vec<config::Account> {
         let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
         let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
-        let environment = |name: &str| (name == "SWR_EXPORTER_TOKEN").then(|| "token".to_owned());
-        config::resolve(&args, &environment).unwrap().accounts
+        let environment = [("SWR_EXPORTER_TOKEN", "token")];
+        config::resolve(&args, &Environment::from(&environment[..])).unwrap().accounts
     }
 
     fn build() -> ReloadPlan {

@@ -135,6 +135,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         web_file: None,
         accounts: vec![account],
         shown: "# The demo has its own settings.\n".to_owned(),
+        warnings: Vec::new(),
         log: logging::Options { level: tracing::level_filters::LevelFilter::INFO, format: logging::Format::Logfmt },
     }
 }

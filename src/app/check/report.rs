@@ -121,13 +121,15 @@ impl Report {
 #[derive(Debug)]
 pub struct Reports {
     offline: bool,
+    /// Of the settings.
+    warnings: Vec<String>,
     reports: Vec<Report>,
 }
 
 impl Reports {
     /// Of nothing yet. `offline`: nobody was asked.
-    pub(super) fn new(offline: bool) -> Self {
-        Self { offline, reports: Vec::new() }
+    pub(super) fn new(offline: bool, warnings: Vec<String>) -> Self {
+        Self { offline, warnings, reports: Vec::new() }
     }
 
     pub(super) fn add(&mut self, report: Report) {
@@ -143,9 +145,12 @@ impl Reports {
     pub fn render(&self, format: Format, colour: bool) -> String {
         if format == Format::Json {
             let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
-            return line(&json!({"ok": self.works(), "accounts": accounts}));
+            return line(&json!({"ok": self.works(), "accounts": accounts, "warnings": self.warnings}));
         }
         let mut text: String = self.reports.iter().map(|report| report.text(colour)).collect();
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
         text += &match self.reports.iter().map(Report::failed).sum() {
             0 if self.offline => "the settings are in order; nobody was asked whether they work\n".to_owned(),
             0 => "everything works\n".to_owned(),
@@ -173,6 +178,7 @@ mod tests {
     fn a_report_tells_what_works_and_what_to_do() {
         let of = |steps: Vec<Step>, offline| Reports {
             offline,
+            warnings: Vec::new(),
             reports: vec![Report { account: "default".to_owned(), steps }],
         };
         let works = || Step::works("name", "found");

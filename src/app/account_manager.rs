@@ -16,6 +16,7 @@ use crate::base::file_watcher::FileWatcher;
 use crate::base::rate_limit::{Rate, TokenBucket};
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::environment::Environment;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::web::{self, Site, Sites};
@@ -147,7 +148,7 @@ impl AccountManager {
         match &outcome {
             Ok(done) => info!("settings were read again {why}: {}", done.trim_end()),
             Err(problems) => {
-                let problems = problems.trim_end().replace('\n', "; ");
+                let problems = problems.trim_end().replace(":\n  - ", ": ").replace("\n  - ", "; ").replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
         }
@@ -156,12 +157,13 @@ impl AccountManager {
 
     async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let read =
-            self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &|name| std::env::var(name).ok()));
+        let read = self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &Environment::of_process()));
         let read = read.await;
         let read =
             read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
-        let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        let config = read.map_err(|problems| problems.to_string())?;
+        config.log_warnings();
+        let Config { accounts, web_file, shown, .. } = config;
         if let Some(problems) = web_file.as_ref().and_then(|file| self.0.web_config.refusal(&file.security)) {
             return Err(problems.to_string());
         }
@@ -322,8 +324,8 @@ mod tests {
     fn accounts() -> Vec<config::Account> {
         let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
         let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
-        let environment = |name: &str| (name == "SWR_EXPORTER_TOKEN").then(|| "token".to_owned());
-        config::resolve(&args, &environment).unwrap().accounts
+        let environment = [("SWR_EXPORTER_TOKEN", "token")];
+        config::resolve(&args, &Environment::from(&environment[..])).unwrap().accounts
     }
 
     async fn build() -> ReloadPlan {

@@ -16,6 +16,7 @@ use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
+use crate::config::environment::Environment;
 use crate::config::{self, Account, StateFiles};
 use crate::failure::error_chain;
 use crate::model::Repository;
@@ -38,7 +39,7 @@ const MAX_SKEW_SECONDS: f64 = 300.0;
 /// Wrong settings, or output that cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
-    let config = match config::resolve(&args.serve, &|name| std::env::var(name).ok()) {
+    let config = match config::resolve(&args.serve, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
             if format == Format::Json {
@@ -50,7 +51,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let offline = args.offline;
     let mut works = false;
     super::block_on(async {
-        let mut reports = Reports::new(offline, config.web_file.map(|file| file.security.summary()));
+        let web = config.web_file.map(|file| file.security.summary());
+        let mut reports = Reports::new(offline, web, config.warnings);
         for account in config.accounts {
             reports.add(if offline { offline_check(account) } else { check(account).await });
         }

@@ -15,6 +15,7 @@ use swr_exporter::auth::{Authenticator, CredentialProvider, TokenClient};
 use swr_exporter::base::deadline::Deadline;
 use swr_exporter::cli::Cli;
 use swr_exporter::cli::flags::ALL;
+use swr_exporter::config::environment::Environment;
 use swr_exporter::config::{self, Config};
 use swr_exporter::logging;
 use swr_exporter::swr::{self, CallBudget, Client};
@@ -40,8 +41,8 @@ fn resolve(environment: &[(&str, String)]) -> Config {
         line.extend(flag.map(|flag| format!("--{}={value}", flag.name)));
     }
     let args = Cli::try_parse_from(line).unwrap().serve;
-    let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-    config::resolve(&args, &variable).unwrap()
+    let variables: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    config::resolve(&args, &Environment::from(&variables[..])).unwrap()
 }
 
 /// Panics with something printed in full, and lives on.

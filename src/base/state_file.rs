@@ -58,7 +58,7 @@ pub enum Unusable {
     #[error("is corrupt or truncated")]
     Damaged,
     /// More than fits into memory.
-    #[error("is larger than {MAX_FILE} bytes")]
+    #[error("is too large for the memory there is")]
     TooLarge,
     /// The time of reading lies in the future, so the age is unknown.
     #[error("is dated {} s in the future", .0.as_secs())]
@@ -122,15 +122,17 @@ pub struct StateFile<T> {
     path: PathBuf,
     origin: Origin,
     lock: Arc<StateLock>,
+    max_size: u64,
     /// Why the latest write failed, if it did.
     problem: Mutex<Option<io::ErrorKind>>,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T: Persistent> StateFile<T> {
-    /// The file at `path`, written only by the process that holds `lock`.
-    pub fn new(path: PathBuf, origin: Origin, lock: Arc<StateLock>) -> Self {
-        Self { path, origin, lock, problem: Mutex::default(), value: PhantomData }
+    /// The file at `path`, written only by the process that holds `lock`, and read if it has at most `max_size` bytes.
+    pub fn new(path: PathBuf, origin: Origin, lock: Arc<StateLock>, max_size: u64) -> Self {
+        let max_size = max_size.min(MAX_FILE);
+        Self { path, origin, lock, max_size, problem: Mutex::default(), value: PhantomData }
     }
 
     /// Replaces the file, unless another process holds the lock. A full or read-only disk costs a warning now and then, and
@@ -204,6 +206,9 @@ impl<T: Persistent> StateFile<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        if file.metadata()?.len() > self.max_size {
+            return Err(Unusable::TooLarge);
+        }
         let (loaded, origin) = decode(&mut file, now)?;
         if origin == self.origin { Ok(Some(loaded)) } else { Err(Unusable::Origin) }
     }
@@ -259,9 +264,6 @@ pub fn decode<T: Persistent>(input: &mut (impl Read + Seek), now: SystemTime) ->
     let found = u32::from_le_bytes(*header[8..].first_chunk().ok_or(Unusable::Damaged)?);
     if found != VERSION {
         return Err(Unusable::Version { found });
-    }
-    if length > MAX_FILE {
-        return Err(Unusable::TooLarge);
     }
     let end = length.checked_sub((HEADER + CHECKSUM) as u64).ok_or(Unusable::Damaged)?;
     let (mut checksum, mut buffer) = (Sha256::new_with_prefix(&header), vec![0; FRAME]);
@@ -402,7 +404,7 @@ mod tests {
 
     fn file_in(folder: &Path, settings: &[&str]) -> Arc<TestFile> {
         let lock = Arc::new(StateLock::new(folder.join("default.lock")));
-        Arc::new(StateFile::new(folder.join("default.snapshot"), Origin::of(settings.iter().copied()), lock))
+        Arc::new(StateFile::new(folder.join("default.snapshot"), Origin::of(settings.iter().copied()), lock, 1 << 20))
     }
 
     fn folder_and_file() -> (tempfile::TempDir, Arc<TestFile>) {
@@ -491,7 +493,7 @@ mod tests {
     #[test]
     fn two_writers_at_once_do_not_mix_their_bytes() {
         let (folder, file) = folder_and_file();
-        let successor = StateFile::new(file.path.clone(), file.origin, file.lock.clone());
+        let successor = StateFile::new(file.path.clone(), file.origin, file.lock.clone(), 1 << 20);
         file.save_now(at(1), |records| {
             records.push(&"before ")?;
             save(&successor, at(2), "successor");
@@ -511,7 +513,7 @@ mod tests {
         }
         assert!(matches!(parse(b"{}", at(2000)), Err(Unusable::Foreign)));
         let (folder, file) = folder_and_file();
-        let directory = TestFile::new(folder.path().to_owned(), file.origin, file.lock.clone());
+        let directory = TestFile::new(folder.path().to_owned(), file.origin, file.lock.clone(), 1 << 20);
         assert!(directory.try_load(at(2000)).is_err());
         let records = |records: &[u8]| {
             let mut out = Vec::new();
@@ -519,6 +521,16 @@ mod tests {
             out
         };
         assert!(matches!(parse(&records(&[0xff]), at(2)), Err(Unusable::Content)), "a text that is no UTF-8");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let (_folder, file) = folder_and_file();
+        save(&file, at(1), "value");
+        fs::File::options().write(true).open(&file.path).unwrap().set_len(8 << 30).unwrap();
+        let start = std::time::Instant::now();
+        assert!(matches!(file.try_load(at(2)), Err(Unusable::TooLarge)));
+        assert!(start.elapsed() < Duration::from_secs(1), "8 GiB were not read");
     }
 
     #[test]

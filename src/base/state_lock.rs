@@ -43,9 +43,9 @@ impl StateLock {
         }
     }
 
-    /// Lets nothing be loaded: the disk does not answer.
-    pub fn give_up_loading(&self) {
-        self.is_hung.store(true, Ordering::Relaxed);
+    /// Notes whether the disk answers; while it does not, nothing is loaded.
+    pub fn set_hung(&self, is_hung: bool) {
+        self.is_hung.store(is_hung, Ordering::Relaxed);
     }
 
     /// Whether state may be loaded.

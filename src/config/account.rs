@@ -2,8 +2,8 @@
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
-use crate::auth::{CredentialProvider, ResolvedProvider};
-use crate::base::digest::Digest;
+use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
+use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
@@ -143,9 +143,25 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
 fn origins(about: &About, source: &CredentialProvider, namespaces: &[String]) -> Origins {
     let owner = source.owner();
     let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
+    let inline = inline_identity(source);
+    let of_snapshot = account.into_iter().chain([inline.as_str()]);
     Origins {
-        snapshot: Origin::of(account.into_iter().chain(namespaces.iter().map(String::as_str))),
+        snapshot: Origin::of(of_snapshot.chain(namespaces.iter().map(String::as_str))),
         tags: Origin::of(account),
+    }
+}
+
+/// A digest that tells whose an inline credential is, where settings name neither file nor user: of an access key's id, or of
+/// a token.
+fn inline_identity(source: &CredentialProvider) -> String {
+    let identity = match source {
+        CredentialProvider::Token(token) => &token.0,
+        CredentialProvider::AccessKey(key) => &key.id,
+        _ => return String::new(),
+    };
+    match identity {
+        SecretSource::Given(secret) => hex::encode(digest::of([secret.expose()])),
+        SecretSource::File(_) => String::new(),
     }
 }
 

@@ -206,7 +206,7 @@ impl Account {
     /// What the collectors beside the listing could not read, a sentence for each.
     pub(super) fn shortcomings(&self) -> Vec<String> {
         const WHY: &str = "(--log.level=warn says why)";
-        const HOW: &str = "(in the next run where --cache.file keeps the others; a longer --swr.refresh-timeout or a higher \
+        const HOW: &str = "(in the next run where --cache.directory keeps the others; a longer --swr.refresh-timeout or a higher \
                            --collector.tags.rate-limit reads more in one)";
         let families = self.registry.gather();
         let collectors = families.iter().filter(|family| family.name() == catalog::COLLECTOR_UP.name);

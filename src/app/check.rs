@@ -147,7 +147,7 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
         Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
         Err(error) => {
             let advice =
-                "create the directory that --cache.file names, and let the exporter's user write there".to_owned();
+                "let the exporter's user create the directory that --cache.directory names, and write there".to_owned();
             Step::fails("cache", format!("cannot be kept in {shown}: {error}"), advice)
         }
     });

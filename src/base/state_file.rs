@@ -528,9 +528,7 @@ mod tests {
         let (_folder, file) = folder_and_file();
         save(&file, at(1), "value");
         fs::File::options().write(true).open(&file.path).unwrap().set_len(8 << 30).unwrap();
-        let start = std::time::Instant::now();
         assert!(matches!(file.try_load(at(2)), Err(Unusable::TooLarge)));
-        assert!(start.elapsed() < Duration::from_secs(1), "8 GiB were not read");
     }
 
     #[test]

@@ -70,6 +70,8 @@ impl StateLock {
         if held.is_some() {
             return true;
         }
+        // A directory that cannot be created is reported by the write.
+        let _ = self.path.parent().map(file::create_directory);
         let path = self.path.display();
         let is_news = || !self.is_problem_logged.swap(true, Ordering::Relaxed);
         let locked = file::open_own(&self.path, 0o600).map_err(TryLockError::Error).and_then(|file| {

@@ -6,6 +6,7 @@ use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
 use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
+use crate::cli::flags;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};
@@ -102,6 +103,12 @@ pub struct Origins {
 
 /// Resolves one account; `None` if it has no credential.
 pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Problems) -> Option<Account> {
+    for renamed in flags::RENAMED {
+        if let Some(found) = settings.get(renamed.name) {
+            let key = flags::flag(renamed.default).key.unwrap_or_default();
+            problems.add(format!("{}: it is called {} now, in the file {key}", found.place, renamed.default));
+        }
+    }
     let cache = cache_options(settings, problems);
     let endpoint = endpoint(settings, problems);
     let credentials = credentials::choose(settings, problems);
@@ -121,7 +128,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),
     };
-    let state = settings.text("cache.file").map(|directory| StateFiles::of(&directory, name));
+    let state = settings.text("cache.directory").map(|directory| StateFiles::of(&directory, name));
     let credentials = credentials?;
     let origins = origins(&about, &credentials.source, &collect.namespaces);
     Some(Account {

@@ -47,8 +47,8 @@ mod tests {
     #[tokio::test]
     async fn a_name_server_that_hangs_holds_up_no_other_host() {
         let lookup = |host: &str| {
-            while host == "hung" {
-                std::thread::park();
+            if host == "hung" {
+                std::thread::sleep(Duration::from_secs(3600));
             }
             Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))])
         };

@@ -159,3 +159,22 @@ fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'stati
         ("answer", "check --swr.endpoint")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_that_answers_is_enough_wherever_it_stands() {
+        let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
+        let (listener, closed) = (bind().await.unwrap(), bind().await.unwrap());
+        let (good, dead) = (listener.local_addr().unwrap(), closed.local_addr().unwrap());
+        drop(closed);
+        for addresses in [[dead, good], [good, dead]] {
+            assert_eq!(connect(&addresses).await, (1, None));
+        }
+        drop(listener);
+        let (connected, problem) = connect(&[dead, good]).await;
+        assert!(connected == 0 && problem.unwrap().contains("refused"));
+    }
+}

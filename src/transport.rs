@@ -7,6 +7,7 @@
 pub mod answer;
 mod endpoint;
 pub mod error_body;
+mod resolver;
 mod https;
 
 pub use endpoint::{Endpoint, EndpointError};

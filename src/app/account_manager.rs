@@ -9,6 +9,7 @@ use super::live_metrics;
 use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
+use super::state_cleanup;
 use super::web_config::WebConfig;
 use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
@@ -23,9 +24,10 @@ use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
 use prometheus::Registry;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -188,6 +190,25 @@ impl AccountManager {
             watcher.changed(look).await;
             // Problems are in the log and in the metrics.
             let _ = self.reload("because their file changed").await;
+        }
+    }
+
+    /// Removes the state of accounts that are gone, now and then. Runs until it is dropped.
+    pub(super) async fn clean_up(&self) {
+        let threads = BlockingThreads::new(1);
+        loop {
+            let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+            for account in &self.0.running().accounts {
+                if let Some(directory) = account.lock().and_then(|lock| lock.path.parent()) {
+                    directories.entry(directory.to_owned()).or_default().push(account.name().to_owned());
+                }
+            }
+            for (directory, accounts) in directories {
+                let cleaning = move || state_cleanup::remove_abandoned(&directory, &accounts, SystemTime::now());
+                // A disk that hangs is not waited for.
+                let _ = threads.run_within(FILE_TIMEOUT, cleaning).await;
+            }
+            tokio::time::sleep(state_cleanup::INTERVAL).await;
         }
     }
 

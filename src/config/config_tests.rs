@@ -311,7 +311,13 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
     let with = |more: &str| format!("{line} {more}");
     let before = origins(line, &KEY);
     let rotated = [("SWR_EXPORTER_ACCESS_KEY", "AK2"), ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
-    assert_eq!(origins(line, &rotated), before);
+    let other = origins(line, &rotated);
+    assert_ne!(other.snapshot, before.snapshot, "another inline key may be another customer's");
+    assert_eq!(other.tags, before.tags);
+    let rotated = [KEY[0], ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
+    assert_eq!(origins(line, &rotated), before, "another secret of the same key");
+    let token = |token: &str| origins(line, &[("SWR_EXPORTER_TOKEN", token)]).snapshot;
+    assert!(token("a") != token("b") && token("a") == token("a"));
     assert_eq!(origins(&with("--swr.list-api v3 --cache.window 1m --collector.tags"), &KEY), before);
     let fewer = origins(&with("--swr.namespace infra"), &KEY);
     assert_ne!(fewer.snapshot, before.snapshot);

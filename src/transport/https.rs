@@ -1,5 +1,6 @@
 //! HTTP and HTTPS by reqwest and rustls.
 
+use super::resolver::Resolver;
 use super::{Request, Response, Transport, TransportError};
 use crate::base::file;
 use futures_util::future::BoxFuture;
@@ -95,7 +96,8 @@ impl Https {
             .pool_idle_timeout(Duration::from_secs(60))
             // A listing is one burst a window; connections beyond the usual concurrency are not worth keeping.
             .pool_max_idle_per_host(8)
-            .tcp_nodelay(true);
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(Resolver::default()));
         if options.proxies == Proxies::Never {
             client = client.no_proxy();
         }

@@ -117,7 +117,7 @@ async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
         let state = tags.worker.state();
         assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
     }
-    assert_eq!((tags.layers(), *sent.lock()), (2, 3));
+    assert_eq!((tags.memory_in_layers(), *sent.lock()), (2, 3));
 }
 
 /// Collects what is written, and does something once the first frame of records is.

@@ -428,7 +428,7 @@ impl<T> State<T> {
         };
         let in_a_row = self.backoff.failures().saturating_add(1);
         let (reason, message) = (failure.reason, &failure.message);
-        if reason.needs_somebody() {
+        if reason.needs_action() {
             error!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
         } else {
             warn!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");

@@ -1,43 +1,42 @@
-//! Every family the exporter may write, declared once: name, type, unit, labels, HELP.
+//! The catalog of all metric families: name, type, unit, labels, HELP.
 //!
-//! The names are promises to users. `metrics.md`'s rules hold here: prefix `swr_`, base units, unit last, HELP a full
-//! sentence that names the API field. A new metric is one row here and one line where its samples are made; the README's
-//! table and the tests follow from [`ALL`]. HELP and label names must not need escaping, which a test below checks.
+//! Names are promises to users: prefix `swr_`, base units, the unit last; HELP is a full sentence that names the API field. A
+//! new metric is one row here and one line where its samples are made. The README's table and the tests follow from
+//! [`ALL`].
+
+use strum::IntoStaticStr;
 
 /// A family of metrics.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Family {
-    /// The name; of a counter, with `_total`.
+    /// The name, with `_total` if it is a counter.
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
-    /// The base unit that ends the name, where it has one.
+    /// The base unit at the end of the name, if there is one.
     pub unit: Option<&'static str>,
-    /// Label names in the order in which they are written.
+    /// Label names, in the order in which they are written.
     pub labels: &'static [&'static str],
-    /// A full sentence.
+    /// HELP, a full sentence.
     pub help: &'static str,
 }
 
 /// The type of a family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// May rise and fall.
     Gauge,
-    /// Only rises while the process lives.
+    /// Never falls while the process lives.
     Counter,
     /// Observations in buckets.
     Histogram,
 }
 
 impl Kind {
-    /// The word of both exposition formats.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Gauge => "gauge",
-            Self::Counter => "counter",
-            Self::Histogram => "histogram",
-        }
+    /// The name of the type in both exposition formats.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -48,7 +47,7 @@ macro_rules! families {
             pub const $constant: Family =
                 Family { name: $name, kind: Kind::$kind, unit: $unit, labels: &$labels, help: $help };
         )*
-        /// Every family of our own, in the order of the README's table.
+        /// All families, in the order of the README's table.
         pub const ALL: &[&Family] = &[$(&$constant),*];
     };
 }
@@ -89,7 +88,6 @@ families! {
         "Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.";
     REPOSITORIES_OMITTED = "swr_repositories_omitted", Gauge, None, ["reason"],
         "Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.";
-
 
     // Tags and details: written once per snapshot, where they are collected.
     REPOSITORY_TAGS = "swr_repository_tags", Gauge, None, REPOSITORY,
@@ -242,32 +240,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_keep_the_naming_rules() {
-        for family in ALL {
-            let name = family.name;
+    fn families_keep_the_naming_rules_and_need_no_escaping() {
+        let mut names = std::collections::BTreeSet::new();
+        for Family { name, kind, unit, help, .. } in ALL {
+            assert!(names.insert(name), "{name} is there twice");
             assert!(name.starts_with("swr_"), "{name}");
-            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}: _total is for counters");
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}: _total is for counters");
             assert!(!name.ends_with("_count") && !name.ends_with("_info_total"), "{name}");
-            if let Some(unit) = family.unit {
+            if let Some(unit) = unit {
                 assert!(name.trim_end_matches("_total").ends_with(&format!("_{unit}")), "{name}: unit last");
             }
-        }
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let mut names: Vec<_> = ALL.iter().map(|family| family.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ALL.len());
-    }
-
-    #[test]
-    fn help_is_a_sentence_that_needs_no_escaping() {
-        for family in ALL {
-            let help = family.help;
             assert!(help.ends_with('.') && help.starts_with(char::is_uppercase), "{help}");
-            assert!(!help.contains(['\\', '"', '\n']), "{}: both formats share this text", family.name);
+            assert!(!help.contains(['\\', '"', '\n']), "{name}: both formats share this text");
         }
     }
 }

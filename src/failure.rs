@@ -1,15 +1,17 @@
-//! Why a refresh failed, in a closed set that is a metric label, with the words for the log.
+//! The reasons for which a refresh fails: a closed set, because they are a metric label, and their words for people.
 //!
-//! Every stage speaks of failure in these terms, so a new reason is a change to the metrics contract and is made here.
+//! All stages use these reasons. A new one changes the metrics contract.
 
 use std::time::Duration;
+use strum::{IntoStaticStr, VariantNames};
 
-/// The reason of a failed refresh: the `reason` label of `swr_refresh_failures_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The reason of a failed refresh: the `reason` label of `swr_refresh_failures_total`. Each counter exists from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantNames, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// The identity could not be established: no, wrong, expired or locked credentials.
+    /// No, wrong, expired or locked credentials.
     Auth,
-    /// The identity is known and not allowed.
+    /// The user is known and lacks a permission.
     Permission,
     /// The upstream, or the circuit breaker before it, asked for fewer requests.
     Throttled,
@@ -21,50 +23,28 @@ pub enum Reason {
     Server,
     /// The answer could not be understood, or was larger than the bounds allow.
     Decode,
-    /// The listing could not be made whole.
+    /// The listing could not be completed.
     Incomplete,
-    /// Our own fault, or a request that the API calls wrong.
+    /// A fault of the exporter, or a request that the API calls invalid.
     Internal,
 }
 
 impl Reason {
-    /// All reasons, in the order of the metrics contract: each counter exists from the start.
-    pub const ALL: [Self; 9] = [
-        Self::Auth,
-        Self::Permission,
-        Self::Throttled,
-        Self::Timeout,
-        Self::Network,
-        Self::Server,
-        Self::Decode,
-        Self::Incomplete,
-        Self::Internal,
-    ];
+    /// All label values, in the order of the metrics contract.
+    pub const LABELS: &[&str] = Self::VARIANTS;
 
     /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auth => "auth",
-            Self::Permission => "permission",
-            Self::Throttled => "throttled",
-            Self::Timeout => "timeout",
-            Self::Network => "network",
-            Self::Server => "server",
-            Self::Decode => "decode",
-            Self::Incomplete => "incomplete",
-            Self::Internal => "internal",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
-}
 
-impl Reason {
-    /// Whether it stays until somebody does something about it. The others may well pass by themselves.
-    pub const fn needs_somebody(self) -> bool {
+    /// Whether it lasts until somebody acts. The others may pass without.
+    pub const fn needs_action(self) -> bool {
         matches!(self, Self::Auth | Self::Permission)
     }
 
-    /// The same as a sentence for people.
-    pub const fn words(self) -> &'static str {
+    /// A sentence for people.
+    pub const fn sentence(self) -> &'static str {
         match self {
             Self::Auth => "The cloud does not accept the credential, or there is none.",
             Self::Permission => "The credential is known, and its user may not do what is needed.",
@@ -85,19 +65,19 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// A failed refresh: what is counted, what is logged and how long the upstream asked to be left alone.
+/// A failed refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The class, for metrics.
+    /// The metric label.
     pub reason: Reason,
-    /// The whole chain of causes in words, free of secrets and control characters.
+    /// The error with all its causes, without secrets and control characters.
     pub message: String,
-    /// Not before so long from now may the upstream be asked again, where it said so.
+    /// How long the upstream asked us to wait.
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure without a word from the upstream on when to come back.
+    /// A failure after which the upstream asked for no wait.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None }
     }
@@ -109,13 +89,13 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// An error with all its causes on one line, each said once.
+/// An error with all its causes on one line.
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        // Libraries that repeat their source in `Display` would say it twice.
+        // Some libraries repeat their source in `Display`.
         if !line.ends_with(&text) {
             line.push_str(": ");
             line.push_str(&text);

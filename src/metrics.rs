@@ -1,6 +1,6 @@
-//! The exporter's own counters, gauges and histograms, made from rows of the catalog.
+//! Constructors for the exporter's own counters, gauges and histograms, from the catalog's families.
 //!
-//! Each stage makes what it counts when it is built, in the registry it is given; there is no global registry.
+//! Each stage registers its metrics in the registry that it is given; there is no global registry.
 
 use crate::catalog::{self, Family};
 use prometheus::core::{Collector, Desc};
@@ -17,9 +17,9 @@ fn opts(family: &Family) -> Opts {
     Opts::new(family.name, family.help)
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, instrument: C) -> C {
-    registry.register(Box::new(instrument.clone())).expect(ONCE);
-    instrument
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> C {
+    registry.register(Box::new(metric.clone())).expect(ONCE);
+    metric
 }
 
 /// A counter without labels.
@@ -32,7 +32,7 @@ pub fn fractional_counter(registry: &Registry, family: &Family) -> Counter {
     registered(registry, Counter::with_opts(opts(family)).expect(VALID))
 }
 
-/// A counter per value of the family's labels; those known beforehand are made at once, at 0.
+/// A counter for each label value. Those of the `known` values start at 0.
 pub fn counters(registry: &Registry, family: &Family, known: &[&str]) -> IntCounterVec {
     let counters = registered(registry, IntCounterVec::new(opts(family), family.labels).expect(VALID));
     for value in known {
@@ -41,12 +41,12 @@ pub fn counters(registry: &Registry, family: &Family, known: &[&str]) -> IntCoun
     counters
 }
 
-/// A gauge that is always there.
+/// A gauge without labels, 0 until it is set.
 pub fn gauge(registry: &Registry, family: &Family) -> Gauge {
     registered(registry, Gauge::with_opts(opts(family)).expect(VALID))
 }
 
-/// A gauge per value of the family's labels; those known beforehand are made at once, at 0.
+/// A gauge for each label value. Those of the `known` values start at 0.
 pub fn gauges(registry: &Registry, family: &Family, known: &[&str]) -> GaugeVec {
     let gauges = registered(registry, GaugeVec::new(opts(family), family.labels).expect(VALID));
     for value in known {
@@ -55,13 +55,13 @@ pub fn gauges(registry: &Registry, family: &Family, known: &[&str]) -> GaugeVec 
     gauges
 }
 
-/// A histogram per value of the family's labels.
+/// A histogram for each label value.
 pub fn histograms(registry: &Registry, family: &Family, buckets: &[f64]) -> HistogramVec {
     let options = HistogramOpts::new(family.name, family.help).buckets(buckets.to_vec());
     registered(registry, HistogramVec::new(options, family.labels).expect(VALID))
 }
 
-/// Requests to others by what they were for: how many with which end, and how long they took.
+/// Outgoing requests by operation: their number by HTTP status, and their duration.
 #[derive(Clone, Debug)]
 pub struct Calls {
     requests: IntCounterVec,
@@ -69,11 +69,11 @@ pub struct Calls {
     total: Arc<AtomicU64>,
 }
 
-/// From a local answer to one that took as long as a request may.
+/// Histogram buckets in seconds, from a local response to the longest that a request may take.
 const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 impl Calls {
-    /// Makes and registers them.
+    /// Registers both families.
     pub fn new(registry: &Registry) -> Self {
         Self {
             requests: counters(registry, &catalog::API_REQUESTS, &[]),
@@ -82,7 +82,7 @@ impl Calls {
         }
     }
 
-    /// Counts one request by its HTTP status, if it was answered.
+    /// Counts one request; `status` is `None` if there was no response.
     pub fn record(&self, operation: &str, status: Option<u16>, took: Duration) {
         let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
         self.requests.with_label_values(&[operation, code.as_str()]).inc();
@@ -90,18 +90,18 @@ impl Calls {
         self.total.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All that were counted, whatever they were for.
+    /// The number of requests of all operations.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 }
 
-/// A time as a sample. One before 1970, which only a broken clock shows, is 0.
+/// A time as a sample value, in seconds since 1970; 0 for earlier times, which only a broken clock shows.
 pub fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// A gauge that is absent until it is set: absent is not zero.
+/// A gauge that is absent until it is set.
 #[derive(Clone, Debug)]
 pub struct OptionalGauge {
     gauge: Gauge,
@@ -109,19 +109,19 @@ pub struct OptionalGauge {
 }
 
 impl OptionalGauge {
-    /// Makes and registers it, absent.
+    /// Registers the gauge, absent.
     pub fn new(registry: &Registry, family: &Family) -> Self {
         let gauge = Gauge::with_opts(opts(family)).expect(VALID);
         registered(registry, Self { gauge, known: Arc::default() })
     }
 
-    /// Shows a value, or nothing.
+    /// Sets the gauge, or makes it absent.
     pub fn set(&self, value: Option<f64>) {
         self.gauge.set(value.unwrap_or_default());
         self.known.store(value.is_some(), Ordering::Release);
     }
 
-    /// The value, if there is one.
+    /// The value, unless it is absent.
     pub fn get(&self) -> Option<f64> {
         self.known.load(Ordering::Acquire).then(|| self.gauge.get())
     }

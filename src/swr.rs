@@ -5,7 +5,6 @@
 
 pub mod error;
 pub mod metrics;
-pub mod endpoint;
 pub mod throttle;
 pub mod tag_rate_limiter;
 pub mod retry;

@@ -1,8 +1,9 @@
 //! One account: its client, its cache and what joins them.
 
+use super::call_counter::CallCounter;
+use super::landing::AccountStatus;
 use super::refresh::{Collection, refresher};
 use super::shared_resources::SharedResources;
-use super::status::{CallCount, state};
 use super::{live_metrics, snapshot_file, tag_file};
 use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
@@ -37,7 +38,7 @@ pub(super) struct Account {
     origins: config::Origins,
     authenticator: Authenticator,
     cache: Cache<Exposition>,
-    calls: CallCount,
+    calls: CallCounter,
     progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
     tags: Option<TagCollector>,
@@ -59,7 +60,7 @@ impl Account {
         let ways = commons.ways(&config.https)?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
-        let calls = CallCount::new(metrics.clone());
+        let calls = CallCounter::new(metrics.clone());
         info!(
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
@@ -235,23 +236,30 @@ impl Account {
         self.tags.as_ref().map(TagCollector::close)
     }
 
-    /// What the web room may know of it.
+    /// The account as the web server sees it.
     pub(super) fn on_the_web(&self) -> web::Account {
-        let (scraped, asked, calls) = (self.cache.clone(), self.cache.clone(), self.calls.clone());
-        let span = self.span.clone();
-        let mut about = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
-        about.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
-        about.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
+        let (cache, span) = (self.cache.clone(), self.span.clone());
+        let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
+        meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
+        meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
         web::Account {
             name: self.name.clone(),
-            about,
+            meta_labels,
             live: live_metrics::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
-                let cache = scraped.clone();
-                let scrape = async move { web::Scrape { page: cache.get(deadline).await.value } };
-                Box::pin(scrape.instrument(span.clone()))
+                let cache = cache.clone();
+                Box::pin(async move { cache.get(deadline).await.value }.instrument(span.clone()))
             }),
-            state: Arc::new(move || state(&asked, &calls)),
+        }
+    }
+
+    /// Its status for the landing page.
+    pub(super) fn status(&self) -> AccountStatus<'_> {
+        AccountStatus {
+            name: &self.name,
+            cache: self.cache.status(),
+            calls_since_start: self.calls.since_start(),
+            calls_latest_refresh: self.calls.latest_refresh(),
         }
     }
 }

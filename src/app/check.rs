@@ -74,7 +74,7 @@ fn offline_check(account: Account) -> Report {
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.state() {
+    report.add(match account.credentials.source.load() {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
         Err(error) => no_credential(&error),
     });
@@ -89,7 +89,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(ways) = ways else { return report };
     // What is wrong with its files is told whether or not the API can be reached.
-    let unfit = account.credentials.source.state().err();
+    let unfit = account.credentials.source.load().err();
     if let Some(error) = &unfit {
         report.add(no_credential(error));
     }
@@ -100,7 +100,7 @@ async fn check(account: Account) -> Report {
     let door = ways.door(&metrics);
     let described = account.credentials.source.name();
     let authenticator = Authenticator::new(account.credentials.source, Some(door));
-    let leased = Deadline::after(PATIENCE * 2).bound(authenticator.lease()).await;
+    let leased = Deadline::after(PATIENCE * 2).bound(authenticator.credential()).await;
     match leased {
         Ok(Ok(lease)) => report
             .add(Step::works("credential", format!("{described}: {}", of_lease(&lease.credential, lease.expires_at)))),
@@ -166,7 +166,7 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>,
 fn of_basis(credentials: &ResolvedProvider, basis: &ProviderState) -> String {
     match basis {
         ProviderState::Ready(credential) => format!("{}: {}", credentials.source.name(), of_lease(credential, None)),
-        ProviderState::NeedsExchange(_) => format!("{}: what it needs is there", credentials.source.name()),
+        ProviderState::NeedsExchange(..) => format!("{}: what it needs is there", credentials.source.name()),
     }
 }
 

@@ -22,8 +22,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
     config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
     let world = world(&args.world, Duration::ZERO)?;
-    let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
-        .map_err(anyhow::Error::msg)?;
+    let _log = logging::start(logging::Options {
+        level: tracing::level_filters::LevelFilter::INFO,
+        format: logging::Format::Logfmt,
+    })
+    .map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let stop = super::stop_signal()?;
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
@@ -132,7 +135,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         web_file: None,
         accounts: vec![account],
         shown: "# The demo has its own settings.\n".to_owned(),
-        log: logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt },
+        log: logging::Options { level: tracing::level_filters::LevelFilter::INFO, format: logging::Format::Logfmt },
     }
 }
 

@@ -1,7 +1,7 @@
 //! One refresh of an account: the list, what is read beside it, and the page that is made of them.
 
+use super::call_counter::CallCounter;
 use super::memory::MemoryShare;
-use super::status::CallCount;
 use crate::base::deadline::Deadline;
 use crate::cache::{self, Outcome};
 use crate::collect::tags::TagCollector;
@@ -21,7 +21,7 @@ pub(super) struct Collection {
     pub(super) beside: AuxiliaryCollectors,
     pub(super) share: Arc<MemoryShare>,
     pub(super) tags: Option<TagCollector>,
-    pub(super) calls: CallCount,
+    pub(super) calls: CallCounter,
 }
 
 /// Collects, then encodes: the page is made once, where it is published.

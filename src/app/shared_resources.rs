@@ -72,8 +72,8 @@ impl HttpClients {
     /// The way to those who give credentials.
     pub(super) fn door(&self, metrics: &swr::Metrics) -> TokenClient {
         TokenClient {
-            cloud: Box::new(self.cloud.clone()),
-            machine: Box::new(self.machine.clone()),
+            public: Box::new(self.cloud.clone()),
+            link_local: Box::new(self.machine.clone()),
             metrics: metrics.of_credentials(),
             wall_clock: SystemTime::now,
         }

@@ -1,8 +1,9 @@
 //! An access key from the settings or from files, permanent or temporary.
 
-use super::{AccessKey, AuthError, Credential, SecretSource, fingerprint};
+use super::exchange::{Provider, ProviderState};
+use super::{AccessKey, AuthError, Credential, SecretSource};
 
-/// Where the three parts of an access key are.
+/// The parts of an access key.
 #[derive(Debug)]
 pub struct AccessKeyProvider {
     /// The access key id.
@@ -13,29 +14,35 @@ pub struct AccessKeyProvider {
     pub security_token: Option<SecretSource>,
 }
 
-/// Files that are being replaced are read again so often.
-const MOST_READS: usize = 5;
+/// How often files that change while they are read are read again.
+const MAX_READS: usize = 5;
 
 impl AccessKeyProvider {
-    /// Reads until two reads agree: a directory that is swapped between two of the files gives halves of two keys.
-    pub(super) fn read(&self) -> Result<Credential, AuthError> {
-        let mut before = self.read_once()?;
-        for _ in 0..MOST_READS {
-            let again = self.read_once()?;
-            if fingerprint(&before) == fingerprint(&again) {
-                return Ok(again);
+    fn read(&self) -> Result<Credential, AuthError> {
+        Ok(Credential::AccessKey(AccessKey {
+            id: self.id.read("the access key")?.expose().to_owned(),
+            secret: self.secret.read("the secret key")?,
+            security_token: self.security_token.as_ref().map(|token| token.read("the security token")).transpose()?,
+            project_id: None,
+        }))
+    }
+}
+
+impl Provider for AccessKeyProvider {
+    /// Reads until two reads agree: if a directory is swapped between two of the files, they are halves of two keys.
+    fn load(&self) -> Result<ProviderState, AuthError> {
+        let mut before = self.read()?;
+        for _ in 0..MAX_READS {
+            let again = self.read()?;
+            if before.fingerprint() == again.fingerprint() {
+                return Ok(ProviderState::Ready(again));
             }
             before = again;
         }
         Err(AuthError::Unsettled)
     }
 
-    fn read_once(&self) -> Result<Credential, AuthError> {
-        Ok(Credential::AccessKey(AccessKey {
-            id: self.id.read("the access key")?.expose().to_owned(),
-            secret: self.secret.read("the secret key")?,
-            security_token: self.security_token.as_ref().map(|part| part.read("the security token")).transpose()?,
-            project_id: None,
-        }))
+    fn owner(&self) -> String {
+        self.id.path()
     }
 }

@@ -1,8 +1,9 @@
-//! Lends the credential to each request; one task at a time renews it, another looks whether a refused one has changed.
+//! Provides the credential for each request. One task at a time renews it; another watches whether a refused secret changes.
 
 use super::cached_credential::{CachedCredential, CredentialLease};
-use super::state::{State, Verdict};
-use super::{AuthError, CredentialProvider, Fingerprint, ProviderState, REJECTION_PERIOD, TokenClient};
+use super::state::{CredentialState, RejectionOutcome};
+use super::{AuthError, CredentialProvider, ProviderState, REJECTION_PERIOD, TokenClient};
+use crate::base::digest::Digest;
 use crate::failure::error_chain;
 use crate::metrics::unix_seconds;
 use parking_lot::{Mutex, MutexGuard};
@@ -13,184 +14,176 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, error, info, warn};
 
-/// When nobody has asked for so long, a renewal that fails is not tried on.
-const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+/// Stop retrying a failed renewal after this long without use.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// While something is wrong, secret files are looked at so often.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the secret files are read while something is wrong.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// So often a caller waits for an attempt that brings neither a credential nor an error.
-const MOST_ROUNDS: u32 = 3;
+/// How many attempts a caller waits for that bring neither a credential nor an error.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// Lends the credential of one account. Clones are the same.
+/// Provides the credential of one account. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Authenticator(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    source: CredentialProvider,
-    door: Option<TokenClient>,
-    state: Mutex<State>,
+    provider: CredentialProvider,
+    client: Option<TokenClient>,
+    state: Mutex<CredentialState>,
     /// Held by the one request that finds out whether a credential is good.
     probe_lock: Arc<tokio::sync::Mutex<()>>,
     renewing: AtomicBool,
     watching: AtomicBool,
-    /// Whether it was said that a secret cannot be read.
-    unreadable: AtomicBool,
-    asked: Mutex<Instant>,
-    /// How many attempts to obtain a credential have ended.
-    ended: watch::Sender<u64>,
+    last_used: Mutex<Instant>,
+    /// The number of attempts to obtain a credential that have ended.
+    attempts: watch::Sender<u64>,
     recoveries: watch::Sender<u64>,
 }
 
 impl Authenticator {
-    /// An authenticator that has asked for nothing yet. Sources that have to ask somebody need a door.
-    pub fn new(source: CredentialProvider, door: Option<TokenClient>) -> Self {
+    /// An authenticator that has requested nothing yet. Providers that exchange a secret need a client.
+    pub fn new(provider: CredentialProvider, client: Option<TokenClient>) -> Self {
         Self(Arc::new(Shared {
-            source,
-            door,
+            provider,
+            client,
             state: Mutex::default(),
             probe_lock: Arc::default(),
             renewing: AtomicBool::new(false),
             watching: AtomicBool::new(false),
-            unreadable: AtomicBool::new(false),
-            asked: Mutex::new(Instant::now()),
-            ended: watch::Sender::new(0),
+            last_used: Mutex::new(Instant::now()),
+            attempts: watch::Sender::new(0),
             recoveries: watch::Sender::new(0),
         }))
     }
 
-    /// Takes over which secrets were refused: whoever reloads settings again and again must not lock the key out.
+    /// Takes over the refused secrets of `predecessor`, so that repeated reloads do not lock the key.
     pub fn remember(&self, predecessor: &Self) {
-        let refusals = predecessor.0.state().refusals();
-        self.0.state().remember(refusals);
+        let lockout = predecessor.0.state().lockout();
+        self.0.state().inherit_lockout(lockout);
     }
 
-    /// Changes when there is hope again after a failure: a secret has changed, or a credential could be obtained.
+    /// Counts the events after which a failed refresh may succeed: a secret has changed, or a credential was obtained.
     pub fn recoveries(&self) -> watch::Receiver<u64> {
         self.0.recoveries.subscribe()
     }
 
-    /// The credential for one request. One that was not accepted lately is lent to one request at a time: many at once
-    /// would be refused more often than the cloud forgives. Keep the loan until the verdict is in; dropping the future
-    /// ends the wait and no renewal.
+    /// The credential for one request. An unproven credential is leased to one request at a time: many at once would be
+    /// refused more often than the cloud forgives. Keep the lease until the result is reported. Dropping the future ends
+    /// the wait and no renewal.
     ///
     /// # Errors
-    /// As [`Authenticator::lease`].
+    /// As [`Authenticator::credential`].
     pub async fn acquire(&self) -> Result<CredentialLease, AuthError> {
-        let lease = self.lease().await?;
-        if self.0.state().is_proven(&lease, Instant::now()) {
-            return Ok(CredentialLease { lease, _probe_lock: None });
+        let credential = self.credential().await?;
+        if self.0.state().is_proven(&credential, Instant::now()) {
+            return Ok(CredentialLease { credential, _probe_lock: None });
         }
-        let alone = self.0.probe_lock.clone().lock_owned().await;
-        // The request before may have proved it, or have used up its attempts.
-        let lease = self.lease().await?;
-        let proven = self.0.state().is_proven(&lease, Instant::now());
-        Ok(CredentialLease { lease, _probe_lock: (!proven).then_some(alone) })
+        let lock = self.0.probe_lock.clone().lock_owned().await;
+        // The request before this one may have proven it, or used up its attempts.
+        let credential = self.credential().await?;
+        let proven = self.0.state().is_proven(&credential, Instant::now());
+        Ok(CredentialLease { credential, _probe_lock: (!proven).then_some(lock) })
     }
 
-    /// The credential to use now, after waiting for it where there is none.
+    /// The credential to use now. If there is none yet, waits for an attempt to obtain one.
     ///
     /// # Errors
-    /// When there is none, or when it was refused too often to be tried again yet.
-    pub async fn lease(&self) -> Result<Arc<CachedCredential>, AuthError> {
-        *self.0.asked.lock() = Instant::now();
+    /// If there is none, or if it was refused too often to be tried again yet.
+    pub async fn credential(&self) -> Result<Arc<CachedCredential>, AuthError> {
+        *self.0.last_used.lock() = Instant::now();
         let mut rounds = 0;
-        let mut before: Option<Arc<AuthError>> = None;
+        let mut error_before: Option<Arc<AuthError>> = None;
         loop {
-            let basis = self.0.source.state();
-            let mut ticket = {
+            let loaded = self.0.provider.load();
+            let mut attempts = {
                 let mut state = self.0.state();
                 let now = Instant::now();
-                if basis.is_ok() {
-                    self.0.unreadable.store(false, Ordering::Relaxed);
-                }
-                let basis = match basis {
-                    Ok(basis) => {
-                        let fingerprint = basis.fingerprint();
-                        if let ProviderState::Ready(credential) = basis {
+                let secret = match loaded {
+                    Ok(loaded) => {
+                        state.unreadable_logged = false;
+                        let secret = loaded.fingerprint();
+                        if let ProviderState::Ready(credential) = loaded {
                             let found = state.found(credential, now);
                             drop(state);
                             self.0.show_expiry(None);
-                            return found.inspect_err(|_| self.watch(Some(fingerprint)));
+                            return found.inspect_err(|_| self.watch(Some(secret)));
                         }
-                        fingerprint
+                        secret
                     }
-                    // A file that is empty or gone is being replaced: what it held goes on while it holds.
-                    Err(error) => match state.kept(now) {
-                        Some(lease) => {
-                            if !self.0.unreadable.swap(true, Ordering::Relaxed) {
+                    Err(error) => {
+                        // A file that is empty or gone is being replaced: keep its credential while that is valid.
+                        if let Some(current) = state.usable_unread(now) {
+                            if !std::mem::replace(&mut state.unreadable_logged, true) {
                                 warn!("the credential in use is kept: {}", error_chain(&error));
                             }
-                            return Ok(lease);
+                            return Ok(current);
                         }
-                        None => {
-                            let refused = state.usable(now).map(|lease| lease.basis);
-                            drop(state);
-                            self.watch(refused);
-                            return Err(error);
-                        }
-                    },
+                        let refused = state.usable(now).map(|current| current.secret);
+                        drop(state);
+                        self.watch(refused);
+                        return Err(error);
+                    }
                 };
-                if let Some(lease) = state.usable(now) {
-                    if lease.is_due(now) && state.may_ask(&basis, now).is_ok() {
+                if let Some(current) = state.usable(now) {
+                    if current.needs_renewal(now) && state.may_request(&secret, now).is_ok() {
                         self.renew();
                     }
-                    return Ok(lease);
+                    return Ok(current);
                 }
-                let latest = state.last_failure.as_ref().map(|last_failure| last_failure.error.clone());
-                match latest {
-                    Some(error) if rounds > 0 && !before.is_some_and(|before| Arc::ptr_eq(&before, &error)) => {
+                match state.last_error() {
+                    Some(error) if rounds > 0 && !error_before.is_some_and(|before| Arc::ptr_eq(&before, &error)) => {
                         return Err(AuthError::Unobtained(error));
                     }
-                    // A renewal that panics, or credentials that are refused as soon as they are there.
-                    _ if rounds == MOST_ROUNDS => return Err(AuthError::CutShort),
-                    latest => before = latest,
+                    // The renewal panics, or each credential is refused as soon as it is there.
+                    _ if rounds == MAX_ATTEMPTS => return Err(AuthError::CutShort),
+                    error => error_before = error,
                 }
-                if let Err(error) = state.may_ask(&basis, now) {
-                    // Somebody has to notice when the secret changes.
+                if let Err(error) = state.may_request(&secret, now) {
+                    // The renewal notices when the secret changes.
                     self.renew();
                     return Err(error);
                 }
-                // Subscribed under the lock: an end that comes from here on is seen.
-                let ticket = self.0.ended.subscribe();
+                // Subscribed under the lock, so that no end of an attempt is missed.
+                let attempts = self.0.attempts.subscribe();
                 self.renew();
-                ticket
+                attempts
             };
             // The sender lives as long as we do.
-            let _ = ticket.changed().await;
+            let _ = attempts.changed().await;
             rounds += 1;
         }
     }
 
-    /// The upstream refused this credential. Whether another one is to be had, which is waited for.
-    pub async fn report_rejected(&self, lease: &CachedCredential) -> bool {
-        let (verdict, held) = self.0.state().refused(lease, Instant::now());
+    /// Reports that the upstream refused this credential, and waits for another. Whether there is one.
+    pub async fn report_rejected(&self, credential: &CachedCredential) -> bool {
+        let (outcome, held) = self.0.state().rejected(credential, Instant::now());
         if held {
             error!(
-                source = self.0.source.name(),
+                source = self.0.provider.name(),
                 "the credential was refused repeatedly and is held back for {} minutes or more, because the cloud locks \
                  keys and users after repeated failures; a changed credential is tried at once",
                 REJECTION_PERIOD.as_secs() / 60
             );
         }
-        match verdict {
-            Verdict::FellBack => warn!("the changed credential was refused; the one before it is used on"),
-            Verdict::Stuck => self.watch(Some(lease.basis)),
-            Verdict::MoveOn => {}
+        match outcome {
+            RejectionOutcome::FellBack => warn!("the changed credential was refused; the one before it is used on"),
+            RejectionOutcome::NoAlternative => self.watch(Some(credential.secret)),
+            RejectionOutcome::Replaced => {}
         }
-        self.lease().await.is_ok_and(|fresh| !fresh.same_as(lease))
+        self.credential().await.is_ok_and(|current| !current.same_as(credential))
     }
 
-    /// The upstream refused this credential, but perhaps for another reason: the clock, or what was asked for. It is lent on;
-    /// unless it is accepted, the next refusal counts as the second.
-    pub fn report_uncertain(&self, lease: &CachedCredential) {
-        self.0.state().report_uncertain(lease, Instant::now());
+    /// Reports that the upstream refused this credential, but perhaps for another reason: the clock, or what was asked for.
+    /// It stays in use; unless it is accepted, the next refusal counts as the second.
+    pub fn report_uncertain(&self, credential: &CachedCredential) {
+        self.0.state().report_uncertain(credential, Instant::now());
     }
 
-    /// The upstream took this credential.
-    pub fn report_success(&self, lease: &CachedCredential) {
-        if self.0.state().report_success(lease, Instant::now()) {
+    /// Reports that the upstream accepted this credential.
+    pub fn report_success(&self, credential: &CachedCredential) {
+        if self.0.state().report_success(credential, Instant::now()) {
             info!("the changed credential works and is used from now on");
         }
     }
@@ -200,13 +193,13 @@ impl Authenticator {
         if self.0.renewing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let flight = RenewalTask(Arc::downgrade(&self.0));
+        let task = RenewalTask(Arc::downgrade(&self.0));
         tokio::spawn(
             async move {
-                while let Some(shared) = flight.0.upgrade() {
-                    let Some((until, basis)) = shared.obtain().await else { break };
+                while let Some(shared) = task.0.upgrade() {
+                    let Some((retry_at, secret)) = shared.obtain().await else { break };
                     drop(shared);
-                    if !flight.wait(until, basis).await {
+                    if !task.wait(retry_at, secret).await {
                         break;
                     }
                 }
@@ -215,9 +208,9 @@ impl Authenticator {
         );
     }
 
-    /// Starts the task that looks whether secrets have changed, unless it runs; `refused` is what they are now,
-    /// or were when they could be read.
-    fn watch(&self, refused: Option<Fingerprint>) {
+    /// Starts the task that watches whether the secret changes, unless it runs. `refused` is the secret now, if it can be
+    /// read, or the last one that could.
+    fn watch(&self, refused: Option<Digest>) {
         if self.0.watching.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -225,13 +218,13 @@ impl Authenticator {
         tokio::spawn(
             async move {
                 loop {
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(POLL_INTERVAL).await;
                     let Some(shared) = shared.upgrade() else { return };
-                    let changed = shared.source.state().is_ok_and(|basis| {
-                        let found = basis.fingerprint();
-                        Some(found) != refused && !shared.state().knows(&found, Instant::now())
+                    let changed = shared.provider.load().is_ok_and(|loaded| {
+                        let secret = loaded.fingerprint();
+                        Some(secret) != refused && !shared.state().is_suspect(&secret, Instant::now())
                     });
-                    if changed || shared.state().is_well(Instant::now()) {
+                    if changed || shared.state().is_healthy(Instant::now()) {
                         shared.watching.store(false, Ordering::Release);
                         if changed {
                             info!("a secret has changed and is tried at once");
@@ -247,92 +240,98 @@ impl Authenticator {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CredentialState> {
         self.state.lock()
     }
 
-    /// Makes one attempt. If it fails: when the next is due, and what this one was made with, if anything was there.
-    async fn obtain(&self) -> Option<(Instant, Option<Fingerprint>)> {
-        let (basis, errand) = match self.source.state() {
-            Ok(basis) => (basis.fingerprint(), basis),
+    /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if
+    /// any could be read.
+    async fn obtain(&self) -> Option<(Instant, Option<Digest>)> {
+        let loaded = match self.provider.load() {
+            Ok(loaded) => loaded,
             Err(error) => return Some((self.failed(error, [0; 32], false), None)),
         };
-        // A source that has become a ready credential needs nobody to ask.
-        let ProviderState::NeedsExchange(errand) = errand else { return None };
+        let secret = loaded.fingerprint();
+        // Nothing to do if the provider has a ready credential by now.
+        let ProviderState::NeedsExchange(local, service) = loaded else { return None };
         let now = Instant::now();
         {
             let state = self.state();
-            if state.may_ask(&basis, now).is_err() {
-                return Some((state.due(&basis, now), Some(basis)));
+            if state.may_request(&secret, now).is_err() {
+                return Some((state.retry_at(&secret, now), Some(secret)));
             }
         }
-        let result = match &self.door {
-            Some(door) => errand.run(door).await,
+        let result = match &self.client {
+            Some(client) => service.exchange(&local, client).await,
             None => Err(AuthError::CutShort),
         };
-        match result {
-            Err(error) => Some((self.failed(error, basis, errand.can_lock_out()), Some(basis))),
-            Ok(grant) => {
-                let now = Instant::now();
-                let lease = CachedCredential::granted(grant, basis, now, fastrand::f64());
-                let expires_at = lease.expires_at;
-                let obtained = self.state().obtained(lease, now);
-                self.show_expiry(expires_at);
-                debug!(source = self.source.name(), "a credential was obtained");
-                if obtained.failures > 0 {
-                    info!(failed = obtained.failures, "the credential can be obtained again");
-                }
-                if obtained.had_none {
-                    self.recoveries.send_modify(|count| *count += 1);
-                }
-                self.ended.send_modify(|ended| *ended += 1);
-                None
-            }
+        let issued = match result {
+            Ok(issued) => issued,
+            Err(error) => return Some((self.failed(error, secret, service.can_lock_out()), Some(secret))),
+        };
+        let now = Instant::now();
+        let credential = CachedCredential::issued(issued, secret, now, fastrand::f64());
+        let expires_at = credential.expires_at;
+        let (had_none, failures) = self.state().obtained(credential, now);
+        self.show_expiry(expires_at);
+        debug!(source = self.provider.name(), "a credential was obtained");
+        if failures > 0 {
+            info!(failed = failures, "the credential can be obtained again");
         }
+        if had_none {
+            self.recoveries.send_modify(|count| *count += 1);
+        }
+        self.attempt_ended();
+        None
     }
 
     fn show_expiry(&self, expires_at: Option<SystemTime>) {
-        if let Some(door) = &self.door {
-            door.metrics.expiry.set(expires_at.map(unix_seconds));
+        if let Some(client) = &self.client {
+            client.metrics.expiry.set(expires_at.map(unix_seconds));
         }
     }
 
-    fn failed(&self, error: AuthError, basis: Fingerprint, locks_out: bool) -> Instant {
+    /// Notes a failed attempt. Returns when the next is due.
+    fn failed(&self, error: AuthError, secret: Digest, can_lock_out: bool) -> Instant {
         let error = Arc::new(error);
         let now = Instant::now();
-        let (in_a_row, serves, until) = {
+        let (in_a_row, is_usable, retry_at) = {
             let mut state = self.state();
-            let in_a_row = state.failed(error.clone(), basis, locks_out, now, fastrand::f64());
-            (in_a_row, state.usable(now).is_some(), state.due(&basis, now))
+            let in_a_row = state.failed(error.clone(), secret, can_lock_out, now, fastrand::f64());
+            (in_a_row, state.usable(now).is_some(), state.retry_at(&secret, now))
         };
-        if in_a_row == 1 && serves {
-            // Without one that serves, the refresh fails and says so.
+        if in_a_row == 1 && is_usable {
+            // Without a usable credential the refresh fails and logs that.
             warn!("the credential could not be renewed and is used on while it holds: {}", error_chain(&*error));
         }
-        self.ended.send_modify(|ended| *ended += 1);
-        until
+        self.attempt_ended();
+        retry_at
+    }
+
+    fn attempt_ended(&self) {
+        self.attempts.send_modify(|count| *count += 1);
     }
 }
 
-/// A running renewal; however its task ends, the next may start and nobody waits for it.
+/// A running renewal. However its task ends, the next one may start and nobody waits for this one.
 struct RenewalTask(Weak<Shared>);
 
 impl RenewalTask {
-    /// Waits until the next attempt is due, or the secret has changed. False when nobody needs it any more.
-    async fn wait(&self, until: Instant, basis: Option<Fingerprint>) -> bool {
+    /// Waits until the next attempt is due or the secret has changed. False if nobody needs the credential any more.
+    async fn wait(&self, retry_at: Instant, secret: Option<Digest>) -> bool {
         loop {
-            tokio::time::sleep_until(until.min(Instant::now() + LOOK)).await;
+            tokio::time::sleep_until(retry_at.min(Instant::now() + POLL_INTERVAL)).await;
             let Some(shared) = self.0.upgrade() else { return false };
             let now = Instant::now();
-            if now >= until {
+            if now >= retry_at {
                 return true;
             }
-            if shared.source.state().ok().map(|basis| basis.fingerprint()) != basis {
+            if shared.provider.load().ok().map(|loaded| loaded.fingerprint()) != secret {
                 info!("a secret has changed and is tried at once");
                 return true;
             }
-            let asked = *shared.asked.lock();
-            if now.saturating_duration_since(asked) > FORGOTTEN {
+            let last_used = *shared.last_used.lock();
+            if now.saturating_duration_since(last_used) > IDLE_TIMEOUT {
                 return false;
             }
         }
@@ -343,7 +342,7 @@ impl Drop for RenewalTask {
     fn drop(&mut self) {
         if let Some(shared) = self.0.upgrade() {
             shared.renewing.store(false, Ordering::Release);
-            shared.ended.send_modify(|ended| *ended += 1);
+            shared.attempt_ended();
         }
     }
 }

@@ -1,8 +1,6 @@
-//! Leases on a paused clock, against an IAM that is a function.
+//! The authenticator on a paused clock, against an IAM that is a function.
 
-use super::super::{
-    AccessKey, Credential, MOST_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token,
-};
+use super::super::{Credential, MOST_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token};
 use super::*;
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
@@ -10,44 +8,44 @@ use crate::transport::{Request, Response, Transport, TransportError};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
 use hyper::http::{HeaderMap, StatusCode};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 
-/// What IAM does with a login.
+/// How IAM answers a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    Well,
-    Down,
-    Refusing,
+enum Behaviour {
+    Works,
+    IsDown,
+    Refuses,
 }
 
 #[derive(Clone, Debug)]
 struct Iam {
     life: Duration,
-    mood: Arc<Mutex<Mood>>,
-    asked: Arc<Mutex<Vec<Instant>>>,
+    behaviour: Arc<Mutex<Behaviour>>,
+    logins: Arc<Mutex<Vec<Instant>>>,
 }
 
-/// By its own clock, which is not ours.
-const ITS_DATE: &str = "Thu, 02 Jan 2025 03:04:05 GMT";
+/// The time by IAM's clock, which is not ours.
+const IAM_DATE: &str = "Thu, 02 Jan 2025 03:04:05 GMT";
 
 impl Transport for Iam {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
             let number = {
-                let mut asked = self.asked.lock();
-                asked.push(Instant::now());
-                asked.len()
+                let mut logins = self.logins.lock();
+                logins.push(Instant::now());
+                logins.len()
             };
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let mood = *self.mood.lock();
-            if mood == Mood::Down {
+            let behaviour = *self.behaviour.lock();
+            if behaviour == Behaviour::IsDown {
                 return Err(TransportError { what: "no answer came", source: "connection refused".into() });
             }
             let right = std::str::from_utf8(&request.body).unwrap().contains("\"password\":\"right\"");
-            let refused = mood == Mood::Refusing || !right;
+            let refused = behaviour == Behaviour::Refuses || !right;
             let mut headers = HeaderMap::new();
-            headers.insert("date", ITS_DATE.parse().unwrap());
+            headers.insert("date", IAM_DATE.parse().unwrap());
             let (status, body) = if refused {
                 (401, r#"{"error":{"code":401,"message":"The username or password is wrong."}}"#.to_owned())
             } else {
@@ -64,15 +62,15 @@ impl Transport for Iam {
 
 impl Iam {
     fn new(life: Duration) -> Self {
-        Self { life, mood: Arc::new(Mutex::new(Mood::Well)), asked: Arc::default() }
+        Self { life, behaviour: Arc::new(Mutex::new(Behaviour::Works)), logins: Arc::default() }
     }
 
-    fn be(&self, mood: Mood) {
-        *self.mood.lock() = mood;
+    fn be(&self, behaviour: Behaviour) {
+        *self.behaviour.lock() = behaviour;
     }
 
-    fn asked(&self) -> Vec<Instant> {
-        self.asked.lock().clone()
+    fn logins(&self) -> Vec<Instant> {
+        self.logins.lock().clone()
     }
 
     fn authenticator(&self, password: SecretSource) -> Authenticator {
@@ -84,8 +82,8 @@ impl Iam {
         let registry = prometheus::Registry::new();
         let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
         let door = TokenClient {
-            cloud: Box::new(self.clone()),
-            machine: Box::new(self.clone()),
+            public: Box::new(self.clone()),
+            link_local: Box::new(self.clone()),
             metrics: Metrics { calls: Calls::new(&registry), expiry },
             wall_clock,
         };
@@ -106,18 +104,25 @@ fn right() -> SecretSource {
     SecretSource::Given(Secret::new("right".to_owned()))
 }
 
-fn token_of(lease: &CachedCredential) -> String {
-    match &lease.credential {
+fn token_of(credential: &CachedCredential) -> String {
+    match &credential.credential {
         Credential::Token(token) => token.expose().to_owned(),
         Credential::AccessKey(key) => format!("{}/{}", key.id, key.secret.expose()),
     }
 }
 
-/// As a refresh does: asks, uses, and says that it worked.
-async fn use_it(authenticator: &Authenticator) -> Result<String, AuthError> {
-    let loan = authenticator.acquire().await?;
-    authenticator.report_success(&loan.lease);
-    Ok(token_of(&loan.lease))
+fn file_with(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+/// Acquires a credential and reports success, as a refresh does.
+async fn succeed_with(authenticator: &Authenticator) -> Result<String, AuthError> {
+    let lease = authenticator.acquire().await?;
+    authenticator.report_success(&lease.credential);
+    Ok(token_of(&lease.credential))
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +132,7 @@ async fn in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_l
     let mut obtained = Vec::new();
     let mut last = String::new();
     for _minute in 0..10 * 24 * 60 {
-        let token = use_it(&authenticator).await.unwrap();
+        let token = succeed_with(&authenticator).await.unwrap();
         if token != last {
             obtained.push(Instant::now());
             last = token;
@@ -136,9 +141,9 @@ async fn in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_l
         assert!(age < DAY, "a token of {age:?} is sent");
         tokio::time::advance(Duration::from_secs(60)).await;
     }
-    let asked = iam.asked();
-    assert!((10..=12).contains(&asked.len()), "{}", asked.len());
-    for pair in asked.windows(2) {
+    let logins = iam.logins();
+    assert!((10..=12).contains(&logins.len()), "{}", logins.len());
+    for pair in logins.windows(2) {
         let early = DAY.saturating_sub(pair[1] - pair[0]);
         assert!((230..=460).contains(&early.as_secs()), "{early:?}");
     }
@@ -147,7 +152,7 @@ async fn in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_l
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
-    /// Where the clock is; it does not even go on.
+    /// The wall clock, which stands still between jumps.
     fn jumping() -> SystemTime {
         let seconds = SECONDS.load(Ordering::Relaxed);
         let away = Duration::from_secs(seconds.unsigned_abs());
@@ -161,41 +166,28 @@ async fn a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
     for minute in 0..3 * 24 * 60 {
         let jump = [TRUTH, TRUTH + 3600, TRUTH - 3600, TRUTH + 10 * YEAR, TRUTH - 10 * YEAR, 0, -YEAR][minute % 7];
         SECONDS.store(jump, Ordering::Relaxed);
-        let token = use_it(&authenticator).await.unwrap();
+        let token = succeed_with(&authenticator).await.unwrap();
         if token != last {
             (last, since) = (token, Instant::now());
         }
         assert!(since.elapsed() < DAY, "a token of {:?} is sent", since.elapsed());
         tokio::time::advance(Duration::from_secs(60)).await;
     }
-    assert!((3..=4).contains(&iam.asked().len()), "{}", iam.asked().len());
+    assert!((3..=4).contains(&iam.logins().len()), "{}", iam.logins().len());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hundred_workers_whose_token_is_refused_ask_for_one_new_one() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
-    let leases = join_all((0..100).map(|_| authenticator.lease())).await;
-    assert_eq!(iam.asked().len(), 1, "and for one to begin with");
-    let lease = leases[0].as_ref().unwrap();
-    authenticator.report_success(lease);
-    let replaced = join_all((0..100).map(|_| authenticator.report_rejected(lease))).await;
+    let credentials = join_all((0..100).map(|_| authenticator.credential())).await;
+    assert_eq!(iam.logins().len(), 1, "and for one to begin with");
+    let credential = credentials[0].as_ref().unwrap();
+    authenticator.report_success(credential);
+    let replaced = join_all((0..100).map(|_| authenticator.report_rejected(credential))).await;
     assert!(replaced.iter().all(|replaced| *replaced));
-    assert_eq!(iam.asked().len(), 2);
-    assert_eq!(use_it(&authenticator).await.unwrap(), "token-2");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_iam_that_is_down_for_six_hours_is_not_noticed_while_the_token_holds() {
-    let iam = Iam::new(DAY);
-    let authenticator = iam.authenticator(right());
-    use_it(&authenticator).await.unwrap();
-    iam.be(Mood::Down);
-    for _minute in 0..6 * 60 {
-        assert_eq!(use_it(&authenticator).await.unwrap(), "token-1");
-        tokio::time::advance(Duration::from_secs(60)).await;
-    }
-    assert_eq!(iam.asked().len(), 1);
+    assert_eq!(iam.logins().len(), 2);
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "token-2");
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,83 +195,79 @@ async fn without_a_token_an_iam_that_is_down_is_asked_once_a_minute_and_noticed_
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     let mut recoveries = authenticator.recoveries();
-    iam.be(Mood::Down);
+    iam.be(Behaviour::IsDown);
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(6 * 3600) {
-        let error = use_it(&authenticator).await.unwrap_err();
+        let error = succeed_with(&authenticator).await.unwrap_err();
         assert_eq!(error.reason(), crate::failure::Reason::Network, "{error}");
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
-    let asked = iam.asked();
-    assert!((355..=370).contains(&asked.len()), "{}", asked.len());
-    assert!(asked[7..].windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(60)));
+    let logins = iam.logins();
+    assert!((355..=370).contains(&logins.len()), "{}", logins.len());
+    assert!(logins[7..].windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(60)));
     recoveries.mark_unchanged();
-    iam.be(Mood::Well);
+    iam.be(Behaviour::Works);
     let back = Instant::now();
     recoveries.changed().await.unwrap();
     assert!(back.elapsed() <= Duration::from_secs(61), "{:?}", back.elapsed());
-    use_it(&authenticator).await.unwrap();
+    succeed_with(&authenticator).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_fails_leaves_the_old_token_until_its_end() {
     let iam = Iam::new(Duration::from_secs(3600));
     let authenticator = iam.authenticator(right());
-    use_it(&authenticator).await.unwrap();
-    iam.be(Mood::Down);
+    succeed_with(&authenticator).await.unwrap();
+    iam.be(Behaviour::IsDown);
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(3580) {
-        assert_eq!(use_it(&authenticator).await.unwrap(), "token-1");
+        assert_eq!(succeed_with(&authenticator).await.unwrap(), "token-1");
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
-    assert!((4..=15).contains(&iam.asked().len()), "{}", iam.asked().len());
+    assert!((4..=15).contains(&iam.logins().len()), "{}", iam.logins().len());
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert!(use_it(&authenticator).await.is_err(), "an expired token is not sent");
+    assert!(succeed_with(&authenticator).await.is_err(), "an expired token is not sent");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_tried_twice_in_fifteen_minutes_and_ten_times_a_day_and_a_right_one_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("password");
-    std::fs::write(&path, "wrong\n").unwrap();
+    let (_folder, path) = file_with("wrong\n");
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(SecretSource::File(path.clone()));
     let mut recoveries = authenticator.recoveries();
     let start = Instant::now();
     while start.elapsed() < DAY {
-        let error = use_it(&authenticator).await.unwrap_err();
+        let error = succeed_with(&authenticator).await.unwrap_err();
         assert_eq!(error.reason(), crate::failure::Reason::Auth);
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
-    let asked = iam.asked();
-    assert!(asked.windows(3).all(|three| three[2] - three[0] >= REJECTION_PERIOD));
-    assert!((5..=10).contains(&asked.len()), "{}", asked.len());
-    let error = error_chain(&use_it(&authenticator).await.unwrap_err());
+    let logins = iam.logins();
+    assert!(logins.windows(3).all(|three| three[2] - three[0] >= REJECTION_PERIOD));
+    assert!((5..=10).contains(&logins.len()), "{}", logins.len());
+    let error = error_chain(&succeed_with(&authenticator).await.unwrap_err());
     assert!(error.contains("not tried again for") && error.contains("password is wrong"), "{error}");
     std::fs::write(&path, "right\n").unwrap();
     recoveries.mark_unchanged();
     let back = Instant::now();
     recoveries.changed().await.unwrap();
     assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
-    use_it(&authenticator).await.unwrap();
+    succeed_with(&authenticator).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_that_has_failed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("password");
-    std::fs::write(&path, "wrong").unwrap();
+    let (_folder, path) = file_with("wrong");
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(SecretSource::File(path.clone()));
-    use_it(&authenticator).await.unwrap_err();
-    while iam.asked().len() < MOST_REJECTIONS {
+    succeed_with(&authenticator).await.unwrap_err();
+    while iam.logins().len() < MOST_REJECTIONS {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     std::fs::write(&path, "right").unwrap();
     let written = Instant::now();
     // The login that is under way fails.
-    use_it(&authenticator).await.unwrap_err();
-    assert_eq!(use_it(&authenticator).await.unwrap(), "token-3");
+    succeed_with(&authenticator).await.unwrap_err();
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "token-3");
     assert!(written.elapsed() <= Duration::from_secs(2), "{:?}", written.elapsed());
 }
 
@@ -288,25 +276,30 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
     for _minute in 0..15 {
-        if let Ok(lease) = authenticator.lease().await {
-            authenticator.report_rejected(&lease).await;
+        if let Ok(credential) = authenticator.credential().await {
+            authenticator.report_rejected(&credential).await;
         }
         tokio::time::sleep(Duration::from_secs(59)).await;
     }
-    assert_eq!(iam.asked().len(), MOST_REJECTIONS);
+    assert_eq!(iam.logins().len(), MOST_REJECTIONS);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_hangs_up_cancels_no_renewal() {
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(right());
-    let impatient = tokio::time::timeout(Duration::from_millis(10), authenticator.lease()).await;
+    let impatient = tokio::time::timeout(Duration::from_millis(10), authenticator.credential()).await;
     assert!(impatient.is_err());
-    use_it(&authenticator).await.unwrap();
-    assert_eq!(iam.asked().len(), 1);
+    succeed_with(&authenticator).await.unwrap();
+    assert_eq!(iam.logins().len(), 1);
 }
 
-// ---- Credentials that are ready
+async fn reject_twice(authenticator: &Authenticator) {
+    for _ in 0..MOST_REJECTIONS {
+        let credential = authenticator.credential().await.unwrap();
+        assert!(!authenticator.report_rejected(&credential).await);
+    }
+}
 
 fn from_file(path: &Path) -> Authenticator {
     Authenticator::new(CredentialProvider::Token(token::TokenProvider(SecretSource::File(path.to_owned()))), None)
@@ -314,58 +307,43 @@ fn from_file(path: &Path) -> Authenticator {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_is_held_back_and_a_changed_one_tried_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    std::fs::write(&path, "wrong\n").unwrap();
+    let (_folder, path) = file_with("wrong\n");
     let authenticator = from_file(&path);
     let mut recoveries = authenticator.recoveries();
-    for _ in 0..MOST_REJECTIONS {
-        let lease = authenticator.lease().await.unwrap();
-        assert!(!authenticator.report_rejected(&lease).await);
-    }
-    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    reject_twice(&authenticator).await;
+    assert!(matches!(authenticator.credential().await, Err(AuthError::HeldBack { .. })));
     std::fs::write(&path, "right").unwrap();
     let written = Instant::now();
     recoveries.changed().await.unwrap();
     assert!(written.elapsed() <= Duration::from_secs(2), "it is noticed without being asked for");
-    assert_eq!(use_it(&authenticator).await.unwrap(), "right");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "right");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_stays_held_back_while_its_file_is_empty_or_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    std::fs::write(&path, "wrong").unwrap();
+    let (_folder, path) = file_with("wrong");
     let authenticator = from_file(&path);
-    for _ in 0..MOST_REJECTIONS {
-        let lease = authenticator.lease().await.unwrap();
-        assert!(!authenticator.report_rejected(&lease).await);
-    }
+    reject_twice(&authenticator).await;
     std::fs::write(&path, "").unwrap();
-    assert!(authenticator.lease().await.is_err(), "its file is empty");
+    assert!(authenticator.credential().await.is_err(), "its file is empty");
     std::fs::remove_file(&path).unwrap();
-    assert!(authenticator.lease().await.is_err(), "its file is gone");
+    assert!(authenticator.credential().await.is_err(), "its file is gone");
     let mut recoveries = authenticator.recoveries();
     std::fs::write(&path, "right").unwrap();
     recoveries.changed().await.unwrap();
-    assert_eq!(use_it(&authenticator).await.unwrap(), "right");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "right");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_hold_is_no_change_of_the_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    std::fs::write(&path, "wrong").unwrap();
+    let (_folder, path) = file_with("wrong");
     let before = from_file(&path);
-    for _ in 0..MOST_REJECTIONS {
-        let lease = before.lease().await.unwrap();
-        before.report_rejected(&lease).await;
-    }
+    reject_twice(&before).await;
     // As after settings were read again.
     let authenticator = from_file(&path);
     authenticator.remember(&before);
     let recoveries = authenticator.recoveries();
-    assert!(matches!(authenticator.lease().await, Err(AuthError::HeldBack { .. })));
+    assert!(matches!(authenticator.credential().await, Err(AuthError::HeldBack { .. })));
     tokio::time::sleep(2 * REJECTION_PERIOD).await;
     assert!(!recoveries.has_changed().unwrap(), "nothing is asked without a scrape");
     std::fs::write(&path, "right").unwrap();
@@ -375,27 +353,28 @@ async fn the_end_of_a_hold_is_no_change_of_the_secret() {
 
 #[tokio::test(start_paused = true)]
 async fn the_token_that_worked_is_kept_until_the_new_one_has_worked() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    std::fs::write(&path, "first").unwrap();
+    let (_folder, path) = file_with("first");
     let authenticator = from_file(&path);
-    assert_eq!(use_it(&authenticator).await.unwrap(), "first");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "first");
     for unusable in ["", "\n", "two words"] {
         std::fs::write(&path, unusable).unwrap();
-        assert_eq!(use_it(&authenticator).await.unwrap(), "first", "{unusable:?}");
+        assert_eq!(succeed_with(&authenticator).await.unwrap(), "first", "{unusable:?}");
     }
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(use_it(&authenticator).await.unwrap(), "first");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "first");
     std::fs::write(&path, "half").unwrap();
     let half = authenticator.acquire().await.unwrap();
-    assert_eq!(token_of(&half.lease), "half");
-    assert!(authenticator.report_rejected(&half.lease).await, "the refused request is made again with the old one");
+    assert_eq!(token_of(&half.credential), "half");
+    assert!(
+        authenticator.report_rejected(&half.credential).await,
+        "the refused request is made again with the old one"
+    );
     drop(half);
     for _ in 0..3 {
-        assert_eq!(use_it(&authenticator).await.unwrap(), "first");
+        assert_eq!(succeed_with(&authenticator).await.unwrap(), "first");
     }
     std::fs::write(&path, "whole").unwrap();
-    assert_eq!(use_it(&authenticator).await.unwrap(), "whole");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "whole");
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,38 +391,16 @@ async fn halves_of_two_keys_are_never_a_pair() {
     };
     let authenticator = Authenticator::new(CredentialProvider::AccessKey(source), None);
     for round in 1..200 {
-        assert_eq!(use_it(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"));
+        assert_eq!(succeed_with(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"));
         let next = round + 1;
         write("ak", &format!("AK{next}"));
-        assert_eq!(use_it(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"), "one half alone");
+        assert_eq!(succeed_with(&authenticator).await.unwrap(), format!("AK{round}/sk{round}"), "one half alone");
         write("sk", &format!("sk{next}"));
     }
-    assert_eq!(use_it(&authenticator).await.unwrap(), "AK200/sk200");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "AK200/sk200");
     // A new secret for the same key is unheard of, but if it stays like that it is tried.
     write("sk", "another");
-    assert_eq!(use_it(&authenticator).await.unwrap(), "AK200/sk200");
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "AK200/sk200");
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(use_it(&authenticator).await.unwrap(), "AK200/another");
-}
-
-#[tokio::test]
-async fn an_empty_or_broken_secret_file_is_named_but_not_quoted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("token");
-    std::fs::write(&path, "two words").unwrap();
-    let error = from_file(&path).lease().await.unwrap_err().to_string();
-    assert!(error.contains("the token in") && error.contains("white space") && !error.contains("two"), "{error}");
-    std::fs::write(&path, "\n").unwrap();
-    assert!(from_file(&path).lease().await.unwrap_err().to_string().ends_with("is empty"));
-}
-
-#[test]
-fn nothing_shows_a_key() {
-    let key = AccessKey {
-        id: "AKVISIBLE".to_owned(),
-        secret: Secret::new("sk".to_owned()),
-        security_token: None,
-        project_id: None,
-    };
-    assert!(!format!("{:?}", Credential::AccessKey(key)).contains("AKVISIBLE"));
+    assert_eq!(succeed_with(&authenticator).await.unwrap(), "AK200/another");
 }

@@ -1,9 +1,9 @@
-//! Why there is no credential to use.
+//! Errors of providers and credential requests.
 
 use super::token_client::Operation;
 use crate::failure::Reason;
 use crate::transport::TransportError;
-use crate::transport::answer::Answer;
+use crate::transport::answer::ErrorAnswer;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +22,9 @@ pub enum AuthError {
         #[source]
         source: std::io::Error,
     },
-    /// A secret file holds nothing that can be sent.
+    /// A secret file holds nothing that can be used.
     #[error("{what} in {} {problem}", path.display())]
-    Unusable {
+    UnusableFile {
         /// What the file should hold.
         what: &'static str,
         /// The file.
@@ -32,18 +32,18 @@ pub enum AuthError {
         /// What is wrong with it, without quoting it.
         problem: &'static str,
     },
-    /// A secret of the settings cannot be sent.
+    /// A secret of the settings cannot be used.
     #[error("{what} of the settings {problem}")]
-    Unfit {
+    UnusableSetting {
         /// What it should be.
         what: &'static str,
         /// What is wrong with it, without quoting it.
         problem: &'static str,
     },
-    /// Files that belong together change faster than they can be read.
+    /// Files of one key change faster than they can be read.
     #[error("the files of the credential keep changing while they are read")]
     Unsettled,
-    /// The upstream refused this credential repeatedly; trying on could lock the key or the user.
+    /// The upstream refused this credential repeatedly; trying it again could lock the key or the user.
     #[error(
         "the credential was refused repeatedly and is not tried again for {wait_seconds} s, because the cloud locks \
          keys and users after repeated failures; a changed credential is tried at once"
@@ -51,51 +51,51 @@ pub enum AuthError {
     HeldBack {
         /// Seconds until the next attempt with the same credential.
         wait_seconds: u64,
-        /// The latest refusal, where it was not the API's own.
+        /// The latest refusal, if it was not the API's own.
         #[source]
         last: Option<Arc<AuthError>>,
     },
-    /// Whoever gives credentials refused.
-    #[error("{what} was refused{hint}: {answer}")]
+    /// The service refused the request.
+    #[error("{operation} was refused{hint}: {answer}")]
     Refused {
-        /// What was asked for.
-        what: Operation,
-        /// What was answered.
-        answer: Answer,
-        /// What to do, where the answer lets us know.
+        /// The request.
+        operation: Operation,
+        /// The response.
+        answer: ErrorAnswer,
+        /// What to do, if the response lets us know.
         hint: &'static str,
     },
-    /// Whoever gives credentials failed.
-    #[error("{what} failed: {answer}")]
+    /// The service failed.
+    #[error("{operation} failed: {answer}")]
     Failed {
-        /// What was asked for.
-        what: Operation,
-        /// What was answered.
-        answer: Answer,
-        /// How long to wait, where it said so.
+        /// The request.
+        operation: Operation,
+        /// The response.
+        answer: ErrorAnswer,
+        /// How long it asked us to wait.
         retry_after: Option<Duration>,
     },
     /// No connection, or one that broke.
-    #[error("{what} could not be done")]
+    #[error("{operation} could not be done")]
     Network {
-        /// What was asked for.
-        what: Operation,
+        /// The request.
+        operation: Operation,
         /// Why.
         #[source]
         source: TransportError,
     },
-    /// No answer in time.
+    /// No response in time.
     #[error("{0} timed out")]
     Timeout(Operation),
-    /// An answer that holds no credential.
-    #[error("{what} was answered with something else than expected: {problem}")]
-    Odd {
-        /// What was asked for.
-        what: Operation,
+    /// A response without a credential.
+    #[error("{operation} was answered with something else than expected: {problem}")]
+    UnexpectedAnswer {
+        /// The request.
+        operation: Operation,
         /// What is wrong, without quoting it.
         problem: &'static str,
     },
-    /// The latest attempt failed and the next is not due.
+    /// The latest attempt failed, and the next is not due yet.
     #[error("no credential could be obtained, and the next attempt is in {wait_seconds} s")]
     Waiting {
         /// Seconds until the next attempt.
@@ -104,30 +104,30 @@ pub enum AuthError {
         #[source]
         last: Arc<AuthError>,
     },
-    /// The attempt that was waited for failed.
+    /// The attempt that this caller waited for failed.
     #[error("no credential could be obtained")]
     Unobtained(#[source] Arc<AuthError>),
-    /// Nothing is configured and the machine has nothing to give.
+    /// Nothing is configured, and this machine has no metadata service.
     #[error(
         "no credential is configured and this machine's metadata service gives none; set SWR_EXPORTER_ACCESS_KEY and \
          SWR_EXPORTER_SECRET_KEY, or another source"
     )]
-    Nothing(#[source] Box<AuthError>),
-    /// The API took the credential before it and not this one.
+    NoCredential(#[source] Box<AuthError>),
+    /// The API accepted the previous credential and refused this one.
     #[error("the API refused the renewed credential")]
     NewRefused,
-    /// The renewal ended without a result.
+    /// The renewal ended without a result, by a panic.
     #[error("the renewal of the credential was cut short")]
     CutShort,
 }
 
 impl AuthError {
-    /// The reason under which a refresh that this ends is counted.
+    /// The `reason` label of a refresh that fails because of this.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Network { .. } => Reason::Network,
             Self::Timeout(_) => Reason::Timeout,
-            Self::Odd { .. } => Reason::Decode,
+            Self::UnexpectedAnswer { .. } => Reason::Decode,
             Self::Failed { answer, .. } if answer.status.as_u16() == 429 => Reason::Throttled,
             Self::Failed { .. } => Reason::Server,
             Self::Waiting { last, .. } | Self::Unobtained(last) => last.reason(),
@@ -136,7 +136,7 @@ impl AuthError {
         }
     }
 
-    /// How long whoever gives credentials asked to be left alone.
+    /// The pause that the service asked for.
     pub(super) fn retry_after(&self) -> Duration {
         match self {
             Self::Failed { retry_after, .. } => retry_after.unwrap_or_default(),

@@ -1,19 +1,17 @@
 //! A login with a password: a token for a project, which is what SWR takes.
 
-use super::temporary::time_of;
-use super::token_client::{HttpRequest, Network, Operation};
-use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient, ends};
+use super::exchange::{Provider, ProviderState, TokenService};
+use super::temporary::parse_timestamp;
+use super::token_client::Json::{List, Object, Text};
+use super::token_client::{HttpRequest, JSON_UTF8, Operation};
+use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient};
 use crate::base::secret::Secret;
-use hyper::http::{HeaderMap, Method};
-use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use zeroize::Zeroizing;
+use futures_util::future::BoxFuture;
+use hyper::http::Method;
+use serde::Deserialize;
 
-/// IAM answers in a second or two; a refresh waits for this.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Who logs in where.
-#[derive(Debug)]
+/// A user and where it logs in.
+#[derive(Clone, Debug)]
 pub struct PasswordProvider {
     /// `https://iam.<region>...`, without a path.
     pub endpoint: String,
@@ -21,9 +19,9 @@ pub struct PasswordProvider {
     pub domain: String,
     /// The IAM user.
     pub user: String,
-    /// Its password.
+    /// The user's password.
     pub password: SecretSource,
-    /// What the token is for.
+    /// The project that the token is for.
     pub project: Project,
 }
 
@@ -32,80 +30,22 @@ pub struct PasswordProvider {
 pub enum Project {
     /// By its id.
     Id(String),
-    /// By its name; that of a region's default project is the region's.
+    /// By its name; the default project of a region has the region's name.
     Name(String),
 }
 
-impl PasswordProvider {
-    pub(super) fn read(&self) -> Result<Login, AuthError> {
-        Ok(Login {
-            endpoint: self.endpoint.clone(),
-            domain: self.domain.clone(),
-            user: self.user.clone(),
-            password: self.password.read_password("the password")?,
-            project: self.project.clone(),
-        })
+impl Provider for PasswordProvider {
+    fn load(&self) -> Result<ProviderState, AuthError> {
+        Ok(ProviderState::needs_exchange(self.password.read_password("the password")?, self.clone()))
+    }
+
+    fn owner(&self) -> String {
+        format!("{}/{}", self.domain, self.user)
     }
 }
 
-/// A login that is ready to be made.
-#[derive(Debug)]
-pub struct Login {
-    endpoint: String,
-    pub(super) domain: String,
-    pub(super) user: String,
-    pub(super) password: Secret,
-    project: Project,
-}
-
-#[derive(Serialize)]
-struct Auth<'a> {
-    identity: Identity<'a>,
-    scope: Scope<'a>,
-}
-
-#[derive(Serialize)]
-struct Identity<'a> {
-    methods: [&'static str; 1],
-    password: Password<'a>,
-}
-
-#[derive(Serialize)]
-struct Password<'a> {
-    user: User<'a>,
-}
-
-#[derive(Serialize)]
-struct User<'a> {
-    name: &'a str,
-    password: &'a str,
-    domain: Named<'a>,
-}
-
-#[derive(Serialize)]
-struct Named<'a> {
-    name: &'a str,
-}
-
-#[derive(Serialize)]
-struct Scope<'a> {
-    project: ProjectBy<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum ProjectBy<'a> {
-    Id(&'a str),
-    Name(&'a str),
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    auth: Auth<'a>,
-}
-
 #[derive(Deserialize)]
-struct Answered {
+struct Body {
     token: Token,
 }
 
@@ -114,36 +54,39 @@ struct Token {
     expires_at: Option<String>,
 }
 
-impl Login {
-    pub(super) async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
-        let user = User { name: &self.user, password: self.password.expose(), domain: Named { name: &self.domain } };
+impl PasswordProvider {
+    async fn log_in(&self, password: &Secret, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
+        let domain = [("name", Text(&self.domain))];
+        let user = [("name", Text(&self.user)), ("password", Text(password.expose())), ("domain", Object(&domain))];
+        let password = [("user", Object(&user))];
+        let identity = [("methods", List(&[Text("password")])), ("password", Object(&password))];
         let project = match &self.project {
-            Project::Id(id) => ProjectBy::Id(id),
-            Project::Name(name) => ProjectBy::Name(name),
+            Project::Id(id) => [("id", Text(id))],
+            Project::Name(name) => [("name", Text(name))],
         };
-        let identity = Identity { methods: ["password"], password: Password { user } };
-        let body = Body { auth: Auth { identity, scope: Scope { project } } };
-        let question = HttpRequest {
-            what: Operation::IamToken,
-            way: Network::Public,
-            patience: PATIENCE,
-            method: Method::POST,
-            // Without the catalogue, which makes tokens and answers large.
-            url: format!("{}/v3/auth/tokens?nocatalog=true", self.endpoint),
-            headers: HeaderMap::new(),
-            body: Zeroizing::default(),
-        }
-        .with_json(&body);
-        let reply = door.ask(question).await?.good()?;
-        let token = reply.secret_header("x-subject-token").ok_or_else(|| reply.odd("there is no X-Subject-Token"))?;
-        let expires_at = serde_json::from_slice::<Answered>(&reply.body)
-            .ok()
-            .and_then(|answered| answered.token.expires_at)
-            .and_then(|text| time_of(&text));
-        if expires_at.is_some_and(|end| end <= reply.now) {
-            return Err(reply.odd("the token in it has expired"));
-        }
-        let ends = expires_at.map(|end| ends(end, reply.now, reply.asked_at));
-        Ok(IssuedCredential { credential: Credential::Token(token), expires_at, ends })
+        let scope = [("project", Object(&project))];
+        let auth = [("identity", Object(&identity)), ("scope", Object(&scope))];
+        // Without the catalogue, which makes tokens and responses large.
+        let url = format!("{}/v3/auth/tokens?nocatalog=true", self.endpoint);
+        let request = HttpRequest::new(Operation::IamToken, Method::POST, url);
+        let response = client.send(request.json(JSON_UTF8, &Object(&[("auth", Object(&auth))]))).await?.success()?;
+        let token = response.subject_token()?;
+        let body = serde_json::from_slice::<Body>(&response.body).ok();
+        let expires_at = body.and_then(|body| body.token.expires_at).and_then(|text| parse_timestamp(&text));
+        response.issue(Credential::Token(token), expires_at)
+    }
+}
+
+impl TokenService for PasswordProvider {
+    fn exchange<'a>(
+        &'a self,
+        password: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+        Box::pin(self.log_in(password, client))
+    }
+
+    fn can_lock_out(&self) -> bool {
+        true
     }
 }

@@ -1,80 +1,81 @@
-//! How often a secret was refused, and when it may be tried again.
+//! A limit on how often a refused secret is tried, so that the cloud does not lock the key or the user.
 
-use super::Fingerprint;
+use crate::base::backoff::Backoff;
+use crate::base::digest::Digest;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often one credential may be refused before it is held back. The strictest lock-out that IAM can be set to counts
-/// three failures in fifteen minutes (IAM: login policy), and another program may use the same key.
+/// How often one credential may be refused in [`REJECTION_PERIOD`] before it is held back. The strictest login policy of IAM
+/// locks after three failures in fifteen minutes, and another program may use the same key.
 pub const MOST_REJECTIONS: usize = 2;
 
 /// The period in which [`MOST_REJECTIONS`] are counted.
 pub const REJECTION_PERIOD: Duration = Duration::from_secs(15 * 60);
 
-/// From then on each further attempt waits twice as long, up to this: nine attempts a day.
-const LONGEST_HOLD: Duration = Duration::from_secs(6 * 3600);
+/// The wait before each further attempt: it doubles up to six hours, which makes nine attempts a day.
+const HOLD: Backoff = Backoff::new(Duration::from_secs(30 * 60), Duration::from_secs(6 * 3600));
 
-/// So many different refused secrets are remembered.
-const MOST_REMEMBERED: usize = 16;
+/// The number of refused secrets that are remembered.
+const MAX_SECRETS: usize = 16;
 
 /// The refused secrets of one account.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LockoutGuard(Vec<Entry>);
+pub(super) struct LockoutGuard(Vec<RejectedSecret>);
 
 #[derive(Clone, Debug)]
-struct Entry {
-    secret: Fingerprint,
-    times: usize,
+struct RejectedSecret {
+    secret: Digest,
+    rejections: usize,
     first: Instant,
     latest: Instant,
 }
 
-impl Entry {
-    fn free_at(&self) -> Option<Instant> {
-        match self.times.checked_sub(MOST_REJECTIONS)? {
+impl RejectedSecret {
+    fn held_until(&self) -> Option<Instant> {
+        match self.rejections.checked_sub(MOST_REJECTIONS)? {
             0 => Some(self.first + REJECTION_PERIOD),
-            more => Some(self.latest + (REJECTION_PERIOD * (1 << more.min(8))).min(LONGEST_HOLD)),
+            more => Some(self.latest + HOLD.delay(u32::try_from(more).unwrap_or(u32::MAX))),
         }
     }
 }
 
 impl LockoutGuard {
-    /// Until when this secret must not be tried, if it must not.
-    pub(super) fn held_until(&self, secret: &Fingerprint, now: Instant) -> Option<Instant> {
-        self.entry(secret).and_then(Entry::free_at).filter(|free| *free > now)
+    /// Until when this secret must not be tried; `None` if it may be tried now.
+    pub(super) fn held_until(&self, secret: &Digest, now: Instant) -> Option<Instant> {
+        self.find(secret).and_then(RejectedSecret::held_until).filter(|until| *until > now)
     }
 
-    /// Whether this secret was refused and not taken since, so that another one that works goes first.
-    pub(super) fn knows(&self, secret: &Fingerprint, now: Instant) -> bool {
-        self.entry(secret).is_some_and(|entry| entry.free_at().unwrap_or(entry.latest + REJECTION_PERIOD) > now)
+    /// Whether this secret was refused lately and not accepted since; another one that works is preferred.
+    pub(super) fn is_suspect(&self, secret: &Digest, now: Instant) -> bool {
+        self.find(secret).is_some_and(|found| found.held_until().unwrap_or(found.latest + REJECTION_PERIOD) > now)
     }
 
-    /// It was refused. What was under way when it was held back already says nothing new. Whether it is held back from
-    /// now on.
-    pub(super) fn note(&mut self, secret: &Fingerprint, now: Instant) -> bool {
+    /// Counts a refusal. A secret that is held back already is not counted: that request was under way before. Returns
+    /// whether this refusal makes it held back.
+    pub(super) fn reject(&mut self, secret: &Digest, now: Instant) -> bool {
         if self.held_until(secret, now).is_some() {
             return false;
         }
-        if let Some(entry) = self.0.iter_mut().find(|entry| entry.secret == *secret) {
-            (entry.times, entry.latest) = (entry.times + 1, now);
-            return entry.free_at().is_some();
+        if let Some(found) = self.0.iter_mut().find(|found| found.secret == *secret) {
+            (found.rejections, found.latest) = (found.rejections + 1, now);
+            return found.held_until().is_some();
         }
-        if self.0.len() == MOST_REMEMBERED
+        if self.0.len() == MAX_SECRETS
             && let Some(oldest) = (0..self.0.len()).min_by_key(|index| self.0[*index].latest)
         {
             self.0.swap_remove(oldest);
         }
-        self.0.push(Entry { secret: *secret, times: 1, first: now, latest: now });
+        self.0.push(RejectedSecret { secret: *secret, rejections: 1, first: now, latest: now });
         false
     }
 
-    /// It was taken: what went before is forgotten.
-    pub(super) fn forget(&mut self, secret: &Fingerprint) {
-        self.0.retain(|entry| entry.secret != *secret);
+    /// Forgets the refusals of a secret that was accepted.
+    pub(super) fn accept(&mut self, secret: &Digest) {
+        self.0.retain(|found| found.secret != *secret);
     }
 
-    fn entry(&self, secret: &Fingerprint) -> Option<&Entry> {
-        self.0.iter().find(|entry| entry.secret == *secret)
+    fn find(&self, secret: &Digest) -> Option<&RejectedSecret> {
+        self.0.iter().find(|found| found.secret == *secret)
     }
 }
 
@@ -82,32 +83,15 @@ impl LockoutGuard {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_unchanged_secret_is_tried_twice_in_fifteen_minutes_and_ten_times_a_day() {
-        let (mut refusals, start) = (LockoutGuard::default(), Instant::now());
-        let tried: Vec<u64> = (0..24 * 3600)
-            .filter(|second| {
-                let now = start + Duration::from_secs(*second);
-                let free = refusals.held_until(&[1; 32], now).is_none();
-                if free {
-                    refusals.note(&[1; 32], now);
-                }
-                free
-            })
-            .collect();
-        assert!(tried.windows(3).all(|three| three[2] - three[0] >= REJECTION_PERIOD.as_secs()), "{tried:?}");
-        assert!((5..=10).contains(&tried.len()), "{tried:?}");
-    }
-
     #[tokio::test]
-    async fn only_so_many_are_remembered() {
-        let (mut refusals, now) = (LockoutGuard::default(), Instant::now());
+    async fn the_latest_sixteen_secrets_are_remembered() {
+        let (mut guard, now) = (LockoutGuard::default(), Instant::now());
         for byte in 0..100 {
-            refusals.note(&[byte; 32], now + Duration::from_secs(byte.into()));
+            guard.reject(&[byte; 32], now + Duration::from_secs(byte.into()));
         }
-        assert_eq!(refusals.0.len(), MOST_REMEMBERED);
-        assert!(refusals.entry(&[99; 32]).is_some() && refusals.entry(&[1; 32]).is_none());
-        refusals.forget(&[99; 32]);
-        assert!(refusals.entry(&[99; 32]).is_none());
+        assert_eq!(guard.0.len(), MAX_SECRETS);
+        assert!(guard.find(&[99; 32]).is_some() && guard.find(&[1; 32]).is_none());
+        guard.accept(&[99; 32]);
+        assert!(guard.find(&[99; 32]).is_none());
     }
 }

@@ -1,83 +1,93 @@
 //! The metadata service of an ECS instance: a temporary key of the agency that is bound to it.
 //!
-//! Asked for with a token first; an instance that knows no tokens is asked plainly.
+//! The service is asked for a session token first. An instance without session tokens is asked for the key directly.
 
-use super::token_client::{HttpRequest, HttpResponse, Network, Operation};
-use super::{AuthError, IssuedCredential, TokenClient, temporary};
-use hyper::http::{HeaderMap, Method};
-use std::time::Duration;
-use zeroize::Zeroizing;
+use super::exchange::{Provider, ProviderState, TokenService};
+use super::temporary::read_key;
+use super::token_client::{HttpRequest, HttpResponse, Operation};
+use super::{AuthError, IssuedCredential, TokenClient};
+use crate::base::secret::Secret;
+use futures_util::future::BoxFuture;
+use hyper::http::Method;
 
-/// Where every instance finds its service.
+/// The address of the service on every instance.
 pub const LINK_LOCAL: &str = "http://169.254.169.254";
 
-/// The service is on the same host; elsewhere nobody answers, and that should be known soon.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Six hours, which is what the vendor's SDK asks for.
-const TOKEN_LIFE_SECONDS: &str = "21600";
+/// The lifetime of a session token: six hours, which is what the vendor's SDK asks for.
+const SESSION_SECONDS: &str = "21600";
 
 /// The metadata service.
 #[derive(Clone, Debug)]
 pub struct MetadataProvider {
     /// Its address, without a path.
     pub endpoint: String,
-    /// Why it is asked.
+    /// Why this provider is used.
     pub because: Selection,
 }
 
-/// Why the service is asked.
+/// Why the metadata service is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// The settings say so.
+    /// The settings name it.
     Chosen,
     /// Nothing else is configured.
     LastResort,
 }
 
+impl Provider for MetadataProvider {
+    fn load(&self) -> Result<ProviderState, AuthError> {
+        Ok(ProviderState::needs_exchange(Secret::new(String::new()), self.clone()))
+    }
+
+    fn owner(&self) -> String {
+        self.endpoint.clone()
+    }
+}
+
 impl MetadataProvider {
-    pub(super) async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
-        match (self.exchange(door).await, self.because) {
-            (Err(error @ (AuthError::Network { .. } | AuthError::Timeout(_))), Selection::LastResort) => {
-                Err(AuthError::Nothing(Box::new(error)))
-            }
-            (result, _) => result,
-        }
-    }
-
-    async fn exchange(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
-        let token = self
-            .ask(door, Method::PUT, "/meta-data/latest/api/token", ("x-metadata-token-ttl-seconds", TOKEN_LIFE_SECONDS))
-            .await?;
-        let token = match token.status.as_u16() {
-            // The instance knows the open mode alone.
+    async fn send(&self, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
+        let ttl = ("x-metadata-token-ttl-seconds", SESSION_SECONDS);
+        let session = self.ask(client, Method::PUT, "/meta-data/latest/api/token", ttl).await?;
+        let session = match session.status.as_u16() {
+            // The instance has no session tokens.
             404 | 405 | 503 => None,
-            _ => Some(token.good()?),
+            _ => Some(session.success()?),
         };
-        let token = match &token {
-            None => "",
-            Some(reply) => std::str::from_utf8(&reply.body).unwrap_or_default().trim(),
-        };
-        let keys = self.ask(door, Method::GET, "/openstack/latest/securitykey", ("x-metadata-token", token)).await?;
-        temporary::read(&keys.good()?)
+        let token = session.as_ref().map_or("", |reply| std::str::from_utf8(&reply.body).unwrap_or_default().trim());
+        let key = self.ask(client, Method::GET, "/openstack/latest/securitykey", ("x-metadata-token", token)).await?;
+        read_key(&key.success()?)
     }
 
+    /// Sends a request with a header, unless the header is empty.
     async fn ask(
         &self,
-        door: &TokenClient,
+        client: &TokenClient,
         method: Method,
         path: &str,
         (name, value): (&'static str, &str),
     ) -> Result<HttpResponse, AuthError> {
-        let question = HttpRequest {
-            what: Operation::Metadata,
-            way: Network::LinkLocal,
-            patience: PATIENCE,
-            method,
-            url: format!("{}{path}", self.endpoint),
-            headers: HeaderMap::new(),
-            body: Zeroizing::default(),
-        };
-        door.ask(if value.is_empty() { question } else { question.with(name, value) }).await
+        let request = HttpRequest::new(Operation::Metadata, method, format!("{}{path}", self.endpoint));
+        client.send(if value.is_empty() { request } else { request.header(name, value) }).await
+    }
+}
+
+impl TokenService for MetadataProvider {
+    fn exchange<'a>(
+        &'a self,
+        _nothing: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+        Box::pin(async move {
+            match (self.send(client).await, self.because) {
+                (Err(error @ (AuthError::Network { .. } | AuthError::Timeout(_))), Selection::LastResort) => {
+                    Err(AuthError::NoCredential(Box::new(error)))
+                }
+                (result, _) => result,
+            }
+        })
+    }
+
+    fn can_lock_out(&self) -> bool {
+        false
     }
 }

@@ -1,49 +1,45 @@
-//! Pod identity of a CCE cluster: the agent on the node gives a temporary key to whoever shows the pod's token.
+//! Pod identity of a CCE cluster: the agent on the node gives a temporary key in exchange for the pod's token.
 
-use super::token_client::{HttpRequest, Network, Operation};
-use super::{AuthError, IssuedCredential, SecretSource, TokenClient, temporary};
+use super::exchange::{Provider, ProviderState, TokenService};
+use super::temporary::read_key;
+use super::token_client::{HttpRequest, Json, Operation};
+use super::{AuthError, IssuedCredential, SecretSource, TokenClient};
 use crate::base::secret::Secret;
-use hyper::http::{HeaderMap, Method};
-use std::time::Duration;
-use zeroize::Zeroizing;
+use futures_util::future::BoxFuture;
+use hyper::http::Method;
 
-/// The agent is on the same node.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Where the agent is, and the pod's token.
-#[derive(Debug)]
+/// The agent and the pod's token.
+#[derive(Clone, Debug)]
 pub struct PodIdentityProvider {
-    /// The whole address.
+    /// The agent's URL.
     pub url: String,
     /// The pod's token.
     pub token: SecretSource,
 }
 
-impl PodIdentityProvider {
-    pub(super) fn read(&self) -> Result<ExchangeRequest, AuthError> {
-        Ok(ExchangeRequest { url: self.url.clone(), token: self.token.read("the pod's token")? })
+impl Provider for PodIdentityProvider {
+    fn load(&self) -> Result<ProviderState, AuthError> {
+        Ok(ProviderState::needs_exchange(self.token.read("the pod's token")?, self.clone()))
+    }
+
+    fn owner(&self) -> String {
+        self.url.clone()
     }
 }
 
-/// A question that is ready to be asked.
-#[derive(Debug)]
-pub struct ExchangeRequest {
-    url: String,
-    pub(super) token: Secret,
-}
+impl TokenService for PodIdentityProvider {
+    fn exchange<'a>(
+        &'a self,
+        token: &'a Secret,
+        client: &'a TokenClient,
+    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+        let request = HttpRequest::new(Operation::PodIdentity, Method::POST, self.url.clone())
+            .header("authorization", token.expose())
+            .json("application/json", &Json::Object(&[]));
+        Box::pin(async { read_key(&client.send(request).await?.success()?) })
+    }
 
-impl ExchangeRequest {
-    pub(super) async fn run(&self, door: &TokenClient) -> Result<IssuedCredential, AuthError> {
-        let question = HttpRequest {
-            what: Operation::PodIdentity,
-            way: Network::LinkLocal,
-            patience: PATIENCE,
-            method: Method::POST,
-            url: self.url.clone(),
-            headers: HeaderMap::new(),
-            body: Zeroizing::new(b"{}".to_vec()),
-        };
-        let question = question.with("authorization", self.token.expose()).with("content-type", "application/json");
-        temporary::read(&door.ask(question).await?.good()?)
+    fn can_lock_out(&self) -> bool {
+        false
     }
 }

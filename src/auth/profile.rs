@@ -1,44 +1,43 @@
-//! The file that the vendor's SDK keeps its credentials in: section `[basic]` of an INI file.
+//! The credentials file of the vendor's SDK: section `[basic]` of an INI file.
 //!
 //! Values are taken literally; the SDK for Python wants a `%` written twice, which is not undone here.
 
-use super::oidc::{Exchange, ExchangeRequest};
-use super::{AccessKey, AuthError, Credential, CredentialRequest, ProviderState, SecretSource, secret_source};
+use super::exchange::{Provider, ProviderState};
+use super::oidc::Exchange;
+use super::{AccessKey, AuthError, Credential, SecretSource, secret_source};
 use crate::base::secret::Secret;
+use crate::transport::Endpoint;
 use std::path::PathBuf;
 
-/// Where the file is.
+/// The file, and what it may leave out.
 #[derive(Debug)]
 pub struct ProfileProvider {
     /// The file.
     pub path: PathBuf,
-    /// Where IAM is, unless the file says so.
+    /// IAM's address, unless the file gives one.
     pub iam_endpoint: Option<String>,
 }
 
-/// What an error about the file calls it.
+/// The name of the file in errors.
 pub const WHAT: &str = "the SDK's profile";
 
-impl ProfileProvider {
-    pub(super) fn read(&self) -> Result<ProviderState, AuthError> {
+impl Provider for ProfileProvider {
+    fn load(&self) -> Result<ProviderState, AuthError> {
         let text = secret_source::read_text(&self.path, WHAT)?;
-        let unusable = |problem| AuthError::Unusable { what: WHAT, path: self.path.clone(), problem };
+        let unusable = |problem| AuthError::UnusableFile { what: WHAT, path: self.path.clone(), problem };
         let value = |key| value(&text, key);
-        let project_id = value("project_id").map(str::to_owned);
         // As with the SDK, an identity provider comes before a key.
         if let (Some(idp_id), Some(token_file)) = (value("idp_id"), value("id_token_file")) {
-            let endpoint = value("iam_endpoint").map(|text| text.trim_end_matches('/').to_owned());
-            let endpoint = endpoint.or_else(|| self.iam_endpoint.clone());
-            let endpoint = endpoint.ok_or_else(|| unusable("names an identity provider and no iam_endpoint"))?;
-            if !is_encrypted(&endpoint) {
-                return Err(unusable("has an iam_endpoint that is no https address"));
-            }
+            let endpoint = match value("iam_endpoint") {
+                Some(text) => Some(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string())),
+                None => self.iam_endpoint.clone().map(Ok),
+            };
+            let endpoint = endpoint
+                .ok_or_else(|| unusable("names an identity provider and no iam_endpoint"))?
+                .map_err(|_| unusable("has an iam_endpoint that is no https address"))?;
             let id_token = SecretSource::File(token_file.into()).read("the identity token")?;
-            let exchange = Exchange::Iam { endpoint, idp_id: idp_id.to_owned() };
-            return Ok(ProviderState::NeedsExchange(CredentialRequest::IdToken(ExchangeRequest {
-                id_token,
-                exchange,
-            })));
+            let service = Exchange::Iam { endpoint, idp_id: idp_id.to_owned() };
+            return Ok(ProviderState::needs_exchange(id_token, service));
         }
         let (Some(id), Some(secret)) = (value("ak"), value("sk")) else {
             return Err(unusable("has neither ak and sk nor idp_id and id_token_file in its section [basic]"));
@@ -47,12 +46,16 @@ impl ProfileProvider {
             id: id.to_owned(),
             secret: Secret::new(secret.to_owned()),
             security_token: value("security_token").map(|token| Secret::new(token.to_owned())),
-            project_id,
+            project_id: value("project_id").map(str::to_owned),
         })))
+    }
+
+    fn owner(&self) -> String {
+        self.path.display().to_string()
     }
 }
 
-/// A value of section `[basic]`, if it is there and not empty.
+/// A value of section `[basic]`; `None` if it is absent or empty.
 fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
     let mut in_section = false;
     for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
@@ -69,19 +72,6 @@ fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
     None
 }
 
-/// Plain HTTP is for loopback addresses only: a secret goes there.
-fn is_encrypted(endpoint: &str) -> bool {
-    let Ok(uri) = endpoint.parse::<hyper::http::Uri>() else { return false };
-    let bare = matches!(uri.path(), "/" | "") && uri.query().is_none() && !endpoint.contains('@');
-    let host = uri.host().unwrap_or_default();
-    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-    bare && match uri.scheme_str() {
-        Some("https") => !host.is_empty(),
-        Some("http") => loopback,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +80,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("credentials");
         std::fs::write(&path, text).unwrap();
-        ProfileProvider { path, iam_endpoint: None }.read()
+        ProfileProvider { path, iam_endpoint: None }.load()
     }
 
     #[test]
@@ -112,16 +102,6 @@ mod tests {
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(problem), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn secrets_go_nowhere_unencrypted() {
-        for good in ["https://iam.example.com", "http://127.0.0.1:1", "http://[::1]:1"] {
-            assert!(is_encrypted(good), "{good}");
-        }
-        for bad in ["http://example.com", "iam.example.com", "https://u:p@example.com", "https://example.com/x", ""] {
-            assert!(!is_encrypted(bad), "{bad}");
         }
     }
 }

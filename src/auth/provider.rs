@@ -1,27 +1,79 @@
-//! Which source is used: the one that is named, or the first that is configured.
+//! The provider chain: the provider that the settings name, or the first that is configured.
 
-use super::CredentialProvider;
+use super::exchange::{Provider, ProviderState};
+use super::{AuthError, access_key, iam, metadata, oidc, pod_identity, profile, token};
 
-/// A source that may be used.
+/// A source of credentials. A new one is a file under `auth/` and a variant here.
+#[derive(Debug)]
+pub enum CredentialProvider {
+    /// A ready-made token.
+    Token(token::TokenProvider),
+    /// An access key from the settings or from files.
+    AccessKey(access_key::AccessKeyProvider),
+    /// A login with a password.
+    Password(iam::PasswordProvider),
+    /// An identity token of the platform.
+    Oidc(oidc::OidcProvider),
+    /// The credentials file of the vendor's SDK.
+    Profile(profile::ProfileProvider),
+    /// The agent of a CCE cluster.
+    Pod(pod_identity::PodIdentityProvider),
+    /// The metadata service of an ECS instance.
+    Metadata(metadata::MetadataProvider),
+}
+
+impl CredentialProvider {
+    fn inner(&self) -> (&'static str, &dyn Provider) {
+        match self {
+            Self::Token(provider) => ("token", provider),
+            Self::AccessKey(provider) => ("access-key", provider),
+            Self::Password(provider) => ("password", provider),
+            Self::Oidc(provider) => ("oidc", provider),
+            Self::Profile(provider) => ("profile", provider),
+            Self::Pod(provider) => ("pod-identity", provider),
+            Self::Metadata(provider) => ("metadata", provider),
+        }
+    }
+
+    /// Its name in `--credentials.source`.
+    pub fn name(&self) -> &'static str {
+        self.inner().0
+    }
+
+    /// As [`Provider::owner`].
+    pub fn owner(&self) -> String {
+        self.inner().1.owner()
+    }
+
+    /// As [`Provider::load`].
+    ///
+    /// # Errors
+    /// As [`Provider::load`].
+    pub fn load(&self) -> Result<ProviderState, AuthError> {
+        self.inner().1.load()
+    }
+}
+
+/// A link of the provider chain.
 #[derive(Debug)]
 pub struct Candidate {
     /// Its name.
     pub name: &'static str,
-    /// The source, or why it is not configured.
+    /// The provider, or why it is not configured.
     pub found: Result<CredentialProvider, String>,
 }
 
-/// The source in use.
+/// The provider in use.
 #[derive(Debug)]
 pub struct ResolvedProvider {
-    /// The source.
+    /// The provider.
     pub source: CredentialProvider,
-    /// Those that come before it, and why they are not used.
+    /// Those before it in the chain, and why each was skipped.
     pub passed_over: Vec<(&'static str, String)>,
 }
 
 impl ResolvedProvider {
-    /// A source that was named.
+    /// A provider that the settings name.
     pub fn named(source: CredentialProvider) -> Self {
         Self { source, passed_over: Vec::new() }
     }
@@ -39,7 +91,7 @@ impl ResolvedProvider {
     }
 }
 
-/// For the log: which source it is and why not another.
+/// For the log: the name of the provider and why each one before it was skipped.
 impl std::fmt::Display for ResolvedProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.source.name())?;

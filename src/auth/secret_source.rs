@@ -1,15 +1,16 @@
-//! A secret in the settings or in a file, which is read again at every use.
+//! A secret in the settings or in a file; a file is read again at every use.
 
 use super::AuthError;
+use crate::base::file;
 use crate::base::secret::Secret;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A token may have several kilobytes; no secret has more than this.
-const LONGEST: u64 = 64 * 1024;
+/// The largest secret file, in bytes. A token may have several kilobytes.
+const MAX_SIZE: u64 = 64 * 1024;
 
-/// Where one secret is.
+/// The place of one secret.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     /// In the settings.
@@ -19,91 +20,70 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// The file's name, if it is in one.
-    pub(super) fn place(&self) -> String {
+    /// The path of the file; empty if it is in the settings.
+    pub(super) fn path(&self) -> String {
         match self {
             Self::Given(_) => String::new(),
             Self::File(path) => path.display().to_string(),
         }
     }
 
-    /// The secret as a header can carry it.
+    /// The secret as a header can carry it: without the white space around it, which editors and `echo` leave behind.
     pub(super) fn read(&self, what: &'static str) -> Result<Secret, AuthError> {
-        match self {
-            Self::Given(secret) => sendable(secret.expose()).map_err(|problem| AuthError::Unfit { what, problem }),
-            Self::File(path) => read(path, what),
-        }
-    }
-
-    /// The secret with whatever characters it has, but for the end of the line.
-    pub(super) fn read_password(&self, what: &'static str) -> Result<Secret, AuthError> {
-        match self {
-            Self::Given(secret) => line(secret.expose()).map_err(|problem| AuthError::Unfit { what, problem }),
-            Self::File(path) => {
-                let text = read_text(path, what)?;
-                line(&text).map_err(|problem| AuthError::Unusable { what, path: path.clone(), problem })
+        self.parse(what, |text| {
+            let text = text.trim();
+            if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                Ok(text)
+            } else {
+                Err("contains white space or characters that no header can carry")
             }
+        })
+    }
+
+    /// The secret with whatever characters it has, except for the end of the line.
+    pub(super) fn read_password(&self, what: &'static str) -> Result<Secret, AuthError> {
+        self.parse(what, |text| Ok(text.trim_end_matches(['\r', '\n'])))
+    }
+
+    fn parse(
+        &self,
+        what: &'static str,
+        parse: impl Fn(&str) -> Result<&str, &'static str>,
+    ) -> Result<Secret, AuthError> {
+        let parse = |text: &str| match parse(text)? {
+            "" => Err("is empty"),
+            text => Ok(Secret::new(text.to_owned())),
+        };
+        match self {
+            Self::Given(secret) => {
+                parse(secret.expose()).map_err(|problem| AuthError::UnusableSetting { what, problem })
+            }
+            Self::File(path) => parse(&read_text(path, what)?).map_err(|problem| AuthError::UnusableFile {
+                what,
+                path: path.clone(),
+                problem,
+            }),
         }
     }
-}
-
-/// Reads a secret that a header can carry.
-pub(super) fn read(path: &Path, what: &'static str) -> Result<Secret, AuthError> {
-    let text = read_text(path, what)?;
-    sendable(&text).map_err(|problem| AuthError::Unusable { what, path: path.to_owned(), problem })
 }
 
 /// Reads a file that holds secrets.
 pub(super) fn read_text(path: &Path, what: &'static str) -> Result<Zeroizing<String>, AuthError> {
-    let unreadable = |source| AuthError::Unreadable { what, path: path.to_owned(), source };
-    let unusable = |problem| AuthError::Unusable { what, path: path.to_owned(), problem };
-    // Room for all of it: a vector that grows leaves copies behind.
-    let file = crate::base::file::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_or(0, |metadata| metadata.len()).min(LONGEST);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1024));
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(unusable("is longer than 64 KiB"));
-    }
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
-            Err(unusable("is not text"))
-        }
-    }
-}
-
-/// A secret without the white space around it, which editors and `echo` leave behind; or what keeps it from being sent in
-/// a header.
-fn sendable(text: &str) -> Result<Secret, &'static str> {
-    let text = text.trim();
-    if text.is_empty() {
-        Err("is empty")
-    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Err("contains white space or characters that no header can carry")
-    } else {
-        Ok(Secret::new(text.to_owned()))
-    }
-}
-
-/// A password without the end of its line.
-fn line(text: &str) -> Result<Secret, &'static str> {
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() { Err("is empty") } else { Ok(Secret::new(text.to_owned())) }
+    let unusable = |problem| AuthError::UnusableFile { what, path: path.to_owned(), problem };
+    let mut bytes = Zeroizing::new(Vec::new());
+    file::read_into(path, MAX_SIZE, &mut bytes).map_err(|source| match source.kind() {
+        ErrorKind::FileTooLarge => unusable("is longer than 64 KiB"),
+        _ => AuthError::Unreadable { what, path: path.to_owned(), source },
+    })?;
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        unusable("is not text")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The same text given and in a file.
-    fn both(text: &str) -> (tempfile::NamedTempFile, [SecretSource; 2]) {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        let parts = [SecretSource::Given(Secret::new(text.to_owned())), SecretSource::File(file.path().to_owned())];
-        (file, parts)
-    }
 
     #[test]
     fn a_secret_is_the_same_given_and_in_a_file() {
@@ -111,21 +91,23 @@ mod tests {
             ("secret", Ok("secret"), Ok("secret")),
             ("secret\n", Ok("secret"), Ok("secret")),
             (" secret\r\n", Ok("secret"), Ok(" secret")),
-            ("se cret\n", Err("the key"), Ok("se cret")),
-            ("s\u{e9}cret", Err("the key"), Ok("s\u{e9}cret")),
+            ("se cret\n", Err("white space"), Ok("se cret")),
+            ("s\u{e9}cret", Err("no header can carry"), Ok("s\u{e9}cret")),
             ("\n", Err("is empty"), Err("is empty")),
         ] {
-            let (_file, parts) = both(text);
-            for part in parts {
-                for (read, expected) in [(part.read("the key"), secret), (part.read_password("the key"), password)] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            for source in
+                [SecretSource::Given(Secret::new(text.to_owned())), SecretSource::File(file.path().to_owned())]
+            {
+                for (read, expected) in [(source.read("the key"), secret), (source.read_password("the key"), password)]
+                {
                     match (read, expected) {
                         (Ok(read), expected) => assert_eq!(Ok(read.expose()), expected, "{text:?}"),
                         (Err(error), Err(expected)) => {
-                            let said = error.to_string();
-                            assert!(
-                                said.contains("the key ") && said.contains(expected) && !said.contains("cret"),
-                                "{said}"
-                            );
+                            let error = error.to_string();
+                            assert!(error.starts_with("the key ") && error.contains(expected), "{error}");
+                            assert!(!error.contains("cret"), "{error}");
                         }
                         (Err(error), Ok(_)) => panic!("{text:?}: {error}"),
                     }

@@ -1,16 +1,17 @@
 //! The request signature `SDK-HMAC-SHA256`, as a pure function.
 //!
-//! Source: "AK/SK Signing and Authentication Algorithm" of the vendor's API signing guide; held to vectors of the
-//! official signer in tests/fixtures/signing-vectors.json. The key is used as it is: there is no derivation.
+//! Source: "AK/SK Signing and Authentication Algorithm" of the vendor's API signing guide. The tests compare with vectors of
+//! the official signer in tests/fixtures/signing-vectors.json. The key is used as it is: there is no derivation.
 
 use super::AccessKey;
 use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode};
 use sha2::{Digest, Sha256};
 
 /// The algorithm's name, first word of the `Authorization` header.
 pub const ALGORITHM: &str = "SDK-HMAC-SHA256";
 
-/// What is signed.
+/// The parts of a request that are signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// In capitals.
@@ -19,7 +20,7 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Query pairs, decoded, in any order.
     pub query: &'a [(&'a str, &'a str)],
-    /// The headers to sign, with `host` and `x-sdk-date` among them. What a proxy may alter does not belong here.
+    /// The headers to sign, with `host` and `x-sdk-date` among them, and without those that a proxy may alter.
     pub headers: &'a [(&'a str, &'a str)],
     /// The body's bytes.
     pub body: &'a [u8],
@@ -28,7 +29,7 @@ pub struct Request<'a> {
 /// The value of the `Authorization` header.
 ///
 /// # Panics
-/// When `headers` has no `x-sdk-date`, which is a fault of the caller.
+/// If `headers` has no `x-sdk-date`.
 pub fn authorization(request: &Request<'_>, key: &AccessKey) -> String {
     let date = request
         .headers
@@ -62,16 +63,11 @@ fn canonical_request(request: &Request<'_>) -> (String, String) {
     (canonical, names)
 }
 
-/// Decoded once, each segment encoded, always with a slash at the end.
+/// The path decoded once, its segments encoded, with a slash at the end.
 fn canonical_path(path: &str) -> String {
-    let decoded = percent_decode(path);
-    let mut canonical = String::with_capacity(decoded.len() + 8);
-    for (index, segment) in decoded.split(|byte| *byte == b'/').enumerate() {
-        if index > 0 {
-            canonical.push('/');
-        }
-        percent_encode(segment, &mut canonical);
-    }
+    const PATH: &AsciiSet = &RESERVED.remove(b'/');
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    let mut canonical = percent_encoding::percent_encode(&decoded, PATH).to_string();
     if !canonical.ends_with('/') {
         canonical.push('/');
     }
@@ -82,48 +78,17 @@ fn canonical_path(path: &str) -> String {
 pub fn canonical_query(pairs: &[(&str, &str)]) -> String {
     let mut pairs = pairs.to_vec();
     pairs.sort_unstable();
-    let mut canonical = String::new();
-    for (key, value) in pairs {
-        if !canonical.is_empty() {
-            canonical.push('&');
-        }
-        percent_encode(key.as_bytes(), &mut canonical);
-        canonical.push('=');
-        percent_encode(value.as_bytes(), &mut canonical);
-    }
-    canonical
+    let pairs: Vec<String> =
+        pairs.into_iter().map(|(key, value)| format!("{}={}", percent_encode(key), percent_encode(value))).collect();
+    pairs.join("&")
 }
 
-/// RFC 3986: all but the unreserved characters become `%XX` in capitals.
-pub fn percent_encode(bytes: &[u8], out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-}
+/// The characters that are encoded: all but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is no `%XX` stays as it is.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let value = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            // `from_str_radix` alone would take a sign.
-            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(value.unwrap_or(bytes[at]));
-        at += if value.is_some() { 3 } else { 1 };
-    }
-    decoded
+/// The text with all but the unreserved characters as `%XX`, in capitals.
+pub fn percent_encode(text: &str) -> PercentEncode<'_> {
+    percent_encoding::utf8_percent_encode(text, RESERVED)
 }
 
 #[cfg(test)]

@@ -1,127 +1,137 @@
-//! What is known of one account's credential, and the decisions that follow from it. Time is an argument.
+//! The state of one account's credential and the decisions that follow from it. Time is an argument.
 
 use super::cached_credential::CachedCredential;
 use super::lockout_guard::LockoutGuard;
-use super::{AuthError, Credential, Fingerprint, fingerprint};
+use super::{AuthError, Credential};
+use crate::base::backoff::Backoff;
+use crate::base::digest::Digest;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a credential that was accepted counts as good: longer than the pause between two requests of one refresh, and
-/// shorter than the usual one between two refreshes, so that each refresh finds out with one request first.
-const PROOF: Duration = Duration::from_secs(60);
+/// How long an accepted credential counts as proven: longer than the pause between two requests of one refresh, and
+/// shorter than the usual pause between two refreshes, so that each refresh probes it with one request first.
+const PROVEN_FOR: Duration = Duration::from_secs(60);
 
 /// The longest pause between two attempts to obtain a credential.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// A pair of which only one half has changed is given so long for the other half to follow.
-const SETTLE: Duration = Duration::from_secs(5);
+/// The pause after failed attempts to obtain a credential.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), MAX_PAUSE);
 
-/// Credentials that worked and were then refused are renewed so often in [`RENEWAL_PERIOD`], lest an API that refuses
-/// everything is answered with a stream of logins.
-const MOST_RENEWALS: usize = 10;
+/// If only one half of a key pair changes, the other half has this long to follow.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
-/// See [`MOST_RENEWALS`].
+/// How often credentials that worked and were then refused are renewed in [`RENEWAL_PERIOD`], so that an API that refuses
+/// everything does not cause a stream of logins.
+const MAX_RENEWALS: usize = 10;
+
+/// See [`MAX_RENEWALS`].
 const RENEWAL_PERIOD: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct CredentialState {
     /// The credential in use.
-    lease: Option<Arc<CachedCredential>>,
-    /// Whether it was ever accepted, and when last.
+    current: Option<Arc<CachedCredential>>,
+    /// Whether the current credential was ever accepted, and when last.
     worked: bool,
-    accepted: Option<Instant>,
-    /// The one that worked before it, until it has worked itself.
-    older: Option<Arc<CachedCredential>>,
+    accepted_at: Option<Instant>,
+    /// The credential that worked before the current one, until the current one has worked.
+    previous: Option<Arc<CachedCredential>>,
     /// A changed secret that may be half of a change, and since when it is seen.
-    unsettled: Option<(Fingerprint, Instant)>,
-    refusals: LockoutGuard,
+    unsettled: Option<(Digest, Instant)>,
+    lockout: LockoutGuard,
     /// When credentials that had worked were refused.
     renewals: VecDeque<Instant>,
-    pub(super) last_failure: Option<LastFailure>,
+    last_failure: Option<LastFailure>,
+    /// Whether the log was told that a secret cannot be read.
+    pub(super) unreadable_logged: bool,
 }
 
-/// What came of the latest attempt to obtain a credential, if it failed.
+/// The latest attempt to obtain a credential, if it failed.
 #[derive(Clone, Debug)]
-pub(super) struct LastFailure {
-    pub(super) error: Arc<AuthError>,
-    pub(super) basis: Fingerprint,
+struct LastFailure {
+    error: Arc<AuthError>,
+    /// The secret that it was made with.
+    secret: Digest,
     /// When the next attempt is due.
-    pub(super) until: Instant,
-    pub(super) in_a_row: u32,
+    retry_at: Instant,
+    in_a_row: u32,
 }
 
-/// What a refusal leads to.
+/// The consequence of a refusal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Another credential has taken its place already, or it is asked for anew.
-    MoveOn,
-    /// The credential before the changed one is used again.
+pub(super) enum RejectionOutcome {
+    /// Another credential is in use already, or will be requested.
+    Replaced,
+    /// The previous credential is used again.
     FellBack,
-    /// Nothing else is at hand.
-    Stuck,
+    /// There is no other credential.
+    NoAlternative,
 }
 
-impl State {
-    /// The secrets that were refused.
-    pub(super) fn refusals(&self) -> LockoutGuard {
-        self.refusals.clone()
+impl CredentialState {
+    /// The refused secrets.
+    pub(super) fn lockout(&self) -> LockoutGuard {
+        self.lockout.clone()
     }
 
-    /// Holds back what another one was refused with.
-    pub(super) fn remember(&mut self, refusals: LockoutGuard) {
-        self.refusals = refusals;
+    /// Takes over the refused secrets of another state.
+    pub(super) fn inherit_lockout(&mut self, lockout: LockoutGuard) {
+        self.lockout = lockout;
     }
 
-    /// The credential in use, if it holds.
+    /// The current credential, if it is valid.
     pub(super) fn usable(&self, now: Instant) -> Option<Arc<CachedCredential>> {
-        self.lease.clone().filter(|lease| lease.holds(now))
+        self.current.clone().filter(|current| current.is_valid(now))
     }
 
-    /// The credential in use, where nothing can be read that it could be compared with. One that was found and is held back
-    /// is not lent then either.
-    pub(super) fn kept(&self, now: Instant) -> Option<Arc<CachedCredential>> {
-        self.usable(now).filter(|lease| !lease.was_ready() || self.admitted(&lease.basis, now).is_ok())
+    /// The current credential while the local secret cannot be read; not if it was found locally and is held back.
+    pub(super) fn usable_unread(&self, now: Instant) -> Option<Arc<CachedCredential>> {
+        self.usable(now).filter(|current| !current.was_ready() || self.check_lockout(&current.secret, now).is_ok())
     }
 
-    pub(super) fn is_proven(&self, lease: &CachedCredential, now: Instant) -> bool {
-        self.uses(lease) && self.accepted.is_some_and(|at| now.saturating_duration_since(at) < PROOF)
+    pub(super) fn is_proven(&self, credential: &CachedCredential, now: Instant) -> bool {
+        self.is_current(credential) && self.accepted_at.is_some_and(|at| now.saturating_duration_since(at) < PROVEN_FOR)
     }
 
-    fn uses(&self, lease: &CachedCredential) -> bool {
-        self.lease.as_ref().is_some_and(|used| used.same_as(lease))
+    fn is_current(&self, credential: &CachedCredential) -> bool {
+        self.current.as_ref().is_some_and(|current| current.same_as(credential))
     }
 
-    /// The credential that was found, unless it has yet to prove itself against one that works.
+    /// Takes the credential that was found locally into use, or keeps one that works if the new one is suspect.
     pub(super) fn found(&mut self, credential: Credential, now: Instant) -> Result<Arc<CachedCredential>, AuthError> {
-        let found = fingerprint(&credential);
-        if let Some(lease) = self.lease.clone() {
-            if lease.is(&found) {
+        let found = credential.fingerprint();
+        if let Some(current) = self.current.clone() {
+            if current.has_fingerprint(&found) {
                 self.unsettled = None;
-                return self.admitted(&found, now).map(|()| lease);
+                return self.check_lockout(&found, now).map(|()| current);
             }
             if self.worked {
-                if self.refusals.knows(&found, now) || !self.has_settled(&lease.credential, &credential, found, now) {
-                    return Ok(lease);
+                if self.lockout.is_suspect(&found, now)
+                    || !self.has_settled(&current.credential, &credential, found, now)
+                {
+                    return Ok(current);
                 }
-                self.older = Some(lease);
+                self.previous = Some(current);
             }
         }
-        self.admitted(&found, now)?;
-        Ok(self.install(CachedCredential::ready(credential, found)))
+        self.check_lockout(&found, now)?;
+        Ok(self.install(CachedCredential::ready(credential)))
     }
 
-    /// Whether a pair that differs in one half only has stayed like that: no rotation changes one half alone, so it may be
-    /// caught in the middle.
-    fn has_settled(&mut self, used: &Credential, candidate: &Credential, found: Fingerprint, now: Instant) -> bool {
-        let (Credential::AccessKey(used), Credential::AccessKey(candidate)) = (used, candidate) else { return true };
-        let same_secret = used.secret.expose() == candidate.secret.expose();
-        if (used.id == candidate.id) == same_secret {
+    /// Whether a key pair of which one half has changed has stayed like that. No rotation changes one half alone, so it may
+    /// have been read in the middle of a change.
+    fn has_settled(&mut self, current: &Credential, candidate: &Credential, found: Digest, now: Instant) -> bool {
+        let (Credential::AccessKey(current), Credential::AccessKey(candidate)) = (current, candidate) else {
+            return true;
+        };
+        if (current.id == candidate.id) == (current.secret.expose() == candidate.secret.expose()) {
             return true;
         }
         match self.unsettled {
-            Some((seen, since)) if seen == found => now.saturating_duration_since(since) >= SETTLE,
+            Some((seen, since)) if seen == found => now.saturating_duration_since(since) >= SETTLE_TIME,
             _ => {
                 self.unsettled = Some((found, now));
                 false
@@ -129,110 +139,117 @@ impl State {
         }
     }
 
-    /// Puts a credential in use; it has to prove itself.
-    pub(super) fn install(&mut self, lease: Arc<CachedCredential>) -> Arc<CachedCredential> {
-        (self.lease, self.worked, self.accepted, self.unsettled) = (Some(lease.clone()), false, None, None);
-        lease
+    /// Puts a credential into use, unproven.
+    fn install(&mut self, credential: Arc<CachedCredential>) -> Arc<CachedCredential> {
+        (self.current, self.worked, self.accepted_at, self.unsettled) = (Some(credential.clone()), false, None, None);
+        credential
     }
 
-    /// A credential was obtained. Whether that ends a time without one.
-    pub(super) fn obtained(&mut self, lease: Arc<CachedCredential>, now: Instant) -> Obtained {
+    /// Puts an issued credential into use. Returns whether there was no usable one before, and how many attempts had failed.
+    pub(super) fn obtained(&mut self, credential: Arc<CachedCredential>, now: Instant) -> (bool, u32) {
         let had_none = self.usable(now).is_none();
-        let failures = self.last_failure.take().map_or(0, |last_failure| last_failure.in_a_row);
-        // The same one again need not prove itself again.
-        let unchanged = self.uses(&lease);
-        let (worked, accepted) = (self.worked, self.accepted);
-        if worked && !unchanged {
-            self.older = self.usable(now);
+        let failures = self.last_failure.take().map_or(0, |failure| failure.in_a_row);
+        let (worked, accepted_at) = (self.worked, self.accepted_at);
+        if self.is_current(&credential) {
+            // The same credential issued again stays proven.
+            self.install(credential);
+            (self.worked, self.accepted_at) = (worked, accepted_at);
+        } else {
+            if worked {
+                self.previous = self.usable(now);
+            }
+            self.install(credential);
         }
-        self.install(lease);
-        if unchanged {
-            (self.worked, self.accepted) = (worked, accepted);
-        }
-        Obtained { had_none, failures }
+        (had_none, failures)
     }
 
-    /// An attempt to obtain one failed. `random` is uniform in [0, 1): replicas that failed together do not come back
-    /// together. Returns how many have failed in a row.
+    /// Notes a failed attempt to obtain a credential. `random` is uniform in [0, 1). Returns the number of failures in a row.
     pub(super) fn failed(
         &mut self,
         error: Arc<AuthError>,
-        basis: Fingerprint,
-        locks_out: bool,
+        secret: Digest,
+        can_lock_out: bool,
         now: Instant,
         random: f64,
     ) -> u32 {
-        let in_a_row = self.last_failure.as_ref().map_or(0, |last_failure| last_failure.in_a_row).saturating_add(1);
-        let ramp = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(in_a_row.min(10)));
-        let pause = if ramp < LONGEST_PAUSE { ramp.mul_f64(0.75 + random / 4.0) } else { LONGEST_PAUSE };
-        let mut until = now + pause.max(error.retry_after());
-        if locks_out && matches!(*error, AuthError::Refused { .. }) {
-            self.refusals.note(&basis, now);
-            until = until.max(self.refusals.held_until(&basis, now).unwrap_or(now));
+        let in_a_row = self.last_failure.as_ref().map_or(0, |failure| failure.in_a_row).saturating_add(1);
+        let jitter = if BACKOFF.delay(in_a_row) < MAX_PAUSE { 0.25 } else { 0.0 };
+        let mut retry_at = now + BACKOFF.jittered(in_a_row, jitter, random).max(error.retry_after());
+        if can_lock_out && matches!(*error, AuthError::Refused { .. }) {
+            self.lockout.reject(&secret, now);
+            retry_at = retry_at.max(self.lockout.held_until(&secret, now).unwrap_or(now));
         }
-        self.last_failure = Some(LastFailure { error, basis, until, in_a_row });
+        self.last_failure = Some(LastFailure { error, secret, retry_at, in_a_row });
         in_a_row
     }
 
-    /// Whether a credential may be asked for with this secret now.
-    pub(super) fn may_ask(&self, basis: &Fingerprint, now: Instant) -> Result<(), AuthError> {
-        self.admitted(basis, now)?;
-        match &self.last_failure {
-            Some(last_failure) if last_failure.basis == *basis && last_failure.until > now => Err(AuthError::Waiting {
-                wait_seconds: seconds(last_failure.until - now),
-                last: last_failure.error.clone(),
+    /// The error of the latest attempt, if it failed.
+    pub(super) fn last_error(&self) -> Option<Arc<AuthError>> {
+        self.last_failure.as_ref().map(|failure| failure.error.clone())
+    }
+
+    fn last_failure_with(&self, secret: &Digest) -> Option<&LastFailure> {
+        self.last_failure.as_ref().filter(|failure| failure.secret == *secret)
+    }
+
+    /// Whether a credential may be requested with this secret now.
+    pub(super) fn may_request(&self, secret: &Digest, now: Instant) -> Result<(), AuthError> {
+        self.check_lockout(secret, now)?;
+        match self.last_failure_with(secret) {
+            Some(failure) if failure.retry_at > now => Err(AuthError::Waiting {
+                wait_seconds: whole_seconds(failure.retry_at - now),
+                last: failure.error.clone(),
             }),
             _ => Ok(()),
         }
     }
 
-    fn admitted(&self, secret: &Fingerprint, now: Instant) -> Result<(), AuthError> {
-        let Some(until) = self.refusals.held_until(secret, now) else { return Ok(()) };
-        let last = self
-            .last_failure
-            .as_ref()
-            .filter(|last_failure| last_failure.basis == *secret)
-            .map(|last_failure| last_failure.error.clone());
-        Err(AuthError::HeldBack { wait_seconds: seconds(until - now), last })
+    fn check_lockout(&self, secret: &Digest, now: Instant) -> Result<(), AuthError> {
+        let Some(until) = self.lockout.held_until(secret, now) else { return Ok(()) };
+        let last = self.last_failure_with(secret).map(|failure| failure.error.clone());
+        Err(AuthError::HeldBack { wait_seconds: whole_seconds(until - now), last })
     }
 
-    /// The upstream refused this credential. What that leads to, and whether it is held back from now on.
-    pub(super) fn refused(&mut self, lease: &CachedCredential, now: Instant) -> (Verdict, bool) {
-        if !self.uses(lease) {
-            if lease.was_ready() {
-                self.older = self.older.take().filter(|older| !older.same_as(lease));
-                return (Verdict::MoveOn, self.refusals.note(&lease.basis, now));
+    /// Notes that the upstream refused this credential. Returns what follows, and whether it is held back from now on.
+    pub(super) fn rejected(&mut self, credential: &CachedCredential, now: Instant) -> (RejectionOutcome, bool) {
+        if !self.is_current(credential) {
+            if !credential.was_ready() {
+                return (RejectionOutcome::Replaced, false);
             }
-            return (Verdict::MoveOn, false);
+            self.previous = self.previous.take().filter(|previous| !previous.same_as(credential));
+            return (RejectionOutcome::Replaced, self.lockout.reject(&credential.secret, now));
         }
         let worked = std::mem::take(&mut self.worked);
-        self.accepted = None;
-        // One that never worked is no better than a wrong password.
-        let counts = lease.was_ready() || !worked || !self.admits_renewal(now);
-        let held = counts && self.refusals.note(&lease.basis, now);
-        if let Some(older) = self.older.take().filter(|older| older.holds(now)) {
-            if !lease.was_ready() {
-                let error = Arc::new(AuthError::NewRefused);
-                self.last_failure =
-                    Some(LastFailure { error, basis: lease.basis, until: now + LONGEST_PAUSE, in_a_row: 1 });
+        self.accepted_at = None;
+        // An issued credential that never worked counts like a wrong password.
+        let counts = credential.was_ready() || !worked || !self.admits_renewal(now);
+        let held = counts && self.lockout.reject(&credential.secret, now);
+        if let Some(previous) = self.previous.take().filter(|previous| previous.is_valid(now)) {
+            if !credential.was_ready() {
+                self.last_failure = Some(LastFailure {
+                    error: Arc::new(AuthError::NewRefused),
+                    secret: credential.secret,
+                    retry_at: now + MAX_PAUSE,
+                    in_a_row: 1,
+                });
             }
-            (self.lease, self.worked) = (Some(older), true);
-            return (Verdict::FellBack, held);
+            (self.current, self.worked) = (Some(previous), true);
+            return (RejectionOutcome::FellBack, held);
         }
-        if lease.was_ready() {
-            return (Verdict::Stuck, held);
+        if credential.was_ready() {
+            return (RejectionOutcome::NoAlternative, held);
         }
-        self.lease = None;
-        (Verdict::MoveOn, held)
+        self.current = None;
+        (RejectionOutcome::Replaced, held)
     }
 
-    /// The upstream refused this credential, perhaps for another reason. However often that happens it counts once: it must
-    /// not hold back what the next call may prove, and what it cannot prove is not tried twice again.
-    pub(super) fn report_uncertain(&mut self, lease: &CachedCredential, now: Instant) {
-        // What worked and is obtained anew when it is refused says nothing of the secret it was obtained with.
-        let counts = lease.was_ready() || (self.uses(lease) && !self.worked);
-        if counts && !self.refusals.knows(&lease.basis, now) {
-            self.refusals.note(&lease.basis, now);
+    /// Notes that the upstream refused this credential, perhaps for another reason. It counts once, however often it
+    /// happens: it must not hold back the next call, which may prove the credential.
+    pub(super) fn report_uncertain(&mut self, credential: &CachedCredential, now: Instant) {
+        // An issued credential that worked is renewed when it is refused; that says nothing about its secret.
+        let counts = credential.was_ready() || (self.is_current(credential) && !self.worked);
+        if counts && !self.lockout.is_suspect(&credential.secret, now) {
+            self.lockout.reject(&credential.secret, now);
         }
     }
 
@@ -240,54 +257,40 @@ impl State {
         while self.renewals.front().is_some_and(|first| now.saturating_duration_since(*first) >= RENEWAL_PERIOD) {
             self.renewals.pop_front();
         }
-        let admitted = self.renewals.len() < MOST_RENEWALS;
+        let admitted = self.renewals.len() < MAX_RENEWALS;
         if admitted {
             self.renewals.push_back(now);
         }
         admitted
     }
 
-    /// The upstream took this credential: what went before is forgotten. Whether it took the place of one that worked.
-    pub(super) fn report_success(&mut self, lease: &CachedCredential, now: Instant) -> bool {
-        self.refusals.forget(&lease.basis);
-        if !self.uses(lease) {
+    /// Notes that the upstream accepted this credential. Returns whether it has replaced one that worked.
+    pub(super) fn report_success(&mut self, credential: &CachedCredential, now: Instant) -> bool {
+        self.lockout.accept(&credential.secret);
+        if !self.is_current(credential) {
             return false;
         }
-        (self.worked, self.accepted) = (true, Some(now));
-        self.older.take().is_some()
+        (self.worked, self.accepted_at) = (true, Some(now));
+        self.previous.take().is_some()
     }
 
-    /// Whether nothing is wrong as far as is known.
-    pub(super) fn is_well(&self, now: Instant) -> bool {
+    /// Whether the current credential is valid and has worked.
+    pub(super) fn is_healthy(&self, now: Instant) -> bool {
         self.worked && self.usable(now).is_some()
     }
 
-    /// Whether this secret was refused.
-    pub(super) fn knows(&self, secret: &Fingerprint, now: Instant) -> bool {
-        self.refusals.knows(secret, now)
+    /// Whether this secret was refused lately.
+    pub(super) fn is_suspect(&self, secret: &Digest, now: Instant) -> bool {
+        self.lockout.is_suspect(secret, now)
     }
 
     /// When the next attempt with this secret is due.
-    pub(super) fn due(&self, secret: &Fingerprint, now: Instant) -> Instant {
-        let last_failure = self
-            .last_failure
-            .as_ref()
-            .filter(|last_failure| last_failure.basis == *secret)
-            .map(|last_failure| last_failure.until);
-        let held = self.refusals.held_until(secret, now);
-        last_failure.into_iter().chain(held).fold(now, Instant::max)
+    pub(super) fn retry_at(&self, secret: &Digest, now: Instant) -> Instant {
+        let failed = self.last_failure_with(secret).map(|failure| failure.retry_at);
+        failed.into_iter().chain(self.lockout.held_until(secret, now)).fold(now, Instant::max)
     }
 }
 
-/// What it meant to obtain a credential.
-#[derive(Debug)]
-pub(super) struct Obtained {
-    /// There was none to use.
-    pub(super) had_none: bool,
-    /// So many attempts had failed before.
-    pub(super) failures: u32,
-}
-
-fn seconds(wait: Duration) -> u64 {
+fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().max(1)
 }

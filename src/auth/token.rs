@@ -1,13 +1,18 @@
-//! A token that somebody else obtained. It says nothing about its end.
+//! A ready-made IAM token. It does not say when it expires.
 
+use super::exchange::{Provider, ProviderState};
 use super::{AuthError, Credential, SecretSource};
 
-/// Where the token is: in the settings, or in a file that somebody keeps fresh.
+/// A token in the settings, or in a file that another program keeps fresh.
 #[derive(Debug)]
 pub struct TokenProvider(pub SecretSource);
 
-impl TokenProvider {
-    pub(super) fn read(&self) -> Result<Credential, AuthError> {
-        self.0.read("the token").map(Credential::Token)
+impl Provider for TokenProvider {
+    fn load(&self) -> Result<ProviderState, AuthError> {
+        self.0.read("the token").map(|token| ProviderState::Ready(Credential::Token(token)))
+    }
+
+    fn owner(&self) -> String {
+        self.0.path()
     }
 }

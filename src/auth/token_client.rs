@@ -1,27 +1,32 @@
-//! How a credential is asked for: one bounded request at a time, counted like every other call.
+//! The HTTP client of all credential requests: one bounded request at a time, counted like every other call.
 
-use super::AuthError;
+use super::{AuthError, Credential, IssuedCredential};
+use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::answer::{Answer, date, retry_after};
+use crate::transport::answer::{ErrorAnswer, date, retry_after};
 use crate::transport::{Request, Response, Transport};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use std::time::{Duration, SystemTime};
+use strum::IntoStaticStr;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-/// A token or a key has a few kilobytes; no answer is read beyond this.
-const LARGEST_ANSWER: usize = 64 << 10;
+/// The most bytes of a response that are read. A token or a key has a few kilobytes.
+const MAX_RESPONSE: usize = 64 << 10;
 
-/// What is asked for: the `operation` label, and words for messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of request: the `operation` label, and words for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// A login with a password.
     IamToken,
     /// The metadata service of an ECS instance.
     Metadata,
-    /// An identity token for a key.
+    /// The exchange of an identity token for a key.
     Oidc,
     /// The agent of a CCE cluster.
     PodIdentity,
@@ -29,13 +34,18 @@ pub enum Operation {
 
 impl Operation {
     /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::IamToken => "iam_token",
-            Self::Metadata => "metadata",
-            Self::Oidc => "oidc",
-            Self::PodIdentity => "pod_identity",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The longest that a request may take. IAM and STS answer in a second or two; the other services are on this machine,
+    /// and if they are not there, that should be known soon.
+    const fn timeout(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::IamToken | Self::Oidc => 20,
+            Self::PodIdentity => 5,
+            Self::Metadata => 3,
+        })
     }
 }
 
@@ -50,24 +60,24 @@ impl std::fmt::Display for Operation {
     }
 }
 
-/// What is counted here; the families belong to the API's client.
+/// Metrics of credential requests; the families are registered by the API's client.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Requests and how long they took.
+    /// Requests and their duration.
     pub calls: Calls,
     /// When the credential in use expires.
     pub expiry: OptionalGauge,
 }
 
-/// The way out to those who give credentials.
+/// Sends credential requests.
 pub struct TokenClient {
     /// To IAM and STS: verified TLS, proxies as configured.
-    pub cloud: Box<dyn Transport>,
-    /// To services of this machine alone: never through a proxy.
-    pub machine: Box<dyn Transport>,
-    /// What is counted.
+    pub public: Box<dyn Transport>,
+    /// To services of this machine: never through a proxy.
+    pub link_local: Box<dyn Transport>,
+    /// Metrics.
     pub metrics: Metrics,
-    /// Tells a life where an answer does not say what time it is.
+    /// The time if a response does not tell it.
     pub wall_clock: fn() -> SystemTime,
 }
 
@@ -77,28 +87,22 @@ impl std::fmt::Debug for TokenClient {
     }
 }
 
-/// Which way a request takes.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Network {
-    Public,
-    LinkLocal,
-}
-
 /// One request for a credential.
 pub(super) struct HttpRequest {
-    pub(super) what: Operation,
-    pub(super) way: Network,
-    /// The longest that it may take.
-    pub(super) patience: Duration,
-    pub(super) method: Method,
-    pub(super) url: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Zeroizing<Vec<u8>>,
+    operation: Operation,
+    method: Method,
+    url: String,
+    headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl HttpRequest {
-    /// Adds a header; one that cannot be sent is left out and will be missed by whoever is asked.
-    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn new(operation: Operation, method: Method, url: String) -> Self {
+        Self { operation, method, url, headers: HeaderMap::new(), body: Zeroizing::default() }
+    }
+
+    /// Adds a header. A value that cannot be sent is left out, which the service will answer with an error.
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(mut value) = HeaderValue::from_str(value) {
             value.set_sensitive(true);
             self.headers.insert(HeaderName::from_static(name), value);
@@ -106,107 +110,151 @@ impl HttpRequest {
         self
     }
 
-    /// A JSON body, written without leaving copies behind.
-    pub(super) fn with_json(mut self, body: &impl serde::Serialize) -> Self {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST_ANSWER * 2));
-        serde_json::to_writer(&mut *bytes, body).expect("plain texts and numbers can always be written");
-        self.body = bytes;
-        self.with("content-type", "application/json;charset=utf8")
+    /// Sets a JSON body, written without leaving copies behind.
+    pub(super) fn json(mut self, content_type: &str, body: &Json<'_>) -> Self {
+        self.body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE * 2));
+        serde_json::to_writer(&mut *self.body, body).expect("texts and numbers can always be written");
+        self.header("content-type", content_type)
     }
 }
 
-/// An answer, whatever its status.
+/// The content type that IAM and STS are sent.
+pub(super) const JSON_UTF8: &str = "application/json;charset=utf8";
+
+/// A JSON value made of borrowed texts: secrets in it are not copied.
+pub(super) enum Json<'a> {
+    Text(&'a str),
+    Number(u32),
+    List(&'a [Json<'a>]),
+    Object(&'a [(&'a str, Json<'a>)]),
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_u32(*number),
+            Self::List(items) => serializer.collect_seq(*items),
+            Self::Object(fields) => {
+                let mut map = serializer.serialize_map(Some(fields.len()))?;
+                for (name, value) in *fields {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// A response, whatever its status.
 pub(super) struct HttpResponse {
-    what: Operation,
+    operation: Operation,
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+    headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
-    /// What time it is where the answer comes from, or here where it does not say.
-    pub(super) now: SystemTime,
-    /// When it was asked for.
-    pub(super) asked_at: Instant,
+    /// The time by the clock of the service, or by ours if it does not tell.
+    now: SystemTime,
+    requested: Instant,
 }
 
 impl HttpResponse {
-    /// The answer if it is good.
-    pub(super) fn good(self) -> Result<Self, AuthError> {
+    /// The response, if its status is a success.
+    pub(super) fn success(self) -> Result<Self, AuthError> {
         if self.status.is_success() {
             return Ok(self);
         }
-        let what = self.what;
-        let retry_after = retry_after(&self.headers, self.now);
-        let answer = Answer::read(self.status, &self.headers, &self.body);
+        let operation = self.operation;
+        let answer = ErrorAnswer::read(self.status, &self.headers, &self.body);
         match self.status.as_u16() {
-            408 | 425 | 429 | 500.. => Err(AuthError::Failed { what, answer, retry_after }),
-            _ => Err(AuthError::Refused { what, hint: hint(&answer), answer }),
+            408 | 425 | 429 | 500.. => {
+                let retry_after = retry_after(&self.headers, self.now);
+                Err(AuthError::Failed { operation, answer, retry_after })
+            }
+            _ => Err(AuthError::Refused { operation, hint: hint(&answer), answer }),
         }
     }
 
-    pub(super) fn odd(&self, problem: &'static str) -> AuthError {
-        AuthError::Odd { what: self.what, problem }
+    /// The token in a header.
+    pub(super) fn subject_token(&self) -> Result<Secret, AuthError> {
+        let token = self.headers.get("x-subject-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if token.is_empty() {
+            return Err(self.unexpected("there is no X-Subject-Token"));
+        }
+        Ok(Secret::new(token.to_owned()))
     }
 
-    /// The text of a header that holds a secret.
-    pub(super) fn secret_header(&self, name: &str) -> Option<crate::base::secret::Secret> {
-        let text = self.headers.get(name)?.to_str().ok()?;
-        (!text.is_empty()).then(|| crate::base::secret::Secret::new(text.to_owned()))
+    /// The credential that this response issues, unless it has expired already.
+    pub(super) fn issue(
+        &self,
+        credential: Credential,
+        expires_at: Option<SystemTime>,
+    ) -> Result<IssuedCredential, AuthError> {
+        if expires_at.is_some_and(|end| end <= self.now) {
+            return Err(self.unexpected(match credential {
+                Credential::Token(_) => "the token in it has expired",
+                Credential::AccessKey(_) => "the key in it has expired",
+            }));
+        }
+        Ok(IssuedCredential::new(credential, expires_at, self.now, self.requested))
+    }
+
+    pub(super) fn unexpected(&self, problem: &'static str) -> AuthError {
+        AuthError::UnexpectedAnswer { operation: self.operation, problem }
     }
 }
 
-/// What to do about a refusal that says more than "wrong".
-fn hint(answer: &Answer) -> &'static str {
-    let said = answer.said.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    if said.contains("mfa") || said.contains("multi-factor") {
+/// What to do about a refusal, if its text lets us know.
+fn hint(answer: &ErrorAnswer) -> &'static str {
+    let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if message.contains("mfa") || message.contains("multi-factor") {
         " (the user has login protection by MFA, which no program can pass: use an access key, or a user without it)"
-    } else if said.contains("lock") {
+    } else if message.contains("lock") {
         " (IAM has locked the user for a while: correct the password first, then wait for the end of the lock)"
-    } else if said.contains("agency") {
+    } else if message.contains("agency") {
         " (bind an agency to this instance, or use another source of credentials)"
     } else {
         ""
     }
 }
 
-/// What time it is there. `Date` has whole seconds, so where it agrees with our clock ours is the finer one; where it does
-/// not, the second may be nearly over.
-fn their_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
+/// The time by the clock of the service. `Date` has whole seconds: if it agrees with our clock, ours is more exact; if not,
+/// its second may be nearly over.
+fn service_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
     let Some(date) = date else { return ours };
-    let apart = date.duration_since(ours).unwrap_or_else(|behind| behind.duration());
-    if apart < Duration::from_secs(2) { ours } else { date + Duration::from_secs(1) }
+    let difference = date.duration_since(ours).unwrap_or_else(|behind| behind.duration());
+    if difference < Duration::from_secs(2) { ours } else { date + Duration::from_secs(1) }
 }
 
 impl TokenClient {
-    /// Asks once. Dropping the future cancels the request.
-    pub(super) async fn ask(&self, question: HttpRequest) -> Result<HttpResponse, AuthError> {
-        let HttpRequest { what, way, patience, method, url, headers, body } = question;
-        let transport = match way {
-            Network::Public => &self.cloud,
-            Network::LinkLocal => &self.machine,
+    /// Sends a request once. Dropping the future cancels it.
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, AuthError> {
+        let HttpRequest { operation, method, url, headers, body } = request;
+        let transport = match operation {
+            Operation::IamToken | Operation::Oidc => &self.public,
+            Operation::Metadata | Operation::PodIdentity => &self.link_local,
         };
-        let asked_at = Instant::now();
-        let request = Request { method, url, headers, body: Bytes::from_owner(body) };
-        let mut status = None;
+        let requested = Instant::now();
+        let mut code = None;
         let exchange = async {
-            let Response { status: code, headers, mut body } = transport.send(request).await?;
-            status = Some(code.as_u16());
-            let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST_ANSWER));
-            while let Some(piece) = body.next().await {
+            let request = Request { method, url, headers, body: Bytes::from_owner(body) };
+            let Response { status, headers, body: mut pieces } = transport.send(request).await?;
+            code = Some(status.as_u16());
+            let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE));
+            while body.len() < MAX_RESPONSE
+                && let Some(piece) = pieces.next().await
+            {
                 let piece = piece?;
-                let room = LARGEST_ANSWER - bytes.len();
-                bytes.extend_from_slice(&piece[..piece.len().min(room)]);
-                if bytes.len() == LARGEST_ANSWER {
-                    break;
-                }
+                let room = MAX_RESPONSE - body.len();
+                body.extend_from_slice(&piece[..piece.len().min(room)]);
             }
-            let now = their_time(date(&headers), (self.wall_clock)());
-            Ok(HttpResponse { what, status: code, headers, body: bytes, now, asked_at })
+            let now = service_time(date(&headers), (self.wall_clock)());
+            Ok(HttpResponse { operation, status, headers, body, now, requested })
         };
-        let result = tokio::time::timeout(patience, exchange).await;
-        self.metrics.calls.record(what.as_str(), status, asked_at.elapsed());
+        let result = tokio::time::timeout(operation.timeout(), exchange).await;
+        self.metrics.calls.record(operation.as_str(), code, requested.elapsed());
         match result {
-            Err(_) => Err(AuthError::Timeout(what)),
-            Ok(Err(source)) => Err(AuthError::Network { what, source }),
-            Ok(Ok(reply)) => Ok(reply),
+            Err(_) => Err(AuthError::Timeout(operation)),
+            Ok(result) => result.map_err(|source| AuthError::Network { operation, source }),
         }
     }
 }

@@ -1,7 +1,4 @@
-//! How long is left.
-//!
-//! A deadline is a point on the monotonic clock, so a wall clock that jumps neither shortens nor prolongs a wait, and
-//! tests can pause it.
+//! Deadlines on the monotonic clock: a wall clock that jumps does not move them, and tests can pause them.
 
 use std::time::Duration;
 use tokio::time::{Instant, error::Elapsed};
@@ -10,7 +7,7 @@ use tokio::time::{Instant, error::Elapsed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 
-/// No wait here is longer; it also keeps the arithmetic of absurd settings from overflowing.
+/// The latest deadline, ten years from now, so that a huge setting cannot overflow.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 impl Deadline {
@@ -39,7 +36,7 @@ impl Deadline {
         self.min(Self::after(duration))
     }
 
-    /// Runs `future` until the deadline; dropping it is how it is cancelled.
+    /// Runs `future` until the deadline, then drops it.
     ///
     /// # Errors
     /// [`Elapsed`] when the deadline passed first.

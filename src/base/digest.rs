@@ -1,4 +1,4 @@
-//! Digests of several values, by which changed settings and secrets are told from unchanged ones.
+//! Digests of several values, to see whether settings or secrets have changed.
 
 use sha2::{Digest as _, Sha256};
 

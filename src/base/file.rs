@@ -23,11 +23,26 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// As [`open`]; [`io::ErrorKind::FileTooLarge`] if the file is larger than `limit`.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
-    }
+    read_into(path, limit, &mut bytes)?;
     Ok(bytes)
+}
+
+/// As [`read`], into an empty buffer that the caller may wipe, also if reading fails halfway. Room is made beforehand: a
+/// buffer that grows leaves copies of its content in memory.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let file = open(path)?;
+    let size = file.metadata().map_or(0, |metadata| metadata.len()).min(limit);
+    bytes.reserve(usize::try_from(size).unwrap_or_default() + 1024);
+    file.take(limit.saturating_add(1)).read_to_end(bytes)?;
+    if bytes.len() as u64 > limit {
+        let limit =
+            if limit.is_multiple_of(1 << 20) { format!("{} MiB", limit >> 20) } else { format!("{limit} bytes") };
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit}")));
+    }
+    Ok(())
 }
 
 /// Replaces `path` atomically: writes `temporary`, which must be in the same directory, syncs it and renames it. A reader

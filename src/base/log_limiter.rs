@@ -1,12 +1,12 @@
-//! How often the log is told of the same trouble: at once, and then not again and again.
+//! A limit on repeated log lines: the first of a kind is written at once, the next ones at most every 30 seconds.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One line of a kind in this time. A failing upstream is news; that it fails still is not, at the pace of scrapes.
+/// At most one line of a kind in this time: scrapes would repeat a lasting failure every few seconds.
 pub const PAUSE: Duration = Duration::from_secs(30);
 
-/// Decides which lines are written. `K` is the kind of trouble; there are few kinds.
+/// Decides which lines are written. `K` is the kind of line; there are few kinds.
 #[derive(Debug)]
 pub struct LogLimiter<K> {
     kinds: Vec<Kind<K>>,
@@ -15,7 +15,7 @@ pub struct LogLimiter<K> {
 #[derive(Debug)]
 struct Kind<K> {
     kind: K,
-    said: Instant,
+    last_line: Instant,
     suppressed: u64,
 }
 
@@ -26,17 +26,17 @@ impl<K> Default for LogLimiter<K> {
 }
 
 impl<K: PartialEq> LogLimiter<K> {
-    /// Whether a line of this kind is to be written now: then, how many were left out since the one before.
+    /// `Some` if a line of this kind is written now, with the number of lines suppressed since the one before.
     pub fn admit(&mut self, kind: K, now: Instant) -> Option<u64> {
         let Some(known) = self.kinds.iter_mut().find(|known| known.kind == kind) else {
-            self.kinds.push(Kind { kind, said: now, suppressed: 0 });
+            self.kinds.push(Kind { kind, last_line: now, suppressed: 0 });
             return Some(0);
         };
-        if now.saturating_duration_since(known.said) < PAUSE {
+        if now.saturating_duration_since(known.last_line) < PAUSE {
             known.suppressed += 1;
             return None;
         }
-        known.said = now;
+        known.last_line = now;
         Some(std::mem::take(&mut known.suppressed))
     }
 }
@@ -44,31 +44,22 @@ impl<K: PartialEq> LogLimiter<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Reason;
 
     #[tokio::test(start_paused = true)]
-    async fn an_hour_of_trouble_is_a_line_in_thirty_seconds_of_each_kind() {
-        let mut quiet = LogLimiter::default();
-        let mut said = [(0, 0); 2];
+    async fn each_kind_has_one_line_every_thirty_seconds_and_counts_those_left_out() {
+        let mut limiter = LogLimiter::default();
+        let mut written = [0; 2];
         for attempt in 0..7200 {
             // Two kinds take turns, twice a second in all.
-            let (kind, reason) = if attempt % 2 == 0 { (0, Reason::Server) } else { (1, Reason::Timeout) };
-            if let Some(suppressed) = quiet.admit(reason, Instant::now()) {
-                said[kind].0 += 1;
-                said[kind].1 += suppressed;
-                assert_eq!(suppressed, if said[kind].0 == 1 { 0 } else { 29 });
+            let kind = attempt % 2;
+            if let Some(suppressed) = limiter.admit(kind, Instant::now()) {
+                assert_eq!(suppressed, if written[kind] == 0 { 0 } else { 29 });
+                written[kind] += 1;
             }
             tokio::time::advance(Duration::from_millis(500)).await;
         }
-        assert_eq!(said, [(120, 119 * 29); 2]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_rare_is_always_said() {
-        let mut quiet = LogLimiter::default();
-        for _ in 0..10 {
-            assert_eq!(quiet.admit((), Instant::now()), Some(0));
-            tokio::time::advance(PAUSE).await;
-        }
+        assert_eq!(written, [120; 2]);
+        tokio::time::advance(PAUSE).await;
+        assert!(limiter.admit(0, Instant::now()).is_some(), "a rare line is always written");
     }
 }

@@ -1,7 +1,5 @@
-//! A secret that does not show itself.
-//!
-//! Belongs here: the one type that holds passwords, keys and tokens. Deliberately absent: `Display`, `Serialize`,
-//! `Deref`, equality and anything else by which the bytes could leave unnoticed.
+//! The type of passwords, keys and tokens. It has no `Display`, `Serialize`, `Deref` or equality on purpose: its bytes must
+//! not leave unnoticed.
 
 use zeroize::Zeroizing;
 
@@ -15,12 +13,12 @@ impl Secret {
         Self(Zeroizing::new(value))
     }
 
-    /// The secret itself. Called only where bytes leave for the wire or go into a signature.
+    /// The secret itself. Call it only where bytes go onto the wire or into a signature.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is the empty string.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -21,7 +21,7 @@ impl Counters {
     pub fn new(registry: &Registry) -> Self {
         Self {
             refreshes: metrics::counter(registry, &catalog::REFRESHES),
-            failures: metrics::counters(registry, &catalog::REFRESH_FAILURES, &Reason::ALL.map(Reason::as_str)),
+            failures: metrics::counters(registry, &catalog::REFRESH_FAILURES, Reason::LABELS),
             scrapes: metrics::counters(registry, &catalog::SCRAPES, &ServedKind::ALL.map(ServedKind::as_str)),
         }
     }

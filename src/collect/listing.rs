@@ -215,11 +215,12 @@ impl<P: PageSource> Walk<'_, P> {
         if rows == 0 {
             return Ok(false);
         }
-        if total < 3 * (rows + 1) || clamp.get() == Some(rows) {
+        // A multiple of the rows, because the server may accept only offsets that are multiples of its own limit.
+        let limit = self.page_size.min(total / 3) / rows * rows;
+        if limit <= rows || clamp.get() == Some(rows) {
             return Ok(true);
         }
         clamp.forget();
-        let limit = self.page_size.min(total / 3);
         for offset in [limit, 2 * limit] {
             if self.pages.page(Window { offset, limit }).await?.received != rows {
                 return Ok(false);
@@ -269,11 +270,11 @@ impl<P: PageSource> Walk<'_, P> {
 
     /// Where pages are cut and many are left: tries whether the server serves a larger page again.
     async fn try_larger_page(&mut self, from: u64, to: u64) -> Result<(), WalkError> {
-        let limit = self.configured_size;
+        let limit = self.configured_size / self.page_size * self.page_size;
         let window = Window { offset: from / limit * limit, limit };
         let is_worth_it = self.is_clamped && to.saturating_sub(from) > self.page_size * CLAMPED_PAGES as u64;
         if is_worth_it && self.page(window, Some(to)).await?.received > self.page_size {
-            (self.page_size, self.is_clamped) = (limit, false);
+            (self.page_size, self.is_clamped) = (self.configured_size, false);
             self.pages.page_sizes().clamp.forget();
         }
         Ok(())

@@ -188,7 +188,7 @@ impl Client {
         let mut credential_retries = CredentialRetries::default();
         loop {
             let (acquired, admission) = self.admit(call.operation.purpose(), budget.deadline).await?;
-            let lease = &acquired.lease;
+            let lease = &acquired.credential;
             let mut info = AttemptInfo::default();
             let error = match self.attempt(&call, lease, admission, budget.deadline, reader(), &mut info).await {
                 Ok(output) => {
@@ -240,7 +240,7 @@ impl Client {
             }
             self.metrics.waited(waited);
             // A token may have expired during the wait.
-            if acquired.lease.holds(Instant::now()) {
+            if acquired.credential.is_valid(Instant::now()) {
                 return Ok((acquired, admission));
             }
         }

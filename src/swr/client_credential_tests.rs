@@ -120,8 +120,8 @@ async fn a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
     let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
     let iam = || Box::new(Iam(AtomicU64::new(0)));
     let door = TokenClient {
-        cloud: iam(),
-        machine: iam(),
+        public: iam(),
+        link_local: iam(),
         metrics: crate::auth::Metrics { calls: Calls::new(&registry), expiry },
         wall_clock: SystemTime::now,
     };

@@ -25,7 +25,7 @@ impl Client {
     }
 
     async fn find_project(&self, budget: &CallBudget) -> Result<String, ApiError> {
-        let lease = budget.deadline.bound(self.authenticator.lease()).await;
+        let lease = budget.deadline.bound(self.authenticator.credential()).await;
         let lease = lease.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
         if let Credential::AccessKey(key) = &lease.credential
             && let Some(project) = &key.project_id

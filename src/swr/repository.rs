@@ -20,11 +20,8 @@ pub fn path(namespace: &str, repository: &str) -> Result<String, ApiError> {
     if let Some(name) = [namespace, repository].into_iter().find(|name| matches!(*name, "." | "..")) {
         return Err(ApiError::UnusableName(name.to_owned()));
     }
-    let mut path = "/v2/manage/namespaces/".to_owned();
-    percent_encode(namespace.as_bytes(), &mut path);
-    path.push_str("/repos/");
-    percent_encode(repository.replace('/', "$").as_bytes(), &mut path);
-    Ok(path)
+    let repository = repository.replace('/', "$");
+    Ok(format!("/v2/manage/namespaces/{}/repos/{}", percent_encode(namespace), percent_encode(&repository)))
 }
 
 impl Client {

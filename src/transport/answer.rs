@@ -1,50 +1,50 @@
-//! What an answer says besides its body: an error in words, when to come back, and what time it is there.
+//! An error response: what it says in words, when to come back, and what time it is there.
 
-use super::error_body::{self, Said};
+use super::error_body::{self, ErrorBody};
 use hyper::http::{HeaderMap, StatusCode};
 use std::time::{Duration, SystemTime};
 
-/// However long the upstream asks to be left alone, it is asked again after this.
+/// The longest pause that an upstream can ask for; after it we ask again in any case.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// An answer that is an error.
+/// A response that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ErrorAnswer {
     /// The HTTP status.
     pub status: StatusCode,
     /// What the body says.
-    pub said: Said,
+    pub body: ErrorBody,
 }
 
-impl Answer {
-    /// Reads an error answer.
+impl ErrorAnswer {
+    /// Reads an error response.
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let mut said = error_body::read(body);
+        let mut body = error_body::read(body);
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).and_then(error_body::one_line);
-        said.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(said.request_id);
-        Self { status, said }
+        body.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(body.request_id);
+        Self { status, body }
     }
 }
 
-impl std::fmt::Display for Answer {
+impl std::fmt::Display for ErrorAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the API answered {}", self.status.as_u16())?;
-        if let Some(code) = &self.said.code {
+        if let Some(code) = &self.body.code {
             write!(f, " {code}")?;
         }
-        match &self.said.message {
+        match &self.body.message {
             Some(message) => write!(f, " \"{message}\"")?,
             None => write!(f, " without a word")?,
         }
-        match &self.said.request_id {
+        match &self.body.request_id {
             Some(id) => write!(f, " (request {id})"),
             None => Ok(()),
         }
     }
 }
 
-/// `Retry-After` in both its forms (RFC 9110, 10.2.3): seconds, or an HTTP date, which is measured against the answer's
-/// own `Date` so that a wrong clock here does not matter. A date that has passed is no wait; garbage is no word at all.
+/// `Retry-After` in both its forms (RFC 9110, 10.2.3): seconds, or an HTTP date. The date is compared with the response's own
+/// `Date`, so that a wrong clock here does not matter; one in the past is no wait. `None` if it is absent or garbage.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get("retry-after")?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -56,7 +56,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.min(LONGEST_PAUSE))
 }
 
-/// The upstream's clock, from the `Date` header.
+/// The time by the upstream's clock, from the `Date` header.
 pub fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get("date")?.to_str().ok()?).ok()
 }
@@ -82,15 +82,10 @@ mod tests {
         for garbage in ["soon", "-7", "7.5", ""] {
             assert_eq!(wait(garbage), None, "{garbage:?}");
         }
-    }
-
-    #[test]
-    fn a_date_to_come_back_is_measured_by_the_clock_that_wrote_it() {
-        let theirs = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
-        let mut headers = HeaderMap::new();
-        headers.insert("date", httpdate::fmt_http_date(theirs).parse().unwrap());
-        let until = httpdate::fmt_http_date(theirs + Duration::from_secs(5));
-        headers.insert("retry-after", until.parse().unwrap());
-        assert_eq!(retry_after(&headers, SystemTime::UNIX_EPOCH), Some(Duration::from_secs(5)));
+        let (theirs, in_five) = (now + Duration::from_secs(1 << 30), now + Duration::from_secs((1 << 30) + 5));
+        let headers = [("date", theirs), ("retry-after", in_five)]
+            .map(|(name, time)| (name.parse().unwrap(), httpdate::fmt_http_date(time).parse().unwrap()));
+        let wait = retry_after(&HeaderMap::from_iter(headers), now);
+        assert_eq!(wait, Some(Duration::from_secs(5)), "measured by the clock that wrote it");
     }
 }

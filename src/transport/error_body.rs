@@ -1,71 +1,71 @@
-//! What an error answer says, whichever of its shapes it has.
+//! The body of an error response, in any of its shapes.
 //!
-//! Five JSON shapes are in use (swr-api.md, section 5.1): SWR's flat pair with its arrays (A), the arrays alone (B), a
-//! bare array (C), the gateway's flat pair (D), IAM's nested object (E); load balancers answer in HTML or not at all.
+//! Five JSON shapes are in use: SWR's flat pair with its arrays (A), the arrays alone (B), a bare array (C), the gateway's
+//! flat pair (D), IAM's nested object (E). Load balancers answer in HTML or without a body.
 
 use serde_json::Value;
 
-/// The longest text that is kept; error texts can quote whole requests.
-const LONGEST: usize = 300;
+/// The longest text that is kept, in bytes; error texts can quote whole requests.
+const MAX_TEXT: usize = 300;
 
-/// What the API said about an error.
+/// What the upstream said about an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ErrorBody {
     /// The API's code, e.g. `SVCSTG.SWR.4030170` or `APIGW.0301`.
     pub code: Option<String>,
     /// The API's text, on one line, without control characters.
     pub message: Option<String>,
-    /// The request id, where the body has it.
+    /// The request's id, by which the vendor's support finds it.
     pub request_id: Option<String>,
 }
 
-/// Reads the body of an error answer. Any bytes will do.
-pub fn read(body: &[u8]) -> Said {
+/// Reads the body of an error response. Any bytes will do.
+pub fn read(body: &[u8]) -> ErrorBody {
     match serde_json::from_slice::<Value>(body) {
         Ok(value) => {
-            let mut said = Said::default();
-            visit(&value, 0, &mut said);
-            said
+            let mut found = ErrorBody::default();
+            visit(&value, 0, &mut found);
+            found
         }
-        Err(_) => Said { message: readable(&String::from_utf8_lossy(body)), ..Said::default() },
+        Err(_) => ErrorBody { message: readable(&String::from_utf8_lossy(body)), ..ErrorBody::default() },
     }
 }
 
 const CODES: [&str; 3] = ["error_code", "errorCode", "code"];
 const MESSAGES: [&str; 4] = ["error_msg", "errorMessage", "errorMsg", "message"];
 
-/// Takes what this value says itself before what stands inside it: shape A repeats itself further down.
-fn visit(value: &Value, depth: usize, said: &mut Said) {
+/// Takes the fields of this value before those inside it: shape A repeats itself further down.
+fn visit(value: &Value, depth: usize, found: &mut ErrorBody) {
     match value {
         Value::Object(object) => {
             let first = |keys: &[&str]| keys.iter().find_map(|key| object.get(*key).and_then(plain));
-            if said.code.is_none() {
-                said.code = first(&CODES);
+            if found.code.is_none() {
+                found.code = first(&CODES);
             }
-            if said.message.is_none() {
-                said.message = first(&MESSAGES).and_then(|text| one_line(&text));
+            if found.message.is_none() {
+                found.message = first(&MESSAGES).and_then(|text| one_line(&text));
             }
-            if said.request_id.is_none() {
-                said.request_id = first(&["request_id"]);
+            if found.request_id.is_none() {
+                found.request_id = first(&["request_id"]);
             }
-            if depth < 3 && (said.code.is_none() || said.message.is_none()) {
+            if depth < 3 && (found.code.is_none() || found.message.is_none()) {
                 for key in ["error", "errors", "details"] {
                     if let Some(inner) = object.get(key) {
-                        visit(inner, depth + 1, said);
+                        visit(inner, depth + 1, found);
                     }
                 }
             }
         }
         Value::Array(items) => {
             if let Some(first) = items.first().filter(|_| depth < 3) {
-                visit(first, depth + 1, said);
+                visit(first, depth + 1, found);
             }
         }
         _ => {}
     }
 }
 
-/// A short text or number; anything else is no code and no message.
+/// A text or a number; a code or message is nothing else.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => one_line(text),
@@ -74,7 +74,7 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// The words of a text or an HTML page.
+/// The text itself, or the title of an HTML page.
 fn readable(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     if !lower.contains('<') {
@@ -87,7 +87,7 @@ fn readable(text: &str) -> Option<String> {
     one_line(&format!("an HTML page{}{}", if title.is_some() { ": " } else { "" }, title.unwrap_or_default()))
 }
 
-/// One line without control characters, cut to a bearable length: upstream text goes into our log.
+/// The text as one line without control characters, cut to [`MAX_TEXT`], so that it cannot forge log lines.
 pub fn one_line(text: &str) -> Option<String> {
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
@@ -95,8 +95,8 @@ pub fn one_line(text: &str) -> Option<String> {
             line.push(' ');
         }
         line.push_str(word);
-        if line.len() > LONGEST {
-            line.truncate(line.floor_char_boundary(LONGEST));
+        if line.len() > MAX_TEXT {
+            line.truncate(line.floor_char_boundary(MAX_TEXT));
             line.push_str("...");
             break;
         }
@@ -143,7 +143,7 @@ mod tests {
     fn upstream_text_cannot_forge_log_lines() {
         let (_, message) = said("{\"message\":\"a\\nlevel=error \\u001b[31mred\\u0000\"}");
         assert_eq!(message.as_deref(), Some("a level=error [31mred"));
-        assert!(one_line(&"long ".repeat(1000)).unwrap().len() < LONGEST + 10);
+        assert!(one_line(&"long ".repeat(1000)).unwrap().len() < MAX_TEXT + 10);
     }
 
     proptest! {
@@ -151,7 +151,7 @@ mod tests {
         fn any_body_gives_a_short_printable_text(body in proptest::collection::vec(any::<u8>(), 0..600)) {
             let said = read(&body);
             for text in [said.code, said.message, said.request_id].into_iter().flatten() {
-                prop_assert!(text.len() <= LONGEST + 3 && !text.chars().any(char::is_control));
+                prop_assert!(text.len() <= MAX_TEXT + 3 && !text.chars().any(char::is_control));
             }
         }
 

@@ -9,7 +9,7 @@ use swr_exporter::swr::{CallBudget, Client, Metrics, Options};
 use swr_exporter::transport::{Https, HttpsOptions, Proxies};
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options as World, Simulator};
 
-/// ServedKind far our clock is off, in seconds.
+/// How far our clock is off, in seconds.
 static OFF: AtomicI64 = AtomicI64::new(0);
 
 fn jumping() -> SystemTime {
@@ -51,8 +51,8 @@ async fn a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
     for (number, off) in jumps.into_iter().enumerate() {
         OFF.store(off, Ordering::Relaxed);
         for _ in 0..3 {
-            let effort = CallBudget::until(Deadline::after(Duration::from_secs(60)));
-            let listed = client.repositories(None, 0, 100, &effort).await;
+            let budget = CallBudget::until(Deadline::after(Duration::from_secs(60)));
+            let listed = client.repositories(None, 0, 100, &budget).await;
             assert_eq!(listed.unwrap().rows.len(), 5, "with a clock off by {off} s");
         }
         #[allow(clippy::cast_precision_loss, reason = "centuries at most")]

@@ -1,4 +1,4 @@
-//! What stays of a secret in the memory of the process once another has taken its place.
+//! Copies of secrets in the memory of the process.
 
 use crate::credentials_sources::{file_with, scrapes_well, with_password, without_credential};
 use crate::support::{Exporter, simulator, start};
@@ -16,7 +16,7 @@ fn found(exporter: &Exporter, text: &str) -> usize {
     for line in maps.lines() {
         let mut words = line.split_whitespace();
         let (range, rights) = (words.next().unwrap(), words.next().unwrap());
-        // The environment stands on the stack for good; whoever wants it wiped uses files.
+        // The environment stays on the stack for good; files are for those who want secrets wiped.
         if !rights.starts_with("rw") {
             continue;
         }

@@ -1,14 +1,52 @@
-//! Credentials that are refused: how often they are tried, what the log says, and how soon the right one is used.
+//! Credentials that are refused or unreadable: how often they are tried, what the log says, and how soon the right one is
+//! used.
 
-use crate::credentials_sources::{file_with, sum, with_password};
-use crate::support::{Exporter, PATIENCE, Scrape, simulator, start, text};
-use crate::upstream_support::{LISTING, failures};
+use crate::credentials_sources::{file_with, sum, with_password, without_credential};
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, start, text};
+use crate::upstream_support::{EAGER, LISTING, failures};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use swr_simulator::{Action, DEMO_PASSWORD, Delivery, Rule, UserAccess};
+use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PASSWORD, DEMO_SECRET_KEY, Delivery, Rule, Running, UserAccess};
+use tempfile::TempDir;
 use tokio::time::Instant;
+
+const WRONG: &str = "canaryWrongSecretKey00000000000000000000";
 
 fn is_up(scrape: &Scrape) -> bool {
     scrape.get("swr_up") == Some(1.0)
+}
+
+/// Replaces a secret file at once, as a careful rotation does.
+fn replace(path: &Path, secret: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, format!("{secret}\n")).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+/// An exporter with the demo's access key, and this secret key in a file.
+async fn with_key(upstream: &Running, secret: &str, flags: &[&str]) -> (Exporter, TempDir, PathBuf) {
+    let (folder, key) = file_with(secret);
+    let id = folder.path().join("id");
+    std::fs::write(&id, DEMO_ACCESS_KEY).unwrap();
+    let mut command = without_credential(upstream);
+    command.arg("--credentials.access-key-file").arg(id).arg("--credentials.secret-key-file").arg(&key);
+    command.args(EAGER).args(flags);
+    (start(command).await, folder, key)
+}
+
+/// Scrapes through many windows.
+async fn many_windows(exporter: &Exporter) {
+    for _ in 0..8 {
+        exporter.scrape().await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+}
+
+/// Scrapes until the right secret works, and returns how long that took.
+async fn recovers(exporter: &Exporter) -> Duration {
+    let changed = Instant::now();
+    exporter.scrape_until("the right secret works", is_up).await;
+    changed.elapsed()
 }
 
 #[tokio::test]
@@ -24,14 +62,94 @@ async fn a_wrong_password_is_tried_twice_and_the_right_one_in_the_file_at_once()
     assert!(exporter.log().contains("The username or password is wrong."), "{}", exporter.log());
     let refreshes = exporter.scrape().await.get("swr_refreshes_total");
     std::fs::write(&password, DEMO_PASSWORD).unwrap();
-    let changed = Instant::now();
-    let scrape = exporter.scrape_until("the right password works", is_up).await;
-    assert!(changed.elapsed() < Duration::from_secs(4), "{:?}", changed.elapsed());
-    assert_eq!(scrape.get("swr_refreshes_total"), refreshes.map(|before| before + 1.0));
+    let took = recovers(&exporter).await;
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    let refreshes_after = exporter.scrape().await.get("swr_refreshes_total");
+    assert_eq!(refreshes_after, refreshes.map(|before| before + 1.0));
     assert_eq!((upstream.handle.failed_logins(), upstream.handle.logins()), (2, 1));
 }
 
-/// Scrapes until the page for people says something.
+#[tokio::test]
+async fn a_wrong_secret_key_is_tried_twice_however_many_organizations_are_listed_and_the_right_one_at_once() {
+    for organizations in [false, true] {
+        let upstream = simulator(50, 8).await;
+        let named = format!("--swr.namespace={}", upstream.handle.with_world(|world| world.namespaces()).join(","));
+        let flags = if organizations { vec![named.as_str()] } else { Vec::new() };
+        let (exporter, _folder, key) = with_key(&upstream, WRONG, &flags).await;
+        many_windows(&exporter).await;
+        let scrape = exporter.scrape_until("auth failures", |scrape| failures(scrape, "auth") >= 4.0).await;
+        assert!(!is_up(&scrape) && scrape.series("swr_repository_size_bytes").is_empty());
+        assert_eq!(upstream.handle.count(LISTING), 2, "{:?}", upstream.handle.statuses());
+        says(&exporter, "a changed credential is tried at once").await;
+        assert!(!exporter.log().contains(WRONG), "the secret is in the log");
+        replace(&key, DEMO_SECRET_KEY);
+        let took = recovers(&exporter).await;
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_becomes_wrong_leaves_the_old_data_and_is_tried_twice() {
+    let upstream = simulator(50, 3).await;
+    let (exporter, _folder, key) = with_key(&upstream, DEMO_SECRET_KEY, &[]).await;
+    let good = exporter.scrape().await;
+    upstream.handle.configure(|options| options.access_keys[0].secret_key = "rotated".to_owned());
+    let before = upstream.handle.count(LISTING);
+    let scrape = exporter.scrape_until("auth failures", |scrape| failures(scrape, "auth") >= 3.0).await;
+    assert_eq!(scrape.series("swr_repository_size_bytes"), good.series("swr_repository_size_bytes"));
+    assert_eq!(upstream.handle.count(LISTING) - before, 2);
+    replace(&key, "rotated");
+    recovers(&exporter).await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_tried_twice_and_a_new_one_in_the_file_at_once() {
+    let upstream = simulator(50, 3).await;
+    let old = upstream.handle.issue_token(Duration::from_secs(600));
+    let (_folder, token) = file_with(&old);
+    let mut command = without_credential(&upstream);
+    command.arg("--credentials.token-file").arg(&token).args(EAGER);
+    let exporter = start(command).await;
+    assert!(is_up(&exporter.scrape().await), "{}", exporter.log());
+    let before = upstream.handle.count(LISTING);
+    upstream.handle.revoke_token(&old);
+    many_windows(&exporter).await;
+    let scrape = exporter.scrape_until("auth failures", |scrape| failures(scrape, "auth") >= 3.0).await;
+    assert_eq!((scrape.get("swr_up"), upstream.handle.count(LISTING) - before), (Some(0.0), 2));
+    replace(&token, &upstream.handle.issue_token(Duration::from_secs(600)));
+    let took = recovers(&exporter).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(!exporter.log().contains(&old), "the token is in the log");
+}
+
+#[tokio::test]
+async fn a_secret_file_that_is_empty_or_gone_from_the_start_is_named_and_nothing_is_sent() {
+    let upstream = simulator(50, 3).await;
+    let (exporter, _folder, key) = with_key(&upstream, "", &[]).await;
+    exporter.scrape_until("an empty file fails", |scrape| failures(scrape, "auth") >= 1.0).await;
+    eventually("it is named", || exporter.log().contains("/secret is empty")).await;
+    std::fs::remove_file(&key).unwrap();
+    exporter.scrape_until("an absent file fails", |scrape| failures(scrape, "auth") >= 3.0).await;
+    assert_eq!(upstream.handle.count(LISTING), 0);
+    replace(&key, DEMO_SECRET_KEY);
+    recovers(&exporter).await;
+}
+
+#[tokio::test]
+async fn a_secret_file_that_is_empty_or_gone_later_is_named_and_the_key_is_kept() {
+    let upstream = simulator(50, 3).await;
+    let (exporter, _folder, key) = with_key(&upstream, DEMO_SECRET_KEY, &[]).await;
+    assert!(is_up(&exporter.scrape().await));
+    replace(&key, "");
+    many_windows(&exporter).await;
+    eventually("it is named", || exporter.log().contains("/secret is empty")).await;
+    std::fs::remove_file(&key).unwrap();
+    many_windows(&exporter).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!((scrape.get("swr_up"), failures(&scrape, "auth")), (Some(1.0), 0.0));
+}
+
+/// Scrapes until the landing page contains a text.
 async fn says(exporter: &Exporter, what: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -46,13 +164,17 @@ async fn says(exporter: &Exporter, what: &str) {
 }
 
 #[tokio::test]
-async fn a_user_with_mfa_and_one_for_the_console_are_told_what_to_do() {
-    for (access, said) in [
-        (UserAccess::MfaRequired, "login protection by MFA"),
-        (UserAccess::ConsoleOnly, "The user is not allowed programmatic access"),
+async fn a_refused_login_is_explained_with_what_to_do() {
+    for (access, lock_after, password, said) in [
+        (UserAccess::MfaRequired, 5, DEMO_PASSWORD, "login protection by MFA"),
+        (UserAccess::ConsoleOnly, 5, DEMO_PASSWORD, "The user is not allowed programmatic access"),
+        (UserAccess::Programmatic, 1, "wrong", "IAM has locked the user for a while"),
     ] {
-        let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
-        upstream.handle.configure(|options| options.users[0].access = access);
+        let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(password));
+        upstream.handle.configure(|options| {
+            options.users[0].access = access;
+            options.lockout.after = lock_after;
+        });
         let exporter = start(with_password(&upstream, &password)).await;
         says(&exporter, said).await;
         says(&exporter, "a changed credential is tried at once").await;
@@ -61,16 +183,7 @@ async fn a_user_with_mfa_and_one_for_the_console_are_told_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_locked_user_is_told_to_wait() {
-    let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with("wrong"));
-    upstream.handle.configure(|options| options.lockout.after = 1);
-    let exporter = start(with_password(&upstream, &password)).await;
-    says(&exporter, "IAM has locked the user for a while").await;
-    assert_eq!(upstream.handle.failed_logins(), 2);
-}
-
-#[tokio::test]
-async fn what_is_not_permitted_is_not_asked_again_nor_with_another_token() {
+async fn a_missing_permission_is_asked_for_once_and_not_with_another_token() {
     let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
     upstream.handle.configure(|options| options.permission = swr_simulator::Permission::None);
     let mut command = with_password(&upstream, &password);
@@ -93,5 +206,5 @@ async fn an_iam_that_fails_is_asked_again_and_costs_no_old_data() {
     let refused = scrape.value("swr_api_requests_total", &[("operation", "list_repositories"), ("code", "401")]);
     assert_eq!(refused, None, "no expired token is sent");
     upstream.handle.clear_faults();
-    exporter.scrape_until("recovery", is_up).await;
+    recovers(&exporter).await;
 }

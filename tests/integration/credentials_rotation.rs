@@ -6,15 +6,6 @@ use crate::upstream_support::LISTING;
 use std::path::Path;
 use std::time::Duration;
 use swr_simulator::{AccessKey, DEMO_PASSWORD, Running};
-use tokio::time::Instant;
-
-#[tokio::test]
-async fn ten_refreshes_with_one_token_take_one_login() {
-    let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
-    let exporter = start(with_password(&upstream, &password)).await;
-    exporter.scrape_until("ten refreshes", |scrape| scrape.get("swr_refreshes_total") >= Some(10.0)).await;
-    assert_eq!((upstream.handle.logins(), upstream.handle.failed_logins()), (1, 0));
-}
 
 #[tokio::test]
 async fn a_revoked_token_costs_one_more_login_and_no_scrape() {
@@ -154,21 +145,4 @@ async fn files_that_are_half_written_or_empty_leave_the_key_that_worked() {
         assert!(used.header("authorization").unwrap().contains(&format!("ROTATED{number:04}")), "{number}");
     }
     assert!(upstream.handle.failed_signatures() <= 7, "a half-written secret is tried once and no more");
-}
-
-#[tokio::test]
-async fn a_clock_that_is_wrong_is_corrected_by_the_apis() {
-    for skew in [3600_i64, -3600, 10 * 365 * 86_400, -10 * 365 * 86_400] {
-        let upstream = simulator(30, 3).await;
-        upstream.handle.configure(|options| options.clock_skew_seconds = skew);
-        let exporter = crate::support::exporter(&upstream.url(), &["--cache.window", "100ms"]).await;
-        let begun = Instant::now();
-        let scrape = scrapes_well(&exporter, Duration::from_millis(500)).await;
-        assert!(begun.elapsed() < Duration::from_secs(15));
-        let refused = scrape.value("swr_api_requests_total", &[("operation", "list_repositories"), ("code", "401")]);
-        assert_eq!(refused, Some(1.0), "corrected once: {skew}");
-        #[allow(clippy::cast_precision_loss, reason = "years in seconds")]
-        let off = scrape.get("swr_api_clock_skew_seconds").unwrap() - skew as f64;
-        assert!(off.abs() < 3.0, "{off}");
-    }
 }

@@ -2,7 +2,6 @@
 
 use crate::support::{client, simulator};
 use futures_util::future::join_all;
-use std::fmt::Write;
 use swr_exporter::auth::{AccessKey, sign};
 use swr_exporter::base::secret::Secret;
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
@@ -15,14 +14,7 @@ fn text(random: &mut fastrand::Rng, without: &str) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").unwrap();
-        }
-        out
-    })
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 #[tokio::test]

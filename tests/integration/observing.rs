@@ -216,7 +216,7 @@ async fn rules_work(prometheus: &Prometheus) {
 
 /// Panels that show nothing in the demo, and why.
 const EMPTY_IN_THE_DEMO: &[(&str, &str)] = &[
-    ("MemoryShare of calls that failed", "none fails, but for tags of a repository that went meanwhile"),
+    ("Share of calls that failed", "none fails, but for tags of a repository that went meanwhile"),
     ("Retries per hour", "none is needed"),
 ];
 

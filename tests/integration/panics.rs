@@ -4,7 +4,7 @@
 //! The program cannot be made to panic, so a second process of this test panics instead: it builds the program's own
 //! parts with marked secrets and the program's own log, and makes each of them panic.
 
-use crate::secrets::{CANARIES, assert_clean, sources_of_all_kinds};
+use crate::secrets::{CANARIES, assert_clean, sources};
 use bytes::Bytes;
 use clap::Parser;
 use futures_util::future::BoxFuture;
@@ -33,15 +33,14 @@ impl Transport for Falling {
 }
 
 /// The settings of an environment; those with a flag are passed as flags.
-fn resolve(environment: &[(String, String)]) -> Config {
-    let mut line: Vec<String> =
-        ["swr-exporter", "--swr.endpoint=https://127.0.0.1:1", "--swr.region=cn-north-4"].map(str::to_owned).into();
+fn resolve(environment: &[(&str, String)]) -> Config {
+    let mut line: Vec<String> = ["swr-exporter", "--swr.endpoint=https://127.0.0.1:1"].map(str::to_owned).into();
     for (name, value) in environment {
         let flag = ALL.iter().find(|flag| flag.variable() == *name);
         line.extend(flag.map(|flag| format!("--{}={value}", flag.name)));
     }
     let args = Cli::try_parse_from(line).unwrap().serve;
-    let variable = |name: &str| environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
     config::resolve(&args, &variable).unwrap()
 }
 
@@ -52,24 +51,24 @@ fn fall(with: &dyn std::fmt::Debug) {
 }
 
 /// Panics with everything that belongs to one source, and returns the number of panics.
-async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
+async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let mut config = resolve(environment);
     fall(&config);
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.state();
+    let basis = source.load();
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
     let door = TokenClient {
-        cloud: Box::new(Falling),
-        machine: Box::new(Falling),
+        public: Box::new(Falling),
+        link_local: Box::new(Falling),
         metrics: metrics.of_credentials(),
         wall_clock: SystemTime::now,
     };
     let authenticator = Authenticator::new(source, Some(door));
     // A token request panics in its own task; a ready credential with the request that it signs.
-    let lease = authenticator.lease().await;
+    let lease = authenticator.credential().await;
     fall(&lease);
     fall(&authenticator);
     let client = Client::new(account.client, Box::new(Falling), authenticator, metrics, SystemTime::now);
@@ -91,10 +90,11 @@ async fn fall_with_a_source(environment: &[(String, String)]) -> usize {
 async fn a_panic_with_secrets_at_hand_shows_none_of_them() {
     let folder = tempfile::tempdir().unwrap();
     if std::env::var_os(SECOND).is_some() {
-        let options = logging::Options { level: logging::Level::Trace, format: logging::Format::Json };
+        let options =
+            logging::Options { level: tracing::level_filters::LevelFilter::TRACE, format: logging::Format::Json };
         let _log = logging::start(options).unwrap();
         let mut fallen = 0;
-        for environment in sources_of_all_kinds(folder.path()) {
+        for (_, environment) in sources("http://127.0.0.1:1", folder.path()) {
             fallen += fall_with_a_source(&environment).await;
         }
         fall(&Request {

@@ -1,7 +1,8 @@
-//! No secret ever leaves but to the upstream, and there only where it belongs: canaries in every place where a secret
-//! may be given, and a search for them, in every spelling, in all that the program says.
+//! Secrets go to the upstream alone: canaries in every place where a secret may be given, and a search for them, in every
+//! spelling, in everything that the program writes.
 
 use crate::support::{Exporter, command, simulator, start, text};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use std::process::Stdio;
 use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
 use tokio::process::Command;
@@ -18,32 +19,18 @@ const POD_TOKEN: &str = "canary-pod-token/0123456789+abcdef==";
 /// Every marked secret.
 pub const CANARIES: [&str; 7] = [ACCESS_KEY, SECRET_KEY, SECURITY_TOKEN, TOKEN, PASSWORD, ID_TOKEN, POD_TOKEN];
 
-/// ServedKind a secret may be spelt: as it is, in base64 at any of the three alignments, in hex, percent-encoded, reversed.
+/// The spellings of a secret: as it is, percent-encoded, in hex, reversed, and in base64 at any of the three alignments.
 fn spellings(secret: &str) -> Vec<String> {
-    let percent: String = secret
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect();
-    let mut spellings = vec![secret.to_owned(), percent, hex::encode(secret), secret.chars().rev().collect()];
+    let percent = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let unreserved = percent.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~");
+    let mut spellings = vec![secret.to_owned(), percent, unreserved];
+    spellings.extend([hex::encode(secret), secret.chars().rev().collect()]);
     for skipped in 0..3 {
-        let encoded = base64(&secret.as_bytes()[skipped..]);
+        let encoded = BASE64_STANDARD_NO_PAD.encode(&secret.as_bytes()[skipped..]);
+        // The last digits depend on what follows.
         spellings.push(encoded[..encoded.len() - 4].to_owned());
     }
-    let upper: Vec<String> = spellings.iter().map(|text| text.to_uppercase()).collect();
-    spellings.into_iter().map(|text| text.to_lowercase()).chain(upper).collect()
-}
-
-/// Standard base64, without the padding, which depends on what follows.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let sextets = bytes.chunks(3).flat_map(|chunk| {
-        let number = (0..3).fold(0, |number, at| number << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
-        [18, 12, 6, 0].map(|shift| number >> shift & 63)
-    });
-    sextets.map(|sextet| char::from(DIGITS[sextet])).collect()
+    spellings.iter().map(|text| text.to_lowercase()).collect()
 }
 
 /// Fails if a canary is in a text, whatever the case of its letters.
@@ -51,7 +38,7 @@ pub fn assert_clean(what: &str, text: &str) {
     let text = text.to_lowercase();
     for canary in CANARIES {
         for spelling in spellings(canary) {
-            assert!(!text.contains(&spelling.to_lowercase()), "{what} shows {canary} as {spelling}:\n{text}");
+            assert!(!text.contains(&spelling), "{what} shows {canary} as {spelling}:\n{text}");
         }
     }
 }
@@ -162,16 +149,31 @@ async fn a_secret_that_is_refused_or_unusable_is_not_shown() {
     }
 }
 
-/// All that a source of credentials wants in the environment, with canaries for secrets.
-fn sources(upstream: &Running) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+/// The environment of each source of credentials, with canaries for secrets; `url` is that of every service, and files are
+/// written to a folder.
+pub fn sources(url: &str, folder: &std::path::Path) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     use swr_simulator::{DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_IDP_ID, DEMO_PROJECT, DEMO_PROVIDER_URN, DEMO_USER};
     let text = str::to_owned;
-    let url = || upstream.url();
+    let file = |name: &str, content: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let profile = format!("[basic]\nak={ACCESS_KEY}\nsk={SECRET_KEY}\nsecurity_token={SECURITY_TOKEN}\n");
     vec![
+        ("token", vec![("SWR_EXPORTER_TOKEN", text(TOKEN))]),
+        (
+            "access-key",
+            vec![
+                ("SWR_EXPORTER_ACCESS_KEY", text(ACCESS_KEY)),
+                ("SWR_EXPORTER_SECRET_KEY", text(SECRET_KEY)),
+                ("SWR_EXPORTER_SECURITY_TOKEN", text(SECURITY_TOKEN)),
+            ],
+        ),
         (
             "password",
             vec![
-                ("SWR_EXPORTER_SWR_IAM_ENDPOINT", url()),
+                ("SWR_EXPORTER_SWR_IAM_ENDPOINT", text(url)),
                 ("SWR_EXPORTER_SWR_REGION", text(DEMO_PROJECT)),
                 ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", text(DEMO_DOMAIN)),
                 ("SWR_EXPORTER_CREDENTIALS_USERNAME", text(DEMO_USER)),
@@ -184,64 +186,27 @@ fn sources(upstream: &Running) -> Vec<(&'static str, Vec<(&'static str, String)>
                 ("HUAWEICLOUD_OIDC_PROVIDER_URN", text(DEMO_PROVIDER_URN)),
                 ("HUAWEICLOUD_OIDC_AGENCY_URN", text(DEMO_AGENCY_URN)),
                 ("HUAWEICLOUD_OIDC_ID_TOKEN", text(ID_TOKEN)),
-                ("HUAWEICLOUD_SDK_STS_ENDPOINT", url()),
+                ("HUAWEICLOUD_SDK_STS_ENDPOINT", text(url)),
             ],
         ),
         (
             "oidc",
             vec![
                 ("HUAWEICLOUD_SDK_IDP_ID", text(DEMO_IDP_ID)),
-                ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", text("FILE")),
-                ("HUAWEICLOUD_SDK_IAM_ENDPOINT", url()),
+                ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", file("id", ID_TOKEN)),
+                ("HUAWEICLOUD_SDK_IAM_ENDPOINT", text(url)),
             ],
         ),
-        ("profile", vec![("HUAWEICLOUD_SDK_CREDENTIALS_FILE", text("FILE"))]),
+        ("profile", vec![("HUAWEICLOUD_SDK_CREDENTIALS_FILE", file("profile", &profile))]),
         (
             "pod-identity",
             vec![
-                ("HC_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/pod-identity/credentials", url())),
-                ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", text("FILE")),
+                ("HC_CONTAINER_CREDENTIALS_FULL_URI", format!("{url}/pod-identity/credentials")),
+                ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", file("pod", POD_TOKEN)),
             ],
         ),
-        ("metadata", vec![("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", url())]),
+        ("metadata", vec![("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", text(url))]),
     ]
-}
-
-/// The settings of each kind of source, in the environment, with canaries for secrets; files are written to a folder.
-pub fn sources_of_all_kinds(folder: &std::path::Path) -> Vec<Vec<(String, String)>> {
-    let file = |name: &str, content: &str| {
-        let path = folder.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let text = str::to_owned;
-    let profile = format!("[basic]\nak={ACCESS_KEY}\nsk={SECRET_KEY}\nsecurity_token={SECURITY_TOKEN}\n");
-    let kinds = vec![
-        vec![("SWR_EXPORTER_TOKEN", text(TOKEN))],
-        vec![
-            ("SWR_EXPORTER_ACCESS_KEY", text(ACCESS_KEY)),
-            ("SWR_EXPORTER_SECRET_KEY", text(SECRET_KEY)),
-            ("SWR_EXPORTER_SECURITY_TOKEN", text(SECURITY_TOKEN)),
-        ],
-        vec![
-            ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", text("d")),
-            ("SWR_EXPORTER_CREDENTIALS_USERNAME", text("u")),
-            ("SWR_EXPORTER_PASSWORD", text(PASSWORD)),
-        ],
-        vec![
-            ("HUAWEICLOUD_OIDC_PROVIDER_URN", text("p")),
-            ("HUAWEICLOUD_OIDC_AGENCY_URN", text("a")),
-            ("HUAWEICLOUD_OIDC_ID_TOKEN", text(ID_TOKEN)),
-        ],
-        vec![("HUAWEICLOUD_SDK_IDP_ID", text("i")), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", file("id", ID_TOKEN))],
-        vec![("HUAWEICLOUD_SDK_CREDENTIALS_FILE", file("profile", &profile))],
-        vec![
-            ("HC_CONTAINER_CREDENTIALS_FULL_URI", text("http://127.0.0.1:1/x")),
-            ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", file("pod", POD_TOKEN)),
-        ],
-        vec![("SWR_EXPORTER_CREDENTIALS_SOURCE", text("metadata"))],
-    ];
-    kinds.into_iter().map(|kind| kind.into_iter().map(|(name, value)| (text(name), value)).collect()).collect()
 }
 
 #[tokio::test]
@@ -252,6 +217,7 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
         options.id_tokens = vec![ID_TOKEN.to_owned()];
         options.pod_identity.tokens = vec![POD_TOKEN.to_owned()];
         options.token_life = std::time::Duration::from_secs(3);
+        options.tokens.push(TOKEN.to_owned());
         options.access_keys.push(AccessKey {
             access_key: ACCESS_KEY.to_owned(),
             secret_key: SECRET_KEY.to_owned(),
@@ -259,21 +225,12 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
         });
     });
     let folder = tempfile::tempdir().unwrap();
-    for (source, environment) in sources(&upstream) {
-        let file = folder.path().join(source);
-        let content = match source {
-            "oidc" => ID_TOKEN.to_owned(),
-            "pod-identity" => POD_TOKEN.to_owned(),
-            _ => format!("[basic]\nak={ACCESS_KEY}\nsk={SECRET_KEY}\nsecurity_token={SECURITY_TOKEN}\n"),
-        };
-        std::fs::write(&file, content).unwrap();
+    for (source, environment) in sources(&upstream.url(), folder.path()) {
         let mut command = command();
         command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
         command.args(["--swr.endpoint", &upstream.url(), "--log.level", "trace", "--cache.window", "100ms"]);
         command.args(["--credentials.source", source]);
-        for (name, value) in environment {
-            command.env(name, if value == "FILE" { file.to_str().unwrap() } else { &value });
-        }
+        command.envs(environment);
         let mut exporter = start(command).await;
         let up = |scrape: &crate::support::Scrape| scrape.get("swr_up") == Some(1.0);
         exporter.scrape_until("a good refresh", up).await;
@@ -331,13 +288,12 @@ async fn neither_help_nor_a_problem_shows_a_secret() {
 
 #[test]
 fn the_search_finds_what_is_there() {
-    assert_eq!(base64(b"Man"), "TWFu");
     for text in [
         "x=cAnArY/secret+key==0123456789abcdefghijk;",
         "CANARYACCESSKEY00001",
         "canary%2Diam%2dtoken or canary-iam-token%2FMIIEPQYJ%2BKoZIhvcNAQcCoIIE%3D%3D",
         &hex::encode(TOKEN),
-        &base64(format!("ab{SECRET_KEY}").as_bytes()),
+        &BASE64_STANDARD_NO_PAD.encode(format!("ab{SECRET_KEY}")),
     ] {
         assert!(std::panic::catch_unwind(|| assert_clean("a test", text)).is_err(), "{text}");
     }

@@ -28,7 +28,7 @@ pub enum Front {
     Plain,
 }
 
-pub struct MonitoredStream {
+pub struct Guarded {
     /// Where the front is.
     pub address: SocketAddr,
     behind: Running,
@@ -37,7 +37,7 @@ pub struct MonitoredStream {
 }
 
 /// Serves the simulator behind a front.
-pub async fn guarded(front: Front) -> MonitoredStream {
+pub async fn guarded(front: Front) -> Guarded {
     let behind = simulator(20, 2).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let (address, target) = (listener.local_addr().unwrap(), behind.addr());
@@ -48,7 +48,7 @@ pub async fn guarded(front: Front) -> MonitoredStream {
             tokio::spawn(meet(stream, front.clone(), target, noted.clone()));
         }
     });
-    MonitoredStream { address, behind, first_bytes }
+    Guarded { address, behind, first_bytes }
 }
 
 async fn meet(mut stream: TcpStream, front: Front, target: SocketAddr, noted: Arc<Mutex<Vec<u8>>>) {
@@ -135,7 +135,7 @@ pub const HERE: &str = "127.0.0.1";
 pub fn as_it_is(_: &mut CertificateParams) {}
 
 /// An exporter that trusts this authority besides the system's.
-async fn trusting(guarded: &MonitoredStream, authority: &Authority) -> (Exporter, tempfile::NamedTempFile) {
+async fn trusting(guarded: &Guarded, authority: &Authority) -> (Exporter, tempfile::NamedTempFile) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &authority.pem).unwrap();
     let ca = format!("--swr.ca-file={}", file.path().display());
@@ -153,7 +153,7 @@ async fn a_certificate_of_the_ca_file_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_wrong_is_a_network_failure_and_nothing_is_sent() {
+async fn a_wrong_certificate_or_no_tls_is_a_network_failure_and_nothing_is_sent_in_the_clear() {
     let ca = authority("ours");
     let stranger = authority("a stranger");
     let cases = [
@@ -163,18 +163,10 @@ async fn a_certificate_that_is_wrong_is_a_network_failure_and_nothing_is_sent() 
         ("wrong address", certified("127.0.0.2", Some(&ca), as_it_is)),
         ("self-signed", certified(HERE, None, as_it_is)),
         ("unknown authority", certified(HERE, Some(&stranger), as_it_is)),
+        ("resets", Front::Resets),
+        ("plain", Front::Plain),
     ];
     join_all(cases.map(|(name, front)| {
-        let ca = &ca;
-        async move { is_refused(name, front, ca).await }
-    }))
-    .await;
-}
-
-#[tokio::test]
-async fn a_peer_that_does_not_speak_tls_is_a_network_failure_and_nothing_is_sent_in_the_clear() {
-    let ca = authority("ours");
-    join_all([("resets", Front::Resets), ("plain", Front::Plain)].map(|(name, front)| {
         let ca = &ca;
         async move { is_refused(name, front, ca).await }
     }))

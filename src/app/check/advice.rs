@@ -2,7 +2,7 @@
 
 use crate::auth::{AuthError, profile};
 use crate::swr::{ApiError, Operation};
-use crate::transport::answer::Answer;
+use crate::transport::answer::ErrorAnswer;
 
 /// What to do about a call that failed.
 pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
@@ -56,8 +56,8 @@ pub(super) fn on_project() -> String {
 }
 
 /// What the gateway's words for a refused identity mean.
-fn on_refusal(answer: &Answer) -> &'static str {
-    let said = answer.said.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+fn on_refusal(answer: &ErrorAnswer) -> &'static str {
+    let said = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if said.contains("get secretkey") {
         "the access key is not known here: check it, that it is enabled, and that the region is of the same cloud"
     } else if said.contains("signature") {
@@ -77,11 +77,11 @@ fn on_refusal(answer: &Answer) -> &'static str {
 pub(super) fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
-        AuthError::Unusable { what: profile::WHAT, .. } => {
+        AuthError::UnusableFile { what: profile::WHAT, .. } => {
             "write the values into the section [basic] of the file, one a line, as in `ak = ...`".to_owned()
         }
-        AuthError::Unusable { .. } => "write the secret alone into the file".to_owned(),
-        AuthError::Unfit { .. } => "give the secret alone, as it was downloaded".to_owned(),
+        AuthError::UnusableFile { .. } => "write the secret alone into the file".to_owned(),
+        AuthError::UnusableSetting { .. } => "give the secret alone, as it was downloaded".to_owned(),
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
         AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
         AuthError::Refused { .. } => {
@@ -92,10 +92,10 @@ pub(super) fn on_credential(error: &AuthError) -> String {
         AuthError::Network { .. } | AuthError::Timeout(_) => {
             "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it".to_owned()
         }
-        AuthError::Failed { .. } | AuthError::Odd { .. } => {
+        AuthError::Failed { .. } | AuthError::UnexpectedAnswer { .. } => {
             "check that the address is right; if it is, the service fails: try again later".to_owned()
         }
-        AuthError::Nothing(_) => "docs/credentials.md lists every source".to_owned(),
+        AuthError::NoCredential(_) => "docs/credentials.md lists every source".to_owned(),
         _ => String::new(),
     }
 }

@@ -78,7 +78,7 @@ fn scope(error: &ApiError) -> FailureScope {
     match error {
         ApiError::Auth(_) | ApiError::Credential(_) => FailureScope::All,
         // The gateway does not know the call at all.
-        ApiError::NotFound(answer) if answer.said.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
+        ApiError::NotFound(answer) if answer.body.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
             FailureScope::Refused
         }
         ApiError::NotFound(_) | ApiError::UnusableName(_) => FailureScope::Gone,

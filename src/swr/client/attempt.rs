@@ -1,7 +1,7 @@
 //! One attempt at a call: build and sign the request, send it, read the response.
 
 use super::super::breaker::Admission;
-use super::super::error::{Answer, ApiError};
+use super::super::error::{ApiError, ErrorAnswer};
 use super::super::metrics::{Operation, Purpose};
 use super::super::request::{BodyReader, Call};
 use super::Client;
@@ -87,7 +87,7 @@ impl Client {
                     break;
                 }
             }
-            return Err(ApiError::classify(Answer::read(status, &headers, &text), retry_after(&headers, now)));
+            return Err(ApiError::classify(ErrorAnswer::read(status, &headers, &text), retry_after(&headers, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

@@ -22,7 +22,7 @@ pub mod tags;
 
 use crate::base::deadline::Deadline;
 use crate::failure::Failure;
-use crate::model::{Repository, Snapshot, Timestamp};
+use crate::model::{Snapshot, Timestamp};
 use crate::swr::{CallBudget, Client};
 pub use api_version::ListApi;
 pub use auxiliary::AuxiliaryCollectors;
@@ -31,7 +31,6 @@ pub use metrics::Metrics;
 pub use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
-pub use walk_failure::WalkFailure;
 
 /// How long a finished listing waits for tags, details and the auxiliary collectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,23 +96,6 @@ pub struct Collected {
     pub snapshot: Snapshot,
     /// The first failure among the organizations.
     pub gap: Option<Failure>,
-}
-
-/// Reads the listing of one organization, or of the whole account, as a refresh does: for `check`.
-///
-/// # Errors
-/// Why a refresh would fail.
-pub async fn list(
-    client: &Client,
-    options: &Options,
-    namespace: Option<&str>,
-    deadline: Deadline,
-    metrics: &Metrics,
-) -> Result<Vec<Repository>, WalkFailure> {
-    let budget = CallBudget::until(deadline);
-    let context = ListingContext { client, options, budget: &budget, metrics };
-    let list_api = api_version::choose(context).await;
-    api_version::read(context, namespace, list_api).await
 }
 
 /// Reads the listing once. Dropping the future cancels the requests.

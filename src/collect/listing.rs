@@ -32,8 +32,8 @@ const MAX_STEPS_BACK: usize = 8;
 /// The smallest page: a row to overlap and a new one.
 const MIN_PAGE_SIZE: u64 = 2;
 
-/// After this many pages that the server cut, a larger page is tried again.
-const CLAMPED_PAGES: usize = 16;
+/// After this many pages that are smaller than requested, a larger page is tried.
+const SMALL_PAGES: usize = 16;
 
 /// A source of pages: the client, or a model of a list in the tests.
 pub trait PageSource: Sync {
@@ -104,7 +104,8 @@ pub async fn read_all(
             pages,
             metrics,
             page_size: size,
-            configured_size: size,
+            requested_size: size,
+            largest_size: size,
             is_clamped: false,
             max_rows: options.max_repositories,
             reads: AtomicU64::new(0),
@@ -150,8 +151,10 @@ struct Walk<'a, P> {
     pages: &'a P,
     metrics: &'a Metrics,
     page_size: u64,
-    /// The page size to try where `page_size` is a clamp.
-    configured_size: u64,
+    /// The size with which the walk began.
+    requested_size: u64,
+    /// The largest size that is worth a try.
+    largest_size: u64,
     /// The server cuts larger pages to `page_size` rows.
     is_clamped: bool,
     max_rows: u64,
@@ -190,14 +193,13 @@ impl<P: PageSource> Walk<'_, P> {
         let page = loop {
             let size = self.page_size;
             match self.pages.page(Window { offset: 0, limit: size }).await {
-                Err(ApiError::Refused(_)) if size > FALLBACK_PAGE_SIZE => self.page_size = FALLBACK_PAGE_SIZE,
+                Err(ApiError::Refused(_)) if size > FALLBACK_PAGE_SIZE => {
+                    (self.page_size, self.largest_size) = (FALLBACK_PAGE_SIZE, FALLBACK_PAGE_SIZE);
+                }
                 Err(error @ ApiError::TooLarge { .. }) => self.shrink(size, error)?,
                 page => break page?,
             }
         };
-        if self.page_size < self.configured_size {
-            self.accept();
-        }
         let mut window = Window { offset: 0, limit: self.page_size };
         if let Err(PageDefect::Short { received, .. }) = check_page(window, &page)
             && self.is_clamp(received, page.total.unwrap_or(0)).await?
@@ -247,7 +249,7 @@ impl<P: PageSource> Walk<'_, P> {
         let to = total.unwrap_or(0).max(from + 1).min(self.max_rows.saturating_add(1));
         self.try_larger_page(from, to).await?;
         let this: &Self = self;
-        let at_once = if this.is_clamped { CLAMPED_PAGES } else { usize::MAX };
+        let at_once = if this.page_size < this.largest_size { SMALL_PAGES } else { usize::MAX };
         let mut arriving = stream::iter(windows::covering(from, to, overlap, this.page_size).take(at_once))
             .map(|window| async move { (window, this.page(window, total).await) })
             .buffered(this.pages.concurrency().max(1));
@@ -268,14 +270,19 @@ impl<P: PageSource> Walk<'_, P> {
         Ok(Joined::More)
     }
 
-    /// Where pages are cut and many are left: tries whether the server serves a larger page again.
+    /// If pages are smaller than requested and many are left, tries whether a larger one works again.
     async fn try_larger_page(&mut self, from: u64, to: u64) -> Result<(), WalkError> {
-        let limit = self.configured_size / self.page_size * self.page_size;
-        let window = Window { offset: from / limit * limit, limit };
-        let is_worth_it = self.is_clamped && to.saturating_sub(from) > self.page_size * CLAMPED_PAGES as u64;
-        if is_worth_it && self.page(window, Some(to)).await?.received > self.page_size {
-            (self.page_size, self.is_clamped) = (self.configured_size, false);
-            self.pages.page_sizes().clamp.forget();
+        let size = self.page_size;
+        if size >= self.largest_size || to.saturating_sub(from) <= size * SMALL_PAGES as u64 {
+            return Ok(());
+        }
+        let larger = if self.is_clamped { self.largest_size } else { self.largest_size.min(size * 4) };
+        // A multiple of the current size, as in `is_clamp`.
+        let limit = larger / size * size;
+        match self.page(Window { offset: from / limit * limit, limit }, Some(to)).await {
+            Ok(page) if page.received > size => (self.page_size, self.is_clamped) = (larger, false),
+            Err(WalkError::PageTooLarge { .. }) => self.largest_size = size,
+            result => drop(result?),
         }
         Ok(())
     }
@@ -286,14 +293,7 @@ impl<P: PageSource> Walk<'_, P> {
             return Err(WalkError::Final(WalkFailure::Call(error)));
         }
         self.page_size = smaller_page(limit).max(MIN_PAGE_SIZE);
-        self.configured_size = self.page_size;
-        self.accept();
         Ok(())
-    }
-
-    /// Remembers the page size for the next refreshes, but never one with which a long listing would take too many calls.
-    fn accept(&self) {
-        self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
     }
 
     /// Reads from further and further back until a page joins, because the list moved during the walk.
@@ -374,6 +374,10 @@ impl<P: PageSource> Walk<'_, P> {
         self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
         let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows)).await;
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
+        if !self.is_clamped && self.page_size < self.requested_size {
+            // Remembered for the next refreshes, but never a size with which a long listing would take too many calls.
+            self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
+        }
         match merger.missing(rows.len() as u64) {
             None => Ok(rows),
             Some(missing) => {

@@ -212,11 +212,20 @@ async fn a_page_of_forty_megabytes_is_read_in_smaller_pages() {
                 world.insert(repository);
             }
         });
-        let account = account_of(upstream, flags).await;
-        assert_eq!(account.good.series("swr_repository_size_bytes").len(), 1000);
-        account.upstream.handle.clear_journal();
-        account.next_good().await;
-        let limits: Vec<_> = account.upstream.handle.requests();
-        assert!(limits.iter().all(|request| request.query("limit") != Some("1000")), "the size is remembered");
+        // Enough time for a test build on a loaded machine.
+        let patient = ["--cache.window=100ms", "--swr.request-timeout=5m", "--swr.refresh-timeout=10m"];
+        let exporter = crate::support::exporter(&upstream.url(), &[&patient[..], flags].concat()).await;
+        let refreshed = |scrape: &Scrape, times: f64| scrape.get("swr_refreshes_total").unwrap() >= times;
+        let scrape = exporter.scrape_until("the first refresh", |scrape| refreshed(scrape, 1.0)).await;
+        assert_eq!(
+            (scrape.get("swr_up"), scrape.get("swr_repositories")),
+            (Some(1.0), Some(1000.0)),
+            "{}",
+            exporter.log()
+        );
+        upstream.handle.clear_journal();
+        exporter.scrape_until("another refresh", |scrape| refreshed(scrape, 2.0)).await;
+        let requests = upstream.handle.requests();
+        assert!(requests.iter().all(|request| request.query("limit") != Some("1000")), "the size is remembered");
     }
 }

@@ -31,7 +31,7 @@ mod serving;
 mod crowds;
 mod chaos;
 mod client_clock;
-mod collecting_beside;
+mod auxiliary_collectors;
 mod clock;
 mod account;
 mod check;

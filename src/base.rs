@@ -1,6 +1,7 @@
 //! Small mechanisms that every layer shares. Each exists once, here, and knows nothing of registries or metrics.
 
 pub mod backoff;
+pub mod blocking_reader;
 pub mod deadline;
 pub mod digest;
 pub mod file;

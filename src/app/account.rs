@@ -17,6 +17,7 @@ use crate::config;
 use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
 use crate::swr::{self, Client};
+use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
@@ -67,6 +68,12 @@ impl Account {
             config.client.endpoint,
             config.credentials
         );
+        let proxies = ProxySettings::from_environment().unwrap_or_default();
+        if let Some(proxy) =
+            config.client.endpoint.parse().ok().and_then(|uri| proxies.proxy_for(&uri).map(proxy::shown))
+        {
+            info!(proxy, "the API is called through the proxy {proxy}");
+        }
         let door = ways.door(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(door));
         let mut recoveries = authenticator.recoveries();

@@ -12,6 +12,7 @@ pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
 use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider};
+use crate::base::blocking_reader::BlockingReader;
 use crate::base::deadline::Deadline;
 use crate::cache::state_file;
 use crate::cli::CheckArgs;
@@ -52,7 +53,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     super::block_on(async {
         let mut reports = Reports::new(offline);
         for account in config.accounts {
-            reports.add(if offline { offline_check(account) } else { check(account).await });
+            reports.add(if offline { offline_check(account).await } else { check(account).await });
         }
         works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -69,12 +70,12 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// What can be told without asking anybody.
-fn offline_check(account: Account) -> Report {
+async fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load() {
+    report.add(match account.credentials.source.load(&BlockingReader::new(PATIENCE)).await {
         Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
         Err(error) => no_credential(&error),
     });
@@ -89,7 +90,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(ways) = ways else { return report };
     // What is wrong with its files is told whether or not the API can be reached.
-    let unfit = account.credentials.source.load().err();
+    let unfit = account.credentials.source.load(&BlockingReader::new(PATIENCE)).await.err();
     if let Some(error) = &unfit {
         report.add(no_credential(error));
     }

@@ -67,7 +67,7 @@ impl MetadataProvider {
         (name, value): (&'static str, &str),
     ) -> Result<HttpResponse, AuthError> {
         let request = HttpRequest::new(Operation::Metadata, method, format!("{}{path}", self.endpoint));
-        client.send(if value.is_empty() { request } else { request.header(name, value) }).await
+        client.send(if value.is_empty() { request } else { request.secret_header(name, value) }).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::transport::Endpoint;
 use std::path::PathBuf;
 
 /// The file, and what it may leave out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProfileProvider {
     /// The file.
     pub path: PathBuf,

@@ -20,6 +20,11 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// Whether reading it reads a file.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// The path of the file; empty if it is in the settings.
     pub(super) fn path(&self) -> String {
         match self {

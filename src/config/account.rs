@@ -6,6 +6,7 @@ use crate::auth::{CredentialProvider, ResolvedProvider};
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};
@@ -109,6 +110,9 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
     let collect = collect_options(settings, cache.max_age, at);
     let tags = tag_options(settings, at);
     let exposition = exposition_options(settings, at);
+    if let Err(unusable) = ProxySettings::read(&|name| settings.variable(name)) {
+        unusable.iter().for_each(|problem| at.add(problem.to_string()));
+    }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     let about = About {
         region: settings.text("swr.region"),

@@ -196,12 +196,18 @@ impl From<ApiError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::SentSecrets;
     use hyper::http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
-        let answer = ErrorAnswer::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
+        let answer = ErrorAnswer::read(
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            &SentSecrets::default(),
+        );
         ApiError::classify(answer, None).reason()
     }
 
@@ -251,7 +257,8 @@ mod tests {
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
         let failure: Failure =
-            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
+            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()), None)
+                .into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

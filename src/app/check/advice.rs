@@ -77,6 +77,7 @@ fn on_refusal(answer: &ErrorAnswer) -> &'static str {
 pub(super) fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
+        AuthError::FilesHang => "check the file system that holds the files, such as a network share".to_owned(),
         AuthError::UnusableFile { what: profile::WHAT, .. } => {
             "write the values into the section [basic] of the file, one a line, as in `ak = ...`".to_owned()
         }

@@ -4,10 +4,10 @@ use super::MOST_SKEW_SECONDS;
 use super::report::{Report, Step};
 use crate::failure::error_chain;
 use crate::transport::answer::date;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{Https, Request, Transport, TransportError};
 use bytes::Bytes;
 use hyper::http::{HeaderMap, Method, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 
@@ -68,11 +68,13 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
 fn next(endpoint: &str) -> Option<Next> {
     let uri: Uri = endpoint.parse().ok()?;
     // The same rules that the HTTP client goes by.
-    let proxy = Matcher::from_env().intercept(&uri).map(|intercept| intercept.uri().clone());
-    let is_proxy = proxy.is_some();
-    let uri = proxy.unwrap_or(uri);
+    let settings = ProxySettings::from_environment().unwrap_or_default();
+    if let Some(proxy) = settings.proxy_for(&uri) {
+        let host = proxy.host_str()?.trim_matches(['[', ']']).to_owned();
+        return Some(Next { host, port: proxy.port_or_known_default()?, is_proxy: true });
+    }
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    Some(Next { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy })
+    Some(Next { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy: false })
 }
 
 fn on_name(is_proxy: bool) -> String {

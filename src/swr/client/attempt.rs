@@ -7,7 +7,7 @@ use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
 use crate::base::deadline::Deadline;
 use crate::transport::answer::{date, retry_after};
-use crate::transport::{Request, Response};
+use crate::transport::{Request, Response, SentSecrets, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -94,8 +94,9 @@ impl Client {
     ) -> Result<R::Output, ApiError> {
         seen.offset_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
         let request = self.request(call, lease, seen.offset_seconds);
-        let Response { status: code, headers, mut body } =
-            self.transport.send(request).await.map_err(ApiError::Network)?;
+        let secrets = SentSecrets::of_headers(&request.headers);
+        let network = |error: TransportError| ApiError::Network(error.hiding(&secrets));
+        let Response { status: code, headers, mut body } = self.transport.send(request).await.map_err(network)?;
         seen.status = Some(code.as_u16());
         let now = (self.wall_clock)();
         seen.skew = self.note_skew(&headers, now);
@@ -103,7 +104,7 @@ impl Client {
             Err(_) => Err(ApiError::Timeout("waiting for more of the answer")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
-            Ok(Some(Err(error))) => Err(ApiError::Network(error)),
+            Ok(Some(Err(error))) => Err(network(error)),
         };
         if code != hyper::StatusCode::OK {
             let mut text = Vec::new();
@@ -114,7 +115,7 @@ impl Client {
                     break;
                 }
             }
-            let answer = ErrorAnswer::read(code, &headers, &text);
+            let answer = ErrorAnswer::read(code, &headers, &text, &secrets);
             return Err(ApiError::classify(answer, retry_after(&headers, now)));
         }
         let mut size = 0;

@@ -14,9 +14,6 @@ use std::path::PathBuf;
 /// The names of the sources, in the order in which `auto` looks for them.
 pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "profile", "pod-identity", "metadata"];
 
-/// The address of STS where the region has none of its own, as in the vendor's SDK.
-const DEFAULT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
-
 /// The shortest and the longest that a key from STS may live, in seconds. CredentialProvider: `AssumeAgencyWithOIDC` in the vendor's
 /// reference of the API.
 const STS_LIVES: (u32, u32) = (900, 43_200);
@@ -266,8 +263,7 @@ impl Search<'_> {
         let given = self.settings.get("credentials.metadata-endpoint");
         let endpoint = given.as_ref().map_or(metadata::LINK_LOCAL, |found| found.text());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-        if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', '@', '?', '#', ' '])) {
+        if Endpoint::link_local(&endpoint).is_err() {
             let place = given.map_or_else(String::new, |found| found.place);
             at.add(format!("{place}: it must be scheme, host and port alone, as in http://169.254.169.254"));
         }
@@ -277,8 +273,19 @@ impl Search<'_> {
     fn sts_endpoint(&self, at: &mut Problems) -> String {
         let given = self.settings.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
         let given = given.and_then(|text| checked("HUAWEICLOUD_SDK_STS_ENDPOINT", &text, at));
-        let regional = || regions::sts_endpoint(&self.settings.text("swr.region")?);
-        given.or_else(regional).unwrap_or_else(|| DEFAULT_STS.to_owned())
+        let region = self.settings.text("swr.region");
+        let regional = || regions::endpoint(region.as_deref()?);
+        let swr = self.settings.text("swr.endpoint").or_else(regional).unwrap_or_default();
+        // An endpoint that is given may be in another cloud than the region of that name.
+        let own = region.filter(|_| self.settings.text("swr.endpoint").is_none());
+        let own = own.and_then(|region| regions::sts_endpoint(&region));
+        given.or(own).or_else(|| oidc::sts_endpoint(&swr)).unwrap_or_else(|| {
+            at.add(format!(
+                "OIDC lacks the address of STS: set --swr.sts-endpoint or HUAWEICLOUD_SDK_STS_ENDPOINT, as it cannot be \
+                 told from the address of the API, `{swr}`"
+            ));
+            String::new()
+        })
     }
 }
 
@@ -298,7 +305,8 @@ fn checked(place: &str, text: &str, at: &mut Problems) -> Option<String> {
         Ok(endpoint) => Some(endpoint.to_string()),
         Err(problem) => {
             at.add(format!("{place}: {problem}"));
-            None
+            // It is given, so whoever needs it must not call it missing as well.
+            Some(text.to_owned())
         }
     }
 }

@@ -57,8 +57,8 @@ pub enum ApiError {
     #[error("the answer could not be understood")]
     Array(#[from] ArrayError),
     /// An object of the body is no JSON.
-    #[error("the answer could not be understood")]
-    Json(#[from] serde_json::Error),
+    #[error("the answer could not be understood: {0}")]
+    Json(String),
     /// The body is larger than is read.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -95,6 +95,18 @@ pub enum ApiError {
         /// How long the request would have had to wait.
         wait: Duration,
     },
+}
+
+impl From<serde_json::Error> for ApiError {
+    /// Without the words of the library that quote the text: it may repeat what was sent.
+    fn from(error: serde_json::Error) -> Self {
+        let words = error.to_string();
+        let quotes = ["invalid type: ", "invalid value: ", "invalid length: ", "unknown "];
+        Self::Json(match quotes.iter().any(|quote| words.starts_with(quote)) {
+            true => format!("a value is not of the expected type at line {} column {}", error.line(), error.column()),
+            false => words,
+        })
+    }
 }
 
 impl ApiError {
@@ -209,6 +221,15 @@ mod tests {
             &SentSecrets::default(),
         );
         ApiError::classify(answer, None).reason()
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_quoted() {
+        for text in ["[\"canary\"]", "{\"canary\":1}", "\"canary\"", "[canary]"] {
+            let error = ApiError::from(serde_json::from_str::<Vec<u64>>(text).unwrap_err());
+            let said = error_chain(&error);
+            assert!(said.starts_with("the answer could not be understood: ") && !said.contains("canary"), "{said}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use hyper::http::{HeaderMap, header};
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use zeroize::Zeroizing;
 
 /// Shorter secrets, in bytes, are not searched for: they occur in texts by chance. IAM's passwords have six characters or
@@ -92,35 +93,36 @@ impl SentSecrets {
     }
 }
 
-/// What is searched for, in lower case.
+/// What is searched for, in lower case. Of pieces the hash is kept: they would stay in memory after use.
 struct Spellings {
     whole: Vec<Zeroizing<Vec<u8>>>,
-    pieces: HashSet<[u8; PIECE]>,
+    pieces: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl Spellings {
     fn new(secrets: &[Zeroizing<String>]) -> Self {
-        let mut spellings = Self { whole: Vec::new(), pieces: HashSet::new() };
+        let mut spellings = Self { whole: Vec::new(), pieces: HashSet::new(), hasher: RandomState::new() };
         for secret in secrets {
-            spellings.add(secret.as_bytes());
-            spellings.add(secret.replace(' ', "+").as_bytes());
-            spellings.add(hex::encode(secret.as_bytes()).as_bytes());
+            spellings.add(secret.to_string());
+            spellings.add(secret.replace(' ', "+"));
+            spellings.add(hex::encode(secret.as_bytes()));
             // In base64 a text looks different at each of three alignments. Incomplete groups depend on what follows.
             for skipped in 0..3 {
                 let bytes = &secret.as_bytes()[skipped..];
                 let groups = &bytes[..bytes.len() / 3 * 3];
-                spellings.add(STANDARD_NO_PAD.encode(groups).as_bytes());
-                spellings.add(URL_SAFE_NO_PAD.encode(groups).as_bytes());
+                spellings.add(STANDARD_NO_PAD.encode(groups));
+                spellings.add(URL_SAFE_NO_PAD.encode(groups));
             }
         }
         spellings
     }
 
-    fn add(&mut self, spelling: &[u8]) {
-        let spelling = Zeroizing::new(spelling.to_ascii_lowercase());
+    fn add(&mut self, spelling: String) {
+        let mut spelling = Zeroizing::new(spelling.into_bytes());
+        spelling.make_ascii_lowercase();
         if spelling.len() >= MIN_CUT {
-            self.pieces
-                .extend(spelling.windows(PIECE).map(|piece| <[u8; PIECE]>::try_from(piece).expect("its length")));
+            self.pieces.extend(spelling.windows(PIECE).map(|piece| self.hasher.hash_one(piece)));
         } else if spelling.len() >= MIN_SECRET {
             self.whole.push(spelling);
         }
@@ -133,7 +135,7 @@ impl Spellings {
             found[layer[from].start..layer[from + length - 1].end].fill(true);
         };
         for (at, piece) in bytes.windows(PIECE).enumerate() {
-            if <[u8; PIECE]>::try_from(piece).is_ok_and(|piece| self.pieces.contains(&piece)) {
+            if self.pieces.contains(&self.hasher.hash_one(piece)) {
                 hide(at, PIECE);
             }
         }

@@ -1,6 +1,6 @@
 //! Proxies: what goes through them, with which password, and what never does.
 
-use crate::credentials_sources::{short_lived, sum, without_credential};
+use crate::credentials_sources::{short_lived, sum};
 use crate::support::{Exporter, command, eventually, start};
 use base64::Engine;
 use std::process::Stdio;
@@ -61,7 +61,8 @@ async fn what_no_proxy_names_is_called_directly() {
 #[tokio::test]
 async fn services_of_this_machine_are_never_asked_through_a_proxy() {
     let (upstream, (address, asked)) = (short_lived().await, proxy().await);
-    let mut command = without_credential(&upstream);
+    let mut command = command();
+    command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
     command.args(["--swr.endpoint", ENDPOINT, "--credentials.metadata-endpoint", &upstream.url()]);
     command.env("HTTP_PROXY", format!("http://{address}")).env("HTTPS_PROXY", format!("http://{address}"));
     let exporter = start(command).await;

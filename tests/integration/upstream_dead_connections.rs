@@ -1,7 +1,7 @@
 //! Connections that a middlebox forgot: they exist, and nothing comes through any more. New ones work.
 
-use crate::credentials_sources::{sum, without_credential};
-use crate::support::{Exporter, client, simulator, start, text};
+use crate::credentials_sources::sum;
+use crate::support::{Exporter, client, command, simulator, start, text};
 use crate::upstream_tls::{HERE, as_it_is, authority};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -125,8 +125,8 @@ async fn exporter_to(
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, ca).unwrap();
-    let mut command = without_credential(upstream);
-    command.env("SWR_EXPORTER_TOKEN", upstream.handle.issue_token(Duration::from_secs(3600)));
+    let mut command = command();
+    command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY").env("SWR_EXPORTER_TOKEN", upstream.handle.issue_token(Duration::from_secs(3600)));
     command.args(["--swr.endpoint", &format!("https://{address}"), "--swr.ca-file"]).arg(file).args(flags);
     (start(command).await, folder)
 }

@@ -1,8 +1,8 @@
-//! Why the repository families have an encoder of their own: 100,000 repositories with three gauges each, written by it
-//! and by the `prometheus` crate's own route, in one run on the same data; and what compressing that page costs.
+//! Encoding 100,000 repositories with three gauges each, by our encoder and by the `prometheus` crate, on the same data;
+//! and the cost of compressing the exposition.
 //!
-//! The crate's route is measured at its best: its gauges are filled once, outside the clock, where a real refresh would
-//! have to fill them anew. An OpenMetrics page is the same body and six bytes more, so it has no row of its own.
+//! The crate's gauges are filled once, outside the measured time, though a real refresh would fill them each time.
+//! OpenMetrics has the same body and six more bytes, so it is not measured.
 
 #![allow(clippy::print_stdout, reason = "sizes belong beside the times")]
 
@@ -37,7 +37,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
         Options { repository_metrics: "size,images,downloads".parse().expect("known names"), ..Options::default() };
     let mut body = Vec::new();
     let counts = write_snapshot(snapshot, &three, &mut body).expect("memory");
-    println!("our page: {} series, {} bytes", counts.series, counts.bytes);
+    println!("our exposition: {} series, {} bytes", counts.series, counts.bytes);
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("ours, text into a reused buffer", |bencher| {
@@ -53,7 +53,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     let registry = registry(snapshot);
     let mut theirs = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut theirs).expect("memory");
-    println!("prometheus crate's page: {} bytes", theirs.len());
+    println!("prometheus crate's exposition: {} bytes", theirs.len());
     group.throughput(Throughput::Bytes(theirs.len() as u64));
     group.bench_function("prometheus crate, gather and TextEncoder into a reused buffer", |bencher| {
         bencher.iter(|| {
@@ -76,7 +76,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     group.finish();
 }
 
-/// The page as one block: what a level costs and saves.
+/// Compresses the whole exposition at several levels.
 fn compress(criterion: &mut Criterion, snapshot: &Snapshot) {
     for (name, metrics) in
         [("three gauges", "size,images,downloads"), ("six families", "size,images,downloads,created,updated,info")]
@@ -104,7 +104,7 @@ fn gzip(body: &[u8], level: u32) -> Vec<u8> {
     member.write_all(body).and_then(|()| member.finish()).expect("memory")
 }
 
-/// The crate's route to the same three families.
+/// The same three families in the `prometheus` crate.
 fn registry(snapshot: &Snapshot) -> Registry {
     let registry = Registry::new();
     let gauges = |family: &Family, value: fn(&Repository) -> Option<u64>| {
@@ -122,7 +122,7 @@ fn registry(snapshot: &Snapshot) -> Registry {
     registry
 }
 
-/// Names and values like those of a large account; the same in every run.
+/// A large account with realistic names and values, the same in every run.
 fn snapshot() -> Snapshot {
     const TEAMS: [&str; 8] = ["payments", "search", "identity", "logistics", "ml", "edge", "platform", "web"];
     const PARTS: [&str; 8] = ["gateway", "worker", "api", "scheduler", "frontend", "migrate", "consumer", "proxy"];

@@ -1,4 +1,4 @@
-//! Reading a page of the listing: ours, which skips what is not needed, beside serde_json into a struct of the whole row.
+//! Parsing a page of the listing: our parser, which skips unneeded keys, against serde_json into a struct of the whole row.
 //!
 //! `cargo bench --bench parse`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
@@ -23,7 +23,7 @@ fn main() {
         println!("a page of {ROWS} rows with {name}: {} bytes", page.len());
         let mut group = criterion.benchmark_group(format!("parse a page, {name}"));
         group.throughput(Throughput::Bytes(page.len() as u64));
-        group.bench_function("ours, in pieces of 16 KiB", |bencher| bencher.iter(|| ours(black_box(page.as_bytes()))));
+        group.bench_function("ours, in chunks of 16 KiB", |bencher| bencher.iter(|| ours(black_box(page.as_bytes()))));
         group.bench_function("serde_json, whole rows", |bencher| {
             bencher.iter(|| serde_json::from_slice::<Vec<Row>>(black_box(page.as_bytes())).expect("a page").len());
         });
@@ -32,20 +32,20 @@ fn main() {
     criterion.final_summary();
 }
 
-/// As the client does it.
+/// Parses like the client.
 fn ours(page: &[u8]) -> usize {
-    let (mut cutter, mut shared, mut omissions) =
+    let (mut splitter, mut interner, mut dropped) =
         (JsonArraySplitter::default(), StringInterner::default(), DroppedFields::default());
     let mut rows = Vec::new();
     for piece in page.chunks(16 << 10) {
-        cutter
+        splitter
             .feed(piece, |object| {
-                rows.extend(wire::repository(object, &mut shared, &mut omissions)?.repository);
+                rows.extend(wire::repository(object, &mut interner, &mut dropped)?.repository);
                 Ok::<_, ApiError>(())
             })
             .expect("a page");
     }
-    cutter.finish().expect("a whole page");
+    splitter.finish().expect("a whole page");
     assert_eq!(rows.len(), ROWS);
     rows.len()
 }
@@ -53,12 +53,12 @@ fn ours(page: &[u8]) -> usize {
 fn page(tags: usize) -> String {
     let rows = (0..ROWS).map(|index| {
         serde_json::json!({
-            "name": format!("team/service-{index:05}"), "namespace": format!("organisation-{}", index % 7),
+            "name": format!("team/service-{index:05}"), "namespace": format!("organization-{}", index % 7),
             "category": "app_server", "description": "a service \"of ours\"", "size": 1_304_902_u64 * index as u64,
             "is_public": false, "num_images": tags, "num_download": index * 31,
             "created_at": "2017-01-01T00:00:00Z", "updated_at": "2017-09-11T03:00:02.542841141Z", "logo": "", "url": "",
-            "path": format!("swr.cn-north-4.myhuaweicloud.com/organisation-{}/team/service-{index:05}", index % 7),
-            "internal_path": format!("100.125.0.198:20202/organisation-{}/team/service-{index:05}", index % 7),
+            "path": format!("swr.cn-north-4.myhuaweicloud.com/organization-{}/team/service-{index:05}", index % 7),
+            "internal_path": format!("100.125.0.198:20202/organization-{}/team/service-{index:05}", index % 7),
             "domain_name": "demo", "tags": (0..tags).map(|tag| format!("v1.{tag}.0")).collect::<Vec<_>>(),
             "status": false, "total_range": 100_000,
         })
@@ -67,7 +67,7 @@ fn page(tags: usize) -> String {
     format!("[{}]", rows.collect::<Vec<_>>().join(","))
 }
 
-/// Every documented key, as a client that keeps everything would have it.
+/// A row with every documented key.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only parsed")]
 struct Row {

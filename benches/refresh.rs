@@ -18,11 +18,11 @@ fn main() {
     );
     for repositories in sizes {
         let upstream = simulator(repositories);
-        // A window that is always over: each scrape is a refresh.
+        // The window is over at once, so each scrape is a refresh.
         let exporter = exporter(&upstream, &["--cache.window", "1ms", "--swr.refresh-timeout", "5m"]);
         let mut client = Client::connect(&exporter.address);
         let idle = exporter.megabytes("VmRSS");
-        // The kernel counts in hundredths of a second: small refreshes are only seen in their sum.
+        // The kernel counts hundredths of a second, so small refreshes are measured in sum.
         let refreshes = (200_000 / repositories).clamp(5, 200);
         let (mut wall, mut page) = (Vec::new(), 0);
         let before = exporter.cpu_seconds();

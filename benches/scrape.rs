@@ -1,5 +1,5 @@
-//! A scrape of 300,000 series over a socket, beside servers that send the same bytes and do nothing else: nginx from a
-//! file, where it is installed, and a bare loop that writes from memory. All in turn, in one run.
+//! A scrape of 300,000 series over a socket, against servers that only send the same bytes: nginx from a file, if it is
+//! installed, and a loop that writes from memory. All take turns in one run.
 //!
 //! `cargo bench --bench scrape`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
@@ -64,7 +64,7 @@ fn main() {
 
 type Server<'a> = (&'a str, String, String, &'a str);
 
-/// One scraper with a kept connection, as Prometheus is.
+/// One scraper with keep-alive, like Prometheus.
 fn alone(name: &str, servers: &[Server<'_>]) {
     let mut clients: Vec<Client> = servers.iter().map(|(_, address, ..)| Client::connect(address)).collect();
     let mut times = vec![Vec::new(); servers.len()];
@@ -78,7 +78,7 @@ fn alone(name: &str, servers: &[Server<'_>]) {
     report(&format!("{name}, 1 scraper"), servers, times);
 }
 
-/// Fifty at once, each on a new connection; the time of the slowest.
+/// Fifty concurrent scrapers, each on a new connection; time of the slowest.
 fn crowd(name: &str, servers: &[Server<'_>]) {
     let mut times = vec![Vec::new(); servers.len()];
     for _ in 0..5 {
@@ -121,7 +121,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// The first byte of a warm scrape of 1,000 repositories.
+/// Time to the first byte of a cached scrape of 1,000 repositories.
 fn small() {
     let upstream = simulator(1000);
     let exporter = exporter(&upstream, &["--cache.window", "1h", "--cache.max-age", "2h"]);
@@ -138,7 +138,7 @@ fn small() {
     println!("1,000 repositories, gzip: first bytes after {:.3} ms", median(times).as_secs_f64() * 1e3);
 }
 
-/// A server that writes one answer from memory and can do nothing else.
+/// A server that writes one response from memory.
 fn bare(body: &[u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = listener.local_addr().expect("bound").to_string();
@@ -164,7 +164,7 @@ fn serve(stream: &TcpStream, answer: &[u8]) {
     }
 }
 
-/// nginx with two workers, on files.
+/// nginx with two workers, serving files.
 struct Nginx {
     child: Child,
     address: String,
@@ -201,7 +201,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // The master ends its workers on TERM; a kill would leave them behind.
+        // The master stops its workers on TERM; a kill would leave them behind.
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }

@@ -9,10 +9,10 @@ mod process;
 use process::{Client, Process, exporter, simulator_at};
 use std::time::Instant;
 
-/// Scrapes inside the window for each refresh.
+/// Cached scrapes per refresh.
 const SCRAPES: usize = 20;
 
-/// Refreshes before memory is looked at: buffers and pools have their size by then.
+/// Refreshes before the first measurement: buffers and pools have their size by then.
 const WARM_UP: usize = 100;
 
 fn main() {
@@ -53,7 +53,7 @@ fn report(refresh: usize, exporter: &Process, start: Instant) {
     );
 }
 
-/// Least squares, in megabytes a refresh.
+/// Slope by least squares, in megabytes per refresh.
 fn slope(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let middle = (count - 1.0) / 2.0;

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use swr_exporter::model::layers::Layers;
 use swr_exporter::model::tags::{Blob, Digest32};
 
-/// As the program has it.
+/// The program's allocator.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Refreshes that are averaged.
+/// Refreshes to average over.
 const REFRESHES: usize = 20;
 
 fn main() {
@@ -27,7 +27,7 @@ fn main() {
     println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
     println!("sharing | distinct blobs | references | MB | bytes/blob | s | us/change");
     for shape in 0..SHAPES.len() {
-        // Each in a process of its own: what one has given back would stand for what the other takes.
+        // Each in its own process: memory freed by one would hide what the other allocates.
         let mut other = std::process::Command::new(std::env::current_exe().expect("it runs"));
         other.env("SHAPE", shape.to_string()).arg(repositories.to_string());
         assert!(other.status().expect("it can be started again").success());
@@ -41,10 +41,10 @@ fn main() {
     std::fs::remove_dir_all(&directory).expect("it is ours");
 }
 
-/// ServedKind much is shared: layers by all tags of a repository, and layers by repositories.
+/// How much is shared: layers by all tags of a repository, and layers between repositories.
 const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)];
 
-/// 20 tags of 10 layers and a configuration each.
+/// 20 tags with 10 layers and a configuration each.
 fn memory(repositories: u32, shape: usize) {
     let (name, tags_share, repositories_share) = SHAPES[shape];
     let before = resident();
@@ -72,11 +72,11 @@ fn memory(repositories: u32, shape: usize) {
     );
 }
 
-/// The blobs of a repository's tags. `from` is the first of its tags: with the next one, the oldest has made room.
+/// The blobs of a repository's tags, starting at tag `from`; the next value drops the oldest and adds one.
 fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<Blob> {
     let blob = |kind: u32, a: u32, b: u32| {
         let mut digest = [0; 32];
-        // Spread as digests are.
+        // Uniformly distributed, like digests.
         let mut state = (u64::from(kind) << 60) ^ (u64::from(a) << 20) ^ u64::from(b);
         for part in digest.chunks_exact_mut(8) {
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -122,7 +122,7 @@ fn start(upstream: &Process, flags: &[String]) -> Process {
     exporter(upstream, &flags.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// All tags for the first time, in the background of scrapes.
+/// First reading of all tags, in the background of scrapes.
 fn first_round(upstream: &Process, repositories: u32, directory: &std::path::Path) {
     let exporter = start(upstream, &with_tags(directory, "1h"));
     let mut client = Client::connect(&exporter.address);
@@ -162,7 +162,7 @@ fn first_round(upstream: &Process, repositories: u32, directory: &std::path::Pat
     );
 }
 
-/// Refreshes of a world that changes, with and without tags.
+/// Refreshes of a changing world, with and without tags.
 fn refreshes(upstream: &Process, directory: &std::path::Path) {
     println!("\nRefreshes, one each 1.5 s, of a world in which some 100 repositories of 100,000 change meanwhile:");
     println!("collectors | CPU s | wall s | tag calls | page MB, gzip | memory MB, at the peak");
@@ -171,7 +171,7 @@ fn refreshes(upstream: &Process, directory: &std::path::Path) {
         let alone = ["--cache.window=1ms".to_owned()];
         let exporter = start(upstream, &if tags { with_tags(directory, "1ms") } else { alone.into() });
         let mut client = Client::connect(&exporter.address);
-        // What has changed since the first round is read, and both have reached their size.
+        // Changes since the first round are read, and both have reached their size.
         let mut refreshes = 0;
         while refreshes < 5 || metric(&mut client, "swr_tags_pending").is_some_and(|pending| pending > 50.0) {
             scrape(&mut client);
@@ -215,7 +215,7 @@ fn scrape(client: &mut Client) -> (usize, f64) {
     (bytes, start.elapsed().as_secs_f64() * 1e3)
 }
 
-/// One live metric, which stands at the beginning of the page.
+/// One live metric, from the beginning of the exposition.
 fn metric(client: &mut Client, series: &str) -> Option<f64> {
     let mut body = Vec::new();
     client.get("/metrics", "Accept-Encoding: gzip\r\n", |piece| body.extend_from_slice(piece));

@@ -1,11 +1,14 @@
 //! The composition root: builds the stages, joins those that must not know each other by passing functions, and drains
 //! them in order. Nothing is decided here that a stage could decide.
 
+mod call_counter;
+mod landing;
 mod account;
 pub mod check;
 mod shared_resources;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod reload_metrics;
 mod account_manager;
 pub mod healthcheck;
 mod live_metrics;
@@ -16,7 +19,6 @@ mod refresh;
 pub mod scrape;
 pub mod service;
 mod snapshot_file;
-mod status;
 mod tag_file;
 mod web_config;
 
@@ -123,7 +125,8 @@ pub async fn run(
     // Before anything is built: from here on SIGHUP is a request and no longer the end of the process. Where there is
     // nothing to read again it stays the end, as of a terminal that is closed.
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
-    let fleet = AccountManager::start(config.accounts, config.web_file, config.shown, args)?;
+    let fleet =
+        AccountManager::start(config.accounts, config.web_file, config.shown, &config.web.telemetry_path, args)?;
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }
@@ -148,9 +151,10 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
+    let (web, security) = (bounded(config.web), fleet.web_config().current());
     service::ready();
     tokio::select! {
-        () = web::serve(listeners, fleet.sites(), bounded(config.web), fleet.web_config().in_force(), stop) => {}
+        () = web::serve(listeners, fleet.sites(), web, security, fleet.web_metrics(), stop) => {}
         () = async { tokio::join!(reloads, changes, fleet.web_config().follow(), service::heartbeat()); } => {}
     }
     fleet.kept().await;

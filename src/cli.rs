@@ -1,5 +1,5 @@
-//! Commands and flags, as clap sees them. Values are texts here: `config` reads them, so that it can name every problem
-//! at once and not only the first.
+//! Commands and flags as clap parses them. Values stay texts here: `config` parses them, so that it can report every
+//! problem at once.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls, reason = "these comments are what --help prints")]
 
 pub mod flags;
@@ -54,13 +54,13 @@ pub enum Command {
     Healthcheck(HealthcheckArgs),
 }
 
-/// Their names.
+/// The names of the commands.
 #[cfg(feature = "demo")]
 const COMMANDS: [&str; 8] = ["serve", "check", "scrape", "demo", "simulate", "completions", "man", "healthcheck"];
 #[cfg(not(feature = "demo"))]
 const COMMANDS: [&str; 6] = ["serve", "check", "scrape", "completions", "man", "healthcheck"];
 
-/// Flags of `check`: those of `serve`, which are checked, and how.
+/// Flags of `check`: those of `serve`, and how to check them.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     /// The settings.
@@ -74,7 +74,7 @@ pub struct CheckArgs {
     pub format: String,
 }
 
-/// Flags of `scrape`: those of `serve`, as far as they speak of accounts, and where to write what.
+/// Flags of `scrape`: those of `serve` that concern accounts, and where to write which format.
 #[derive(Args, Clone, Debug)]
 pub struct ScrapeArgs {
     /// The settings.
@@ -120,7 +120,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definitions_hold_together() {
+    fn the_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -129,20 +129,5 @@ mod tests {
         let command = Cli::command();
         let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
         assert_eq!(names, COMMANDS);
-    }
-
-    #[test]
-    fn every_flag_of_serve_has_its_environment_variable() {
-        let command = Cli::command();
-        // What turns a switch off has none: the variable of the switch is set to `false`.
-        let is_setting = |long: &str| long.contains('.') && !long.starts_with("no-");
-        let flags: Vec<_> = command.get_arguments().filter(|flag| flag.get_long().is_some_and(is_setting)).collect();
-        assert!(flags.len() > 20);
-        for flag in flags {
-            let long = flag.get_long().unwrap();
-            let expected = format!("SWR_EXPORTER_{}", long.to_uppercase().replace(['.', '-'], "_"));
-            assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(expected.as_str()), "--{long}");
-            assert!(flag.is_hide_env_values_set(), "--{long}: --help must not show the environment");
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! From calls to one snapshot: the verified walk over the listing, and the merge into what was known before.
+//! From calls to one snapshot: the verified walk over the listing, and the merge with the previous snapshot.
 //!
-//! Belongs here: what several calls mean together, and what a failure among them costs. Deliberately absent: HTTP,
-//! exposition, when to collect.
+//! Belongs here: what several calls mean together, and what a failure of one of them costs. Deliberately absent: HTTP,
+//! exposition, and when to collect.
 
 mod progress;
 pub mod metrics;
@@ -11,9 +11,10 @@ pub mod listing;
 pub mod markers;
 pub mod api_version;
 pub mod namespaces;
-pub mod auxiliary;
+mod partial;
 mod account;
 pub mod enterprise;
+pub mod auxiliary;
 pub mod plan;
 pub mod inventory;
 pub mod tags;
@@ -29,22 +30,22 @@ pub use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a finished listing waits for what is read beside it: tags, details, figures.
+/// How long a finished listing waits for tags, details and the auxiliary collectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitPolicy {
-    /// A moment, at most a tenth of the time that the refresh has left. What comes later is on a later page.
-    Moment(Duration),
-    /// Until everything was tried once: there is no later page. A tenth of the time that the refresh has left is kept
-    /// for making the page.
+    /// At most this long, and at most a tenth of the time that the refresh has left. A later refresh shows the rest.
+    AtMost(Duration),
+    /// Until everything was tried once, because there is no later refresh. A tenth of the time that is left is kept for the
+    /// encoding.
     UntilRead,
 }
 
 impl WaitPolicy {
-    /// Until when to wait in a refresh that has to end by `deadline`.
+    /// When the wait ends, in a refresh that has to end by `deadline`.
     pub(crate) fn until(self, deadline: Deadline) -> Deadline {
         let tenth = deadline.left() / 10;
         deadline.at_most(match self {
-            Self::Moment(longest) => longest.min(tenth),
+            Self::AtMost(longest) => longest.min(tenth),
             Self::UntilRead => tenth * 9,
         })
     }
@@ -53,19 +54,19 @@ impl WaitPolicy {
 /// What to collect.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// List only these organisations, each by itself; empty lists the account as a whole.
+    /// The organizations to list, one by one. If empty, the account is listed as a whole.
     pub namespaces: Vec<String>,
-    /// Which edition of the listing is read.
+    /// The version of the listing API.
     pub list_api: ListApi,
-    /// Rows a page.
+    /// Rows per page.
     pub page_size: u64,
-    /// More repositories than this are refused: memory stays bounded whatever the upstream says.
-    pub most_repositories: u64,
-    /// Older rows of an organisation that cannot be read are given up, and older figures beside the listing.
+    /// The most repositories; a longer listing fails, which bounds memory.
+    pub max_repositories: u64,
+    /// The age at which rows of a failed organization, and values of the auxiliary collectors, are withdrawn.
     pub max_age: Duration,
-    /// How long the listing waits for what is read beside it.
-    pub patience: WaitPolicy,
-    /// Whether organisations, totals and quotas are read.
+    /// How long the listing waits for the other collectors.
+    pub wait_policy: WaitPolicy,
+    /// Whether organizations, totals and quotas are read.
     pub account: bool,
     /// Whether the Enterprise Edition is read.
     pub enterprise: bool,
@@ -77,28 +78,28 @@ impl Default for Options {
             namespaces: Vec::new(),
             list_api: ListApi::default(),
             page_size: 1000,
-            most_repositories: 5_000_000,
+            max_repositories: 5_000_000,
             max_age: Duration::from_secs(3600),
-            patience: WaitPolicy::Moment(auxiliary::PATIENCE),
+            wait_policy: WaitPolicy::AtMost(auxiliary::MAX_WAIT),
             account: false,
             enterprise: false,
         }
     }
 }
 
-/// A snapshot, and what keeps it from being complete, if anything.
+/// A snapshot, and the failure that keeps it from being complete, if any.
 #[derive(Debug)]
 pub struct Collected {
-    /// Never half a listing: an organisation that failed keeps its previous rows.
+    /// Never half a listing: an organization that failed keeps its previous rows.
     pub snapshot: Snapshot,
-    /// The first failure among the organisations.
+    /// The first failure among the organizations.
     pub gap: Option<Failure>,
 }
 
-/// Reads everything once.
+/// Reads the listing once. Dropping the future cancels the requests.
 ///
 /// # Errors
-/// When there is nothing new to publish; what was known before stays as it is. Dropping the future ends the requests.
+/// When there is nothing new to publish.
 pub async fn collect(
     client: &Client,
     options: &Options,
@@ -107,17 +108,17 @@ pub async fn collect(
     deadline: Deadline,
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
-    let effort = CallBudget::until(deadline);
-    metrics.progress().begin();
-    let list_api = api_version::choose(client, options.list_api, &effort).await;
+    let budget = CallBudget::until(deadline);
+    metrics.progress().reset();
+    let list_api = api_version::choose(client, options.list_api, &budget).await;
     let collected = if options.namespaces.is_empty() {
-        // The previous snapshot is not needed: the listing of an account is whole or it fails.
+        // Not needed, and large: the listing of an account is complete or fails.
         drop(previous);
-        api_version::read(client, None, list_api, options, &effort, metrics)
+        api_version::read(client, None, list_api, options, &budget, metrics)
             .await
             .map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
     } else {
-        namespaces::collect(client, list_api, options, previous.as_deref(), began, &effort, metrics).await
+        namespaces::collect(client, list_api, options, previous.as_deref(), began, &budget, metrics).await
     };
     metrics.read(metrics::REPOSITORIES, collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
     collected

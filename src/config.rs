@@ -1,10 +1,10 @@
-//! From flags, environment and configuration file to each stage's options, with every problem named at once.
+//! Resolves flags, environment and configuration files to the options of each stage, and reports every problem at once.
 //!
 //! Belongs here: reading, defaults, contradictions. Deliberately absent: building or running anything.
 
 pub mod regions;
 pub mod yaml;
-mod file;
+mod accounts_file;
 mod settings;
 mod account;
 pub mod credentials;
@@ -19,36 +19,37 @@ use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 use web_file::WebFile;
 
 /// Everything that `serve` needs.
 #[derive(Debug)]
 pub struct Config {
-    /// The file that the accounts are from, as it was when it was read; without one there is one account, by flags.
+    /// The configuration file with its stamp when it was read; without a file there is one account, from flags.
     pub file: Option<(PathBuf, Option<Stamp>)>,
-    /// Where to listen.
+    /// The addresses to listen on.
     pub listen: Vec<String>,
     /// Whether the addresses are the default, which falls back to IPv4.
     pub listen_is_default: bool,
-    /// The server.
+    /// Options of the server.
     pub web: web::Options,
-    /// What `--web.config.file` says; `None`: there is none, and everybody is served in plain HTTP.
+    /// The content of `--web.config.file`; without one, everybody is served over plain HTTP.
     pub web_file: Option<WebFile>,
     /// The accounts to collect, in the order of the file.
     pub accounts: Vec<Account>,
-    /// The log.
+    /// Options of the log.
     pub log: logging::Options,
-    /// The settings in force, as YAML, without secrets.
+    /// The effective settings as YAML, without secrets.
     pub shown: String,
 }
 
-/// Where metrics are served when nothing else is said.
+/// The default address to listen on.
 pub const DEFAULT_ADDRESS: &str = "[::]:10179";
 
-/// The name of the account that flags describe.
+/// The name of the account that is configured by flags.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
-/// Everything that is wrong with the settings, each with its place and what to do.
+/// All problems with the settings, each with its place and remedy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<String>);
 
@@ -63,71 +64,71 @@ impl std::fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
-    /// One problem, found where settings are used.
+    /// A single problem.
     pub fn of(problem: impl Into<String>) -> Self {
         Self(vec![problem.into()])
     }
 
-    /// Each problem.
+    /// The problems.
     pub fn list(&self) -> &[String] {
         &self.0
     }
 
-    /// One more.
+    /// Adds a problem, once: settings that several stages need are read several times.
     pub fn add(&mut self, problem: impl Into<String>) {
         let problem = problem.into();
-        // What several stages need is looked at several times.
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
     }
 }
 
-/// Reads one environment variable; the process's own in the program, a table in tests.
+/// Looks up an environment variable: of the process in the program, in a table in tests.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Resolves the settings. Reads the configuration file.
+/// Resolves all settings. Reads the configuration files.
 ///
 /// # Errors
 /// All problems at once.
 pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config, Problems> {
-    let mut problems = Problems::default();
-    let at = &mut problems;
+    let mut found = Problems::default();
+    let problems = &mut found;
     let process = Settings::of_process(args, environment);
-    let log = log_options(&process, at);
-    let web = web_options(&process, at);
-    let listen = listen(&process, at);
+    let log = log_options(&process, problems);
+    let web = web_options(&process, problems);
+    let listen = listen(&process, problems);
     let mut shown = "# The settings in force.\nprocess:\n".to_owned();
-    settings::show_process(args, environment, &mut shown);
+    process.show_process(&mut shown);
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
-    // Before it is read: whatever is written from now on is a change.
+    // Taken before the file is read, so that a later write counts as a change.
     let stamp = path.as_deref().and_then(Stamp::of);
-    let file = path.as_deref().map(|path| file::read(path, environment, None, at));
+    let file = path.as_deref().map(|path| accounts_file::read(path, environment, None, problems));
     let accounts = accounts(args, environment, file.as_ref());
     let mut resolved = Vec::new();
-    let mut theirs: Vec<(String, Vec<&str>)> = Vec::new();
+    // Each problem of accounts with the names of those that have it.
+    let mut shared: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, settings) in &accounts {
         shown += &format!("  {name}:\n");
         settings.show("    ", &mut shown);
         let mut own = Problems::default();
         resolved.extend(account::resolve(name, settings, &mut own));
         for problem in own.0 {
-            match theirs.iter_mut().find(|(known, _)| *known == problem) {
+            match shared.iter_mut().find(|(known, _)| *known == problem) {
                 Some((_, names)) => names.push(name),
-                None => theirs.push((problem, vec![name])),
+                None => shared.push((problem, vec![name])),
             }
         }
     }
-    for (problem, names) in theirs {
-        at.add(attributed(problem, &names, accounts.len()));
+    for (problem, names) in shared {
+        problems.add(attributed(problem, &names, accounts.len()));
     }
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
-        read.map_err(|(problems, _)| problems.0.into_iter().for_each(|problem| at.add(problem))).ok()
+        read.map_err(|(wrong, _)| wrong.0.into_iter().for_each(|problem| problems.add(problem))).ok()
     });
-    if !problems.0.is_empty() {
-        return Err(problems);
+    if !found.0.is_empty() {
+        return Err(found);
     }
     let listen_is_default = listen.is_empty();
     let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
@@ -135,8 +136,8 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     Ok(Config { file, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
 }
 
-/// Resolves one account, the one that is named or the only one, and what is logged. Neither how the web is served nor
-/// other accounts matter, so nothing of them is a problem.
+/// Resolves the settings of one account, the named or the only one, and of the log if a level is given. Problems with web
+/// settings or with other accounts are ignored.
 ///
 /// # Errors
 /// All problems at once.
@@ -144,13 +145,13 @@ pub fn resolve_account(
     args: &ServeArgs,
     environment: Environment<'_>,
     name: Option<&str>,
-) -> Result<(Account, logging::Options), Problems> {
-    let mut problems = Problems::default();
-    let at = &mut problems;
+) -> Result<(Account, Option<logging::Options>), Problems> {
+    let mut found = Problems::default();
+    let problems = &mut found;
     let process = Settings::of_process(args, environment);
-    let log = log_options(&process, at);
+    let log = log_options(&process, problems);
     let path = process.text("config.file").map(PathBuf::from);
-    let file = path.as_deref().map(|path| file::read(path, environment, name, at));
+    let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, problems));
     let accounts = accounts(args, environment, file.as_ref());
     let chosen = match name {
         Some(name) => accounts.iter().find(|(other, _)| *other == name),
@@ -159,42 +160,42 @@ pub fn resolve_account(
     let account = chosen.and_then(|(name, settings)| {
         let mut own = Problems::default();
         let account = account::resolve(name, settings, &mut own);
-        own.0.into_iter().for_each(|problem| at.add(attributed(problem, &[name], accounts.len())));
+        own.0.into_iter().for_each(|problem| problems.add(attributed(problem, &[name], accounts.len())));
         account
     });
     if chosen.is_none() && !accounts.is_empty() {
         let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
-        at.add(match name {
+        problems.add(match name {
             Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
             None => format!("--account: name one of the accounts {names}"),
         });
     }
     match account {
-        Some(account) if problems.0.is_empty() => Ok((account, log)),
-        _ => Err(problems),
+        Some(account) if found.0.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
+        _ => Err(found),
     }
 }
 
-/// The accounts of a file, or the one that flags describe.
+/// The accounts of the file, or the one from flags.
 fn accounts<'a>(
     args: &'a ServeArgs,
     environment: Environment<'a>,
-    file: Option<&'a file::File>,
+    file: Option<&'a accounts_file::AccountsFile>,
 ) -> Vec<(&'a str, Settings<'a>)> {
     let Some(file) = file else { return vec![(DEFAULT_ACCOUNT, Settings::of_process(args, environment))] };
     let of = |entries| Settings::of_account(args, environment, entries, &file.defaults);
     file.accounts.iter().map(|(name, entries)| (name.as_str(), of(entries))).collect()
 }
 
-fn log_options(process: &Settings<'_>, at: &mut Problems) -> logging::Options {
+fn log_options(process: &Settings<'_>, problems: &mut Problems) -> logging::Options {
     logging::Options {
-        level: process.read("log.level", logging::Level::Info, at, str::parse),
-        format: process.read("log.format", logging::Format::Logfmt, at, str::parse),
+        level: process.read("log.level", LevelFilter::INFO, problems, |text| keyword(text, &logging::LEVELS)),
+        format: process.read("log.format", logging::Format::Logfmt, problems, |text| keyword(text, &logging::FORMATS)),
     }
 }
 
-/// A problem with the names of the accounts that have it, unless all have it or the problem says whose it is.
+/// Names the accounts that have a problem, unless all have it or the problem itself names the account.
 fn attributed(problem: String, names: &[&str], of: usize) -> String {
     match names {
         names if names.len() == of => problem,
@@ -204,17 +205,17 @@ fn attributed(problem: String, names: &[&str], of: usize) -> String {
     }
 }
 
-fn listen(process: &Settings<'_>, at: &mut Problems) -> Vec<String> {
+fn listen(process: &Settings<'_>, problems: &mut Problems) -> Vec<String> {
     let Some(found) = process.get("web.listen-address") else { return Vec::new() };
     for address in &found.values {
         if let Err(problem) = listen_address(address) {
-            at.add(format!("{}: {problem}", found.place));
+            problems.add(format!("{}: {problem}", found.place));
         }
     }
     found.values
 }
 
-/// An address to listen on.
+/// Checks an address to listen on.
 ///
 /// # Errors
 /// What was expected.
@@ -224,26 +225,26 @@ pub fn listen_address(text: &str) -> Result<(), String> {
         return Err(format!("`{text}` has no port; {AS_IN}"));
     };
     // A name, an address, an address in brackets with its zone, or nothing.
-    let is_of_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
-    if host.bytes().all(is_of_a_host) { Ok(()) } else { Err(format!("`{text}` is no address; {AS_IN}")) }
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
+    if host.bytes().all(is_host_byte) { Ok(()) } else { Err(format!("`{text}` is no address; {AS_IN}")) }
 }
 
-fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
+fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
     let default = web::Options::default();
     let limits = web::Limits {
         connections: process
-            .read("web.max-connections", default.limits.connections, at, |text| number(text, 1, 1_000_000)),
+            .read("web.max-connections", default.limits.connections, problems, |text| number(text, 1, 1_000_000)),
         connections_per_address: process.read(
             "web.max-connections-per-address",
             default.limits.connections_per_address,
-            at,
+            problems,
             |text| number(text, 1, 1_000_000),
         ),
         ..default.limits
     };
     let options = web::Options {
-        telemetry_path: process.read("web.telemetry-path", default.telemetry_path, at, |path| {
-            // As a path stands in a request that has nothing to escape.
+        telemetry_path: process.read("web.telemetry-path", default.telemetry_path, problems, |path| {
+            // The characters that a request path may contain unescaped.
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte);
             if path.starts_with('/') && path.len() > 1 && path.bytes().all(is_plain) && !web::is_taken(path) {
                 Ok(path.to_owned())
@@ -252,18 +253,18 @@ fn web_options(process: &Settings<'_>, at: &mut Problems) -> web::Options {
                 Err(format!("`{path}` is no path such as /metrics, with nothing to escape in it; {taken} are taken"))
             }
         }),
-        max_requests: process.read("web.max-requests", default.max_requests, at, |text| number(text, 1, 10_000)),
-        scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, at, positive),
-        timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, at, duration),
+        max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
+        scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, problems, positive),
+        timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
         limits,
     };
     if options.timeout_offset >= options.scrape_timeout {
-        at.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
+        problems.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
     }
     options
 }
 
-/// Reads the value of a flag that is no setting of `serve`.
+/// Parses the value of a flag that is not a setting of `serve`.
 ///
 /// # Errors
 /// The problem, with the flag's name.
@@ -271,10 +272,10 @@ pub fn of_flag<T>(flag: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, 
     parse(text).map_err(|problem| Problems::of(format!("{flag}: {problem}")))
 }
 
-/// Every duration fits into the arithmetic of clocks, whatever is added to it.
+/// The longest duration, so that arithmetic with clocks cannot overflow.
 const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// A duration such as `30s` or `1h 30m`, ten years at most.
+/// Parses a duration such as `30s` or `1h 30m`, at most ten years.
 ///
 /// # Errors
 /// What was expected.
@@ -286,13 +287,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A duration that is longer than nothing.
+/// Parses a duration that is not zero.
 ///
 /// # Errors
 /// What was expected.
 pub fn positive(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
         if duration.is_zero() { Err(format!("`{text}` must be longer than nothing")) } else { Ok(duration) }
+    })
+}
+
+/// Parses one of a list of words.
+fn keyword<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        format!("`{text}` is not known; known are {}", known.join(", "))
     })
 }
 

@@ -1,55 +1,56 @@
-//! Pure: a snapshot in, finished pages out.
+//! The exposition: a snapshot in, encoded metrics out. Everything here is pure.
 //!
-//! Two bodies make a scrape. The large one holds the families of a snapshot and is made once per snapshot ([`Exposition`]);
-//! the small one holds the exporter's own, live families ([`live()`]) and is made for each scrape. Their names are
-//! disjoint. [`response`] joins the two in any encoding without compressing the large one again.
+//! The body of a scrape has two parts. The large one holds the families of a snapshot and is encoded once per snapshot
+//! ([`Exposition`]). The small one holds the exporter's own, live families ([`live()`]) and is written for each scrape.
+//! Their names are disjoint. [`response`] joins both in any encoding without compressing the large one again.
 //!
-//! **One large body serves both formats.** All families of a snapshot are gauges, whose sample lines are the same in both;
-//! `# TYPE` and `# HELP` are too, as no HELP of the catalog needs escaping; and a `# UNIT` line is a comment in text
-//! 0.0.4. OpenMetrics asks only for [`EOF`] at the very end.
+//! **One large part serves both formats.** All families of a snapshot are gauges, whose sample lines are the same in
+//! both formats. So are `# TYPE` and `# HELP`, because no HELP of the catalog needs escaping, and `# UNIT` is a comment
+//! in text 0.0.4. OpenMetrics asks only for [`EOF`] at the very end.
 //!
-//! Deliberately absent: a runtime, HTTP, the choice of a format (`web` negotiates), the store (`cache` holds pages).
+//! Deliberately absent: a runtime, HTTP, the choice of a format (`web` negotiates it), storage (`cache` holds the
+//! [`Exposition`]).
 
 mod escape;
 mod number;
 mod text;
-mod selection;
-mod limit;
+mod repository_metrics;
+mod repository_selection;
 mod top_repositories;
-mod rows;
-mod figures;
-mod families;
-mod tags;
+mod label_prefixes;
+mod account_families;
+mod tag_families;
+mod snapshot_families;
 mod compress;
-mod segments;
-mod encoded;
-mod live;
+mod encoded_exposition;
+mod live_families;
 #[cfg(test)]
 mod testing;
 
 pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
-pub use encoded::{Exposition, response};
-pub use families::write_snapshot;
-pub use live::live;
-pub use selection::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
+pub use encoded_exposition::{Exposition, response};
+pub use live_families::live;
+pub use repository_metrics::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
+pub use snapshot_families::write_snapshot;
 pub use text::Counts;
-pub use top_repositories::{MOST_LEADERS, TopRepositories, TopRepository};
+pub use top_repositories::{TOP_LENGTH, TopRepositories, TopRepository};
 
-/// What a page holds.
+/// What the exposition of a snapshot contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Which of the families with a series per repository are written.
+    /// The families with a series per repository that are written.
     pub repository_metrics: RepositoryMetrics,
-    /// Only these repositories get series of their own; `None` for all. The others stay in the sums of their organisation.
+    /// Repositories that get series of their own; `None` for all. The others still count in the sums of their
+    /// organization.
     pub include: Option<Pattern>,
-    /// These repositories get no series of their own, also where they are included; `None` for none.
+    /// Repositories that get no series of their own, even if they are included; `None` for none.
     pub exclude: Option<Pattern>,
-    /// How many of the rest get series of their own at most, the largest; 0 for all.
+    /// The most repositories that get series of their own, the largest of the rest; 0 for no limit.
     pub most_repositories: usize,
 }
 
-/// The two text formats that Prometheus reads.
+/// The text formats that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Text format 0.0.4.
@@ -59,7 +60,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The exact `Content-Type`; without it newer Prometheus servers refuse the page.
+    /// The exact `Content-Type`; newer Prometheus servers refuse a scrape without it.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -68,10 +69,10 @@ impl Format {
     }
 }
 
-/// The encodings in which a page can be had.
+/// The content encodings on offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As it is.
+    /// Not compressed.
     Identity,
     /// RFC 1952; what Prometheus asks for.
     Gzip,

@@ -1,12 +1,12 @@
 //! swr-exporter: a Prometheus exporter for Huawei Cloud SWR (Software Repository for Container).
 //!
-//! Data flows one way, and a module names only modules declared before it:
+//! Data flows one way, and a module imports only modules declared before it:
 //!
 //! ```text
-//! SWR API -> swr -> collect -> Snapshot -> exposition -> page -> cache -> web -> Prometheus
+//! SWR API -> swr -> collect -> Snapshot -> Exposition -> cache -> web -> Prometheus
 //! ```
 //!
-//! Read the modules in the order below and no name comes before its explanation. ARCHITECTURE.md tells the same as a walk.
+//! ARCHITECTURE.md describes the modules and walks through a scrape and a refresh.
 
 pub mod base;
 pub mod failure;

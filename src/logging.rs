@@ -1,14 +1,14 @@
-//! Log lines: logfmt or JSON, one a line, on standard error, never in the way of a scrape.
+//! Log lines: logfmt or JSON, one per line, on standard error, without ever delaying a scrape.
 //!
-//! A line goes into a bounded queue that a thread of its own empties; when the reader is slow or gone, lines are dropped
-//! and not waited for. Levels say who must act: ERROR somebody, now; WARN degraded but serving; INFO a change of state.
-//! What spans say, such as the account that a task works for, stands in each line that is written within them.
+//! Lines go into a bounded queue that a thread of its own writes. If standard error is slow or closed, lines are dropped.
+//! Levels say who must act: ERROR somebody, now; WARN degraded but serving; INFO a change of state. Fields of spans, such
+//! as the account of a task, appear in every line within the span.
 
 use serde_json::Value;
 use std::fmt::Debug;
 use std::io;
-use std::str::FromStr;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::field::RecordFields;
@@ -19,106 +19,65 @@ use tracing_subscriber::registry::LookupSpan;
 /// Settings of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The least level that is written.
-    pub level: Level,
-    /// How lines look.
+    /// The most verbose level that is written. At TRACE, libraries log everything too; otherwise from WARN.
+    pub level: LevelFilter,
+    /// The format of lines.
     pub format: Format,
 }
 
-/// Levels, the most talkative first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Also what the libraries say, for those who look for a fault in them.
-    Trace,
-    /// Each call.
-    Debug,
-    /// Changes of state.
-    Info,
-    /// Degraded but serving.
-    Warn,
-    /// Someone must act.
-    Error,
-}
+/// The names of the levels, the most verbose first.
+pub const LEVELS: [(&str, LevelFilter); 5] = [
+    ("trace", LevelFilter::TRACE),
+    ("debug", LevelFilter::DEBUG),
+    ("info", LevelFilter::INFO),
+    ("warn", LevelFilter::WARN),
+    ("error", LevelFilter::ERROR),
+];
 
-impl FromStr for Level {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "trace" => Ok(Self::Trace),
-            "debug" => Ok(Self::Debug),
-            "info" => Ok(Self::Info),
-            "warn" => Ok(Self::Warn),
-            "error" => Ok(Self::Error),
-            other => Err(format!("`{other}` is not known; known are trace, debug, info, warn, error")),
-        }
-    }
-}
-
-impl From<Level> for tracing::Level {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Trace => Self::TRACE,
-            Level::Debug => Self::DEBUG,
-            Level::Info => Self::INFO,
-            Level::Warn => Self::WARN,
-            Level::Error => Self::ERROR,
-        }
-    }
-}
-
-/// How lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `key=value` pairs.
     Logfmt,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-impl FromStr for Format {
-    type Err = String;
+/// The names of the formats.
+pub const FORMATS: [(&str, Format); 2] = [("logfmt", Format::Logfmt), ("json", Format::Json)];
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "logfmt" => Ok(Self::Logfmt),
-            "json" => Ok(Self::Json),
-            other => Err(format!("`{other}` is not known; known are logfmt, json")),
-        }
-    }
-}
+/// The most lines that wait to be written; more are dropped.
+const QUEUE_LINES: usize = 4096;
 
-/// Lines that wait to be written; more are dropped.
-const QUEUE: usize = 4096;
-
-/// Starts logging to standard error. What waits in the queue is written when the guard is dropped.
+/// Starts logging to standard error. Dropping the guard writes what is in the queue.
 ///
 /// # Errors
-/// When logging has been started before.
+/// If logging was started before.
 pub fn start(options: Options) -> Result<WorkerGuard, Box<dyn std::error::Error + Send + Sync>> {
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(io::stderr());
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(QUEUE_LINES).lossy(true).finish(io::stderr());
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::from(options.level))
+        .with_max_level(options.level)
         .with_writer(writer)
-        .fmt_fields(Pairs(options.format))
-        .event_format(Lines {
+        .fmt_fields(SpanFormat(options.format))
+        .event_format(EventFormat {
             format: options.format,
             ours: env!("CARGO_CRATE_NAME"),
-            libraries: if options.level == Level::Trace { tracing::Level::TRACE } else { tracing::Level::WARN },
+            libraries: if options.level == LevelFilter::TRACE { tracing::Level::TRACE } else { tracing::Level::WARN },
         })
         .try_init()?;
     Ok(guard)
 }
 
-/// Writes events of our own crate, and of the libraries those that matter.
-struct Lines {
+/// Writes events of our own crate, and those of libraries that are severe enough.
+struct EventFormat {
     format: Format,
     ours: &'static str,
-    /// The least level that a library's line must have.
+    /// The most verbose level of libraries that is written.
     libraries: tracing::Level,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for EventFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -149,10 +108,10 @@ where
     }
 }
 
-/// Writes the fields of spans as they go on after others.
-struct Pairs(Format);
+/// Writes the fields of spans as a continuation of the event's.
+struct SpanFormat(Format);
 
-impl<'writer> FormatFields<'writer> for Pairs {
+impl<'writer> FormatFields<'writer> for SpanFormat {
     fn format_fields<R: RecordFields>(&self, mut out: Writer<'writer>, recorded: R) -> std::fmt::Result {
         let mut fields = Fields::default();
         recorded.record(&mut fields);
@@ -161,7 +120,7 @@ impl<'writer> FormatFields<'writer> for Pairs {
 }
 
 impl Format {
-    /// A line without its end.
+    /// Writes the pairs of a line, without its end.
     fn write(self, out: &mut Writer<'_>, mut pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
         if let Some(first) = pairs.next() {
             out.write_str(if self == Self::Json { "{" } else { "" })?;
@@ -177,22 +136,21 @@ impl Format {
 
     fn write_pair(self, out: &mut Writer<'_>, (key, value): (&'static str, Value)) -> std::fmt::Result {
         match (self, value) {
-            (Self::Json, value) => write!(out, "\"{key}\":{}", harmless(&value)),
-            (Self::Logfmt, Value::String(text)) if plain(&text) => write!(out, "{key}={text}"),
-            // JSON's escapes are those that logfmt readers know.
-            (Self::Logfmt, value) => write!(out, "{key}={}", harmless(&value)),
+            (Self::Json, value) => write!(out, "\"{key}\":{}", escaped_json(&value)),
+            (Self::Logfmt, Value::String(text)) if is_plain(&text) => write!(out, "{key}={text}"),
+            // Readers of logfmt know the escapes of JSON.
+            (Self::Logfmt, value) => write!(out, "{key}={}", escaped_json(&value)),
         }
     }
 }
 
-/// As JSON, with escapes also for what JSON leaves alone and a terminal obeys: the second set of control characters, and
-/// those that end a line or turn the direction of what follows.
-fn harmless(value: &Value) -> String {
+/// The value as JSON. Characters that JSON leaves alone but terminals obey are escaped too: C1 control characters, line
+/// separators and bidirectional marks.
+fn escaped_json(value: &Value) -> String {
     let mut text = String::new();
     for character in value.to_string().chars() {
         match character {
             '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                // All of them have four hexadecimal digits at the most.
                 text.push_str(&format!("\\u{:04x}", u32::from(character)));
             }
             character => text.push(character),
@@ -201,8 +159,8 @@ fn harmless(value: &Value) -> String {
     text
 }
 
-/// Whether a text needs no quotes.
-fn plain(text: &str) -> bool {
+/// Whether a text needs no quotes in logfmt.
+fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"=\\".contains(&byte))
 }
 
@@ -258,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_cannot_be_forged_by_what_they_quote() {
+    fn quoted_text_cannot_forge_a_line() {
         let pairs = [("level", "info".into()), ("msg", "a \"b\"\nlevel=error \u{1b}[31m".into()), ("n", 3.into())];
         assert_eq!(line(Format::Logfmt, &pairs), "level=info msg=\"a \\\"b\\\"\\nlevel=error \\u001b[31m\" n=3");
         for format in [Format::Logfmt, Format::Json] {

@@ -1,4 +1,5 @@
-//! Parse, run, print the error chain once, exit: 0 done, 1 failed while starting or running, 2 bad flags or settings.
+//! Parses the command line, runs the command and prints an error with its causes once. Exit codes: 0 done, 1 failed while
+//! starting or running, 2 invalid flags or settings.
 
 use clap::Parser;
 use std::io::Write;
@@ -6,7 +7,7 @@ use std::process::ExitCode;
 use swr_exporter::cli::{Cli, Command, HealthcheckArgs};
 use swr_exporter::{app, config, logging};
 
-/// Gives memory back after a refresh; Cargo.toml has the figures.
+/// Returns memory to the system after a refresh; Cargo.toml has the figures.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -33,23 +34,23 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if even this cannot be written.
+            // If even this fails there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "swr-exporter: {error:#}");
             ExitCode::from(if error.is::<config::Problems>() { 2 } else { 1 })
         }
     }
 }
 
-/// A dump of the memory would hold secrets. Making the process undumpable would be stricter, but hides what `process_*`
-/// metrics are read from.
+/// Disables core dumps, which would contain secrets. Making the process undumpable would be stricter, but hides the files
+/// that `process_*` metrics are read from.
 fn no_core_dumps() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    // Where that is forbidden there is nothing else to do.
+    // If the system forbids it, nothing else can be done.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
 fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
-    // First of all, while there is one thread.
+    // Before any thread is started.
     let sockets = app::service::sockets()?;
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
@@ -58,7 +59,7 @@ fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
 
 fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<()> {
     let timeout = config::of_flag("--timeout", &args.timeout, config::positive)?;
-    // Set to nothing is not set at all, as for `serve`.
+    // An empty variable counts as unset, as for `serve`.
     let first = args.listen_address.split(',').find(|address| !address.is_empty()).unwrap_or(config::DEFAULT_ADDRESS);
     app::healthcheck::run(first, timeout)
 }

@@ -1,21 +1,22 @@
-//! The client of the SWR API: requests, tolerant wire structs, error classes, retry, rate limit, circuit breaker.
+//! The client of the SWR API: requests, tolerant parsing, error classes, retries, rate limit, circuit breaker.
 //!
-//! Belongs here: everything that is true of one call. Deliberately absent: what calls together mean (`collect`), and
-//! any route by which a failed call could become an empty list.
+//! Belongs here: everything about a single call. Deliberately absent: what several calls mean together (`collect`), and
+//! any way for a failed call to become an empty list.
 
 pub mod error;
 pub mod metrics;
-pub mod retry;
 pub mod throttle;
 pub mod tag_rate_limiter;
+pub mod retry;
 pub mod breaker;
-mod project;
+pub mod request;
 pub mod client;
 #[cfg(test)]
 mod scripted;
 pub mod wire;
 pub mod json_array;
 mod buffered;
+mod project;
 pub mod pages;
 pub mod markers;
 pub mod repository;
@@ -24,8 +25,7 @@ pub mod tags;
 pub mod account;
 pub mod enterprise;
 
-pub use client::{Client, Options};
+pub use client::{Client, Options, ProjectLookup};
 pub use error::ApiError;
 pub use metrics::{Metrics, Operation};
-pub use project::ProjectLookup;
 pub use retry::CallBudget;

@@ -1,7 +1,7 @@
-//! What is written about the program is true, and the house keeps its order.
+//! Documents agree with the code, and modules with the code map of ARCHITECTURE.md.
 //!
-//! The documents are held against the code: tables of metrics, flags and limits, the examples, the rooms and what each
-//! may name. Nothing is started here but `promtool`. This file holds what the parts share.
+//! Compared are the tables of metrics, flags, limits and API fields, the examples, and the imports of modules. Only
+//! `promtool` and `amtool` are started. This file has the helpers that the parts share.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 #[path = "tidy/contract.rs"]
@@ -52,7 +52,7 @@ fn rust_files(directory: &str) -> Vec<PathBuf> {
 
 // ---- Markdown
 
-/// The part of a document under a heading, up to the next heading of the same rank or a higher one.
+/// The section under a heading, up to the next heading of the same or a higher rank.
 fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     let rank = heading.split(' ').next().unwrap().len();
     let start = document.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading `{heading}`")) + 1;
@@ -70,7 +70,7 @@ fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     &body[..end]
 }
 
-/// The cells of each row of the tables in a part of a document, without headings and rulers.
+/// The cells of the rows of all tables in a text, without headings and rulers.
 fn rows(part: &str) -> Vec<Vec<String>> {
     let lines: Vec<&str> = part.lines().collect();
     let ruler = |line: &str| line.starts_with("|-") || line.starts_with("| -");
@@ -85,7 +85,7 @@ fn rows(part: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -96,17 +96,16 @@ fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     document.split(fence.as_str()).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
 }
 
-/// The commands of a shell block, a word each: continued lines joined, comments and prompts gone.
+/// The commands of a shell block as words: continued lines joined, comments dropped.
 fn commands(block: &str) -> Vec<Vec<String>> {
     let joined = block.replace("\\\n", " ");
     let lines = joined.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    // Redirections and pipes are the shell's.
-    let of_the_shell = |word: &&str| !matches!(*word, ">" | "|");
-    let words = |line: &str| line.split_whitespace().take_while(of_the_shell).map(str::to_owned).collect();
+    let is_argument = |word: &&str| !matches!(*word, ">" | "|");
+    let words = |line: &str| line.split_whitespace().take_while(is_argument).map(str::to_owned).collect();
     lines.map(words).collect()
 }
 
-/// Every name that a sample of ours can have.
+/// Every name that a sample can have.
 fn names_of_metrics() -> BTreeSet<String> {
     let mut known: BTreeSet<String> = catalog::ALL.iter().map(|family| family.name.to_owned()).collect();
     for histogram in catalog::ALL.iter().filter(|family| family.kind == Kind::Histogram) {
@@ -115,7 +114,7 @@ fn names_of_metrics() -> BTreeSet<String> {
     known
 }
 
-/// The documents that users read, and the dashboards.
+/// The documents and the dashboards, by path.
 fn documents() -> Vec<PathBuf> {
     let mut documents: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(PathBuf::from).into();
     for (folder, ending) in [("docs", "md"), ("dashboards", "json")] {
@@ -131,7 +130,7 @@ fn documents() -> Vec<PathBuf> {
 
 // ---- Rust
 
-/// The code of a file that ships: no comments, no tests. And the modules it declares for tests alone.
+/// The code of a file without comments and tests, and the paths of modules that it declares only for tests.
 fn shipped(path: &Path) -> (String, Vec<PathBuf>) {
     let text = read(path);
     let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -153,7 +152,7 @@ fn shipped(path: &Path) -> (String, Vec<PathBuf>) {
     (code, test_files)
 }
 
-/// The files below `src` that ship, with their code.
+/// The files below `src` with their code, without tests.
 fn shipped_files() -> BTreeMap<PathBuf, String> {
     let (mut files, mut tests) = (BTreeMap::new(), Vec::new());
     for path in rust_files("src") {
@@ -166,11 +165,6 @@ fn shipped_files() -> BTreeMap<PathBuf, String> {
         !for_tests && !path.to_str().unwrap().ends_with("_tests.rs")
     });
     files
-}
-
-/// The room that a file belongs to; none for the roots `lib.rs` and `main.rs`.
-fn room_of(path: &Path) -> String {
-    path.with_extension("").components().nth(1).unwrap().as_os_str().to_str().unwrap().to_owned()
 }
 
 fn is_part_of_a_name(c: char) -> bool {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-/// A process that ends with this value.
+/// A process that is stopped on drop.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: String,
@@ -13,18 +13,18 @@ pub(crate) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The simulator with so many repositories, at rest.
+/// The simulator with this many repositories, without growth.
 pub(crate) fn simulator(repositories: usize) -> Process {
     simulator_at(repositories, 0.0)
 }
 
-/// The simulator, so many simulated seconds a second.
+/// The simulator at a speed in simulated seconds per second.
 pub(crate) fn simulator_at(repositories: usize, speed: f64) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
         .args(["simulate", "--steady", "--namespaces", "200", "--listen-address", "127.0.0.1:0"])
@@ -37,7 +37,7 @@ pub(crate) fn simulator_at(repositories: usize, speed: f64) -> Process {
     Process { child, address }
 }
 
-/// The exporter for it.
+/// An exporter of that simulator.
 pub(crate) fn exporter(upstream: &Process, flags: &[&str]) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
         .env("SWR_EXPORTER_ACCESS_KEY", swr_simulator::DEMO_ACCESS_KEY)
@@ -52,7 +52,7 @@ pub(crate) fn exporter(upstream: &Process, flags: &[&str]) -> Process {
     Process { child, address }
 }
 
-/// What follows a mark on the first line that has it; the rest of the output is read and dropped.
+/// The text after `mark` on the first line that has it; the rest of the output is discarded.
 fn find(output: impl Read + Send + 'static, mark: &str) -> String {
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     let line = lines.by_ref().find(|line| line.contains(mark)).expect("it says where it listens");
@@ -62,7 +62,7 @@ fn find(output: impl Read + Send + 'static, mark: &str) -> String {
 }
 
 impl Process {
-    /// Seconds of processor time so far, user and system.
+    /// Processor seconds so far, user and system.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let stat = self.proc("stat");
         let fields: Vec<&str> = stat.rsplit(')').next().expect("after the name").split_whitespace().collect();
@@ -92,7 +92,7 @@ impl Process {
     }
 }
 
-/// A connection that is kept, and reads answers without keeping them.
+/// A keep-alive connection that discards response bodies.
 pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -105,7 +105,7 @@ impl Client {
         Self { stream, buffer: vec![0; 256 << 10] }
     }
 
-    /// One GET; the size of the body, which is handed piece by piece to `take`.
+    /// Sends a GET and passes the body to `take` in chunks; returns its size.
     pub(crate) fn get(&mut self, path: &str, headers: &str, mut take: impl FnMut(&[u8])) -> usize {
         write!(
             self.stream,

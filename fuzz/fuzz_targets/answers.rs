@@ -1,5 +1,5 @@
-//! Answers that are one object: the listing by markers, the Enterprise Edition, figures of the account. No panic, no more
-//! rows than there were, and names that are fit for labels.
+//! Responses with one JSON object: listing by markers, Enterprise Edition, account totals. No panic, no invented rows, and
+//! names that are valid as labels.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| {
     let _ = markers::gate(text, &mut omissions);
     if let Ok(page) = enterprise::instances(text, &mut omissions) {
         assert!(page.rows.len() as u64 <= page.received);
-        // An id stands in a path.
+        // An id becomes part of a path.
         let is_plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         assert!(page.rows.iter().all(|row| is_fit(&row.id) && is_plain(&row.id)));
     }

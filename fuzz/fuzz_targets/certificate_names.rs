@@ -1,4 +1,4 @@
-//! The names of a client's certificate: no panic, and no text that does not stand in it.
+//! Names in a client certificate: no panic, and no text that the certificate does not contain.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! An error answer: no panic, and nothing that could forge a log line.
+//! Error bodies: no panic, and nothing that could forge a log line.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

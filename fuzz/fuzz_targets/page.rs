@@ -1,4 +1,4 @@
-//! A page of the listing, in pieces: no panic, one verdict however it is cut, and what comes out can be written.
+//! A page of the listing in chunks: no panic, the same result for every chunking, and rows that can be encoded.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,18 +8,18 @@ use swr_exporter::model::{Repository, Snapshot, Timestamp};
 use swr_exporter::swr::ApiError;
 use swr_exporter::swr::json_array::JsonArraySplitter;
 use swr_exporter::swr::pages::total_of;
-use swr_exporter::swr::wire::{self, DroppedFields, Shared};
+use swr_exporter::swr::wire::{self, DroppedFields, StringInterner};
 
 fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
-    let (mut cutter, mut shared, mut omissions) = (JsonArraySplitter::default(), Shared::default(), DroppedFields::default());
+    let (mut splitter, mut interner, mut dropped) = (JsonArraySplitter::default(), StringInterner::default(), DroppedFields::default());
     let mut rows = Vec::new();
     for piece in body.chunks(piece) {
-        cutter.feed(piece, |object| {
-            rows.extend(wire::repository(object, &mut shared, &mut omissions)?.repository);
+        splitter.feed(piece, |object| {
+            rows.extend(wire::repository(object, &mut interner, &mut dropped)?.repository);
             Ok::<_, ApiError>(())
         })?;
     }
-    cutter.finish()?;
+    splitter.finish()?;
     Ok(rows)
 }
 

@@ -1,4 +1,4 @@
-//! Any bytes as requests, to the server as it is, over a socket: it answers in HTTP or hangs up, and answers the next.
+//! Arbitrary bytes as requests over a socket: the server responds in HTTP or closes, and serves the next connection.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,12 +7,12 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use swr_exporter::web::security::Security;
-use swr_exporter::web::{self, Account, AccountState, Calls, Latest, Limits, Next, Scrape, Site, Tally};
+use swr_exporter::web::{self, Account, HtmlPage, Limits, Metrics, Site};
 use tokio::sync::watch;
 
 struct Server {
     address: SocketAddr,
-    tally: Arc<Tally>,
+    metrics: Metrics,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -20,27 +20,18 @@ fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let tally = Arc::new(Tally::default());
-        let state = AccountState {
-            latest: Latest::None,
-            served: None,
-            next: Next::AtNextScrape,
-            trouble: None,
-            calls: Calls::default(),
-        };
+        let metrics = Metrics::new(&prometheus::Registry::new());
         let site = Site {
-            version: "fuzz".to_owned(),
             accounts: vec![Account {
                 name: "fuzz".to_owned(),
-                about: Vec::new(),
+                meta_labels: Vec::new(),
                 live: Arc::new(|_| b"swr_up 0\n".to_vec()),
-                scrape: Arc::new(|_| Box::pin(async { Scrape { page: None } })),
-                state: Arc::new(move || state.clone()),
+                scrape: Arc::new(|_| Box::pin(async { None })),
             }],
             live: Arc::new(|_| b"process_threads 1\n".to_vec()),
+            landing: Arc::new(|| HtmlPage { body: String::new(), security_policy: "" }),
             settings: String::new(),
             reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
-            tally: tally.clone(),
         };
         let limits = Limits { connections_per_address: 512, ..Limits::default() };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -48,10 +39,12 @@ fn server() -> &'static Server {
         let options = web::Options { limits, ..web::Options::default() };
         let sites = watch::Sender::new(Arc::new(site));
         let security = watch::Sender::new(Arc::new(Security::default()));
+        let counters = metrics.clone();
         runtime.spawn(async move {
-            web::serve(vec![listener], sites.subscribe(), options, security.subscribe(), std::future::pending()).await;
+            let (sites, security, never) = (sites.subscribe(), security.subscribe(), std::future::pending());
+            web::serve(vec![listener], sites, options, security, counters, never).await;
         });
-        Server { address, tally, _runtime: runtime }
+        Server { address, metrics, _runtime: runtime }
     })
 }
 
@@ -59,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     let server = server();
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // The server may have hung up already.
+    // The server may have closed already.
     let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut answer = Vec::new();
     match stream.take(1 << 20).read_to_end(&mut answer) {
@@ -67,5 +60,5 @@ fuzz_target!(|bytes: &[u8]| {
         _ => {}
     }
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{:?}", String::from_utf8_lossy(&answer));
-    assert_eq!(server.tally.panics.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(server.metrics.panics.get(), 0);
 });

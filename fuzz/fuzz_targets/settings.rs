@@ -1,4 +1,4 @@
-//! A settings file: no panic, no endless loop, and a complaint names a line that exists.
+//! A settings file: no panic, no endless loop, and errors name a line that exists.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,9 +6,9 @@ use swr_exporter::config::yaml;
 
 fuzz_target!(|text: &str| {
     if let Err((line, _)) = yaml::parse(text) {
-        // YAML's line breaks are line feed and carriage return, and both together.
+        // YAML line breaks are LF, CR and CRLF.
         let breaks = text.chars().filter(|character| matches!(character, '\n' | '\r')).count();
-        // What is missing at the end is missing after the last line.
+        // Missing content at the end is reported after the last line.
         assert!(line <= breaks + 2, "line {line}");
     }
 });

@@ -1,4 +1,4 @@
-//! The state file: envelope and snapshot, apart and together. What is read must be written again to the same snapshot.
+//! The state file: envelope and snapshot, apart and together. A decoded snapshot must survive a round trip.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Tags, manifests, details and the book in its file: no panic, and what was understood comes back from a file as it was.
+//! Tags, manifests, details and the tag inventory's file: no panic, and decoded values survive a round trip.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,16 +9,16 @@ use swr_exporter::swr::wire::DroppedFields;
 use swr_exporter::swr::{manifest, repository, tags};
 
 fuzz_target!(|body: &[u8]| {
-    let mut omissions = DroppedFields::default();
+    let mut dropped = DroppedFields::default();
     if let Ok(text) = std::str::from_utf8(body)
         && let Contents::Image(blobs) = manifest::contents(text)
     {
-        // What a manifest says is what a tag with it says.
+        // A manifest parses the same alone and within a tag.
         let object = format!(r#"{{"Tag":"t","manifest":{}}}"#, serde_json::to_string(text).unwrap());
-        let tag = tags::tag(object.as_bytes(), &mut omissions).unwrap().unwrap();
+        let tag = tags::tag(object.as_bytes(), &mut dropped).unwrap().unwrap();
         assert_eq!(tag.contents, Contents::Image(blobs));
     }
-    if let Ok(Some(tag)) = tags::tag(body, &mut omissions) {
+    if let Ok(Some(tag)) = tags::tag(body, &mut dropped) {
         let reading = Reading::of(vec![tag.clone(), tag], true);
         assert_eq!((reading.tags, reading.series.as_ref().map(|series| series.len())), (1, Some(1)));
         let _ = by_age(&reading.updated, 1_700_000_000);
@@ -28,6 +28,6 @@ fuzz_target!(|body: &[u8]| {
         layers.release(0);
         assert!(layers.is_empty() && layers.total() == 0);
     }
-    let _ = repository::details(&String::from_utf8_lossy(body), &mut omissions);
+    let _ = repository::details(&String::from_utf8_lossy(body), &mut dropped);
     let _ = codec::decode(body);
 });

@@ -1,4 +1,4 @@
-//! The web configuration file: no panic, and whatever is wrong is told with the place where it stands.
+//! The web configuration file: no panic, and errors name their place.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use swr_exporter::config::web_file;
 
-/// In memory where the system has such a folder: it is written anew for each input.
+/// In memory if possible: the file is rewritten for each input.
 fn file() -> &'static PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! One connection: request after request, each through the journal, the faults, the routes, and out.
+//! One connection: reads requests, applies faults, routes, and sends responses.
 
 use std::io;
 use std::sync::Arc;
@@ -7,50 +7,56 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::answer::{Answer, Refusal};
-use super::deliver::{self, Next};
-use super::distort;
+use super::body_faults;
+use super::context::RequestContext;
 use super::faults::{Action, Delivery};
-use super::http::{self, Reader, Received, Request};
+use super::http::{self, Incoming, Request, RequestReader};
 use super::image::mix;
+use super::journal::InFlight;
 use super::options::Compression;
-use super::routes::{self, Service};
-use super::shared::{Flight, Shared, lock};
+use super::response::{ApiError, Response};
+use super::routes;
+use super::state::SimulatorState;
+use super::transport_faults::{self, AfterResponse};
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
-    // What fails here is the client's departure, which needs no answer and no note.
-    let _ = converse(&shared, &mut stream).await;
+pub(super) async fn serve(state: Arc<SimulatorState>, mut stream: TcpStream) {
+    // An error means that the client disconnected.
+    let _ = converse(&state, &mut stream).await;
 }
 
-async fn converse(shared: &Arc<Shared>, stream: &mut TcpStream) -> io::Result<()> {
-    // Answers are written in few large pieces; waiting for more to come would only add latency.
+async fn converse(state: &Arc<SimulatorState>, stream: &mut TcpStream) -> io::Result<()> {
+    // Responses are written in few large pieces; Nagle's algorithm would only add latency.
     stream.set_nodelay(true)?;
-    let mut reader = Reader::default();
+    let mut reader = RequestReader::default();
     loop {
         let next = match reader.next(stream).await? {
-            Received::Closed => return Ok(()),
-            Received::Malformed(why) => {
-                let flight = Flight::begin(shared, None);
-                let answer = Refusal::gateway(400, "0201", why).answer("");
-                deliver::send(stream, &answer, &Delivery::ThenClose, Next::Close, flight).await?
+            Incoming::Closed => return Ok(()),
+            Incoming::Malformed(why) => {
+                let in_flight = InFlight::begin(&state.journal, None);
+                let response = ApiError::gateway(400, "0201", why).response("");
+                transport_faults::send(stream, &response, &Delivery::ThenClose, AfterResponse::Close, in_flight).await?
             }
-            Received::Request(request) => exchange(shared, stream, request).await?,
+            Incoming::Request(request) => exchange(state, stream, request).await?,
         };
-        if next == Next::Close {
+        if next == AfterResponse::Close {
             return Ok(());
         }
     }
 }
 
-async fn exchange(shared: &Arc<Shared>, stream: &mut TcpStream, mut request: Request) -> io::Result<Next> {
-    let flight = Flight::begin(shared, Some(&request));
-    let actions = lock(&shared.faults).choose(&request);
+async fn exchange(
+    state: &Arc<SimulatorState>,
+    stream: &mut TcpStream,
+    mut request: Request,
+) -> io::Result<AfterResponse> {
+    let in_flight = InFlight::begin(&state.journal, Some(&request));
+    let actions = state.faults.lock().choose(&request);
     if !actions.is_empty() {
         let kinds: Vec<_> = actions.iter().map(Action::kind).collect();
-        lock(&shared.journal).faults(flight.number, &kinds);
+        state.journal.lock().faults(in_flight.number, &kinds);
     }
-    let options = shared.options();
+    let options = state.options();
     let delay: Duration = options.latency
         + actions
             .iter()
@@ -59,85 +65,85 @@ async fn exchange(shared: &Arc<Shared>, stream: &mut TcpStream, mut request: Req
     if !delay.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
-            () = http::gone(stream) => return Ok(Next::Close),
+            () = http::gone(stream) => return Ok(AfterResponse::Close),
         }
     }
-    let ordinal = shared.ordinal.fetch_add(1, Ordering::Relaxed);
-    let service = Service {
-        shared,
+    let ordinal = state.ordinal.fetch_add(1, Ordering::Relaxed);
+    let context = RequestContext {
+        state,
         request_id: format!("{:016x}{:016x}", mix(options.seed), mix(ordinal)),
         ordinal,
-        now: shared.now_seconds(),
+        now: state.now_seconds(),
         options,
     };
-    let (mut answer, delivery) = decide(&mut request, &service, &actions);
+    let (mut response, delivery) = decide(&mut request, &context, &actions);
     if let Delivery::Bomb(bytes) = delivery {
-        answer.body = shared.bomb(bytes).await;
-        answer.set("Content-Encoding", "gzip");
+        response.body = state.bomb(bytes).await;
+        response.set("Content-Encoding", "gzip");
     }
-    if service.options.compression == Compression::Gzip
+    if context.options.compression == Compression::Gzip
         && request.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"))
-        && answer.header("Content-Encoding").is_none()
+        && response.header("Content-Encoding").is_none()
     {
-        answer.body = deliver::gzip(&answer.body);
-        answer.set("Content-Encoding", "gzip");
+        response.body = transport_faults::gzip(&response.body);
+        response.set("Content-Encoding", "gzip");
     }
     if !matches!(delivery, Delivery::Hang | Delivery::Reset) {
-        lock(&shared.journal).answered(flight.number, answer.status);
+        state.journal.lock().answered(in_flight.number, response.status);
     }
-    let wanted = if request.wants_close() { Next::Close } else { Next::KeepAlive };
-    deliver::send(stream, &answer, &delivery, wanted, flight).await
+    let wanted = if request.wants_close() { AfterResponse::Close } else { AfterResponse::KeepAlive };
+    transport_faults::send(stream, &response, &delivery, wanted, in_flight).await
 }
 
-/// Makes the answer, with everything that goes wrong with it.
-fn decide(request: &mut Request, service: &Service<'_>, actions: &[Action]) -> (Answer, Delivery) {
+/// Makes the response and applies faults to it.
+fn decide(request: &mut Request, context: &RequestContext<'_>, actions: &[Action]) -> (Response, Delivery) {
     for action in actions {
         match action {
-            Action::Before(hook) => hook(&mut service.world(), request),
+            Action::Before(hook) => hook(&mut context.world(), request),
             Action::Query(key, value) => request.set_query(key, value.clone()),
             Action::ClampLimit(most) => clamp_limit(request, *most),
             _ => {}
         }
     }
-    // A request that is answered by somebody in between never reaches the service.
+    // A replaced response never reaches the service.
     let replacement = actions.iter().rev().find_map(|action| match action {
-        Action::Answer(answer) => Some(answer.clone()),
-        Action::Refuse(refusal) => Some(refusal.answer(&service.request_id)),
+        Action::Respond(response) => Some(response.clone()),
+        Action::Error(error) => Some(error.response(&context.request_id)),
         _ => None,
     });
-    let mut answer = replacement.unwrap_or_else(|| routes::answer(request, service));
+    let mut response = replacement.unwrap_or_else(|| routes::respond(request, context));
     for (name, value) in
-        [("Date", httpdate::fmt_http_date(service.shared.now())), ("X-Request-Id", service.request_id.clone())]
+        [("Date", httpdate::fmt_http_date(context.state.now())), ("X-Request-Id", context.request_id.clone())]
     {
-        if answer.header(name).is_none() {
-            answer.set(name, value);
+        if response.header(name).is_none() {
+            response.set(name, value);
         }
     }
     let mut delivery = Delivery::Whole;
     for action in actions {
         match action {
-            Action::Header(name, Some(value)) => answer.set(name, value),
-            Action::Header(name, None) => answer.remove(name),
-            Action::Total(lie) => distort::total(&mut answer, lie, service.ordinal),
+            Action::Header(name, Some(value)) => response.set(name, value),
+            Action::Header(name, None) => response.remove(name),
+            Action::Total(lie) => body_faults::total(&mut response, lie, context.ordinal),
             Action::Field(rows, key, json) => {
-                distort::field(&mut answer, rows, key, json.as_deref());
+                body_faults::field(&mut response, rows, key, json.as_deref());
             }
-            Action::Rows(hook) => distort::rows(&mut answer, hook),
-            Action::Change(hook) => hook(&mut answer, request),
+            Action::Rows(hook) => body_faults::rows(&mut response, hook),
+            Action::Change(hook) => hook(&mut response, request),
             Action::Deliver(way) => delivery = way.clone(),
-            Action::After(hook) => hook(&mut service.world(), request),
-            Action::Answer(_)
-            | Action::Refuse(_)
+            Action::After(hook) => hook(&mut context.world(), request),
+            Action::Respond(_)
+            | Action::Error(_)
             | Action::Delay(_)
             | Action::Before(_)
             | Action::Query(..)
             | Action::ClampLimit(_) => {}
         }
     }
-    (answer, delivery)
+    (response, delivery)
 }
 
-/// Lowers the `limit` that was asked for, if one was.
+/// Lowers the requested `limit`, if there is one.
 fn clamp_limit(request: &mut Request, most: usize) {
     if let Some(asked) = request.query("limit").and_then(|limit| limit.parse::<usize>().ok()) {
         request.set_query("limit", asked.min(most).to_string());
@@ -150,7 +156,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::super::probe::{get, list, send, until};
+    use super::super::test_client::{get, list, send, until};
     use super::super::{DEMO_TOKEN, Options, Repository, RetryAfter, Rule, Running, Shape, Simulator, Total};
     use super::*;
 
@@ -221,7 +227,7 @@ mod tests {
     async fn answers_can_be_replaced_redirected_and_changed() {
         let running = start().await;
         let simulator = &running.handle;
-        simulator.fault(Rule::once(Action::Answer(Answer::json(""))));
+        simulator.fault(Rule::once(Action::Respond(Response::json(""))));
         assert_eq!(list(&running, "").await.text(), "");
         simulator.fault(Rule::once(Action::redirect(302, "http://127.0.0.1:9/")));
         assert_eq!(list(&running, "").await.header("location"), Some("http://127.0.0.1:9/"));
@@ -229,14 +235,14 @@ mod tests {
         assert_eq!(list(&running, "").await.header("content-type"), Some("text/html"));
         simulator.fault(Rule::once(Action::Header("X-Request-Id".to_owned(), None)));
         assert_eq!(list(&running, "").await.header("x-request-id"), None);
-        simulator.fault(Rule::once(Action::Change(Arc::new(|answer, request| {
-            answer.status = 418;
-            answer.body = request.path.clone().into_bytes();
+        simulator.fault(Rule::once(Action::Change(Arc::new(|response, request| {
+            response.status = 418;
+            response.body = request.path.clone().into_bytes();
         }))));
         let changed = list(&running, "").await;
         assert_eq!((changed.status, changed.text()), (418, "/v2/manage/repos"));
         let met: Vec<&str> = simulator.requests().iter().flat_map(|request| request.faults.clone()).collect();
-        assert_eq!(met, ["answer", "answer", "header", "header", "change"]);
+        assert_eq!(met, ["respond", "respond", "header", "header", "change"]);
     }
 
     #[tokio::test]
@@ -291,7 +297,7 @@ mod tests {
         assert!(before.elapsed() >= part + rest);
         running.handle.fault(Rule::once(Action::Delay(Duration::from_secs(3_600))));
         let stream = send(&running, "GET", "/v2/manage/repos", &[], "", "close").await;
-        until("the request is in flight", || running.handle.in_flight() == 1).await;
+        until("the request is in in_flight", || running.handle.in_flight() == 1).await;
         drop(stream);
         until("it no longer is", || running.handle.in_flight() == 0).await;
     }
@@ -325,9 +331,9 @@ mod tests {
         for bad in ["nonsense\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"] {
             let mut stream = TcpStream::connect(running.addr()).await.unwrap();
             stream.write_all(bad.as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+            let mut response = String::new();
+            stream.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
         }
         assert_eq!(running.handle.total(), 0);
     }

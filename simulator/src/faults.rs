@@ -1,4 +1,4 @@
-//! What can go wrong. When it does is in `rules`; `distort` changes answers, `deliver` sends them wrongly.
+//! The faults. `fault_rules` decides when they apply, `body_faults` and `transport_faults` carry them out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,47 +6,47 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Refusal, Shape};
 use super::http::Request;
-use super::row::Repository;
+use super::repository_row::Repository;
+use super::response::{ApiError, Response, Shape};
 use super::world::World;
 
-/// Looks at and changes the world when a request is answered.
+/// Reads or changes the world while a request is processed.
 pub type WorldHook = Arc<dyn Fn(&mut World, &Request) + Send + Sync>;
-/// Changes the rows of a page; rows are the elements of the array that is the body.
+/// Changes the rows of a page, which are the elements of the body's array.
 pub type RowsHook = Arc<dyn Fn(&mut Vec<Value>) + Send + Sync>;
-/// Changes the whole answer.
-pub type AnswerHook = Arc<dyn Fn(&mut Answer, &Request) + Send + Sync>;
+/// Changes the whole response.
+pub type ResponseHook = Arc<dyn Fn(&mut Response, &Request) + Send + Sync>;
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Action {
-    /// The answer comes later.
+    /// Delays the response.
     Delay(Duration),
-    /// The world changes just before the answer is made.
+    /// Changes the world just before the response is made.
     Before(WorldHook),
-    /// The world changes once the answer is made.
+    /// Changes the world after the response is made.
     After(WorldHook),
-    /// Another answer, whatever was asked.
-    Answer(Answer),
-    /// An error instead of the answer.
-    Refuse(Refusal),
-    /// A query parameter is taken to have another value: `offset` 0 gives the same page for ever.
+    /// Replaces the response.
+    Respond(Response),
+    /// Replaces the response by an error.
+    Error(ApiError),
+    /// Overrides a query parameter: `offset` 0 returns the same page for ever.
     Query(String, String),
-    /// The page is cut to so many rows, silently.
+    /// Silently lowers the page size.
     ClampLimit(usize),
-    /// A header is set, or removed.
+    /// Sets or removes a header.
     Header(String, Option<String>),
-    /// The total lies, in `Content-Range` and in every row.
+    /// Falsifies the total, in `Content-Range` and in every row.
     Total(Total),
-    /// One key of some rows holds this JSON, which need not be legal; `None` takes the key away.
+    /// Sets a key of some rows to this text, valid JSON or not; `None` removes the key.
     Field(Rows, String, Option<String>),
-    /// The rows change.
+    /// Changes the rows.
     Rows(RowsHook),
-    /// The answer changes.
-    Change(AnswerHook),
-    /// The answer is sent in an unusual way.
+    /// Changes the response.
+    Change(ResponseHook),
+    /// Sends the response in an unusual way.
     Deliver(Delivery),
 }
 
@@ -55,56 +55,56 @@ pub enum Action {
 pub enum Rows {
     /// Every row.
     All,
-    /// The row at this place, from 0.
+    /// The row at this index.
     At(usize),
     /// The row of this name.
     Named(String),
 }
 
-/// Lies about the total.
+/// Falsified totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Total {
     /// This number.
     Is(i64),
-    /// The truth and so much more, or less.
+    /// The true total plus this difference.
     Off(i64),
-    /// Another number with every request.
+    /// Another number in every request.
     Changing,
     /// Neither header nor key.
     Absent,
-    /// This text, in the header as it is and in the rows as a string.
+    /// This text: raw in the header, a string in the rows.
     Text(String),
 }
 
-/// How an answer is sent.
+/// How a response is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// As it should be.
+    /// Correctly.
     Whole,
-    /// As it should be; then the connection is closed, as announced.
+    /// Correctly, then closes the connection as announced.
     ThenClose,
-    /// As it should be; then the connection is closed without a word, as idle timeouts of load balancers do.
+    /// Correctly, then closes the connection without notice, as a load balancer's idle timeout does.
     ThenCloseUnannounced,
-    /// `Content-Length` is true, but the connection is closed after so many bytes of the body.
+    /// Correct `Content-Length`, but closes the connection after this many bytes of the body.
     Truncated(usize),
-    /// Only so many bytes of the body, framed as if that were all.
+    /// Only this many bytes of the body, framed as complete.
     Cut(usize),
-    /// The connection is reset before anything is sent.
+    /// Resets the connection before sending anything.
     Reset,
-    /// The connection is reset after the headers and so many bytes of the body.
+    /// Resets the connection after the headers and this many bytes of the body.
     ResetAfter(usize),
-    /// No answer, until the client goes.
+    /// Sends nothing until the client disconnects.
     Hang,
-    /// Headers and so many bytes of the body, then nothing, until the client goes.
+    /// Sends headers and this many bytes of the body, then nothing until the client disconnects.
     Stall(usize),
-    /// So many bytes at a time, headers included, with a pause after each.
+    /// Sends this many bytes at a time, headers included, with a pause after each.
     Drip(usize, Duration),
-    /// `Content-Length` says this, whatever is sent; then the connection is closed.
+    /// Sends this `Content-Length` whatever the body, then closes the connection.
     DeclaredLength(u64),
-    /// Rows without end, or up to so many bytes.
+    /// Sends rows without end, or up to this many bytes.
     Flood(Framing, Option<u64>),
-    /// A small gzip body that unpacks to so many bytes of legal JSON.
+    /// Sends a small gzip body that unpacks to this many bytes of valid JSON.
     Bomb(u64),
 }
 
@@ -119,72 +119,72 @@ pub enum Framing {
     Chunked,
 }
 
-/// What `Retry-After` says beside a 429.
+/// `Retry-After` of a 429.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// There is none.
+    /// Absent.
     Absent,
     /// Seconds.
     Seconds(u64),
-    /// The moment so many seconds from now, as an HTTP date; negative is in the past.
+    /// An HTTP date, this many seconds from now; negative is in the past.
     Date(i64),
     /// This.
     Text(String),
 }
 
 impl Action {
-    /// An error in a shape of choice.
+    /// An error of any shape.
     #[must_use]
     pub fn error(status: u16, shape: Shape, code: &str, message: &str) -> Self {
-        Self::Refuse(Refusal::new(status, shape, code, message))
+        Self::Error(ApiError::new(status, shape, code, message))
     }
 
     /// Throttled by the gateway: 429.
     #[must_use]
     pub fn throttled(retry_after: &RetryAfter) -> Self {
         let body = r#"{"error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:20,time:1 second","error_code":"APIGW.0308","request_id":"00000000000000000000000000000308"}"#;
-        let answer = Answer::new(429, "application/json", body);
+        let response = Response::new(429, "application/json", body);
         let value = match retry_after {
-            RetryAfter::Absent => return Self::Answer(answer),
+            RetryAfter::Absent => return Self::Respond(response),
             RetryAfter::Seconds(seconds) => seconds.to_string(),
             RetryAfter::Text(text) => text.clone(),
             RetryAfter::Date(seconds) => {
-                // Made when it is sent: a rule may wait for its request for long.
+                // The date is computed at sending time: a rule may wait long for its request.
                 let seconds = *seconds;
                 return Self::Change(Arc::new(move |sent, _| {
                     let base = std::time::SystemTime::now();
                     let away = Duration::from_secs(seconds.unsigned_abs());
                     let moment = if seconds < 0 { base - away } else { base + away };
                     let date = sent.header("Date").map(str::to_owned);
-                    *sent = answer.clone().with("Retry-After", httpdate::fmt_http_date(moment));
+                    *sent = response.clone().with("Retry-After", httpdate::fmt_http_date(moment));
                     if let Some(date) = date {
                         sent.set("Date", date);
                     }
                 }));
             }
         };
-        Self::Answer(answer.with("Retry-After", value))
+        Self::Respond(response.with("Retry-After", value))
     }
 
     /// Throttled by SWR itself, with 403.
     #[must_use]
     pub fn too_many_requests() -> Self {
-        Self::Refuse(Refusal::swr(403, 4_031_042, "too many requests"))
+        Self::Error(ApiError::swr(403, 4_031_042, "too many requests"))
     }
 
     /// SWR is busy: 409.
     #[must_use]
     pub fn busy() -> Self {
-        Self::Refuse(Refusal::swr(409, 4_090_023, "system busy"))
+        Self::Error(ApiError::swr(409, 4_090_023, "system busy"))
     }
 
-    /// To another place.
+    /// A redirect.
     #[must_use]
     pub fn redirect(status: u16, location: &str) -> Self {
-        Self::Answer(Answer::new(status, "text/html", "").with("Location", location))
+        Self::Respond(Response::new(status, "text/html", "").with("Location", location))
     }
 
-    /// Inserts `count` repositories that sort before all others, so that every later page moves back by as many.
+    /// Inserts `count` repositories before all others, so that later pages shift back.
     #[must_use]
     pub fn insert_before(count: usize) -> Self {
         Self::Before(Arc::new(move |world, _| {
@@ -196,7 +196,7 @@ impl Action {
         }))
     }
 
-    /// Deletes the first `count` repositories, so that every later page moves forward by as many.
+    /// Deletes the first `count` repositories, so that later pages shift forward.
     #[must_use]
     pub fn remove_before(count: usize) -> Self {
         Self::Before(Arc::new(move |world, _| world.remove_first(count)))
@@ -211,7 +211,7 @@ impl Action {
         }))
     }
 
-    /// Leaves out the first `count` rows of each page.
+    /// Omits the first `count` rows of each page.
     #[must_use]
     pub fn missing_rows(count: usize) -> Self {
         Self::Rows(Arc::new(move |rows| {
@@ -219,21 +219,21 @@ impl Action {
         }))
     }
 
-    /// A key of all rows holds this JSON.
+    /// Sets a key of all rows to this JSON.
     #[must_use]
     pub fn field(key: &str, json: &str) -> Self {
         Self::Field(Rows::All, key.to_owned(), Some(json.to_owned()))
     }
 
-    /// A word for the journal.
+    /// The fault's name in the journal.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Delay(_) => "delay",
             Self::Before(_) => "before",
             Self::After(_) => "after",
-            Self::Answer(_) => "answer",
-            Self::Refuse(_) => "refuse",
+            Self::Respond(_) => "respond",
+            Self::Error(_) => "error",
             Self::Query(..) => "query",
             Self::ClampLimit(_) => "clamp_limit",
             Self::Header(..) => "header",

@@ -1,75 +1,75 @@
-//! Keys for the identity tokens of others: the exchange of the older IAM in two steps, and that of STS in one.
+//! Federation: temporary keys for identity tokens, in two steps by the older IAM and in one by STS.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal, Shape};
+use super::context::RequestContext;
+use super::credential_options::KeyLife;
 use super::http::Request;
 use super::iam;
-use super::identity::KeyLife;
-use super::keys;
-use super::routes::Service;
+use super::response::{ApiError, Response, Shape};
+use super::temporary_keys;
 use super::timestamp;
 use super::tokens::Scope;
 
-/// Lives that the older IAM gives to keys, in seconds, and what it gives unasked.
+/// Lifetimes of keys of the older IAM in seconds: least, most, default.
 const IAM_LIVES: (u64, u64, u64) = (900, 86_400, 900);
-/// Lives that STS gives to keys, in seconds, and what it gives unasked.
+/// Lifetimes of keys of STS in seconds: least, most, default.
 const STS_LIVES: (u64, u64, u64) = (900, 43_200, 3_600);
 
 /// `POST /v3.0/OS-AUTH/id-token/tokens`.
-pub(super) fn id_token(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+pub(super) fn id_token(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let auth = &iam::body(request)?["auth"];
     let provider = request.header("x-idp-id").ok_or_else(|| invalid("X-Idp-Id"))?;
     let shown = auth["id_token"]["id"].as_str().ok_or_else(|| invalid("id_token"))?;
-    if provider != service.options.idp_id {
+    if provider != context.options.idp_id {
         let message = format!("Could not find identity provider: {provider}.");
-        return Err(Refusal::new(404, Shape::Gateway, "IAM.0004", &message));
+        return Err(ApiError::new(404, Shape::Gateway, "IAM.0004", &message));
     }
-    if !is_known(shown, service) {
-        return Err(Refusal::new(401, Shape::Iam, "401", "The id token is invalid or has expired."));
+    if !is_known(shown, context) {
+        return Err(ApiError::new(401, Shape::Iam, "401", "The id token is invalid or has expired."));
     }
-    let life = service.options.token_life;
-    let now = service.shared.now();
+    let life = context.options.token_life;
+    let now = context.state.now();
     let mut token = json!({
         "expires_at": timestamp::token_time(now + life),
         "issued_at": timestamp::token_time(now),
         "methods": ["mapped"],
-        "user": {"id": service.id_of("federated"), "name": "FederationUser", "OS-FEDERATION": {
+        "user": {"id": context.id_of("federated"), "name": "FederationUser", "OS-FEDERATION": {
             "identity_provider": {"id": provider}, "protocol": {"id": "oidc"}, "groups": []}},
     });
     let scope = match &auth["scope"]["project"] {
         Value::Null => Scope::Account,
         wanted => {
-            let project = iam::find_project(wanted, &service.options)?;
+            let project = iam::find_project(wanted, &context.options)?;
             token["project"] = json!({"id": project.id, "name": project.name});
             Scope::Project
         }
     };
-    let text = service.tokens().issue(scope, life);
-    Ok(Answer::new(201, "application/json", json!({ "token": token }).to_string()).with("X-Subject-Token", text))
+    let text = context.tokens().issue(scope, life);
+    Ok(Response::new(201, "application/json", json!({ "token": token }).to_string()).with("X-Subject-Token", text))
 }
 
 /// `POST /v3.0/OS-CREDENTIAL/securitytokens`.
-pub(super) fn security_token(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+pub(super) fn security_token(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let identity = &iam::body(request)?["auth"]["identity"];
     if identity["methods"] != json!(["token"]) {
         return Err(invalid("methods"));
     }
     let token = identity["token"]["id"].as_str().or_else(|| request.header("x-auth-token"));
     let token = token.ok_or_else(|| invalid("token"))?;
-    let life = life(&identity["token"]["duration_seconds"], IAM_LIVES, service).ok_or_else(|| invalid("duration"))?;
-    if service.tokens().check(token, Scope::Account, &service.options).is_err() {
-        return Err(Refusal::new(401, Shape::Iam, "401", "The token is invalid or has expired."));
+    let life = life(&identity["token"]["duration_seconds"], IAM_LIVES, context).ok_or_else(|| invalid("duration"))?;
+    if context.tokens().check(token, Scope::Account, &context.options).is_err() {
+        return Err(ApiError::new(401, Shape::Iam, "401", "The token is invalid or has expired."));
     }
-    let key = service.keys().issue(life, service.shared.now());
-    Ok(Answer::new(201, "application/json", json!({ "credential": keys::credential(&key) }).to_string()))
+    let key = context.keys().issue(life, context.state.now());
+    Ok(Response::new(201, "application/json", json!({ "credential": temporary_keys::credential(&key) }).to_string()))
 }
 
-/// `POST /v5/agencies/assume-with-oidc`. The codes of its errors are guesses; statuses are what counts.
-pub(super) fn assume_with_oidc(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
-    let options = &service.options;
+/// `POST /v5/agencies/assume-with-oidc`. Its error codes are guesses; only the statuses are known.
+pub(super) fn assume_with_oidc(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    let options = &context.options;
     let body = iam::body(request)?;
     let text = |name: &str| {
         let value = body[name].as_str().filter(|value| !value.is_empty());
@@ -77,47 +77,47 @@ pub(super) fn assume_with_oidc(request: &Request, service: &Service<'_>) -> Resu
     };
     let (provider, agency) = (text("provider_urn")?, text("agency_urn")?);
     let (session, shown) = (text("agency_session_name")?, text("id_token")?);
-    let life = life(&body["duration_seconds"], STS_LIVES, service)
+    let life = life(&body["duration_seconds"], STS_LIVES, context)
         .ok_or_else(|| sts(400, "STS5.0400", "duration_seconds is out of range"))?;
     if provider != options.provider_urn || agency != options.agency_urn {
         return Err(sts(403, "STS5.0403", "not allowed to assume the agency"));
     }
-    if !is_known(shown, service) {
+    if !is_known(shown, context) {
         return Err(sts(400, "STS5.0401", "the id token is invalid or has expired"));
     }
-    let key = service.keys().issue(life, service.shared.now());
-    let answer = json!({
-        "credentials": keys::credentials(&key),
-        "assumed_agency": {"urn": format!("{agency}/{session}"), "id": service.id_of(agency)},
+    let key = context.keys().issue(life, context.state.now());
+    let response = json!({
+        "credentials": temporary_keys::credentials(&key),
+        "assumed_agency": {"urn": format!("{agency}/{session}"), "id": context.id_of(agency)},
     });
-    Ok(Answer::json(answer.to_string()))
+    Ok(Response::json(response.to_string()))
 }
 
-fn is_known(id_token: &str, service: &Service<'_>) -> bool {
-    service.options.id_tokens.iter().any(|known| known == id_token)
+fn is_known(id_token: &str, context: &RequestContext<'_>) -> bool {
+    context.options.id_tokens.iter().any(|known| known == id_token)
 }
 
-/// The life that a key gets; `None` if a forbidden one is asked for.
-fn life(asked: &Value, (least, most, unasked): (u64, u64, u64), service: &Service<'_>) -> Option<Duration> {
+/// The lifetime of a key; `None` if the requested one is out of range.
+fn life(asked: &Value, (least, most, unasked): (u64, u64, u64), context: &RequestContext<'_>) -> Option<Duration> {
     let seconds = if asked.is_null() { unasked } else { asked.as_u64()? };
     let life = Duration::from_secs(Some(seconds).filter(|seconds| (least..=most).contains(seconds))?);
-    Some(match service.options.key_life {
+    Some(match context.options.key_life {
         KeyLife::AsAsked => life,
         KeyLife::Exactly(exactly) => exactly,
     })
 }
 
-fn invalid(parameter: &str) -> Refusal {
-    Refusal::new(400, Shape::Gateway, "IAM.0007", &format!("Request parameter {parameter} is invalid."))
+fn invalid(parameter: &str) -> ApiError {
+    ApiError::new(400, Shape::Gateway, "IAM.0007", &format!("Request parameter {parameter} is invalid."))
 }
 
-fn sts(status: u16, code: &str, message: &str) -> Refusal {
-    Refusal::new(status, Shape::Gateway, code, message)
+fn sts(status: u16, code: &str, message: &str) -> ApiError {
+    ApiError::new(status, Shape::Gateway, code, message)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{Reply, ask, ask_signed, signer_of};
+    use super::super::test_client::{Reply, ask, ask_signed, signer_of};
     use super::super::{
         DEMO_AGENCY_URN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PROJECT, DEMO_PROVIDER_URN, Options, Running, Simulator,
     };
@@ -218,6 +218,6 @@ mod tests {
         body["id_token"] = json!("fresh");
         assert_eq!(assume(&running, &body).await.status, 200);
         let key = running.handle.temporary_keys().pop().unwrap();
-        assert!(key.expires_at < running.handle.shared.now() + Duration::from_secs(60));
+        assert!(key.expires_at < running.handle.state.now() + Duration::from_secs(60));
     }
 }

@@ -1,7 +1,7 @@
-//! The smallest HTTP/1.1 server that serves: reads one request after another from a connection.
+//! A minimal HTTP/1.1 server: reads one request after another from a connection.
 //!
-//! Not hyper, because this server must be able to lie about lengths, stop in the middle of a header and reset the
-//! connection, which a correct server rightly makes hard. Requests with chunked bodies are refused; nobody sends them.
+//! hyper would not do: this server must be able to send wrong lengths, stop in the middle of a header and reset the
+//! connection. Requests with chunked bodies are rejected.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,32 +10,32 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Bytes of a request's head. Tokens of several kilobytes are usual.
+/// Most bytes of a request's head. Tokens of several kilobytes are usual.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// Bytes of a request's body. The gateway takes 12 MB; nothing that is simulated comes near.
+/// Most bytes of a request's body. The real gateway takes 12 MB.
 const LONGEST_BODY: usize = 1024 * 1024;
 
-/// One request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Such as `GET`.
     pub method: String,
-    /// Path and query as they were on the wire.
+    /// Path and query as on the wire.
     pub target: String,
-    /// The path as it was on the wire, still percent-encoded.
+    /// The path as on the wire, percent-encoded.
     pub path: String,
-    /// The query, decoded, in the order in which it came.
+    /// The decoded query, in its order.
     pub query: Vec<(String, String)>,
     /// Headers; names in lower case, repeated ones joined by a comma.
     pub headers: BTreeMap<String, String>,
     /// Body.
     pub body: Vec<u8>,
-    /// When the head was complete.
+    /// Time at which the head was complete.
     pub at: Instant,
-    /// Status of the answer. `None` while there is none, and for ever if the request was left hanging or the connection
-    /// was reset first.
+    /// Status of the response. `None` before it is sent, and for requests that hang or whose connection
+    /// is reset.
     pub status: Option<u16>,
-    /// Kinds of the faults that met this request.
+    /// Kinds of the faults applied to this request.
     pub faults: Vec<&'static str>,
 }
 
@@ -57,67 +57,67 @@ impl Request {
         self.query.push((name.to_owned(), value));
     }
 
-    /// Whether the client wants the connection closed after the answer.
+    /// Whether the client wants the connection closed after the response.
     pub(super) fn wants_close(&self) -> bool {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
-/// What came from a connection.
-pub(super) enum Received {
+/// Input of a connection.
+pub(super) enum Incoming {
     Request(Request),
-    /// Not HTTP, or more of it than is taken. Says what was wrong.
+    /// Not HTTP, or too large, with the reason.
     Malformed(&'static str),
     /// The client closed the connection between requests.
     Closed,
 }
 
-/// Reads requests; keeps what came too early.
+/// Reads requests; buffers pipelined ones.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct RequestReader {
     buffer: Vec<u8>,
 }
 
-impl Reader {
-    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Received> {
+impl RequestReader {
+    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Incoming> {
         let head_end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
             }
             if self.buffer.len() > LONGEST_HEAD {
-                return Ok(Received::Malformed("request head too long"));
+                return Ok(Incoming::Malformed("request head too long"));
             }
             if stream.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(Received::Closed);
+                return Ok(Incoming::Closed);
             }
         };
         let head = self.buffer[..head_end].to_vec();
         self.buffer.drain(..head_end + 4);
         let Some(mut request) = parse_head(head) else {
-            return Ok(Received::Malformed("request head is not HTTP/1.1 in UTF-8"));
+            return Ok(Incoming::Malformed("request head is not HTTP/1.1 in UTF-8"));
         };
         let length = request.header("content-length").map_or(Ok(0), str::parse::<usize>);
         match length {
             Ok(length) if length <= LONGEST_BODY && request.header("transfer-encoding").is_none() => {
                 while self.buffer.len() < length {
                     if stream.read_buf(&mut self.buffer).await? == 0 {
-                        return Ok(Received::Closed);
+                        return Ok(Incoming::Closed);
                     }
                 }
                 request.body = self.buffer.drain(..length).collect();
-                Ok(Received::Request(request))
+                Ok(Incoming::Request(request))
             }
-            _ => Ok(Received::Malformed("request body without a usable length")),
+            _ => Ok(Incoming::Malformed("request body without a usable length")),
         }
     }
 }
 
-/// Completes when the client has gone. Data that comes instead is left unread.
+/// Completes when the client disconnects. Data is left unread.
 pub(super) async fn gone(stream: &TcpStream) {
     let mut byte = [0];
     match stream.peek(&mut byte).await {
         Ok(0) | Err(_) => {}
-        // A pipelined request hides the end of the connection; the answer will find out when it is written.
+        // A pipelined request hides the end of the connection; writing the response will notice it.
         Ok(_) => std::future::pending().await,
     }
 }
@@ -156,7 +156,7 @@ pub(super) fn parse_head(head: Vec<u8>) -> Option<Request> {
     })
 }
 
-/// Decodes a query as the usual servers do: `+` is a space.
+/// Decodes a query; `+` is a space.
 pub(super) fn parse_query(query: &str) -> Vec<(String, String)> {
     query
         .split('&')
@@ -168,7 +168,7 @@ pub(super) fn parse_query(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Decodes `%XX`; whatever is not a proper escape stays as it is.
+/// Decodes `%XX`; invalid escapes stay unchanged.
 pub(super) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -1,66 +1,66 @@
-//! IAM: a password for a token, and the projects of an account.
+//! IAM: password logins, and the projects of an account.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal, Shape};
+use super::context::RequestContext;
+use super::credential_options::{User, UserAccess};
 use super::http::Request;
-use super::identity::{User, UserAccess};
 use super::options::{Options, Project};
-use super::routes::Service;
-use super::shared::lock;
+use super::response::{ApiError, Response, Shape};
+
 use super::timestamp;
 use super::tokens::Scope;
 
 /// `POST /v3/auth/tokens`.
-pub(super) fn login(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+pub(super) fn login(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let auth = &body(request)?["auth"];
     let methods = auth["identity"]["methods"].as_array().ok_or_else(|| malformed("methods are missing"))?;
     if !methods.iter().any(|method| method == "password") {
         return Err(malformed("The authentication method is not supported."));
     }
-    let user = authenticate(&auth["identity"]["password"]["user"], service)?;
-    let domain = json!({"id": service.id_of(&user.domain), "name": user.domain});
-    let life = service.options.token_life;
-    let now = service.shared.now();
+    let user = authenticate(&auth["identity"]["password"]["user"], context)?;
+    let domain = json!({"id": context.id_of(&user.domain), "name": user.domain});
+    let life = context.options.token_life;
+    let now = context.state.now();
     let mut token = json!({
         "expires_at": timestamp::token_time(now + life),
         "issued_at": timestamp::token_time(now),
         "methods": ["password"],
         "roles": [{"id": "0", "name": "te_admin"}],
-        "user": {"id": service.id_of(&user.name), "name": user.name, "domain": domain, "password_expires_at": ""},
-        "catalog": catalog(request, service),
+        "user": {"id": context.id_of(&user.name), "name": user.name, "domain": domain, "password_expires_at": ""},
+        "catalog": catalog(request, context),
     });
-    // A project wins over an account; neither means the account.
+    // A project takes precedence over an account; the default is the account.
     let scope = match &auth["scope"]["project"] {
         Value::Null => {
             token["domain"] = domain;
             Scope::Account
         }
         wanted => {
-            let project = find_project(wanted, &service.options)?;
+            let project = find_project(wanted, &context.options)?;
             token["project"] = json!({"id": project.id, "name": project.name, "domain": domain});
             Scope::Project
         }
     };
-    let text = service.tokens().issue(scope, life);
+    let text = context.tokens().issue(scope, life);
     let body = json!({ "token": token }).to_string();
-    Ok(Answer::new(201, "application/json", body)
+    Ok(Response::new(201, "application/json", body)
         .with("X-Subject-Token", text)
-        .with("X-IAM-Trace-Id", &*service.request_id))
+        .with("X-IAM-Trace-Id", &*context.request_id))
 }
 
 /// `GET /v3/projects`.
-pub(super) fn projects(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
-    service.identify(request, Scope::Account)?;
+pub(super) fn projects(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    context.identify(request, Scope::Account)?;
     let wanted = request.query("name");
-    let found = service.options.projects.iter().filter(|project| wanted.is_none_or(|name| name == project.name));
+    let found = context.options.projects.iter().filter(|project| wanted.is_none_or(|name| name == project.name));
     let listed: Vec<Value> = found
         .map(|project| {
             json!({
                 "id": project.id,
                 "name": project.name,
-                "domain_id": service.id_of("domain"),
-                "parent_id": service.id_of("domain"),
+                "domain_id": context.id_of("domain"),
+                "parent_id": context.id_of("domain"),
                 "is_domain": false,
                 "enabled": true,
                 "description": "",
@@ -69,38 +69,38 @@ pub(super) fn projects(request: &Request, service: &Service<'_>) -> Result<Answe
         })
         .collect();
     let links = json!({"self": "/v3/projects", "next": null, "previous": null});
-    Ok(Answer::json(json!({"projects": listed, "links": links}).to_string()))
+    Ok(Response::json(json!({"projects": listed, "links": links}).to_string()))
 }
 
 /// The body of a request to IAM or STS.
-pub(super) fn body(request: &Request) -> Result<Value, Refusal> {
+pub(super) fn body(request: &Request) -> Result<Value, ApiError> {
     serde_json::from_slice(&request.body).map_err(|_| malformed("The request body is invalid."))
 }
 
 /// The project that a scope means.
-pub(super) fn find_project<'a>(wanted: &Value, options: &'a Options) -> Result<&'a Project, Refusal> {
+pub(super) fn find_project<'a>(wanted: &Value, options: &'a Options) -> Result<&'a Project, ApiError> {
     options
         .projects
         .iter()
         .find(|known| wanted["id"] == *known.id || (wanted["id"].is_null() && wanted["name"] == *known.name))
-        .ok_or_else(|| Refusal::new(401, Shape::Iam, "401", "The project is not found."))
+        .ok_or_else(|| ApiError::new(401, Shape::Iam, "401", "The project is not found."))
 }
 
-/// Finds the user who gave the right password and may use it here.
-fn authenticate<'a>(shown: &Value, service: &'a Service<'_>) -> Result<&'a User, Refusal> {
-    let unauthorized = |message: &str| Refusal::new(401, Shape::Iam, "401", message);
+/// Authenticates a user by password.
+fn authenticate<'a>(shown: &Value, context: &'a RequestContext<'_>) -> Result<&'a User, ApiError> {
+    let unauthorized = |message: &str| ApiError::new(401, Shape::Iam, "401", message);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (domain, name) = (text(&shown["domain"]["name"]), text(&shown["name"]));
     let who = format!("{domain}/{name}");
-    let mut logins = lock(&service.shared.logins);
+    let mut logins = context.state.logins.lock();
     if logins.is_locked(&who) {
         logins.rejected();
         return Err(unauthorized("The user is locked because of too many failed logins. Try again later."));
     }
-    let users = &service.options.users;
+    let users = &context.options.users;
     let user = users.iter().find(|user| user.domain == domain && user.name == name);
     let Some(user) = user.filter(|user| shown["password"] == *user.password) else {
-        logins.failed(&who, &service.options.lockout);
+        logins.failed(&who, &context.options.lockout);
         return Err(unauthorized("The username or password is wrong."));
     };
     match user.access {
@@ -114,33 +114,33 @@ fn authenticate<'a>(shown: &Value, service: &'a Service<'_>) -> Result<&'a User,
         }
         UserAccess::ConsoleOnly => {
             logins.rejected();
-            Err(Refusal::new(403, Shape::Iam, "403", "The user is not allowed programmatic access."))
+            Err(ApiError::new(403, Shape::Iam, "403", "The user is not allowed programmatic access."))
         }
     }
 }
 
-/// What the account can reach; left out for whoever says so.
-fn catalog(request: &Request, service: &Service<'_>) -> Value {
+/// The service catalog; empty with `nocatalog`.
+fn catalog(request: &Request, context: &RequestContext<'_>) -> Value {
     if request.query("nocatalog").is_some_and(|value| !value.is_empty()) {
         return json!([]);
     }
     let entries = ["iam", "swr", "ecs", "vpc", "evs", "obs", "cce", "rds"].map(|kind| {
-        let endpoint = json!({"id": service.id_of(kind), "interface": "public", "region": "*", "region_id": "*",
+        let endpoint = json!({"id": context.id_of(kind), "interface": "public", "region": "*", "region_id": "*",
                               "url": format!("https://{kind}.example.com")});
-        json!({"id": service.id_of(kind), "type": kind, "name": kind, "endpoints": [endpoint]})
+        json!({"id": context.id_of(kind), "type": kind, "name": kind, "endpoints": [endpoint]})
     });
     json!(entries)
 }
 
-fn malformed(message: &str) -> Refusal {
-    Refusal::new(400, Shape::Iam, "400", message)
+fn malformed(message: &str) -> ApiError {
+    ApiError::new(400, Shape::Iam, "400", message)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::probe::{Reply, ask, ask_signed, get, until};
+    use super::super::test_client::{Reply, ask, ask_signed, get, until};
     use super::super::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_USER, Running, Simulator};
     use super::*;
 
@@ -234,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn projects_are_found_by_name() {
         let running = Simulator::start(Options::default()).await.unwrap();
-        let key = running.handle.shared.options().access_keys[0].clone();
+        let key = running.handle.state.options().access_keys[0].clone();
         let found = ask_signed(&running, &key, &format!("/v3/projects?name={DEMO_PROJECT}")).await;
         assert_eq!(found.json()["projects"][0]["id"], DEMO_PROJECT_ID, "{}", found.text());
         assert_eq!(get(&running, "/v3/projects?name=absent").await.json()["projects"], json!([]));

@@ -1,24 +1,27 @@
-//! What was asked: the requests for assertions, and counters that stay small however long a demonstration runs.
+//! The journal: recent requests for assertions, and bounded counters.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::http::Request;
 
-/// Requests kept. A demonstration may run for weeks.
+/// Requests kept, since a demo may run for weeks.
 const KEPT: usize = 10_000;
-/// Distinct paths counted. Beyond that a path counts in the total only.
+/// Distinct paths counted. Further paths count in the total only.
 const COUNTED_PATHS: usize = 100_000;
 
-/// Whether requests are kept.
+/// Whether requests are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Journaling {
-    /// The last ten thousand requests are kept.
+    /// Records the last ten thousand requests.
     On,
-    /// Only counters are.
+    /// Keeps counters only.
     Off,
 }
 
-/// The journal. The numbers are of the time since it was last cleared.
+/// The journal, since it was last cleared.
 #[derive(Debug)]
 pub(super) struct Journal {
     journaling: Journaling,
@@ -31,6 +34,13 @@ pub(super) struct Journal {
     total: u64,
     in_flight: usize,
     max_in_flight: usize,
+}
+
+/// A request in flight; dropping it ends its count.
+pub(super) struct InFlight {
+    journal: Arc<Mutex<Journal>>,
+    pub(super) number: u64,
+    counted: bool,
 }
 
 impl Journal {
@@ -48,7 +58,7 @@ impl Journal {
         }
     }
 
-    /// Notes that a request came, and gives it a number.
+    /// Records a request and returns its number.
     pub(super) fn begin(&mut self, request: &Request) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -71,14 +81,14 @@ impl Journal {
         number
     }
 
-    /// Notes what met a request.
+    /// Records the faults applied to a request.
     pub(super) fn faults(&mut self, number: u64, faults: &[&'static str]) {
         if let Some(request) = self.kept(number) {
             request.faults = faults.to_vec();
         }
     }
 
-    /// Notes that a status goes out.
+    /// Records the status of a response.
     pub(super) fn answered(&mut self, number: u64, status: u16) {
         *self.statuses.entry(status).or_default() += 1;
         if let Some(request) = self.kept(number) {
@@ -94,7 +104,7 @@ impl Journal {
         self.kept.iter().cloned().collect()
     }
 
-    /// Requests whose path begins with `prefix`, kept or not.
+    /// Requests whose path begins with `prefix`, recorded or not.
     pub(super) fn count(&self, prefix: &str) -> u64 {
         self.paths.range(prefix.to_owned()..).take_while(|(path, _)| path.starts_with(prefix)).map(|(_, n)| n).sum()
     }
@@ -120,7 +130,7 @@ impl Journal {
         self.kept.clear();
     }
 
-    /// Forgets everything but the requests that are being answered right now.
+    /// Clears everything but the requests in flight.
     pub(super) fn clear(&mut self) {
         *self = Self {
             journaling: self.journaling,
@@ -134,6 +144,22 @@ impl Journal {
     fn kept(&mut self, number: u64) -> Option<&mut Request> {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.kept.get_mut(at)
+    }
+}
+
+impl InFlight {
+    /// Records a request in the journal. Input that is not a request is not counted.
+    pub(super) fn begin(journal: &Arc<Mutex<Journal>>, request: Option<&Request>) -> Self {
+        let number = request.map(|request| journal.lock().begin(request));
+        Self { journal: Arc::clone(journal), number: number.unwrap_or_default(), counted: number.is_some() }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.counted {
+            self.journal.lock().finished();
+        }
     }
 }
 

@@ -1,9 +1,8 @@
-//! SWR as real HTTP: a world of repositories that grows, verified callers, and faults that can be switched on.
+//! A simulator of SWR over real HTTP: a growing world of repositories, authentication, and faults on demand.
 //!
-//! For tests, benches and the demonstration. Everything that a client can notice is here: listings with their odd
-//! headers, five shapes of errors, tokens and signatures, and connections that break in every way we could think of.
-//! It is deliberately ignorant of the rest of this crate: a fake that shared the client's types would agree with the
-//! client's mistakes. TLS and a bound on connections' idle time are absent; the peer is always one of ours.
+//! For tests, benches and the demo. It covers what a client can observe: listings with their odd headers, five shapes of
+//! errors, tokens and signatures, and connections that break in many ways. It shares no type with the exporter: a fake
+//! built on the client's types would repeat the client's mistakes. There is no TLS and no idle timeout; the peer is always one of ours.
 //!
 //! ```
 //! # use swr_simulator::{Action, Options, Rule, Simulator};
@@ -19,41 +18,44 @@
 //! ```
 
 mod timestamp;
-mod names;
 mod image;
-mod identity;
+mod names;
+mod plan;
+mod credential_options;
 mod options;
-mod row;
+mod repository_row;
 mod world;
-mod growth;
+mod world_growth;
 mod http;
-mod answer;
+mod response;
 mod journal;
-mod attempts;
+mod lockout;
 mod tokens;
-mod keys;
-mod instance;
-mod verify;
+mod temporary_keys;
+mod metadata_state;
+mod authenticate;
 mod faults;
-mod rules;
-mod shared;
-mod routes;
+mod fault_rules;
+mod transport_faults;
+mod body_faults;
+mod state;
+mod context;
+mod query;
+mod json_rows;
 mod iam;
 mod federation;
 mod pod_identity;
 mod metadata;
 mod listing;
-mod written;
 mod markers;
-mod account;
-mod enterprise;
-mod repository;
-mod distort;
-mod deliver;
+mod account_calls;
+mod enterprise_calls;
+mod repository_calls;
+mod routes;
 mod connection;
-mod credentials;
+mod credential_handle;
 #[cfg(test)]
-mod probe;
+mod test_client;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -65,37 +67,38 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use answer::{Answer, Refusal, Shape};
-pub use faults::{Action, AnswerHook, Delivery, Framing, RetryAfter, Rows, RowsHook, Total, WorldHook};
-pub use http::Request;
-pub use identity::{
+pub use credential_options::{
     Agency, DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROVIDER_URN,
     DEMO_USER, KeyLife, Lockout, Metadata, MetadataMode, Operation, PodIdentity, TemporaryKey, User, UserAccess,
 };
+pub use fault_rules::{Rule, RuleId};
+pub use faults::{Action, Delivery, Framing, ResponseHook, RetryAfter, Rows, RowsHook, Total, WorldHook};
+pub use http::Request;
 pub use journal::Journaling;
 pub use options::{
     AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, ListV3,
     Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
 };
-pub use row::Repository;
-pub use rules::{Rule, RuleId};
+pub use plan::{Activity, Plan};
+pub use repository_row::Repository;
+pub use response::{ApiError, Response, Shape};
 pub use timestamp::rfc3339;
 pub use world::World;
 
-use shared::{Shared, lock};
+use state::SimulatorState;
 
-/// Connections at a time. More wait to be accepted.
+/// Most concurrent connections. Further ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 4_096;
-/// Pause after a failed accept, which means that descriptors have run out.
+/// Pause after a failed accept: file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A handle to a simulated service; clones are the same service.
+/// A handle to a simulated service; clones share it.
 #[derive(Clone, Debug)]
 pub struct Simulator {
-    shared: Arc<Shared>,
+    state: Arc<SimulatorState>,
 }
 
-/// A simulator that serves on a port of its own until this is dropped.
+/// A simulator that serves on its own port until this is dropped.
 #[derive(Debug)]
 pub struct Running {
     /// The service.
@@ -105,13 +108,13 @@ pub struct Running {
 }
 
 impl Simulator {
-    /// Makes the world. Nothing listens yet.
+    /// Generates the world. Nothing listens yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { shared: Arc::new(Shared::new(options)) }
+        Self { state: Arc::new(SimulatorState::new(options)) }
     }
 
-    /// Makes a world and serves it on a free port of the loopback interface.
+    /// Generates a world and serves it on a free loopback port.
     ///
     /// # Errors
     /// If no port can be bound.
@@ -134,8 +137,8 @@ impl Simulator {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
                     Ok((stream, _)) => {
-                        self.shared.connections.fetch_add(1, Ordering::Relaxed);
-                        connections.spawn(connection::serve(Arc::clone(&self.shared), stream));
+                        self.state.connections.fetch_add(1, Ordering::Relaxed);
+                        connections.spawn(connection::serve(Arc::clone(&self.state), stream));
                     }
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
@@ -143,146 +146,146 @@ impl Simulator {
         }
     }
 
-    /// Changes settings while the simulator runs. Those that shape the world in the beginning no longer matter.
+    /// Changes settings at run time. Settings that shape the initial world have no effect any more.
     pub fn configure(&self, change: impl FnOnce(&mut Options)) {
-        self.shared.configure(change);
+        self.state.configure(change);
     }
 
-    /// Looks at or changes the world while no request does. Do not call the simulator from within.
+    /// Runs `visit` with the world locked. Calling the simulator from within deadlocks.
     pub fn with_world<T>(&self, visit: impl FnOnce(&mut World) -> T) -> T {
-        visit(&mut self.shared.world())
+        visit(&mut self.state.world())
     }
 
-    /// The truth, by name and then organisation.
+    /// All repositories, by name and then organization.
     #[must_use]
     pub fn repositories(&self) -> Vec<Repository> {
         self.with_world(|world| world.repositories())
     }
 
-    /// One repository, if it is there.
+    /// One repository, if it exists.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Repository> {
         self.with_world(|world| world.get(namespace, name))
     }
 
-    /// Puts a repository in, replacing one of the same name.
+    /// Inserts a repository, replacing one of the same name.
     pub fn insert(&self, repository: Repository) {
         self.with_world(|world| world.insert(repository));
     }
 
-    /// Deletes a repository; whether it was there.
+    /// Deletes a repository; returns whether it existed.
     pub fn remove(&self, namespace: &str, name: &str) -> bool {
         self.with_world(|world| world.remove(namespace, name))
     }
 
-    /// Pushes an image under a tag; whether the repository was there.
+    /// Pushes an image under a tag; returns whether the repository existed.
     pub fn push(&self, namespace: &str, name: &str, tag: &str) -> bool {
         self.with_world(|world| world.push(namespace, name, tag))
     }
 
-    /// Counts downloads; whether the repository was there.
+    /// Adds downloads; returns whether the repository existed.
     pub fn download(&self, namespace: &str, name: &str, times: u64) -> bool {
         self.with_world(|world| world.download(namespace, name, times))
     }
 
-    /// Changes a repository by hand; whether it was there.
+    /// Changes a repository; returns whether it existed.
     pub fn update(&self, namespace: &str, name: &str, change: impl FnOnce(&mut Repository)) -> bool {
         self.with_world(|world| world.update(namespace, name, change))
     }
 
-    /// Lets simulated time pass at once, besides what passes by itself.
+    /// Advances simulated time at once, in addition to `speed`.
     pub fn advance(&self, time: Duration) {
         self.with_world(|world| world.advance(time));
     }
 
-    /// Switches a fault on.
+    /// Enables a fault.
     pub fn fault(&self, rule: Rule) -> RuleId {
-        lock(&self.shared.faults).add(rule)
+        self.state.faults.lock().add(rule)
     }
 
-    /// Switches a fault off.
+    /// Disables a fault.
     pub fn clear_fault(&self, rule: RuleId) {
-        lock(&self.shared.faults).remove(rule);
+        self.state.faults.lock().remove(rule);
     }
 
-    /// How many requests a fault has met.
+    /// Number of requests that a fault was applied to.
     #[must_use]
     pub fn fault_hits(&self, rule: RuleId) -> u64 {
-        lock(&self.shared.faults).hits(rule)
+        self.state.faults.lock().hits(rule)
     }
 
-    /// Switches every fault off, random ones too.
+    /// Disables every fault, random ones included.
     pub fn clear_faults(&self) {
-        lock(&self.shared.faults).clear();
+        self.state.faults.lock().clear();
     }
 
-    /// Lets one of `kinds` meet each request with a probability. Which ones follows from the seed and from the order in
-    /// which requests come. No kinds: none.
+    /// Applies one of `kinds` to each request with a probability. The choice follows from the seed and the order of
+    /// requests. An empty list disables random faults.
     pub fn random_faults(&self, seed: u64, probability: f64, kinds: Vec<Action>) {
-        lock(&self.shared.faults).randomly(seed, probability, kinds);
+        self.state.faults.lock().randomly(seed, probability, kinds);
     }
 
     /// The last ten thousand requests, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        lock(&self.shared.journal).requests()
+        self.state.journal.lock().requests()
     }
 
-    /// Requests since the journal was cleared whose path begins so.
+    /// Requests whose path begins with `path_prefix`, since the journal was cleared.
     #[must_use]
     pub fn count(&self, path_prefix: &str) -> u64 {
-        lock(&self.shared.journal).count(path_prefix)
+        self.state.journal.lock().count(path_prefix)
     }
 
     /// Requests since the journal was cleared.
     #[must_use]
     pub fn total(&self) -> u64 {
-        lock(&self.shared.journal).total()
+        self.state.journal.lock().total()
     }
 
-    /// Answers by status since the journal was cleared.
+    /// Responses by status, since the journal was cleared.
     #[must_use]
     pub fn statuses(&self) -> BTreeMap<u16, u64> {
-        lock(&self.shared.journal).statuses()
+        self.state.journal.lock().statuses()
     }
 
-    /// Requests that are being answered now.
+    /// Requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        lock(&self.shared.journal).in_flight()
+        self.state.journal.lock().in_flight()
     }
 
-    /// The most requests that were being answered at a time since the journal was cleared.
+    /// The most requests in flight at a time, since the journal was cleared.
     #[must_use]
     pub fn max_in_flight(&self) -> usize {
-        lock(&self.shared.journal).max_in_flight()
+        self.state.journal.lock().max_in_flight()
     }
 
     /// Connections accepted so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.shared.connections.load(Ordering::Relaxed)
+        self.state.connections.load(Ordering::Relaxed)
     }
 
-    /// Forgets requests and counts.
+    /// Clears recorded requests and counts.
     pub fn clear_journal(&self) {
-        lock(&self.shared.journal).clear();
+        self.state.journal.lock().clear();
     }
 
-    /// Keeps requests or not. Counters go on.
+    /// Turns recording of requests on or off. Counters continue.
     pub fn set_journal(&self, journaling: Journaling) {
-        lock(&self.shared.journal).set(journaling);
+        self.state.journal.lock().set(journaling);
     }
 }
 
 impl Running {
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The endpoint for clients, without a slash at its end. It serves the IAM paths as well.
+    /// The endpoint URL, without a trailing slash. It serves the IAM paths as well.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -307,10 +310,10 @@ mod tests {
         let start = simulator.with_world(|world| world.now_nanos());
         assert_eq!(simulator.repositories(), before, "speed 0 stands still");
         simulator.configure(|options| options.speed = 1e6);
-        probe::until("something happens", || simulator.repositories() != before).await;
+        test_client::until("something happens", || simulator.repositories() != before).await;
         simulator.configure(|options| options.speed = 0.0);
         let (then, after) = (simulator.with_world(|world| world.now_nanos()), simulator.repositories());
-        // Whatever time has passed: one step of the same length leads to the same world.
+        // One step of the same length leads to the same world.
         let other = Simulator::new(Options::default());
         other.advance(Duration::from_nanos(u64::try_from(then - start).unwrap()));
         assert_eq!(other.repositories(), after);
@@ -328,7 +331,7 @@ mod tests {
             served.serve(listener, async { drop(stopped.await) }).await;
         });
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        probe::until("it is accepted", || simulator.connections() == 1).await;
+        test_client::until("it is accepted", || simulator.connections() == 1).await;
         stop.send(()).unwrap();
         task.await.unwrap();
         assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
@@ -337,7 +340,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_ordinary_client_finds_nothing_odd() {
-        // Fails only where another test has installed it already.
+        // Fails only if another test has installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let running = Simulator::start(Options::default()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -1,37 +1,37 @@
-//! `GET /v3/manage/repos`: the listing that is paged by markers, which stay put while the list changes.
+//! `GET /v3/manage/repos`: the listing by markers, which stay valid while the list changes.
 
-use super::answer::{Answer, Refusal};
+use super::context::RequestContext;
 use super::http::Request;
-use super::listing::{Parameters, bad_parameter, denied, is_denied};
+use super::json_rows::{number, string, write_common};
 use super::options::{Permission, UnknownNamespace};
-use super::routes::Service;
+use super::query::Parameters;
+use super::response::{ApiError, Response};
 use super::world::World;
-use super::written::{number, string, write_common};
 
-/// Answers a listing: by id, and the marker is the last id of the page before.
-pub(super) fn list(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
-    let options = &*service.options;
+/// Serves a listing by id; the marker is the last id of the previous page.
+pub(super) fn list(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    let options = &*context.options;
     let parameters = Parameters::read(request)?;
     let whole = |name: &str, default: usize| {
         parameters
             .get(name)
-            .map_or(Ok(default), |text| text.parse().map_err(|_| bad_parameter("limit or marker error")))
+            .map_or(Ok(default), |text| text.parse().map_err(|_| ApiError::bad_parameter("limit or marker error")))
     };
     let (limit, marker) = (whole("limit", options.default_limit)?, whole("marker", 0)?);
     if limit == 0 || (limit > options.max_limit && options.over_limit == super::OverLimit::Refuse) {
-        return Err(Refusal::swr(400, 4_000_056, "page size error"));
+        return Err(ApiError::swr(400, 4_000_056, "page size error"));
     }
     let limit = limit.min(options.max_limit);
     let filter = parameters.filter()?;
-    if options.permission == Permission::None || filter.namespace().is_some_and(|name| is_denied(options, name)) {
-        return Err(denied());
+    if options.permission == Permission::None || filter.namespace().is_some_and(|name| options.denies(name)) {
+        return Err(ApiError::denied());
     }
-    let world = service.world();
+    let world = context.world();
     if let Some(namespace) = filter.namespace()
         && options.unknown_namespace == UnknownNamespace::NotFound
-        && world.organisation(namespace).is_none()
+        && world.organization(namespace).is_none()
     {
-        return Err(Refusal::swr(404, 4_041_061, "namespace not exist"));
+        return Err(ApiError::unknown_namespace());
     }
     let mut slots: Vec<u32> = (0..world.slots())
         .filter_map(|slot| u32::try_from(slot).ok())
@@ -45,7 +45,7 @@ pub(super) fn list(request: &Request, service: &Service<'_>) -> Result<Answer, R
         slots.truncate(limit);
     }
     slots.sort_unstable_by_key(id);
-    Ok(Answer::json(page(&world, &slots, more)))
+    Ok(Response::json(page(&world, &slots, more)))
 }
 
 fn page(world: &World, slots: &[u32], more: bool) -> Vec<u8> {
@@ -56,11 +56,11 @@ fn page(world: &World, slots: &[u32], more: bool) -> Vec<u8> {
         number(&mut out, if index == 0 { "{\"id\":" } else { ",{\"id\":" }, row.id.into());
         out.push(b',');
         write_common(&mut out, world, row);
-        string(&mut out, ",\"namespace_name\":", world.organisation_name(row));
+        string(&mut out, ",\"namespace_name\":", world.organization_name(row));
         out.extend_from_slice(b",\"status\":false}");
     }
     out.push(b']');
-    // The last page has none.
+    // The last page has no marker.
     if let Some(last) = slots.last().filter(|_| more) {
         number(&mut out, ",\"nextMarker\":", world.row(*last).id.into());
     }
@@ -74,7 +74,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::probe::get;
+    use super::super::test_client::get;
     use super::super::{ListV3, Options, Repository, Running, Simulator};
 
     async fn keys(running: &Running, query: &str, mut between: impl FnMut(usize)) -> Vec<(String, String)> {

@@ -1,11 +1,13 @@
-//! Names of organisations, repositories and tags, as people choose them.
+//! Realistic names of organizations, repositories and tags.
 //!
-//! The rules are the service's: repositories have 1 to 128 characters, start and end in `[a-z0-9]`, and hold `.`, `/`,
+//! They follow the service's rules: repositories have 1 to 128 characters, start and end in `[a-z0-9]`, and hold `.`, `/`,
 //! `-`, `_` and `__` inside, never two separators side by side except the double underscore.
 
 use fastrand::Rng;
 
-/// Names that every team has. They make the same repository name appear in several organisations, which is what leaves
+use super::image::mix;
+
+/// Names that occur in several organizations. They cause
 /// ties when a listing is ordered by name.
 pub(super) const COMMON: [&str; 12] = [
     "nginx",
@@ -29,6 +31,9 @@ const TEAMS: [&str; 16] = [
     "payments", "platform", "search", "mobile", "data", "ml", "infra", "edge", "billing", "identity", "media", "maps",
     "storage", "security", "devtools", "games",
 ];
+
+/// Users who create repositories.
+pub(super) const CREATORS: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "ci-bot"];
 
 const WORDS: [&str; 40] = [
     "api",
@@ -73,8 +78,8 @@ const WORDS: [&str; 40] = [
     "admin",
 ];
 
-/// The name of the organisation at `index`: a team's name first, then numbered ones with every legal separator.
-pub(super) fn organisation(index: usize) -> String {
+/// The name of the organization at `index`: a team's name first, then numbered ones with every legal separator.
+pub(super) fn organization(index: usize) -> String {
     let team = TEAMS[index % TEAMS.len()];
     let round = index / TEAMS.len();
     match (round, round % 4) {
@@ -86,7 +91,12 @@ pub(super) fn organisation(index: usize) -> String {
     }
 }
 
-/// A repository name; not necessarily one that is free.
+/// The creator of a generated repository, as an index into [`CREATORS`].
+pub(super) fn creator_of(repository: u32) -> u8 {
+    u8::try_from(mix(repository.into()) % CREATORS.len() as u64).expect("few creators")
+}
+
+/// A repository name, possibly taken.
 pub(super) fn repository(rng: &mut Rng) -> String {
     let mut word = || WORDS[rng.usize(..WORDS.len())];
     let (first, second, third) = (word(), word(), word());
@@ -121,7 +131,7 @@ fn longest(first: &str, second: &str, number: u32) -> String {
     name
 }
 
-/// Makes a taken name a free one, most likely.
+/// Appends a number to a taken name.
 pub(super) fn numbered(name: &str, number: usize) -> String {
     let suffix = format!("-{number}");
     let room = 128 - suffix.len();
@@ -129,7 +139,7 @@ pub(super) fn numbered(name: &str, number: usize) -> String {
     format!("{kept}{suffix}")
 }
 
-/// Writes the name of the `number`th tag that a repository ever had. Each repository keeps to one style.
+/// Writes the name of a repository's `number`th tag. Each repository uses one style.
 pub(super) fn write_tag(out: &mut Vec<u8>, repository: u32, number: u32) {
     let mut digits = itoa::Buffer::new();
     let mut push = |out: &mut Vec<u8>, before: &str, value: u32| {
@@ -148,7 +158,7 @@ pub(super) fn write_tag(out: &mut Vec<u8>, repository: u32, number: u32) {
         }
         3 => {
             out.extend_from_slice(b"sha-");
-            // Odd multiplication is a bijection on 32 bits, so two numbers never give one name.
+            // Odd multiplication is a bijection on 32 bits, so different numbers give different names.
             let hash = (number ^ repository.rotate_left(16)).wrapping_mul(0x9e37_79b1);
             out.extend_from_slice(hex::encode(hash.to_be_bytes()).as_bytes());
         }
@@ -184,7 +194,7 @@ mod tests {
             lengths.insert(name.len());
         }
         assert!(lengths.contains(&1) && lengths.contains(&128), "both ends of the range occur");
-        assert!((0..200).all(|index| is_legal(&organisation(index))));
+        assert!((0..200).all(|index| is_legal(&organization(index))));
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! What a simulator is told when it starts, and what can be changed while it runs.
+//! Settings of the simulator, at the start and at run time.
 
 use std::time::{Duration, SystemTime};
 
-use super::identity::{
+use super::credential_options::{
     DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROVIDER_URN, DEMO_USER, KeyLife,
     Lockout, Metadata, Operation, PodIdentity, User,
 };
+use super::plan::Plan;
 
 /// Access key of the default options.
 pub const DEMO_ACCESS_KEY: &str = "SWRDEMOACCESSKEY0001";
@@ -13,7 +14,7 @@ pub const DEMO_ACCESS_KEY: &str = "SWRDEMOACCESSKEY0001";
 pub const DEMO_SECRET_KEY: &str = "demoSecretKeyNotARealSecret000000000000";
 /// Token of the default options.
 pub const DEMO_TOKEN: &str = "demo-token-not-a-real-secret";
-/// Project of the default options; the region's default project bears the region's name.
+/// Project of the default options, named like its region as default projects are.
 pub const DEMO_PROJECT: &str = "cn-north-4";
 /// Identifier of [`DEMO_PROJECT`].
 pub const DEMO_PROJECT_ID: &str = "0123456789abcdef0123456789abcdef";
@@ -21,11 +22,11 @@ pub const DEMO_PROJECT_ID: &str = "0123456789abcdef0123456789abcdef";
 /// An access key that the simulator knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
-    /// The public half.
+    /// Access key id.
     pub access_key: String,
-    /// The secret half.
+    /// Secret access key.
     pub secret_key: String,
-    /// Present for temporary keys, which must send it along.
+    /// Required with temporary keys.
     pub security_token: Option<String>,
 }
 
@@ -38,16 +39,16 @@ pub struct Project {
     pub name: String,
 }
 
-/// What happens to a `limit` above the maximum. The documentation does not say.
+/// Effect of a `limit` above the maximum, which the API does not document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverLimit {
-    /// The page is silently shorter than asked for.
+    /// The page is silently shorter than requested.
     Clamp,
     /// 400 with `SVCSTG.SWR.4000056`.
     Refuse,
 }
 
-/// Which offsets are taken. Editions of the documentation differ.
+/// Valid offsets; versions of the documentation differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offsets {
     /// Any number from 0.
@@ -56,17 +57,17 @@ pub enum Offsets {
     MultiplesOfLimit,
 }
 
-/// How rows of equal name, which live in different organisations, are ordered.
+/// Order of rows of equal name in different organizations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ties {
-    /// By organisation.
+    /// By organization.
     Stable,
-    /// By organisation in every other request, and the other way round in the rest, as a database without a second sort
+    /// By organization, reversed in every second request, as a database without a second sort
     /// column may do.
     Alternating,
 }
 
-/// The answer to a listing of an organisation that does not exist.
+/// The response to a listing of an organization that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownNamespace {
     /// An empty list.
@@ -82,19 +83,19 @@ pub enum Permission {
     All,
     /// Nothing: 403 with `SVCSTG.SWR.4030170`.
     None,
-    /// Everything but these organisations: 403 when one is asked for, and absent from wider listings.
+    /// Everything but these organizations: 403 when one is requested, and absent from wider listings.
     Except(Vec<String>),
-    /// These repositories, by organisation and name; of the organisations nothing else is seen, and they are listed
-    /// themselves only where those are asked for that are merely visible.
+    /// These repositories, by organization and name. Their organizations are listed
+    /// only with `mode=visible`.
     Only(Vec<(String, String)>),
 }
 
 /// Whether the region offers the listing by markers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListV3 {
-    /// It does, and its feature gate says so.
+    /// Offered, and announced by the feature gate.
     Offered,
-    /// The gateway does not know it, and the gate says so.
+    /// Unknown to the gateway, and not announced.
     Absent,
 }
 
@@ -107,45 +108,49 @@ pub enum Compression {
     Gzip,
 }
 
-/// Settings of a simulator. The first seven shape the world and are read once; the rest can be changed while it runs,
+/// Settings of a simulator. Those above the blank line shape the world and are read once; the rest can be changed,
 /// with [`Simulator::configure`](super::Simulator::configure).
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Repositories in the beginning.
     pub repositories: usize,
-    /// Organisations, the first larger than the last.
+    /// Organizations, the first larger than the last.
     pub namespaces: usize,
-    /// What the world and the random faults follow from.
+    /// Seed of the world and of random faults.
     pub seed: u64,
-    /// Simulated time at the start. A fixed moment, so that worlds are equal; a demonstration may prefer the present.
+    /// Simulated time at the start; fixed by default, so that worlds are equal.
     pub start: SystemTime,
-    /// How much happens: events (a download, a push, a birth, a death) per repository and simulated day.
+    /// Events (downloads, pushes, creations, deletions) per repository and simulated day.
     pub events_per_day: f64,
-    /// For each repository that is born, one goes: the world changes and does not grow.
+    /// Deletes a repository for each new one, so that the number stays constant.
     pub steady: bool,
-    /// One of so many repositories of the beginning was given up: nobody pushes to it or cleans it up. So are those that
-    /// were never pushed to. None by 0.
+    /// Whether repositories are created and deleted at random.
+    pub turnover: bool,
+    /// Repositories that grow by a plan, in addition to `repositories`.
+    pub plans: Vec<Plan>,
+    /// Abandons every n-th initial repository, and those never pushed to: no pushes, no clean-ups.
+    /// 0 means none.
     pub abandoned: u32,
 
-    /// Simulated seconds per real second; 0 lets the world stand still.
+    /// Simulated seconds per real second; 0 stops time.
     pub speed: f64,
-    /// Time before every answer.
+    /// Time before every response.
     pub latency: Duration,
     /// Known access keys.
     pub access_keys: Vec<AccessKey>,
-    /// Tokens that are valid until revoked.
+    /// Tokens valid until revoked.
     pub tokens: Vec<String>,
     /// Users of the simulated IAM.
     pub users: Vec<User>,
     /// Projects of the simulated IAM.
     pub projects: Vec<Project>,
-    /// Life of tokens that the simulated IAM issues.
+    /// Lifetime of tokens that the simulated IAM issues.
     pub token_life: Duration,
     /// When wrong passwords lock a user.
     pub lockout: Lockout,
     /// When wrong signatures lock an access key.
     pub key_lockout: Lockout,
-    /// Identity tokens that are taken, by the older IAM and by STS.
+    /// Identity tokens accepted by the older IAM and by STS.
     pub id_tokens: Vec<String>,
     /// Identity provider that the older IAM knows.
     pub idp_id: String,
@@ -153,21 +158,21 @@ pub struct Options {
     pub provider_urn: String,
     /// Agency that STS lets holders of identity tokens assume.
     pub agency_urn: String,
-    /// Life of the keys that IAM and STS give for tokens.
+    /// Lifetime of keys that IAM and STS issue for tokens.
     pub key_life: KeyLife,
     /// The pod identity service.
     pub pod_identity: PodIdentity,
     /// The metadata service.
     pub metadata: Metadata,
-    /// Seconds that the service's clock is ahead of ours; negative if behind. Shows in `Date` and in signature checks.
+    /// Seconds by which the service's clock is ahead, negative if behind. Affects `Date` and signature checks.
     pub clock_skew_seconds: i64,
     /// Page size of a listing without paging.
     pub default_limit: usize,
     /// Largest page.
     pub max_limit: usize,
-    /// What a larger `limit` gets.
+    /// Effect of a larger `limit`.
     pub over_limit: OverLimit,
-    /// Which offsets are taken.
+    /// Valid offsets.
     pub offsets: Offsets,
     /// Order of rows with equal names.
     pub ties: Ties,
@@ -175,16 +180,28 @@ pub struct Options {
     pub list_v3: ListV3,
     /// Instances of the Enterprise Edition, in each project.
     pub enterprise_instances: usize,
-    /// What listing an unknown organisation gets.
+    /// Response to a listing of an unknown organization.
     pub unknown_namespace: UnknownNamespace,
     /// What the caller may see.
     pub permission: Permission,
-    /// Calls that are not permitted, whatever they are about: 403 with `SVCSTG.SWR.4030170`.
+    /// Calls that are denied: 403 with `SVCSTG.SWR.4030170`.
     pub denied: Vec<Operation>,
-    /// Answers with 429 above this many requests in one second.
+    /// Requests per second above which 429 is returned.
     pub requests_per_second: Option<u32>,
     /// Whether bodies are compressed.
     pub compression: Compression,
+}
+
+impl Options {
+    /// Whether the caller may not see an organization.
+    pub(super) fn denies(&self, namespace: &str) -> bool {
+        match &self.permission {
+            Permission::All => false,
+            Permission::None => true,
+            Permission::Except(closed) => closed.iter().any(|name| name == namespace),
+            Permission::Only(open) => open.iter().all(|(organization, _)| organization != namespace),
+        }
+    }
 }
 
 impl Default for Options {
@@ -196,6 +213,8 @@ impl Default for Options {
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600), // 2026-01-01
             events_per_day: 24.0,
             steady: false,
+            turnover: true,
+            plans: Vec::new(),
             abandoned: 0,
             speed: 0.0,
             latency: Duration::ZERO,

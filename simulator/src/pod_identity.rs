@@ -1,30 +1,30 @@
-//! The pod identity service of a cluster: keys for a token that the cluster puts into the pod.
+//! The pod identity service of a cluster: temporary keys for a pod's token.
 
 use serde_json::Value;
 
-use super::answer::{Answer, Refusal, Shape};
+use super::context::RequestContext;
 use super::http::Request;
-use super::keys;
-use super::routes::Service;
+use super::response::{ApiError, Response, Shape};
+use super::temporary_keys;
 
 /// `POST` to the path of the options.
-pub(super) fn credentials(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
+pub(super) fn credentials(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     if !serde_json::from_slice::<Value>(&request.body).is_ok_and(|body| body.is_object()) {
-        return Err(Refusal::new(400, Shape::Gateway, "CCE.01400001", "Invalid request."));
+        return Err(ApiError::new(400, Shape::Gateway, "CCE.01400001", "Invalid request."));
     }
-    let options = &service.options.pod_identity;
-    // The bare token, without a scheme word before it.
+    let options = &context.options.pod_identity;
+    // The bare token, without an authentication scheme.
     let shown = request.header("authorization").unwrap_or_default();
     if !options.tokens.iter().any(|token| token == shown) {
-        return Err(Refusal::new(401, Shape::Gateway, "CCE.01401001", "Authorization failed."));
+        return Err(ApiError::new(401, Shape::Gateway, "CCE.01401001", "Authorization failed."));
     }
-    let key = service.keys().issue(options.key_life, service.shared.now());
-    Ok(Answer::json(keys::credentials(&key).to_string()))
+    let key = context.keys().issue(options.key_life, context.state.now());
+    Ok(Response::json(temporary_keys::credentials(&key).to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::{ask, ask_signed, signer_of};
+    use super::super::test_client::{ask, ask_signed, signer_of};
     use super::super::{DEMO_POD_TOKEN, Options, Simulator};
 
     #[tokio::test]

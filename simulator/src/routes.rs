@@ -1,177 +1,128 @@
-//! Paths to answers: what the healthy service says. Faults come on top, elsewhere.
+//! Routing: the responses of the healthy service. `connection` applies faults.
 
-use std::sync::{Arc, MutexGuard};
-
-use super::answer::{Answer, Refusal};
+use super::context::RequestContext;
+use super::credential_options::Operation;
 use super::http::{self, Request};
-use super::identity::Operation;
-use super::image::mix;
-use super::keys::Keys;
-use super::options::{ListV3, Options};
-use super::shared::{self, Shared};
-use super::tokens::{Scope, Tokens};
-use super::verify::{self, Callers};
-use super::world::World;
-use super::{account, enterprise, federation, iam, listing, markers, metadata, pod_identity, repository};
+use super::options::ListV3;
+use super::response::{ApiError, Response};
+use super::{
+    account_calls, enterprise_calls, federation, iam, listing, markers, metadata, pod_identity, repository_calls,
+};
 
-/// What an answer is made from, besides the request.
-pub(super) struct Service<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) options: Arc<Options>,
-    /// 32 hexadecimal digits.
-    pub(super) request_id: String,
-    /// How many requests came before.
-    pub(super) ordinal: u64,
-    /// The service's clock, in seconds since the Unix epoch.
-    pub(super) now: i64,
-}
-
-impl Service<'_> {
-    pub(super) fn world(&self) -> impl std::ops::DerefMut<Target = World> {
-        self.shared.world()
-    }
-
-    pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
-        shared::lock(&self.shared.tokens)
-    }
-
-    pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
-        shared::lock(&self.shared.keys)
-    }
-
-    /// Decides whether a caller is known and may do what needs `scope`.
-    pub(super) fn identify(&self, request: &Request, scope: Scope) -> Result<(), Refusal> {
-        let mut callers = Callers { tokens: &self.tokens(), keys: &mut self.keys(), options: &self.options };
-        verify::check(request, scope, &mut callers, self.now)
-    }
-
-    /// Decides whether a caller of SWR is known and permitted to call this.
-    fn permit(&self, request: &Request, operation: Operation) -> Result<(), Refusal> {
-        self.identify(request, Scope::Project)?;
-        if self.options.denied.contains(&operation) { Err(listing::denied()) } else { Ok(()) }
-    }
-
-    /// An identifier of 32 hexadecimal digits that always belongs to the same name.
-    pub(super) fn id_of(&self, name: &str) -> String {
-        let hash = name.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
-        format!("{:016x}{:016x}", hash, mix(hash))
-    }
-}
-
-/// The answer to a request, complete but for `Date` and `X-Request-Id`.
-pub(super) fn answer(request: &Request, service: &Service<'_>) -> Answer {
-    let outcome = if let Some(outcome) = beside_the_gateway(request, service) {
+/// The response to a request, without `Date` and `X-Request-Id`.
+pub(super) fn respond(request: &Request, context: &RequestContext<'_>) -> Response {
+    let outcome = if let Some(outcome) = beside_the_gateway(request, context) {
         outcome
-    } else if service.shared.over_rate(&service.options) {
-        let limit = service.options.requests_per_second.unwrap_or_default();
+    } else if context.state.over_rate(&context.options) {
+        let limit = context.options.requests_per_second.unwrap_or_default();
         let message = format!(
             "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:1 second"
         );
-        Err(Refusal::gateway(429, "0308", &message))
+        Err(ApiError::gateway(429, "0308", &message))
     } else {
-        route(request, service)
+        route(request, context)
     };
-    outcome.unwrap_or_else(|refusal| refusal.answer(&service.request_id))
+    outcome.unwrap_or_else(|error| error.response(&context.request_id))
 }
 
-/// Answers for the services that a machine or a pod reaches without the gateway, and so without its limits.
-fn beside_the_gateway(request: &Request, service: &Service<'_>) -> Option<Result<Answer, Refusal>> {
+/// Services that a machine or pod reaches without the gateway and its rate limit.
+fn beside_the_gateway(request: &Request, context: &RequestContext<'_>) -> Option<Result<Response, ApiError>> {
     match (request.method.as_str(), request.path.as_str()) {
-        ("PUT", "/meta-data/latest/api/token") => Some(metadata::token(request, service)),
-        ("GET", "/openstack/latest/securitykey") => Some(metadata::security_key(request, service)),
-        ("POST", path) if path == service.options.pod_identity.path => {
-            Some(pod_identity::credentials(request, service))
+        ("PUT", "/meta-data/latest/api/token") => Some(metadata::token(request, context)),
+        ("GET", "/openstack/latest/securitykey") => Some(metadata::security_key(request, context)),
+        ("POST", path) if path == context.options.pod_identity.path => {
+            Some(pod_identity::credentials(request, context))
         }
         _ => None,
     }
 }
 
-fn route(request: &Request, service: &Service<'_>) -> Result<Answer, Refusal> {
-    // An escaped slash is resolved before the gateway looks for the API, which it then does not find.
+fn route(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    // The gateway decodes an escaped slash before it looks up the API, and finds none.
     if request.path.to_ascii_lowercase().contains("%2f") {
         return Err(unknown_api());
     }
     let segments: Vec<String> = request.path.split('/').skip(1).map(http::percent_decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let permit = |operation| service.permit(request, operation);
+    let permit = |operation| context.permit(request, operation);
     match (request.method.as_str(), segments.as_slice()) {
-        ("POST", ["v3", "auth", "tokens"]) => iam::login(request, service),
-        ("GET", ["v3", "projects"]) => iam::projects(request, service),
-        ("POST", ["v3.0", "OS-AUTH", "id-token", "tokens"]) => federation::id_token(request, service),
-        ("POST", ["v3.0", "OS-CREDENTIAL", "securitytokens"]) => federation::security_token(request, service),
-        ("POST", ["v5", "agencies", "assume-with-oidc"]) => federation::assume_with_oidc(request, service),
-        ("GET", [""] | ["v2"]) => Ok(Answer::json(
+        ("POST", ["v3", "auth", "tokens"]) => iam::login(request, context),
+        ("GET", ["v3", "projects"]) => iam::projects(request, context),
+        ("POST", ["v3.0", "OS-AUTH", "id-token", "tokens"]) => federation::id_token(request, context),
+        ("POST", ["v3.0", "OS-CREDENTIAL", "securitytokens"]) => federation::security_token(request, context),
+        ("POST", ["v5", "agencies", "assume-with-oidc"]) => federation::assume_with_oidc(request, context),
+        ("GET", [""] | ["v2"]) => Ok(Response::json(
             r#"{"versions":[{"id":"v2","links":{"href":"","rel":"self"},"min_version":"2.0","version":"2.26","status":"CURRENT","updated":"2020-07-09T00:00:00Z"}]}"#,
         )),
         ("GET", ["v2", "manage", rest @ ..]) => match *rest {
             ["repos"] => {
                 permit(Operation::ListRepositories)?;
-                listing::list(request, service)
+                listing::list(request, context)
             }
             ["namespaces"] => {
                 permit(Operation::ListNamespaces)?;
-                repository::namespaces(request, service)
+                repository_calls::namespaces(request, context)
             }
             ["namespaces", namespace] => {
                 permit(Operation::ShowNamespace)?;
-                repository::namespace(namespace, service)
+                repository_calls::namespace(namespace, context)
             }
             ["namespaces", namespace, "repos", name] => {
                 permit(Operation::ShowRepository)?;
-                repository::show(namespace, &with_slashes(name), service)
+                repository_calls::show(namespace, &with_slashes(name), context)
             }
             ["namespaces", namespace, "repos", name, "tags"] => {
                 permit(Operation::ListTags)?;
-                repository::tags(request, namespace, &with_slashes(name), service)
+                repository_calls::tags(request, namespace, &with_slashes(name), context)
             }
             ["overview"] => {
                 permit(Operation::Overview)?;
-                Ok(account::overview(service))
+                Ok(account_calls::overview(context))
             }
             ["projects", project, "quotas"] => {
                 permit(Operation::Quotas)?;
-                account::quotas(project, service)
+                account_calls::quotas(project, context)
             }
             ["projects", project, "feature-gates"] => {
                 permit(Operation::FeatureGates)?;
-                account::feature_gates(project, service)
+                account_calls::feature_gates(project, context)
             }
             _ => Err(unknown_api()),
         },
-        ("GET", ["v3", "manage", "repos"]) if service.options.list_v3 == ListV3::Offered => {
+        ("GET", ["v3", "manage", "repos"]) if context.options.list_v3 == ListV3::Offered => {
             permit(Operation::ListRepositories)?;
-            markers::list(request, service)
+            markers::list(request, context)
         }
         ("GET", ["v2", project, "instances"]) => {
             permit(Operation::ListInstances)?;
-            enterprise::instances(request, project, service)
+            enterprise_calls::instances(request, project, context)
         }
         ("GET", ["v2", project, "instances", instance, "statistics"]) => {
             permit(Operation::InstanceStatistics)?;
-            enterprise::statistics(project, instance, service)
+            enterprise_calls::statistics(project, instance, context)
         }
         ("GET", ["v2", project, "repositories"]) => {
             permit(Operation::ListInstanceRepositories)?;
-            enterprise::repositories(request, project, service)
+            enterprise_calls::repositories(request, project, context)
         }
         _ => Err(unknown_api()),
     }
 }
 
-/// Slashes travel as dollars, which no repository name contains.
+/// In paths, `$` stands for the slash of a repository name.
 fn with_slashes(name: &str) -> String {
     name.replace('$', "/")
 }
 
-/// The gateway knows pairs of method and path, and says the same whichever of the two is wrong.
-fn unknown_api() -> Refusal {
-    Refusal::gateway(404, "0101", "The API does not exist or has not been published in the environment")
+/// The gateway's error for an unknown path or method.
+fn unknown_api() -> ApiError {
+    ApiError::gateway(404, "0101", "The API does not exist or has not been published in the environment")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::get;
-    use super::super::{DEMO_PROJECT_ID, Simulator};
+    use super::super::test_client::get;
+    use super::super::{DEMO_PROJECT_ID, Options, Simulator};
     use super::*;
 
     #[tokio::test]

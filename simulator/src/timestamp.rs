@@ -1,7 +1,7 @@
-//! Times as the service prints and reads them.
+//! Time formats of the service.
 //!
-//! Written by hand rather than with a date library: pages hold two times a row and are made by the thousand, and a
-//! client's parser is better tested by a printer that shares no code with it.
+//! Written without a date library, for speed (two times per row) and because a
+//! client's parser is better tested by a formatter that shares no code with it.
 
 use std::time::SystemTime;
 
@@ -35,7 +35,7 @@ pub(super) fn write_rfc3339(out: &mut Vec<u8>, nanos: i64) {
     out.push(b'Z');
 }
 
-/// Prints a moment with six digits of fraction, as the credential services do.
+/// Prints a time with six decimals, as the credential services do.
 pub(super) fn token_time(moment: SystemTime) -> String {
     let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut out = Vec::with_capacity(30);
@@ -88,7 +88,7 @@ fn ascii_digit(value: i64) -> u8 {
     b'0' + u8::try_from(value % 10).expect("a digit of a number that is not negative")
 }
 
-/// Days since 1970-01-01 to year, month, day: the well-known algorithm that starts years in March, so that the leap
+/// Days since 1970-01-01 to year, month, day. Years start in March, so that the leap
 /// day is the last of its year.
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;

@@ -1,15 +1,15 @@
-//! Tokens that were issued, accepted by hand, or revoked while the simulator ran.
+//! Tokens issued, accepted or revoked at run time.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::answer::Refusal;
 use super::image::mix;
 use super::options::Options;
+use super::response::ApiError;
 
-/// What a token is good for.
+/// What a token gives access to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scope {
     /// IAM itself.
@@ -18,7 +18,7 @@ pub(super) enum Scope {
     Project,
 }
 
-/// The book of tokens.
+/// Issued and revoked tokens.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     issued: HashMap<String, Token>,
@@ -32,17 +32,17 @@ enum Token {
 }
 
 impl Tokens {
-    /// A fresh token.
+    /// Issues a token.
     pub(super) fn issue(&mut self, scope: Scope, life: Duration) -> String {
         self.count += 1;
-        // Real ones are several kilobytes of Base64; long enough here to notice who logs or truncates them.
+        // Real tokens have several kilobytes; this length reveals clients that log or truncate them.
         let parts = (0..32).map(|part| format!("{:016X}", mix(self.count << 8 | part)));
         let text = format!("MII{}", parts.collect::<String>());
         self.issued.insert(text.clone(), Token::Until(Instant::now() + life, scope));
         text
     }
 
-    /// Makes a token of choice valid for a time.
+    /// Accepts a given token for a lifetime.
     pub(super) fn accept(&mut self, token: &str, life: Duration) {
         self.issued.insert(token.to_owned(), Token::Until(Instant::now() + life, Scope::Project));
     }
@@ -51,15 +51,15 @@ impl Tokens {
         self.issued.insert(token.to_owned(), Token::Revoked);
     }
 
-    /// Revokes every token that was issued; those of the options must be named.
+    /// Revokes every issued token, but not those of the options.
     pub(super) fn revoke_issued(&mut self) {
         for token in self.issued.values_mut() {
             *token = Token::Revoked;
         }
     }
 
-    /// Whether a token opens what needs `scope`.
-    pub(super) fn check(&self, token: &str, scope: Scope, options: &Options) -> Result<(), Refusal> {
+    /// Checks a token for `scope`.
+    pub(super) fn check(&self, token: &str, scope: Scope, options: &Options) -> Result<(), ApiError> {
         let unreadable = || Err(unauthenticated("decrypt token fail"));
         match self.issued.get(token) {
             Some(Token::Until(end, _)) if Instant::now() >= *end => Err(outdated()),
@@ -72,20 +72,20 @@ impl Tokens {
     }
 }
 
-/// The gateway's 401 for whoever it does not know.
-pub(super) fn unauthenticated(detail: &str) -> Refusal {
-    Refusal::gateway(401, "0301", &format!("Incorrect IAM authentication information: {detail}"))
+/// The gateway's 401 for an unknown caller.
+pub(super) fn unauthenticated(detail: &str) -> ApiError {
+    ApiError::gateway(401, "0301", &format!("Incorrect IAM authentication information: {detail}"))
 }
 
-fn outdated() -> Refusal {
-    Refusal::gateway(401, "0307", "The token must be updated.")
+fn outdated() -> ApiError {
+    ApiError::gateway(401, "0307", "The token must be updated.")
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
-    use super::super::probe::ask;
+    use super::super::test_client::ask;
     use super::super::{DEMO_TOKEN, Simulator};
     use super::*;
 

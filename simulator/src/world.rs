@@ -1,26 +1,27 @@
-//! The truth: organisations, repositories, their tags, and the orders in which they are listed.
+//! The simulated account: organizations, repositories, their tags, and the orders in which they are listed.
 //!
-//! Made for a million repositories: a row is small, the names of tags are written only when somebody reads them, and the
-//! order by name is kept rather than sorted for each page. How the world comes to be and how it grows is in `growth`.
+//! Sized for a million repositories: rows are small, tag names are generated when they are read, and the order by name
+//! is maintained rather than sorted for each page. `world_growth` generates the world and lets it grow.
 
 use std::cmp::Ordering;
 
 use fastrand::Rng;
 
 use super::names;
-use super::row::{Column, Repository, Row, Tags};
+use super::plan::Planned;
+use super::repository_row::{Column, Repository, RepositoryRow, Tags};
 
 /// Everything that the simulated account holds.
 #[derive(Debug)]
 pub struct World {
-    organisations: Vec<Organisation>,
+    organizations: Vec<Organization>,
     categories: Vec<String>,
-    /// Rows keep their place for life, so that the orders below can be lists of small numbers.
-    rows: Vec<Option<Row>>,
+    /// A row keeps its slot for life, so that the orders below can be lists of `u32`.
+    rows: Vec<Option<RepositoryRow>>,
     free: Vec<u32>,
-    /// All rows by name, then organisation.
+    /// All rows by name, then organization.
     by_name: Vec<u32>,
-    /// The last order by another column, and the version of the world that it holds for.
+    /// The latest order by another column, and the version of the world it is valid for.
     sorted: Option<(Column, u64, Vec<u32>)>,
     version: u64,
     pub(super) next_id: u32,
@@ -28,24 +29,28 @@ pub struct World {
     pub(super) next_event: i64,
     pub(super) mean_gap: f64,
     pub(super) steady: bool,
-    /// One of so many repositories up to a number was given up; none by 0.
+    pub(super) turnover: bool,
+    pub(super) plans: Vec<Planned>,
+    /// Latest date of a change: real time, where the world runs faster than that.
+    pub(super) latest_date: i64,
+    /// Every n-th repository whose id is below the second number is abandoned; 0 means none.
     pub(super) abandoned: (u32, u32),
     pub(super) rng: Rng,
 }
 
-/// One organisation.
+/// One organization.
 #[derive(Debug)]
-pub(super) struct Organisation {
+pub(super) struct Organization {
     pub(super) name: String,
     /// Its rows by name.
     pub(super) by_name: Vec<u32>,
 }
 
 impl World {
-    /// A world without organisations, at `now` (nanoseconds since the Unix epoch).
+    /// A world without organizations, at `now` (nanoseconds since the Unix epoch).
     pub(super) fn empty(seed: u64, now: i64) -> Self {
         Self {
-            organisations: Vec::new(),
+            organizations: Vec::new(),
             categories: names::CATEGORIES.iter().map(ToString::to_string).collect(),
             rows: Vec::new(),
             free: Vec::new(),
@@ -57,6 +62,9 @@ impl World {
             next_event: i64::MAX,
             mean_gap: f64::INFINITY,
             steady: false,
+            turnover: true,
+            plans: Vec::new(),
+            latest_date: i64::MAX,
             abandoned: (0, 0),
             rng: Rng::with_seed(seed),
         }
@@ -80,13 +88,18 @@ impl World {
         self.now
     }
 
-    /// Names of the organisations, in the order in which they came to be. Empty ones are among them.
-    #[must_use]
-    pub fn namespaces(&self) -> Vec<String> {
-        self.organisations.iter().map(|organisation| organisation.name.clone()).collect()
+    /// The date of a change that happens now.
+    pub(super) fn date(&self) -> i64 {
+        self.now.min(self.latest_date)
     }
 
-    /// Every repository, by name and then organisation.
+    /// Names of the organizations in order of creation, empty ones included.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        self.organizations.iter().map(|organization| organization.name.clone()).collect()
+    }
+
+    /// Every repository, by name and then organization.
     #[must_use]
     pub fn repositories(&self) -> Vec<Repository> {
         self.by_name.iter().map(|&slot| self.describe(self.row(slot))).collect()
@@ -98,21 +111,21 @@ impl World {
         self.find(namespace, name).map(|slot| self.describe(self.row(slot)))
     }
 
-    /// Adds an organisation; one that exists already is left as it is.
+    /// Adds an organization; an existing one stays unchanged.
     pub fn insert_namespace(&mut self, name: &str) {
-        self.organisation_or_new(name);
+        self.organization_or_new(name);
     }
 
-    /// Puts a repository in, replacing one of the same name; its organisation appears if need be.
+    /// Inserts a repository, replacing one of the same name; creates its organization if needed.
     pub fn insert(&mut self, repository: Repository) {
         self.remove(&repository.namespace, &repository.name);
-        let organisation = self.organisation_or_new(&repository.namespace);
-        let mut row = self.new_row(organisation, repository.name.clone());
+        let organization = self.organization_or_new(&repository.namespace);
+        let mut row = self.new_row(organization, repository.name.clone());
         self.fill(&mut row, repository);
         self.insert_row(row);
     }
 
-    /// Deletes a repository; whether it was there.
+    /// Deletes a repository; returns whether it existed.
     pub fn remove(&mut self, namespace: &str, name: &str) -> bool {
         let slot = self.find(namespace, name);
         if let Some(slot) = slot {
@@ -129,7 +142,7 @@ impl World {
         }
     }
 
-    /// Changes a repository by hand; whether it was there. The name and the organisation may be changed as well.
+    /// Changes a repository; returns whether it existed. Name and organization may change as well.
     pub fn update(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Repository)) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
@@ -149,31 +162,31 @@ impl World {
         true
     }
 
-    /// Pushes an image under `tag`: one more tag if it is a new one, more bytes, a new update time. Whether the
-    /// repository was there.
+    /// Pushes an image under `tag`: a further tag if it is new, more bytes, a new update time. Returns whether the
+    /// repository existed.
     pub fn push(&mut self, namespace: &str, name: &str, tag: &str) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
         };
-        let now = self.now;
+        let now = self.date();
         let row = self.row_mut(slot);
-        let before = row.tags.bytes(row.id);
+        let before = row.tag_bytes();
         let number = row.tags.push(row.id, tag);
         row.note_push(number, now);
-        // By the difference: a test may have given the repository a size that its tags do not explain.
-        row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
+        // Add the difference: a test may have set a size that the tags do not add up to.
+        row.size = (row.size + row.tag_bytes()).saturating_sub(before);
         row.updated = now;
         true
     }
 
-    /// Deletes a tag: fewer tags and bytes, and no new update time. Whether it was there.
+    /// Deletes a tag: fewer tags and bytes, the same update time. Returns whether it existed.
     pub fn untag(&mut self, namespace: &str, name: &str, tag: &str) -> bool {
         self.change_tags(namespace, name, |row| row.tags.remove(row.id, tag))
     }
 
-    /// Moves a tag, which may be a new one, to the image that another tag names. Whether that one was there.
+    /// Points a tag, new or existing, to the image of another tag. Returns whether that one existed.
     pub fn retag(&mut self, namespace: &str, name: &str, tag: &str, other: &str) -> bool {
-        let now = self.now;
+        let now = self.date();
         self.change_tags(namespace, name, |row| {
             let was_there = row.tags.move_to(row.id, tag, other);
             if was_there {
@@ -183,18 +196,18 @@ impl World {
         })
     }
 
-    fn change_tags(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut Row) -> bool) -> bool {
+    fn change_tags(&mut self, namespace: &str, name: &str, change: impl FnOnce(&mut RepositoryRow) -> bool) -> bool {
         let Some(slot) = self.find(namespace, name) else {
             return false;
         };
         let row = self.row_mut(slot);
-        let before = row.tags.bytes(row.id);
+        let before = row.tag_bytes();
         let changed = change(row);
-        row.size = (row.size + row.tags.bytes(row.id)).saturating_sub(before);
+        row.size = (row.size + row.tag_bytes()).saturating_sub(before);
         changed
     }
 
-    /// Counts `times` downloads. Whether the repository was there.
+    /// Adds `times` downloads. Returns whether the repository existed.
     pub fn download(&mut self, namespace: &str, name: &str, times: u64) -> bool {
         let slot = self.find(namespace, name);
         if let Some(slot) = slot {
@@ -203,12 +216,12 @@ impl World {
         slot.is_some()
     }
 
-    pub(super) fn row(&self, slot: u32) -> &Row {
+    pub(super) fn row(&self, slot: u32) -> &RepositoryRow {
         self.rows[slot as usize].as_ref().expect("the orders name living rows only")
     }
 
-    /// A row to be changed in anything but its name and organisation.
-    pub(super) fn row_mut(&mut self, slot: u32) -> &mut Row {
+    /// A row for changes to anything but its name and organization.
+    pub(super) fn row_mut(&mut self, slot: u32) -> &mut RepositoryRow {
         self.version += 1;
         self.rows[slot as usize].as_mut().expect("the orders name living rows only")
     }
@@ -221,29 +234,29 @@ impl World {
         self.rows.get(slot as usize).is_some_and(Option::is_some)
     }
 
-    pub(super) fn organisations(&self) -> &[Organisation] {
-        &self.organisations
+    pub(super) fn organizations(&self) -> &[Organization] {
+        &self.organizations
     }
 
-    pub(super) fn organisation(&self, name: &str) -> Option<(u32, &Organisation)> {
-        (0..).zip(&self.organisations).find(|(_, organisation)| organisation.name == name)
+    pub(super) fn organization(&self, name: &str) -> Option<(u32, &Organization)> {
+        (0..).zip(&self.organizations).find(|(_, organization)| organization.name == name)
     }
 
-    pub(super) fn organisation_name(&self, row: &Row) -> &str {
-        &self.organisations[row.organisation as usize].name
+    pub(super) fn organization_name(&self, row: &RepositoryRow) -> &str {
+        &self.organizations[row.organization as usize].name
     }
 
-    pub(super) fn category(&self, row: &Row) -> &str {
+    pub(super) fn category(&self, row: &RepositoryRow) -> &str {
         &self.categories[row.category as usize]
     }
 
     pub(super) fn find(&self, namespace: &str, name: &str) -> Option<u32> {
-        let (_, organisation) = self.organisation(namespace)?;
-        let place = organisation.by_name.binary_search_by(|&slot| (*self.row(slot).name).cmp(name)).ok()?;
-        Some(organisation.by_name[place])
+        let (_, organization) = self.organization(namespace)?;
+        let place = organization.by_name.binary_search_by(|&slot| (*self.row(slot).name).cmp(name)).ok()?;
+        Some(organization.by_name[place])
     }
 
-    /// Sorts by a column, unless the last order by it still holds.
+    /// Sorts by a column unless the cached order is still valid.
     pub(super) fn prepare(&mut self, column: Column) {
         let holds = matches!(&self.sorted, Some((c, version, _)) if *c == column && *version == self.version);
         if column != Column::Name && !holds {
@@ -253,7 +266,7 @@ impl World {
         }
     }
 
-    /// All rows in the ascending order of a column that was prepared, ties by name and organisation. The order by name
+    /// All rows in ascending order of a column that was prepared, ties by name and organization. The order by name
     /// needs no preparation.
     pub(super) fn ordered(&self, column: Column) -> &[u32] {
         match &self.sorted {
@@ -262,57 +275,57 @@ impl World {
         }
     }
 
-    /// Sorts rows that are in the order of names by another column.
+    /// Sorts rows, given in the order of names, by another column.
     pub(super) fn sort(&self, slots: &mut [u32], column: Column) {
         match column {
             Column::Name => slots.sort_by(|a, b| self.compare(*a, *b)),
             Column::UpdatedTime => slots.sort_by_key(|slot| self.row(*slot).updated),
             Column::TagCount => slots.sort_by_key(|slot| self.row(*slot).tags.count()),
-            Column::Namespace => slots.sort_by_key(|slot| self.organisation_name(self.row(*slot))),
+            Column::Namespace => slots.sort_by_key(|slot| self.organization_name(self.row(*slot))),
             Column::IsPublic => slots.sort_by_key(|slot| self.row(*slot).is_public),
         }
     }
 
-    pub(super) fn organisation_or_new(&mut self, name: &str) -> u32 {
-        if let Some((index, _)) = self.organisation(name) {
+    pub(super) fn organization_or_new(&mut self, name: &str) -> u32 {
+        if let Some((index, _)) = self.organization(name) {
             return index;
         }
-        self.organisations.push(Organisation { name: name.to_owned(), by_name: Vec::new() });
-        u32::try_from(self.organisations.len() - 1).expect("fewer than 2^32 organisations")
+        self.organizations.push(Organization { name: name.to_owned(), by_name: Vec::new() });
+        u32::try_from(self.organizations.len() - 1).expect("fewer than 2^32 organizations")
     }
 
-    /// An empty row with a number of its own; it is not in the world yet.
-    pub(super) fn new_row(&mut self, organisation: u32, name: String) -> Row {
+    /// An empty row with a new id, not yet inserted.
+    pub(super) fn new_row(&mut self, organization: u32, name: String) -> RepositoryRow {
         let id = self.next_id;
         self.next_id += 1;
-        Row::new(id, organisation, name.into_boxed_str(), self.now)
+        RepositoryRow::new(id, organization, name.into_boxed_str(), self.date())
     }
 
-    pub(super) fn insert_row(&mut self, row: Row) {
+    pub(super) fn insert_row(&mut self, row: RepositoryRow) {
         let slot = self.place(row);
         let at = self.by_name.partition_point(|&other| self.compare(other, slot) == Ordering::Less);
         self.by_name.insert(at, slot);
         let row = self.row(slot);
-        let (organisation, name) = (row.organisation as usize, &row.name);
-        let within = &self.organisations[organisation].by_name;
+        let (organization, name) = (row.organization as usize, &row.name);
+        let within = &self.organizations[organization].by_name;
         let at = within.partition_point(|&other| self.row(other).name < *name);
-        self.organisations[organisation].by_name.insert(at, slot);
+        self.organizations[organization].by_name.insert(at, slot);
     }
 
-    /// Puts in rows whose names are known to be free: sorts once, where `insert_row` would move the tail each time.
-    pub(super) fn insert_all(&mut self, rows: Vec<Row>) {
+    /// Inserts rows whose names are known to be free. Sorts once, where `insert_row` moves the tail each time.
+    pub(super) fn insert_all(&mut self, rows: Vec<RepositoryRow>) {
         for row in rows {
             let slot = self.place(row);
             self.by_name.push(slot);
         }
         let mut order = std::mem::take(&mut self.by_name);
         order.sort_unstable_by(|a, b| self.compare(*a, *b));
-        for organisation in &mut self.organisations {
-            organisation.by_name.clear();
+        for organization in &mut self.organizations {
+            organization.by_name.clear();
         }
         for &slot in &order {
-            let organisation = self.row(slot).organisation as usize;
-            self.organisations[organisation].by_name.push(slot);
+            let organization = self.row(slot).organization as usize;
+            self.organizations[organization].by_name.push(slot);
         }
         self.by_name = order;
     }
@@ -321,15 +334,15 @@ impl World {
         let at = self.by_name.partition_point(|&other| self.compare(other, slot) == Ordering::Less);
         self.by_name.remove(at);
         let row = self.row(slot);
-        let (organisation, name) = (row.organisation as usize, &row.name);
-        let at = self.organisations[organisation].by_name.partition_point(|&other| self.row(other).name < *name);
-        self.organisations[organisation].by_name.remove(at);
+        let (organization, name) = (row.organization as usize, &row.name);
+        let at = self.organizations[organization].by_name.partition_point(|&other| self.row(other).name < *name);
+        self.organizations[organization].by_name.remove(at);
         self.rows[slot as usize] = None;
         self.free.push(slot);
         self.version += 1;
     }
 
-    fn place(&mut self, row: Row) -> u32 {
+    fn place(&mut self, row: RepositoryRow) -> u32 {
         self.version += 1;
         if let Some(slot) = self.free.pop() {
             self.rows[slot as usize] = Some(row);
@@ -341,12 +354,12 @@ impl World {
 
     fn compare(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.row(a), self.row(b));
-        a.name.cmp(&b.name).then_with(|| self.organisation_name(a).cmp(self.organisation_name(b)))
+        a.name.cmp(&b.name).then_with(|| self.organization_name(a).cmp(self.organization_name(b)))
     }
 
-    fn describe(&self, row: &Row) -> Repository {
+    fn describe(&self, row: &RepositoryRow) -> Repository {
         Repository {
-            namespace: self.organisation_name(row).to_owned(),
+            namespace: self.organization_name(row).to_owned(),
             name: row.name.to_string(),
             category: self.category(row).to_owned(),
             description: row.description.as_deref().unwrap_or_default().to_owned(),
@@ -359,14 +372,14 @@ impl World {
         }
     }
 
-    /// Takes everything but the identity over into a row.
-    fn fill(&mut self, row: &mut Row, repository: Repository) {
+    /// Copies everything but the identity into a row.
+    fn fill(&mut self, row: &mut RepositoryRow, repository: Repository) {
         let known = self.categories.iter().position(|category| *category == repository.category);
         let category = known.unwrap_or_else(|| {
             self.categories.push(repository.category);
             self.categories.len() - 1
         });
-        // More than 255 categories would be a test of nothing; the last one stands for the rest.
+        // Category 255 stands for all beyond it.
         row.category = u8::try_from(category).unwrap_or(u8::MAX);
         row.description = (!repository.description.is_empty()).then(|| repository.description.into_boxed_str());
         row.size = repository.size;
@@ -398,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_by_name_and_organisation_survives_every_change() {
+    fn the_order_by_name_and_organization_survives_every_change() {
         let mut world = World::empty(1, 0);
         let mut rng = Rng::with_seed(3);
         for step in 0..2_000 {
@@ -415,8 +428,8 @@ mod tests {
         expected.sort();
         expected.dedup();
         assert_eq!(listed, expected);
-        let by_organisation: usize = world.organisations.iter().map(|o| o.by_name.len()).sum();
-        assert_eq!(by_organisation, world.len());
+        let by_organization: usize = world.organizations.iter().map(|o| o.by_name.len()).sum();
+        assert_eq!(by_organization, world.len());
         for (name, namespace) in listed {
             assert!(world.get(&namespace, &name).is_some());
         }

@@ -1,8 +1,9 @@
 //! One account: its client, its cache and what joins them.
 
+use super::call_counter::CallCounter;
+use super::landing::AccountStatus;
 use super::refresh::{Collection, refresher};
 use super::shared_resources::SharedResources;
-use super::status::{CallCount, state};
 use super::{live_metrics, snapshot_file, tag_file};
 use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
@@ -11,7 +12,7 @@ use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::catalog;
 use crate::collect::inventory::TagInventory;
-use crate::collect::tags::Tags;
+use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors};
 use crate::config;
 use crate::exposition::{self, Exposition};
@@ -38,10 +39,10 @@ pub(super) struct Account {
     origins: config::Origins,
     authenticator: Authenticator,
     cache: Cache<Exposition>,
-    calls: CallCount,
+    calls: CallCounter,
     progress: Arc<collect::Progress>,
     /// Where tags or details are collected.
-    tags: Option<Tags>,
+    tags: Option<TagCollector>,
     /// Where its state outlives the process.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
@@ -60,7 +61,7 @@ impl Account {
         let ways = commons.ways(&config.https)?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
-        let calls = CallCount::new(metrics.clone());
+        let calls = CallCounter::new(metrics.clone());
         info!(
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
@@ -101,7 +102,7 @@ impl Account {
             let file = state(files.map(|files| files.tags), config.origins.tags);
             let book = file.as_ref().map_or_else(TagInventory::default, |(file, _)| tag_file::read(file));
             let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
-            Tags::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
+            TagCollector::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
         });
         let collection = Collection {
             client,
@@ -174,7 +175,7 @@ impl Account {
         if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
             && self.origins.tags == predecessor.origins.tags
         {
-            tags.inherit(before);
+            tags.take_over(before);
         }
     }
 
@@ -210,7 +211,7 @@ impl Account {
         // Why the list could not be read is said by the one who read it.
         down.remove("repositories");
         let mut all = Vec::new();
-        let (tags, details) = self.tags.as_ref().map(Tags::unread).unwrap_or_default();
+        let (tags, details) = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
         for (what, unread) in [("tags", tags), ("details", details)] {
             match (unread, down.contains(what)) {
                 (0, _) => continue,
@@ -239,26 +240,33 @@ impl Account {
     pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.cache.close();
         self.hoping.abort();
-        self.tags.as_ref().map(Tags::close)
+        self.tags.as_ref().map(TagCollector::close)
     }
 
-    /// What the web room may know of it.
+    /// The account as the web server sees it.
     pub(super) fn on_the_web(&self) -> web::Account {
-        let (scraped, asked, calls) = (self.cache.clone(), self.cache.clone(), self.calls.clone());
-        let span = self.span.clone();
-        let mut about = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
-        about.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
-        about.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
+        let (cache, span) = (self.cache.clone(), self.span.clone());
+        let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
+        meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
+        meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
         web::Account {
             name: self.name.clone(),
-            about,
+            meta_labels,
             live: live_metrics::encoder(self.registry.clone()),
             scrape: Arc::new(move |deadline| {
-                let cache = scraped.clone();
-                let scrape = async move { web::Scrape { page: cache.get(deadline).await.value } };
-                Box::pin(scrape.instrument(span.clone()))
+                let cache = cache.clone();
+                Box::pin(async move { cache.get(deadline).await.value }.instrument(span.clone()))
             }),
-            state: Arc::new(move || state(&asked, &calls)),
+        }
+    }
+
+    /// Its status for the landing page.
+    pub(super) fn status(&self) -> AccountStatus<'_> {
+        AccountStatus {
+            name: &self.name,
+            cache: self.cache.status(),
+            calls_since_start: self.calls.since_start(),
+            calls_latest_refresh: self.calls.latest_refresh(),
         }
     }
 }

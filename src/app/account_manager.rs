@@ -5,8 +5,10 @@
 
 use super::account::Account;
 use super::blocking_reader::{BlockingReader, PATIENCE};
+use super::landing;
 use super::live_metrics;
 use super::memory::MemoryBudget;
+use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
 use super::web_config::WebConfig;
 use crate::base::file_stamp::Stamp;
@@ -14,14 +16,13 @@ use crate::catalog;
 use crate::cli::ServeArgs;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
-use crate::metrics;
-use crate::web::{self, Site, Sites, Tally};
+use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
-use prometheus::{Gauge, Registry};
+use prometheus::Registry;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -40,11 +41,11 @@ struct Shared {
     /// What settings are read from again; `None` where they are given once and for all.
     args: Option<ServeArgs>,
     budget: Arc<MemoryBudget>,
-    live: web::Live,
-    tally: Arc<Tally>,
+    live: web::LiveMetrics,
+    web_metrics: web::Metrics,
+    telemetry_path: String,
     web_config: WebConfig,
-    successful: Gauge,
-    success: Gauge,
+    reload_metrics: ReloadMetrics,
     sites: watch::Sender<Arc<Site>>,
     reader: BlockingReader,
     /// Held while settings are read, one reading at a time.
@@ -67,12 +68,14 @@ impl AccountManager {
         accounts: Vec<config::Account>,
         web_file: Option<WebFile>,
         shown: String,
+        telemetry_path: &str,
         args: Option<ServeArgs>,
     ) -> anyhow::Result<Self> {
-        let (registry, tally) = (Registry::new(), Arc::new(Tally::default()));
-        live_metrics::register_process(&registry, &tally);
-        let successful = metrics::gauge(&registry, &catalog::CONFIG_RELOAD_SUCCESSFUL);
-        let success = metrics::gauge(&registry, &catalog::CONFIG_RELOAD_SUCCESS);
+        let registry = Registry::new();
+        live_metrics::register_process(&registry);
+        let web_metrics = web::Metrics::new(&registry);
+        let reload_metrics =
+            ReloadMetrics::new(&registry, &catalog::CONFIG_RELOAD_SUCCESSFUL, &catalog::CONFIG_RELOAD_SUCCESS);
         let web_config = WebConfig::new(web_file, &registry);
         let budget = MemoryBudget::of_this_process();
         if let Some(most) = budget.most() {
@@ -86,31 +89,34 @@ impl AccountManager {
             .into_iter()
             .map(|account| Account::build(account, &mut commons).map(Arc::new))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let fleet = Self(Arc::new_cyclic(|this: &std::sync::Weak<Shared>| {
+        Ok(Self(Arc::new_cyclic(|this: &std::sync::Weak<Shared>| {
             let live = live_metrics::encoder(registry);
-            let site = site(&accounts, live.clone(), tally.clone(), shown, reloading(this.clone()));
+            let site = site(&accounts, live.clone(), telemetry_path, shown, reloading(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
                 args,
                 budget,
                 live,
-                tally,
+                web_metrics,
+                telemetry_path: telemetry_path.to_owned(),
                 web_config,
-                successful,
-                success,
+                reload_metrics,
                 sites,
                 reader: BlockingReader::new(PATIENCE),
                 reloading: Mutex::default(),
                 running: parking_lot::Mutex::new(Running { accounts, closing: None }),
             }
-        }));
-        fleet.0.read_well();
-        Ok(fleet)
+        })))
     }
 
     /// What is served.
     pub(super) fn sites(&self) -> Sites {
         self.0.sites.subscribe()
+    }
+
+    /// What the web server counts.
+    pub(super) fn web_metrics(&self) -> web::Metrics {
+        self.0.web_metrics.clone()
     }
 
     /// How the web is served.
@@ -127,11 +133,11 @@ impl AccountManager {
         let outcome = self.try_reload().await;
         match &outcome {
             Ok(done) => {
-                self.0.read_well();
+                self.0.reload_metrics.success();
                 info!("settings were read again {why}: {}", done.trim_end());
             }
             Err(problems) => {
-                self.0.successful.set(0.0);
+                self.0.reload_metrics.failure();
                 let problems = problems.trim_end().replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
@@ -207,7 +213,7 @@ impl Shared {
         let added = accounts.iter().filter(|account| !named(&before, account)).count();
         let removed = before.iter().filter(|account| !named(&accounts, account)).count();
         let changed = accounts.len() - kept - added;
-        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), self.tally.clone(), shown, reload)));
+        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), &self.telemetry_path, shown, reload)));
         // Only now: a scrape that came before is answered from what it found.
         for account in before.iter().filter(|account| !is_in(account, &accounts)) {
             if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
@@ -219,12 +225,6 @@ impl Shared {
             account.try_again();
         }
         Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
-    }
-
-    fn read_well(&self) {
-        self.successful.set(1.0);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.success.set(now.as_secs_f64());
     }
 }
 
@@ -273,14 +273,20 @@ impl Drop for ReloadPlan {
     }
 }
 
-fn site(accounts: &[Arc<Account>], live: web::Live, tally: Arc<Tally>, settings: String, reload: web::Reload) -> Site {
+fn site(
+    accounts: &[Arc<Account>],
+    live: web::LiveMetrics,
+    telemetry_path: &str,
+    settings: String,
+    reload: web::Reload,
+) -> Site {
+    let (listed, path) = (accounts.to_vec(), telemetry_path.to_owned());
     Site {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
         accounts: accounts.iter().map(|account| account.on_the_web()).collect(),
         live,
+        landing: Arc::new(move || landing::page(listed.iter().map(|account| account.status()).collect(), &path)),
         settings,
         reload,
-        tally,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::collect::{self, ListApi};
 use crate::config::{self, Account, StateFiles};
 use crate::failure::error_chain;
 use crate::model::Repository;
-use crate::swr::pages::Page;
+use crate::swr::pages::OffsetPage;
 use crate::swr::{self, ApiError, CallBudget, Client};
 use prometheus::Registry;
 use report::Step;
@@ -208,7 +208,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         let effort = CallBudget::until(Deadline::after(PATIENCE));
         // What `auto` means is found out by a refresh; every region has the second edition.
         let result = match options.list_api {
-            ListApi::V3 => client.repositories_from(namespace, None, 10, &effort).await.map(|page| Page {
+            ListApi::V3 => client.repositories_from(namespace, None, 10, &effort).await.map(|page| OffsetPage {
                 total: page.next.is_none().then_some(page.received),
                 received: page.received,
                 rows: page.rows,

@@ -1,6 +1,7 @@
 //! The exporter against the simulator, and the simulator alone: for trying both without an account.
 
 use crate::auth::{CredentialProvider, ResolvedProvider, metadata};
+use crate::base::rate_limit::Rate;
 use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
 use crate::config::{self, Account, Config, Problems};
 use crate::logging;
@@ -21,8 +22,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
     config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
     let world = world(&args.world, Duration::ZERO)?;
-    let _log = logging::start(logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt })
-        .map_err(anyhow::Error::msg)?;
+    let _log = logging::start(logging::Options {
+        level: tracing::level_filters::LevelFilter::INFO,
+        format: logging::Format::Logfmt,
+    })
+    .map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let stop = super::stop_signal()?;
         let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
@@ -101,7 +105,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         client: swr::Options {
             endpoint,
             project_id: Some(DEMO_PROJECT_ID.to_owned()),
-            rate: swr::throttle::Rate { per_second: 1000.0, burst: 1000 },
+            rate: Rate { per_second: 1000.0, burst: 1000.0 },
             ..swr::Options::default()
         },
         https: HttpsOptions::default(),
@@ -131,7 +135,7 @@ fn demo_config(endpoint: String, window: Duration) -> Config {
         web_file: None,
         accounts: vec![account],
         shown: "# The demo has its own settings.\n".to_owned(),
-        log: logging::Options { level: logging::Level::Info, format: logging::Format::Logfmt },
+        log: logging::Options { level: tracing::level_filters::LevelFilter::INFO, format: logging::Format::Logfmt },
     }
 }
 

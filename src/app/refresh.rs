@@ -1,10 +1,10 @@
 //! One refresh of an account: the list, what is read beside it, and the page that is made of them.
 
+use super::call_counter::CallCounter;
 use super::memory::MemoryShare;
-use super::status::CallCount;
 use crate::base::deadline::Deadline;
 use crate::cache::{self, Outcome};
-use crate::collect::tags::Tags;
+use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors};
 use crate::exposition::{self, Exposition};
 use crate::failure::{Failure, Reason};
@@ -20,8 +20,8 @@ pub(super) struct Collection {
     pub(super) metrics: collect::Metrics,
     pub(super) beside: AuxiliaryCollectors,
     pub(super) share: Arc<MemoryShare>,
-    pub(super) tags: Option<Tags>,
-    pub(super) calls: CallCount,
+    pub(super) tags: Option<TagCollector>,
+    pub(super) calls: CallCounter,
 }
 
 /// Collects, then encodes: the page is made once, where it is published.
@@ -31,8 +31,8 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
         let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
             let Collection { client, options, metrics, beside, share, tags, calls } = &*collection;
-            let most_repositories = share.most().unwrap_or(u64::MAX).min(options.most_repositories);
-            let options = collect::Options { most_repositories, ..options.clone() };
+            let most_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
+            let options = collect::Options { max_repositories: most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|page| page.snapshot().clone());
             // Until the end, also where it fails or is cut off.
@@ -42,15 +42,15 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             let known = previous.as_ref().map(|page| &**page.snapshot());
             let repositories = snapshot.repositories.len() as u64;
             let room = most_repositories.saturating_sub(repositories);
-            let figures = beside.figures(client, snapshot.read_at, known, room, deadline);
+            let figures = beside.collect(client, snapshot.read_at, known, room, deadline);
             let images = async {
                 let tags = tags.as_ref()?;
                 tags.limit_layers(share.most_layers(repositories));
-                Some(Arc::new(tags.refresh(&snapshot, options.patience, deadline).await))
+                Some(Arc::new(tags.refresh(&snapshot, options.wait_policy, deadline).await))
             };
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
-            share.hold(weight(&snapshot), tags.as_ref().map(Tags::layers));
+            share.hold(weight(&snapshot), tags.as_ref().map(TagCollector::layers));
             let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let page = tokio::task::spawn_blocking(encode)
                 .await

@@ -42,7 +42,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let account = config::Account {
         // The others belong to `serve`, which may be running beside this.
         state: account.state.map(StateFiles::of_tags_beside),
-        collect: collect::Options { patience: WaitPolicy::UntilRead, ..account.collect },
+        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         // What was read just now is not too old, however long it took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account
@@ -50,8 +50,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // The outcome is told once, at the end; cron makes a letter of every word. Who wants a log asks for it.
-    let wants_log = args.serve.get("log.level").is_some();
-    let _log = wants_log.then(|| logging::start(log)).transpose().map_err(anyhow::Error::msg)?;
+    let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let account = Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), &[]))?;
         let meter = ProgressBar::start(account.progress());

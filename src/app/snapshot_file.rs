@@ -6,7 +6,7 @@ use crate::base::log_limiter::LogLimiter;
 use crate::cache::state_file::{StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
 use crate::cache::{self, Cache};
-use crate::collect::tags::Tags;
+use crate::collect::tags::TagCollector;
 use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
 use crate::model::{Snapshot, codec};
@@ -39,7 +39,7 @@ pub(super) fn restore(
     file: &StateFile,
     exposition: &exposition::Options,
     share: &MemoryShare,
-    tags: Option<&Tags>,
+    tags: Option<&TagCollector>,
 ) {
     let kept = file.read(SystemTime::now()).and_then(|kept| {
         let Some(kept) = kept else { return Ok(None) };
@@ -56,7 +56,7 @@ pub(super) fn restore(
                 snapshot.repositories.len(),
                 age.as_secs()
             );
-            share.hold(weight(&snapshot), tags.map(Tags::layers));
+            share.hold(weight(&snapshot), tags.map(TagCollector::layers));
             snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
             cache.restore(Exposition::build(Arc::new(snapshot), exposition, None), read_at, age);
         }

@@ -4,7 +4,7 @@ use crate::base::log_limiter::LogLimiter;
 use crate::cache::state_file::{StateFile, Unusable};
 use crate::cache::state_lock::StateLock;
 use crate::collect::inventory::{TagInventory, codec};
-use crate::collect::tags::{PassedOn, Persister};
+use crate::collect::tags::{HandedOver, Persister};
 use crate::failure::error_chain;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) fn keeper(file: StateFile, lock: Arc<StateLock>) -> Persister {
             return;
         }
         if let Err(error) = file.write(SystemTime::now(), write)
-            && !matches!(error.get_ref(), Some(cause) if cause.is::<PassedOn>())
+            && !matches!(error.get_ref(), Some(cause) if cause.is::<HandedOver>())
         {
             let path = &file.path;
             let mut quiet = quiet.lock();

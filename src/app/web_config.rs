@@ -1,16 +1,17 @@
-//! The web configuration file while it is served by: read again when it changes or somebody asks for it.
+//! The web configuration file of a running server: read again when it changes or on request.
 //!
-//! What is in force is replaced as a whole, and only by what could be used as a whole: a file that is half written, or a
-//! certificate whose key is yet to come, changes nothing and is tried again.
+//! The settings in force are replaced as a whole, and only by settings that are usable as a whole. A half-written file, or a
+//! certificate without its key yet, changes nothing and is tried again.
 
 use super::blocking_reader::{BlockingReader, PATIENCE};
+use super::reload_metrics::ReloadMetrics;
+use crate::base::digest::Digest;
 use crate::base::file_stamp::Stamp;
 use crate::catalog;
 use crate::config::Problems;
 use crate::config::web_file::{self, WebFile};
-use crate::metrics;
-use crate::web::security::{InForce, Security};
-use prometheus::{Gauge, Registry};
+use crate::web::security::{CurrentSecurity, Security};
+use prometheus::Registry;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,84 +19,81 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tracing::{error, info};
 
-/// How often the files are looked at. Looking costs a few system calls, and nothing is read.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often the files are checked for changes: a few system calls, without reading them.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was changed as lately as this may have been changed again without another time stamp.
-const RECENT: Duration = Duration::from_secs(2);
+/// A file modified within this period may change again without a new time stamp, so it is read again.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
 
-/// The file and what it has led to.
+/// The security settings in force, and the file that they come from.
 pub(super) struct WebConfig {
-    in_force: watch::Sender<Arc<Security>>,
+    current: watch::Sender<Arc<Security>>,
     file: Option<File>,
 }
 
 struct File {
     path: PathBuf,
     reader: BlockingReader,
-    seen: Mutex<Seen>,
-    successful: Gauge,
-    succeeded_at: Gauge,
+    last_read: Mutex<LastRead>,
+    metrics: ReloadMetrics,
 }
 
 /// What was read last.
-struct Seen {
+struct LastRead {
     files: web_file::Files,
     stamps: Vec<Option<Stamp>>,
-    /// What is in force.
-    digest: [u8; 32],
-    /// What was wrong the last time, if something was.
+    /// Of the settings in force.
+    digest: Digest,
+    /// Why the files could not be used.
     problems: Option<Problems>,
 }
 
 impl WebConfig {
-    /// Puts a file in force that was read; without one everybody is served in plain HTTP.
+    /// Starts with a file that was read, or without one: plain HTTP for everybody.
     pub(super) fn new(file: Option<WebFile>, registry: &Registry) -> Self {
         let Some(WebFile { security, files, digest }) = file else {
-            return Self { in_force: watch::Sender::new(Arc::default()), file: None };
+            return Self { current: watch::Sender::new(Arc::default()), file: None };
         };
         let path = files[0].clone();
         info!(file = %path.display(), "the web is served with {}", security.summary());
-        let successful = metrics::gauge(registry, &catalog::WEB_CONFIG_RELOAD);
-        let succeeded_at = metrics::gauge(registry, &catalog::WEB_CONFIG_RELOAD_TIME);
-        // No stamps: the first look reads it again, in case that it was changed since.
-        let seen = Mutex::new(Seen { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, reader: BlockingReader::new(PATIENCE), seen, successful, succeeded_at };
-        file.note_success();
-        Self { in_force: watch::Sender::new(Arc::new(security)), file: Some(file) }
+        let metrics = ReloadMetrics::new(registry, &catalog::WEB_CONFIG_RELOAD, &catalog::WEB_CONFIG_RELOAD_TIME);
+        // Without stamps, so that the first poll reads the files again: they may have changed since.
+        let last_read = Mutex::new(LastRead { files, stamps: Vec::new(), digest, problems: None });
+        let file = File { path, reader: BlockingReader::new(PATIENCE), last_read, metrics };
+        Self { current: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
 
-    /// The settings in force, whichever they are at the time.
-    pub(super) fn in_force(&self) -> InForce {
-        self.in_force.subscribe()
+    /// The settings in force.
+    pub(super) fn current(&self) -> CurrentSecurity {
+        self.current.subscribe()
     }
 
-    /// Looks at the files again and again, and reads them when one has changed. May be dropped at any time.
+    /// Polls the files and reads them when one has changed. May be dropped at any time.
     pub(super) async fn follow(&self) -> Infallible {
         let Some(file) = &self.file else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(EVERY).await;
-            let mut seen = file.seen.lock().await;
-            let (files, before) = (seen.files.clone(), seen.stamps.clone());
-            if file.reader.run(move || is_as_before(&files, &before)).await != Some(true) {
-                self.read(file, &mut seen).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let mut last_read = file.last_read.lock().await;
+            let (files, before) = (last_read.files.clone(), last_read.stamps.clone());
+            if file.reader.run(move || is_unchanged(&files, &before)).await != Some(true) {
+                self.read(file, &mut last_read).await;
             }
         }
     }
 
-    /// Puts a file in force that was read together with all settings.
+    /// Puts a file in force that was read together with all other settings.
     pub(super) async fn replace(&self, read: Option<WebFile>) {
         if let (Some(file), Some(read)) = (&self.file, read) {
-            let mut seen = file.seen.lock().await;
-            // It may have changed since.
-            seen.stamps.clear();
-            self.accept(file, &mut seen, read);
-            file.note_success();
+            let mut last_read = file.last_read.lock().await;
+            // The files may have changed since.
+            last_read.stamps.clear();
+            self.accept(file, &mut last_read, read);
+            file.metrics.success();
         }
     }
 
-    /// Reads the file and those that it names. What is wrong is logged, once.
-    async fn read(&self, file: &File, seen: &mut Seen) {
+    /// Reads the files. Problems are logged once.
+    async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
         let read = file.reader.run(move || {
             let read = web_file::read(&path);
@@ -106,51 +104,43 @@ impl WebConfig {
         });
         let Some((read, stamps)) = read.await else {
             error!("the web configuration could not be read within {} s", PATIENCE.as_secs());
-            file.successful.set(0.0);
+            file.metrics.failure();
             return;
         };
-        seen.stamps = stamps;
+        last_read.stamps = stamps;
         match read {
-            Ok(read) => self.accept(file, seen, read),
+            Ok(read) => self.accept(file, last_read, read),
             Err((problems, files)) => {
-                seen.files = files;
-                file.successful.set(0.0);
-                if seen.problems.as_ref() != Some(&problems) {
+                last_read.files = files;
+                file.metrics.failure();
+                if last_read.problems.as_ref() != Some(&problems) {
                     let list = problems.list().join("; ");
                     error!("the web configuration cannot be used, what was read before stays in force: {list}");
                 }
-                seen.problems = Some(problems);
+                last_read.problems = Some(problems);
             }
         }
     }
 
-    fn accept(&self, file: &File, seen: &mut Seen, WebFile { security, files, digest }: WebFile) {
-        seen.files = files;
-        let failed = seen.problems.take().is_some();
-        if digest != seen.digest {
-            seen.digest = digest;
+    fn accept(&self, file: &File, last_read: &mut LastRead, WebFile { security, files, digest }: WebFile) {
+        last_read.files = files;
+        let failed = last_read.problems.take().is_some();
+        if digest != last_read.digest {
+            last_read.digest = digest;
             info!(file = %file.path.display(), "the web configuration was read again: {}", security.summary());
-            self.in_force.send_replace(Arc::new(security));
-            file.note_success();
+            self.current.send_replace(Arc::new(security));
+            file.metrics.success();
         } else if failed {
             info!(file = %file.path.display(), "the web configuration is as it was again");
-            file.note_success();
+            file.metrics.success();
         }
     }
 }
 
-impl File {
-    fn note_success(&self) {
-        self.successful.set(1.0);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.succeeded_at.set(now.as_secs_f64());
-    }
-}
-
-/// Whether nothing was written to since the stamps were taken, as far as stamps can tell.
-fn is_as_before(files: &[PathBuf], before: &[Option<Stamp>]) -> bool {
+/// Whether no file was modified since the stamps were taken, as far as stamps can tell.
+fn is_unchanged(files: &[PathBuf], before: &[Option<Stamp>]) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
-    let is_recent = |stamp: &Stamp| now.abs_diff(stamp.changed.0) <= RECENT.as_secs();
+    let is_recent = |stamp: &Stamp| now.abs_diff(stamp.changed.0) <= TIMESTAMP_GRANULARITY.as_secs();
     stamps(files) == before && !before.iter().flatten().any(is_recent)
 }
 

@@ -38,7 +38,9 @@ pub fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()>
     bytes.reserve(usize::try_from(size).unwrap_or_default() + 1024);
     file.take(limit.saturating_add(1)).read_to_end(bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+        let limit =
+            if limit.is_multiple_of(1 << 20) { format!("{} MiB", limit >> 20) } else { format!("{limit} bytes") };
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit}")));
     }
     Ok(())
 }

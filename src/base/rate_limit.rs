@@ -15,6 +15,9 @@ pub struct Rate {
 /// The longest wait that is reported, an hour.
 const MAX_WAIT_SECONDS: f64 = 3600.0;
 
+/// The longest wait of a reservation, a year: enough never to matter, and no overflow.
+const MAX_RESERVATION_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+
 /// A token bucket at one moment. The rate is passed to each call, so that many buckets share one.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
@@ -42,10 +45,12 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Takes `amount` tokens even if they are yet to come; whoever takes next waits longer.
-    pub fn reserve(&mut self, rate: Rate, amount: f64) {
+    /// Takes `amount` tokens even if they are yet to come, so that the next caller waits longer. Returns how long it takes
+    /// until the bucket has made up for them.
+    pub fn reserve(&mut self, rate: Rate, amount: f64) -> Duration {
         self.refill(rate);
         self.tokens -= amount;
+        Duration::from_secs_f64((-self.tokens / rate.per_second).clamp(0.0, MAX_RESERVATION_SECONDS))
     }
 
     /// How long until `amount` tokens are there, an hour at most. Takes nothing.
@@ -112,6 +117,23 @@ mod tests {
                 }
                 Ok(())
             })?;
+        }
+    }
+
+    proptest! {
+        /// Reservations that are made at once come due one after the other, at the rate.
+        #[test]
+        fn reservations_beyond_the_burst_are_spaced_by_the_rate(burst in 1u32..20, per_second in 0.001f64..100.0, more in 1u32..50) {
+            let rate = Rate { burst: f64::from(burst), per_second };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let waits = runtime.block_on(async {
+                let mut bucket = TokenBucket::full(rate);
+                (0..burst + more).map(|_| bucket.reserve(rate, 1.0)).collect::<Vec<_>>()
+            });
+            for (number, wait) in (1u32..).zip(waits) {
+                let expected = f64::from(number.saturating_sub(burst)) / per_second;
+                prop_assert!((wait.as_secs_f64() - expected).abs() < 1e-6, "reservation {number}: {wait:?}");
+            }
         }
     }
 

@@ -1,39 +1,41 @@
-//! The settings of `serve`, a row each: from a row come the flag, its environment variable, its key in the configuration
-//! file, its help and its line in the settings that are shown.
+//! The table of the settings of `serve`. A row gives the flag, its environment variable, its key in the configuration file,
+//! its help and its line on the settings page.
 
-use clap::ArgAction;
+use clap::builder::OsStringValueParser;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use std::ffi::OsString;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag {
-    /// Its name without the dashes, `group.name`.
+    /// The name without dashes, `group.name`.
     pub name: &'static str,
-    /// Its key in an account of the configuration file, `outer.inner` when it is nested; `None` for settings of the process.
+    /// The key in an account of the configuration file, `outer.inner` if nested; `None` for settings of the process.
     pub key: Option<&'static str>,
-    /// How it is given.
-    pub kind: Kind,
-    /// What stands for its value in help.
+    /// The number and form of its values.
+    pub kind: FlagKind,
+    /// The placeholder of its value in help.
     pub value: &'static str,
-    /// What holds when it is not given, in words.
+    /// The default, in words.
     pub default: &'static str,
     /// What it does.
     pub help: &'static str,
 }
 
-/// How a setting is given.
+/// The number and form of a setting's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// With one value.
+pub enum FlagKind {
+    /// One value.
     One,
-    /// With any number of values: the flag repeated, the key a list, and anywhere separated by commas ([`several`]).
+    /// Any number of values: a repeated flag, a list in the file, or separated by commas anywhere ([`split_list`]).
     Many,
-    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, its last part is named in `collectors`.
+    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists its last part.
     Switch,
 }
 
-/// Where help lists a setting, by the first part of its name.
+/// The heading in help, by the first part of a setting's name.
 const HEADINGS: [(&str, &str); 9] = [
     ("config", "Configuration"),
     ("web", "Web"),
@@ -46,11 +48,11 @@ const HEADINGS: [(&str, &str); 9] = [
     ("log", "Log"),
 ];
 
-/// A row of [`ALL`], in the order in which it reads there.
+/// A row of [`ALL`].
 const fn row(
     name: &'static str,
     key: Option<&'static str>,
-    kind: Kind,
+    kind: FlagKind,
     value: &'static str,
     default: &'static str,
     help: &'static str,
@@ -58,7 +60,7 @@ const fn row(
     Flag { name, key, kind, value, default, help }
 }
 
-use Kind::{Many, One, Switch};
+use FlagKind::{Many, One, Switch};
 
 /// Every setting, in the order of help.
 #[rustfmt::skip]
@@ -152,16 +154,16 @@ pub const ALL: &[Flag] = &[
     row("log.format", None, One, "FORMAT", "logfmt", "logfmt or json"),
 ];
 
-/// The row of a name.
+/// The row with this name.
 ///
 /// # Panics
-/// When there is none: names are written in this program.
+/// If there is none: names are literals of this program.
 pub fn flag(name: &str) -> &'static Flag {
     ALL.iter().find(|flag| flag.name == name).unwrap_or_else(|| panic!("no setting is called {name}"))
 }
 
 impl Flag {
-    /// Its environment variable.
+    /// The environment variable.
     pub fn variable(&self) -> String {
         format!("SWR_EXPORTER_{}", self.name.to_uppercase().replace(['.', '-'], "_"))
     }
@@ -181,13 +183,15 @@ impl Flag {
             .long(self.name)
             .env(self.variable())
             .hide_env_values(true)
+            // Any bytes, because clap also parses the variable; `config` reports one that is not UTF-8.
+            .value_parser(OsStringValueParser::new())
             .help(format!("{} [default: {}]", self.help, self.default))
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),
             Many => arg.value_name(self.value).action(ArgAction::Append),
-            // No value on the command line, so that what follows is not taken for one. It overrides itself alone: to clap
-            // its negation would be in conflict with the variable.
+            // A value needs `=`, so that the next argument is not taken for one. The flag overrides only itself: clap would
+            // see a conflict between its negation and the variable.
             Switch => arg
                 .num_args(0..=1)
                 .require_equals(true)
@@ -198,40 +202,29 @@ impl Flag {
         }
     }
 
-    /// Whether the command line turns a switch off: by its negation, unless the switch itself comes after it.
+    /// Whether the command line turns a switch off: its negation is there, and the switch does not follow it.
     fn is_turned_off(&self, matches: &ArgMatches) -> bool {
-        let place = |name: &str| {
-            let is_there = matches.value_source(name) == Some(ValueSource::CommandLine);
-            is_there.then(|| matches.index_of(name)).flatten()
+        let position = |name: &str| {
+            let on_command_line = matches.value_source(name) == Some(ValueSource::CommandLine);
+            on_command_line.then(|| matches.index_of(name)).flatten()
         };
-        self.kind == Switch && place(&self.negation()) > place(self.name)
+        self.kind == Switch && position(&self.negation()) > position(self.name)
     }
 }
 
-/// The values of a setting of [`Kind::Many`], of which one text may hold several.
-pub fn several<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+/// The values of a setting of kind [`FlagKind::Many`]; each text may hold several, separated by commas.
+pub fn split_list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     texts.into_iter().flat_map(|text| text.split(',')).map(|value| value.trim().to_owned()).collect()
 }
 
-/// The settings that were given by flags and environment variables.
+/// The settings given on the command line. `config` adds the environment, which clap only shows in help.
 #[derive(Clone, Debug, Default)]
-pub struct ServeArgs(Vec<Given>);
-
-/// One setting as it was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    /// The name of the flag.
-    pub name: &'static str,
-    /// The values; one, but for settings of [`Kind::Many`].
-    pub values: Vec<String>,
-    /// Whether it was given by the environment.
-    pub by_environment: bool,
-}
+pub struct ServeArgs(Vec<(&'static str, Vec<String>)>);
 
 impl ServeArgs {
-    /// What was given for a name.
-    pub fn get(&self, name: &str) -> Option<&Given> {
-        self.0.iter().find(|given| given.name == name)
+    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`].
+    pub fn get(&self, name: &str) -> Option<&[String]> {
+        self.0.iter().find(|(given, _)| *given == name).map(|(_, values)| &values[..])
     }
 }
 
@@ -262,17 +255,15 @@ impl FromArgMatches for ServeArgs {
         let mut given = Vec::new();
         for flag in ALL {
             if flag.is_turned_off(matches) {
-                given.push(Given { name: flag.name, values: vec!["false".to_owned()], by_environment: false });
-                continue;
+                given.push((flag.name, vec!["false".to_owned()]));
+            } else if matches.value_source(flag.name) == Some(ValueSource::CommandLine) {
+                let texts = matches.get_many::<OsString>(flag.name).into_iter().flatten();
+                let texts = texts.map(|text| text.to_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+                let texts = texts.ok_or_else(|| {
+                    clap::Error::raw(ErrorKind::InvalidUtf8, format!("the value of --{} is not UTF-8\n", flag.name))
+                })?;
+                given.push((flag.name, if flag.kind == Many { split_list(&texts) } else { texts }));
             }
-            let Some(texts) = matches.get_many::<String>(flag.name) else { continue };
-            let values = if flag.kind == Many { several(texts) } else { texts.cloned().collect() };
-            let by_environment = matches.value_source(flag.name) == Some(ValueSource::EnvVariable);
-            // A variable that is set to nothing, as compose files do, is not set.
-            if by_environment && values.iter().all(String::is_empty) {
-                continue;
-            }
-            given.push(Given { name: flag.name, values, by_environment });
         }
         Ok(Self(given))
     }
@@ -293,8 +284,8 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_turned_by_its_flag_and_the_last_one_counts() {
-        let value = |line: &str| args(line).get("collector.repositories").map(|given| given.values.join(","));
+    fn the_last_flag_of_a_switch_counts() {
+        let value = |line: &str| args(line).get("collector.repositories").map(|values| values.join(","));
         assert_eq!(value(""), None);
         assert_eq!(value("--collector.repositories").as_deref(), Some("true"));
         assert_eq!(value("--no-collector.repositories").as_deref(), Some("false"));
@@ -307,14 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_repeated_or_separated() {
+    fn lists_are_repeated_or_separated_by_commas() {
         let list = args("--swr.namespace a --swr.namespace b,c");
-        assert_eq!(list.get("swr.namespace").unwrap().values, ["a", "b", "c"]);
-        assert_eq!(several(&[" a , b".to_owned(), String::new()]), ["a", "b", ""]);
+        assert_eq!(list.get("swr.namespace").unwrap(), ["a", "b", "c"]);
+        assert_eq!(split_list(&[" a , b".to_owned(), String::new()]), ["a", "b", ""]);
     }
 
     #[test]
-    fn each_row_is_whole() {
+    fn each_row_is_complete_and_unique() {
         for flag in ALL {
             assert_ne!(flag.heading(), "Other", "{}", flag.name);
             assert_eq!(ALL.iter().filter(|other| other.name == flag.name).count(), 1, "{}", flag.name);

@@ -1,6 +1,6 @@
-//! The account as a whole: organisations, totals and quotas, a call each.
+//! The collector `account`: organizations, totals and quotas, one call each.
 
-use super::auxiliary::{FailedCall, Known};
+use super::partial::{FailedCall, Previous};
 use crate::model::figures::Account;
 use crate::swr::{CallBudget, Client, Operation};
 use std::sync::Arc;
@@ -8,25 +8,20 @@ use std::sync::Arc;
 /// The `collector` label.
 pub(super) const COLLECTOR: &str = "account";
 
-/// Makes the three calls, one after the other; what one of them does not bring is as it was known.
-pub(super) async fn read(client: Arc<Client>, effort: CallBudget, known: Known<Account>) -> (Account, Vec<FailedCall>) {
+/// Makes the three calls, one after the other. A value whose call fails stays as it was.
+pub(super) async fn read(
+    client: Arc<Client>,
+    budget: CallBudget,
+    previous: Previous<Account>,
+) -> (Account, Vec<FailedCall>) {
     let mut failed = Vec::new();
+    let organisations = client.organisations(&budget).await.map_err(FailedCall::of(Operation::ListNamespaces));
+    let overview = client.overview(&budget).await.map_err(FailedCall::of(Operation::Overview));
+    let quotas = client.quotas(&budget).await.map_err(FailedCall::of(Operation::Quotas));
     let account = Account {
-        organisations: known.fresh_or_known(
-            client.organisations(&effort).await.map_err(|error| FailedCall::of(Operation::ListNamespaces, error)),
-            |account| account.organisations.as_ref(),
-            &mut failed,
-        ),
-        overview: known.fresh_or_known(
-            client.overview(&effort).await.map_err(|error| FailedCall::of(Operation::Overview, error)),
-            |account| account.overview.as_ref(),
-            &mut failed,
-        ),
-        quotas: known.fresh_or_known(
-            client.quotas(&effort).await.map_err(|error| FailedCall::of(Operation::Quotas, error)),
-            |account| account.quotas.as_ref(),
-            &mut failed,
-        ),
+        organisations: previous.unless_fresh(organisations, |known| known.organisations.as_ref(), &mut failed),
+        overview: previous.unless_fresh(overview, |known| known.overview.as_ref(), &mut failed),
+        quotas: previous.unless_fresh(quotas, |known| known.quotas.as_ref(), &mut failed),
     };
     (account, failed)
 }

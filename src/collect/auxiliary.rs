@@ -1,193 +1,141 @@
-//! What is read beside the listing: figures that need permissions of their own, and must not cost the listing anything.
+//! The collectors beside the listing, which need permissions of their own and must not cost the listing anything.
 //!
-//! They are read after a good listing, so an upstream that fails is not asked for more. The listing waits for them a
-//! little and is then published with what was known before; the read goes on, alone, and what it brings is on the next
-//! page. A call that fails leaves its part as it was, until that is too old, and costs no other part.
+//! They run after a successful listing, so a failing upstream does not get more calls. The refresh waits briefly for them
+//! and then publishes the previous values; the read continues in the background, and its result appears with the next
+//! refresh. A failed call leaves its part as it was, until that is too old, and affects no other part.
 
+use super::partial::{FailedCall, Previous};
 use super::{Metrics, Options, WaitPolicy, account, enterprise};
 use crate::base::deadline::Deadline;
-use crate::failure::{Failure, Reason};
-use crate::model::figures::{Account, Dated, Enterprise};
+use crate::failure::Reason;
+use crate::model::figures::{Account, Enterprise};
 use crate::model::{Snapshot, Timestamp};
-use crate::swr::{ApiError, CallBudget, Client, Operation};
+use crate::swr::{CallBudget, Client, Operation};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, warn};
 
-/// How long a finished listing waits where a later page can have what comes later. Small calls of a healthy service need
-/// a tenth of it.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a finished listing waits if a later refresh can show what is missing. Ten times what a few small calls to a
+/// healthy service need.
+pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// The collectors beside the listing of one account. Dropping it ends their reads.
+/// The collectors beside the listing of one account. Dropping it cancels their reads.
 #[derive(Debug)]
 pub struct AuxiliaryCollectors {
     account: Option<BackgroundRead<Account>>,
     enterprise: Option<BackgroundRead<Enterprise>>,
     max_age: Duration,
-    patience: WaitPolicy,
+    wait_policy: WaitPolicy,
     metrics: Metrics,
 }
 
 impl AuxiliaryCollectors {
-    /// Those that the options switch on. Nothing is read yet.
+    /// Creates the collectors that the options enable. No call is made yet.
     pub fn new(options: &Options, metrics: &Metrics) -> Self {
         Self {
             account: options.account.then(|| BackgroundRead::new(account::COLLECTOR, metrics)),
             enterprise: options.enterprise.then(|| BackgroundRead::new(enterprise::COLLECTOR, metrics)),
             max_age: options.max_age,
-            patience: options.patience,
+            wait_policy: options.wait_policy,
             metrics: metrics.clone(),
         }
     }
 
-    /// The figures to go with a fresh listing: read now, or else the latest ones. `read_at` is when the listing was begun,
-    /// `known` the snapshot before it, `room` how many repositories more there may be. The reads end by the refresh's
-    /// deadline, and are waited for as long as the options say; dropping the future ends the wait and no read.
-    pub async fn figures(
+    /// Reads the values that belong to a fresh listing, which began at `read_at`; `previous` is the snapshot before it, and
+    /// `room` the number of repositories for which there is memory. The reads end with the refresh's deadline. The wait for
+    /// them follows the options; dropping the future ends the wait and no read.
+    pub async fn collect(
         &self,
         client: &Arc<Client>,
         read_at: Timestamp,
-        known: Option<&Snapshot>,
+        previous: Option<&Snapshot>,
         room: u64,
         deadline: Deadline,
     ) -> (Arc<Account>, Arc<Enterprise>) {
-        let patience = self.patience.until(deadline);
-        let max_age = self.max_age;
+        let wait = self.wait_policy.until(deadline);
+        let (max_age, metrics) = (self.max_age, &self.metrics);
+        let budget = || CallBudget::until(deadline);
         let account = async {
             let background = self.account.as_ref()?;
-            let latest = known.map(|known| known.account.clone()).unwrap_or_default();
-            let known = Known { latest: latest.clone(), read_at, max_age };
-            let read = account::read(client.clone(), CallBudget::until(deadline), known);
-            Some(background.latest(read, patience, &self.metrics).await.unwrap_or(latest))
+            let values = previous.map(|snapshot| snapshot.account.clone()).unwrap_or_default();
+            let previous = Previous { values: values.clone(), read_at, max_age };
+            let read = account::read(client.clone(), budget(), previous);
+            Some(background.latest(read, wait, metrics).await.unwrap_or(values))
         };
         let enterprise = async {
             let background = self.enterprise.as_ref()?;
-            let latest = known.map(|known| known.enterprise.clone()).unwrap_or_default();
-            let known = Known { latest: latest.clone(), read_at, max_age };
-            let read = enterprise::read(client.clone(), CallBudget::until(deadline), self.metrics.clone(), known, room);
-            Some(background.latest(read, patience, &self.metrics).await.unwrap_or(latest))
+            let values = previous.map(|snapshot| snapshot.enterprise.clone()).unwrap_or_default();
+            let previous = Previous { values: values.clone(), read_at, max_age };
+            let read = enterprise::read(client.clone(), budget(), metrics.clone(), previous, room);
+            Some(background.latest(read, wait, metrics).await.unwrap_or(values))
         };
         let (account, enterprise) = tokio::join!(account, enterprise);
         (account.unwrap_or_default(), enterprise.unwrap_or_default())
     }
 }
 
-/// A call that brought nothing.
-#[derive(Debug)]
-pub(super) struct FailedCall {
-    pub(super) operation: Operation,
-    pub(super) failure: Failure,
-    /// What to do about it, where that is known.
-    pub(super) advice: String,
-}
-
-impl FailedCall {
-    pub(super) fn of(operation: Operation, error: ApiError) -> Self {
-        let advice = match &error {
-            ApiError::NoProject { .. } => "give --swr.project-id".to_owned(),
-            ApiError::Permission(_) => match operation.permission() {
-                Some(permission) => format!("give the user the IAM permission {permission}"),
-                None => "give the user SWR ReadOnlyAccess".to_owned(),
-            },
-            ApiError::NotFound(_) => "it may be that this region or cloud does not offer it".to_owned(),
-            _ => String::new(),
-        };
-        Self { operation, failure: error.into(), advice }
-    }
-
-    pub(super) fn without_advice(operation: Operation, failure: Failure) -> Self {
-        Self { operation, failure, advice: String::new() }
-    }
-}
-
-/// What was known before a read, which began at `read_at`.
-pub(super) struct Known<T> {
-    latest: Arc<T>,
-    read_at: Timestamp,
-    max_age: Duration,
-}
-
-impl<T> Known<T> {
-    /// What a call brought, or else what was known, unless that is too old.
-    pub(super) fn fresh_or_known<V: Clone>(
-        &self,
-        fresh: Result<V, FailedCall>,
-        known: impl FnOnce(&T) -> Option<&Dated<V>>,
-        failed: &mut Vec<FailedCall>,
-    ) -> Option<Dated<V>> {
-        match fresh {
-            Ok(value) => Some(Dated { value, read_at: self.read_at }),
-            Err(call) => {
-                failed.push(call);
-                known(&self.latest).filter(|known| known.is_within(self.max_age, self.read_at)).cloned()
-            }
-        }
-    }
-}
-
-/// The read of one collector, which may outlast the refresh that began it.
+/// The read of one collector, which may outlast the refresh that started it.
 #[derive(Debug)]
 struct BackgroundRead<T> {
     collector: &'static str,
     running: tokio::sync::Mutex<JoinSet<(T, Vec<FailedCall>)>>,
-    /// What failed at the latest read: it is said when it changes.
-    said: Mutex<Vec<(Operation, Reason)>>,
+    /// The failures of the latest read, so that only changes are logged.
+    logged: Mutex<Vec<(Operation, Reason)>>,
 }
 
 impl<T: Send + 'static> BackgroundRead<T> {
     fn new(collector: &'static str, metrics: &Metrics) -> Self {
         metrics.expect(collector);
-        Self { collector, running: tokio::sync::Mutex::default(), said: Mutex::default() }
+        Self { collector, running: tokio::sync::Mutex::default(), logged: Mutex::default() }
     }
 
-    /// Begins a read unless one runs, and gives what the latest one to end has brought, if one ended since last time.
+    /// Starts a read unless one runs, and returns the result of the latest one that ended since the last call, if any.
     async fn latest(
         &self,
         read: impl Future<Output = (T, Vec<FailedCall>)> + Send + 'static,
-        patience: Deadline,
+        wait: Deadline,
         metrics: &Metrics,
     ) -> Option<Arc<T>> {
         let mut running = self.running.lock().await;
         let mut latest = running.try_join_next();
         if running.is_empty() {
-            // It may outlast the refresh, and speaks of the same account.
             running.spawn(read.in_current_span());
         }
-        if let Ok(Some(fresh)) = patience.bound(running.join_next()).await {
+        if let Ok(Some(fresh)) = wait.bound(running.join_next()).await {
             latest = Some(fresh);
         }
         drop(running);
-        let Ok((figures, failed)) = latest? else {
-            // One that panicked brought nothing, and has said so itself.
+        let Ok((values, failed)) = latest? else {
+            // The read panicked, which has been logged.
             metrics.read(self.collector, false);
             return None;
         };
         metrics.read(self.collector, failed.is_empty());
-        self.say(&failed);
-        Some(Arc::new(figures))
+        self.log(&failed);
+        Some(Arc::new(values))
     }
 
-    /// Says what failed, and what to do, once and not at every refresh.
-    fn say(&self, failed: &[FailedCall]) {
+    /// Logs failures that were not there before, and the first complete read after failures.
+    fn log(&self, failed: &[FailedCall]) {
         let key = |call: &FailedCall| (call.operation, call.failure.reason);
         let now = failed.iter().map(key).collect();
-        let mut said = std::mem::replace(&mut *self.said.lock(), now);
+        let mut logged = std::mem::replace(&mut *self.logged.lock(), now);
         let collector = self.collector;
-        if failed.is_empty() && !said.is_empty() {
+        if failed.is_empty() && !logged.is_empty() {
             info!(collector, "the collector `{collector}` is complete again");
         }
         for call in failed {
-            if said.contains(&key(call)) {
+            if logged.contains(&key(call)) {
                 continue;
             }
-            said.push(key(call));
+            logged.push(key(call));
             let FailedCall { operation, failure, advice } = call;
-            let mark = if advice.is_empty() { "" } else { "; " };
+            let separator = if advice.is_empty() { "" } else { "; " };
             warn!(
                 collector, %operation, reason = %failure.reason,
-                "the call `{operation}` of the collector `{collector}` failed: {}{mark}{advice}", failure.message
+                "the call `{operation}` of the collector `{collector}` failed: {}{separator}{advice}", failure.message
             );
         }
     }

@@ -1,11 +1,11 @@
-//! The Enterprise Edition: the project's instances, the counts of each, and the repositories of all.
+//! The collector `enterprise`: the project's instances, the statistics of each, and the repositories of all.
 
-use super::auxiliary::{FailedCall, Known};
-use super::markers::{self, Stop};
+use super::markers::{self, WalkFailure};
 use super::metrics::Metrics;
+use super::partial::{FailedCall, Previous};
 use crate::failure::{Failure, Reason};
 use crate::model::figures::{Enterprise, Instance, InstanceRepository};
-use crate::swr::enterprise::PAGE;
+use crate::swr::enterprise::PAGE_SIZE;
 use crate::swr::markers::MarkerPage;
 use crate::swr::{ApiError, CallBudget, Client, Operation};
 use std::sync::Arc;
@@ -13,46 +13,44 @@ use std::sync::Arc;
 /// The `collector` label.
 pub(super) const COLLECTOR: &str = "enterprise";
 
-/// More instances than this are no project's; each costs a call.
-pub const MOST_INSTANCES: u64 = 1_000;
+/// The most instances of a project. Each costs a call.
+pub const MAX_INSTANCES: u64 = 1_000;
 
-/// More repositories than this would take a thousand calls at each read.
-pub const MOST_REPOSITORIES: u64 = 100_000;
+/// The most repositories of all instances. More would need over a thousand calls in every read.
+pub const MAX_REPOSITORIES: u64 = 100_000;
 
-/// Instances that are being made have no counts.
-const UNFINISHED: [&str; 2] = ["Initial", "Creating"];
+/// States of instances that have no statistics yet.
+const STATES_WITHOUT_STATISTICS: [&str; 2] = ["Initial", "Creating"];
 
-/// Makes the calls, one after the other; what one of them does not bring is as it was known.
+/// Makes the calls, one after the other. A value whose call fails stays as it was. At most `room` repositories are read.
 pub(super) async fn read(
     client: Arc<Client>,
-    effort: CallBudget,
+    budget: CallBudget,
     metrics: Metrics,
-    known: Known<Enterprise>,
+    previous: Previous<Enterprise>,
     room: u64,
 ) -> (Enterprise, Vec<FailedCall>) {
     let mut failed = Vec::new();
-    let listed = match instances(&client, &effort).await {
-        Ok(mut instances) => {
-            for instance in instances.iter_mut().filter(|instance| !UNFINISHED.contains(&&*instance.status)) {
-                let counted = client.instance_statistics(&instance.id, &effort).await;
-                instance.statistics = known.fresh_or_known(
-                    counted.map_err(|error| FailedCall::of(Operation::InstanceStatistics, error)),
-                    |known| {
-                        let known = &known.instances.as_ref()?.value;
-                        let place = known.binary_search_by(|known| known.id.cmp(&instance.id)).ok()?;
-                        known[place].statistics.as_ref()
-                    },
-                    &mut failed,
-                );
-            }
-            Ok(instances)
+    let mut listed = instances(&client, &budget).await;
+    for instance in listed.iter_mut().flatten() {
+        if STATES_WITHOUT_STATISTICS.contains(&&*instance.status) {
+            continue;
         }
-        Err(call) => Err(call),
-    };
+        let statistics = client.instance_statistics(&instance.id, &budget).await;
+        instance.statistics = previous.unless_fresh(
+            statistics.map_err(FailedCall::of(Operation::InstanceStatistics)),
+            |known| {
+                let known = &known.instances.as_ref()?.value;
+                let index = known.binary_search_by(|known| known.id.cmp(&instance.id)).ok()?;
+                known[index].statistics.as_ref()
+            },
+            &mut failed,
+        );
+    }
     let enterprise = Enterprise {
-        instances: known.fresh_or_known(listed, |known| known.instances.as_ref(), &mut failed),
-        repositories: known.fresh_or_known(
-            repositories(&client, &effort, &metrics, MOST_REPOSITORIES.min(room)).await,
+        instances: previous.unless_fresh(listed, |known| known.instances.as_ref(), &mut failed),
+        repositories: previous.unless_fresh(
+            repositories(&client, &budget, &metrics, MAX_REPOSITORIES.min(room)).await,
             |known| known.repositories.as_ref(),
             &mut failed,
         ),
@@ -60,24 +58,20 @@ pub(super) async fn read(
     (enterprise, failed)
 }
 
-/// All instances, by id, each once.
-async fn instances(client: &Client, effort: &CallBudget) -> Result<Vec<Instance>, FailedCall> {
-    let failed = |error| FailedCall::of(Operation::ListInstances, error);
+/// Lists all instances. They are sorted by id, each once.
+async fn instances(client: &Client, budget: &CallBudget) -> Result<Vec<Instance>, FailedCall> {
     let (mut instances, mut offset) = (Vec::new(), 0);
     loop {
-        let page = client.instances(offset, effort).await.map_err(failed)?;
+        let page = client.instances(offset, budget).await.map_err(FailedCall::of(Operation::ListInstances))?;
         instances.extend(page.rows);
         offset += page.received;
-        let is_last = page.received < PAGE || page.total.is_some_and(|total| offset >= total);
-        if is_last {
+        if page.received < PAGE_SIZE || page.total.is_some_and(|total| offset >= total) {
             break;
         }
-        if offset >= MOST_INSTANCES {
-            let message = format!("there are more than {MOST_INSTANCES} instances, the most that are read");
-            return Err(FailedCall::without_advice(
-                Operation::ListInstances,
-                Failure::new(Reason::Incomplete, message),
-            ));
+        if offset >= MAX_INSTANCES {
+            let message = format!("there are more than {MAX_INSTANCES} instances, the most that are read");
+            let failure = Failure::new(Reason::Incomplete, message);
+            return Err(FailedCall::without_advice(Operation::ListInstances, failure));
         }
     }
     instances.sort_by(|a, b| a.id.cmp(&b.id));
@@ -85,38 +79,38 @@ async fn instances(client: &Client, effort: &CallBudget) -> Result<Vec<Instance>
     Ok(instances)
 }
 
-/// The repositories of all instances, in order, each once.
+/// Lists the repositories of all instances. They are sorted, each once.
 async fn repositories(
     client: &Client,
-    effort: &CallBudget,
+    budget: &CallBudget,
     metrics: &Metrics,
     most: u64,
 ) -> Result<Vec<InstanceRepository>, FailedCall> {
-    let listing = Listing { client, effort };
-    let walked = effort.deadline.bound(markers::walks(&listing, most, metrics)).await;
-    let mut rows = match walked.unwrap_or(Err(Stop::Failed(ApiError::Timeout("the listing of repositories")))) {
-        Ok(rows) => rows,
-        Err(Stop::Failed(error)) => return Err(FailedCall::of(Operation::ListInstanceRepositories, error)),
-        Err(stop) => return Err(FailedCall::without_advice(Operation::ListInstanceRepositories, stop.into())),
-    };
-    // Stable, and the later read wins.
+    let listing = EnterpriseListing { client, budget };
+    let walked = budget.deadline.bound(markers::read_all(&listing, most, metrics)).await;
+    let timeout = WalkFailure::Call(ApiError::Timeout("the listing of repositories"));
+    let mut rows = walked.unwrap_or(Err(timeout)).map_err(|failure| match failure {
+        WalkFailure::Call(error) => FailedCall::of(Operation::ListInstanceRepositories)(error),
+        failure => FailedCall::without_advice(Operation::ListInstanceRepositories, failure.into()),
+    })?;
+    // The sort is stable, so the row that was read last is kept.
     rows.reverse();
     rows.sort_by(|a, b| a.key().cmp(&b.key()));
     rows.dedup_by(|a, b| a.key() == b.key());
     Ok(rows)
 }
 
-struct Listing<'a> {
+struct EnterpriseListing<'a> {
     client: &'a Client,
-    effort: &'a CallBudget,
+    budget: &'a CallBudget,
 }
 
-impl markers::MarkedPages for Listing<'_> {
+impl markers::MarkerPageSource for EnterpriseListing<'_> {
     type Row = InstanceRepository;
     type Key<'a> = (&'a str, &'a str, &'a str);
 
     async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<InstanceRepository>, ApiError> {
-        self.client.instance_repositories(marker, self.effort).await
+        self.client.instance_repositories(marker, self.budget).await
     }
 
     fn key(row: &InstanceRepository) -> (&str, &str, &str) {

@@ -1,53 +1,55 @@
-//! What is known of every repository's tags and details, between listings and between processes.
+//! The inventory of every repository's tags and details, between listings and between processes.
 //!
-//! Each listing is laid beside the book: new repositories get a place, vanished ones lose theirs and with it their bytes,
-//! and what has changed becomes an task. What an task brings is entered here. Pure: no calls, and the time is given.
+//! Each listing is compared with the inventory: new repositories get a slot, repositories that are gone lose theirs and
+//! with it their layers, and changed ones become fetch tasks. The results are stored here. Pure: no calls, and the time is a
+//! parameter.
 
 mod entry;
 mod images;
 pub mod codec;
 
 use super::plan::{ChangeStamp, FetchTask, LastRead};
+use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
 use crate::model::tags::{Details, Reading};
 use crate::model::{Repository, Snapshot, Timestamp};
-use entry::{Entry, Kept, KnownDetails, Tags, Tries};
+use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownTags, TagSummary};
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What is wanted of each repository.
+/// What is collected of each repository.
 #[derive(Clone, Debug)]
 pub struct TagOptions {
-    /// Its tags.
+    /// Whether tags are collected.
     pub tags: bool,
-    /// Its details.
+    /// Whether details are collected.
     pub details: bool,
-    /// Whose tags have series of their own.
+    /// The repositories whose tags have series of their own.
     pub series: Option<Pattern>,
-    /// No reading of tags gets older than this.
+    /// The maximum age of a reading of tags.
     pub full_interval: Duration,
 }
 
-/// The book. A place is a small number that belongs to a repository as long as it is listed.
+/// The inventory. A slot is a small number that belongs to a repository as long as it is listed.
 #[derive(Debug)]
 pub struct TagInventory {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Option<InventoryEntry>>,
     free: Vec<u32>,
-    /// Places in the order of the latest listing.
+    /// Slots in the order of the latest listing.
     order: Vec<u32>,
     groups: HashMap<Arc<str>, Group>,
     layers: Layers,
-    next_serial: u32,
-    /// Whether all repositories were known at some time: until then, bytes may belong to one that was not read yet.
-    was_whole: bool,
+    next_generation: u32,
+    /// Whether all repositories were known at some time. Until then, a layer may belong to a repository not read yet.
+    was_complete: bool,
 }
 
 impl Default for TagInventory {
-    /// An empty one. Serials begin anywhere, so that an task from one book finds nobody in another.
+    /// An empty inventory. Generations start at random, so that a task of one inventory matches nothing in another.
     fn default() -> Self {
         Self {
             entries: Vec::new(),
@@ -55,131 +57,129 @@ impl Default for TagInventory {
             order: Vec::new(),
             groups: HashMap::new(),
             layers: Layers::default(),
-            next_serial: fastrand::u32(..),
-            was_whole: false,
+            next_generation: fastrand::u32(..),
+            was_complete: false,
         }
     }
 }
 
-/// What a listing makes necessary.
+/// The fetches that a listing makes necessary.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// What can be done now, the most urgent last.
+    /// Tasks that can be done now, the most urgent last.
     pub tasks: Vec<FetchTask>,
-    /// What has failed before and has to wait.
+    /// Tasks that failed before and have to wait.
     pub delayed: Vec<(Instant, FetchTask)>,
 }
 
 impl Plan {
-    /// Repositories whose tags are known to be out of date.
+    /// The number of repositories whose tags are known to be out of date.
     pub fn pending(&self) -> usize {
         let all = self.tasks.iter().chain(self.delayed.iter().map(|(_, task)| task));
         all.filter(|task| task.need.is_pending()).count()
     }
 }
 
-/// The repository that an task is about.
+/// The repository of a task, as the listing showed it when the task began.
 #[derive(Clone, Debug)]
-pub struct Subject {
-    /// Its organisation.
+pub struct FetchSubject {
+    /// The organization.
     pub namespace: Arc<str>,
-    /// Its name.
+    /// The name.
     pub name: Box<str>,
-    /// What the listing said when the task was begun.
+    /// The change stamp.
     pub listed: ChangeStamp,
     created: Option<Timestamp>,
 }
 
 impl TagInventory {
-    /// Lays a listing beside the book, whose order is its order from now on. `seconds` is the time since 1970, `now` the
-    /// same moment on the monotonic clock.
-    pub fn align(&mut self, listing: &Snapshot, wants: &TagOptions, seconds: u32, now: Instant) -> Plan {
-        let before = std::mem::take(&mut self.order);
-        let mut old = before.into_iter().peekable();
+    /// Compares a listing with the inventory, which takes on its order. `seconds` is the time since 1970, `now` the same
+    /// moment on the monotonic clock.
+    pub fn update(&mut self, listing: &Snapshot, options: &TagOptions, seconds: u32, now: Instant) -> Plan {
+        let mut old = std::mem::take(&mut self.order).into_iter().peekable();
         let mut order = Vec::with_capacity(listing.repositories.len());
         let mut plan = Plan::default();
         for row in &listing.repositories {
             let found = loop {
-                let Some(&place) = old.peek() else { break None };
-                match self.at(place).key().cmp(&row.key()) {
+                let Some(&slot) = old.peek() else { break None };
+                match self.at(slot).key().cmp(&row.key()) {
                     Ordering::Less => {
                         old.next();
-                        self.forget(place);
+                        self.remove(slot);
                     }
-                    Ordering::Equal => {
-                        old.next();
-                        break Some(place);
-                    }
+                    Ordering::Equal => break old.next(),
                     Ordering::Greater => break None,
                 }
             };
-            let place = found.unwrap_or_else(|| self.place_for(row));
-            order.push(place);
-            let entry = self.at_mut(place);
+            let slot = found.unwrap_or_else(|| self.insert(row));
+            order.push(slot);
+            let entry = self.at_mut(slot);
             (entry.listed, entry.created) = (ChangeStamp::of(row), row.created);
-            for need in entry.needs(wants, seconds) {
+            for need in entry.needs(options, seconds) {
                 let size = Reverse(entry.listed.size.unwrap_or(0));
-                let task = FetchTask { need, size, place, serial: entry.serial };
-                match entry.tries(need).not_before.filter(|until| *until > now) {
+                let task = FetchTask { need, size, slot, generation: entry.generation };
+                match entry.failures(need).not_before.filter(|until| *until > now) {
                     Some(until) => plan.delayed.push((until, task)),
                     None => plan.tasks.push(task),
                 }
             }
         }
-        for place in old {
-            self.forget(place);
+        for slot in old {
+            self.remove(slot);
         }
         self.order = order;
         plan.tasks.sort_unstable_by(|a, b| b.cmp(a));
         plan
     }
 
-    /// Whom an task is about; `None` when the repository has vanished meanwhile.
-    pub fn subject(&self, task: &FetchTask) -> Option<Subject> {
-        let entry = self.of(task)?;
+    /// The repository of a task; `None` when it is gone.
+    pub fn subject(&self, task: &FetchTask) -> Option<FetchSubject> {
+        let entry = self.entry(task.slot).filter(|entry| entry.generation == task.generation)?;
         let (namespace, name) = (entry.namespace.clone(), entry.name.clone());
-        Some(Subject { namespace, name, listed: entry.listed, created: entry.created })
+        Some(FetchSubject { namespace, name, listed: entry.listed, created: entry.created })
     }
 
-    /// Enters what the tags of a repository are, or that they cannot be had. Whether that is the listing's latest word.
-    pub fn enter_tags(&mut self, task: &FetchTask, subject: &Subject, reading: Option<Reading>, seconds: u32) -> bool {
+    /// Stores the tags of a repository; `None` if it has none that can be read. Returns whether they match the latest
+    /// listing.
+    pub fn store_tags(
+        &mut self,
+        task: &FetchTask,
+        subject: &FetchSubject,
+        reading: Option<Reading>,
+        seconds: u32,
+    ) -> bool {
         let Some(entry) = self.entry_mut(task) else { return true };
         let is_latest = entry.listed == subject.listed;
-        entry.tags_tries = Tries::default();
-        let read = LastRead { mark: subject.listed, at: seconds };
-        let group = entry.group;
-        let blobs = reading.as_ref().map_or(&[][..], |reading| &reading.blobs);
-        self.layers.set(task.place, group, blobs);
-        let kept = reading.map(Kept::of);
-        self.at_mut(task.place).tags = Some(Tags { read, kept });
+        entry.tag_failures = FetchFailures::default();
+        self.set_tags(task.slot, LastRead { stamp: subject.listed, at: seconds }, reading);
         is_latest
     }
 
-    /// Enters the details of a repository, or that there are none to be had.
-    pub fn enter_details(&mut self, task: &FetchTask, subject: &Subject, details: Option<Details>) {
+    /// Stores the details of a repository; `None` if it has none that can be read.
+    pub fn store_details(&mut self, task: &FetchTask, subject: &FetchSubject, details: Option<Details>) {
         if let Some(entry) = self.entry_mut(task) {
-            entry.details_tries = Tries::default();
+            entry.detail_failures = FetchFailures::default();
             entry.details = Some(KnownDetails { created: subject.created, details: details.map(Arc::new) });
         }
     }
 
-    /// An task failed; says when it may be tried again, at intervals that double from `first` up to an hour.
-    pub fn put_off(&mut self, task: &FetchTask, now: Instant, first: Duration) -> Instant {
+    /// Records that a task failed, and returns when it may be tried again: after `first`, doubled by each failure, up to an
+    /// hour.
+    pub fn delay(&mut self, task: &FetchTask, now: Instant, first: Duration) -> Instant {
         let Some(entry) = self.entry_mut(task) else { return now };
-        let tries = entry.tries(task.need);
-        tries.failed = tries.failed.saturating_add(1);
-        let wait = first.saturating_mul(1 << (tries.failed - 1).min(16)).min(Duration::from_secs(3600));
-        let until = now + wait;
-        tries.not_before = Some(until);
+        let failures = entry.failures(task.need);
+        failures.count = failures.count.saturating_add(1);
+        let until = now + Backoff::new(first, Duration::from_secs(3600)).delay(failures.count);
+        failures.not_before = Some(until);
         until
     }
 
-    /// Repositories in the book.
+    /// The number of repositories.
     pub fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no repositories.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -189,107 +189,96 @@ impl TagInventory {
         &self.layers
     }
 
-    /// How many places there are, used or free.
-    fn places(&self) -> u32 {
-        u32::try_from(self.entries.len()).expect("places are numbers of 32 bits")
+    /// The number of slots, used or free.
+    fn slots(&self) -> u32 {
+        u32::try_from(self.entries.len()).expect("slots are numbers of 32 bits")
     }
 
-    fn entry(&self, place: u32) -> Option<&Entry> {
-        self.entries.get(place as usize)?.as_ref()
+    fn entry(&self, slot: u32) -> Option<&InventoryEntry> {
+        self.entries.get(slot as usize)?.as_ref()
     }
 
-    /// Takes an entry from before a restart. The order has to be put right by [`TagInventory::sort`] before the next listing.
+    /// Adds an entry from before a restart. [`TagInventory::sort`] has to follow before the next listing.
     fn restore(&mut self, row: &Repository, tags: Option<(LastRead, Option<Reading>)>, details: Option<KnownDetails>) {
-        let place = self.place_for(row);
-        self.order.push(place);
-        let group = self.at(place).group;
+        let slot = self.insert(row);
+        self.order.push(slot);
         if let Some((read, reading)) = tags {
-            self.layers.set(place, group, reading.as_ref().map_or(&[][..], |reading| &reading.blobs));
-            self.at_mut(place).tags = Some(Tags { read, kept: reading.map(Kept::of) });
+            self.set_tags(slot, read, reading);
         }
-        self.at_mut(place).details = details;
+        self.at_mut(slot).details = details;
     }
 
-    /// Lets go of series that nobody asks for any more; those that are asked for anew are read.
-    pub(super) fn drop_unwanted_series(&mut self, wants: &TagOptions) {
+    fn set_tags(&mut self, slot: u32, read: LastRead, reading: Option<Reading>) {
+        let group = self.at(slot).group;
+        self.layers.set(slot, group, reading.as_ref().map_or(&[][..], |reading| &reading.blobs));
+        self.at_mut(slot).tags = Some(KnownTags { read, summary: reading.map(TagSummary::of) });
+    }
+
+    /// Drops tag series that are no longer wanted. Series that become wanted are fetched.
+    pub(super) fn drop_unwanted_series(&mut self, options: &TagOptions) {
         for entry in self.entries.iter_mut().flatten() {
-            let wanted = wants.series.as_ref().is_some_and(|series| series.matches(&entry.namespace, &entry.name));
-            if let Some(kept) = entry.tags.as_mut().and_then(|tags| tags.kept.as_mut())
+            let wanted = options.series.as_ref().is_some_and(|series| series.matches(&entry.namespace, &entry.name));
+            if let Some(summary) = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut())
                 && !wanted
             {
-                kept.series = None;
+                summary.series = None;
             }
         }
     }
 
-    /// Puts restored entries in order; of two with one name the later one stays.
+    /// Sorts restored entries; of two with the same name the later one stays.
     fn sort(&mut self) {
         let mut order = std::mem::take(&mut self.order);
         order.sort_by(|a, b| self.at(*a).key().cmp(&self.at(*b).key()).then(b.cmp(a)));
         order.dedup_by(|other, kept| {
-            let same = self.at(*other).key() == self.at(*kept).key();
-            if same {
-                self.forget(*other);
+            let is_same = self.at(*other).key() == self.at(*kept).key();
+            if is_same {
+                self.remove(*other);
             }
-            same
+            is_same
         });
         self.order = order;
     }
 
-    fn at(&self, place: u32) -> &Entry {
-        self.entries[place as usize].as_ref().expect(LISTED)
+    fn at(&self, slot: u32) -> &InventoryEntry {
+        self.entries[slot as usize].as_ref().expect(LISTED)
     }
 
-    fn at_mut(&mut self, place: u32) -> &mut Entry {
-        self.entries[place as usize].as_mut().expect(LISTED)
+    fn at_mut(&mut self, slot: u32) -> &mut InventoryEntry {
+        self.entries[slot as usize].as_mut().expect(LISTED)
     }
 
-    fn of(&self, task: &FetchTask) -> Option<&Entry> {
-        self.entry(task.place).filter(|entry| entry.serial == task.serial)
+    fn entry_mut(&mut self, task: &FetchTask) -> Option<&mut InventoryEntry> {
+        self.entries.get_mut(task.slot as usize)?.as_mut().filter(|entry| entry.generation == task.generation)
     }
 
-    fn entry_mut(&mut self, task: &FetchTask) -> Option<&mut Entry> {
-        self.entries.get_mut(task.place as usize)?.as_mut().filter(|entry| entry.serial == task.serial)
-    }
-
-    fn place_for(&mut self, row: &Repository) -> u32 {
+    fn insert(&mut self, row: &Repository) -> u32 {
         let (namespace, group) = match self.groups.get_key_value(&*row.namespace) {
             Some((name, group)) => (name.clone(), *group),
             None => {
-                let group = u32::try_from(self.groups.len()).expect("fewer organisations than repositories");
+                let group = u32::try_from(self.groups.len()).expect("fewer organizations than repositories");
                 self.groups.insert(row.namespace.clone(), group);
                 (row.namespace.clone(), group)
             }
         };
-        self.next_serial = self.next_serial.wrapping_add(1);
-        let entry = Entry {
-            namespace,
-            name: row.name.clone(),
-            group,
-            serial: self.next_serial,
-            listed: ChangeStamp::of(row),
-            created: row.created,
-            tags: None,
-            details: None,
-            tags_tries: Tries::default(),
-            details_tries: Tries::default(),
-        };
-        if let Some(place) = self.free.pop() {
-            self.entries[place as usize] = Some(entry);
-            return place;
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let entry = Some(InventoryEntry::new(namespace, group, self.next_generation, row));
+        if let Some(slot) = self.free.pop() {
+            self.entries[slot as usize] = entry;
+            return slot;
         }
-        self.entries.push(Some(entry));
-        self.places() - 1
+        self.entries.push(entry);
+        self.slots() - 1
     }
 
-    fn forget(&mut self, place: u32) {
-        self.layers.release(place);
-        self.entries[place as usize] = None;
-        self.free.push(place);
+    fn remove(&mut self, slot: u32) {
+        self.layers.release(slot);
+        self.entries[slot as usize] = None;
+        self.free.push(slot);
     }
 }
 
-const LISTED: &str = "what is in the order has an entry";
+const LISTED: &str = "a slot in the order has an entry";
 
 #[cfg(test)]
 #[path = "inventory/inventory_tests.rs"]

@@ -1,56 +1,60 @@
-//! The verified walk: one listing, read page by page while it may change, and whole in the end or an error.
+//! The verified walk: reads one listing page by page while it may change, and returns all of it or an error.
 //!
-//! The walk asks for windows that overlap and joins them to a [`PageMerger`], which says when a page does not meet the one
-//! before; then the list moved, and the walk goes back and reads that place again. A page that is shorter than its own
-//! total allows, or holds a repository twice, proves nothing: it is read again. As long as the total stood still, it
-//! must in the end be the number of rows, or the walk starts over: names repeat across organisations, and among equals
-//! the order is the service's secret.
+//! The walk asks for overlapping windows and joins them in a [`PageMerger`]. A page that does not overlap the one before
+//! shows that the list moved, and the walk goes back and reads that part again. A page that is shorter than its own total
+//! allows, or that has a repository twice, is read again. If the total never changed, the number of rows must equal it in
+//! the end, or the walk starts over: names repeat across organizations, and the order among equals is not specified.
 //!
-//! Bounds: a border is tried [`MOST_STEPS_BACK`] times, a walk begins [`MOST_WALKS`] times, each with a cap on pages,
-//! and all of it ends with the refresh's deadline.
+//! Bounds: [`MAX_STEPS_BACK`] attempts at a gap, [`MAX_WALKS`] walks, each with a limit on pages, and the refresh's
+//! deadline for all of it.
 
 use super::Options;
 use super::metrics::{Inconsistency, Metrics};
-use super::page_merger::{PageMerger, Unsound, Verdict, is_surplus, once_each, sound, stand_repeated};
+use super::page_merger::{
+    Joined, Page, PageDefect, PageMerger, check_page, deduplicated, has_surplus, repeats_in_place,
+};
 use super::windows::{self, Window};
 use crate::failure::{Failure, Reason};
 use crate::model::{Repository, sort_unique};
-use crate::swr::pages::{Page, SMALLEST_PAGE};
+use crate::swr::pages::FALLBACK_PAGE_SIZE;
 use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often a listing is begun before it is given up.
-const MOST_WALKS: usize = 3;
+/// How often a listing is started before the read fails.
+const MAX_WALKS: usize = 3;
 
-/// How often one border is tried again, each time from further back: with the overlap growing fourfold, half a page is
-/// reached after five, and each step from there on goes back half a page more.
-const MOST_STEPS_BACK: usize = 8;
+/// How often one gap is tried, each time from further back. The overlap grows fourfold: after five steps it is half a page,
+/// and each step from there on goes back by half a page.
+const MAX_STEPS_BACK: usize = 8;
 
-/// Where pages come from: the client, or a model of a list in the tests.
-pub trait Pages: Sync {
+/// The message of a listing that met the deadline.
+pub(super) const NOT_IN_TIME: &str = "the listing was not complete by the refresh's deadline";
+
+/// A source of pages: the client, or a model of a list in the tests.
+pub trait PageSource: Sync {
     /// Reads one window.
     fn page(&self, window: Window) -> impl Future<Output = Result<Page, ApiError>> + Send;
-    /// How many reads may run at once.
+    /// The most reads at once.
     fn concurrency(&self) -> usize;
-    /// The largest page known to be served.
-    fn largest_page(&self) -> u64;
-    /// No larger page is served.
-    fn found_largest_page(&self, rows: u64);
+    /// The largest page that is known to be served.
+    fn max_page_size(&self) -> u64;
+    /// Remembers the largest page.
+    fn set_max_page_size(&self, rows: u64);
 }
 
-struct Listing<'a> {
+struct OffsetListing<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
-    effort: &'a CallBudget,
+    budget: &'a CallBudget,
     metrics: &'a Metrics,
 }
 
-impl Pages for Listing<'_> {
+impl PageSource for OffsetListing<'_> {
     async fn page(&self, window: Window) -> Result<Page, ApiError> {
-        let page = self.client.repositories(self.namespace, window.offset, window.limit, self.effort).await?;
-        // The total of one organisation says nothing of the others.
-        self.metrics.progress().arrived(page.received, page.total.filter(|_| self.namespace.is_none()));
+        let page = self.client.repositories(self.namespace, window.offset, window.limit, self.budget).await?;
+        // The total of one organization does not cover the others.
+        self.metrics.progress().add_page(page.received, page.total.filter(|_| self.namespace.is_none()));
         Ok(page)
     }
 
@@ -58,62 +62,75 @@ impl Pages for Listing<'_> {
         self.client.concurrency()
     }
 
-    fn largest_page(&self) -> u64 {
-        self.client.largest_page()
+    fn max_page_size(&self) -> u64 {
+        self.client.max_page_size()
     }
 
-    fn found_largest_page(&self, rows: u64) {
-        self.client.found_largest_page(rows);
+    fn set_max_page_size(&self, rows: u64) {
+        self.client.set_max_page_size(rows);
     }
 }
 
-/// Reads the listing of one organisation, or of the whole account; sorted by (namespace, name), each once.
+/// Reads the listing of one organization, or of the whole account; sorted by (namespace, name), each once.
 ///
 /// # Errors
-/// When a call fails for good, or the listing cannot be made whole by the deadline.
+/// When a call fails for good, or the listing is not complete by the deadline.
 pub async fn read(
     client: &Client,
     namespace: Option<&str>,
     options: &Options,
-    effort: &CallBudget,
+    budget: &CallBudget,
     metrics: &Metrics,
 ) -> Result<Vec<Repository>, Failure> {
-    let pages = Listing { client, namespace, effort, metrics };
-    effort.deadline.bound(walks(&pages, options, metrics)).await.unwrap_or_else(|_| {
-        Err(Failure::new(Reason::Timeout, "the listing was not complete by the refresh's deadline"))
-    })
+    let pages = OffsetListing { client, namespace, budget, metrics };
+    let walked = budget.deadline.bound(read_all(&pages, options, metrics)).await;
+    walked.unwrap_or_else(|_| Err(Failure::new(Reason::Timeout, NOT_IN_TIME)))
 }
 
-/// Walks until a walk is whole.
+/// Walks over the list until a walk is complete.
 ///
 /// # Errors
 /// See [`read`].
-pub async fn walks(pages: &impl Pages, options: &Options, metrics: &Metrics) -> Result<Vec<Repository>, Failure> {
+pub async fn read_all(
+    pages: &impl PageSource,
+    options: &Options,
+    metrics: &Metrics,
+) -> Result<Vec<Repository>, Failure> {
     let mut problem = String::new();
-    for _ in 0..MOST_WALKS {
-        let page_size = options.page_size.min(pages.largest_page()).max(1);
-        let walk = Walk { pages, metrics, page_size, most: options.most_repositories, reads: AtomicU64::new(0) };
+    for _ in 0..MAX_WALKS {
+        let page_size = options.page_size.min(pages.max_page_size()).max(1);
+        let walk = Walk { pages, metrics, page_size, max_rows: options.max_repositories, reads: AtomicU64::new(0) };
         match walk.run().await {
             Ok(rows) => return Ok(rows),
-            Err(WalkError::Failed(failure)) => return Err(failure),
-            Err(WalkError::Broken(what)) => problem = what,
+            Err(WalkError::Final(failure)) => return Err(failure),
+            Err(WalkError::Inconsistent(what)) => problem = what,
         }
     }
-    let message = format!("the listing could not be made whole in {MOST_WALKS} walks: {problem}");
+    let message = format!("the listing could not be made whole in {MAX_WALKS} walks: {problem}");
     Err(Failure::new(Reason::Incomplete, message))
+}
+
+/// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
+/// blocking work.
+pub(super) async fn sorted(mut rows: Vec<Repository>) -> (Vec<Repository>, usize) {
+    let sorting = tokio::task::spawn_blocking(move || {
+        let duplicates = sort_unique(&mut rows);
+        (rows, duplicates)
+    });
+    sorting.await.expect("sorting does not panic")
 }
 
 /// Why a walk ended early.
 enum WalkError {
-    /// Another walk would fare no better.
-    Failed(Failure),
-    /// The list did not hold together; another walk may find it at rest.
-    Broken(String),
+    /// Another walk would fail too.
+    Final(Failure),
+    /// The list was inconsistent; another walk may find it at rest.
+    Inconsistent(String),
 }
 
 impl From<ApiError> for WalkError {
     fn from(error: ApiError) -> Self {
-        Self::Failed(error.into())
+        Self::Final(error.into())
     }
 }
 
@@ -121,174 +138,172 @@ struct Walk<'a, P> {
     pages: &'a P,
     metrics: &'a Metrics,
     page_size: u64,
-    most: u64,
+    max_rows: u64,
     reads: AtomicU64,
 }
 
-impl<P: Pages> Walk<'_, P> {
+impl<P: PageSource> Walk<'_, P> {
     async fn run(mut self) -> Result<Vec<Repository>, WalkError> {
-        let (mut chain, mut verdict) = self.first().await?;
+        let (mut merger, mut joined) = self.first().await?;
         let mut overlap = 1;
-        self.within_bounds(&chain)?;
-        if verdict != Verdict::Last {
-            // One page alone, so that a server that ignores the offset is found out before more is wasted on it.
-            let window = windows::after(chain.end, overlap, self.page_size);
-            let page = self.page(window, chain.total).await?;
-            let page = self.proved(window, page, chain.total).await?;
-            if chain.repeats_its_beginning(window, &page) {
+        self.check_bounds(&merger)?;
+        if joined != Joined::Last {
+            // One page alone, so that a server that ignores the offset is noticed before several pages are wasted.
+            let window = windows::after(merger.end, overlap, self.page_size);
+            let page = self.verified_page(window, merger.total).await?;
+            if merger.repeats_its_beginning(window, &page) {
                 let message = "the server answers every offset with the first page";
-                return Err(WalkError::Failed(Failure::new(Reason::Incomplete, message)));
+                return Err(WalkError::Final(Failure::new(Reason::Incomplete, message)));
             }
-            verdict = chain.join(window, page);
+            joined = merger.join(window, page);
         }
-        while verdict != Verdict::Last {
-            self.within_bounds(&chain)?;
-            verdict = match verdict {
-                Verdict::Gap => self.mend(&mut chain, &mut overlap).await?,
-                _ => self.stretch(&mut chain, overlap).await?,
+        while joined != Joined::Last {
+            self.check_bounds(&merger)?;
+            joined = match joined {
+                Joined::Gap => self.close_gap(&mut merger, &mut overlap).await?,
+                _ => self.read_ahead(&mut merger, overlap).await?,
             };
         }
-        self.within_bounds(&chain)?;
-        self.settle(chain).await
+        self.check_bounds(&merger)?;
+        self.finish(merger).await
     }
 
-    /// The first page tells the total and the page size that the server really has.
-    async fn first(&mut self) -> Result<(PageMerger, Verdict), WalkError> {
+    /// Reads the first page, which shows the total and the server's real page size.
+    async fn first(&mut self) -> Result<(PageMerger, Joined), WalkError> {
         let page = match self.pages.page(Window { offset: 0, limit: self.page_size }).await {
-            Err(ApiError::Refused(_)) if self.page_size > SMALLEST_PAGE => {
-                let page = self.pages.page(Window { offset: 0, limit: SMALLEST_PAGE }).await?;
-                self.page_size = SMALLEST_PAGE;
-                self.pages.found_largest_page(SMALLEST_PAGE);
+            Err(ApiError::Refused(_)) if self.page_size > FALLBACK_PAGE_SIZE => {
+                let page = self.pages.page(Window { offset: 0, limit: FALLBACK_PAGE_SIZE }).await?;
+                self.page_size = FALLBACK_PAGE_SIZE;
+                self.pages.set_max_page_size(FALLBACK_PAGE_SIZE);
                 page
             }
             page => page?,
         };
         let mut window = Window { offset: 0, limit: self.page_size };
-        if let Err(Unsound::Short { received, .. }) = sound(window, &page) {
-            // A server with smaller pages gives the same one when asked for just that; one that lost rows does not.
-            self.metrics.saw(Inconsistency::ShortPage, 1);
+        if let Err(PageDefect::Short { received, .. }) = check_page(window, &page) {
+            // A server with small pages returns the same page when asked for that size; one that lost rows does not.
+            self.metrics.count(Inconsistency::ShortPage, 1);
             window.limit = received.max(1);
             let again = self.pages.page(window).await?;
-            let same = again.rows.iter().map(Repository::key).eq(page.rows.iter().map(Repository::key));
-            if received == 0 || !same {
-                return Err(WalkError::Broken(format!(
-                    "the first page has {received} rows instead of {}",
-                    self.page_size
+            let is_same = again.rows.iter().map(Repository::key).eq(page.rows.iter().map(Repository::key));
+            if received == 0 || !is_same {
+                let expected = self.page_size;
+                return Err(WalkError::Inconsistent(format!(
+                    "the first page has {received} rows instead of {expected}"
                 )));
             }
             self.page_size = received;
-            self.pages.found_largest_page(received);
+            self.pages.set_max_page_size(received);
         }
-        let page = self.proved(window, page, None).await?;
+        let page = self.verified(window, page, None).await?;
         Ok(PageMerger::begin(page, self.page_size))
     }
 
-    /// Reads what is left as far as the total says, several windows at a time.
-    async fn stretch(&self, chain: &mut PageMerger, overlap: u64) -> Result<Verdict, WalkError> {
-        let (from, total) = (chain.end, chain.total);
-        let to = total.unwrap_or(0).max(from + 1).min(self.most.saturating_add(1));
+    /// Reads what is left according to the total, several windows at a time.
+    async fn read_ahead(&self, merger: &mut PageMerger, overlap: u64) -> Result<Joined, WalkError> {
+        let (from, total) = (merger.end, merger.total);
+        let to = total.unwrap_or(0).max(from + 1).min(self.max_rows.saturating_add(1));
         let mut arriving = stream::iter(windows::covering(from, to, overlap, self.page_size))
             .map(|window| async move { (window, self.page(window, total).await) })
             .buffered(self.pages.concurrency().max(1));
         while let Some((window, page)) = arriving.next().await {
-            // Here and not where it arrives, so that windows further on are not read twice for nothing.
-            let page = self.proved(window, page?, total).await?;
-            match chain.join(window, page) {
-                Verdict::Joined => {}
-                // After a gap, what was asked for further on would not join either.
-                verdict => return Ok(verdict),
+            // Verified in order, so that pages behind a gap are not read twice in vain.
+            let page = self.verified(window, page?, total).await?;
+            match merger.join(window, page) {
+                Joined::More => {}
+                // Pages behind a gap would not join either.
+                joined => return Ok(joined),
             }
         }
-        if chain.end <= from {
-            return Err(WalkError::Broken(format!("no rows come after row {from}, where the total is {total:?}")));
+        if merger.end <= from {
+            return Err(WalkError::Inconsistent(format!(
+                "no rows come after row {from}, where the total is {total:?}"
+            )));
         }
-        Ok(Verdict::Joined)
+        Ok(Joined::More)
     }
 
-    /// The list moved under the walk: reads from further and further back until a page joins.
-    async fn mend(&self, chain: &mut PageMerger, overlap: &mut u64) -> Result<Verdict, WalkError> {
-        self.metrics.saw(Inconsistency::Border, 1);
-        for _ in 0..MOST_STEPS_BACK {
+    /// Reads from further and further back until a page joins, because the list moved during the walk.
+    async fn close_gap(&self, merger: &mut PageMerger, overlap: &mut u64) -> Result<Joined, WalkError> {
+        self.metrics.count(Inconsistency::Border, 1);
+        for _ in 0..MAX_STEPS_BACK {
             *overlap = (*overlap * 4).min(self.page_size / 2).max(1);
-            // A list that shrank may end before our place in it: then its end is where to look.
-            let end = chain.total.map_or(chain.end, |total| chain.end.min(total)).max(1);
+            // A list that shrank may end before the current position; then its end is read.
+            let end = merger.total.map_or(merger.end, |total| merger.end.min(total)).max(1);
             let window = windows::after(end, *overlap, self.page_size);
-            let page = self.page(window, chain.total).await?;
-            let page = self.proved(window, page, chain.total).await?;
-            match chain.join(window, page) {
-                Verdict::Gap => chain.end = window.offset.max(1),
-                verdict => return Ok(verdict),
+            let page = self.verified_page(window, merger.total).await?;
+            match merger.join(window, page) {
+                Joined::Gap => merger.end = window.offset.max(1),
+                joined => return Ok(joined),
             }
         }
-        Err(WalkError::Broken(format!("the pages around row {} do not meet", chain.end)))
+        Err(WalkError::Inconsistent(format!("the pages around row {} do not meet", merger.end)))
     }
 
-    /// One page as it comes, within the cap on pages.
+    async fn verified_page(&self, window: Window, total: Option<u64>) -> Result<Page, WalkError> {
+        let page = self.page(window, total).await?;
+        self.verified(window, page, total).await
+    }
+
+    /// Reads one page within the limit on pages.
     async fn page(&self, window: Window, total: Option<u64>) -> Result<Page, WalkError> {
-        // Enough to read everything three times over; a list that outruns that never comes to rest.
-        let most = 32 + 3 * total.unwrap_or(self.most) / self.page_size;
+        // Enough to read everything three times; a list that needs more never comes to rest.
+        let most = 32 + 3 * total.unwrap_or(self.max_rows) / self.page_size;
         if self.reads.fetch_add(1, Ordering::Relaxed) > most {
-            return Err(WalkError::Broken(format!("the list moved faster than {most} pages could follow")));
+            return Err(WalkError::Inconsistent(format!("the list moved faster than {most} pages could follow")));
         }
         Ok(self.pages.page(window).await?)
     }
 
-    /// The page if it proves something; an unsound one is read once more, unless it has all that it should have.
-    async fn proved(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
-        let Err(unsound) = sound(window, &page) else { return Ok(page) };
-        self.broken(window, &unsound);
-        if is_surplus(window, &page) {
-            let surplus = page.rows.len();
-            let rows = once_each(page.rows);
-            return Ok(Page { received: page.received - (surplus - rows.len()) as u64, rows, ..page });
+    /// Returns the page if it has no defect; a page with a defect is read once more, unless all its rows are there.
+    async fn verified(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
+        let Err(defect) = check_page(window, &page) else { return Ok(page) };
+        self.count_defect(window, &defect);
+        if has_surplus(window, &page) {
+            let before = page.rows.len();
+            let rows = deduplicated(page.rows);
+            return Ok(Page { received: page.received - (before - rows.len()) as u64, rows, ..page });
         }
         let again = self.page(window, total).await?;
-        let Err(unsound) = sound(window, &again) else { return Ok(again) };
-        let broken = self.broken(window, &unsound);
-        match unsound {
-            // They keep their places in the list, and count in its total.
-            Unsound::Duplicate { .. } if stand_repeated(&page, &again) => {
-                Ok(Page { rows: once_each(again.rows), ..again })
+        let Err(defect) = check_page(window, &again) else { return Ok(again) };
+        let error = self.count_defect(window, &defect);
+        match defect {
+            // The duplicates have their own places in the list, and count in its total.
+            PageDefect::Duplicate { .. } if repeats_in_place(&page, &again) => {
+                Ok(Page { rows: deduplicated(again.rows), ..again })
             }
-            _ => Err(broken),
+            _ => Err(error),
         }
     }
 
-    /// Counts what is wrong with a page.
-    fn broken(&self, window: Window, unsound: &Unsound) -> WalkError {
-        match unsound {
-            Unsound::Short { .. } => self.metrics.saw(Inconsistency::ShortPage, 1),
-            Unsound::Duplicate { times } => self.metrics.saw(Inconsistency::Duplicate, *times),
+    fn count_defect(&self, window: Window, defect: &PageDefect) -> WalkError {
+        match defect {
+            PageDefect::Short { .. } => self.metrics.count(Inconsistency::ShortPage, 1),
+            PageDefect::Duplicate { times } => self.metrics.count(Inconsistency::Duplicate, *times),
         }
-        WalkError::Broken(format!("the page at row {} has {unsound}", window.offset))
+        WalkError::Inconsistent(format!("the page at row {} has {defect}", window.offset))
     }
 
-    fn within_bounds(&self, chain: &PageMerger) -> Result<(), WalkError> {
-        if chain.rows.len() as u64 <= self.most && chain.total.is_none_or(|total| total <= self.most) {
+    fn check_bounds(&self, merger: &PageMerger) -> Result<(), WalkError> {
+        if merger.rows.len() as u64 <= self.max_rows && merger.total.is_none_or(|total| total <= self.max_rows) {
             return Ok(());
         }
-        let message = format!("the listing has more than {} repositories, the most that are read", self.most);
-        Err(WalkError::Failed(Failure::new(Reason::Incomplete, message)))
+        let message = format!("the listing has more than {} repositories, the most that are read", self.max_rows);
+        Err(WalkError::Final(Failure::new(Reason::Incomplete, message)))
     }
 
-    /// Counts what was seen, and holds the rows against the total.
-    async fn settle(&self, mut chain: PageMerger) -> Result<Vec<Repository>, WalkError> {
-        self.metrics.saw(Inconsistency::Border, chain.moved_borders);
-        self.metrics.saw(Inconsistency::TotalChanged, u64::from(chain.total_changed));
-        let mut rows = std::mem::take(&mut chain.rows);
-        // A million rows take a while to sort: not on a thread that others wait for.
-        let (rows, duplicates) = tokio::task::spawn_blocking(move || {
-            let duplicates = sort_unique(&mut rows);
-            (rows, duplicates)
-        })
-        .await
-        .expect("sorting does not panic");
-        self.metrics.saw(Inconsistency::Duplicate, duplicates as u64);
-        match chain.missing(rows.len() as u64) {
+    /// Counts the inconsistencies, and compares the rows with the total.
+    async fn finish(&self, mut merger: PageMerger) -> Result<Vec<Repository>, WalkError> {
+        self.metrics.count(Inconsistency::Border, merger.moved_borders);
+        self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
+        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows)).await;
+        self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
+        match merger.missing(rows.len() as u64) {
             None => Ok(rows),
             Some(missing) => {
-                self.metrics.saw(Inconsistency::TotalChanged, 1);
-                Err(WalkError::Broken(format!("{missing} repositories of {:?} are missing", chain.total)))
+                self.metrics.count(Inconsistency::TotalChanged, 1);
+                let total = merger.total;
+                Err(WalkError::Inconsistent(format!("{missing} repositories of {total:?} are missing")))
             }
         }
     }

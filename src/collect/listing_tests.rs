@@ -50,7 +50,7 @@ fn row(name: u32) -> Repository {
     }
 }
 
-impl Pages for Model {
+impl PageSource for Model {
     async fn page(&self, window: Window) -> Result<Page, ApiError> {
         // Reads in flight end in an order of their own.
         for _ in 0..window.offset % 3 {
@@ -82,19 +82,19 @@ impl Pages for Model {
         4
     }
 
-    fn largest_page(&self) -> u64 {
+    fn max_page_size(&self) -> u64 {
         self.largest.load(Ordering::Relaxed)
     }
 
-    fn found_largest_page(&self, rows: u64) {
+    fn set_max_page_size(&self, rows: u64) {
         self.largest.store(rows, Ordering::Relaxed);
     }
 }
 
 async fn list(model: &Model, page_size: u64) -> Result<Vec<u64>, Failure> {
     let metrics = Metrics::new(&prometheus::Registry::new());
-    let options = Options { page_size, most_repositories: 50_000, ..Options::default() };
-    let rows = walks(model, &options, &metrics).await?;
+    let options = Options { page_size, max_repositories: 50_000, ..Options::default() };
+    let rows = read_all(model, &options, &metrics).await?;
     Ok(rows.iter().map(|row| row.size.unwrap()).collect())
 }
 
@@ -126,14 +126,14 @@ async fn pages_of_a_few_rows_work_too() {
 async fn a_server_that_clamps_or_refuses_the_page_size_is_followed_and_remembered() {
     let model = Model { clamp: 37, ..Model::of(0..500) };
     assert_eq!(list(&model, 1000).await.unwrap().len(), 500);
-    assert_eq!(model.largest_page(), 37);
+    assert_eq!(model.max_page_size(), 37);
     let before = model.reads();
     list(&model, 1000).await.unwrap();
     assert!(model.reads() - before <= 17, "{}", model.reads() - before);
 
     let model = Model { refuse_above: 100, ..Model::of(0..500) };
     assert_eq!(list(&model, 1000).await.unwrap().len(), 500);
-    assert_eq!(model.largest_page(), 100);
+    assert_eq!(model.max_page_size(), 100);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn lying_totals_end_the_walk_within_two_pages_of_what_they_promise() {
         };
         let model = Model { lie: too_high, ..Model::of(0..250) };
         assert_eq!(reason(list(&model, 100).await), Reason::Incomplete);
-        let each = model.reads() / MOST_WALKS as u64;
+        let each = model.reads() / MAX_WALKS as u64;
         assert!(each <= promised.div_ceil(100) + 2, "{each} reads a walk for a total of {promised}");
     }
 }

@@ -1,11 +1,11 @@
-//! The walk over a list that is paged by markers: page after page, each from where the one before ended.
+//! The walk over a list that is paged by markers: each page starts where the one before ended.
 //!
-//! A marker is a place in the list that stays put when rows come and go before it, so nothing slips through between two
-//! pages; there is no total to hold the rows against, and the proof that a list is whole is that its chain of markers
-//! came to an end. What speaks against that is noticed: a marker that was there before, a page that begins like one
-//! before it, an empty page after which more is promised. Then the walk is begun again.
+//! Insertions and deletions before a marker do not move it, so no row is missed between two pages. There is no total to
+//! compare with. The list counts as complete when the markers came to an end without a sign of trouble: a marker that
+//! was there before, a page that begins like an earlier one, or an empty page with a marker. After such a sign the walk
+//! starts over.
 //!
-//! Bounds: [`MOST_WALKS`] walks, each with a cap on rows, and every page brings rows, so each with a cap on pages.
+//! Bounds: [`MAX_WALKS`] walks, each with a limit on rows. Every page brings rows, so the number of pages is limited too.
 
 use super::metrics::{Inconsistency, Metrics};
 use crate::failure::{Failure, Reason};
@@ -14,88 +14,96 @@ use crate::swr::markers::MarkerPage;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
 
-/// How often a list is begun before it is given up.
-const MOST_WALKS: usize = 3;
+/// How often the list is started before the read fails.
+const MAX_WALKS: usize = 3;
 
-/// Where pages come from: the client, or a model of a list in the tests.
-pub trait MarkedPages: Sync {
+/// A source of pages: the client, or a model of a list in the tests.
+pub trait MarkerPageSource: Sync {
     /// A row of the list.
     type Row: Send;
-    /// What tells rows apart.
+    /// The identity of a row.
     type Key<'a>: Hash
     where
         Self::Row: 'a;
-    /// Reads the page that a marker stands for; the first without one.
+    /// Reads the page of a marker, or the first page.
     fn page(&self, marker: Option<&str>) -> impl Future<Output = Result<MarkerPage<Self::Row>, ApiError>> + Send;
-    /// What tells this row from others.
+    /// The identity of this row.
     fn key(row: &Self::Row) -> Self::Key<'_>;
 }
 
-/// Why there is no list.
+/// Why a list could not be read.
 #[derive(Debug)]
-pub enum Stop {
+pub enum WalkFailure {
     /// A call failed for good.
-    Failed(ApiError),
-    /// The list is longer than may be, or did not hold together.
+    Call(ApiError),
+    /// The list is too long or inconsistent.
     Incomplete(String),
 }
 
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Failed(error) => error.into(),
-            Stop::Incomplete(message) => Self::new(Reason::Incomplete, message),
+impl From<WalkFailure> for Failure {
+    fn from(failure: WalkFailure) -> Self {
+        match failure {
+            WalkFailure::Call(error) => error.into(),
+            WalkFailure::Incomplete(message) => Self::new(Reason::Incomplete, message),
         }
     }
 }
 
-/// Reads the whole list, at most `most` rows; in the order of reading, a row that moved maybe twice.
+/// Reads the whole list, at most `max_rows` rows, in the order of reading. A row that moved may be there twice.
 ///
 /// # Errors
-/// When a call fails for good, or the list cannot be made whole.
-pub async fn walks<P: MarkedPages>(pages: &P, most: u64, metrics: &Metrics) -> Result<Vec<P::Row>, Stop> {
+/// When a call fails for good, or the list is too long or inconsistent.
+pub async fn read_all<P: MarkerPageSource>(
+    pages: &P,
+    max_rows: u64,
+    metrics: &Metrics,
+) -> Result<Vec<P::Row>, WalkFailure> {
     let mut problem = String::new();
-    for _ in 0..MOST_WALKS {
-        match walk(pages, most, metrics).await? {
+    for _ in 0..MAX_WALKS {
+        match walk(pages, max_rows, metrics).await? {
             Ok(rows) => return Ok(rows),
-            Err(broken) => problem = broken,
+            Err(inconsistency) => problem = inconsistency,
         }
     }
-    Err(Stop::Incomplete(format!("the listing could not be made whole in {MOST_WALKS} walks: {problem}")))
+    Err(WalkFailure::Incomplete(format!("the listing could not be made whole in {MAX_WALKS} walks: {problem}")))
 }
 
-/// One walk: the rows, or in words why they are not all.
-async fn walk<P: MarkedPages>(pages: &P, most: u64, metrics: &Metrics) -> Result<Result<Vec<P::Row>, String>, Stop> {
+/// Reads the list once: the rows, or what is inconsistent about them.
+async fn walk<P: MarkerPageSource>(
+    pages: &P,
+    max_rows: u64,
+    metrics: &Metrics,
+) -> Result<Result<Vec<P::Row>, String>, WalkFailure> {
     let hasher = RandomState::new();
-    let (mut markers, mut beginnings) = (HashSet::new(), HashSet::new());
+    let (mut markers, mut first_rows) = (HashSet::new(), HashSet::new());
     let (mut rows, mut received, mut largest) = (Vec::new(), 0, 0);
     let mut marker: Option<String> = None;
     loop {
-        let page = pages.page(marker.as_deref()).await.map_err(Stop::Failed)?;
+        let page = pages.page(marker.as_deref()).await.map_err(WalkFailure::Call)?;
         received += page.received;
-        if received > most {
-            let message = format!("the listing has more than {most} repositories, the most that are read");
-            return Err(Stop::Incomplete(message));
+        if received > max_rows {
+            let message = format!("the listing has more than {max_rows} repositories, the most that are read");
+            return Err(WalkFailure::Incomplete(message));
         }
         if let Some(first) = page.rows.first()
-            && !beginnings.insert(hasher.hash_one(P::key(first)))
+            && !first_rows.insert(hasher.hash_one(P::key(first)))
         {
-            metrics.saw(Inconsistency::Duplicate, 1);
+            metrics.count(Inconsistency::Duplicate, 1);
             return Ok(Err(format!("the page at row {} begins like one before it", received - page.received)));
         }
         rows.extend(page.rows);
         let Some(next) = page.next else { return Ok(Ok(rows)) };
         if page.received < largest {
-            // By itself it proves nothing: a marker leaves nothing out.
-            metrics.saw(Inconsistency::ShortPage, 1);
+            // Counted only: a short page with a marker leaves nothing out.
+            metrics.count(Inconsistency::ShortPage, 1);
         }
         largest = largest.max(page.received);
         if page.received == 0 {
-            metrics.saw(Inconsistency::ShortPage, 1);
+            metrics.count(Inconsistency::ShortPage, 1);
             return Ok(Err(format!("after row {received} an empty page says that more follows")));
         }
         if !markers.insert(next.clone()) {
-            metrics.saw(Inconsistency::Border, 1);
+            metrics.count(Inconsistency::Border, 1);
             return Ok(Err(format!("the marker after row {received} leads back to where it was before")));
         }
         marker = Some(next);

@@ -29,7 +29,7 @@ impl Model {
     }
 }
 
-impl MarkedPages for Model {
+impl MarkerPageSource for Model {
     type Row = u32;
     type Key<'a> = &'a u32;
 
@@ -66,13 +66,13 @@ fn metrics() -> Metrics {
     Metrics::new(&prometheus::Registry::new())
 }
 
-async fn list(model: &Model) -> Result<Vec<u32>, Stop> {
-    walks(model, 100_000, &metrics()).await
+async fn list(model: &Model) -> Result<Vec<u32>, WalkFailure> {
+    read_all(model, 100_000, &metrics()).await
 }
 
-fn incomplete(result: Result<Vec<u32>, Stop>) -> String {
+fn incomplete(result: Result<Vec<u32>, WalkFailure>) -> String {
     match result {
-        Err(Stop::Incomplete(message)) => message,
+        Err(WalkFailure::Incomplete(message)) => message,
         other => panic!("{other:?}"),
     }
 }
@@ -93,7 +93,7 @@ async fn the_same_page_for_ever_is_noticed_at_its_first_repetition() {
         page.next = Some(format!("{}", 9 + read));
     });
     assert!(incomplete(list(&model).await).contains("begins like one before it"));
-    assert_eq!(model.reads(), 2 * MOST_WALKS);
+    assert_eq!(model.reads(), 2 * MAX_WALKS);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn markers_that_lead_in_a_circle_are_noticed() {
         page.next = Some(format!("{}", read % 2));
     });
     assert!(incomplete(list(&model).await).contains("leads back"));
-    assert_eq!(model.reads(), 3 * MOST_WALKS);
+    assert_eq!(model.reads(), 3 * MAX_WALKS);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_list_without_end_ends_at_the_bound_on_rows() {
         page.received = 10;
         page.next = Some(read.to_string());
     });
-    assert!(incomplete(walks(&model, 1000, &metrics()).await).contains("more than 1000"));
+    assert!(incomplete(read_all(&model, 1000, &metrics()).await).contains("more than 1000"));
     assert_eq!(model.reads(), 101, "and no second walk");
 }
 
@@ -153,7 +153,7 @@ async fn short_pages_and_rows_without_a_name_end_nothing() {
 #[tokio::test]
 async fn a_call_that_fails_for_good_ends_the_walk_with_its_error() {
     struct Failing;
-    impl MarkedPages for Failing {
+    impl MarkerPageSource for Failing {
         type Row = u32;
         type Key<'a> = &'a u32;
         async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<u32>, ApiError> {
@@ -166,8 +166,8 @@ async fn a_call_that_fails_for_good_ends_the_walk_with_its_error() {
             row
         }
     }
-    let error = walks(&Failing, 10, &metrics()).await.unwrap_err();
-    assert!(matches!(error, Stop::Failed(ApiError::TooLarge { .. })));
+    let error = read_all(&Failing, 10, &metrics()).await.unwrap_err();
+    assert!(matches!(error, WalkFailure::Call(ApiError::TooLarge { .. })));
 }
 
 proptest! {

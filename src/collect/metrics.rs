@@ -1,4 +1,4 @@
-//! What the walk counts.
+//! Metrics of the collection.
 
 use super::Progress;
 use crate::catalog;
@@ -6,16 +6,16 @@ use crate::metrics::{self, OptionalGauge};
 use prometheus::{GaugeVec, IntCounterVec, Registry};
 use std::sync::Arc;
 
-/// A sign that the list changed or was incomplete while it was read.
+/// A sign that the list changed, or was incomplete, while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inconsistency {
-    /// One repository stood in two places.
+    /// A repository was there twice.
     Duplicate,
-    /// Two pages told different totals, or the rows and the total do not fit.
+    /// Two pages had different totals, or the number of rows differs from the total.
     TotalChanged,
-    /// A page had fewer rows than asked for, and was not the last.
+    /// A page had fewer rows than requested, and was not the last.
     ShortPage,
-    /// Two neighbouring pages did not meet as they should.
+    /// Two neighbouring pages did not overlap as expected.
     Border,
 }
 
@@ -33,7 +33,7 @@ impl Inconsistency {
     }
 }
 
-/// The collection's instruments.
+/// The metrics of the collection.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     inconsistencies: IntCounterVec,
@@ -45,12 +45,12 @@ pub struct Metrics {
 /// The `collector` label of the listing.
 pub(super) const REPOSITORIES: &str = "repositories";
 
-/// Those of what is read repository by repository.
+/// The `collector` labels of the per-repository collectors.
 const TAGS: &str = "tags";
 const DETAILS: &str = "details";
 
 impl Metrics {
-    /// Makes the instruments in this registry.
+    /// Creates the metrics in this registry.
     pub fn new(registry: &Registry) -> Self {
         let kinds = Inconsistency::ALL.map(Inconsistency::as_str);
         Self {
@@ -61,28 +61,28 @@ impl Metrics {
         }
     }
 
-    /// How far it has come.
+    /// The progress of the current collection.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// A collector that is on; its read has yet to end.
+    /// Adds a collector that is enabled and has not ended a read yet.
     pub(super) fn expect(&self, collector: &str) {
         self.up.with_label_values(&[collector]).set(0.0);
     }
 
-    /// A collector's read ended.
+    /// Records the end of a collector's read.
     pub(super) fn read(&self, collector: &str, complete: bool) {
         self.up.with_label_values(&[collector]).set(f64::from(u8::from(complete)));
     }
 
-    /// So many repositories have tags that are known to be out of date.
+    /// Sets the number of repositories whose tags are known to be out of date.
     pub(super) fn tags_pending(&self, repositories: usize) {
         #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 repositories")]
         self.tags_pending.set(Some(repositories as f64));
     }
 
-    /// Whether what is read repository by repository can be read, for those collectors that are on.
+    /// Sets the state of the per-repository collectors; `None` for one that is disabled.
     pub(super) fn images_up(&self, tags: Option<bool>, details: Option<bool>) {
         for (collector, up) in [(TAGS, tags), (DETAILS, details)] {
             if let Some(up) = up {
@@ -91,8 +91,8 @@ impl Metrics {
         }
     }
 
-    /// Counts signs of one kind.
-    pub fn saw(&self, kind: Inconsistency, times: u64) {
+    /// Counts inconsistencies of one kind.
+    pub fn count(&self, kind: Inconsistency, times: u64) {
         self.inconsistencies.with_label_values(&[kind.as_str()]).inc_by(times);
     }
 }

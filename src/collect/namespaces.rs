@@ -1,6 +1,6 @@
-//! Organisations listed one by one: what one of them loses does not cost the others.
+//! Organizations that are listed one by one: a failure of one does not affect the others.
 //!
-//! The gap that a failed one leaves is data: it stands in the snapshot and in its metrics.
+//! The gap that a failed organization leaves is part of the snapshot and of its metrics.
 
 use super::api_version::{self, ListApi};
 use super::metrics::Metrics;
@@ -11,21 +11,21 @@ use crate::swr::{CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use tracing::debug;
 
-/// Lists each organisation of the options. One that fails keeps the rows of its previous read and says so.
+/// Lists each organization of the options. One that fails keeps the rows of its previous read.
 ///
 /// # Errors
-/// When none could be read: then there is nothing new.
+/// When all of them fail.
 pub(super) async fn collect(
     client: &Client,
     list_api: ListApi,
     options: &Options,
     previous: Option<&Snapshot>,
     began: Timestamp,
-    effort: &CallBudget,
+    budget: &CallBudget,
     metrics: &Metrics,
 ) -> Result<Collected, Failure> {
     let reads: Vec<Result<Vec<Repository>, Failure>> = stream::iter(0..options.namespaces.len())
-        .map(|index| api_version::read(client, Some(&options.namespaces[index]), list_api, options, effort, metrics))
+        .map(|index| api_version::read(client, Some(&options.namespaces[index]), list_api, options, budget, metrics))
         .buffered(client.concurrency())
         .collect()
         .await;
@@ -40,8 +40,8 @@ pub(super) async fn collect(
             }
             Err(failure) => {
                 debug!(namespace = %name, reason = %failure.reason, "listing `{name}` failed: {}", failure.message);
-                gap.get_or_insert_with(|| first_of(failed, options.namespaces.len(), name, failure));
-                (false, previous.and_then(|previous| keep(previous, name, began, options, &mut rows)))
+                gap.get_or_insert_with(|| summary(failed, options.namespaces.len(), name, failure));
+                (false, previous.and_then(|previous| keep_rows(previous, name, began, options, &mut rows)))
             }
         };
         namespaces.push(NamespaceRead { name: name.as_str().into(), read_at, complete });
@@ -56,15 +56,15 @@ pub(super) async fn collect(
     }
 }
 
-/// One failure that speaks for all of them.
-fn first_of(failed: usize, of: usize, name: &str, mut failure: Failure) -> Failure {
+/// The first failure, with the number of organizations that failed.
+fn summary(failed: usize, of: usize, name: &str, mut failure: Failure) -> Failure {
     failure.message =
         format!("{failed} of {of} organisations could not be listed, the first is `{name}`: {}", failure.message);
     failure
 }
 
-/// Takes over what is known of one organisation, unless it is too old, and says when it was read.
-fn keep(
+/// Copies the previous rows of an organization, unless they are too old, and returns when they were read.
+fn keep_rows(
     previous: &Snapshot,
     name: &str,
     now: Timestamp,

@@ -1,16 +1,15 @@
-//! Whose tags and details are to be read, and in which order: pure, time included.
+//! Which tags and details to fetch, and in which order. Pure: the time is a parameter.
 //!
-//! The listing is read in full each time and shows what has changed: a repository's tags are read when it is new or when
-//! its update time, its size or its number of tags differ from those under which they were read last. What that would
-//! never show is caught by a slow round over everything: each repository has a moment of its own in a period that is two
-//! thirds of the interval, and is read when the moment comes, unless it was read less than half a period before. So the round is
-//! spread evenly, nothing is read much more often than it has to be, and no reading gets older than the interval.
+//! The listing shows what has changed: tags are fetched when a repository is new, or when its update time, size or number
+//! of tags differ from those of the last fetch. A slow full scan finds changes that the listing does not show: each
+//! repository has its own moment in a period of two thirds of the interval, and is fetched at that moment, unless it was
+//! fetched less than half a period before. So the scan is spread evenly, and no reading gets older than the interval.
 
 use crate::model::{Repository, Timestamp};
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// What the listing says of a repository that would change with its tags.
+/// The properties in the listing that change with a repository's tags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChangeStamp {
     /// `updated_at`
@@ -22,42 +21,42 @@ pub struct ChangeStamp {
 }
 
 impl ChangeStamp {
-    /// As a listing shows it.
+    /// The stamp of a row.
     pub fn of(row: &Repository) -> Self {
         Self { updated: row.updated, size: row.size, images: row.images }
     }
 }
 
-/// Why something is to be read, the most urgent first: what is shown and wrong, what is not shown, what may be wrong.
+/// Why something is fetched, the most urgent first: wrong values are shown, no values are shown, values may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// The tags have changed since they were read.
+    /// The tags have changed since the last fetch.
     Changed,
-    /// The tags were never read.
+    /// The tags were never fetched.
     Unread,
-    /// The details were never read.
+    /// The details were never fetched.
     Details,
-    /// The slow round.
+    /// The slow full scan.
     Drift,
 }
 
 impl Need {
-    /// Whether the tags that are shown, if any, are known to be out of date.
+    /// Whether the tags are missing, or known to be out of date.
     pub fn is_pending(self) -> bool {
         matches!(self, Self::Changed | Self::Unread)
     }
 }
 
-/// What was known of a repository's tags when they were read.
+/// The state of a repository when its tags were last fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastRead {
-    /// The listing's word of then.
-    pub mark: ChangeStamp,
-    /// When, in seconds since 1970.
+    /// The stamp in the listing at that time.
+    pub stamp: ChangeStamp,
+    /// The time in seconds since 1970.
     pub at: u32,
 }
 
-/// Whether the tags of a repository are to be read. `phase` is any number that belongs to the repository.
+/// Why the tags of a repository are to be fetched now, if at all. `phase` is a number that spreads repositories evenly.
 pub fn need_of_tags(
     read: Option<&LastRead>,
     listed: ChangeStamp,
@@ -66,36 +65,36 @@ pub fn need_of_tags(
     interval: Duration,
 ) -> Option<Need> {
     let Some(read) = read else { return Some(Need::Unread) };
-    if read.mark != listed {
+    if read.stamp != listed {
         return Some(Need::Changed);
     }
     is_due(read.at, phase, now, interval).then_some(Need::Drift)
 }
 
-/// Whether the slow round comes to a repository that was read at `read_at`.
+/// Whether the full scan is due for a repository that was fetched at `read_at`.
 fn is_due(read_at: u32, phase: u32, now: u32, interval: Duration) -> bool {
     let period = u32::try_from(interval.as_secs().saturating_mul(2) / 3).unwrap_or(u32::MAX).max(1);
     let rounds = |second: u32| (u64::from(second) + u64::from(phase % period)) / u64::from(period);
     now > read_at && rounds(now) > rounds(read_at.saturating_add(period / 2))
 }
 
-/// One call, or a row of them, for one repository.
+/// The fetch of one repository's tags or details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FetchTask {
-    /// Why.
+    /// The reason for the fetch.
     pub need: Need,
-    /// Larger repositories first: their bytes matter most.
+    /// Larger repositories come first, because their bytes matter most.
     pub size: Reverse<u64>,
-    /// The repository's place in the book.
-    pub place: u32,
-    /// Tells apart repositories that had the same place one after the other.
-    pub serial: u32,
+    /// The repository's slot in the inventory.
+    pub slot: u32,
+    /// Tells apart repositories that used the same slot one after the other.
+    pub generation: u32,
 }
 
 impl FetchTask {
-    /// What it is about: the repository, and whether its details or its tags.
+    /// The subject of the fetch: the repository, and whether its details or its tags.
     pub fn subject(&self) -> (u32, u32, bool) {
-        (self.place, self.serial, self.need == Need::Details)
+        (self.slot, self.generation, self.need == Need::Details)
     }
 }
 
@@ -106,25 +105,26 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn mark(updated: i64, size: u64) -> ChangeStamp {
+    fn stamp(updated: i64, size: u64) -> ChangeStamp {
         ChangeStamp { updated: Some(Timestamp(updated)), size: Some(size), images: Some(1) }
     }
 
     #[test]
     fn what_the_listing_shows_decides() {
         let now = 1_700_000_000;
-        let read = LastRead { mark: mark(1, 1), at: now - 60 };
+        let read = LastRead { stamp: stamp(1, 1), at: now - 60 };
         let need = |read: Option<&LastRead>, listed| need_of_tags(read, listed, 7, now, DAY);
-        assert_eq!(need(None, mark(1, 1)), Some(Need::Unread));
-        assert_eq!(need(Some(&read), mark(1, 1)), None);
-        for listed in [mark(2, 1), mark(1, 2), ChangeStamp { images: Some(2), ..mark(1, 1) }, ChangeStamp::default()] {
+        assert_eq!(need(None, stamp(1, 1)), Some(Need::Unread));
+        assert_eq!(need(Some(&read), stamp(1, 1)), None);
+        for listed in [stamp(2, 1), stamp(1, 2), ChangeStamp { images: Some(2), ..stamp(1, 1) }, ChangeStamp::default()]
+        {
             assert_eq!(need(Some(&read), listed), Some(Need::Changed));
         }
     }
 
     #[test]
-    fn the_most_urgent_errand_is_the_least() {
-        let task = |need, size| FetchTask { need, size: Reverse(size), place: 0, serial: 0 };
+    fn the_most_urgent_task_is_the_least() {
+        let task = |need, size| FetchTask { need, size: Reverse(size), slot: 0, generation: 0 };
         let mut tasks = [
             task(Need::Drift, 9),
             task(Need::Unread, 5),
@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_slow_round_comes_within_its_interval_and_not_at_once(
+        fn the_full_scan_comes_within_its_interval_and_not_at_once(
             phase in any::<u32>(), hours in 1u64..100, start in 1_000_000_000u32..2_000_000_000
         ) {
             let interval = Duration::from_secs(hours * 3600);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_round_is_spread_evenly() {
+    fn the_full_scan_is_spread_evenly() {
         // All read in one moment, as after a first round at a high rate.
         let start = 1_700_000_000;
         let mut read_at = vec![start; 10_000];

@@ -1,55 +1,56 @@
-//! How far a collection has come, for those who watch it.
+//! The progress of a collection, for progress bars and the status page.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counted while pages arrive. What is read twice counts twice, so it may come to a little more than the total.
+/// Counters that are updated while pages arrive. Rows that are read twice count twice, so the sum may exceed the total.
 #[derive(Debug, Default)]
 pub struct Progress {
     rows: AtomicU64,
     total: AtomicU64,
-    readings: AtomicU64,
-    to_read: AtomicU64,
+    fetches: AtomicU64,
+    remaining_fetches: AtomicU64,
 }
 
 impl Progress {
-    /// A collection begins.
-    pub(super) fn begin(&self) {
-        for number in [&self.rows, &self.total, &self.readings, &self.to_read] {
-            number.store(0, Ordering::Relaxed);
+    /// Starts a collection: all counters become 0.
+    pub(super) fn reset(&self) {
+        for counter in [&self.rows, &self.total, &self.fetches, &self.remaining_fetches] {
+            counter.store(0, Ordering::Relaxed);
         }
     }
 
-    /// A page arrived. The total counts only where it speaks for everything that is to be read.
-    pub(super) fn arrived(&self, rows: u64, total: Option<u64>) {
+    /// Adds a page. The total is `None` unless it covers everything that is to be read.
+    pub(super) fn add_page(&self, rows: u64, total: Option<u64>) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.total.store(total.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// The listing is whole, and made so many readings of tags and details necessary.
-    pub(super) fn further(&self, readings: usize) {
-        self.readings.store(readings as u64, Ordering::Relaxed);
-        self.to_read(readings);
+    /// Sets the number of fetches of tags and details, once the listing is complete.
+    pub(super) fn set_fetches(&self, fetches: usize) {
+        self.fetches.store(fetches as u64, Ordering::Relaxed);
+        self.set_remaining_fetches(fetches);
     }
 
-    /// So many of them are left.
-    pub(super) fn to_read(&self, readings: usize) {
-        self.to_read.store(readings as u64, Ordering::Relaxed);
+    /// Sets how many of the fetches are left.
+    pub(super) fn set_remaining_fetches(&self, fetches: usize) {
+        self.remaining_fetches.store(fetches as u64, Ordering::Relaxed);
     }
 
-    /// Repositories so far.
+    /// Repositories read so far.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// How many there are to be; `None` while that is not known.
+    /// Repositories in all; `None` while that is not known.
     pub fn total(&self) -> Option<u64> {
         Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
     }
 
-    /// Readings of tags and details so far, and how many there are to be; `None` before the listing is whole, and where
+    /// Fetches of tags and details that are done, and their number in all; `None` before the listing is complete, and when
     /// there are none.
-    pub fn readings(&self) -> Option<(u64, u64)> {
-        let total = self.readings.load(Ordering::Relaxed);
-        (total > 0).then(|| (total.saturating_sub(self.to_read.load(Ordering::Relaxed)), total))
+    pub fn fetches(&self) -> Option<(u64, u64)> {
+        let total = self.fetches.load(Ordering::Relaxed);
+        let remaining = self.remaining_fetches.load(Ordering::Relaxed);
+        (total > 0).then(|| (total.saturating_sub(remaining), total))
     }
 }

@@ -1,9 +1,9 @@
-//! Tags and details, read repository by repository at a rate of their own, while listings come and go.
+//! The collector of tags and details, which fetches them repository by repository, at its own rate, between refreshes.
 //!
-//! One task an account works on what the latest listing made necessary (`plan`) and enters it in the book. A refresh
-//! hands it the fresh listing, waits a moment so that small changes show at once, and publishes with what is known; the
-//! rest shows in later pages. What fails delays itself and no other; what would fail for all of them ends the work until
-//! the next refresh. With nothing to do the task sleeps. It ends with the handle.
+//! One task per account works on what the latest listing made necessary (`plan`) and stores the results in the inventory. A
+//! refresh passes the new listing to it, waits briefly so that small changes show at once, and publishes what is known;
+//! later refreshes show the rest. A failure delays its own repository only; one that would repeat for all of them stops
+//! the work until the next refresh. Without work the task sleeps. It ends when the collector is dropped.
 
 mod persist;
 mod state;
@@ -14,13 +14,13 @@ use super::inventory::{TagInventory, TagOptions};
 use super::metrics::Metrics;
 use super::plan::Need;
 use crate::base::deadline::Deadline;
+use crate::base::rate_limit::Rate;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
-use crate::swr::throttle::Rate;
 use parking_lot::Mutex;
-use state::{Shared, State};
+use state::{TagWorker, TagWorkerState};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,21 +29,21 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// What to read, and how fast.
+/// What to fetch, and how fast.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether tags are read.
+    /// Whether tags are fetched.
     pub tags: bool,
-    /// Whether details are read.
+    /// Whether details are fetched.
     pub details: bool,
-    /// Whose tags get series of their own.
+    /// The repositories whose tags have series of their own.
     pub series: Option<Pattern>,
-    /// Calls a second, out of the client's whole rate.
+    /// Calls per second, which count in the client's rate too.
     pub per_second: f64,
-    /// No reading of tags gets older than this, as far as the rate allows.
+    /// The maximum age of a reading of tags, as far as the rate allows.
     pub full_interval: Duration,
-    /// More distinct layers than this are not taken in: memory stays bounded.
-    pub most_layers: usize,
+    /// The most distinct layers, which bounds memory.
+    pub max_layers: usize,
 }
 
 impl Default for Options {
@@ -54,210 +54,203 @@ impl Default for Options {
             series: None,
             per_second: 5.0,
             full_interval: Duration::from_secs(24 * 3600),
-            // Some 2 GB.
-            most_layers: 32 << 20,
+            // About 2 GB.
+            max_layers: 32 << 20,
         }
     }
 }
 
-/// Is given what writes the book; called on a thread that may block. What was written until an error is to be thrown away;
-/// [`PassedOn`] is no trouble.
+/// Stores the inventory: receives a function that writes it, and runs on a thread that may block. After an error, the
+/// partial output has to be discarded; [`HandedOver`] is not a problem.
 pub type Persister = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
 
-/// Why a book is not written to its end: another account goes on with it, and writes it.
+/// Why an inventory is not written to its end: another collector has taken it over, and writes it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("another account goes on with it")]
-pub struct PassedOn;
+pub struct HandedOver;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]
-pub struct Tags {
-    shared: Arc<Shared>,
-    task: Arc<Task>,
+pub struct TagCollector {
+    worker: Arc<TagWorker>,
+    task: Arc<WorkerTask>,
 }
 
-struct Task(AbortHandle);
+struct WorkerTask(AbortHandle);
 
-impl Drop for Task {
+impl Drop for WorkerTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-impl Tags {
-    /// Starts the task; it waits for the first listing. `book` is what a former process kept.
+impl TagCollector {
+    /// Starts the task, which waits for the first listing. `inventory` is that of a former process.
     pub fn start(
         client: Arc<Client>,
         options: Options,
         metrics: Metrics,
-        mut book: TagInventory,
-        keep: Option<Persister>,
+        mut inventory: TagInventory,
+        persister: Option<Persister>,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let wants = TagOptions {
+        let tag_options = TagOptions {
             tags: options.tags,
             details: options.details,
             series: options.series.clone(),
             full_interval: options.full_interval,
         };
-        book.drop_unwanted_series(&wants);
-        let state = State::new(book, options.most_layers);
-        let shared = Arc::new(Shared {
+        inventory.drop_unwanted_series(&tag_options);
+        let state = TagWorkerState::new(inventory, options.max_layers);
+        let worker = Arc::new(TagWorker {
             client,
-            pace: Arc::new(TagRateLimiter::new(rate(options.per_second), worker::LONGEST_CALL)),
+            limiter: Arc::new(TagRateLimiter::new(rate(options.per_second), worker::CALL_TIMEOUT)),
             options,
-            wants,
+            tag_options,
             metrics,
-            keep,
+            persister,
             wall_clock,
             state: Mutex::new(state),
-            keeping: Mutex::new(()),
-            left: watch::Sender::new(0),
-            at_rest: watch::Sender::new(true),
+            writing: Mutex::new(()),
+            remaining: watch::Sender::new(0),
+            idle: watch::Sender::new(true),
         });
-        let task = tokio::spawn(worker::work(shared.clone()).in_current_span());
-        Self { shared, task: Arc::new(Task(task.abort_handle())) }
+        let task = tokio::spawn(worker::run(worker.clone()).in_current_span());
+        Self { worker, task: Arc::new(WorkerTask(task.abort_handle())) }
     }
 
-    /// Takes a fresh listing, waits for what has changed, and gives what is known then. The wait ends early when all is
-    /// read; a wait for a moment is left out when it could not end in time.
-    pub async fn refresh(&self, listing: &Snapshot, patience: WaitPolicy, deadline: Deadline) -> Images {
-        let (mut left, mut at_rest) = (self.shared.left.subscribe(), self.shared.at_rest.subscribe());
-        self.take(listing);
-        let until = patience.until(deadline);
-        let rate = self.shared.options.per_second;
-        #[expect(clippy::cast_precision_loss, reason = "compared with what fits into a moment")]
-        let in_time = |left: usize| left as f64 <= f64::from(burst(rate)) + rate * until.left().as_secs_f64();
-        // When the time is over, what is known is shown.
-        match patience {
-            WaitPolicy::Moment(_) if in_time(*left.borrow_and_update()) => {
-                let _ = until.bound(left.wait_for(|left| *left == 0)).await;
+    /// Passes a new listing to the task, waits for changes, and returns what is known then. The wait ends when everything is
+    /// fetched. A bounded wait is left out if that cannot happen in time.
+    pub async fn refresh(&self, listing: &Snapshot, policy: WaitPolicy, deadline: Deadline) -> Images {
+        let (mut remaining, mut idle) = (self.worker.remaining.subscribe(), self.worker.idle.subscribe());
+        self.schedule(listing);
+        let until = policy.until(deadline);
+        let rate = rate(self.worker.options.per_second);
+        #[expect(clippy::cast_precision_loss, reason = "compared with what fits into seconds")]
+        let in_time = |remaining: usize| remaining as f64 <= rate.burst + rate.per_second * until.left().as_secs_f64();
+        // When the time is up, what is known is shown.
+        match policy {
+            WaitPolicy::AtMost(_) if in_time(*remaining.borrow_and_update()) => {
+                let _ = until.bound(remaining.wait_for(|remaining| *remaining == 0)).await;
             }
-            WaitPolicy::Moment(_) => {}
+            WaitPolicy::AtMost(_) => {}
             WaitPolicy::UntilRead => {
-                let _ = until.bound(at_rest.wait_for(|at_rest| *at_rest)).await;
+                let _ = until.bound(idle.wait_for(|idle| *idle)).await;
             }
         }
-        self.shown(listing)
+        self.images(listing)
     }
 
-    /// Of how many repositories the tags, and of how many the details, are still to be read.
+    /// The number of repositories whose tags, and whose details, are still to be fetched.
     pub fn unread(&self) -> (usize, usize) {
-        let state = self.shared.state();
+        let state = self.worker.state();
         let delayed = state.delayed.iter().map(|(_, task)| task);
         let waiting = state.tasks.iter().chain(delayed).filter(|task| task.need == Need::Details).count();
         let running = state.running.iter().filter(|(_, _, is_about_details)| *is_about_details).count();
         (state.pending, waiting + running)
     }
 
-    /// What is known, laid beside the listing once more if the book was replaced meanwhile.
-    fn shown(&self, listing: &Snapshot) -> Images {
+    /// What is known of a listing. If the inventory was replaced meanwhile, it is updated with the listing first.
+    fn images(&self, listing: &Snapshot) -> Images {
         loop {
             {
-                let mut state = self.shared.state();
-                if state.is_aligned {
-                    self.shared.show(&state);
-                    return state.book.images(&self.shared.wants, self.shared.seconds());
+                let mut state = self.worker.state();
+                if state.matches_listing {
+                    self.worker.update_metrics(&state);
+                    return state.inventory.images(&self.worker.tag_options, self.worker.seconds());
                 }
             }
-            self.take(listing);
+            self.schedule(listing);
         }
     }
 
-    /// Takes in no more distinct layers than this, and never more than the options say.
+    /// Sets the most distinct layers, which is never more than the options allow.
     pub fn limit_layers(&self, most: Option<usize>) {
-        let most = most.unwrap_or(usize::MAX).min(self.shared.options.most_layers);
-        self.shared.state().most_layers = most;
+        let most = most.unwrap_or(usize::MAX).min(self.worker.options.max_layers);
+        self.worker.state().max_layers = most;
     }
 
     /// What is known of a listing from before a restart, without a call.
     pub fn recall(&self, listing: &Snapshot) -> Images {
-        let mut state = self.shared.state();
-        // The tasks are left for the first refresh: nothing is asked without a scrape.
-        let plan = state.book.align(listing, &self.shared.wants, self.shared.seconds(), Instant::now());
+        let mut state = self.worker.state();
+        // The tasks are dropped: no call is made before the first refresh.
+        let plan = state.inventory.update(listing, &self.worker.tag_options, self.worker.seconds(), Instant::now());
         state.pending = plan.pending();
-        state.is_aligned = true;
+        state.matches_listing = true;
         drop(state);
-        self.shown(listing)
+        self.images(listing)
     }
 
-    /// Goes on with what another one knew, whose settings were changed, and ends that one.
-    pub fn inherit(&self, predecessor: &Self) {
+    /// Takes over the inventory of a collector whose settings were changed, and ends that one.
+    pub fn take_over(&self, predecessor: &Self) {
         predecessor.task.0.abort();
-        let mut book = {
-            let mut before = predecessor.shared.state();
-            (before.is_passed_on, before.is_aligned) = (true, false);
-            std::mem::take(&mut before.book)
+        let mut inventory = {
+            let mut before = predecessor.worker.state();
+            (before.is_handed_over, before.matches_listing) = (true, false);
+            std::mem::take(&mut before.inventory)
         };
-        book.drop_unwanted_series(&self.shared.wants);
-        let mut state = self.shared.state();
-        if book.len() < state.book.len() {
+        inventory.drop_unwanted_series(&self.worker.tag_options);
+        let mut state = self.worker.state();
+        if inventory.len() < state.inventory.len() {
             return;
         }
-        state.book = book;
-        // These speak of places in the other book; the next refresh finds them again.
+        state.inventory = inventory;
+        // These refer to slots of the other inventory. The next refresh creates them again.
         state.tasks.clear();
         state.delayed.clear();
-        (state.left, state.is_dirty, state.is_aligned) = (0, true, false);
+        (state.remaining, state.is_dirty, state.matches_listing) = (0, true, false);
     }
 
     /// Distinct layers and configurations that are known.
     pub fn layers(&self) -> usize {
-        self.shared.state().book.layers().len()
+        self.worker.state().inventory.layers().len()
     }
 
-    /// Ends the task and keeps the book once more, if it has changed. Ends when nothing is being written any more; dropping
-    /// what is returned stops no writing.
+    /// Ends the task and writes the inventory once more, if it has changed. The returned task ends when nothing is being
+    /// written any more; dropping it stops no writing.
     pub fn close(&self) -> JoinHandle<()> {
         self.task.0.abort();
-        let (is_dirty, keeping) = {
-            let mut state = self.shared.state();
-            (std::mem::take(&mut state.is_dirty), state.keep_task.take())
+        let (is_dirty, writing) = {
+            let mut state = self.worker.state();
+            (std::mem::take(&mut state.is_dirty), state.write_task.take())
         };
-        let shared = self.shared.clone();
-        let last = is_dirty.then(|| tokio::task::spawn_blocking(move || shared.keep_now()));
+        let worker = self.worker.clone();
+        let last = is_dirty.then(|| tokio::task::spawn_blocking(move || worker.write_now()));
         tokio::spawn(async move {
-            for writing in keeping.into_iter().chain(last) {
-                // One that panicked has ended too.
+            for writing in writing.into_iter().chain(last) {
+                // A panic ends it too.
                 let _ = writing.await;
             }
         })
     }
 
-    fn take(&self, listing: &Snapshot) {
-        let shared = &self.shared;
-        let left = {
-            let mut state = shared.state();
-            let plan = state.book.align(listing, &shared.wants, shared.seconds(), Instant::now());
-            state.is_aligned = true;
+    fn schedule(&self, listing: &Snapshot) {
+        let worker = &self.worker;
+        let remaining = {
+            let mut state = worker.state();
+            let plan = state.inventory.update(listing, &worker.tag_options, worker.seconds(), Instant::now());
+            state.matches_listing = true;
             state.pending = plan.pending();
-            state.left = plan.tasks.iter().filter(|task| task.need != Need::Drift).count();
-            let State { tasks, delayed, running, .. } = &mut *state;
-            // What is under way goes on. If the listing knows more by now, it will be asked for after the next one.
+            state.remaining = plan.tasks.iter().filter(|task| task.need != Need::Drift).count();
+            let TagWorkerState { tasks, delayed, running, tags, details, .. } = &mut *state;
+            // Calls under way continue. If their result is outdated by this listing, the next listing requests it again.
             *tasks = plan.tasks;
             tasks.retain(|task| !running.contains(&task.subject()));
             *delayed = plan.delayed.into_iter().collect();
-            let State { tags, details, .. } = &mut *state;
-            for lane in [tags, details] {
-                (lane.is_stopped, lane.refusals) = (false, 0);
+            for status in [tags, details] {
+                (status.is_stopped, status.refusals) = (false, 0);
             }
-            shared.metrics.progress().further(state.to_read());
-            shared.rest(&state);
-            shared.show(&state);
-            state.left
+            worker.metrics.progress().set_fetches(state.to_fetch());
+            worker.update_idle(&state);
+            worker.update_metrics(&state);
+            state.remaining
         };
-        shared.left.send_replace(left);
+        worker.remaining.send_replace(remaining);
     }
 }
 
-fn burst(per_second: f64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let burst = (per_second * 2.0) as u32;
-    burst.max(1)
-}
-
 fn rate(per_second: f64) -> Rate {
-    Rate { per_second, burst: burst(per_second) }
+    Rate { per_second, burst: (per_second * 2.0).trunc().max(1.0) }
 }
 
 #[cfg(test)]

@@ -1,27 +1,27 @@
-//! Which part of the list to ask for next: windows that overlap, at offsets that every edition of the API takes.
+//! Overlapping windows of the list, at offsets that every version of the API accepts.
 //!
-//! Pages must overlap to prove that nothing slipped through between two reads; one edition of the API takes only
-//! offsets that are multiples of the limit (swr-api.md, 1.1). Both can be had at once: a limit a little below the page
-//! size that divides an offset a little before the end. Over a list of 100,000 that costs about 5 % more rows.
+//! Pages must overlap to prove that nothing was missed between two reads, and some versions of the API accept only offsets
+//! that are multiples of the limit. A limit a little below the page size that divides an offset a little before the end
+//! satisfies both. Over a list of 100,000 that costs about 5 % more rows.
 
-/// A part of the list.
+/// A part of the list: one request for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The first row.
+    /// The position of its first row.
     pub offset: u64,
-    /// Rows from there.
+    /// The most rows.
     pub limit: u64,
 }
 
 impl Window {
-    /// The first row after it.
+    /// The position after its last row.
     pub fn end(self) -> u64 {
         self.offset + self.limit
     }
 }
 
-/// The window that overlaps what ends at `end` by at least `overlap` rows and reaches as far beyond as it can. Its
-/// offset is a multiple of its limit, which is at most `page_size`.
+/// The window that begins at least `overlap` rows before `end` and reaches as far beyond it as possible. Its offset is a
+/// multiple of its limit, which is at most `page_size`.
 pub fn after(end: u64, overlap: u64, page_size: u64) -> Window {
     let latest = end.saturating_sub(overlap.max(1));
     let mut best = Window { offset: 0, limit: page_size.max(1) };
@@ -35,7 +35,7 @@ pub fn after(end: u64, overlap: u64, page_size: u64) -> Window {
         }
     }
     if best.end() <= end {
-        // Only pages of a few rows have no such limit; those keep to the overlap.
+        // Only pages of a few rows have no such limit. Those keep the overlap only.
         best = Window { offset: latest, limit: page_size.max(1) };
     }
     best
@@ -80,7 +80,7 @@ mod tests {
             prop_assume!(overlap <= page_size / 2);
             let mut end = page_size;
             for window in covering(end, total, overlap, page_size) {
-                prop_assert!(window.offset + overlap <= end, "overlaps what went before");
+                prop_assert!(window.offset + overlap <= end, "overlaps the window before");
                 prop_assert!(window.end() > end, "makes progress");
                 prop_assert!(window.limit <= page_size);
                 prop_assert!(window.offset % window.limit == 0 || page_size < 20 || overlap > 5);

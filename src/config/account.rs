@@ -1,8 +1,10 @@
-//! One account's settings, resolved to the options of the stages that it is made of.
+//! Resolves the settings of one account to the options of its stages.
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
 use crate::auth::{CredentialProvider, ResolvedProvider};
+use crate::base::digest::Digest;
+use crate::base::rate_limit::Rate;
 use crate::cache::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
@@ -15,40 +17,40 @@ use std::time::Duration;
 /// One account.
 #[derive(Debug)]
 pub struct Account {
-    /// Its name, which is also that of its snapshot's file.
+    /// The name, which is also that of its state files.
     pub name: String,
-    /// Where its credential comes from.
+    /// The provider of its credential.
     pub credentials: ResolvedProvider,
-    /// The client.
+    /// Options of the API client.
     pub client: swr::Options,
-    /// The connection.
+    /// Options of connections.
     pub https: HttpsOptions,
-    /// What to collect.
+    /// Options of the listing.
     pub collect: collect::Options,
-    /// What to read repository by repository.
+    /// Options of tags and details.
     pub tags: collect::tags::Options,
-    /// When to collect.
+    /// Options of the cache.
     pub cache: cache::Options,
-    /// What to write.
+    /// Options of the exposition.
     pub exposition: exposition::Options,
-    /// Where its state is kept, if it is.
+    /// The files that keep its state, if any.
     pub state: Option<StateFiles>,
-    /// What may be said of it where accounts are discovered.
+    /// What service discovery may publish of it.
     pub about: About,
-    /// Equal as long as nothing was changed.
+    /// Changes when the settings change.
     pub fingerprint: Fingerprint,
-    /// What is kept of it is of use to.
+    /// Identifies whose data its state is.
     pub origins: Origins,
 }
 
-/// The files of an account's state, all in one directory.
+/// The state files of an account, all in one directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateFiles {
-    /// The last good snapshot, where that is kept.
+    /// The last good snapshot, if it is kept.
     pub snapshot: Option<PathBuf>,
-    /// What is known of tags and details.
+    /// The tag inventory.
     pub tags: PathBuf,
-    /// Locked by the process that keeps them.
+    /// The lock of the process that owns the files.
     pub lock: PathBuf,
 }
 
@@ -58,7 +60,7 @@ impl StateFiles {
         Self { snapshot: Some(file("snapshot")), tags: file("tags"), lock: file("lock") }
     }
 
-    /// Those of a process that keeps tags and details alone, beside one that keeps all.
+    /// The files of a process that keeps only tags, beside another process that keeps everything.
     pub fn of_tags_beside(self) -> Self {
         let (tags, lock) = (self.tags.with_extension("scrape-tags"), self.lock.with_extension("scrape-lock"));
         Self { snapshot: None, tags, lock }
@@ -70,7 +72,7 @@ impl StateFiles {
     }
 }
 
-/// What may be said of an account to whoever may scrape it.
+/// What service discovery may publish of an account to everybody who may scrape it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// The region, if it was given.
@@ -81,37 +83,35 @@ pub struct About {
     pub project_id: Option<String>,
 }
 
-/// By what it is seen that settings were changed.
+/// Digests by which changed settings are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Of all settings.
-    pub all: [u8; 32],
-    /// Of those about credentials.
-    pub credentials: [u8; 32],
+    pub all: Digest,
+    /// Of the settings of credentials.
+    pub credentials: Digest,
 }
 
-/// Whose data is read. A secret that is replaced by the next of the same account changes nothing of it, nor does the way
-/// in which a list is read.
+/// Whose data is read. A rotated secret of the same user does not change it, nor does the API version of the listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     /// Of snapshots.
     pub snapshot: Origin,
-    /// Of what is known of tags: other organisations make it neither wrong nor useless, as it is laid beside a listing
-    /// before it is shown.
+    /// Of the tag inventory. Organizations do not matter: it is compared with a listing before it is shown.
     pub tags: Origin,
 }
 
-/// Resolves one account; `None` where it has no credential.
-pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) -> Option<Account> {
-    let cache = cache_options(settings, at);
-    let endpoint = endpoint(settings, at);
-    let credentials = credentials::choose(settings, at);
-    let client = client_options(settings, endpoint.as_ref(), at);
-    let collect = collect_options(settings, cache.max_age, at);
-    let tags = tag_options(settings, at);
-    let exposition = exposition_options(settings, at);
+/// Resolves one account; `None` if it has no credential.
+pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Problems) -> Option<Account> {
+    let cache = cache_options(settings, problems);
+    let endpoint = endpoint(settings, problems);
+    let credentials = credentials::choose(settings, problems);
+    let client = client_options(settings, endpoint.as_ref(), problems);
+    let collect = collect_options(settings, cache.max_age, problems);
+    let tags = tag_options(settings, problems);
+    let exposition = exposition_options(settings, problems);
     if let Err(unusable) = ProxySettings::read(&|name| settings.variable(name)) {
-        unusable.iter().for_each(|problem| at.add(problem.to_string()));
+        unusable.iter().for_each(|problem| problems.add(problem.to_string()));
     }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     let about = About {
@@ -119,8 +119,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, at: &mut Problems) ->
         endpoint: client.endpoint.clone(),
         project_id: client.project_id.clone(),
     };
-    // The file of certificates is read only when an account is built, so what it holds counts as a setting; if it cannot be
-    // read, that is told then.
+    // The CA file is read only when an account is built, so its content counts as a setting. An error is reported then.
     let certificates = https.ca_file.as_ref().and_then(|path| read_ca_file(path).ok()).unwrap_or_default();
     let fingerprint = Fingerprint {
         all: settings.fingerprint("", &certificates),
@@ -154,19 +153,19 @@ fn origins(about: &About, source: &CredentialProvider, namespaces: &[String]) ->
     }
 }
 
-fn cache_options(settings: &Settings<'_>, at: &mut Problems) -> cache::Options {
+fn cache_options(settings: &Settings<'_>, problems: &mut Problems) -> cache::Options {
     let default = cache::Options::default();
     let options = cache::Options {
-        window: settings.read("cache.window", default.window, at, positive),
-        wait: settings.read("cache.wait", default.wait, at, |text| match text {
+        window: settings.read("cache.window", default.window, problems, positive),
+        wait: settings.read("cache.wait", default.wait, problems, |text| match text {
             "deadline" => Ok(cache::Wait::Deadline),
             text => duration(text).map(cache::Wait::AtMost).map_err(|problem| format!("{problem}, or `deadline`")),
         }),
-        max_age: settings.read("cache.max-age", default.max_age, at, positive),
-        refresh_timeout: settings.read("swr.refresh-timeout", default.refresh_timeout, at, positive),
+        max_age: settings.read("cache.max-age", default.max_age, problems, positive),
+        refresh_timeout: settings.read("swr.refresh-timeout", default.refresh_timeout, problems, positive),
     };
     if options.max_age < options.window {
-        at.add(format!(
+        problems.add(format!(
             "--cache.max-age: {} is shorter than --cache.window {}, so data would be withdrawn before it is read again",
             humantime::format_duration(options.max_age),
             humantime::format_duration(options.window)
@@ -175,21 +174,15 @@ fn cache_options(settings: &Settings<'_>, at: &mut Problems) -> cache::Options {
     options
 }
 
-/// The endpoint: given, or by the region.
-fn endpoint(settings: &Settings<'_>, at: &mut Problems) -> Option<Endpoint> {
+/// The endpoint as given, or that of the region.
+fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint> {
     match (settings.get("swr.endpoint"), settings.get("swr.region")) {
-        (Some(endpoint), _) => match endpoint.text().parse() {
-            Ok(parsed) => Some(parsed),
-            Err(problem) => {
-                at.add(format!("{}: {problem}", endpoint.place));
-                None
-            }
-        },
+        (Some(endpoint), _) => credentials::checked(&endpoint.place, endpoint.text(), problems),
         (None, Some(region)) => {
-            let own = sdk_regions::endpoint(settings, region.text(), at)?;
+            let own = sdk_regions::endpoint(settings, region.text(), problems)?;
             let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
             if endpoint.is_none() {
-                at.add(format!(
+                problems.add(format!(
                     "{}: `{}` is not known; known are {}; for another region or cloud give --swr.endpoint",
                     region.place,
                     region.text(),
@@ -199,7 +192,7 @@ fn endpoint(settings: &Settings<'_>, at: &mut Problems) -> Option<Endpoint> {
             endpoint
         }
         (None, None) => {
-            at.add(
+            problems.add(
                 "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
             );
             None
@@ -207,95 +200,92 @@ fn endpoint(settings: &Settings<'_>, at: &mut Problems) -> Option<Endpoint> {
     }
 }
 
-fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, at: &mut Problems) -> swr::Options {
+fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems: &mut Problems) -> swr::Options {
     let default = swr::Options::default();
     let given = settings.get("swr.project-id");
     let project_id =
         given.as_ref().map(|found| found.text().to_owned()).or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
     if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
-        at.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
+        problems.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
     }
-    let rate = swr::throttle::Rate {
-        per_second: settings.read("swr.rate-limit", default.rate.per_second, at, rate),
-        burst: settings.read("swr.burst", default.rate.burst, at, |text| number(text, 1, 100_000)),
+    let rate = Rate {
+        per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
+        burst: settings.read("swr.burst", default.rate.burst, problems, |text| number(text, 1, 100_000).map(f64::from)),
     };
     swr::Options {
         endpoint: endpoint.map(ToString::to_string).unwrap_or_default(),
         project_id,
-        // A region's default project bears the region's name.
+        // The default project of a region has the region's name.
         project_lookup: settings
             .text("swr.region")
-            .zip(credentials::iam_endpoint(settings, at))
+            .zip(credentials::iam_endpoint(settings, problems))
             .map(|(name, iam_endpoint)| swr::ProjectLookup { iam_endpoint, name }),
-        concurrency: settings.read("swr.concurrency", default.concurrency, at, |text| number(text, 1, 64)),
+        concurrency: settings.read("swr.concurrency", default.concurrency, problems, |text| number(text, 1, 64)),
         rate,
-        request_timeout: settings.read("swr.request-timeout", default.request_timeout, at, positive),
+        request_timeout: settings.read("swr.request-timeout", default.request_timeout, problems, positive),
         ..default
     }
 }
 
-fn collect_options(settings: &Settings<'_>, max_age: Duration, at: &mut Problems) -> collect::Options {
+fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Problems) -> collect::Options {
     let default = collect::Options::default();
     let found = settings.get("swr.namespace");
     let mut namespaces = found.as_ref().map(|found| found.values.clone()).unwrap_or_default();
     namespaces.sort();
     namespaces.dedup();
     if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
-        at.add(format!("{}: a name is empty", found.place));
+        problems.add(format!("{}: a name is empty", found.place));
     }
     collect::Options {
         namespaces,
-        list_api: settings.read("swr.list-api", default.list_api, at, str::parse),
-        account: settings.is_on("collector.account", false, at),
-        enterprise: settings.is_on("collector.enterprise", false, at),
-        page_size: settings.read("swr.page-size", default.page_size, at, |text| number(text, 10, 1000)),
+        list_api: settings.read("swr.list-api", default.list_api, problems, str::parse),
+        account: settings.is_on("collector.account", false, problems),
+        enterprise: settings.is_on("collector.enterprise", false, problems),
+        page_size: settings.read("swr.page-size", default.page_size, problems, |text| number(text, 10, 1000)),
         max_age,
         ..default
     }
 }
 
-fn tag_options(settings: &Settings<'_>, at: &mut Problems) -> collect::tags::Options {
+fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tags::Options {
     let default = collect::tags::Options::default();
     collect::tags::Options {
-        tags: settings.is_on("collector.tags", false, at),
-        details: settings.is_on("collector.details", false, at),
-        series: settings.read("collector.tags.detail", None, at, |text| {
+        tags: settings.is_on("collector.tags", false, problems),
+        details: settings.is_on("collector.details", false, problems),
+        series: settings.read("collector.tags.detail", None, problems, |text| {
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }),
-        per_second: settings.read("collector.tags.rate-limit", default.per_second, at, rate),
-        full_interval: settings.read("collector.tags.full-interval", default.full_interval, at, positive),
+        per_second: settings.read("collector.tags.rate-limit", default.per_second, problems, rate),
+        full_interval: settings.read("collector.tags.full-interval", default.full_interval, problems, positive),
         ..default
     }
 }
 
-fn exposition_options(settings: &Settings<'_>, at: &mut Problems) -> exposition::Options {
+fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> exposition::Options {
     let mut repository_metrics = RepositoryMetrics::default();
     if let Some(found) = settings.get("collector.repositories.metrics") {
-        match found.values.join(",").parse() {
+        match found.values.join(",").parse::<RepositoryMetrics>() {
             Ok(metrics) => repository_metrics = metrics,
-            Err(unknown) => {
-                let unknown: exposition::UnknownMetrics = unknown;
-                at.add(format!("{}: {unknown}", found.place));
-            }
+            Err(unknown) => problems.add(format!("{}: {unknown}", found.place)),
         }
     }
-    if !settings.is_on("collector.repositories", true, at) {
+    if !settings.is_on("collector.repositories", true, problems) {
         repository_metrics = RepositoryMetrics::NONE;
     }
     let mut pattern = |name| {
         let text = settings.text(name)?;
-        settings.read(name, None, at, |_| text.parse().map(Some))
+        settings.read(name, None, problems, |_| text.parse().map(Some))
     };
     exposition::Options {
         repository_metrics,
         include: pattern("repositories.include"),
         exclude: pattern("repositories.exclude"),
-        most_repositories: settings.read("repositories.limit", 0, at, |text| number(text, 0, 100_000_000)),
+        most_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
     }
 }
 
-/// Requests a second.
+/// Parses a number of requests per second.
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().unwrap_or(f64::NAN);
     if (0.01..=10_000.0).contains(&rate) { Ok(rate) } else { Err(not_in(text, "0.01", "10000")) }

@@ -1,10 +1,10 @@
-//! Accounts of a configuration file: which value holds where several are given, and what is said of wrong ones.
+//! Accounts of a configuration file: precedence of values, and messages about wrong ones.
 
 use super::tests::{args, table};
 use super::*;
 use crate::auth::{CredentialProvider, SecretSource};
 
-/// The settings of a file, with these flags and this environment.
+/// Resolves a file with flags and environment.
 fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.yml");
@@ -16,7 +16,7 @@ fn good(yaml: &str) -> Vec<Account> {
     of(yaml, "", &[]).unwrap().accounts
 }
 
-/// Each problem, from the name of the file on.
+/// The problems, each from the name of the file on.
 fn problems(yaml: &str, line: &str) -> Vec<String> {
     let problems = of(yaml, line, &[]).unwrap_err();
     let short = |problem: &String| match problem.find("accounts.yml:") {
@@ -27,7 +27,7 @@ fn problems(yaml: &str, line: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_accounts_own_secret_wins_over_that_of_all_wherever_each_is_kept() {
+fn a_secret_of_an_account_wins_over_the_default_wherever_each_is_kept() {
     let secrets = |yaml: &str, line: &str| -> Vec<String> {
         let shown = |account: &Account| match &account.credentials.source {
             CredentialProvider::AccessKey(key) => match &key.secret {
@@ -49,7 +49,7 @@ fn an_accounts_own_secret_wins_over_that_of_all_wherever_each_is_kept() {
 }
 
 #[test]
-fn what_is_empty_is_as_good_as_absent() {
+fn an_empty_value_counts_as_absent() {
     let accounts = good(
         "defaults: { region: cn-north-4, cache_window: 7m, namespaces: [a], credentials: { access_key: AK, secret_key: sk } }\n\
          accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_file: \"\"\n    \
@@ -63,13 +63,13 @@ fn what_is_empty_is_as_good_as_absent() {
     );
     assert_eq!(account.credentials.source.name(), "access-key");
     assert!(!account.tags.tags);
-    // A list without entries is a value: all organisations, and no collector.
+    // A list without entries is a value: all organizations, no collector.
     let accounts = good(
         "defaults: { region: cn-north-4, namespaces: [a], collectors: [tags], credentials: { token: t } }\n\
          accounts: { one: { namespaces: [], collectors: [] } }\n",
     );
     assert!(accounts[0].collect.namespaces.is_empty() && !accounts[0].tags.tags);
-    // Empty by its variable, and credentials are then those of the environment.
+    // An empty variable, and then credentials come from the environment.
     let yaml =
         "accounts: { one: { region: cn-north-4, ca_file: \"${EMPTY}\", credentials: { token: \"${EMPTY}\" } } }\n";
     let config = of(yaml, "", &[("EMPTY", ""), ("SWR_EXPORTER_TOKEN", "t")]).unwrap();
@@ -78,7 +78,7 @@ fn what_is_empty_is_as_good_as_absent() {
 }
 
 #[test]
-fn lists_are_lists_however_they_are_written() {
+fn lists_may_be_written_in_any_form() {
     let account = "accounts: { one: { region: cn-north-4, credentials: { token: t }, ";
     for (namespaces, line) in [
         ("namespaces: [a, b, c]", ""),
@@ -103,7 +103,7 @@ fn lists_are_lists_however_they_are_written() {
 }
 
 #[test]
-fn what_is_wrong_for_several_accounts_is_said_once() {
+fn a_problem_of_several_accounts_is_reported_once() {
     let defaults = "defaults:\n  region: cn-north-4\n  cache_window: never\n  credentials: { token: t }\n";
     let all = format!("{defaults}accounts: {{ a: {{}}, b: {{}}, c: {{}} }}\n");
     assert_eq!(
@@ -129,16 +129,15 @@ fn what_is_wrong_for_several_accounts_is_said_once() {
 }
 
 #[test]
-fn that_there_is_no_account_is_said_with_everything_else() {
+fn a_file_without_accounts_is_a_problem_among_others() {
     let said = problems("accounts: {}\nregion: x\n", "--log.level loud");
     assert_eq!(said.len(), 3, "{said:?}");
     assert!(said.contains(&"accounts.yml:1: there is no account; name one below `accounts`".to_owned()), "{said:?}");
-    // What is there and is no mapping was complained about.
     assert_eq!(problems("accounts: [a]\n", ""), ["accounts.yml:1: accounts: expected a mapping, found a list"]);
 }
 
 #[test]
-fn a_variable_that_yaml_takes_for_a_mapping_is_to_be_quoted() {
+fn a_variable_that_yaml_takes_for_a_mapping_gets_a_hint_to_quote_it() {
     for yaml in ["accounts:\n  a: { region: ${REGION} }\n", "accounts:\n  a: { namespaces: [${ONE}, b] }\n"] {
         let said = problems(yaml, "");
         assert_eq!(said.len(), 1, "{said:?}");

@@ -1,6 +1,7 @@
 use super::*;
 use crate::auth::CredentialProvider;
 use crate::auth::oidc::Exchange;
+use crate::cli::flags::{self, FlagKind};
 
 pub(super) fn args(line: &str) -> ServeArgs {
     use clap::Parser;
@@ -44,7 +45,7 @@ fn the_sdks_variables_and_files_work_too() {
 }
 
 #[test]
-fn every_problem_is_listed_with_its_place_and_what_to_do() {
+fn every_problem_is_listed_with_its_place_and_remedy() {
     let text = problems(
         "--swr.page-size 5000 --cache.window never --swr.concurrency 0 --log.level loud --web.listen-address nowhere \
          --collector.repositories.metrics size,colour --swr.rate-limit=-1 --web.telemetry-path metrics",
@@ -77,7 +78,67 @@ fn no_duration_is_longer_than_ten_years() {
 }
 
 #[test]
-fn contradictions_are_found() {
+fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.yml");
+    for flag in flags::ALL {
+        let [by_flag, by_variable, in_file] = match flag.kind {
+            FlagKind::Switch => ["true", "false", "true"],
+            FlagKind::Many => ["1, 2", "3,4", "5 ,6"],
+            FlagKind::One => ["/1", "/2", "/3"],
+        };
+        let entry = match flag.key {
+            None => String::new(),
+            Some(_) if flag.kind == FlagKind::Switch => format!("collectors: [{}]", &flag.name["collector.".len()..]),
+            Some(key) => match key.split_once('.') {
+                Some((outer, inner)) => format!("{outer}: {{ {inner}: '{in_file}' }}"),
+                None => format!("{key}: '{in_file}'"),
+            },
+        };
+        std::fs::write(&path, format!("accounts: {{ one: {{ {entry} }} }}")).unwrap();
+        let mut problems = Problems::default();
+        let file = accounts_file::read(&path, &|_| None, None, &mut problems);
+        assert_eq!(problems.list(), [""; 0]);
+        let variable = flag.variable();
+        for (is_flag, is_variable) in [(true, true), (false, true), (false, false)] {
+            let args =
+                args(&if is_flag { format!("--{}={}", flag.name, by_flag.replace(' ', "")) } else { String::new() });
+            let environment = [(variable.as_str(), if is_variable { by_variable } else { "" })];
+            let environment = table(&environment);
+            let settings = Settings::of_account(&args, &environment, &file.accounts[0].1, &file.defaults);
+            let (want, place) = match (is_flag, is_variable) {
+                (true, _) => (by_flag, format!("--{}", flag.name)),
+                (_, true) => (by_variable, variable.clone()),
+                _ if flag.key.is_none() => {
+                    assert!(settings.get(flag.name).is_none());
+                    continue;
+                }
+                _ => (in_file, format!("{}:1: accounts.one.{}", path.display(), flag.key.unwrap())),
+            };
+            let found = settings.get(flag.name).unwrap();
+            assert_eq!((found.values.join(","), found.place), (want.replace(' ', ""), place));
+        }
+    }
+}
+
+#[test]
+fn a_flag_turns_a_switch_whatever_its_variable_is() {
+    for (variable, flag, shown) in [
+        ("true", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
+        ("false", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
+        ("", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
+        ("false", "--collector.tags", "collector.tags: \"true\" # --collector.tags\n"),
+        ("true", "", "collector.tags: \"true\" # SWR_EXPORTER_COLLECTOR_TAGS\n"),
+        ("", "", "# collector.tags: off (default)\n"),
+    ] {
+        let environment = [&KEY[..], &[("SWR_EXPORTER_COLLECTOR_TAGS", variable)]].concat();
+        let config = resolve(&args(&format!("--swr.region cn-north-4 {flag}")), &table(&environment)).unwrap();
+        assert!(config.shown.contains(shown), "{variable:?} {flag}\n{}", config.shown);
+    }
+}
+
+#[test]
+fn contradicting_settings_are_refused() {
     let text = problems("--swr.region cn-north-4 --cache.max-age 1m", &KEY);
     assert!(text.contains("--cache.max-age: 1m is shorter than --cache.window 5m"), "{text}");
     let text = problems("--swr.region cn-north-4 --scrape.timeout 1s --scrape.timeout-offset 2s", &KEY);
@@ -91,7 +152,7 @@ fn contradictions_are_found() {
 }
 
 #[test]
-fn no_problem_quotes_a_secret() {
+fn problems_quote_no_secret() {
     let text = problems("--swr.region mars-1 --credentials.source token", &KEY);
     assert!(
         text.contains("--credentials.source is token, but there is no token") && !text.contains("sk-secret"),
@@ -100,7 +161,7 @@ fn no_problem_quotes_a_secret() {
 }
 
 #[test]
-fn each_region_has_its_iam_and_some_their_sts() {
+fn regions_have_iam_and_some_have_sts() {
     for (region, iam) in [
         ("cn-north-4", "https://iam.cn-north-4.myhuaweicloud.com"),
         ("sa-peru-1", "https://iam.myhuaweicloud.com"),
@@ -115,7 +176,7 @@ fn each_region_has_its_iam_and_some_their_sts() {
     assert_eq!(own.count(), 28, "seven are served by the global one");
 }
 
-/// Settings of each source, the first in the environment and the last in the order of `auto`.
+/// Environment variables of each source, in the order of `auto`.
 const SOURCES: [(&str, &[(&str, &str)]); 6] = [
     ("token", &[("SWR_EXPORTER_TOKEN", "t")]),
     ("access-key", &KEY),
@@ -129,7 +190,7 @@ const SOURCES: [(&str, &[(&str, &str)]); 6] = [
 ];
 
 #[test]
-fn auto_takes_the_first_source_that_is_configured_and_says_why_not_another() {
+fn auto_takes_the_first_configured_source_and_tells_why_others_were_skipped() {
     for first in 0..SOURCES.len() {
         let environment: Vec<_> = SOURCES[first..].iter().flat_map(|(_, settings)| settings.iter().copied()).collect();
         let config = resolve(&args("--swr.region cn-north-4"), &table(&environment)).unwrap();
@@ -141,7 +202,7 @@ fn auto_takes_the_first_source_that_is_configured_and_says_why_not_another() {
 }
 
 #[test]
-fn a_source_that_is_named_says_what_it_lacks() {
+fn a_named_source_reports_what_is_missing() {
     for (source, lacking) in [
         ("token", "SWR_EXPORTER_TOKEN or --credentials.token-file"),
         ("access-key", "SWR_EXPORTER_ACCESS_KEY and SWR_EXPORTER_SECRET_KEY"),
@@ -169,7 +230,7 @@ fn a_source_that_is_named_says_what_it_lacks() {
 }
 
 #[test]
-fn how_long_a_key_of_oidc_is_to_live_is_a_number_that_sts_takes() {
+fn the_lifetime_of_an_oidc_key_is_within_the_bounds_of_sts() {
     let with = |seconds| {
         [
             ("HUAWEICLOUD_OIDC_PROVIDER_URN", "p"),
@@ -192,7 +253,7 @@ fn how_long_a_key_of_oidc_is_to_live_is_a_number_that_sts_takes() {
 }
 
 #[test]
-fn regions_that_were_described_to_the_sdk_are_known() {
+fn regions_defined_for_the_sdk_are_known() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("regions.yaml");
     let file = path.to_str().unwrap().to_owned();
@@ -229,7 +290,7 @@ fn regions_that_were_described_to_the_sdk_are_known() {
 }
 
 #[test]
-fn the_project_is_looked_up_by_the_region_where_iam_is() {
+fn the_project_is_looked_up_by_region_in_iam() {
     let lookup = |line: &str| resolve(&args(line), &table(&KEY)).unwrap().accounts[0].client.project_lookup.clone();
     let found = lookup("--swr.region cn-north-4").unwrap();
     assert_eq!(
@@ -283,7 +344,7 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
 }
 
 #[test]
-fn what_nobody_could_ask_for_or_listen_on_is_a_problem() {
+fn invalid_paths_and_listen_addresses_are_refused() {
     for path in ["/m%C3%A9trics", "/métrics", "/a?b", "/a\"b", "/a|b"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.telemetry-path {path}"), &KEY);
         assert!(text.contains(&format!("--web.telemetry-path: `{path}` is no path")), "{text}");

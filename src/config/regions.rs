@@ -1,11 +1,11 @@
-//! The regions of Huawei Cloud that have an SWR endpoint of the usual form.
+//! The regions of Huawei Cloud with an SWR endpoint of the usual form.
 //!
-//! Source: the region file of the vendor's Python SDK 3.1.219 (swr-api.md, section 7).
+//! Source: the region file of the vendor's SDK for Python, 3.1.219.
 
-/// The one region whose host ends otherwise.
+/// The one region with a domain of its own.
 const EUROPE: &str = "eu-west-101";
 
-/// In alphabetical order.
+/// The known regions in alphabetical order.
 pub const KNOWN: [&str; 35] = [
     "ae-ad-1",
     "af-north-1",
@@ -64,7 +64,7 @@ const WITH_STS: [&str; 12] = [
     "tr-west-1",
 ];
 
-/// Where IAM is for a known region.
+/// The IAM endpoint of a known region.
 pub fn iam_endpoint(region: &str) -> Option<String> {
     let known = KNOWN.iter().find(|known| **known == region)?;
     Some(match *known {
@@ -74,12 +74,12 @@ pub fn iam_endpoint(region: &str) -> Option<String> {
     })
 }
 
-/// Where STS is for a region that has its own.
+/// The STS endpoint of a region that has one.
 pub fn sts_endpoint(region: &str) -> Option<String> {
     WITH_STS.contains(&region).then(|| format!("https://sts.{region}.myhuaweicloud.com"))
 }
 
-/// The endpoint of a known region.
+/// The SWR endpoint of a known region.
 pub fn endpoint(region: &str) -> Option<String> {
     let known = KNOWN.iter().find(|known| **known == region)?;
     let domain = if *known == EUROPE { "myhuaweicloud.eu" } else { "myhuaweicloud.com" };

@@ -1,24 +1,25 @@
-//! Regions that the user of the vendor's SDK has described to it: a variable of the environment, or `regions.yaml`.
+//! Regions defined for the vendor's SDK, in an environment variable or in `regions.yaml`.
 //!
-//! `HUAWEICLOUD_SDK_REGION_SWR_<REGION>` comes before the file of `HUAWEICLOUD_SDK_REGIONS_FILE`, by default
-//! `~/.huaweicloud/regions.yaml`, and both before the regions that the program knows. Of several addresses the first is
-//! taken: there is no switching to others. Source: README of the vendor's SDK for Python, 3.3.2.
+//! `HUAWEICLOUD_SDK_REGION_SWR_<REGION>` comes before the file named by `HUAWEICLOUD_SDK_REGIONS_FILE`, by default
+//! `~/.huaweicloud/regions.yaml`, and both before the built-in regions. Of several addresses the first is used; there is no
+//! fail-over. Source: README of the vendor's SDK for Python, 3.3.2.
 
 use super::Problems;
+use super::credentials::checked;
 use super::settings::Settings;
 use super::yaml::{self, Node, Value};
 use crate::transport::Endpoint;
 use std::path::{Path, PathBuf};
 
-/// The service's name in the file, in any case.
+/// The name of the service in the file, in upper or lower case.
 const SERVICE: &str = "SWR";
 
-/// The address of a region, if it is described; the outer `None` where the description is wrong.
-pub(super) fn endpoint(settings: &Settings<'_>, region: &str, at: &mut Problems) -> Option<Option<Endpoint>> {
+/// The endpoint of a region, if it is defined; the outer `None` if the definition is wrong.
+pub(super) fn endpoint(settings: &Settings<'_>, region: &str, problems: &mut Problems) -> Option<Option<Endpoint>> {
     let variable = format!("HUAWEICLOUD_SDK_REGION_{SERVICE}_{}", region.to_ascii_uppercase().replace('-', "_"));
     if let Some(addresses) = settings.variable(&variable) {
         let first = addresses.split(',').next().unwrap_or_default();
-        return checked(&variable, first.trim(), at).map(Some);
+        return checked(&variable, first.trim(), problems).map(Some);
     }
     let named = settings.variable("HUAWEICLOUD_SDK_REGIONS_FILE").map(PathBuf::from);
     let usual = || Some(PathBuf::from(settings.variable("HOME")?).join(".huaweicloud/regions.yaml"));
@@ -26,19 +27,15 @@ pub(super) fn endpoint(settings: &Settings<'_>, region: &str, at: &mut Problems)
     let file = path.display().to_string();
     match in_file(&path, region) {
         Ok(None) => Some(None),
-        Ok(Some((line, address))) => checked(&format!("{file}:{line}"), &address, at).map(Some),
+        Ok(Some((line, address))) => checked(&format!("{file}:{line}"), &address, problems).map(Some),
         Err(problem) => {
-            at.add(format!("{file}{problem}"));
+            problems.add(format!("{file}{problem}"));
             None
         }
     }
 }
 
-fn checked(place: &str, text: &str, at: &mut Problems) -> Option<Endpoint> {
-    text.parse().map_err(|problem| at.add(format!("{place}: {problem}"))).ok()
-}
-
-/// The region's first address and its line. The problem comes with what stands between it and the file's name.
+/// The region's first address with its line. A problem begins with what follows the file's name in the message.
 fn in_file(path: &Path, region: &str) -> Result<Option<(usize, String)>, String> {
     let text = yaml::load(path).map_err(|problem| format!(": {problem}"))?;
     let root = yaml::parse(&text).map_err(|(line, problem)| format!(":{line}: {problem}"))?;

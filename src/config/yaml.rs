@@ -1,35 +1,35 @@
-//! YAML as settings files need it: a tree of texts that know their line.
+//! YAML for settings files: a tree of texts with line numbers.
 //!
-//! Scalars stay the texts that they are in the file: an id of digits is no number, and `5m` is for whoever reads it to
-//! understand. So every wrong value is found with its place, not only the first. Tags, anchors and aliases are refused;
-//! with them goes the only way in which a small file becomes a large tree.
+//! Scalars stay texts: an id of digits is not a number, and `5m` is parsed by the setting it belongs to. So every wrong
+//! value is reported with its place, not only the first. Tags, anchors and aliases are refused; aliases are the only way in
+//! which a small file becomes a large tree.
 
 use super::Problems;
+use crate::base::file;
 use saphyr_parser::{Event, Parser, ScalarStyle};
-use std::io::Read;
 use std::path::Path;
 
-/// A file of settings is never larger; what is, is another file.
+/// The most bytes in a settings file, 1 MiB.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// Settings are nested four deep.
+/// The deepest nesting; settings need four levels.
 const DEEPEST: usize = 16;
 
-/// A value and where it begins.
+/// A value and the line where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Its line, counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
-/// What stands in a file.
+/// A YAML value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Nothing, `null` or `~`.
     Nothing,
-    /// A scalar, as it is written.
+    /// A scalar as written.
     Text(String),
     /// A sequence.
     List(Vec<Node>),
@@ -42,12 +42,12 @@ pub enum Value {
 pub struct Key {
     /// The key.
     pub text: String,
-    /// Its line, counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
 }
 
 impl Value {
-    /// What it is called in a message; never what it holds, which may be secret.
+    /// The kind of value, for messages, which must not contain the value because it may be secret.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -58,22 +58,19 @@ impl Value {
     }
 }
 
-/// Reads a file's text. Blocks for as long as the file system does, but for no pipe and no device.
+/// Reads the text of a settings file. A file system that hangs blocks this call; pipes and devices are refused.
 ///
 /// # Errors
-/// Why it cannot be read, without the file's name.
+/// The reason why it cannot be read, without the file's name.
 pub fn load(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let file = crate::base::file::open(path).map_err(|error| error.to_string())?;
-    // One byte more than is allowed: the file may grow while it is read.
-    file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > LONGEST_FILE { Err("it is larger than 1 MiB".to_owned()) } else { Ok(text) }
+    let bytes = file::read(path, LONGEST_FILE).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-/// Reads the one document of a text.
+/// Parses a text with one document.
 ///
 /// # Errors
-/// The line and what is wrong there.
+/// The line and the problem there.
 pub fn parse(text: &str) -> Result<Node, (usize, String)> {
     let mut events = Events { parser: Parser::new_from_str(text) };
     let mut root = Node { line: 1, value: Value::Nothing };
@@ -157,7 +154,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Where a value stands, for messages: `exporter.yml:12: accounts.production.region`.
+/// The place of a value, for messages: `exporter.yml:12: accounts.production.region`.
 #[derive(Clone, Debug)]
 pub struct Place<'a> {
     file: &'a str,
@@ -166,12 +163,12 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// The whole of a file.
+    /// The root of a file.
     pub fn root(file: &'a str) -> Self {
         Self { file, line: 1, path: String::new() }
     }
 
-    /// Something in it.
+    /// The place of a key below this one.
     pub fn inner(&self, key: &str, line: usize) -> Self {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Self { file: self.file, line, path }
@@ -185,7 +182,7 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// A mapping being read: each key is taken by its name, and what is left over is unknown.
+/// A mapping being read: keys are taken by name, and those left over are unknown.
 pub struct Table<'a> {
     place: Place<'a>,
     entries: Vec<(Key, Node)>,
@@ -193,20 +190,20 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The mapping that a node must be; an empty one, with a problem, when it is something else.
-    pub fn of(node: Node, place: Place<'a>, at: &mut Problems) -> Self {
+    /// The mapping of a node; empty, with a problem, if the node is something else.
+    pub fn of(node: Node, place: Place<'a>, problems: &mut Problems) -> Self {
         let entries = match node.value {
             Value::Map(entries) => entries,
             Value::Nothing => Vec::new(),
             other => {
-                at.add(format!("{place}: expected a mapping, found {}", other.kind()));
+                problems.add(format!("{place}: expected a mapping, found {}", other.kind()));
                 Vec::new()
             }
         };
         Self { place, entries, known: Vec::new() }
     }
 
-    /// Takes a key, if it is there and has a value.
+    /// Takes the value of a key, if it is there and not null.
     pub fn take(&mut self, key: &'static str) -> Option<(Node, Place<'a>)> {
         self.known.push(key);
         let index = self.entries.iter().position(|(entry, _)| entry.text == key)?;
@@ -216,19 +213,19 @@ impl<'a> Table<'a> {
     }
 
     /// Takes a text.
-    pub fn text(&mut self, key: &'static str, at: &mut Problems) -> Option<(String, Place<'a>)> {
+    pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, Place<'a>)> {
         let (node, place) = self.take(key)?;
         match node.value {
             Value::Text(text) => Some((text, place)),
             other => {
-                at.add(format!("{place}: expected a text, found {}", other.kind()));
+                problems.add(format!("{place}: expected a text, found {}", other.kind()));
                 None
             }
         }
     }
 
     /// Takes a list of texts; a single text is a list of one.
-    pub fn texts(&mut self, key: &'static str, at: &mut Problems) -> Option<(Vec<String>, Place<'a>)> {
+    pub fn texts(&mut self, key: &'static str, problems: &mut Problems) -> Option<(Vec<String>, Place<'a>)> {
         let (node, place) = self.take(key)?;
         let items = match node.value {
             Value::List(items) => items,
@@ -238,13 +235,13 @@ impl<'a> Table<'a> {
         for item in items {
             match item.value {
                 Value::Text(text) => texts.push(text),
-                other => at.add(format!("{place}: expected a list of texts, found {} in it", other.kind())),
+                other => problems.add(format!("{place}: expected a list of texts, found {} in it", other.kind())),
             }
         }
         Some((texts, place))
     }
 
-    /// Takes all that is left, whatever its keys.
+    /// Takes all remaining keys.
     pub fn rest(&mut self) -> Vec<(Key, Node, Place<'a>)> {
         let entries = std::mem::take(&mut self.entries);
         let placed = |(key, node): (Key, Node)| {
@@ -254,16 +251,16 @@ impl<'a> Table<'a> {
         entries.into_iter().map(placed).collect()
     }
 
-    /// Ends the reading: what was not taken is unknown.
-    pub fn finish(self, at: &mut Problems) {
+    /// Reports the keys that were not taken as unknown.
+    pub fn finish(self, problems: &mut Problems) {
         for (key, _) in &self.entries {
             let place = self.place.inner(&key.text, key.line);
-            at.add(format!("{place}: unknown key{}", did_you_mean(&key.text, self.known.iter().copied())));
+            problems.add(format!("{place}: unknown key{}", did_you_mean(&key.text, self.known.iter().copied())));
         }
     }
 }
 
-/// `; did you mean X?`, where something known is close, and what is known where nothing is.
+/// `; did you mean X?` if a known word is similar, otherwise the list of known words.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let near = known
@@ -304,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_settings_do_not_need_is_refused_with_its_line() {
+    fn syntax_that_settings_do_not_need_is_refused_with_its_line() {
         for (yaml, line, expected) in [
             ("a: 1\na: 2\n", 2, "`a` is there twice, first in line 1"),
             ("a: &x 1\n", 1, "anchors and aliases"),
@@ -325,15 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn a_table_names_what_it_does_not_know_and_what_is_of_the_wrong_kind() {
+    fn a_table_reports_unknown_keys_and_wrong_kinds() {
         let root = parse("name: x\nregoin: y\nlist: {a: 1}\nmany: [a, {b: c}]\n").unwrap();
         let mut problems = Problems::default();
-        let at = &mut problems;
-        let mut table = Table::of(root, Place::root("file.yml"), at);
-        assert_eq!(table.text("name", at).unwrap().0, "x");
-        assert!(table.text("region", at).is_none() && table.text("list", at).is_none());
-        assert_eq!(table.texts("many", at).unwrap().0, ["a"]);
-        table.finish(at);
+        let found = &mut problems;
+        let mut table = Table::of(root, Place::root("file.yml"), found);
+        assert_eq!(table.text("name", found).unwrap().0, "x");
+        assert!(table.text("region", found).is_none() && table.text("list", found).is_none());
+        assert_eq!(table.texts("many", found).unwrap().0, ["a"]);
+        table.finish(found);
         assert_eq!(
             problems.list(),
             [
@@ -343,15 +340,5 @@ mod tests {
             ]
         );
         assert_eq!(did_you_mean("colour", ["region", "window"]), "; known are region, window");
-    }
-
-    #[test]
-    fn only_regular_files_of_a_sane_size_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(load(folder.path()).unwrap_err(), "it is no regular file");
-        let large = folder.path().join("large.yml");
-        std::fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
-        assert_eq!(load(&large).unwrap_err(), "it is larger than 1 MiB");
-        assert!(load(&folder.path().join("none")).unwrap_err().contains("No such file"));
     }
 }

@@ -1,16 +1,16 @@
 //! The escaping rules of the two formats.
 //!
-//! Only a backslash, a line feed and, where the text is quoted, a quote have an escaped form; every other character
-//! stands for itself, be it NUL, a carriage return or U+2028.
+//! Only a backslash, a line feed and, in quoted text, a double quote are escaped. Every other character is written as it
+//! is, including NUL, carriage return and U+2028.
 
 use memchr::{memchr2_iter, memchr3_iter};
 
-/// Appends what stands between the quotes of a label; the same in both formats.
+/// Appends a label value, without its quotes; both formats escape it alike.
 pub(super) fn label_value(value: &str, out: &mut Vec<u8>) {
     escape(value.as_bytes(), memchr3_iter(b'\\', b'"', b'\n', value.as_bytes()), out);
 }
 
-/// Appends a HELP text for text format 0.0.4, where a quote stands for itself.
+/// Appends a HELP text for text format 0.0.4, where a double quote is not escaped.
 pub(super) fn text_help(help: &str, out: &mut Vec<u8>) {
     escape(help.as_bytes(), memchr2_iter(b'\\', b'\n', help.as_bytes()), out);
 }
@@ -20,7 +20,7 @@ pub(super) fn open_metrics_help(help: &str, out: &mut Vec<u8>) {
     label_value(help, out);
 }
 
-/// Copies the stretches between special bytes whole: most values have none and are one copy.
+/// Copies the runs between special bytes whole: most values have none and are one copy.
 fn escape(value: &[u8], specials: impl Iterator<Item = usize>, out: &mut Vec<u8>) {
     let mut copied = 0;
     for special in specials {
@@ -36,14 +36,13 @@ fn escape(value: &[u8], specials: impl Iterator<Item = usize>, out: &mut Vec<u8>
 mod tests {
     use super::*;
 
-    fn escaped(with: fn(&str, &mut Vec<u8>), value: &str) -> String {
-        let mut out = Vec::new();
-        with(value, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
     fn only_backslash_quote_and_line_feed_change() {
+        let escaped = |with: fn(&str, &mut Vec<u8>), value: &str| {
+            let mut out = Vec::new();
+            with(value, &mut out);
+            String::from_utf8(out).unwrap()
+        };
         for (value, label, help) in [
             ("", "", ""),
             ("library/nginx", "library/nginx", "library/nginx"),

@@ -1,11 +1,11 @@
-//! For tests only: a reader of both formats that shares no code with the writers, rows to write, and decoders.
+//! For tests: a parser of both formats that shares no code with the writers, repositories to write, and decoders.
 
 use super::Encoding;
 use crate::model::{Repository, Timestamp, Visibility};
 use std::collections::HashSet;
 use std::io::Read as _;
 
-/// A sample line, taken apart.
+/// A parsed sample line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Sample {
     pub(super) name: String,
@@ -19,24 +19,24 @@ impl Sample {
     }
 }
 
-/// Reads a page; panics where it breaks a rule that the formats share: a family's metadata comes once each, before its
-/// samples, which stand together; no series repeats; every line ends.
-pub(super) fn parse(page: &[u8]) -> Vec<Sample> {
-    let page = std::str::from_utf8(page).expect("a page is UTF-8");
-    assert!(page.is_empty() || page.ends_with('\n'), "the last line has no end");
+/// Parses an exposition. Panics if it breaks a rule that the formats share: each line of a family's metadata comes once,
+/// before its samples; the samples of a family are consecutive; no series repeats; every line ends.
+pub(super) fn parse(text: &[u8]) -> Vec<Sample> {
+    let text = std::str::from_utf8(text).expect("an exposition is UTF-8");
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
     let mut samples: Vec<Sample> = Vec::new();
     let (mut families, mut metadata, mut series) = (HashSet::new(), HashSet::new(), HashSet::new());
     let mut current = String::new();
     let mut sampled = true;
-    for line in page.split_terminator('\n') {
+    for line in text.split_terminator('\n') {
         if line == "# EOF" {
             continue;
         }
         if let Some(rest) = line.strip_prefix("# ") {
             let mut words = rest.splitn(3, ' ');
-            let (keyword, family, text) =
+            let (keyword, family, value) =
                 (words.next().expect("keyword"), words.next().expect("family"), words.next().expect("text"));
-            assert!(["TYPE", "UNIT", "HELP"].contains(&keyword) && !text.is_empty(), "{line}");
+            assert!(["TYPE", "UNIT", "HELP"].contains(&keyword) && !value.is_empty(), "{line}");
             if family != current {
                 assert!(sampled, "{current} has metadata but no samples");
                 assert!(families.insert(family.to_owned()), "{family} comes twice");
@@ -98,13 +98,13 @@ fn parse_sample(line: &str) -> Sample {
     Sample { name, labels, value }
 }
 
-/// The bytes behind an encoding, over all members or frames.
+/// Decodes a body.
 pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
     let mut plain = Vec::new();
     match encoding {
         Encoding::Identity => plain.extend_from_slice(body),
         Encoding::Gzip => {
-            // One member and nothing after it: that is what every client reads.
+            // One member and nothing after it, which is what every client reads.
             let mut member = flate2::bufread::GzDecoder::new(body);
             member.read_to_end(&mut plain).unwrap();
             assert!(member.into_inner().is_empty());
@@ -114,7 +114,7 @@ pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
     plain
 }
 
-/// A row that has every field.
+/// A repository with every field.
 pub(super) fn row(namespace: &str, name: &str) -> Repository {
     Repository {
         namespace: namespace.into(),
@@ -129,7 +129,7 @@ pub(super) fn row(namespace: &str, name: &str) -> Repository {
     }
 }
 
-/// A row that has none.
+/// A repository without any optional field.
 pub(super) fn bare_row(namespace: &str, name: &str) -> Repository {
     Repository { name: name.into(), ..Repository::unknown(namespace.into()) }
 }

@@ -1,23 +1,24 @@
-//! The shape of the text: metadata, sample lines, chunks.
+//! The lines of the text formats: metadata and samples.
 //!
-//! The sink gets chunks of about [`CHUNK`] bytes, so a page of tens of megabytes is never held whole on its way into a
-//! compressor.
+//! The sink gets chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole on its way
+//! into a compressor.
 
 use super::{escape, number};
 use crate::catalog::Family;
 use crate::model::Timestamp;
 use std::io::{self, Write};
 
-/// Fits the second-level cache beside the compressor's own tables, and makes calls into the sink rare.
-pub(super) const CHUNK: usize = 64 * 1024;
+/// Bytes per write into the sink: few enough for the second-level cache beside the compressor's tables, enough to make
+/// writes rare.
+const CHUNK: usize = 64 * 1024;
 
-/// Room above [`CHUNK`] for the line that crosses it, so that the buffer does not grow for names of legal length.
+/// Capacity above [`CHUNK`] for the line that crosses it; enough for names of legal length.
 const LAST_LINE: usize = 4 * 1024;
 
 /// How much was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Sample lines; each is a series, as no sample repeats.
+    /// Sample lines. Each is a series, because no sample repeats.
     pub series: usize,
     /// Bytes before compression.
     pub bytes: usize,
@@ -30,7 +31,7 @@ pub(super) enum Value {
     Signed(i64),
     Sum(u128),
     Time(Timestamp),
-    /// What the API counts in a unit of its own; finite.
+    /// A finite number that the API gives in a unit of its own.
     Fraction(f64),
 }
 
@@ -46,10 +47,10 @@ impl<W: Write> Writer<W> {
         Self { sink, buffer: Vec::with_capacity(CHUNK + LAST_LINE), counts: Counts::default() }
     }
 
-    /// Writes a family: a sample for each item that has a value. Without any, the family is left out.
+    /// Writes a family: a sample for each item that has a value. A family without samples is left out.
     ///
-    /// `labels` appends what stands between name and value, braces included. HELP is not escaped: a test of the catalog
-    /// sees to it that there is nothing to escape.
+    /// `labels` appends the labels with the opening brace and without the closing one, or nothing. HELP is not escaped:
+    /// a test of the catalog makes sure that it never needs it.
     pub(super) fn family<T: Copy>(
         &mut self,
         family: &Family,
@@ -63,7 +64,11 @@ impl<W: Write> Writer<W> {
         }
         for (item, value) in samples {
             self.buffer.extend_from_slice(family.name.as_bytes());
+            let start = self.buffer.len();
             labels(item, &mut self.buffer);
+            if self.buffer.len() > start {
+                self.buffer.push(b'}');
+            }
             self.value(value)?;
         }
         Ok(())
@@ -71,7 +76,13 @@ impl<W: Write> Writer<W> {
 
     fn value(&mut self, value: Value) -> io::Result<()> {
         self.buffer.push(b' ');
-        write_value(value, &mut self.buffer);
+        match value {
+            Value::Integer(value) => number::integer(value, &mut self.buffer),
+            Value::Signed(value) => number::integer(value, &mut self.buffer),
+            Value::Sum(value) => number::integer(value, &mut self.buffer),
+            Value::Time(value) => number::seconds(value, &mut self.buffer),
+            Value::Fraction(value) => number::float(value, &mut self.buffer),
+        }
         self.buffer.push(b'\n');
         self.counts.series += 1;
         if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
@@ -84,15 +95,15 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes what is buffered.
     pub(super) fn finish(mut self) -> io::Result<Counts> {
         self.flush()?;
         Ok(self.counts)
     }
 }
 
-/// Appends what stands before the samples of a family, in the order that OpenMetrics recommends.
-pub(super) fn metadata(family: &Family, out: &mut Vec<u8>) {
+/// Appends the metadata lines of a family, in the order that OpenMetrics recommends.
+fn metadata(family: &Family, out: &mut Vec<u8>) {
     let mut line = |keyword: &str, text: &str| {
         for part in [keyword, family.name, " ", text, "\n"] {
             out.extend_from_slice(part.as_bytes());
@@ -105,19 +116,7 @@ pub(super) fn metadata(family: &Family, out: &mut Vec<u8>) {
     line("# HELP ", family.help);
 }
 
-/// Appends a value.
-pub(super) fn write_value(value: Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Integer(value) => number::integer(value, out),
-        Value::Signed(value) => number::integer(value, out),
-        Value::Sum(value) => number::integer(value, out),
-        Value::Time(value) => number::seconds(value, out),
-        // The shortest text that reads back as the same number.
-        Value::Fraction(value) => out.extend_from_slice(value.to_string().as_bytes()),
-    }
-}
-
-/// Appends a label behind `{` or `,`.
+/// Appends a label after a separator, `{` or `,`.
 pub(super) fn label(separator: u8, name: &str, value: &str, out: &mut Vec<u8>) {
     open_label(separator, name, out);
     escape::label_value(value, out);

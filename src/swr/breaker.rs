@@ -1,5 +1,6 @@
-//! The circuit breaker: an upstream that fails again and again is left alone, then asked by one request at a time.
+//! The circuit breaker: after repeated failures of the upstream, requests are held back, then one probe is let through.
 
+use crate::base::backoff::Backoff;
 use crate::base::deadline::Deadline;
 use parking_lot::Mutex;
 use prometheus::Gauge;
@@ -8,135 +9,140 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Consecutive failures that open the circuit: more than one call with all its attempts.
-pub const THRESHOLD: u32 = super::retry::MOST_ATTEMPTS + 1;
+pub const THRESHOLD: u32 = super::retry::MAX_ATTEMPTS + 1;
 
-/// How long it stays open at first, and at most. With the longest, an upstream that has recovered is found within a
-/// minute, counting the wait of the cache's own back-off.
-const FIRST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(30);
+/// How long the circuit stays open, longer with each failed probe. With the maximum, a recovered upstream is noticed
+/// within a minute, including the wait of the cache's back-off.
+const OPEN_FOR: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(30));
 
-/// The breaker of one upstream, or of one kind of its calls.
+/// The circuit breaker of one upstream, or of one purpose of calls.
 #[derive(Debug)]
 pub struct Breaker {
-    state: Mutex<State>,
-    open: Option<Gauge>,
-    /// A probe ended, with a verdict or without.
-    probed: Notify,
+    state: Mutex<BreakerState>,
+    gauge: Option<Gauge>,
+    /// Wakes waiting requests when a probe ends, with or without a result.
+    probe_ended: Notify,
 }
 
 #[derive(Debug)]
-enum State {
-    Closed { failures: u32 },
-    Open { until: Instant, length: Duration, probing: bool },
+enum BreakerState {
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        /// How often the circuit opened without closing in between.
+        openings: u32,
+        probing: bool,
+    },
 }
 
-/// Why a request may not leave.
+/// Why a request may not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    /// The circuit is open so long.
+enum Rejection {
+    /// The circuit stays open this long.
     Open(Duration),
-    /// A probe is on its way and will tell.
-    Probed,
+    /// The result of a probe is awaited.
+    ProbeInFlight,
 }
 
-/// Leave to send one request. Dropped without a verdict (a cancelled request), it changes nothing.
+/// Permission to send one request. Dropping it without a result (a cancelled request) changes nothing.
 #[derive(Debug)]
 pub struct Admission<'a> {
     breaker: &'a Breaker,
-    probe: bool,
+    is_probe: bool,
 }
 
 impl Breaker {
-    /// A closed circuit; `open` shows its state, where that is shown.
-    pub fn new(open: Option<Gauge>) -> Self {
-        Self { state: Mutex::new(State::Closed { failures: 0 }), open, probed: Notify::new() }
+    /// A closed circuit. The gauge, where there is one, shows whether it is open.
+    pub fn new(gauge: Option<Gauge>) -> Self {
+        Self { state: Mutex::new(BreakerState::Closed { failures: 0 }), gauge, probe_ended: Notify::new() }
     }
 
-    /// Leave for a request. While another request finds out whether the upstream has recovered, its verdict is awaited:
-    /// to fail all others would cost a refresh of several calls its first chance.
+    /// Permission to send a request. While a probe is in flight, its result is awaited: failing the other calls at once
+    /// would fail the first refresh after a recovery.
     ///
     /// # Errors
     /// How long the circuit stays open.
     pub async fn admit(&self, deadline: Deadline) -> Result<Admission<'_>, Duration> {
         loop {
-            // Before the state is looked at, so that no end of a probe is missed.
-            let probed = self.probed.notified();
+            // Created before the state is read, so that no end of a probe is missed.
+            let probe_ended = self.probe_ended.notified();
             match self.try_admit() {
                 Ok(admission) => return Ok(admission),
-                Err(Held::Open(wait)) => return Err(wait),
-                Err(Held::Probed) => deadline.bound(probed).await.map_err(|_| Duration::ZERO)?,
+                Err(Rejection::Open(wait)) => return Err(wait),
+                Err(Rejection::ProbeInFlight) => deadline.bound(probe_ended).await.map_err(|_| Duration::ZERO)?,
             }
         }
     }
 
-    fn try_admit(&self) -> Result<Admission<'_>, Held> {
+    fn try_admit(&self) -> Result<Admission<'_>, Rejection> {
         let mut state = self.state.lock();
-        let probe = match &mut *state {
-            State::Closed { .. } => false,
-            State::Open { until, probing, .. } => {
-                if *probing {
-                    return Err(Held::Probed);
-                }
+        let is_probe = match &mut *state {
+            BreakerState::Closed { .. } => false,
+            BreakerState::Open { probing: true, .. } => return Err(Rejection::ProbeInFlight),
+            BreakerState::Open { until, probing, .. } => {
                 let wait = until.saturating_duration_since(Instant::now());
                 if !wait.is_zero() {
-                    return Err(Held::Open(wait));
+                    return Err(Rejection::Open(wait));
                 }
                 *probing = true;
                 true
             }
         };
-        Ok(Admission { breaker: self, probe })
+        Ok(Admission { breaker: self, is_probe })
     }
 
-    fn show(&self, open: f64) {
-        if let Some(gauge) = &self.open {
+    fn set_gauge(&self, open: f64) {
+        if let Some(gauge) = &self.gauge {
             gauge.set(open);
         }
     }
 
-    /// Whether requests are held back now.
+    /// Whether requests are held back.
     pub fn is_open(&self) -> bool {
-        matches!(*self.state.lock(), State::Open { .. })
+        matches!(*self.state.lock(), BreakerState::Open { .. })
     }
 }
 
 impl Admission<'_> {
-    /// The upstream answered, be it with a refusal.
-    pub fn healthy(self) {
+    /// Records that the upstream answered, even with a refusal.
+    pub fn record_success(self) {
         let mut state = self.breaker.state.lock();
-        // A late success of a request from before the opening does not close the circuit; the probe does.
-        if self.probe || matches!(*state, State::Closed { .. }) {
-            *state = State::Closed { failures: 0 };
-            self.breaker.show(0.0);
+        // Only the probe closes an open circuit, not a late success of a request from before.
+        if self.is_probe || matches!(*state, BreakerState::Closed { .. }) {
+            *state = BreakerState::Closed { failures: 0 };
+            self.breaker.set_gauge(0.0);
         }
     }
 
-    /// The upstream failed.
-    pub fn unhealthy(self) {
+    /// Records that the upstream failed.
+    pub fn record_failure(self) {
         let mut state = self.breaker.state.lock();
-        let length = match *state {
-            State::Closed { failures } if failures + 1 < THRESHOLD => {
-                *state = State::Closed { failures: failures + 1 };
+        let openings = match *state {
+            BreakerState::Closed { failures } if failures + 1 < THRESHOLD => {
+                *state = BreakerState::Closed { failures: failures + 1 };
                 return;
             }
-            State::Closed { .. } => FIRST,
-            State::Open { length, .. } if self.probe => (length * 2).min(LONGEST),
-            State::Open { .. } => return,
+            BreakerState::Closed { .. } => 1,
+            BreakerState::Open { openings, .. } if self.is_probe => openings.saturating_add(1),
+            BreakerState::Open { .. } => return,
         };
-        *state = State::Open { until: Instant::now() + length, length, probing: false };
-        self.breaker.show(1.0);
+        let until = Instant::now() + OPEN_FOR.delay(openings);
+        *state = BreakerState::Open { until, openings, probing: false };
+        self.breaker.set_gauge(1.0);
     }
 }
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        if !self.probe {
+        if !self.is_probe {
             return;
         }
-        if let State::Open { probing, .. } = &mut *self.breaker.state.lock() {
+        if let BreakerState::Open { probing, .. } = &mut *self.breaker.state.lock() {
             *probing = false;
         }
-        self.breaker.probed.notify_waiters();
+        self.breaker.probe_ended.notify_waiters();
     }
 }
 
@@ -149,11 +155,15 @@ mod tests {
     }
 
     fn shown(breaker: &Breaker) -> f64 {
-        breaker.open.as_ref().unwrap().get()
+        breaker.gauge.as_ref().unwrap().get()
     }
 
     fn fail(breaker: &Breaker) {
-        breaker.try_admit().unwrap().unhealthy();
+        breaker.try_admit().unwrap().record_failure();
+    }
+
+    fn open(breaker: &Breaker) {
+        (0..THRESHOLD).for_each(|_| fail(breaker));
     }
 
     #[tokio::test(start_paused = true)]
@@ -164,23 +174,21 @@ mod tests {
             fail(&breaker);
         }
         assert!(breaker.is_open() && shown(&breaker) == 1.0);
-        assert_eq!(breaker.try_admit().unwrap_err(), Held::Open(FIRST));
-        tokio::time::advance(FIRST).await;
+        assert_eq!(breaker.try_admit().unwrap_err(), Rejection::Open(OPEN_FOR.delay(1)));
+        tokio::time::advance(OPEN_FOR.delay(1)).await;
         let probe = breaker.try_admit().unwrap();
-        assert_eq!(breaker.try_admit().unwrap_err(), Held::Probed, "one probe at a time");
-        probe.healthy();
+        assert_eq!(breaker.try_admit().unwrap_err(), Rejection::ProbeInFlight, "one probe at a time");
+        probe.record_success();
         assert!(!breaker.is_open() && shown(&breaker) == 0.0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn failed_probes_lengthen_the_pause_up_to_its_bound() {
         let breaker = breaker();
-        for _ in 0..THRESHOLD {
-            fail(&breaker);
-        }
+        open(&breaker);
         let mut waits = Vec::new();
         for _ in 0..5 {
-            let Held::Open(wait) = breaker.try_admit().unwrap_err() else { panic!("nothing is on its way") };
+            let Rejection::Open(wait) = breaker.try_admit().unwrap_err() else { panic!("nothing is on its way") };
             waits.push(wait.as_secs());
             tokio::time::advance(wait).await;
             fail(&breaker);
@@ -191,25 +199,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_cancelled_probe_makes_room_for_the_next() {
         let breaker = breaker();
-        for _ in 0..THRESHOLD {
-            fail(&breaker);
-        }
-        tokio::time::advance(FIRST).await;
+        open(&breaker);
+        tokio::time::advance(OPEN_FOR.delay(1)).await;
         drop(breaker.try_admit().unwrap());
         assert!(breaker.try_admit().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn late_verdicts_from_before_the_opening_are_ignored() {
+    async fn late_results_from_before_the_opening_are_ignored() {
         let breaker = breaker();
         let early = breaker.try_admit().unwrap();
         let bad = breaker.try_admit().unwrap();
-        for _ in 0..THRESHOLD {
-            fail(&breaker);
-        }
-        early.healthy();
-        bad.unhealthy();
+        open(&breaker);
+        early.record_success();
+        bad.record_failure();
         assert!(breaker.is_open());
-        assert_eq!(breaker.try_admit().unwrap_err(), Held::Open(FIRST));
+        assert_eq!(breaker.try_admit().unwrap_err(), Rejection::Open(OPEN_FOR.delay(1)));
     }
 }

@@ -1,32 +1,44 @@
-//! Answers that are one object: small ones, read whole, and lists in an envelope.
+//! Responses that are one JSON object: small ones, and lists inside an envelope. They are buffered, then parsed.
 //!
-//! The bare array of the repository list is cut up while it arrives (`array`); these are a fraction of its size.
+//! The bare array of the repository list is many times larger and is split while it arrives (`json_array`).
 
-use super::client::Reader;
+use super::client::Client;
 use super::error::ApiError;
+use super::request::{BodyReader, Call};
+use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
 use hyper::http::HeaderMap;
 use serde::Deserialize;
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Rows that are read of one answer: ten times the largest page there is. Legal rows may be so short that the bound on
-/// bytes alone would let them fill several times as much memory.
-pub(super) const MOST_ROWS: usize = 10_000;
+/// The most rows of one response, ten times the largest page. Rows may be so short that the bound on bytes alone would
+/// let them fill several times as much memory.
+pub(super) const MAX_ROWS: usize = 10_000;
 
-/// Keeps a body until it is complete, then has it understood.
-pub(super) struct BufferedJson<T> {
-    body: Vec<u8>,
-    understand: fn(&str, &mut DroppedFields) -> Result<T, ApiError>,
-}
+/// Turns a complete body into a value.
+type Parse<T> = fn(&str, &mut DroppedFields) -> Result<T, ApiError>;
 
-impl<T> BufferedJson<T> {
-    pub(super) fn new(understand: fn(&str, &mut DroppedFields) -> Result<T, ApiError>) -> Self {
-        Self { body: Vec::new(), understand }
+impl Client {
+    /// Makes a call whose response is one JSON object, and counts the fields that were dropped.
+    pub(super) async fn get_json<T: Send>(
+        &self,
+        call: Call<'_>,
+        budget: &CallBudget,
+        parse: Parse<T>,
+    ) -> Result<T, ApiError> {
+        let (value, dropped) = self.get(call, budget, || BufferedJson { body: Vec::new(), parse }).await?;
+        self.metrics.count_dropped(dropped);
+        Ok(value)
     }
 }
 
-impl<T: Send> Reader for BufferedJson<T> {
+struct BufferedJson<T> {
+    body: Vec<u8>,
+    parse: Parse<T>,
+}
+
+impl<T: Send> BodyReader for BufferedJson<T> {
     type Output = (T, DroppedFields);
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
@@ -35,30 +47,26 @@ impl<T: Send> Reader for BufferedJson<T> {
     }
 
     fn finish(self, _: &HeaderMap) -> Result<Self::Output, ApiError> {
-        let mut omissions = DroppedFields::default();
-        // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the answer.
+        let mut dropped = DroppedFields::default();
+        // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the response.
         let text = String::from_utf8_lossy(&self.body);
-        Ok(((self.understand)(&text, &mut omissions)?, omissions))
+        Ok(((self.parse)(&text, &mut dropped)?, dropped))
     }
 }
 
-/// The elements of a list in an envelope, each as it stands.
+/// The elements of a list in an envelope, as raw JSON. Some services write an empty list as no list at all.
 ///
 /// # Errors
-/// When it is no array, or a longer one than any page.
-pub(super) fn elements(raw: &RawValue) -> Result<Vec<&RawValue>, ApiError> {
-    let Elements { rows, overflows } = serde_json::from_str(raw.get())?;
-    if overflows { Err(ApiError::TooManyRows { limit: MOST_ROWS as u64 }) } else { Ok(rows) }
-}
-
-/// The same where there may be no list at all, which some services write for an empty one.
-pub(super) fn elements_if_any(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, ApiError> {
-    raw.map_or_else(|| Ok(Vec::new()), elements)
+/// When it is not an array, or one with more than [`MAX_ROWS`] elements.
+pub(super) fn elements(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, ApiError> {
+    let Some(raw) = raw else { return Ok(Vec::new()) };
+    let Elements { rows, is_too_long } = serde_json::from_str(raw.get())?;
+    if is_too_long { Err(ApiError::TooManyRows { limit: MAX_ROWS as u64 }) } else { Ok(rows) }
 }
 
 struct Elements<'a> {
     rows: Vec<&'a RawValue>,
-    overflows: bool,
+    is_too_long: bool,
 }
 
 impl<'de> Deserialize<'de> for Elements<'de> {
@@ -74,31 +82,31 @@ impl<'de> Deserialize<'de> for Elements<'de> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements<'de>, A::Error> {
                 let mut rows = Vec::new();
                 while let Some(row) = list.next_element()? {
-                    if rows.len() == MOST_ROWS {
+                    if rows.len() == MAX_ROWS {
                         while list.next_element::<IgnoredAny>()?.is_some() {}
-                        return Ok(Elements { rows, overflows: true });
+                        return Ok(Elements { rows, is_too_long: true });
                     }
                     rows.push(row);
                 }
-                Ok(Elements { rows, overflows: false })
+                Ok(Elements { rows, is_too_long: false })
             }
         }
         deserializer.deserialize_seq(Rows)
     }
 }
 
-/// What comes next in a list that is paged by markers, written as a text or as a number; none where the list ends.
+/// The marker of the next page, written as a string or as a number; `None` at the end of the list.
 ///
 /// # Errors
-/// When it is something else: a list that was taken to end there would be shorter than it is.
+/// When it has another type. Taking that for the end would shorten the list.
 pub(super) fn marker(raw: Option<&RawValue>) -> Result<Option<String>, ApiError> {
     let Some(raw) = raw.map(RawValue::get).filter(|raw| *raw != "null") else { return Ok(None) };
-    let text = match wire::text(raw) {
+    let text = match wire::string(raw) {
         Some(text) => text.into_owned(),
         None if raw.bytes().all(|byte| byte.is_ascii_digit()) => raw.to_owned(),
         None => return Err(serde_json::Error::custom("the next page's marker is neither a text nor a number").into()),
     };
-    // A marker of nothing or zero would begin anew.
+    // An empty marker, or zero, would start over.
     Ok(Some(text).filter(|text| !text.is_empty() && text != "0"))
 }
 
@@ -113,15 +121,15 @@ mod tests {
     #[test]
     fn elements_stand_as_they_were_written_and_their_number_is_bounded() {
         let list = raw(r#"[{"a":1e400}, 2 ,"x"]"#);
-        let texts: Vec<&str> = elements(&list).unwrap().into_iter().map(RawValue::get).collect();
+        let texts: Vec<&str> = elements(Some(&list)).unwrap().into_iter().map(RawValue::get).collect();
         assert_eq!(texts, [r#"{"a":1e400}"#, "2", r#""x""#]);
         for other in ["{}", "7", "null", "\"[]\""] {
-            assert!(matches!(elements(&raw(other)), Err(ApiError::Json(_))), "{other}");
+            assert!(matches!(elements(Some(&raw(other))), Err(ApiError::Json(_))), "{other}");
         }
-        assert!(elements_if_any(None).unwrap().is_empty());
+        assert!(elements(None).unwrap().is_empty());
         let of = |rows: usize| raw(&format!("[{}]", vec!["{}"; rows].join(",")));
-        assert_eq!(elements(&of(MOST_ROWS)).unwrap().len(), MOST_ROWS);
-        assert!(matches!(elements(&of(MOST_ROWS + 1)), Err(ApiError::TooManyRows { .. })));
+        assert_eq!(elements(Some(&of(MAX_ROWS))).unwrap().len(), MAX_ROWS);
+        assert!(matches!(elements(Some(&of(MAX_ROWS + 1))), Err(ApiError::TooManyRows { .. })));
     }
 
     #[test]

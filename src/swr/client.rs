@@ -1,20 +1,19 @@
-//! One call from beginning to end: credential, breaker, rate limit, an attempt, and again if that may help.
+//! One call from start to end: credential, circuit breaker, rate limit, an attempt, and retries.
 
 mod attempt;
 mod resend;
 
-pub use attempt::{Call, Reader};
-
 use super::breaker::{Admission, Breaker};
 use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
-use super::project::ProjectLookup;
+use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
-use super::throttle::{Cooldowns, Rate, Throttle};
+use super::throttle::{Cooldowns, Throttle};
 use crate::auth::{Authenticator, CredentialLease};
 use crate::base::deadline::Deadline;
+use crate::base::rate_limit::Rate;
 use crate::transport::Transport;
-use attempt::{Seen, host_of};
+use attempt::{AttemptInfo, host_of};
 use parking_lot::Mutex;
 use resend::CredentialRetries;
 use std::sync::Arc;
@@ -28,20 +27,20 @@ use tokio::time::Instant;
 pub struct Options {
     /// `https://swr-api.<region>...`, without a path.
     pub endpoint: String,
-    /// Sent as `X-Project-Id` with signed requests, where given.
+    /// Sent as `X-Project-Id` with signed requests.
     pub project_id: Option<String>,
-    /// How its id is found where a call needs it and it is not given.
+    /// How to look up the project's id when a call needs it and it is not configured.
     pub project_lookup: Option<ProjectLookup>,
-    /// Requests in flight at once.
+    /// The most requests in flight.
     pub concurrency: usize,
-    /// Requests a second over everything.
+    /// The rate limit of all requests together.
     pub rate: Rate,
-    /// The longest that one request may take.
+    /// The time that one request may take.
     pub request_timeout: Duration,
-    /// The longest without a byte of the body.
+    /// The time that may pass without a byte of the body.
     pub stall_timeout: Duration,
-    /// The most bytes of one answer that are read, after decompression.
-    pub largest_answer: usize,
+    /// The most bytes of one response, after decompression.
+    pub max_response_bytes: usize,
 }
 
 impl Default for Options {
@@ -51,20 +50,29 @@ impl Default for Options {
             project_id: None,
             project_lookup: None,
             concurrency: 4,
-            rate: Rate { per_second: 20.0, burst: 40 },
+            rate: Rate { per_second: 20.0, burst: 40.0 },
             request_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(20),
             // A page of a thousand repositories has 0.6 MB, several with long tag lists.
-            largest_answer: 32 << 20,
+            max_response_bytes: 32 << 20,
         }
     }
 }
 
-/// What was found out about the upstream is believed so long: a page that was short by accident looks like a server with
-/// small pages, and a region may learn to list by markers.
-const FINDING_HOLDS: Duration = Duration::from_secs(3600);
+/// How to look up the project's id in IAM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectLookup {
+    /// `https://iam.<region>...`, without a path.
+    pub iam_endpoint: String,
+    /// The project's name.
+    pub name: String,
+}
 
-/// The client of one account. Share it by reference or `Arc`.
+/// How long a discovered property of the upstream is used. One short page by accident looks like a server with small
+/// pages, and a region may begin to offer the v3 listing.
+const DISCOVERY_TTL: Duration = Duration::from_secs(3600);
+
+/// The API client of one account. Share it by reference or `Arc`.
 pub struct Client {
     pub(super) options: Options,
     host: String,
@@ -72,33 +80,33 @@ pub struct Client {
     transport: Box<dyn Transport>,
     pub(super) authenticator: Authenticator,
     throttle: Throttle,
-    rests: Cooldowns,
+    cooldowns: Cooldowns,
     breaker: Breaker,
-    /// Tags and details are tried again and again, listing or not: what fails there must not use up the listing's chances.
+    /// The circuit of tags and details. They are retried continuously, so their failures must not open the listing's.
     images_breaker: Breaker,
     in_flight: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
-    largest_page: Discovered<u64>,
-    largest_tag_page: Discovered<u64>,
+    max_page_size: Discovered<u64>,
+    max_tag_page_size: Discovered<u64>,
     lists_by_markers: Discovered<bool>,
     pub(super) project: OnceCell<String>,
 }
 
-/// Something that was found out about the upstream, so that it is found out once and not at every refresh.
+/// A property of the upstream that is discovered once and not in every refresh.
 #[derive(Debug)]
 struct Discovered<T>(Mutex<Option<(T, Instant)>>);
 
 impl<T: Copy> Discovered<T> {
-    const fn none() -> Self {
+    const fn unknown() -> Self {
         Self(Mutex::new(None))
     }
 
     fn get(&self) -> Option<T> {
         let found = *self.0.lock();
-        found.filter(|(_, at)| at.elapsed() < FINDING_HOLDS).map(|(found, _)| found)
+        found.filter(|(_, at)| at.elapsed() < DISCOVERY_TTL).map(|(found, _)| found)
     }
 
     fn set(&self, found: T) {
@@ -107,7 +115,7 @@ impl<T: Copy> Discovered<T> {
 }
 
 impl Client {
-    /// A client that has sent nothing yet. `wall_clock` dates signatures; waiting never uses it.
+    /// A client that has sent nothing yet. `wall_clock` dates signatures and is never used for waiting.
     pub fn new(
         options: Options,
         transport: Box<dyn Transport>,
@@ -123,7 +131,7 @@ impl Client {
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),
-            rests: Cooldowns::default(),
+            cooldowns: Cooldowns::default(),
             breaker: Breaker::new(Some(metrics.circuit_open.clone())),
             images_breaker: Breaker::new(None),
             in_flight: Arc::new(Semaphore::new(options.concurrency.max(1))),
@@ -131,116 +139,116 @@ impl Client {
             wall_clock,
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
-            largest_page: Discovered::none(),
-            largest_tag_page: Discovered::none(),
-            lists_by_markers: Discovered::none(),
+            max_page_size: Discovered::unknown(),
+            max_tag_page_size: Discovered::unknown(),
+            lists_by_markers: Discovered::unknown(),
             project: OnceCell::new(),
             options,
         }
     }
 
-    /// Requests in flight at most.
+    /// The most requests in flight.
     pub fn concurrency(&self) -> usize {
         self.options.concurrency.max(1)
     }
 
-    /// The largest page that this upstream was found to serve.
-    pub fn largest_page(&self) -> u64 {
-        self.largest_page.get().unwrap_or(u64::MAX)
+    /// The largest page of repositories that the upstream serves, as far as it was discovered.
+    pub fn max_page_size(&self) -> u64 {
+        self.max_page_size.get().unwrap_or(u64::MAX)
     }
 
-    /// The upstream serves no larger page than this, for all that was seen.
-    pub fn found_largest_page(&self, rows: u64) {
-        self.largest_page.set(rows);
+    /// Remembers the largest page of repositories.
+    pub fn set_max_page_size(&self, rows: u64) {
+        self.max_page_size.set(rows);
     }
 
-    /// Whether this upstream was found to list by markers; none where that is not known.
+    /// Whether the upstream offers the v3 listing; `None` when it is not known.
     pub fn lists_by_markers(&self) -> Option<bool> {
         self.lists_by_markers.get()
     }
 
-    /// The upstream lists by markers, or does not.
-    pub fn found_lists_by_markers(&self, does: bool) {
-        self.lists_by_markers.set(does);
+    /// Remembers whether the upstream offers the v3 listing.
+    pub fn set_lists_by_markers(&self, offered: bool) {
+        self.lists_by_markers.set(offered);
     }
 
-    /// How many tags to ask for at once: `most`, or fewer where the upstream was found to refuse as many.
-    pub(super) fn largest_tag_page(&self, most: u64) -> u64 {
-        self.largest_tag_page.get().unwrap_or(most).min(most)
+    /// The size of a page of tags to ask for: `most`, or less if the upstream refused that.
+    pub(super) fn max_tag_page_size(&self, most: u64) -> u64 {
+        self.max_tag_page_size.get().unwrap_or(most).min(most)
     }
 
-    /// The upstream gives no more tags at once than this.
-    pub(super) fn found_largest_tag_page(&self, tags: u64) {
-        self.largest_tag_page.set(tags);
+    /// Remembers the largest page of tags.
+    pub(super) fn set_max_tag_page_size(&self, tags: u64) {
+        self.max_tag_page_size.set(tags);
     }
 
-    /// Makes one call, again where that may help and the effort allows. Dropping the future cancels it.
+    /// Makes one call, with retries as far as the budget allows. Dropping the future cancels it.
     ///
     /// # Errors
-    /// The last attempt's error.
-    pub async fn get<R: Reader>(
+    /// The error of the last attempt.
+    pub async fn get<R: BodyReader>(
         &self,
         call: Call<'_>,
-        effort: &CallBudget,
+        budget: &CallBudget,
         reader: impl Fn() -> R,
     ) -> Result<R::Output, ApiError> {
         let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
         let mut attempt = 1;
-        let mut remedies = CredentialRetries::default();
+        let mut credential_retries = CredentialRetries::default();
         loop {
-            let (loan, admission) = self.turn(call.operation.purpose(), effort.deadline).await?;
-            let lease = &loan.credential;
-            let mut seen = Seen::default();
-            let error = match self.attempt(&call, lease, admission, effort.deadline, reader(), &mut seen).await {
+            let (acquired, admission) = self.admit(call.operation.purpose(), budget.deadline).await?;
+            let lease = &acquired.credential;
+            let mut info = AttemptInfo::default();
+            let error = match self.attempt(&call, lease, admission, budget.deadline, reader(), &mut info).await {
                 Ok(output) => {
                     self.authenticator.report_success(lease);
-                    effort.earn();
+                    budget.record_success();
                     return Ok(output);
                 }
                 Err(error) => error,
             };
             if let ApiError::Auth(_) = &error {
-                if !self.resends_refused(&call, lease, effort.deadline, &seen, &mut remedies).await {
+                if !self.retries_refused(&call, lease, budget.deadline, &info, &mut credential_retries).await {
                     return Err(error);
                 }
                 self.metrics.retry(call.operation);
                 continue;
             }
-            if error.knows_caller() {
+            if error.accepted_credential() {
                 self.authenticator.report_success(lease);
             }
-            drop(loan);
-            let wait = self.wait_before_retry(call.operation.purpose(), &error, attempt, effort).ok_or(error)?;
+            drop(acquired);
+            let wait = self.wait_before_retry(call.operation.purpose(), &error, attempt, budget).ok_or(error)?;
             tokio::time::sleep(wait).await;
             self.metrics.retry(call.operation);
             attempt += 1;
         }
     }
 
-    /// Whoever has no say in a circuit is held back all the same where the listing is: an upstream that fails is not asked
-    /// for more.
+    /// The circuit that holds back calls of this purpose. Auxiliary calls never open the listing's circuit, but respect it
+    /// when it is open.
     fn breaker(&self, purpose: Purpose) -> &Breaker {
         if purpose == Purpose::Images { &self.images_breaker } else { &self.breaker }
     }
 
-    /// Waits until a request may leave, and with what.
-    async fn turn(&self, purpose: Purpose, deadline: Deadline) -> Result<(CredentialLease, Admission<'_>), ApiError> {
-        let crowded = |wait| ApiError::Crowded { wait };
+    /// Waits until a request may be sent, and acquires the credential for it.
+    async fn admit(&self, purpose: Purpose, deadline: Deadline) -> Result<(CredentialLease, Admission<'_>), ApiError> {
+        let too_long = |wait| ApiError::WaitTooLong { wait };
         loop {
-            self.rests.over(purpose).map_err(crowded)?;
-            let lending = deadline.bound(self.authenticator.acquire()).await;
-            let loan = lending.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
+            self.cooldowns.check(purpose).map_err(too_long)?;
+            let acquired = deadline.bound(self.authenticator.acquire()).await;
+            let acquired = acquired.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
             let admission =
                 self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
-            let waited = self.throttle.turn(deadline).await.map_err(crowded)?;
+            let waited = self.throttle.acquire(deadline).await.map_err(too_long)?;
             if deadline.passed() {
-                // A future is polled once even when its time is over, and that would be enough to send.
+                // A future is polled once even after its deadline, which would be enough to send a request.
                 return Err(ApiError::Timeout("the refresh"));
             }
             self.metrics.waited(waited);
-            // A pause may outlast a token.
-            if loan.credential.is_valid(Instant::now()) {
-                return Ok((loan, admission));
+            // A token may have expired during the wait.
+            if acquired.credential.is_valid(Instant::now()) {
+                return Ok((acquired, admission));
             }
         }
     }

@@ -19,8 +19,8 @@ const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
 async fn a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however_many_calls_there_are() {
     let setup = setup(|_| Reply::Status(401, None));
     for _minute in 0..24 * 60 {
-        let effort = minutes(1);
-        let calls = join_all((0..10).map(|_| setup.list(&effort))).await;
+        let budget = minutes(1);
+        let calls = join_all((0..10).map(|_| setup.list(&budget))).await;
         assert!(calls.iter().all(|call| call.as_ref().unwrap_err().reason() == crate::failure::Reason::Auth));
         tokio::time::advance(Duration::from_secs(60)).await;
     }
@@ -32,10 +32,10 @@ async fn a_wrong_credential_is_sent_at_most_twice_in_any_fifteen_minutes_however
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_was_accepted_is_used_by_many_calls_at_once() {
     let setup = setup(|_| good());
-    let effort = minutes(1);
-    join_all((0..9).map(|_| setup.list(&effort))).await;
+    let budget = minutes(1);
+    join_all((0..9).map(|_| setup.list(&budget))).await;
     // One of twenty milliseconds alone, and eight by four.
-    assert_eq!(setup.began.elapsed().as_millis(), 60);
+    assert_eq!(setup.started.elapsed().as_millis(), 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,9 +61,9 @@ async fn a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
         if url.contains("feature-gates") { Reply::Error(404, "APIGW.0101") } else { Reply::Status(401, None) }
     });
     for _minute in 0..60 {
-        let effort = minutes(1);
-        setup.client.offers_markers("project", &effort).await.unwrap_err();
-        setup.list(&effort).await.unwrap_err();
+        let budget = minutes(1);
+        setup.client.offers_markers("project", &budget).await.unwrap_err();
+        setup.list(&budget).await.unwrap_err();
         tokio::time::advance(Duration::from_secs(60)).await;
     }
     let times = setup.sent();
@@ -76,9 +76,9 @@ async fn a_gateway_that_does_not_know_a_call_forgives_no_refusal() {
 async fn a_wrong_credential_that_an_optional_call_meets_first_is_sent_twice_as_well() {
     let setup = setup(|_| Reply::Status(401, None));
     for _minute in 0..60 {
-        let effort = minutes(1);
-        setup.client.offers_markers("project", &effort).await.unwrap_err();
-        setup.list(&effort).await.unwrap_err();
+        let budget = minutes(1);
+        setup.client.offers_markers("project", &budget).await.unwrap_err();
+        setup.list(&budget).await.unwrap_err();
         tokio::time::advance(Duration::from_secs(60)).await;
     }
     let sent = setup.sent();
@@ -166,8 +166,8 @@ async fn a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
             },
         );
     setup.list(&minutes(5)).await.unwrap();
-    let effort = minutes(5);
-    let calls = join_all((0..2).map(|_| setup.list(&effort))).await;
+    let budget = minutes(5);
+    let calls = join_all((0..2).map(|_| setup.list(&budget))).await;
     assert!(calls.iter().all(Result::is_ok), "{calls:?}");
     let tokens: Vec<_> = setup.requests().iter().map(|sent| sent.token.clone().unwrap()).collect();
     let (early, late): (Vec<_>, Vec<_>) = setup.sent().into_iter().zip(tokens).partition(|(at, _)| *at < 60_000);

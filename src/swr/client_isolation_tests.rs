@@ -60,7 +60,7 @@ async fn a_pause_that_another_service_asks_for_is_not_the_listing_s() {
         assert_eq!(error.reason(), if status == 429 { Reason::Throttled } else { Reason::Server });
         assert_eq!(listed_after(&setup).await, 0);
         setup.client.project_id(&minutes(10)).await.unwrap_err();
-        assert!(setup.began.elapsed() < Duration::from_secs(1), "nor is it waited for");
+        assert!(setup.started.elapsed() < Duration::from_secs(1), "nor is it waited for");
         assert_eq!(setup.requests().iter().filter(|sent| sent.url.starts_with(IAM)).count(), 1, "it is left alone");
     }
 }
@@ -70,7 +70,7 @@ async fn a_pause_that_a_failing_optional_call_is_asked_for_is_not_the_listing_s(
     let setup = setup(|url| if url.contains("/tags?") { Reply::Status(503, Some("200")) } else { good() });
     assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Server { .. })));
     assert_eq!(listed_after(&setup).await, 0);
-    let Err(ApiError::Crowded { wait }) = setup.tags(minutes(10)).await else { panic!("they wait themselves") };
+    let Err(ApiError::WaitTooLong { wait }) = setup.tags(minutes(10)).await else { panic!("they wait themselves") };
     assert!((199..=200).contains(&wait.as_secs()), "{wait:?}");
 }
 
@@ -85,5 +85,5 @@ async fn a_service_that_is_asked_too_often_is_left_alone_by_all() {
 async fn a_pause_that_the_failing_listing_is_asked_for_is_everybody_s() {
     let setup = setup(|url| if url.contains("/tags?") { good() } else { Reply::Status(503, Some("100")) });
     assert!(matches!(setup.list(&minutes(1)).await, Err(ApiError::Server { .. })));
-    assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::Crowded { .. })));
+    assert!(matches!(setup.tags(minutes(1)).await, Err(ApiError::WaitTooLong { .. })));
 }

@@ -1,6 +1,6 @@
 //! The client's rules on a paused clock: retries, pauses, deadlines, what is believed of the upstream.
 
-use super::super::scripted::{End, Reply, good, minutes, setup};
+use super::super::scripted::{BodyEnd, Reply, good, minutes, setup};
 use super::*;
 use futures_util::future::join_all;
 use std::sync::Mutex;
@@ -8,8 +8,8 @@ use std::sync::Mutex;
 #[tokio::test(start_paused = true)]
 async fn after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
     let setup = setup(|number| if number == 0 { Reply::Status(429, Some("7")) } else { good() });
-    let effort = minutes(5);
-    let calls = join_all((0..40).map(|_| setup.list(&effort))).await;
+    let budget = minutes(5);
+    let calls = join_all((0..40).map(|_| setup.list(&budget))).await;
     assert!(calls.iter().all(Result::is_ok));
     let sent = setup.sent();
     let early = sent.iter().filter(|at| **at < 7000).count();
@@ -21,8 +21,8 @@ async fn after_a_429_the_whole_client_pauses_as_long_as_it_was_told() {
 async fn a_429_without_a_word_is_a_pause_of_seconds_for_all() {
     for word in [None, Some("soon"), Some("-7")] {
         let setup = setup(move |number| if number == 0 { Reply::Status(429, word) } else { good() });
-        let effort = minutes(5);
-        let calls = join_all((0..10).map(|_| setup.list(&effort))).await;
+        let budget = minutes(5);
+        let calls = join_all((0..10).map(|_| setup.list(&budget))).await;
         assert!(calls.iter().all(Result::is_ok));
         assert!(setup.sent().iter().all(|at| *at <= 20 || (1600..=4500).contains(at)), "{:?}", setup.sent());
     }
@@ -32,9 +32,9 @@ async fn a_429_without_a_word_is_a_pause_of_seconds_for_all() {
 async fn a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
     for word in ["0", "Thu, 01 Jan 1970 00:00:00 GMT"] {
         let setup = setup(move |number| if number == 0 { good() } else { Reply::Status(429, Some(word)) });
-        let effort = minutes(5);
-        setup.list(&effort).await.unwrap();
-        assert!(matches!(setup.list(&effort).await, Err(ApiError::Throttled { .. })));
+        let budget = minutes(5);
+        setup.list(&budget).await.unwrap();
+        assert!(matches!(setup.list(&budget).await, Err(ApiError::Throttled { .. })));
         let gaps: Vec<_> = setup.sent()[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(gaps.len(), 4);
         assert!(gaps.iter().zip([200, 400, 800, 1600]).all(|(gap, least)| *gap >= least), "{gaps:?}");
@@ -49,11 +49,11 @@ async fn a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes(
         (error.reason(), error.retry_after()),
         (crate::failure::Reason::Throttled, Some(Duration::from_secs(300)))
     );
-    assert!(setup.began.elapsed() < Duration::from_secs(1), "it is known at once that nothing will come of it");
+    assert!(setup.started.elapsed() < Duration::from_secs(1), "it is known at once that nothing will come of it");
     tokio::time::advance(Duration::from_secs(100)).await;
-    let crowded = setup.list(&minutes(1)).await.unwrap_err();
-    assert!(matches!(crowded, ApiError::Crowded { .. }));
-    assert!(crowded.to_string().contains("takes 200 s"), "{crowded}");
+    let too_long = setup.list(&minutes(1)).await.unwrap_err();
+    assert!(matches!(too_long, ApiError::WaitTooLong { .. }));
+    assert!(too_long.to_string().contains("takes 200 s"), "{too_long}");
     assert_eq!(setup.sent().len(), 1);
     setup.list(&minutes(5)).await.unwrap();
     assert!((300_000..=301_000).contains(&setup.sent()[1]), "{:?}", setup.sent());
@@ -72,12 +72,12 @@ async fn a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_mor
                 match random.u32(..4) {
                     0 => Reply::Broken,
                     1 => Reply::Status(503, None),
-                    2 => Reply::Pieces(vec![(Duration::ZERO, "[{")], End::BufferedJson),
+                    2 => Reply::Pieces(vec![(Duration::ZERO, "[{")], BodyEnd::Complete),
                     _ => Reply::Status(500, None),
                 }
             });
-            let effort = minutes(5);
-            let calls = join_all((0..1000).map(|_| setup.list(&effort))).await;
+            let budget = minutes(5);
+            let calls = join_all((0..1000).map(|_| setup.list(&budget))).await;
             let failed: Vec<_> = calls.into_iter().filter_map(Result::err).collect();
             assert!(failed.is_empty(), "{percent} %, seed {seed}: {failed:?}");
             assert!(setup.sent().len() <= 1200, "{percent} %: {} requests", setup.sent().len());
@@ -89,9 +89,9 @@ async fn a_thousand_calls_with_errors_among_them_are_all_complete_at_a_fifth_mor
 async fn a_body_that_stalls_is_given_up_after_twenty_seconds_without_a_byte() {
     let pause = Duration::from_secs(1);
     let setup = setup(move |number| match number {
-        0 => Reply::Pieces(vec![(pause, "["), (pause, "{")], End::Never),
+        0 => Reply::Pieces(vec![(pause, "["), (pause, "{")], BodyEnd::Never),
         // Slow, but it moves.
-        _ => Reply::Pieces(vec![(Duration::from_secs(12), "["), (Duration::from_secs(12), "]")], End::BufferedJson),
+        _ => Reply::Pieces(vec![(Duration::from_secs(12), "["), (Duration::from_secs(12), "]")], BodyEnd::Complete),
     });
     setup.list(&minutes(5)).await.unwrap();
     let sent = setup.sent();
@@ -102,7 +102,7 @@ async fn a_body_that_stalls_is_given_up_after_twenty_seconds_without_a_byte() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_given_up_after_thirty_seconds_in_all() {
     let setup = setup(|number| match number {
-        0 => Reply::Pieces(vec![(Duration::from_secs(1), " "); 1000], End::BufferedJson),
+        0 => Reply::Pieces(vec![(Duration::from_secs(1), " "); 1000], BodyEnd::Complete),
         1 => Reply::Silence,
         _ => good(),
     });
@@ -114,22 +114,22 @@ async fn a_body_that_drips_is_given_up_after_thirty_seconds_in_all() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_beyond_the_deadline() {
     let setup = setup(|_| Reply::Status(500, None));
-    let effort = CallBudget::until(Deadline::after(Duration::from_millis(150)));
-    assert!(matches!(setup.list(&effort).await, Err(ApiError::Server { .. })), "the last word, not the deadline");
+    let budget = CallBudget::until(Deadline::after(Duration::from_millis(150)));
+    assert!(matches!(setup.list(&budget).await, Err(ApiError::Server { .. })), "the last word, not the deadline");
     let sent = setup.sent().len();
     assert_eq!(sent, 1, "no retry would end in time");
     tokio::time::advance(Duration::from_secs(1)).await;
-    setup.list(&effort).await.unwrap_err();
+    setup.list(&budget).await.unwrap_err();
     assert_eq!(setup.sent().len(), sent, "nor does a new call");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_late_ends_with_the_deadline() {
     let setup = setup(|_| Reply::Silence);
-    let effort = CallBudget::until(Deadline::after(Duration::from_secs(3)));
-    let error = setup.list(&effort).await.unwrap_err();
+    let budget = CallBudget::until(Deadline::after(Duration::from_secs(3)));
+    let error = setup.list(&budget).await.unwrap_err();
     assert_eq!(error.reason(), crate::failure::Reason::Timeout);
-    assert_eq!((setup.sent().len(), setup.began.elapsed().as_millis()), (1, 3000));
+    assert_eq!((setup.sent().len(), setup.started.elapsed().as_millis()), (1, 3000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,8 +161,8 @@ async fn those_who_come_while_the_circuit_is_tried_wait_for_its_verdict() {
     }
     tokio::time::advance(Duration::from_secs(5)).await;
     let before = setup.sent().len();
-    let effort = minutes(5);
-    let calls = join_all((0..4).map(|_| setup.list(&effort))).await;
+    let budget = minutes(5);
+    let calls = join_all((0..4).map(|_| setup.list(&budget))).await;
     assert!(calls.iter().all(Result::is_ok), "{calls:?}");
     let sent = setup.sent();
     assert!(sent[before + 1] > sent[before], "one request tries it, the others follow: {sent:?}");
@@ -171,23 +171,23 @@ async fn those_who_come_while_the_circuit_is_tried_wait_for_its_verdict() {
 #[tokio::test(start_paused = true)]
 async fn a_smaller_page_is_believed_for_an_hour_and_no_longer() {
     let client = setup(|_| good()).client;
-    assert_eq!(client.largest_page(), u64::MAX);
-    client.found_largest_page(100);
+    assert_eq!(client.max_page_size(), u64::MAX);
+    client.set_max_page_size(100);
     tokio::time::advance(Duration::from_secs(3599)).await;
-    assert_eq!(client.largest_page(), 100);
+    assert_eq!(client.max_page_size(), 100);
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert_eq!(client.largest_page(), u64::MAX, "it may have been one short page by accident");
+    assert_eq!(client.max_page_size(), u64::MAX, "it may have been one short page by accident");
 }
 
 #[tokio::test(start_paused = true)]
 async fn lists_of_tags_have_smaller_pages_for_an_hour_where_those_were_seen_to_work() {
     // A repository that is refused whatever the page; then one that is only refused large pages.
     let setup = setup(|number| if number < 3 { Reply::Status(400, None) } else { good() });
-    let mut effort = minutes(1);
-    assert!(setup.client.tags("org", "odd", &mut effort).await.is_err());
-    assert_eq!(setup.client.largest_tag_page(1000), 1000, "the page was not what was refused");
-    assert!(setup.client.tags("org", "app", &mut effort).await.is_ok());
-    assert_eq!((setup.sent().len(), setup.client.largest_tag_page(1000)), (4, 100));
+    let mut budget = minutes(1);
+    assert!(setup.client.tags("org", "odd", &mut budget).await.is_err());
+    assert_eq!(setup.client.max_tag_page_size(1000), 1000, "the page was not what was refused");
+    assert!(setup.client.tags("org", "app", &mut budget).await.is_ok());
+    assert_eq!((setup.sent().len(), setup.client.max_tag_page_size(1000)), (4, 100));
     tokio::time::advance(Duration::from_secs(3600)).await;
-    assert_eq!(setup.client.largest_tag_page(1000), 1000);
+    assert_eq!(setup.client.max_tag_page_size(1000), 1000);
 }

@@ -1,7 +1,7 @@
-//! What can go wrong with one call, by meaning.
+//! Why a call failed, by meaning.
 //!
-//! The class is decided by status *and* code: throttling comes as 429, as 403 and as 409, and "not yours" comes as 401.
-//! Source: swr-api.md section 5, after the vendor's error code pages.
+//! Status *and* error code decide the class: throttling comes as 429, 403 and 409, and a resource of another account as
+//! 401. The codes are those of the vendor's error code pages.
 
 use super::json_array::ArrayError;
 use crate::auth::AuthError;
@@ -13,13 +13,13 @@ use std::time::Duration;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The identity was not established; a fresh credential may help, repetition does not.
+    /// The credential was refused; another one may help, a retry does not.
     #[error("the credential was refused: {0}")]
     Auth(ErrorAnswer),
     /// There is no credential to send.
     #[error("no usable credential")]
     Credential(#[source] AuthError),
-    /// The identity is known and not allowed.
+    /// The caller is known but lacks the permission.
     #[error("not permitted: {0}")]
     Permission(ErrorAnswer),
     /// Too many requests, or the service is busy.
@@ -27,13 +27,13 @@ pub enum ApiError {
     Throttled {
         /// What the API said.
         answer: ErrorAnswer,
-        /// How long it asked to be left alone, at most [`LONGEST_PAUSE`].
+        /// The pause that it asked for, at most [`LONGEST_PAUSE`].
         retry_after: Option<Duration>,
     },
-    /// What was asked for does not exist.
+    /// The resource does not exist.
     #[error("not found: {0}")]
     NotFound(ErrorAnswer),
-    /// The API calls the request itself wrong.
+    /// The API considers the request invalid.
     #[error("the request was refused: {0}")]
     Refused(ErrorAnswer),
     /// The upstream failed.
@@ -41,28 +41,28 @@ pub enum ApiError {
     Server {
         /// What the API said.
         answer: ErrorAnswer,
-        /// How long it asked to be left alone.
+        /// The pause that it asked for.
         retry_after: Option<Duration>,
     },
-    /// A redirect; it is not followed, because credentials would go along.
+    /// A redirect, which is not followed because credentials would go with it.
     #[error("the upstream redirects, which is not followed: {0}")]
     Redirect(ErrorAnswer),
-    /// No answer, or not all of it, in time.
+    /// The response was not complete in time.
     #[error("{0} timed out")]
     Timeout(&'static str),
-    /// The connection could not be made or broke.
+    /// The connection could not be established, or broke.
     #[error("the connection failed")]
     Network(#[source] TransportError),
-    /// The body is no array of objects.
+    /// The body is not an array of objects.
     #[error("the answer could not be understood")]
     Array(#[from] ArrayError),
-    /// An object of the body is no JSON.
+    /// The body, or an object in it, is not valid JSON.
     #[error("the answer could not be understood: {0}")]
     Json(String),
-    /// The body is larger than is read.
+    /// The body is larger than the limit.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
-        /// The bound on decompressed bytes.
+        /// The limit on decompressed bytes.
         limit: usize,
     },
     /// The call needs the project's id, which is not known.
@@ -70,29 +70,30 @@ pub enum ApiError {
     NoProject {
         /// Why.
         why: String,
-        /// What went wrong when IAM was asked, if it was.
+        /// The failure of the lookup in IAM, if there was one.
         #[source]
         source: Option<Box<ApiError>>,
     },
-    /// The page has more rows than are read.
+    /// The page has more rows than the limit.
     #[error("the answer has more than {limit} rows")]
     TooManyRows {
-        /// The bound on rows.
+        /// The limit on rows.
         limit: u64,
     },
-    /// A list changed each time that it was read.
+    /// The list changed in every attempt to read it.
     #[error("the list changed each time that it was read")]
-    Unsteady,
+    ListChanging,
     /// Requests are held back after repeated failures of the upstream.
     #[error("held back for {} s because the upstream failed repeatedly", wait.as_secs().max(1))]
     CircuitOpen {
-        /// Until it is asked again.
+        /// The time until the next request.
         wait: Duration,
     },
-    /// The rate limit or a pause that the upstream asked for outlasts the deadline, or is of what can be done without.
+    /// The wait for the rate limit, or for a pause that the upstream asked for, would end after the deadline; an optional
+    /// call does not wait for its pause at all.
     #[error("the rate limit or a pause asked for by the upstream takes {} s, which is not waited for", wait.as_secs())]
-    Crowded {
-        /// How long the request would have had to wait.
+    WaitTooLong {
+        /// How long the request would have to wait.
         wait: Duration,
     },
 }
@@ -110,29 +111,29 @@ impl From<serde_json::Error> for ApiError {
 }
 
 impl ApiError {
-    /// The class of an error answer.
+    /// Classifies an error response.
     pub fn classify(answer: ErrorAnswer, retry_after: Option<Duration>) -> Self {
         let (status, code) = (answer.status.as_u16(), answer.body.code.as_deref().unwrap_or_default());
         let number = code.rsplit('.').next().unwrap_or_default();
         let gateway = code.starts_with("APIG");
         match (gateway, number) {
-            // Busy and too many requests, under statuses that mean something else elsewhere.
+            // Busy, or too many requests, with statuses that mean something else elsewhere.
             (false, "4031032" | "4031042" | "4090023") | (true, "0308") => {
                 return Self::Throttled { answer, retry_after };
             }
-            // Another account's resource: a new token would change nothing.
+            // A resource of another account: a new token would change nothing.
             (false, "4011064" | "4011044") => return Self::Permission(answer),
-            // A bad key or no token in the request, under status 400.
+            // A bad key, or no token in the request, with status 400.
             (false, "4000031" | "4001048" | "4019000") | (true, "0301" | "0307") => return Self::Auth(answer),
             _ => {}
         }
-        // SWR's codes begin with the status that is meant, whatever proxy changed the one in front.
-        let meant = (code.starts_with("SVCSTG.") && number.len() == 7)
+        // SWR's codes begin with the intended status, which a proxy may have changed.
+        let intended = (code.starts_with("SVCSTG.") && number.len() == 7)
             .then(|| number.get(..3)?.parse::<u16>().ok())
             .flatten()
-            .filter(|meant| (400..600).contains(meant))
+            .filter(|intended| (400..600).contains(intended))
             .unwrap_or(status);
-        match meant {
+        match intended {
             300..=399 => Self::Redirect(answer),
             401 => Self::Auth(answer),
             403 => Self::Permission(answer),
@@ -144,39 +145,31 @@ impl ApiError {
         }
     }
 
-    /// The reason under which a refresh that this ends is counted.
+    /// The reason under which the failed refresh is counted.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Auth(_) => Reason::Auth,
             Self::Credential(error) => error.reason(),
             Self::NoProject { source, .. } => source.as_ref().map_or(Reason::Internal, |error| error.reason()),
             Self::Permission(_) => Reason::Permission,
-            Self::Throttled { .. } | Self::Crowded { .. } => Reason::Throttled,
+            Self::Throttled { .. } | Self::WaitTooLong { .. } => Reason::Throttled,
             Self::Server { .. } | Self::CircuitOpen { .. } => Reason::Server,
             Self::Timeout(_) => Reason::Timeout,
             Self::Network(_) => Reason::Network,
             Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } | Self::TooManyRows { .. } => Reason::Decode,
-            Self::Unsteady => Reason::Incomplete,
+            Self::ListChanging => Reason::Incomplete,
             Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) => Reason::Internal,
         }
     }
 
     /// Whether the same request may succeed a moment later.
-    pub fn passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Throttled { .. }
-                | Self::Server { .. }
-                | Self::Timeout(_)
-                | Self::Network(_)
-                | Self::Array(_)
-                | Self::Json(_)
-        )
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Array(_) | Self::Json(_)) || self.is_upstream_failure()
     }
 
-    /// Whether the credential was taken all the same: whom a service knows it may still turn away. A gateway that does not
-    /// know the call has not looked at the credential.
-    pub fn knows_caller(&self) -> bool {
+    /// Whether the upstream accepted the credential although it refused the call. A gateway that does not know the call has
+    /// not checked the credential.
+    pub fn accepted_credential(&self) -> bool {
         match self {
             Self::Permission(_) => true,
             Self::NotFound(answer) => answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG.")),
@@ -184,16 +177,16 @@ impl ApiError {
         }
     }
 
-    /// Whether this speaks against the upstream's health, as the circuit breaker sees it.
-    pub fn unhealthy(&self) -> bool {
+    /// Whether the circuit breaker counts this as a failure of the upstream.
+    pub fn is_upstream_failure(&self) -> bool {
         matches!(self, Self::Server { .. } | Self::Timeout(_) | Self::Network(_))
     }
 
-    /// How long the upstream asked to be left alone.
+    /// The pause that the upstream asked for.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
-            Self::CircuitOpen { wait } | Self::Crowded { wait } => Some(*wait),
+            Self::CircuitOpen { wait } | Self::WaitTooLong { wait } => Some(*wait),
             _ => None,
         }
     }

@@ -1,78 +1,72 @@
-//! From a manifest, which the API gives as JSON in a string, to the bytes that it stands for.
+//! Parsing of image manifests, which the API returns as JSON inside a string, into layers and their sizes.
 //!
-//! Read with tolerance: Docker's schema 2 and OCI manifests name a configuration and layers with their sizes; manifest
-//! lists and OCI indexes name other manifests; schema 1 names layers without sizes; and there may be none, or a broken
-//! one. Source: swr-api.md 2.1; the OCI image specification; Docker's "Image Manifest Version 2, Schema 2".
+//! Docker schema 2 and OCI manifests name a configuration and layers with their sizes. Manifest lists and OCI indexes name
+//! other manifests. Schema 1 names layers without sizes. A manifest may also be missing or broken. Sources: the OCI image
+//! specification; Docker's "Image Manifest Version 2, Schema 2".
 
 use super::wire;
 use crate::model::tags::{Blob, Contents, Digest32};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    config: Option<&'a RawValue>,
-    #[serde(borrow)]
-    layers: Option<&'a RawValue>,
-    #[serde(borrow)]
-    manifests: Option<&'a RawValue>,
+/// The contents of a manifest. One blob that cannot be understood makes all of it unknown: its bytes would be missing.
+pub fn contents(manifest: &str) -> Contents {
+    let Ok([config, layers, manifests]) = wire::fields(manifest, ["config", "layers", "manifests"]) else {
+        return Contents::Unknown;
+    };
+    // Layers make an image, whatever media type it claims; only an index has a list of manifests.
+    image(config, layers).map(Contents::Image).or_else(|| index(manifests).map(Contents::Index)).unwrap_or_default()
 }
 
-#[derive(Deserialize)]
+fn image(config: Option<&RawValue>, layers: Option<&RawValue>) -> Option<Vec<Blob>> {
+    let layers = descriptors(layers)?;
+    let config = Descriptor::parse(config?)?;
+    std::iter::once(&config).chain(layers.iter().filter(|layer| !layer.is_foreign())).map(Descriptor::blob).collect()
+}
+
+fn index(manifests: Option<&RawValue>) -> Option<Vec<Digest32>> {
+    descriptors(manifests)?.iter().filter(|image| !image.is_attestation()).map(Descriptor::digest).collect()
+}
+
+fn descriptors(list: Option<&RawValue>) -> Option<Vec<Descriptor<'_>>> {
+    let list: Vec<&RawValue> = serde_json::from_str(list?.get()).ok()?;
+    list.into_iter().map(Descriptor::parse).collect()
+}
+
+/// A reference to a blob or a manifest.
 struct Descriptor<'a> {
-    #[serde(borrow, rename = "mediaType")]
     media_type: Option<&'a RawValue>,
-    #[serde(borrow)]
     digest: Option<&'a RawValue>,
-    #[serde(borrow)]
     size: Option<&'a RawValue>,
-    #[serde(borrow)]
     platform: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Platform<'a> {
-    #[serde(borrow)]
-    os: Option<&'a RawValue>,
-}
+impl<'a> Descriptor<'a> {
+    fn parse(raw: &'a RawValue) -> Option<Self> {
+        let [media_type, digest, size, platform] =
+            wire::fields(raw.get(), ["mediaType", "digest", "size", "platform"]).ok()?;
+        Some(Self { media_type, digest, size, platform })
+    }
 
-/// What a manifest says. One blob that cannot be understood makes the whole unknown: its bytes would be missing.
-pub fn contents(manifest: &str) -> Contents {
-    let Ok(wire) = serde_json::from_str::<Wire<'_>>(manifest) else { return Contents::Unknown };
-    // An image says so by its layers, whatever media type it claims; only indexes have a list of manifests.
-    image(&wire).map(Contents::Image).or_else(|| index(&wire).map(Contents::Index)).unwrap_or_default()
-}
+    fn blob(&self) -> Option<Blob> {
+        Some(Blob { digest: self.digest()?, size: self.size?.get().parse().ok()? })
+    }
 
-fn image(wire: &Wire<'_>) -> Option<Vec<Blob>> {
-    let layers: Vec<Descriptor<'_>> = serde_json::from_str(wire.layers?.get()).ok()?;
-    let config: Descriptor<'_> = serde_json::from_str(wire.config?.get()).ok()?;
-    std::iter::once(&config).chain(layers.iter().filter(|layer| !is_elsewhere(layer))).map(blob).collect()
-}
+    fn digest(&self) -> Option<Digest32> {
+        Digest32::parse(&wire::string(self.digest?.get())?)
+    }
 
-fn index(wire: &Wire<'_>) -> Option<Vec<Digest32>> {
-    let images: Vec<Descriptor<'_>> = serde_json::from_str(wire.manifests?.get()).ok()?;
-    images.iter().filter(|image| !is_attestation(image)).map(digest).collect()
-}
+    /// Whether the layer is stored elsewhere: layers that may not be distributed, such as those of Windows, are downloaded
+    /// from their vendor.
+    fn is_foreign(&self) -> bool {
+        let media_type = self.media_type.and_then(|raw| wire::string(raw.get())).unwrap_or_default();
+        media_type.contains(".foreign.") || media_type.contains(".nondistributable.")
+    }
 
-fn blob(descriptor: &Descriptor<'_>) -> Option<Blob> {
-    Some(Blob { digest: digest(descriptor)?, size: descriptor.size?.get().parse().ok()? })
-}
-
-fn digest(descriptor: &Descriptor<'_>) -> Option<Digest32> {
-    Digest32::parse(&wire::text(descriptor.digest?.get())?)
-}
-
-/// Layers that may not be distributed, such as those of Windows, are fetched from their maker and not stored here.
-fn is_elsewhere(layer: &Descriptor<'_>) -> bool {
-    let media_type = layer.media_type.and_then(|raw| wire::text(raw.get())).unwrap_or_default();
-    media_type.contains(".foreign.") || media_type.contains(".nondistributable.")
-}
-
-/// Build tools add statements about an image to its index, for a platform that nobody has.
-fn is_attestation(image: &Descriptor<'_>) -> bool {
-    let platform = image.platform.and_then(|raw| serde_json::from_str::<Platform<'_>>(raw.get()).ok());
-    platform.and_then(|platform| wire::text(platform.os?.get())).is_some_and(|os| os == "unknown")
+    /// Whether it is an attestation: build tools add them to an index, with the platform `unknown`.
+    fn is_attestation(&self) -> bool {
+        let os = self.platform.and_then(|raw| wire::fields(raw.get(), ["os"]).ok()).and_then(|[os]| os);
+        os.and_then(|raw| wire::string(raw.get())).is_some_and(|os| os == "unknown")
+    }
 }
 
 #[cfg(test)]

@@ -1,105 +1,89 @@
-//! One page of the repository list in its third edition, which is paged by markers.
+//! One page of the repository list of the v3 API, which is paged by markers.
 //!
-//! `GET /v3/manage/repos`: an object with the rows and the marker of the next page (swr-api.md, 1.2). It tells no total
-//! and takes no order; not every region offers it, which `GET .../feature-gates` tells where it can be read.
+//! `GET /v3/manage/repos` returns an object with the rows and the marker of the next page. It has no total and takes no
+//! order. Not every region offers it; `GET .../feature-gates` tells, if the caller may read it.
 
-use super::buffered::{self, BufferedJson};
-use super::client::{Call, Client};
+use super::buffered;
+use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
+use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::Repository;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-/// A page, and where the next one begins.
+/// One page of a list that is paged by markers.
 #[derive(Debug)]
 pub struct MarkerPage<T> {
     /// The rows that could be understood, in the order of the list.
     pub rows: Vec<T>,
     /// Rows on the page, understood or not.
     pub received: u64,
-    /// The marker of the next page; none where the list ends.
+    /// The marker of the next page; `None` at the end of the list.
     pub next: Option<String>,
 }
 
 impl Client {
-    /// Lists repositories from a marker on, in an order of the service's own; of one organisation, or of all that the
-    /// caller may see.
+    /// Lists repositories from a marker on, in the service's own order: those of one organization, or all that the caller
+    /// may see.
     ///
     /// # Errors
-    /// When the call fails; an answer that is not complete is an error, never a shorter page.
+    /// When the call fails; an incomplete response is an error, never a shorter page.
     pub async fn repositories_from(
         &self,
         namespace: Option<&str>,
         marker: Option<&str>,
         limit: u64,
-        effort: &CallBudget,
+        budget: &CallBudget,
     ) -> Result<MarkerPage<Repository>, ApiError> {
         let limit = limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(marker.map(|marker| ("marker", marker)));
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v3/manage/repos", query: &query };
-        let (mut page, omissions) = self.get(call, effort, || BufferedJson::new(page)).await?;
+        let mut page = self.get_json(call, budget, page).await?;
         if let Some(namespace) = namespace {
             page.rows.retain(|row| &*row.namespace == namespace);
         }
-        self.metrics.omitted(omissions);
         Ok(page)
     }
 
-    /// Whether the service says that it offers the listing by markers; none where it does not say.
+    /// Whether the service says that it offers the v3 listing; `None` when it does not say.
     ///
     /// # Errors
     /// When the call fails.
-    pub async fn offers_markers(&self, project_id: &str, effort: &CallBudget) -> Result<Option<bool>, ApiError> {
+    pub async fn offers_markers(&self, project_id: &str, budget: &CallBudget) -> Result<Option<bool>, ApiError> {
         let path = format!("/v2/manage/projects/{project_id}/feature-gates");
-        let call = Call { operation: Operation::FeatureGates, path: &path, query: &[] };
-        Ok(self.get(call, effort, || BufferedJson::new(gate)).await?.0)
+        self.get_json(Call { operation: Operation::FeatureGates, path: &path, query: &[] }, budget, gate).await
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    repos: &'a RawValue,
-    #[serde(borrow, rename = "nextMarker")]
-    next_marker: Option<&'a RawValue>,
-    #[serde(borrow, rename = "next_marker")]
-    other_spelling: Option<&'a RawValue>,
-}
-
-/// Reads an answer with one page.
+/// Parses one page.
 ///
 /// # Errors
-/// When it is no such answer.
-pub fn page(text: &str, omissions: &mut DroppedFields) -> Result<MarkerPage<Repository>, ApiError> {
-    let envelope: Envelope<'_> = serde_json::from_str(text)?;
-    let objects = buffered::elements(envelope.repos)?;
-    let mut shared = StringInterner::default();
+/// When the text has another form.
+pub fn page(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<Repository>, ApiError> {
+    let [list, next_marker, snake_case] = wire::fields(text, ["repos", "nextMarker", "next_marker"])?;
+    if list.is_none() {
+        return Err(wire::missing("repos"));
+    }
+    let objects = buffered::elements(list)?;
+    let mut interner = StringInterner::default();
     let mut rows = Vec::with_capacity(objects.len());
     for object in &objects {
-        rows.extend(wire::repository(object.get().as_bytes(), &mut shared, omissions)?.repository);
+        rows.extend(wire::repository(object.get().as_bytes(), &mut interner, dropped)?.repository);
     }
-    let next = buffered::marker(envelope.next_marker.or(envelope.other_spelling))?;
+    let next = buffered::marker(next_marker.or(snake_case))?;
     Ok(MarkerPage { rows, received: objects.len() as u64, next })
 }
 
-#[derive(Deserialize)]
-struct Gates<'a> {
-    #[serde(borrow)]
-    enable_list_v3: Option<&'a RawValue>,
-}
-
-/// Reads an answer about what a region offers: whether that is the listing by markers, as far as it says.
+/// Parses the feature gates of a region: whether it offers the v3 listing, if that is stated.
 ///
 /// # Errors
-/// When it is no such answer.
+/// When the text has another form.
 pub fn gate(text: &str, _: &mut DroppedFields) -> Result<Option<bool>, ApiError> {
-    let gates: Gates<'_> = serde_json::from_str(text)?;
-    Ok(gates.enable_list_v3.and_then(|raw| raw.get().parse().ok()))
+    let [enabled] = wire::fields(text, ["enable_list_v3"])?;
+    Ok(wire::boolean(enabled))
 }
 
 #[cfg(test)]

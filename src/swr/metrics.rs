@@ -1,4 +1,4 @@
-//! What the client counts.
+//! The client's metrics, and the kinds of calls by which they are counted.
 
 use super::wire::DroppedFields;
 use crate::auth;
@@ -52,7 +52,7 @@ impl Operation {
         }
     }
 
-    /// The IAM permission that it takes, where the vendor names one (swr-api.md, 4; API reference of Enterprise Edition).
+    /// The IAM permission that the call needs, where the vendor's documentation names one.
     pub const fn permission(self) -> Option<&'static str> {
         match self {
             Self::ListRepositories => Some("swr:repo:listRepos"),
@@ -68,7 +68,7 @@ impl Operation {
         }
     }
 
-    /// What the call is for.
+    /// The purpose of the call.
     pub const fn purpose(self) -> Purpose {
         match self {
             Self::ListRepositories => Purpose::Listing,
@@ -79,17 +79,17 @@ impl Operation {
     }
 }
 
-/// What a call is for. How often it fails, what it is refused and how long it is asked to pause speaks of that alone: what
-/// can be done without must not cost the listing.
+/// The purpose of a call. Failures, refusals and pauses of one purpose do not affect the others: optional calls must not
+/// cost the listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// The list of repositories; it speaks of the API and of the credential.
+    /// The list of repositories, which decides about the health of the API and the credential.
     Listing,
-    /// Tags and details, repository by repository.
+    /// Tags and details of single repositories.
     Images,
-    /// Figures beside the list, and whatever else can be done without.
+    /// Totals, the Enterprise Edition, and other optional calls.
     Auxiliary,
-    /// To find the project; IAM is asked, which is another service.
+    /// The lookup of the project's id in IAM, which is another service.
     Project,
 }
 
@@ -99,7 +99,7 @@ impl std::fmt::Display for Operation {
     }
 }
 
-/// The client's instruments.
+/// The client's metrics.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     calls: Calls,
@@ -115,7 +115,7 @@ pub struct Metrics {
 const DROPPED: [&str; 3] = ["timestamp", "number", "name"];
 
 impl Metrics {
-    /// Makes the instruments in this registry.
+    /// Creates the metrics in this registry.
     pub fn new(registry: &Registry) -> Self {
         let retries = metrics::counters(registry, &catalog::API_RETRIES, &[Operation::ListRepositories.as_str()]);
         Self {
@@ -129,12 +129,12 @@ impl Metrics {
         }
     }
 
-    /// How many requests were made, those for credentials among them.
+    /// The number of requests so far, including those for credentials.
     pub fn requests(&self) -> u64 {
         self.calls.total()
     }
 
-    /// What requests for credentials are counted in.
+    /// The metrics of requests for credentials.
     pub fn of_credentials(&self) -> auth::Metrics {
         auth::Metrics { calls: self.calls.clone(), expiry: self.credential_expiry.clone() }
     }
@@ -151,8 +151,8 @@ impl Metrics {
         self.throttle_wait.inc_by(wait.as_secs_f64());
     }
 
-    pub(super) fn omitted(&self, omissions: DroppedFields) {
-        for (reason, count) in DROPPED.iter().zip([omissions.timestamp, omissions.number, omissions.name]) {
+    pub(super) fn count_dropped(&self, dropped: DroppedFields) {
+        for (reason, count) in DROPPED.iter().zip([dropped.timestamp, dropped.number, dropped.name]) {
             self.dropped.with_label_values(&[*reason]).inc_by(count);
         }
     }

@@ -1,45 +1,46 @@
-//! One page of the repository list.
+//! Pages of lists that are addressed by offset, and the repository list of the v2 API.
 //!
-//! `GET /v2/manage/repos`: a bare array; the total stands in `Content-Range` and in every row (swr-api.md, 1.1).
+//! `GET /v2/manage/repos` returns a bare array; the total is in `Content-Range` and in every row.
 
-use super::buffered::MOST_ROWS;
-use super::client::{Call, Client, Reader};
+use super::buffered::MAX_ROWS;
+use super::client::Client;
 use super::error::ApiError;
 use super::json_array::JsonArraySplitter;
 use super::metrics::Operation;
+use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::Repository;
 use hyper::http::HeaderMap;
 
-/// One page as it came.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// The repositories with a usable name, in the order of the list.
-    pub rows: Vec<Repository>,
-    /// Rows on the page, with or without a usable name.
+/// One page of a list that is addressed by offset.
+#[derive(Debug)]
+pub struct OffsetPage<T> {
+    /// The rows that could be understood, in the order of the list.
+    pub rows: Vec<T>,
+    /// Rows on the page, understood or not.
     pub received: u64,
-    /// How many repositories the list has, as far as the answer says.
+    /// The length of the whole list, as far as the response states it.
     pub total: Option<u64>,
 }
 
-/// What the API takes everywhere, of repositories and of tags, where it refuses a larger page.
-pub const SMALLEST_PAGE: u64 = 100;
+/// A page size that the API accepts everywhere, for repositories and tags, when it refuses a larger one.
+pub const FALLBACK_PAGE_SIZE: u64 = 100;
 
 impl Client {
-    /// Lists repositories from `offset` on, by name; of one organisation, or of all that the caller may see.
+    /// Lists repositories by name from `offset` on: those of one organization, or all that the caller may see.
     ///
     /// # Errors
-    /// When the call fails; an answer that is not complete is an error, never a shorter page.
+    /// When the call fails; an incomplete response is an error, never a shorter page.
     pub async fn repositories(
         &self,
         namespace: Option<&str>,
         offset: u64,
         limit: u64,
-        effort: &CallBudget,
-    ) -> Result<Page, ApiError> {
+        budget: &CallBudget,
+    ) -> Result<OffsetPage<Repository>, ApiError> {
         let (offset, limit) = (offset.to_string(), limit.to_string());
-        // Both of offset and limit, or the service ignores the one; the order is the steadiest there is.
+        // The service ignores either of offset and limit without the other. Names are the most stable order there is.
         let mut query = vec![
             ("offset", offset.as_str()),
             ("limit", limit.as_str()),
@@ -48,51 +49,87 @@ impl Client {
         ];
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v2/manage/repos", query: &query };
-        let (mut page, omissions) = self.get(call, effort, PageReader::default).await?;
+        let mut page = self.get_array(call, budget, MAX_ROWS as u64, repository_row).await?;
         if let Some(namespace) = namespace {
-            // Exact in this form as far as known, fuzzy in another: rows of other organisations are not ours.
+            // Some versions of the service match the organization by a part of its name.
             page.rows.retain(|row| &*row.namespace == namespace);
         }
-        self.metrics.omitted(omissions);
+        Ok(page)
+    }
+
+    /// Makes a call whose response is a bare array with at most `max_rows` rows, and counts the fields that were dropped.
+    pub(super) async fn get_array<T: Send>(
+        &self,
+        call: Call<'_>,
+        budget: &CallBudget,
+        max_rows: u64,
+        parse: ParseRow<T>,
+    ) -> Result<OffsetPage<T>, ApiError> {
+        let (page, dropped) = self.get(call, budget, || ArrayReader::new(max_rows, parse)).await?;
+        self.metrics.count_dropped(dropped);
         Ok(page)
     }
 }
 
-#[derive(Default)]
-struct PageReader {
-    cutter: JsonArraySplitter,
-    shared: StringInterner,
-    omissions: DroppedFields,
-    page: Page,
+/// A row, if it is usable, and the length of the whole list, if the row states it.
+type ParsedRow<T> = (Option<T>, Option<u64>);
+
+/// Parses one row of an array.
+type ParseRow<T> = fn(&[u8], &mut StringInterner, &mut DroppedFields) -> Result<ParsedRow<T>, serde_json::Error>;
+
+fn repository_row(
+    object: &[u8],
+    interner: &mut StringInterner,
+    dropped: &mut DroppedFields,
+) -> Result<ParsedRow<Repository>, serde_json::Error> {
+    wire::repository(object, interner, dropped).map(|row| (row.repository, row.total))
 }
 
-impl Reader for PageReader {
-    type Output = (Page, DroppedFields);
+/// Parses the rows of an array while it arrives.
+struct ArrayReader<T> {
+    splitter: JsonArraySplitter,
+    interner: StringInterner,
+    dropped: DroppedFields,
+    page: OffsetPage<T>,
+    max_rows: u64,
+    parse: ParseRow<T>,
+}
+
+impl<T> ArrayReader<T> {
+    fn new(max_rows: u64, parse: ParseRow<T>) -> Self {
+        let page = OffsetPage { rows: Vec::new(), received: 0, total: None };
+        let (splitter, interner, dropped) = Default::default();
+        Self { splitter, interner, dropped, page, max_rows, parse }
+    }
+}
+
+impl<T: Send> BodyReader for ArrayReader<T> {
+    type Output = (OffsetPage<T>, DroppedFields);
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
-        let Self { cutter, shared, omissions, page } = self;
-        cutter.feed(piece, |object| {
-            let row = wire::repository(object, shared, omissions)?;
-            page.received += 1;
-            if page.received > MOST_ROWS as u64 {
-                return Err(ApiError::TooManyRows { limit: MOST_ROWS as u64 });
+        let Self { splitter, interner, dropped, page, max_rows, parse } = self;
+        splitter.feed(piece, |object| {
+            if page.received == *max_rows {
+                return Err(ApiError::TooManyRows { limit: *max_rows });
             }
-            page.total = page.total.or(row.total);
-            page.rows.extend(row.repository);
+            page.received += 1;
+            let (row, total) = parse(object, interner, dropped)?;
+            page.total = page.total.or(total);
+            page.rows.extend(row);
             Ok(())
         })
     }
 
     fn finish(mut self, headers: &HeaderMap) -> Result<Self::Output, ApiError> {
-        self.cutter.finish()?;
+        self.splitter.finish()?;
         let range = headers.get("content-range").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         self.page.total = range.and_then(total_of).or(self.page.total);
-        Ok((self.page, self.omissions))
+        Ok((self.page, self.dropped))
     }
 }
 
-/// The total of a `Content-Range`: what follows the last slash. What stands before it has several readings (the middle
-/// number is a count in this API, an index in RFC 9110), so it is not used.
+/// The total of a `Content-Range`: the number after the last slash. The numbers before it are not used, because the
+/// second is a count in this API and an index in RFC 9110.
 pub fn total_of(content_range: &str) -> Option<u64> {
     let (_, total) = content_range.rsplit_once('/')?;
     let total = total.trim();
@@ -132,8 +169,8 @@ mod tests {
         }
     }
 
-    fn read(body: &str, pieces: usize) -> Result<Page, ApiError> {
-        let mut reader = PageReader::default();
+    fn read(body: &str, pieces: usize) -> Result<OffsetPage<Repository>, ApiError> {
+        let mut reader = ArrayReader::new(MAX_ROWS as u64, repository_row);
         for piece in body.as_bytes().chunks(pieces) {
             reader.feed(piece)?;
         }

@@ -1,41 +1,31 @@
-//! The project's id, which some calls have in their path: given, known with the credential, or asked of IAM by name.
+//! The id of the project, which some calls need in their path: configured, part of the credential, or looked up in IAM.
 //!
-//! A region's default project bears the region's name: `GET /v3/projects?name=REGION` of IAM (swr-api.md, 6.5). It never
-//! changes, so once it is known a client does not ask again.
+//! The default project of a region has the region's name: `GET /v3/projects?name=REGION` of IAM. The id never changes, so
+//! a client looks it up once.
 
-use super::buffered::{self, BufferedJson};
-use super::client::{Call, Client};
+use super::buffered;
+use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
+use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
 use crate::auth::Credential;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-/// Where IAM is, and what it is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProjectLookup {
-    /// `https://iam.<region>...`, without a path.
-    pub iam_endpoint: String,
-    /// The project's name.
-    pub name: String,
-}
 
 impl Client {
-    /// The project's id. One request at most is on its way for it, however many wait.
+    /// The project's id. At most one lookup is in flight, however many callers wait for it.
     ///
     /// # Errors
-    /// When nobody knows it, or IAM cannot be asked.
-    pub async fn project_id(&self, effort: &CallBudget) -> Result<&str, ApiError> {
-        if let Some(given) = &self.options.project_id {
-            return Ok(given);
+    /// When it is not known and the lookup fails.
+    pub async fn project_id(&self, budget: &CallBudget) -> Result<&str, ApiError> {
+        if let Some(configured) = &self.options.project_id {
+            return Ok(configured);
         }
-        self.project.get_or_try_init(|| self.find_project(effort)).await.map(String::as_str)
+        self.project.get_or_try_init(|| self.find_project(budget)).await.map(String::as_str)
     }
 
-    async fn find_project(&self, effort: &CallBudget) -> Result<String, ApiError> {
-        let lease = effort.deadline.bound(self.authenticator.credential()).await;
+    async fn find_project(&self, budget: &CallBudget) -> Result<String, ApiError> {
+        let lease = budget.deadline.bound(self.authenticator.credential()).await;
         let lease = lease.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
         if let Credential::AccessKey(key) = &lease.credential
             && let Some(project) = &key.project_id
@@ -46,8 +36,7 @@ impl Client {
             return Err(unknown("neither it nor a region is set".to_owned()));
         };
         let call = Call { operation: Operation::FindProject, path: "/v3/projects", query: &[("name", &lookup.name)] };
-        let asked = self.get(call, effort, || BufferedJson::new(projects)).await;
-        let (mut ids, _) = asked.map_err(|error| ApiError::NoProject {
+        let mut ids = self.get_json(call, budget, projects).await.map_err(|error| ApiError::NoProject {
             why: "IAM does not tell".to_owned(),
             source: Some(Box::new(error)),
         })?;
@@ -63,25 +52,16 @@ fn unknown(why: String) -> ApiError {
     ApiError::NoProject { why, source: None }
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    projects: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Project<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-}
-
-/// The ids that may stand in a path.
+/// The ids of the projects, without those that cannot be part of a path.
 fn projects(text: &str, _: &mut DroppedFields) -> Result<Vec<String>, ApiError> {
-    let envelope: Envelope<'_> = serde_json::from_str(text)?;
+    let [projects] = wire::fields(text, ["projects"])?;
+    if projects.is_none() {
+        return Err(wire::missing("projects"));
+    }
     let mut ids = Vec::new();
-    for object in buffered::elements(envelope.projects)? {
-        let project: Project<'_> = serde_json::from_str(object.get())?;
-        let id = project.id.and_then(|raw| wire::text(raw.get())).unwrap_or_default();
+    for object in buffered::elements(projects)? {
+        let [id] = wire::fields(object.get(), ["id"])?;
+        let id = id.and_then(|raw| wire::string(raw.get())).unwrap_or_default();
         if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             ids.push(id.into_owned());
         }

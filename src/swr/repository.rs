@@ -1,69 +1,52 @@
-//! One repository: where it is in a path, and what the call about it alone tells beyond the listing.
+//! One repository: its path, and the details that the listing does not have.
 //!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}` (swr-api.md, 3).
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`
 
-use super::buffered::BufferedJson;
-use super::client::{Call, Client};
+use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
+use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
 use crate::auth::sign::percent_encode;
 use crate::model::tags::Details;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-/// The path of a repository, percent-encoded. A slash in its name travels as `$`, which no legal name contains; as itself
-/// or as `%2F` the gateway answers that there is no such API (swr-api.md, 2.2).
+/// The path of a repository, percent-encoded. A slash in its name is sent as `$`, which no legal name contains; for a
+/// plain slash or `%2F` the gateway answers that there is no such API.
 pub fn path(namespace: &str, repository: &str) -> String {
     let repository = repository.replace('/', "$");
     format!("/v2/manage/namespaces/{}/repos/{}", percent_encode(namespace), percent_encode(&repository))
 }
 
 impl Client {
-    /// Reads what the listing does not tell of a repository.
+    /// Reads the details of a repository. Dropping the future cancels the call.
     ///
     /// # Errors
-    /// When the call fails. Dropping the future cancels it.
+    /// When the call fails.
     pub async fn repository(
         &self,
         namespace: &str,
         repository: &str,
-        effort: &CallBudget,
+        budget: &CallBudget,
     ) -> Result<Details, ApiError> {
         let path = path(namespace, repository);
-        let call = Call { operation: Operation::ShowRepository, path: &path, query: &[] };
-        let (details, omissions) = self.get(call, effort, || BufferedJson::new(details)).await?;
-        self.metrics.omitted(omissions);
-        Ok(details)
+        self.get_json(Call { operation: Operation::ShowRepository, path: &path, query: &[] }, budget, details).await
     }
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    creator_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    domain_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    priority: Option<&'a RawValue>,
-}
-
-/// Reads the object.
+/// Parses the details of a repository.
 ///
 /// # Errors
-/// When it is no JSON object.
-pub fn details(object: &str, omissions: &mut DroppedFields) -> Result<Details, ApiError> {
-    let wire: Wire<'_> = serde_json::from_str(object)?;
+/// When the text is not a JSON object.
+pub fn details(object: &str, dropped: &mut DroppedFields) -> Result<Details, ApiError> {
+    let [id, creator, domain_id, priority] = wire::fields(object, ["id", "creator_name", "domain_id", "priority"])?;
     Ok(Details {
-        id: wire::number(wire.id, omissions),
-        creator: wire::name_if_any(wire.creator_name, omissions).map(Into::into),
-        domain_id: wire::name_if_any(wire.domain_id, omissions).map(Into::into),
-        priority: wire.priority.filter(|raw| raw.get() != "null").and_then(|raw| {
+        id: wire::integer(id, dropped),
+        creator: wire::optional_text(creator, dropped).map(Into::into),
+        domain_id: wire::optional_text(domain_id, dropped).map(Into::into),
+        priority: priority.and_then(|raw| {
             let priority = raw.get().parse().ok();
-            omissions.number += u64::from(priority.is_none());
+            dropped.number += u64::from(priority.is_none());
             priority
         }),
     })
@@ -80,19 +63,19 @@ mod tests {
             "num_images": 1, "num_download": 0, "url": "", "path": "{Repository address}/group/busybox",
             "internal_path": "{Repository address}/group/busybox", "created": "2021-06-02T09:59:25.51307Z",
             "updated": "2021-06-02T17:59:25.538056Z", "domain_id": "da44776c316c4a99b3683bb174f8821b", "priority": 0}"#;
-        let mut omissions = DroppedFields::default();
-        let details = details(text, &mut omissions).unwrap();
+        let mut dropped = DroppedFields::default();
+        let details = details(text, &mut dropped).unwrap();
         assert_eq!((details.id, details.priority), (Some(865_151), Some(0)));
         assert_eq!(details.creator.as_deref(), Some("admin"));
         assert_eq!(details.domain_id.as_deref(), Some("da44776c316c4a99b3683bb174f8821b"));
-        assert_eq!(omissions, DroppedFields::default());
+        assert_eq!(dropped, DroppedFields::default());
     }
 
     #[test]
     fn odd_values_cost_their_sample() {
-        let mut omissions = DroppedFields::default();
-        let read = details(r#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut omissions).unwrap();
-        assert_eq!((read, omissions.number), (Details::default(), 2));
+        let mut dropped = DroppedFields::default();
+        let read = details(r#"{"id":-1,"creator_name":7,"domain_id":null,"priority":"high"}"#, &mut dropped).unwrap();
+        assert_eq!((read, dropped.number), (Details::default(), 2));
         let negative = details(r#"{"priority":-3}"#, &mut DroppedFields::default()).unwrap();
         assert_eq!(negative.priority, Some(-3));
         for broken in ["", "[]", "null", "<html>"] {

@@ -28,17 +28,17 @@ pub(super) enum Reply {
     /// Never anything.
     Silence,
     /// Pieces of the body, each after a pause; then nothing more, and no end, unless it is whole.
-    Pieces(Vec<(Duration, &'static str)>, End),
+    Pieces(Vec<(Duration, &'static str)>, BodyEnd),
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum End {
-    BufferedJson,
+pub(super) enum BodyEnd {
+    Complete,
     Never,
 }
 
 pub(super) fn good() -> Reply {
-    Reply::Pieces(vec![(Duration::ZERO, "[]")], End::BufferedJson)
+    Reply::Pieces(vec![(Duration::ZERO, "[]")], BodyEnd::Complete)
 }
 
 /// A request as it was sent.
@@ -76,7 +76,7 @@ impl Transport for Scripted {
             };
             tokio::time::sleep(Duration::from_millis(20)).await;
             let mut headers = HeaderMap::new();
-            let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], End::BufferedJson);
+            let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], BodyEnd::Complete);
             let (status, (pieces, end)) = match (self.script)(number, &request.url) {
                 Reply::Broken => {
                     return Err(TransportError { what: "no answer came", source: "connection reset".into() });
@@ -101,8 +101,8 @@ impl Transport for Scripted {
                 Ok(bytes)
             });
             let body = match end {
-                End::BufferedJson => pieces.boxed(),
-                End::Never => pieces.chain(futures_util::stream::pending()).boxed(),
+                BodyEnd::Complete => pieces.boxed(),
+                BodyEnd::Never => pieces.chain(futures_util::stream::pending()).boxed(),
             };
             Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
         })
@@ -112,7 +112,7 @@ impl Transport for Scripted {
 pub(super) struct Setup {
     pub(super) client: Client,
     sent: Arc<Mutex<Vec<Sent>>>,
-    pub(super) began: Instant,
+    pub(super) started: Instant,
 }
 
 /// A client with a token that was given.
@@ -136,16 +136,16 @@ pub(super) fn setup_by(
     let metrics = Metrics::new(&prometheus::Registry::new());
     let options = Options { endpoint: "http://127.0.0.1:1".into(), ..options };
     let client = Client::new(options, Box::new(transport), authenticator, metrics, SystemTime::now);
-    Setup { client, sent, began: Instant::now() }
+    Setup { client, sent, started: Instant::now() }
 }
 
 impl Setup {
-    pub(super) async fn list(&self, effort: &CallBudget) -> Result<(), ApiError> {
-        self.client.repositories(None, 0, 100, effort).await.map(drop)
+    pub(super) async fn list(&self, budget: &CallBudget) -> Result<(), ApiError> {
+        self.client.repositories(None, 0, 100, budget).await.map(drop)
     }
 
-    pub(super) async fn tags(&self, mut effort: CallBudget) -> Result<(), ApiError> {
-        self.client.tags("organisation", "repository", &mut effort).await.map(drop)
+    pub(super) async fn tags(&self, mut budget: CallBudget) -> Result<(), ApiError> {
+        self.client.tags("organisation", "repository", &mut budget).await.map(drop)
     }
 
     /// Every request.
@@ -155,7 +155,7 @@ impl Setup {
 
     /// When each request was sent, in milliseconds from the beginning.
     pub(super) fn sent(&self) -> Vec<u128> {
-        self.sent.lock().unwrap().iter().map(|sent| (sent.at - self.began).as_millis()).collect()
+        self.sent.lock().unwrap().iter().map(|sent| (sent.at - self.started).as_millis()).collect()
     }
 }
 

@@ -1,35 +1,36 @@
-//! Calls at a pace of their own, below the client's rate: what goes on for hours leaves room for what is waited for.
+//! A second rate limit, below the client's, for the tag collector: work that lasts for hours leaves room for the listing.
 
-use super::throttle::{Rate, Throttle};
+use super::throttle::Throttle;
 use crate::base::deadline::Deadline;
+use crate::base::rate_limit::Rate;
 use std::time::Duration;
 
-/// No turn is further off; a wait without an end would be one without a deadline.
-const FURTHEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The bound on the wait for one call, a year. It never passes; every wait has a deadline.
+const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Turns at a rate, and how long a call may take from its turn on.
+/// A rate limit that also gives each call its deadline.
 #[derive(Debug)]
 pub struct TagRateLimiter {
-    turns: Throttle,
-    longest_call: Duration,
+    throttle: Throttle,
+    call_timeout: Duration,
 }
 
 impl TagRateLimiter {
-    /// Nobody has waited yet. `longest_call` is for one call with its retries.
-    pub fn new(rate: Rate, longest_call: Duration) -> Self {
-        Self { turns: Throttle::new(rate), longest_call }
+    /// A limiter with a full bucket. `call_timeout` is for one call with its retries.
+    pub fn new(rate: Rate, call_timeout: Duration) -> Self {
+        Self { throttle: Throttle::new(rate), call_timeout }
     }
 
-    /// Waits for the turn of a call, and gives that call's deadline.
-    pub(super) async fn turn(&self) -> Deadline {
-        // The only error is a wait beyond the furthest.
-        let _ = self.turns.turn(Deadline::after(FURTHEST)).await;
-        Deadline::after(self.longest_call)
+    /// Waits until the next call may begin, and returns that call's deadline.
+    pub(super) async fn acquire(&self) -> Deadline {
+        // The only error is a wait beyond `MAX_WAIT`.
+        let _ = self.throttle.acquire(Deadline::after(MAX_WAIT)).await;
+        Deadline::after(self.call_timeout)
     }
 
-    /// A call was sent once more. It has waited enough; the next one waits longer for it.
-    pub(super) fn retried(&self) {
-        self.turns.charge();
+    /// Counts a retry, which does not wait; the next call waits longer instead.
+    pub(super) fn charge_retry(&self) {
+        self.throttle.charge();
     }
 }
 
@@ -42,17 +43,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_and_retries_together_keep_the_rate() {
-        let pace = Arc::new(TagRateLimiter::new(Rate { per_second: 2.0, burst: 1 }, Duration::from_secs(90)));
+        let limiter = Arc::new(TagRateLimiter::new(Rate { per_second: 2.0, burst: 1.0 }, Duration::from_secs(90)));
         let start = Instant::now();
-        let mut effort = CallBudget::paced(pace.clone()).await;
+        let mut budget = CallBudget::rate_limited(limiter.clone()).await;
         for _ in 0..5 {
-            effort.next_turn().await;
-            assert_eq!(effort.deadline.left(), Duration::from_secs(90), "counted from the turn");
+            budget.next_call().await;
+            assert_eq!(budget.deadline.left(), Duration::from_secs(90), "counted from the turn");
         }
         assert_eq!(start.elapsed(), Duration::from_millis(2500));
-        while effort.spend() {}
-        let mut other = CallBudget::paced(pace).await;
-        other.next_turn().await;
+        while budget.try_spend_retry() {}
+        let mut other = CallBudget::rate_limited(limiter).await;
+        other.next_call().await;
         assert_eq!(start.elapsed(), Duration::from_millis(4500), "two retries of the one, two calls of the other");
     }
 }

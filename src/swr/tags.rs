@@ -1,68 +1,65 @@
 //! The tags of one repository.
 //!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`: a bare array with `Content-Range` (swr-api.md, 2.1).
-//! A slash in the repository's name travels as `$` (2.2). Newest first, so that what is pushed while pages are read moves
-//! rows to later pages, where they come twice, and not to earlier ones, where they would be missed.
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags` returns a bare array with `Content-Range`. The newest
+//! tag comes first, so a push between two pages moves rows to a later page, where they are read twice, and never to an
+//! earlier one, where they would be missed.
 
-use super::client::{Call, Client, Reader};
+use super::client::Client;
 use super::error::ApiError;
-use super::json_array::JsonArraySplitter;
 use super::metrics::Operation;
-use super::pages::{SMALLEST_PAGE, total_of};
+use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage};
+use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
 use super::{manifest, repository};
 use crate::model::tags::{Contents, Tag};
-use hyper::http::HeaderMap;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::HashSet;
 
-/// Tags that are read of one repository. Their names and bytes are held for a moment; the largest lists known have some
-/// thousands.
-pub const MOST_TAGS: usize = 100_000;
+/// The most tags of one repository. Their names and layers are held in memory for a moment; the longest lists known have
+/// some thousands.
+pub const MAX_TAGS: usize = 100_000;
 
-/// What newer editions take.
-const LARGEST_PAGE: u64 = 1000;
+/// The largest page that the API accepts; old versions accept less.
+const MAX_PAGE_SIZE: u64 = 1000;
 
-/// How often a list is read that changes meanwhile.
-const MOST_WALKS: usize = 3;
+/// How often a list that changes while it is read is started.
+const MAX_WALKS: usize = 3;
 
 impl Client {
-    /// Reads all tags of a repository, taking turns where the effort has a pace. A name may come twice; the tag that was
-    /// updated last is what it is now.
+    /// Reads all tags of a repository. Every call waits for the rate limit of the budget, if it has one. A name may be
+    /// there twice; the tag updated last is the current one. Dropping the future cancels the read.
     ///
     /// # Errors
-    /// When a call fails, or the list cannot be made whole: never a shorter list. Dropping the future cancels it.
-    pub async fn tags(&self, namespace: &str, repository: &str, effort: &mut CallBudget) -> Result<Vec<Tag>, ApiError> {
+    /// When a call fails, or the list cannot be read completely: never a shorter list.
+    pub async fn tags(&self, namespace: &str, repository: &str, budget: &mut CallBudget) -> Result<Vec<Tag>, ApiError> {
         let path = format!("{}/tags", repository::path(namespace, repository));
         let mut latest = None;
-        for walk in 0..MOST_WALKS {
+        for walk in 0..MAX_WALKS {
             if walk > 0 {
-                effort.next_turn().await;
+                budget.next_call().await;
             }
-            match self.walk(&path, effort).await? {
-                Walk::Steady(tags) => return Ok(tags),
-                Walk::Moved(tags) => latest = Some(tags),
-                Walk::Short => {}
+            match self.tag_walk(&path, budget).await? {
+                TagWalk::Complete(tags) => return Ok(tags),
+                TagWalk::Moved(tags) => latest = Some(tags),
+                TagWalk::Short => {}
             }
         }
-        // What moves all the time is as good as it was at one moment; the listing will say that it has changed since.
-        latest.ok_or(ApiError::Unsteady)
+        // A list that changes all the time is shown as it was last read; the listing will report the next change.
+        latest.ok_or(ApiError::ListChanging)
     }
 
-    async fn walk(&self, path: &str, effort: &mut CallBudget) -> Result<Walk, ApiError> {
+    async fn tag_walk(&self, path: &str, budget: &mut CallBudget) -> Result<TagWalk, ApiError> {
         let mut tags: Vec<Tag> = Vec::new();
-        let mut limit = self.largest_tag_page(LARGEST_PAGE);
+        let mut limit = self.max_tag_page_size(MAX_PAGE_SIZE);
         let (mut offset, mut total, mut moved) = (0, None, false);
         loop {
-            let page = match self.tag_page(path, offset, limit, effort).await {
-                Err(ApiError::Refused(_)) if offset == 0 && limit > SMALLEST_PAGE => {
-                    limit = SMALLEST_PAGE;
-                    effort.next_turn().await;
-                    let page = self.tag_page(path, offset, limit, effort).await?;
-                    // Only now: what was refused may have been the repository.
-                    self.found_largest_tag_page(limit);
+            let page = match self.tag_page(path, offset, limit, budget).await {
+                Err(ApiError::Refused(_)) if offset == 0 && limit > FALLBACK_PAGE_SIZE => {
+                    limit = FALLBACK_PAGE_SIZE;
+                    budget.next_call().await;
+                    let page = self.tag_page(path, offset, limit, budget).await?;
+                    // Set only after a success, because the repository may be the reason of the refusal.
+                    self.set_max_tag_page_size(limit);
                     page
                 }
                 page => page?,
@@ -70,31 +67,35 @@ impl Client {
             moved |= offset > 0 && total != page.total;
             total = page.total;
             offset += page.received;
-            tags.extend(page.tags);
-            if tags.len() > MOST_TAGS {
-                return Err(ApiError::TooManyRows { limit: MOST_TAGS as u64 });
+            tags.extend(page.rows);
+            if tags.len() > MAX_TAGS {
+                return Err(ApiError::TooManyRows { limit: MAX_TAGS as u64 });
             }
-            // Without a total only an empty page proves the end: the server's pages may be smaller than asked for.
-            let is_whole = total.map_or(page.received == 0, |total| offset >= total);
-            if is_whole || page.received == 0 {
+            // Without a total, only an empty page proves the end: the server's pages may be smaller than requested.
+            let is_complete = total.map_or(page.received == 0, |total| offset >= total);
+            if is_complete || page.received == 0 {
                 let several_pages = offset > page.received;
                 let mut names = HashSet::new();
                 moved |= several_pages && !tags.iter().all(|tag| names.insert(&tag.name));
-                return Ok(if !is_whole {
-                    Walk::Short
-                } else if moved {
-                    Walk::Moved(tags)
-                } else {
-                    Walk::Steady(tags)
+                return Ok(match (is_complete, moved) {
+                    (false, _) => TagWalk::Short,
+                    (true, true) => TagWalk::Moved(tags),
+                    (true, false) => TagWalk::Complete(tags),
                 });
             }
-            // Offsets must be multiples of the limit in some editions: from here on the server's own page.
+            // Some versions accept only offsets that are multiples of the limit, so the next page is as large as this one.
             limit = limit.min(page.received);
-            effort.next_turn().await;
+            budget.next_call().await;
         }
     }
 
-    async fn tag_page(&self, path: &str, offset: u64, limit: u64, effort: &CallBudget) -> Result<TagPage, ApiError> {
+    async fn tag_page(
+        &self,
+        path: &str,
+        offset: u64,
+        limit: u64,
+        budget: &CallBudget,
+    ) -> Result<OffsetPage<Tag>, ApiError> {
         let (offset, limit) = (offset.to_string(), limit.to_string());
         let query = [
             ("offset", offset.as_str()),
@@ -103,113 +104,59 @@ impl Client {
             ("order_type", "desc"),
         ];
         let call = Call { operation: Operation::ListTags, path, query: &query };
-        let page = self.get(call, effort, TagPageReader::default).await?;
-        self.metrics.omitted(page.omissions);
-        Ok(page)
+        self.get_array(call, budget, MAX_TAGS as u64, |object, _, dropped| Ok((tag(object, dropped)?, None))).await
     }
 }
 
 /// How the reading of one list ended.
-enum Walk {
-    /// The list stood still.
-    Steady(Vec<Tag>),
-    /// It changed meanwhile: a tag may be missing that was moved from a later page to an earlier one.
+enum TagWalk {
+    /// The list did not change.
+    Complete(Vec<Tag>),
+    /// The list changed: a tag that moved from a later page to an earlier one may be missing.
     Moved(Vec<Tag>),
-    /// It ended before its own total.
+    /// The list ended before its own total.
     Short,
 }
 
-/// One page as it came.
-#[derive(Debug, Default)]
-struct TagPage {
-    /// Tags with a usable name that were not deleted.
-    tags: Vec<Tag>,
-    /// Rows of any kind.
-    received: u64,
-    total: Option<u64>,
-    omissions: DroppedFields,
-}
-
-#[derive(Default)]
-struct TagPageReader {
-    cutter: JsonArraySplitter,
-    page: TagPage,
-}
-
-impl Reader for TagPageReader {
-    type Output = TagPage;
-
-    fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
-        let Self { cutter, page } = self;
-        cutter.feed(piece, |object| {
-            let tag = tag(object, &mut page.omissions)?;
-            page.received += 1;
-            if page.received > MOST_TAGS as u64 {
-                return Err(ApiError::TooManyRows { limit: MOST_TAGS as u64 });
-            }
-            page.tags.extend(tag);
-            Ok(())
-        })
-    }
-
-    fn finish(mut self, headers: &HeaderMap) -> Result<TagPage, ApiError> {
-        self.cutter.finish()?;
-        let range = headers.get("content-range").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        self.page.total = range.and_then(total_of);
-        Ok(self.page)
-    }
-}
-
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, rename = "Tag")]
-    capital: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tag: Option<&'a RawValue>,
-    #[serde(borrow)]
-    manifest: Option<&'a RawValue>,
-    #[serde(borrow)]
-    digest: Option<&'a RawValue>,
-    #[serde(borrow)]
-    schema: Option<&'a RawValue>,
-    #[serde(borrow)]
-    size: Option<&'a RawValue>,
-    #[serde(borrow)]
-    is_trusted: Option<&'a RawValue>,
-    #[serde(borrow)]
-    created: Option<&'a RawValue>,
-    #[serde(borrow)]
-    updated: Option<&'a RawValue>,
-    #[serde(borrow)]
-    deleted: Option<&'a RawValue>,
-    #[serde(borrow)]
-    scanned: Option<&'a RawValue>,
-}
-
-/// Reads one object of the list; `None` for a tag without a usable name, and for one that was deleted.
+/// Parses one tag; `None` when it has no usable name or was deleted.
 ///
 /// # Errors
-/// When it is no JSON object.
-pub fn tag(object: &[u8], omissions: &mut DroppedFields) -> Result<Option<Tag>, serde_json::Error> {
+/// When it is not a JSON object.
+pub fn tag(object: &[u8], dropped: &mut DroppedFields) -> Result<Option<Tag>, serde_json::Error> {
     let text = String::from_utf8_lossy(object);
-    let wire: Wire<'_> = serde_json::from_str(&text)?;
-    let Some(name) = wire::name(wire.capital.or(wire.tag), omissions) else {
-        omissions.name += 1;
+    // The newer API spells the first key in lower case.
+    let keys = [
+        "Tag",
+        "tag",
+        "manifest",
+        "digest",
+        "schema",
+        "size",
+        "is_trusted",
+        "created",
+        "updated",
+        "deleted",
+        "scanned",
+    ];
+    let [name, other_name, manifest, digest, schema, size, trusted, created, updated, deleted, scanned] =
+        wire::fields(&text, keys)?;
+    let Some(name) = wire::required_text(name.or(other_name), dropped) else {
+        dropped.name += 1;
         return Ok(None);
     };
-    if wire::timestamp(wire.deleted, &mut DroppedFields::default()).is_some() {
+    if wire::timestamp(deleted, &mut DroppedFields::default()).is_some() {
         return Ok(None);
     }
     Ok(Some(Tag {
         name: name.into(),
-        digest: wire::name_if_any(wire.digest, omissions).map(Into::into),
-        size: wire::number(wire.size, omissions),
-        created: wire::timestamp(wire.created, omissions),
-        updated: wire::timestamp(wire.updated, omissions),
-        schema: wire::number(wire.schema, omissions),
-        trusted: wire::boolean(wire.is_trusted),
-        scanned: wire::boolean(wire.scanned),
-        contents: match wire.manifest.and_then(|raw| wire::text(raw.get())) {
+        digest: wire::optional_text(digest, dropped).map(Into::into),
+        size: wire::integer(size, dropped),
+        created: wire::timestamp(created, dropped),
+        updated: wire::timestamp(updated, dropped),
+        schema: wire::integer(schema, dropped),
+        trusted: wire::boolean(trusted),
+        scanned: wire::boolean(scanned),
+        contents: match manifest.and_then(|raw| wire::string(raw.get())) {
             Some(manifest) => manifest::contents(&manifest),
             None => Contents::Unknown,
         },
@@ -235,13 +182,13 @@ mod tests {
         "tag_type": 0 }"#;
 
     fn read(object: &str) -> (Option<Tag>, DroppedFields) {
-        let mut omissions = DroppedFields::default();
-        (tag(object.as_bytes(), &mut omissions).unwrap(), omissions)
+        let mut dropped = DroppedFields::default();
+        (tag(object.as_bytes(), &mut dropped).unwrap(), dropped)
     }
 
     #[test]
     fn the_documented_example_is_read_whole() {
-        let (tag, omissions) = read(EXAMPLE);
+        let (tag, dropped) = read(EXAMPLE);
         let tag = tag.unwrap();
         assert_eq!((&*tag.name, tag.size, tag.schema), ("latest", Some(1_304_902), Some(2)));
         assert_eq!((tag.trusted, tag.scanned), (Some(false), Some(false)));
@@ -250,7 +197,7 @@ mod tests {
         assert_eq!(blobs.iter().map(|blob| blob.size).collect::<Vec<_>>(), [1862, 1_292_800, 10_240]);
         let config = "sha256:741f24a795d6d93d7c6edd11780d63c13e16c39615dd9d223378a57a836f2ee6";
         assert_eq!(blobs[0], Blob { digest: Digest32::parse(config).unwrap(), size: 1862 });
-        assert_eq!(omissions, DroppedFields::default());
+        assert_eq!(dropped, DroppedFields::default());
     }
 
     #[test]

@@ -1,28 +1,30 @@
-//! One repository as it stands on the wire, read with tolerance.
+//! Tolerant parsing of JSON: what every response of the API has in common, and one row of the repository list.
 //!
-//! Every key is optional and every value may be of the wrong type; what cannot be understood costs that sample and is
-//! counted, never the page. Values are taken as raw JSON first, because a parser that computes a number like `1e400`
-//! would refuse the whole object. Source: "Querying the List of Image Repositories", swr-api.md sections 1.1 and 10.
+//! Every key is optional and every value may have the wrong type. A value that cannot be understood costs its sample and
+//! is counted; it never costs the page. Values are kept as raw JSON first, because a parser that converts a number such
+//! as `1e400` would reject the whole object.
 
+use super::error::ApiError;
 use crate::model::{Repository, Timestamp, Visibility, names};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// How many samples of a page were left out, by why.
+/// How many values of a response were dropped, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DroppedFields {
-    /// Times that are no times, or outside the years that can be shown.
+    /// Timestamps that are invalid or outside the years that can be shown.
     pub timestamp: u64,
-    /// Numbers that are no whole numbers from 0 to 2^64-1.
+    /// Numbers that are not integers from 0 to 2^64-1.
     pub number: u64,
-    /// Rows without a usable name, and names that were cut.
+    /// Rows without a usable name, and names that were truncated.
     pub name: u64,
 }
 
-/// Texts that repeat from row to row, kept once.
+/// Stores texts that repeat from row to row once.
 #[derive(Debug, Default)]
 pub struct StringInterner(HashSet<Arc<str>>);
 
@@ -37,92 +39,161 @@ impl StringInterner {
     }
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    namespace: Option<&'a RawValue>,
-    /// What the third edition of the listing calls it.
-    #[serde(borrow)]
-    namespace_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    category: Option<&'a RawValue>,
-    #[serde(borrow)]
-    is_public: Option<&'a RawValue>,
-    #[serde(borrow)]
-    size: Option<&'a RawValue>,
-    #[serde(borrow)]
-    num_images: Option<&'a RawValue>,
-    #[serde(borrow)]
-    num_download: Option<&'a RawValue>,
-    #[serde(borrow)]
-    created_at: Option<&'a RawValue>,
-    #[serde(borrow)]
-    updated_at: Option<&'a RawValue>,
-    #[serde(borrow)]
-    total_range: Option<&'a RawValue>,
+/// The values of some keys of a JSON object, in the order of the keys. A value of `null` is the same as no value.
+///
+/// # Errors
+/// When the text is not a JSON object.
+pub(super) fn fields<'a, const N: usize>(
+    object: &'a str,
+    keys: [&str; N],
+) -> Result<[Option<&'a RawValue>; N], serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    let values = deserializer.deserialize_map(Fields(keys))?;
+    deserializer.end()?;
+    Ok(values)
 }
 
-/// One object of the list.
+/// The error of an envelope without its list.
+pub(super) fn missing(key: &str) -> ApiError {
+    serde_json::Error::custom(format!("missing field `{key}`")).into()
+}
+
+struct Fields<'k, const N: usize>([&'k str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = [None; N];
+        while let Some(position) = map.next_key_seed(KeyPosition(&self.0))? {
+            let Some(position) = position else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value: &RawValue = map.next_value()?;
+            if values[position].replace(value).is_some() {
+                return Err(A::Error::custom(format!("duplicate field `{}`", self.0[position])));
+            }
+        }
+        Ok(values.map(|value| value.filter(|raw| raw.get() != "null")))
+    }
+}
+
+/// Finds a key among those that are wanted.
+struct KeyPosition<'k>(&'k [&'k str]);
+
+impl<'de> DeserializeSeed<'de> for KeyPosition<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyPosition<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|wanted| *wanted == key))
+    }
+}
+
+/// One row of the repository list.
 #[derive(Debug)]
-pub struct Row {
+pub struct RepositoryRow {
     /// The repository; `None` when it has no usable name.
     pub repository: Option<Repository>,
-    /// How many repositories the whole list has, as this row says.
+    /// The length of the whole list, as this row states it.
     pub total: Option<u64>,
 }
 
-/// Reads one object of the list.
+/// Parses one row of the repository list.
 ///
 /// # Errors
-/// When it is no JSON object.
+/// When it is not a JSON object.
 pub fn repository(
     object: &[u8],
-    shared: &mut StringInterner,
-    omissions: &mut DroppedFields,
-) -> Result<Row, serde_json::Error> {
+    interner: &mut StringInterner,
+    dropped: &mut DroppedFields,
+) -> Result<RepositoryRow, serde_json::Error> {
     // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the page.
     let text = String::from_utf8_lossy(object);
-    let wire: Wire<'_> = serde_json::from_str(&text)?;
-    let total = wire.total_range.and_then(|raw| raw.get().parse().ok());
-    let namespace = wire.namespace.or(wire.namespace_name);
-    let (Some(namespace), Some(name)) = (name(namespace, omissions), name(wire.name, omissions)) else {
-        omissions.name += 1;
-        return Ok(Row { repository: None, total });
+    let [
+        namespace,
+        namespace_name,
+        name,
+        category,
+        is_public,
+        size,
+        num_images,
+        num_download,
+        created_at,
+        updated_at,
+        total,
+    ] = fields(
+        &text,
+        [
+            "namespace",
+            // The spelling of the v3 listing.
+            "namespace_name",
+            "name",
+            "category",
+            "is_public",
+            "size",
+            "num_images",
+            "num_download",
+            "created_at",
+            "updated_at",
+            "total_range",
+        ],
+    )?;
+    let total = total.and_then(|raw| raw.get().parse().ok());
+    let namespace = required_text(namespace.or(namespace_name), dropped);
+    let (Some(namespace), Some(name)) = (namespace, required_text(name, dropped)) else {
+        dropped.name += 1;
+        return Ok(RepositoryRow { repository: None, total });
     };
     let repository = Repository {
-        namespace: shared.get(namespace),
+        namespace: interner.get(namespace),
         name: name.into(),
-        category: name_if_any(wire.category, omissions).map(|category| shared.get(category)),
-        visibility: boolean(wire.is_public).map(|public| if public { Visibility::Public } else { Visibility::Private }),
-        size: number(wire.size, omissions),
-        images: number(wire.num_images, omissions),
-        downloads: number(wire.num_download, omissions),
-        created: timestamp(wire.created_at, omissions),
-        updated: timestamp(wire.updated_at, omissions),
+        category: optional_text(category, dropped).map(|category| interner.get(category)),
+        visibility: boolean(is_public).map(|public| if public { Visibility::Public } else { Visibility::Private }),
+        size: integer(size, dropped),
+        images: integer(num_images, dropped),
+        downloads: integer(num_download, dropped),
+        created: timestamp(created_at, dropped),
+        updated: timestamp(updated_at, dropped),
     };
-    Ok(Row { repository: Some(repository), total })
+    Ok(RepositoryRow { repository: Some(repository), total })
 }
 
-/// A name that must be there.
-pub(super) fn name<'a>(raw: Option<&'a RawValue>, omissions: &mut DroppedFields) -> Option<Cow<'a, str>> {
-    name_if_any(raw, omissions).filter(|name| !name.is_empty())
+/// A text that may not be empty, such as a name.
+pub(super) fn required_text<'a>(raw: Option<&'a RawValue>, dropped: &mut DroppedFields) -> Option<Cow<'a, str>> {
+    optional_text(raw, dropped).filter(|text| !text.is_empty())
 }
 
-pub(super) fn name_if_any<'a>(raw: Option<&'a RawValue>, omissions: &mut DroppedFields) -> Option<Cow<'a, str>> {
-    let (value, cut) = names::label_value(text(raw?.get())?);
-    omissions.name += u64::from(cut);
+/// A text that becomes a label value; `None` when it is missing or not a string.
+pub(super) fn optional_text<'a>(raw: Option<&'a RawValue>, dropped: &mut DroppedFields) -> Option<Cow<'a, str>> {
+    let (value, truncated) = names::label_value(string(raw?.get())?);
+    dropped.name += u64::from(truncated);
     Some(value)
 }
 
 /// The text of a JSON string; `None` for any other value.
-pub(super) fn text(raw: &str) -> Option<Cow<'_, str>> {
+pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
     }
-    // As bytes, because an escaped half of a surrogate pair is an error only where a `str` is asked for.
+    // Parsed as bytes, because half a surrogate pair is an error only where a `str` is requested.
     let bytes: Unescaped = serde_json::from_str(raw).ok()?;
     Some(Cow::Owned(String::from_utf8_lossy(&bytes.0).into_owned()))
 }
@@ -130,9 +201,9 @@ pub(super) fn text(raw: &str) -> Option<Cow<'_, str>> {
 struct Unescaped(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Unescaped {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes;
-        impl serde::de::Visitor<'_> for Bytes {
+        impl Visitor<'_> for Bytes {
             type Value = Unescaped;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a string")
@@ -145,51 +216,41 @@ impl<'de> Deserialize<'de> for Unescaped {
     }
 }
 
-/// A truth value; anything else is none.
+/// A boolean; `None` for any other value.
 pub(super) fn boolean(raw: Option<&RawValue>) -> Option<bool> {
-    match raw?.get() {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    }
+    raw?.get().parse().ok()
 }
 
-/// A whole number as it is written; absent and null are not zero and not an omission.
-pub(super) fn number(raw: Option<&RawValue>, omissions: &mut DroppedFields) -> Option<u64> {
+/// An integer that is not negative; a missing value is neither zero nor dropped.
+pub(super) fn integer(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<u64> {
     let digits = raw?.get();
     let value = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
-    if value.is_none() {
-        omissions.number += 1;
-    }
+    dropped.number += u64::from(value.is_none());
     value
 }
 
-/// A number of any kind that is not negative, for what the API counts in an unknown unit.
-pub(super) fn fraction(raw: Option<&RawValue>, omissions: &mut DroppedFields) -> Option<f64> {
-    // The parser of JSON has seen to the form; what is too large for a float becomes infinite here.
+/// A number of any kind that is not negative, for values that the API gives in an unknown unit.
+pub(super) fn float(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<f64> {
+    // The JSON parser has checked the form; a number too large for a float becomes infinite here.
     let value = raw?.get().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
-    if value.is_none() {
-        omissions.number += 1;
-    }
+    dropped.number += u64::from(value.is_none());
     value
 }
 
-/// A time by RFC 3339 with 0 to 9 digits of fraction; empty and the zero time mean that there is none.
-pub(super) fn timestamp(raw: Option<&RawValue>, omissions: &mut DroppedFields) -> Option<Timestamp> {
-    let text = text(raw?.get()).unwrap_or(Cow::Borrowed("not a string"));
+/// An RFC 3339 timestamp with up to nine digits of fraction; an empty text and the zero time mean that there is none.
+pub(super) fn timestamp(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<Timestamp> {
+    let text = string(raw?.get()).unwrap_or(Cow::Borrowed("not a string"));
     if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
         return None;
     }
     let parsed = parse_time(&text);
-    if parsed.is_none() {
-        omissions.timestamp += 1;
-    }
+    dropped.timestamp += u64::from(parsed.is_none());
     parsed
 }
 
-/// Parses an RFC 3339 time; `None` where it is none or lies outside what [`Timestamp`] can hold.
+/// Parses an RFC 3339 timestamp; `None` when it is invalid or outside the range of [`Timestamp`].
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    // jiff also takes forms beyond RFC 3339, such as a time zone in brackets; the API has none of them.
+    // jiff accepts more than RFC 3339, such as a time zone in brackets; the API sends none of that.
     if text.len() > 40 || text.contains('[') {
         return None;
     }
@@ -202,15 +263,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(object: &str) -> (Row, DroppedFields) {
-        let mut omissions = DroppedFields::default();
-        let row = repository(object.as_bytes(), &mut StringInterner::default(), &mut omissions).unwrap();
-        (row, omissions)
+    fn read(object: &str) -> (RepositoryRow, DroppedFields) {
+        let mut dropped = DroppedFields::default();
+        let row = repository(object.as_bytes(), &mut StringInterner::default(), &mut dropped).unwrap();
+        (row, dropped)
     }
 
     #[test]
     fn the_documented_example_is_read_whole() {
-        let (row, omissions) = read(
+        let (row, dropped) = read(
             r#"{"name":"nginx","category":"linux","size":200977474,"is_public":false,"num_images":2,"num_download":0,
             "created_at":"2017-01-01T00:00:00Z","updated_at":"2017-09-11T03:00:02.542841141Z","logo":"","url":"",
             "path":"192.158.24.86/namespace/repository","domain_name":"root","namespace":"root",
@@ -223,14 +284,14 @@ mod tests {
         assert_eq!((repository.size, repository.images, repository.downloads), (Some(200_977_474), Some(2), Some(0)));
         assert_eq!(repository.created, Some(Timestamp(1_483_228_800_000_000_000)));
         assert_eq!(repository.updated, Some(Timestamp(1_505_098_802_542_841_141)));
-        assert_eq!((row.total, omissions), (Some(1), DroppedFields::default()));
+        assert_eq!((row.total, dropped), (Some(1), DroppedFields::default()));
     }
 
     #[test]
     fn odd_numbers_cost_their_sample_and_are_counted() {
         let row = |value: &str| {
-            let (row, omissions) = read(&format!(r#"{{"name":"a","namespace":"b","size":{value}}}"#));
-            (row.repository.unwrap().size, omissions.number)
+            let (row, dropped) = read(&format!(r#"{{"name":"a","namespace":"b","size":{value}}}"#));
+            (row.repository.unwrap().size, dropped.number)
         };
         for value in ["-1", "1e400", "1.5", "\"12\"", "[]", "{}", "true", "18446744073709551616", "1e3"] {
             assert_eq!(row(value), (None, 1), "{value}");
@@ -244,9 +305,9 @@ mod tests {
     #[test]
     fn fractions_are_read_as_they_are_and_nonsense_is_counted() {
         let read = |text: &str| {
-            let (raw, mut omissions): (Box<RawValue>, _) =
+            let (raw, mut dropped): (Box<RawValue>, _) =
                 (serde_json::from_str(text).unwrap(), DroppedFields::default());
-            (fraction(Some(&raw), &mut omissions), omissions.number)
+            (float(Some(&raw), &mut dropped), dropped.number)
         };
         assert_eq!(read("99.21"), (Some(99.21), 0));
         assert_eq!(read("7"), (Some(7.0), 0));
@@ -260,8 +321,8 @@ mod tests {
     #[test]
     fn times_of_every_documented_form_are_read() {
         let row = |value: &str| {
-            let (row, omissions) = read(&format!(r#"{{"name":"a","namespace":"b","created_at":{value}}}"#));
-            (row.repository.unwrap().created.map(|time| time.0), omissions.timestamp)
+            let (row, dropped) = read(&format!(r#"{{"name":"a","namespace":"b","created_at":{value}}}"#));
+            (row.repository.unwrap().created.map(|time| time.0), dropped.timestamp)
         };
         for (text, nanoseconds) in [
             (r#""2026-03-26T07:42:40.069829Z""#, 1_774_510_960_069_829_000),
@@ -283,9 +344,9 @@ mod tests {
     fn a_row_without_a_usable_name_is_left_out_and_counted() {
         for object in [r#"{"namespace":"a"}"#, r#"{"name":"","namespace":"a"}"#, r#"{"name":7,"namespace":"a"}"#, "{}"]
         {
-            let (row, omissions) = read(object);
+            let (row, dropped) = read(object);
             assert!(row.repository.is_none());
-            assert_eq!(omissions, DroppedFields { name: 1, ..DroppedFields::default() }, "{object}");
+            assert_eq!(dropped, DroppedFields { name: 1, ..DroppedFields::default() }, "{object}");
         }
     }
 
@@ -295,14 +356,14 @@ mod tests {
         let repository = row.repository.unwrap();
         assert!(repository.name.starts_with("a\u{fffd}") && repository.name.ends_with("b\n\"\\"));
         assert_eq!(&*repository.namespace, "\0\u{1f600}");
-        let mut omissions = DroppedFields::default();
+        let mut dropped = DroppedFields::default();
         let bytes = b"{\"name\":\"x\xffy\",\"namespace\":\"n\"}";
-        let row = repository_of(bytes, &mut omissions);
+        let row = repository_of(bytes, &mut dropped);
         assert_eq!(&*row.name, "x\u{fffd}y");
     }
 
-    fn repository_of(bytes: &[u8], omissions: &mut DroppedFields) -> Repository {
-        repository(bytes, &mut StringInterner::default(), omissions).unwrap().repository.unwrap()
+    fn repository_of(bytes: &[u8], dropped: &mut DroppedFields) -> Repository {
+        repository(bytes, &mut StringInterner::default(), dropped).unwrap().repository.unwrap()
     }
 
     #[test]

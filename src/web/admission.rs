@@ -1,34 +1,35 @@
-//! Whether a request is answered at all: by the rate, a client certificate, and a name with its password.
+//! Whether a request is answered: rate limit, client certificate, user name and password, in this order.
 
-use super::basic_auth::{BasicAuth, Verdict};
+use super::PROBES;
+use super::basic_auth::{BasicAuth, LoginVerdict};
 use super::body::Body;
-use super::connection::Peer;
-use super::respond::{Last, closing, plain};
-use super::security::{InForce, RateLimit, Security};
-use super::{PROBES, Tally};
+use super::metrics::Metrics;
+use super::peer::Peer;
+use super::response::{LastResponse, closing, plain, retry_later};
+use super::security::{CurrentSecurity, RateLimit, Security};
 use crate::base::rate_limit::TokenBucket;
-use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a client without a login is asked for.
+/// The challenge of a 401.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"swr-exporter\", charset=\"UTF-8\"");
 
-/// Judges requests. What it has counted and learnt goes on when the settings change.
+/// Admits requests. Counts and known logins survive a change of the settings.
 pub(super) struct Admission {
-    security: InForce,
-    doorkeeper: BasicAuth,
-    /// What is left of which rate.
+    security: CurrentSecurity,
+    basic_auth: BasicAuth,
+    /// The bucket of the rate limit, and the limit it belongs to.
     requests: Mutex<Option<(RateLimit, TokenBucket)>>,
 }
 
 impl Admission {
-    /// By the settings in force, whichever they are at the time.
-    pub(super) fn new(security: InForce) -> Self {
-        Self { security, doorkeeper: BasicAuth::new(), requests: Mutex::default() }
+    /// Admits by the settings in force at each request.
+    pub(super) fn new(security: CurrentSecurity) -> Self {
+        Self { security, basic_auth: BasicAuth::new(), requests: Mutex::default() }
     }
 
     /// The settings in force.
@@ -39,78 +40,75 @@ impl Admission {
     /// Whether a request is to be answered.
     ///
     /// # Errors
-    /// If not: with what instead.
+    /// The response to send instead.
     pub(super) async fn admit(
         &self,
         security: &Security,
         request: &Parts,
         peer: Peer,
-        tally: &Tally,
+        metrics: &Metrics,
     ) -> Result<(), Response<Body>> {
         let path = request.uri.path();
-        // A probe costs nothing, and who is told that it is refused ends a process that works.
+        // Probes are exempt from the rate limit: a supervisor that gets 429 kills a process that works.
         let is_probe = PROBES.contains(&path) && (security.is_open(path) || security.is_for_everybody());
         if let Some(limit) = security.rate_limit
             && !is_probe
-            && let Err(wait) = self.count(limit)
+            && let Err(wait) = self.take_request(limit)
         {
-            Tally::add(&tally.rate_limited);
-            return Err(later(StatusCode::TOO_MANY_REQUESTS, "too many requests\n", wait));
+            metrics.rate_limited.inc();
+            return Err(retry_later(StatusCode::TOO_MANY_REQUESTS, "too many requests\n", wait));
         }
         if security.is_open(path) {
             return Ok(());
         }
         if let Some(tls) = security.tls.as_ref().filter(|tls| tls.needs_certificate())
-            && !tls.still_takes(peer.certified.as_ref())
+            && !tls.still_accepts(peer.certified.as_ref())
         {
-            // Also on connections that are older than this setting: the next one is asked for a certificate.
-            Tally::add(&tally.logins_refused);
+            // The connection may be older than this requirement. Closing it makes the client connect again, and then it is
+            // asked for a certificate.
+            metrics.logins_refused.inc();
             let mut response = closing(plain(StatusCode::FORBIDDEN, "a client certificate is needed\n"));
-            response.extensions_mut().insert(Last);
+            response.extensions_mut().insert(LastResponse);
             return Err(response);
         }
         if security.users.is_empty() {
             return Ok(());
         }
-        let mut shown = request.headers.get_all(AUTHORIZATION).iter();
-        // Of two it is not certain which counts.
-        let authorization = shown.next().filter(|_| shown.next().is_none());
-        match self.doorkeeper.judge(&security.users, authorization, peer.address).await {
-            Verdict::Allowed => Ok(()),
-            Verdict::Refused => {
-                Tally::add(&tally.logins_refused);
+        let mut headers = request.headers.get_all(AUTHORIZATION).iter();
+        // Two headers are ambiguous, so neither counts.
+        let authorization = headers.next().filter(|_| headers.next().is_none());
+        match self.basic_auth.check(&security.users, authorization, peer.address).await {
+            LoginVerdict::Accepted => Ok(()),
+            LoginVerdict::Refused => {
+                metrics.logins_refused.inc();
                 let mut response = plain(StatusCode::UNAUTHORIZED, "a name and a password are needed\n");
                 response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
                 Err(response)
             }
-            Verdict::TooMany(wait) => {
-                Tally::add(&tally.logins_throttled);
-                Err(later(StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords from this address\n", wait))
+            LoginVerdict::TooManyGuesses(wait) => {
+                metrics.logins_throttled.inc();
+                let text = "too many wrong passwords from this address\n";
+                Err(retry_later(StatusCode::TOO_MANY_REQUESTS, text, wait))
             }
-            Verdict::Busy(wait) => {
-                Tally::add(&tally.logins_throttled);
-                Err(later(StatusCode::SERVICE_UNAVAILABLE, "too many logins at once\n", wait))
+            LoginVerdict::QueueFull(wait) => {
+                metrics.logins_throttled.inc();
+                Err(retry_later(StatusCode::SERVICE_UNAVAILABLE, "too many logins at once\n", wait))
             }
         }
     }
 
-    /// Counts a request against the rate limit; how long until one more is answered.
-    fn count(&self, limit: RateLimit) -> Result<(), Duration> {
+    /// Counts a request against the rate limit.
+    ///
+    /// # Errors
+    /// The time until the next request is allowed.
+    fn take_request(&self, limit: RateLimit) -> Result<(), Duration> {
         let mut requests = self.requests.lock();
         let rate = limit.rate();
-        // Settings that say the same as before do not begin anew.
+        // An unchanged limit keeps its bucket when other settings change.
         let (_, bucket) = match requests.as_mut() {
             Some(counted) if counted.0 == limit => counted,
             _ => requests.insert((limit, TokenBucket::full(rate))),
         };
         bucket.take(rate, 1.0)
     }
-}
-
-/// A refusal that says when to come again.
-fn later(status: StatusCode, text: &'static str, wait: Duration) -> Response<Body> {
-    let mut response = plain(status, text);
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    response
 }

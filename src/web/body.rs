@@ -1,4 +1,4 @@
-//! The body of an answer: several blocks of bytes sent one after the other, none of them copied.
+//! The body of a response: several blocks of bytes, sent one after the other without copying.
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -8,31 +8,30 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The most that hyper is handed at once. Small, so that little of a page is in the hands of a peer that has stalled
-/// and a permit is given back when most of the page is gone; large enough that the calls do not show: with frames of
-/// 128 KiB a page of 25 MB took half as long again. Frames are slices of the shared page, so their size costs no memory.
+/// Bytes of a frame. Small enough that a permit is released soon after most of the body is sent; large enough that the
+/// calls do not matter: with 128 KiB a body of 25 MB took 1.5 times as long. Frames are slices, so they cost no memory.
 const FRAME: usize = 1024 * 1024;
 
-/// In HTTP/2, where taking a frame is the only sign that the peer takes the answer: one that takes 2 KiB a second shows
-/// life within the time that it has to.
+/// Bytes of a frame in HTTP/2, where a taken frame is the only sign of progress: small enough that a peer that reads
+/// 2 KiB/s makes progress within [`Limits::write_progress`](super::Limits::write_progress).
 pub(super) const SMALL_FRAME: usize = 64 * 1024;
 
-/// Whoever wants to know how a body fares. Dropped when hyper needs no more of the body.
-pub(super) trait Observer: Send {
-    /// A frame was taken; whether it was the last.
+/// Observes the progress of a body. Dropped with the body, when hyper needs no more of it.
+pub(super) trait BodyObserver: Send {
+    /// hyper took a frame.
     fn taken(&mut self, last: bool);
 }
 
-/// What is left to send, and what must be held until it is sent.
+/// The bytes left to send, and the permit held until they are sent.
 pub(super) struct Body {
     parts: VecDeque<Bytes>,
     frame: usize,
     _permit: Option<OwnedSemaphorePermit>,
-    observer: Option<Box<dyn Observer>>,
+    observer: Option<Box<dyn BodyObserver>>,
 }
 
 impl Body {
-    /// The blocks in their order.
+    /// A body of these blocks.
     pub(super) fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
         let parts = parts.into_iter().filter(|part| !part.is_empty()).collect();
         Self { parts, frame: FRAME, _permit: None, observer: None }
@@ -43,17 +42,17 @@ impl Body {
         Self { _permit: Some(permit), ..self }
     }
 
-    /// Tells the connection's clock how it fares.
-    pub(super) fn watched(self, observer: impl Observer + 'static) -> Self {
+    /// Reports progress to the connection's timer.
+    pub(super) fn observed(self, observer: impl BodyObserver + 'static) -> Self {
         Self { observer: Some(Box::new(observer)), ..self }
     }
 
-    /// Hands itself out in [`SMALL_FRAME`]s.
+    /// Sends frames of [`SMALL_FRAME`] bytes.
     pub(super) fn in_small_frames(self) -> Self {
         Self { frame: SMALL_FRAME, ..self }
     }
 
-    /// Sends nothing: the answer to HEAD.
+    /// Sends nothing: the response to HEAD.
     pub(super) fn withheld(self) -> Self {
         Self { parts: VecDeque::new(), ..self }
     }
@@ -97,7 +96,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     #[tokio::test]
-    async fn a_page_is_shared_and_handed_out_in_frames() {
+    async fn blocks_are_sent_in_frames_without_copying() {
         let page = Bytes::from(vec![7; FRAME + 1]);
         let mut body = Body::new([Bytes::from_static(b"live"), Bytes::new(), page.clone()]);
         assert_eq!(body.size_hint().exact(), Some(4 + FRAME as u64 + 1));

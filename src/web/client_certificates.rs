@@ -1,10 +1,10 @@
-//! Who of the clients is let in by a certificate.
+//! Authentication of clients by certificate.
 //!
-//! rustls verifies certificates by their authorities. What Go's servers can do besides is added around it: to take any
-//! certificate, to ask for certain names, and to let those without one through to the paths that are open to all.
+//! rustls verifies certificates against their authorities. Added here is what Go's servers can do besides: accept any
+//! certificate, require certain names, and let clients without a certificate through to the paths that are open to all.
 
 use super::names::subject_alternative_names;
-use super::tls::{Part, Problem, certificates};
+use super::pem::{TlsProblem, TlsSetting, certificates};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -14,60 +14,58 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What is asked of clients.
+/// The certificates that clients must present.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Clients {
-    /// No certificate.
-    Anonymous,
-    /// A certificate, and nothing of it: whoever has none gets in too.
-    Asked,
-    /// Any certificate, whoever made it, with one of these names; no names: any.
-    Some(Vec<String>),
-    /// If there is a certificate, it comes from one of these authorities (in PEM form).
+pub enum ClientAuth {
+    /// None.
+    None,
+    /// One is requested, but neither required nor verified.
+    Requested,
+    /// One of any authority, with one of these names; no names: with any.
+    Any(Vec<String>),
+    /// If one is presented, it must be of one of these authorities (in PEM form).
     VerifiedIfGiven(Vec<u8>),
-    /// A certificate of one of these authorities (in PEM form), with one of these names; no names: any.
+    /// One of these authorities (in PEM form), with one of these names; no names: with any.
     Verified(Vec<u8>, Vec<String>),
 }
 
-/// Whoever judges the certificates of clients. `optional`: whoever has none gets through the handshake.
+/// The verifier for a policy. `optional`: the handshake succeeds without a certificate too.
 ///
 /// # Errors
 /// When the authorities cannot be used.
 pub(super) fn verifier(
-    clients: &Clients,
+    policy: &ClientAuth,
     provider: &Arc<CryptoProvider>,
     optional: bool,
-) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
-    let (authorities, names, mandatory) = match clients {
-        Clients::Anonymous => return Ok(WebPkiClientVerifier::no_client_auth()),
-        Clients::Asked => (None, &[][..], false),
-        Clients::Some(names) => (None, &names[..], true),
-        Clients::VerifiedIfGiven(authorities) => (Some(authorities), &[][..], false),
-        Clients::Verified(authorities, names) => (Some(authorities), &names[..], true),
+) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
+    let (authorities, names, mandatory) = match policy {
+        ClientAuth::None => return Ok(WebPkiClientVerifier::no_client_auth()),
+        ClientAuth::Requested => (None, &[][..], false),
+        ClientAuth::Any(names) => (None, &names[..], true),
+        ClientAuth::VerifiedIfGiven(authorities) => (Some(authorities), &[][..], false),
+        ClientAuth::Verified(authorities, names) => (Some(authorities), &names[..], true),
     };
     let authorities = authorities.map(|pem| by_authorities(pem, provider)).transpose()?;
     let (names, mandatory) = (names.to_vec(), mandatory && !optional);
     Ok(Arc::new(ClientCertificateVerifier { authorities, names, mandatory, provider: Arc::clone(provider) }))
 }
 
-fn by_authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
-    let mut problems = Vec::new();
-    let Some(authorities) = certificates(pem, Part::Authorities, &mut problems) else { return Err(problems.remove(0)) };
-    let unusable = |error: String| Problem::new(Part::Authorities, format!("it cannot be used: {error}"));
+fn by_authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsProblem> {
+    let unusable = |error: String| TlsProblem::new(TlsSetting::ClientCa, format!("it cannot be used: {error}"));
     let mut roots = RootCertStore::empty();
-    for authority in authorities {
+    for authority in certificates(pem, TlsSetting::ClientCa)? {
         roots.add(authority).map_err(|error| unusable(error.to_string()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     builder.build().map_err(|error| unusable(error.to_string()))
 }
 
-/// Takes certificates whose key the client has, if they are those that were asked for.
+/// Accepts certificates of certain authorities and names, if the client has their key.
 #[derive(Debug)]
 struct ClientCertificateVerifier {
-    /// Who must have made them; `None`: anybody.
+    /// `None`: any authority.
     authorities: Option<Arc<dyn ClientCertVerifier>>,
-    /// The names of which they must have one; none: any.
+    /// A certificate must have one of these names; empty: any.
     names: Vec<String>,
     mandatory: bool,
     provider: Arc<CryptoProvider>,
@@ -127,7 +125,7 @@ impl ClientCertVerifier for ClientCertificateVerifier {
     }
 }
 
-/// Exact, but that an address may be written in several ways.
+/// Names are equal byte for byte, IP addresses in any notation.
 fn is_same(name: &str, found: &str) -> bool {
     name == found || name.parse::<IpAddr>().is_ok_and(|name| found.parse() == Ok(name))
 }

@@ -1,14 +1,16 @@
-//! HTTP/2 on a connection that TLS has agreed it for.
+//! HTTP/2 on a connection whose TLS handshake agreed on it.
 //!
-//! The answers run within the connection's task, as in HTTP/1.1: dropping the connection drops them, and nothing of it
-//! outlives it. hyper bounds what one frame can do; `guard` and `streams` bound what many can.
+//! The responses run within the connection's task, as in HTTP/1.1: dropping the connection drops them. hyper bounds the
+//! effect of a single frame; `monitored_stream` and `streams` bound that of many.
 
+use super::STREAMS;
 use super::body::Body;
-use super::connection::{End, Peer, Stage, drive};
+use super::drive::{ConnectionEnd, ServerStage, drive};
 use super::monitored_stream::ConnectionTimer;
-use super::respond::{Last, Responder};
-use super::streams::Streams;
-use super::{Limits, STREAMS};
+use super::peer::Peer;
+use super::responder::ConnectionContext;
+use super::response::LastResponse;
+use super::streams::StreamTimers;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -29,50 +31,64 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-/// Requests that were called off before we came to them, and our own resets; beyond, the connection ends.
-const RESETS: usize = 20;
+/// Streams that may be reset before we accept them, and streams that we may reset ourselves; one more ends the connection.
+const MAX_RESETS: usize = 20;
 
-/// Nobody has a body to send: the smallest window that the protocol knows by default, for one stream and for all.
+/// Flow-control window in bytes, for a stream and for the connection: the protocol's default, as no request has a body.
 const WINDOW: u32 = 65_535;
 
-/// While an answer is under way a peer must react to a ping.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// While a response is in progress the peer is pinged this often, and must answer within the timeout.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The futures of the answers, handed over by hyper until they are taken into the connection's task.
+/// hyper's executor: keeps the futures of the responses until the connection's task takes them over.
 #[derive(Clone, Default)]
-struct Handed(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+struct TaskQueue(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Handed {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for TaskQueue {
     fn execute(&self, future: F) {
         self.0.lock().push(future.boxed());
     }
 }
 
-/// Serves one connection until it ends; whether that was while draining.
+impl TaskQueue {
+    /// Polls the responses, including those queued meanwhile.
+    fn poll(&self, responses: &mut FuturesUnordered<BoxFuture<'static, ()>>, cx: &mut Context<'_>) {
+        loop {
+            let queued = std::mem::take(&mut *self.0.lock());
+            responses.extend(queued);
+            // A response that completes may have let hyper queue another one.
+            if !matches!(Pin::new(&mut *responses).poll_next(cx), Poll::Ready(Some(()))) {
+                return;
+            }
+        }
+    }
+}
+
+/// Serves one connection until it ends.
 pub(super) async fn serve<S>(
     stream: S,
     peer: Peer,
-    responder: Arc<Responder>,
-    limits: &Arc<Limits>,
-    clock: &Arc<ConnectionTimer>,
-    stage: &mut watch::Receiver<Stage>,
-) -> (End, bool)
+    context: Arc<ConnectionContext>,
+    timer: &Arc<ConnectionTimer>,
+    stage: &mut watch::Receiver<ServerStage>,
+) -> ConnectionEnd
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    clock.multiplexed();
-    let streams = Streams::new(Arc::clone(limits));
-    let counted = Arc::clone(&streams);
+    timer.multiplexed();
+    let header_bytes = u32::try_from(context.limits.header_bytes).unwrap_or(u32::MAX);
+    let streams = StreamTimers::new(Arc::clone(&context.limits));
+    let stream_timers = Arc::clone(&streams);
     let last = Arc::new(AtomicBool::new(false));
-    let over = Arc::clone(&last);
+    let seen_last = Arc::clone(&last);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
-        let open = counted.answering();
-        let (responder, peer, over) = (Arc::clone(&responder), peer.clone(), Arc::clone(&over));
+        let open = stream_timers.answering();
+        let (context, peer, seen_last) = (Arc::clone(&context), peer.clone(), Arc::clone(&seen_last));
         async move {
             let is_head = request.method() == Method::HEAD;
-            let mut response: Response<Body> = responder.answer(request, peer).await;
-            over.fetch_or(response.extensions().get::<Last>().is_some(), Ordering::Relaxed);
+            let mut response: Response<Body> = context.responder.answer(request, peer).await;
+            seen_last.fetch_or(response.extensions().get::<LastResponse>().is_some(), Ordering::Relaxed);
             if is_head {
                 // In HTTP/1.1 hyper does this.
                 let length = HeaderValue::from(response.body().len());
@@ -80,50 +96,38 @@ where
                 response = response.map(Body::withheld);
             }
             let open = open.sending(response.body().is_end_stream());
-            Ok::<_, Infallible>(response.map(|body| body.in_small_frames().watched(open)))
+            Ok::<_, Infallible>(response.map(|body| body.in_small_frames().observed(open)))
         }
         .boxed()
     });
-    let handed = Handed::default();
-    let connection = http2::Builder::new(handed.clone())
+    let queue = TaskQueue::default();
+    let connection = http2::Builder::new(queue.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
+        .max_header_list_size(header_bytes)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PONG_WITHIN)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut parts = (Box::pin(connection), FuturesUnordered::new());
     drive(
         &mut parts,
-        |(connection, answers), cx| {
+        |(connection, responses), cx| {
             let ended = connection.as_mut().poll(cx).is_ready();
-            answer(&handed, answers, cx);
+            queue.poll(responses, cx);
             if last.swap(false, Ordering::Relaxed) {
-                // It says so to the peer, and ends when the answers that are open have been sent.
+                // Sends GOAWAY; the connection ends once the open responses are sent.
                 connection.as_mut().graceful_shutdown();
                 cx.waker().wake_by_ref();
             }
             if ended { Poll::Ready(()) } else { Poll::Pending }
         },
         |(connection, _)| connection.as_mut().graceful_shutdown(),
-        || [clock.due(), streams.due()].into_iter().flatten().min_by_key(|(at, _)| *at),
+        || [timer.due(), streams.due()].into_iter().flatten().min_by_key(|(at, _)| *at),
         stage,
     )
     .await
-}
-
-/// Goes on with the answers, those that were handed over just now included.
-fn answer(handed: &Handed, answers: &mut FuturesUnordered<BoxFuture<'static, ()>>, cx: &mut Context<'_>) {
-    loop {
-        let new = std::mem::take(&mut *handed.0.lock());
-        answers.extend(new);
-        // Each that is over makes room for a look at what was handed over meanwhile.
-        if !matches!(Pin::new(&mut *answers).poll_next(cx), Poll::Ready(Some(()))) {
-            return;
-        }
-    }
 }

@@ -1,13 +1,16 @@
-//! Who may connect: the accept loop with its bounds, and the drain at the end.
+//! The accept loop with its limits on connections, and the drain at shutdown.
 
-use super::connection::{self, Stage};
-use super::respond::Responder;
-use super::{Limits, Tally};
+use super::connection;
+use super::drive::ServerStage;
+use super::peer::network_of;
+use super::responder::ConnectionContext;
+use crate::base::backoff::Backoff;
+use crate::base::log_limiter::LogLimiter;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -17,33 +20,26 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// The pause after a failed accept: long enough to let descriptors come back, short enough that no scrape is missed.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The pause after failed accepts: long enough for descriptors to be freed, short enough that no scrape is missed.
+const ACCEPT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 
-/// Failed accepts come in floods; the log gets one line in this time.
-const LOG_EVERY: Duration = Duration::from_secs(10);
-
-/// Accepts until `shutdown`, then drains.
+/// Accepts until `shutdown` completes, then drains.
 pub(super) async fn run(
     listeners: Vec<TcpListener>,
-    responder: &Arc<Responder>,
-    limits: &Limits,
-    tally: &Arc<Tally>,
+    context: Arc<ConnectionContext>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    // Shared by all connections.
-    let shared = Arc::new(limits.clone());
+    let (limits, metrics) = (&context.limits, &context.metrics);
     let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let addresses = Arc::new(Addresses { most: limits.connections_per_address, held: Mutex::default() });
-    let (stage, _) = watch::channel(Stage::Serving);
+    let addresses = Arc::new(AddressLimiter { limit: limits.connections_per_address, open: Mutex::default() });
+    let (stage, _) = watch::channel(ServerStage::Serving);
     // Dropping the set aborts its tasks: no connection outlives this function.
     let mut connections = JoinSet::new();
-    let mut failures = Failures::default();
+    let (mut failures, mut log) = (0, LogLimiter::default());
     let mut turn = 0;
     let mut shutdown = pin!(shutdown);
     loop {
-        // The slot first: what has no slot waits in the kernel, where it costs no descriptor.
+        // Slot first: a connection without a slot waits in the kernel, where it costs no descriptor.
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
             (slot, accept(&listeners, &mut turn).await)
@@ -59,29 +55,31 @@ pub(super) async fn run(
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                Tally::add(&tally.accepts_failed);
-                let pause = failures.note(&error);
+                metrics.accept_errors.inc();
+                failures += 1;
+                if log.admit((), Instant::now()).is_some() {
+                    tracing::error!(%error, "connections cannot be accepted: {error}");
+                }
                 tokio::select! {
                     () = &mut shutdown => break,
-                    () = tokio::time::sleep(pause) => continue,
+                    () = tokio::time::sleep(ACCEPT_BACKOFF.delay(failures)) => continue,
                 }
             }
         };
-        failures.pause = Duration::ZERO;
-        let Some(seat) = addresses.admit(peer) else {
-            Tally::add(&tally.connections_refused);
+        failures = 0;
+        let Some(permit) = addresses.admit(peer) else {
+            metrics.connections_over_limit.inc();
             tracing::debug!(%peer, "{peer} has too many connections");
             continue;
         };
-        // Answers go out in few large writes; waiting to fill a segment would only delay the last one.
+        // Responses are a few large writes; Nagle's algorithm would only delay the last segment.
         let _ = socket.set_nodelay(true);
-        let (responder, limits, tally) = (Arc::clone(responder), Arc::clone(&shared), Arc::clone(tally));
-        let stage = stage.subscribe();
-        // As it is, without a block around it: each would hold all of this once more, for every connection.
-        connections.spawn(connection::run(socket, seat.address, (slot, seat), responder, limits, tally, stage));
+        // The future itself, without an async block around it, which would hold all of this a second time.
+        let (address, context) = (permit.address, Arc::clone(&context));
+        connections.spawn(connection::run(socket, address, (slot, permit), context, stage.subscribe()));
     }
     drop(listeners);
-    stage.send_replace(Stage::Draining);
+    stage.send_replace(ServerStage::Draining);
     let drained = async {
         while let Some(ended) = connections.join_next().await {
             report(ended);
@@ -93,7 +91,7 @@ pub(super) async fn run(
     connections.shutdown().await;
 }
 
-/// The next connection of any listener, each in its turn.
+/// The next connection of any listener, in round-robin order.
 async fn accept(listeners: &[TcpListener], turn: &mut usize) -> io::Result<(TcpStream, SocketAddr)> {
     std::future::poll_fn(|cx| {
         *turn = turn.wrapping_add(1);
@@ -108,7 +106,7 @@ async fn accept(listeners: &[TcpListener], turn: &mut usize) -> io::Result<(TcpS
     .await
 }
 
-/// Whether only the connection that was to be accepted is at fault, and the next may well be fine.
+/// Whether an accept failed because of that one connection, so that the next one may well succeed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
@@ -120,70 +118,42 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Failed accepts in a row.
-#[derive(Debug, Default)]
-struct Failures {
-    pause: Duration,
-    logged: Option<Instant>,
-}
-
-impl Failures {
-    /// How long to wait now.
-    fn note(&mut self, error: &io::Error) -> Duration {
-        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-            self.logged = Some(Instant::now());
-            tracing::error!(%error, "connections cannot be accepted: {error}");
-        }
-        self.pause
-    }
-}
-
-/// How many connections each address has.
+/// Limits the open connections of each address.
 #[derive(Debug)]
-struct Addresses {
-    most: usize,
-    held: Mutex<HashMap<IpAddr, usize>>,
+struct AddressLimiter {
+    limit: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-impl Addresses {
-    /// A seat for one more connection; `None` when the address has all it may have.
+impl AddressLimiter {
+    /// A permit for one more connection; `None` when the address has reached the limit.
     fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<ConnectionPermit> {
-        let address = block_of(peer.ip());
-        let mut held = self.held.lock();
-        let count = held.entry(address).or_default();
-        if *count >= self.most {
+        let address = network_of(peer.ip());
+        let mut open = self.open.lock();
+        let count = open.entry(address).or_default();
+        if *count >= self.limit {
             return None;
         }
         *count += 1;
-        Some(ConnectionPermit { address, of: Arc::clone(self) })
+        Some(ConnectionPermit { address, limiter: Arc::clone(self) })
     }
 }
 
-/// One connection's place in the count of its address.
+/// Counts one connection of an address until it is dropped.
 #[derive(Debug)]
 struct ConnectionPermit {
     address: IpAddr,
-    of: Arc<Addresses>,
+    limiter: Arc<AddressLimiter>,
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut held = self.of.held.lock();
-        if let Entry::Occupied(mut count) = held.entry(self.address) {
+        if let Entry::Occupied(mut count) = self.limiter.open.lock().entry(self.address) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
             }
         }
-    }
-}
-
-/// What counts as one address: an IPv6 host commonly has a whole /64 to itself and could otherwise be many.
-fn block_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
     }
 }
 
@@ -193,28 +163,23 @@ mod tests {
 
     #[test]
     fn an_address_is_counted_until_its_connections_end() {
-        let addresses = Arc::new(Addresses { most: 2, held: Mutex::default() });
-        let peer = |text: &str| -> SocketAddr { text.parse().unwrap() };
-        let first = addresses.admit(peer("192.0.2.1:1")).unwrap();
-        let _second = addresses.admit(peer("[::ffff:192.0.2.1]:2")).unwrap();
-        assert!(addresses.admit(peer("192.0.2.1:3")).is_none());
-        assert!(addresses.admit(peer("192.0.2.2:3")).is_some());
+        let addresses = Arc::new(AddressLimiter { limit: 2, open: Mutex::default() });
+        let admit = |peer: &str| addresses.admit(peer.parse().unwrap());
+        let first = admit("192.0.2.1:1").unwrap();
+        let _second = admit("[::ffff:192.0.2.1]:2").unwrap();
+        assert!(admit("192.0.2.1:3").is_none());
+        assert!(admit("192.0.2.2:3").is_some());
         drop(first);
-        assert!(addresses.admit(peer("192.0.2.1:4")).is_some());
-        let _v6 =
-            [addresses.admit(peer("[2001:db8::1]:1")).unwrap(), addresses.admit(peer("[2001:db8::2]:1")).unwrap()];
-        assert!(addresses.admit(peer("[2001:db8::3]:1")).is_none(), "one /64 is one address");
-        assert!(addresses.admit(peer("[2001:db8:0:1::3]:1")).is_some());
-        assert_eq!(addresses.held.lock().len(), 2, "an address without connections is forgotten");
+        assert!(admit("192.0.2.1:4").is_some());
+        let _v6 = [admit("[2001:db8::1]:1").unwrap(), admit("[2001:db8::2]:1").unwrap()];
+        assert!(admit("[2001:db8::3]:1").is_none(), "one /64 is one address");
+        assert!(admit("[2001:db8:0:1::3]:1").is_some());
+        assert_eq!(addresses.open.lock().len(), 2, "an address without connections is forgotten");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_pause_after_failed_accepts_grows_to_a_second() {
-        let mut failures = Failures::default();
-        let error = io::Error::from_raw_os_error(24);
-        let pauses: Vec<_> = (0..7).map(|_| failures.note(&error).as_millis()).collect();
-        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000]);
-        assert!(!is_of_one_connection(&error));
+    #[test]
+    fn only_errors_of_the_listener_itself_pause_the_accept_loop() {
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)), "EMFILE");
         assert!(is_of_one_connection(&io::ErrorKind::ConnectionAborted.into()));
     }
 }

@@ -1,42 +1,55 @@
-//! How many passwords each address may still guess.
+//! A rate limit of password guesses for each address.
 
 use crate::base::rate_limit::{Rate, TokenBucket};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Addresses that are told apart. When as many have guessed lately, the others share one bucket.
-const ADDRESSES: usize = 4096;
+/// Addresses with a bucket of their own. Beyond, further addresses share one.
+const MAX_ADDRESSES: usize = 4096;
 
-/// The buckets of those who have guessed lately.
+/// The guesses of one address.
+#[derive(Debug)]
+struct Record {
+    bucket: TokenBucket,
+    guesses: u32,
+}
+
+/// The addresses that have guessed lately.
 #[derive(Debug, Default)]
 pub(super) struct LoginRateLimiter {
-    of: HashMap<IpAddr, TokenBucket>,
-    others: Option<TokenBucket>,
+    records: HashMap<IpAddr, Record>,
+    shared: Option<Record>,
 }
 
 impl LoginRateLimiter {
-    /// Takes a guess of an address, which stands for its whole /64 in IPv6.
+    /// Counts a guess of an address (IPv6: of its /64). Returns how many it has made so far, this one included.
     ///
     /// # Errors
-    /// When it has none left: how long until it has one.
-    pub(super) fn take(&mut self, rate: Rate, peer: IpAddr) -> Result<(), Duration> {
-        self.bucket(rate, peer).take(rate, 1.0)
+    /// The time until the next guess is allowed.
+    pub(super) fn take(&mut self, rate: Rate, peer: IpAddr) -> Result<u32, Duration> {
+        let record = self.record(rate, peer);
+        record.bucket.take(rate, 1.0)?;
+        record.guesses += 1;
+        Ok(record.guesses)
     }
 
-    /// Gives one back, because it was no guess.
+    /// Takes back a guess that was right, or was not tried.
     pub(super) fn give_back(&mut self, rate: Rate, peer: IpAddr) {
-        self.bucket(rate, peer).give(rate, 1.0);
+        let record = self.record(rate, peer);
+        record.bucket.give(rate, 1.0);
+        record.guesses = record.guesses.saturating_sub(1);
     }
 
-    fn bucket(&mut self, rate: Rate, peer: IpAddr) -> &mut TokenBucket {
-        if self.of.len() >= ADDRESSES && !self.of.contains_key(&peer) {
-            self.of.retain(|_, bucket| !bucket.is_full(rate));
-            if self.of.len() >= ADDRESSES {
-                return self.others.get_or_insert_with(|| TokenBucket::full(rate));
+    fn record(&mut self, rate: Rate, peer: IpAddr) -> &mut Record {
+        let new = || Record { bucket: TokenBucket::full(rate), guesses: 0 };
+        if self.records.len() >= MAX_ADDRESSES && !self.records.contains_key(&peer) {
+            self.records.retain(|_, record| !record.bucket.is_full(rate));
+            if self.records.len() >= MAX_ADDRESSES {
+                return self.shared.get_or_insert_with(new);
             }
         }
-        self.of.entry(peer).or_insert_with(|| TokenBucket::full(rate))
+        self.records.entry(peer).or_insert_with(new)
     }
 }
 
@@ -46,23 +59,21 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[tokio::test(start_paused = true)]
-    async fn each_address_has_its_own_and_memory_is_bounded() {
+    async fn each_address_has_its_own_limit_and_memory_is_bounded() {
         let rate = Rate { burst: 2.0, per_second: 1.0 };
-        let mut guesses = LoginRateLimiter::default();
+        let mut limiter = LoginRateLimiter::default();
         let peer = |number: usize| IpAddr::from(Ipv4Addr::from_bits(u32::try_from(number).unwrap()));
-        for _ in 0..2 {
-            assert_eq!(guesses.take(rate, peer(0)), Ok(()));
+        assert_eq!([limiter.take(rate, peer(0)), limiter.take(rate, peer(0))], [Ok(1), Ok(2)]);
+        assert_eq!(limiter.take(rate, peer(0)), Err(Duration::from_secs(1)));
+        limiter.give_back(rate, peer(0));
+        assert_eq!(limiter.take(rate, peer(0)), Ok(2));
+        for number in 1..MAX_ADDRESSES {
+            assert_eq!(limiter.take(rate, peer(number)), Ok(1));
         }
-        assert_eq!(guesses.take(rate, peer(0)), Err(Duration::from_secs(1)));
-        guesses.give_back(rate, peer(0));
-        assert_eq!(guesses.take(rate, peer(0)), Ok(()));
-        for number in 1..ADDRESSES {
-            assert_eq!(guesses.take(rate, peer(number)), Ok(()));
-        }
-        let more: usize = (0..10).filter(|number| guesses.take(rate, peer(ADDRESSES + number)).is_ok()).count();
-        assert_eq!((more, guesses.of.len()), (2, ADDRESSES), "the others share one");
+        let more: usize = (0..10).filter(|number| limiter.take(rate, peer(MAX_ADDRESSES + number)).is_ok()).count();
+        assert_eq!((more, limiter.records.len()), (2, MAX_ADDRESSES), "the others share one");
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(guesses.take(rate, peer(ADDRESSES)), Ok(()));
-        assert_eq!(guesses.of.len(), 1, "whoever has rested is forgotten");
+        assert_eq!(limiter.take(rate, peer(MAX_ADDRESSES)), Ok(1));
+        assert_eq!(limiter.records.len(), 1, "addresses with a full bucket are forgotten");
     }
 }

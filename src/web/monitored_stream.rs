@@ -1,18 +1,18 @@
-//! How long a peer may take: the deadlines around one connection that hyper does not have.
+//! Deadlines of one connection that hyper does not have.
 //!
-//! [`MonitoredStream`] wraps the socket and notes what moves; the handler notes where the exchange is; [`ConnectionTimer::due`] says, as
-//! a pure function of both, when the peer has had its time. All of it runs within the connection's one task, so there
-//! is nobody to wake and the lock is never contended.
+//! [`MonitoredStream`] wraps the socket and records progress; the handler records the phase of the exchange; from both,
+//! [`ConnectionTimer::due`] tells when the peer is overdue. All of it runs in the connection's one task, so nothing has to
+//! be woken and the lock is never contended.
 //!
-//! Under TLS the guard is below it and sees what is on the wire. In HTTP/2, where several answers are under way at once,
-//! it keeps to the socket: what a peer may send unasked, and whether it takes bytes; the answers have `streams`.
+//! Under TLS the stream is below the encryption and sees what is on the wire. In HTTP/2, with several responses at once, it
+//! only limits what a peer may send unasked and checks that the socket takes bytes; `streams` has the responses.
 //!
-//! A scrape that waits for a refresh has no deadline here: it has its own, and the peer is not at fault.
+//! A scrape that waits for a refresh has no deadline here: it has its own.
 
 use super::Limits;
-use super::body::Observer;
+use super::body::BodyObserver;
 use crate::base::rate_limit::{Rate, TokenBucket};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,112 +22,111 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// What a peer may send over HTTP/2, in bytes: at once, and each second. A scraper sends some 200 bytes a request, a
-/// browser a kilobyte; floods of empty frames or pings are over it within a second.
-const UNASKED: Rate = Rate { burst: 48.0 * 1024.0, per_second: 16.0 * 1024.0 };
+/// Bytes that a peer may send over HTTP/2. A request takes some 200 bytes from a scraper and 1 KiB from a browser; a flood of
+/// empty frames or pings exceeds this within a second.
+const RECEIVE_RATE: Rate = Rate { burst: 48.0 * 1024.0, per_second: 16.0 * 1024.0 };
 
-/// For so many bytes that are sent to it a peer may send one more: Go's client acknowledges every 4 KiB with up to 70.
+/// For this many bytes sent, a peer may send one more: Go's client acknowledges every 4 KiB with up to 70 bytes.
 const SENT_PER_ACKNOWLEDGED: f64 = 32.0;
 
-/// Where the connection is.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// TLS is being agreed upon.
+    /// TLS handshake.
     Handshake,
-    /// Accepted; nothing came yet.
+    /// Accepted, no byte received.
     Fresh,
-    /// A request has begun to come.
+    /// Receiving a request head.
     Head,
-    /// The request is being answered; the peer waits for us.
+    /// The peer waits for our response.
     Answering,
-    /// The answer is being sent.
+    /// Sending the response.
     Sending,
     /// Between requests.
     Idle,
-    /// HTTP/2: where each answer is, `streams` knows.
+    /// HTTP/2: `streams` knows the phase of each stream.
     Streams,
 }
 
-/// What the peer was too slow in.
+/// Why a peer is overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     /// It did not finish the TLS handshake.
     Handshake,
     /// It never sent a byte.
     FirstByte,
-    /// It did not finish a request's head.
+    /// It did not finish a request head.
     Head,
     /// It sent no further request.
     Idle,
-    /// It took no byte of an answer.
+    /// It took no byte of a response.
     Stalled,
-    /// It took the answer, but too slowly.
+    /// It took the response too slowly.
     Slow,
-    /// It sent more than any client has to say.
+    /// It sent more than any client needs to.
     Flood,
 }
 
 #[derive(Debug)]
-struct State {
+struct TimerState {
     phase: Phase,
     since: Instant,
-    /// Since when the socket takes nothing, while there is something to send.
+    /// Since when the socket has taken nothing of what there is to send.
     blocked: Option<Instant>,
-    /// hyper has all of the answer's body; once it is flushed too, the exchange is over.
+    /// hyper has the whole body; the exchange is over once it is flushed.
     body_ended: bool,
-    /// What the peer may still send in [`Phase::Streams`].
+    /// Bytes that the peer may still send in [`Phase::Streams`].
     allowance: TokenBucket,
     flooded: bool,
-    /// Closing is to discard what is unsent.
+    /// Unsent bytes are discarded at close.
     abandoned: bool,
 }
 
-/// The clock of one connection.
+/// The timer of one connection.
 #[derive(Debug)]
 pub(super) struct ConnectionTimer {
     limits: Arc<Limits>,
-    state: Mutex<State>,
+    state: Mutex<TimerState>,
 }
 
 impl ConnectionTimer {
-    /// Starts the clock: the connection is accepted now.
+    /// For a connection that was just accepted.
     pub(super) fn new(limits: Arc<Limits>) -> Arc<Self> {
-        let state = State {
+        let state = TimerState {
             phase: Phase::Fresh,
             since: Instant::now(),
             blocked: None,
             body_ended: false,
-            allowance: TokenBucket::full(UNASKED),
+            allowance: TokenBucket::full(RECEIVE_RATE),
             flooded: false,
             abandoned: false,
         };
         Arc::new(Self { limits, state: Mutex::new(state) })
     }
 
-    /// TLS comes first; its handshake has the time of a first byte.
+    /// The TLS handshake begins. Its deadline is that of a first byte.
     pub(super) fn handshake(&self) {
         self.enter(Phase::Handshake);
     }
 
-    /// The handshake is over: now a request is waited for.
+    /// The handshake is over; the first request may come.
     pub(super) fn secured(&self) {
         self.enter(Phase::Fresh);
     }
 
-    /// HTTP/2 was agreed upon.
+    /// The peers agreed on HTTP/2.
     pub(super) fn multiplexed(&self) {
         self.enter(Phase::Streams);
     }
 
-    /// When the socket is closed, what is unsent is discarded: otherwise the kernel would keep megabytes for as long as
-    /// the peer likes.
+    /// Discards unsent bytes when the socket closes; otherwise the kernel would keep megabytes for as long as the peer likes.
     pub(super) fn abandon(&self) {
-        self.state().abandoned = true;
+        self.state.lock().abandoned = true;
     }
 
-    /// When the peer's time is over, and in what.
+    /// The next deadline of the peer, and what it is for.
     pub(super) fn due(&self) -> Option<(Instant, Overdue)> {
-        let state = self.state();
+        let state = self.state.lock();
         if state.flooded {
             return Some((Instant::now(), Overdue::Flood));
         }
@@ -143,32 +142,30 @@ impl ConnectionTimer {
         phase.into_iter().chain(stalled).min_by_key(|(at, _)| *at)
     }
 
-    /// The head has been read: from now on the peer waits for us.
+    /// The request head is read: from now on the peer waits for us.
     pub(super) fn answering(&self) {
         self.enter(Phase::Answering);
     }
 
-    /// The answer's head is there: from now on we wait for the peer. Returns what the answer's body must hold.
-    pub(super) fn sending(self: &Arc<Self>) -> BodyHeld {
+    /// The response head is ready: from now on we wait for the peer. The body holds the returned guard.
+    pub(super) fn sending(self: &Arc<Self>) -> BodyGuard {
         self.enter(Phase::Sending);
-        BodyHeld(Arc::clone(self))
+        BodyGuard(Arc::clone(self))
     }
 
     fn enter(&self, phase: Phase) {
-        let mut state = self.state();
-        state.phase = phase;
-        state.since = Instant::now();
-        state.body_ended = false;
+        let mut state = self.state.lock();
+        (state.phase, state.since, state.body_ended) = (phase, Instant::now(), false);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "nothing is read in pieces of 2^53 bytes")]
     fn received(&self, bytes: usize) {
-        let phase = self.state().phase;
+        let phase = self.state.lock().phase;
         match phase {
             Phase::Fresh | Phase::Idle => self.enter(Phase::Head),
             Phase::Streams => {
-                let mut state = self.state();
-                state.flooded |= state.allowance.take(UNASKED, bytes as f64).is_err();
+                let mut state = self.state.lock();
+                state.flooded |= state.allowance.take(RECEIVE_RATE, bytes as f64).is_err();
             }
             _ => {}
         }
@@ -176,18 +173,18 @@ impl ConnectionTimer {
 
     #[expect(clippy::cast_precision_loss, reason = "nothing is sent in pieces of 2^53 bytes")]
     fn sent(&self, bytes: usize) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.blocked = None;
-        state.allowance.give(UNASKED, bytes as f64 / SENT_PER_ACKNOWLEDGED);
+        state.allowance.give(RECEIVE_RATE, bytes as f64 / SENT_PER_ACKNOWLEDGED);
     }
 
     fn blocked(&self) {
-        self.state().blocked.get_or_insert_with(Instant::now);
+        self.state.lock().blocked.get_or_insert_with(Instant::now);
     }
 
     fn flushed(&self) {
         let over = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             state.blocked = None;
             state.phase == Phase::Sending && state.body_ended
         };
@@ -195,44 +192,39 @@ impl ConnectionTimer {
             self.enter(Phase::Idle);
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every section leaves a valid state, so a panic elsewhere in the task does not spoil it.
-        self.state.lock()
-    }
 }
 
-/// Held by an answer's body: tells the clock when hyper needs no more of it.
+/// Held by the body of a response: its drop tells the timer that hyper has the whole body.
 #[derive(Debug)]
-pub(super) struct BodyHeld(Arc<ConnectionTimer>);
+pub(super) struct BodyGuard(Arc<ConnectionTimer>);
 
-impl Observer for BodyHeld {
+impl BodyObserver for BodyGuard {
     fn taken(&mut self, _: bool) {
         // The socket tells more exactly what the peer has taken.
     }
 }
 
-impl Drop for BodyHeld {
+impl Drop for BodyGuard {
     fn drop(&mut self) {
-        self.0.state().body_ended = true;
+        self.0.state.lock().body_ended = true;
     }
 }
 
-/// Ends when the peer's time is over. To be polled after whatever moves the clock, in the same task.
+/// Completes when the peer is overdue. Poll it in the same task as, and after, what moves the deadlines.
 pub(super) struct Watchdog {
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Watchdog {
-    /// One that waits for nothing yet.
+    /// A watchdog without a deadline.
     pub(super) fn new() -> Self {
         Self { sleep: Box::pin(tokio::time::sleep_until(Instant::now())) }
     }
 
-    /// Ready with the reason once the peer is overdue, which a clock has just told.
+    /// Ready with the reason once `due` has passed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, due: Option<(Instant, Overdue)>) -> Poll<Overdue> {
         let Some((at, overdue)) = due else { return Poll::Pending };
-        // Deadlines mostly move away: then the timer stays as it is, and when it fires it is set anew.
+        // Deadlines mostly move away. Then the timer is left alone, and is reset when it fires.
         if at < self.sleep.deadline() {
             self.sleep.as_mut().reset(at);
         }
@@ -246,17 +238,17 @@ impl Watchdog {
     }
 }
 
-/// A socket whose movements the clock is told of.
+/// A socket that reports its progress to a timer.
 #[derive(Debug)]
 pub(super) struct MonitoredStream {
     socket: TcpStream,
-    watch: Arc<ConnectionTimer>,
+    timer: Arc<ConnectionTimer>,
 }
 
 impl MonitoredStream {
     /// Wraps a socket.
-    pub(super) fn new(socket: TcpStream, watch: Arc<ConnectionTimer>) -> Self {
-        Self { socket, watch }
+    pub(super) fn new(socket: TcpStream, timer: Arc<ConnectionTimer>) -> Self {
+        Self { socket, timer }
     }
 
     /// The socket.
@@ -264,10 +256,10 @@ impl MonitoredStream {
         &self.socket
     }
 
-    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Pending => self.watch.blocked(),
-            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.watch.sent(*bytes),
+            Poll::Pending => self.timer.blocked(),
+            Poll::Ready(Ok(bytes)) if *bytes > 0 => self.timer.sent(*bytes),
             Poll::Ready(_) => {}
         }
         written
@@ -276,7 +268,7 @@ impl MonitoredStream {
 
 impl Drop for MonitoredStream {
     fn drop(&mut self) {
-        if self.watch.state().abandoned {
+        if self.timer.state.lock().abandoned {
             let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         }
     }
@@ -288,7 +280,7 @@ impl AsyncRead for MonitoredStream {
         let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
-            self.watch.received(bytes);
+            self.timer.received(bytes);
         }
         read
     }
@@ -297,7 +289,7 @@ impl AsyncRead for MonitoredStream {
 impl AsyncWrite for MonitoredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.note(written)
+        self.record(written)
     }
 
     fn poll_write_vectored(
@@ -306,7 +298,7 @@ impl AsyncWrite for MonitoredStream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.note(written)
+        self.record(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -314,9 +306,9 @@ impl AsyncWrite for MonitoredStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes, and TLS flushes what is below it, only once its own buffer is empty.
+        // hyper and TLS flush what is below them only once their own buffers are empty.
         let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
-        self.watch.flushed();
+        self.timer.flushed();
         Poll::Ready(flushed)
     }
 
@@ -329,89 +321,89 @@ impl AsyncWrite for MonitoredStream {
 mod tests {
     use super::*;
 
-    fn left(watch: &ConnectionTimer) -> Option<(Duration, Overdue)> {
-        watch.due().map(|(at, overdue)| (at - Instant::now(), overdue))
+    fn left(timer: &ConnectionTimer) -> Option<(Duration, Overdue)> {
+        timer.due().map(|(at, overdue)| (at - Instant::now(), overdue))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_phase_has_the_deadline_of_who_is_waited_for() {
+    async fn every_phase_has_the_deadline_of_the_side_that_is_waited_for() {
         let seconds = Duration::from_secs;
-        let watch = ConnectionTimer::new(Arc::default());
-        assert_eq!(left(&watch), Some((seconds(10), Overdue::FirstByte)));
+        let timer = ConnectionTimer::new(Arc::default());
+        assert_eq!(left(&timer), Some((seconds(10), Overdue::FirstByte)));
         tokio::time::advance(seconds(9)).await;
-        watch.received(1);
+        timer.received(1);
         tokio::time::advance(seconds(3)).await;
-        watch.received(1);
-        assert_eq!(left(&watch), Some((seconds(7), Overdue::Head)), "more bytes do not prolong a head");
-        watch.answering();
-        assert_eq!(left(&watch), None, "a scrape that waits for a refresh is not the peer's fault");
-        let held = watch.sending();
-        assert_eq!(left(&watch), Some((seconds(120), Overdue::Slow)));
-        watch.blocked();
+        timer.received(1);
+        assert_eq!(left(&timer), Some((seconds(7), Overdue::Head)), "more bytes do not prolong a head");
+        timer.answering();
+        assert_eq!(left(&timer), None, "a scrape that waits for a refresh has no deadline here");
+        let held = timer.sending();
+        assert_eq!(left(&timer), Some((seconds(120), Overdue::Slow)));
+        timer.blocked();
         tokio::time::advance(seconds(20)).await;
-        watch.blocked();
-        assert_eq!(left(&watch), Some((seconds(10), Overdue::Stalled)));
-        watch.sent(1);
-        assert_eq!(left(&watch), Some((seconds(100), Overdue::Slow)), "a byte is progress, but time runs on");
-        watch.flushed();
-        assert_eq!(left(&watch), Some((seconds(100), Overdue::Slow)), "there is more of the body");
+        timer.blocked();
+        assert_eq!(left(&timer), Some((seconds(10), Overdue::Stalled)));
+        timer.sent(1);
+        assert_eq!(left(&timer), Some((seconds(100), Overdue::Slow)), "a byte is progress, but time runs on");
+        timer.flushed();
+        assert_eq!(left(&timer), Some((seconds(100), Overdue::Slow)), "there is more of the body");
         drop(held);
-        watch.flushed();
-        assert_eq!(left(&watch), Some((seconds(90), Overdue::Idle)));
-        watch.received(1);
-        assert_eq!(left(&watch), Some((seconds(10), Overdue::Head)));
+        timer.flushed();
+        assert_eq!(left(&timer), Some((seconds(90), Overdue::Idle)));
+        timer.received(1);
+        assert_eq!(left(&timer), Some((seconds(10), Overdue::Head)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handshake_has_its_time_and_the_first_byte_its_own_after_it() {
         let seconds = Duration::from_secs;
-        let watch = ConnectionTimer::new(Arc::default());
-        watch.handshake();
+        let timer = ConnectionTimer::new(Arc::default());
+        timer.handshake();
         tokio::time::advance(seconds(9)).await;
-        watch.received(1);
-        watch.flushed();
-        assert_eq!(left(&watch), Some((seconds(1), Overdue::Handshake)), "bytes do not prolong it");
-        watch.secured();
-        assert_eq!(left(&watch), Some((seconds(10), Overdue::FirstByte)));
+        timer.received(1);
+        timer.flushed();
+        assert_eq!(left(&timer), Some((seconds(1), Overdue::Handshake)), "bytes do not prolong it");
+        timer.secured();
+        assert_eq!(left(&timer), Some((seconds(10), Overdue::FirstByte)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_sends_more_than_a_client_has_to_say_is_overdue_at_once() {
-        let watch = ConnectionTimer::new(Arc::default());
-        watch.multiplexed();
+        let timer = ConnectionTimer::new(Arc::default());
+        timer.multiplexed();
         // A large page at full speed, as Go's client acknowledges it.
         for _ in 0..10_000 {
-            watch.sent(4096);
-            watch.received(70);
+            timer.sent(4096);
+            timer.received(70);
         }
-        assert_eq!(left(&watch), None);
+        assert_eq!(left(&timer), None);
         // A request of a kilobyte ten times a second.
         for _ in 0..1000 {
             tokio::time::advance(Duration::from_millis(100)).await;
-            watch.received(1024);
+            timer.received(1024);
         }
-        assert_eq!(left(&watch), None);
+        assert_eq!(left(&timer), None);
         for _ in 0..10_000 {
             tokio::time::advance(Duration::from_micros(100)).await;
-            watch.received(17);
+            timer.received(17);
         }
-        assert_eq!(left(&watch), Some((Duration::ZERO, Overdue::Flood)), "a second of pings");
+        assert_eq!(left(&timer), Some((Duration::ZERO, Overdue::Flood)), "a second of pings");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_watchdog_follows_deadlines_that_move_both_ways() {
-        let watch = ConnectionTimer::new(Arc::default());
+        let timer = ConnectionTimer::new(Arc::default());
         let started = Instant::now();
-        let mut dog = Watchdog::new();
-        drop(watch.sending());
-        watch.flushed();
+        let mut watchdog = Watchdog::new();
+        drop(timer.sending());
+        timer.flushed();
         let mut polls = 0;
         let overdue = std::future::poll_fn(|cx| {
             // The first byte comes with the first poll, so 90 s become 10 s.
             polls += 1;
-            let first = dog.poll(cx, watch.due());
-            watch.received(1);
-            if polls == 1 { dog.poll(cx, watch.due()) } else { first }
+            let first = watchdog.poll(cx, timer.due());
+            timer.received(1);
+            if polls == 1 { watchdog.poll(cx, timer.due()) } else { first }
         });
         assert_eq!(overdue.await, Overdue::Head);
         assert_eq!(started.elapsed().as_secs(), 10);

@@ -1,7 +1,7 @@
-//! The subject alternative names of a certificate, read as far as that is needed and no further.
+//! The subject alternative names of a certificate.
 //!
-//! Neither rustls nor what it stands on gives out the names of addresses and mailboxes. This reads bytes of strangers, so
-//! it only ever cuts slices, and everything unexpected is `None`.
+//! Neither rustls nor webpki exposes IP addresses and mailboxes. The input is untrusted: this only slices it, and returns
+//! `None` for anything unexpected.
 
 use std::net::IpAddr;
 
@@ -13,13 +13,13 @@ const BOOLEAN: u8 = 0x01;
 const EXTENSIONS: u8 = 0xa3;
 /// 2.5.29.17, subjectAltName.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// The kinds of GeneralName that have a text (RFC 5280, 4.2.1.6).
+/// The kinds of GeneralName that we read (RFC 5280, 4.2.1.6).
 const MAILBOX: u8 = 0x81;
 const DNS: u8 = 0x82;
 const URI: u8 = 0x86;
 const ADDRESS: u8 = 0x87;
 
-/// DNS names, mailboxes and URIs as they are written, addresses as they are usually written. `None`: no certificate.
+/// DNS names, mailboxes and URIs verbatim, IP addresses in their usual notation. `None` if this is no certificate.
 pub fn subject_alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
     let mut certificate = expect(&mut { certificate }, SEQUENCE)?;
     let mut fields = expect(&mut certificate, SEQUENCE)?;
@@ -63,18 +63,18 @@ fn text_of(kind: u8, name: &[u8]) -> Option<String> {
     }
 }
 
-/// The content of the next element, which must be of this kind.
+/// The content of the next element, which must have this tag.
 fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     next(input).and_then(|(found, content)| (found == tag).then_some(content))
 }
 
-/// The next element, with its tag; the rest stays in the input.
+/// Tag and content of the next element; `input` becomes the rest.
 fn next<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, mut rest) = rest.split_first()?;
     let mut length = usize::from(first);
     if first >= 0x80 {
-        // So many bytes of length follow; none would mean an open end, and more than four an absurd one.
+        // The number of length bytes. 0 is the indefinite form, which DER forbids; more than 4 exceeds any certificate.
         let (bytes, after) =
             rest.split_at_checked(usize::from(first - 0x80)).filter(|(bytes, _)| (1..=4).contains(&bytes.len()))?;
         length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));

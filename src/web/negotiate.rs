@@ -1,11 +1,11 @@
-//! Which format and encoding a scraper wants: RFC 9110, 12.5.1 and 12.5.3, as pure functions of the headers.
+//! Content negotiation by RFC 9110, 12.5.1 and 12.5.3, as pure functions of the headers.
 //!
-//! Whatever the headers hold, the outcome is a page or 406; what cannot be understood is passed over.
+//! Whatever the headers contain, the result is a response or 406. Elements that cannot be parsed are ignored.
 
 use crate::exposition::{Encoding, Format};
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
 
-/// What to serve.
+/// The format and encoding to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Negotiated {
     /// From `Accept`.
@@ -14,14 +14,14 @@ pub(super) struct Negotiated {
     pub(super) encoding: Encoding,
 }
 
-/// Every encoding that we have is refused.
+/// The client refuses all our encodings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotAcceptable;
 
-/// In thousandths, 0 to 1000.
+/// A weight in thousandths, 0 to 1000.
 type Quality = u16;
 
-const FULL: Quality = 1000;
+const MAX_QUALITY: Quality = 1000;
 
 /// One element of a list header, with its weight.
 struct Item<'a> {
@@ -30,27 +30,28 @@ struct Item<'a> {
     quality: Quality,
 }
 
-/// How an `Accept` header speaks of one of our formats.
+/// How an `Accept` header matches one of our formats.
 #[derive(Clone, Copy)]
 struct Match {
-    /// The more specific range decides (RFC 9110, 12.5.1); from 2 the format is named, below it is a wildcard.
+    /// The most specific range decides (RFC 9110, 12.5.1). 0 and 1 are wildcards, from 2 on the format is named.
     specificity: u8,
     quality: Quality,
     place: usize,
 }
 
-/// Chooses; see [`format`](fn@format) and [`encoding`].
+/// Negotiates; see [`format`](fn@format) and [`encoding`].
 ///
 /// # Errors
-/// [`NotAcceptable`] when no encoding is left.
+/// If no encoding is acceptable.
 pub(super) fn negotiate(headers: &HeaderMap) -> Result<Negotiated, NotAcceptable> {
     Ok(Negotiated { format: format(headers), encoding: encoding(headers)? })
 }
 
-/// OpenMetrics only where it is named: a wildcard means text, as in Prometheus' own libraries. Higher quality wins;
-/// of equals the named one before the wildcard, then the one listed first. A format of a version that we do not have
-/// is not ours. Nothing acceptable, or no header: text, as exporters do, since a page that can perhaps not be read is
-/// more use to a scraper than none.
+/// The format for an `Accept` header:
+/// 1. OpenMetrics must be named: a wildcard means text, as in Prometheus' own libraries.
+/// 2. The higher quality wins; among equals a named format before a wildcard, then the first in the list.
+/// 3. Formats of versions that we do not have are ignored.
+/// 4. If nothing is acceptable, or there is no header: text, as other exporters do.
 fn format(headers: &HeaderMap) -> Format {
     let (mut text, mut open) = (None::<Match>, None::<Match>);
     for (place, item) in items(headers, &ACCEPT).enumerate() {
@@ -59,7 +60,7 @@ fn format(headers: &HeaderMap) -> Format {
             match item.version {
                 Some("1.0.0") => (&mut open, 4),
                 None => (&mut open, 3),
-                // The draft: the same syntax, and readers of it take 1.0.0.
+                // The draft has the same syntax, and its readers accept 1.0.0.
                 Some("0.0.1") => (&mut open, 2),
                 Some(_) => continue,
             }
@@ -90,9 +91,10 @@ fn format(headers: &HeaderMap) -> Format {
     }
 }
 
-/// Higher quality wins; of equals gzip before zstd before identity, because gzip is encoded when a snapshot is
-/// published and so is always ready. No header: identity. Identity is acceptable until it is refused by name or by
-/// `*`, but what is listed comes first.
+/// The encoding for an `Accept-Encoding` header:
+/// 1. The higher quality wins; among equals gzip before zstd before identity, because gzip is made with each snapshot.
+/// 2. Identity is acceptable unless refused by name or by `*`, but listed encodings come first.
+/// 3. No header means identity.
 fn encoding(headers: &HeaderMap) -> Result<Encoding, NotAcceptable> {
     let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
     for item in items(headers, &ACCEPT_ENCODING) {
@@ -110,7 +112,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, NotAcceptable> {
         };
         slot.get_or_insert(item.quality);
     }
-    // Doubled, so that an identity that is not listed fits between refused (0) and the lowest weight (2).
+    // Doubled, so that an unlisted identity (1) fits between refused (0) and the lowest weight (2).
     let weight = |listed: Option<Quality>, unlisted| listed.or(any).map_or(unlisted, |quality| 2 * quality);
     let offers = [
         (Encoding::Gzip, weight(gzip, 0)),
@@ -121,7 +123,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, NotAcceptable> {
     offers.iter().find(|(_, weight)| *weight == best).map(|(encoding, _)| *encoding).ok_or(NotAcceptable)
 }
 
-/// The elements of a list header over all its lines; those without a readable weight are left out.
+/// The elements of a list header over all its lines, without those whose weight cannot be parsed.
 fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = Item<'a>> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| split(line, b',')).filter_map(item)
@@ -130,7 +132,7 @@ fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
 fn item(element: &str) -> Option<Item<'_>> {
     let mut pieces = split(element, b';').map(|piece| piece.trim_matches([' ', '\t']));
     let name = pieces.next().filter(|name| !name.is_empty())?;
-    let mut item = Item { name, version: None, quality: FULL };
+    let mut item = Item { name, version: None, quality: MAX_QUALITY };
     for piece in pieces {
         let Some((key, value)) = piece.split_once('=') else { continue };
         if key.eq_ignore_ascii_case("q") {
@@ -142,7 +144,7 @@ fn item(element: &str) -> Option<Item<'_>> {
     Some(item)
 }
 
-/// `0`, `1`, `0.5`; lenient in the number of digits and above 1.
+/// Parses a weight such as `0`, `1` or `0.5`; any number of digits, and more than 1 is 1.
 fn quality(text: &str) -> Option<Quality> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -150,13 +152,13 @@ fn quality(text: &str) -> Option<Quality> {
         return None;
     }
     if whole.bytes().any(|byte| byte != b'0') {
-        return Some(FULL);
+        return Some(MAX_QUALITY);
     }
     let places = fraction.bytes().chain(std::iter::repeat(b'0')).take(3);
     Some(places.fold(0, |sum, digit| 10 * sum + Quality::from(digit - b'0')))
 }
 
-/// Splits at a separator that is not within quotes.
+/// Splits at separators outside quotes.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -288,7 +290,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_upsets_the_choice(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_header_can_be_negotiated(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 let map = HeaderMap::from_iter([(ACCEPT, value.clone()), (ACCEPT_ENCODING, value)]);
                 let _ = negotiate(&map);
@@ -296,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_refused_by_name_is_never_chosen(
+        fn an_encoding_refused_by_name_is_never_chosen(
             gzip in 0..=2u16, zstd in 0..=2u16, identity in 0..=2u16, any in 0..=2u16,
         ) {
             let line = format!("*;q=0.{any}, gzip;q=0.{gzip}, identity;q=0.{identity}, zstd;q=0.{zstd}");

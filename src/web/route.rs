@@ -1,53 +1,53 @@
-//! Which page a request asks for: the route table, a pure function.
+//! The route table, a pure function.
 
 use super::TAKEN;
 use hyper::Method;
 
-/// A page of the site.
+/// A resource of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
-    /// The telemetry path.
+    /// The metrics, at the telemetry path.
     Metrics,
-    /// One account's series.
+    /// The series of one account.
     Probe,
-    /// The accounts as targets.
+    /// Service discovery.
     Discovery,
     /// The settings in force.
     Settings,
-    /// Reads the settings again.
+    /// Reads the settings again (POST).
     Reload,
-    /// For people.
+    /// The landing page.
     Landing,
-    /// Whether the process works.
+    /// The liveness probe.
     Healthy,
-    /// Whether scrapes are answered.
+    /// The readiness probe.
     Ready,
 }
 
-/// What to do with a request.
+/// The result of routing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Answer with this.
+    /// Handle this resource.
     Found(Resource),
     /// 404.
     NotFound,
-    /// 405, with the methods that the path has, as the `Allow` header spells them.
+    /// 405, with the value of the `Allow` header.
     MethodNotAllowed(&'static str),
 }
 
-/// The methods that one page has.
+/// The methods of a resource.
 struct Methods {
     all: &'static [Method],
     allow: &'static str,
 }
 
-/// Pages that are only read.
+/// Resources that are read.
 const READ: Methods = Methods { all: &[Method::GET, Method::HEAD], allow: "GET, HEAD" };
 
-/// What changes something; not GET, so that no link and no crawler does it.
+/// Actions. Not GET, so that no link or crawler triggers them.
 const ACT: Methods = Methods { all: &[Method::POST, Method::PUT], allow: "POST, PUT" };
 
-/// Finds the page. A method is only judged on a path that exists.
+/// Routes a request. The method only matters on a path that exists.
 pub(super) fn route(method: &Method, path: &str, telemetry_path: &str) -> Route {
     let (resource, methods) = match path {
         _ if path == telemetry_path => (Resource::Metrics, READ),
@@ -58,14 +58,14 @@ pub(super) fn route(method: &Method, path: &str, telemetry_path: &str) -> Route 
         "/-/healthy" => (Resource::Healthy, READ),
         "/-/ready" => (Resource::Ready, READ),
         "/-/reload" => (Resource::Reload, ACT),
-        // About the server rather than a path (OPTIONS), or not a path at all (CONNECT).
+        // The server as a whole (OPTIONS *), or no path at all (CONNECT).
         "*" | "" => return Route::MethodNotAllowed(READ.allow),
         _ => return Route::NotFound,
     };
     if methods.all.contains(method) { Route::Found(resource) } else { Route::MethodNotAllowed(methods.allow) }
 }
 
-/// Whether a path cannot be the telemetry path because another page is there.
+/// Whether a path cannot be the telemetry path because another resource is there.
 pub fn is_taken(path: &str) -> bool {
     TAKEN.iter().any(|taken| path == *taken || (taken.ends_with('/') && *taken != "/" && path.starts_with(taken)))
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_has_a_page_and_a_page_has_methods() {
+    fn paths_have_resources_and_resources_have_methods() {
         let cases = [
             (Method::GET, "/metrics", Route::Found(Resource::Metrics)),
             (Method::HEAD, "/metrics", Route::Found(Resource::Metrics)),

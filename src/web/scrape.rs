@@ -1,114 +1,112 @@
-//! A scrape: the live metrics, and behind them an account's finished page.
+//! A scrape: the live metrics, followed by an account's finished exposition.
 
 use super::body::Body;
+use super::metrics::Metrics;
 use super::negotiate::{Negotiated, NotAcceptable, negotiate};
-use super::respond::plain;
-use super::{Account, Live, Options, Scrape, Site, Tally};
+use super::response::{content, plain, retry_later};
+use super::{Account, LiveMetrics, Options};
 use crate::base::deadline::Deadline;
 use crate::exposition::{self, Encoding, Exposition};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY};
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Prometheus says how long it will wait, in seconds.
+/// The header in which Prometheus sends its scrape timeout, in seconds.
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// No scrape waits longer, whatever its header says.
-const LONGEST: Duration = Duration::from_secs(600);
+/// The longest scrape timeout that is honoured.
+const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What getting a page may take over the deadline. It ends by the deadline of itself; this is for when it does not.
+/// Added to the deadline of the cache, which should end by itself; this is for when it does not.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Whose series are asked for.
+/// The metrics that a scrape asks for.
 #[derive(Clone, Copy)]
-pub(super) struct Series<'a> {
+pub(super) struct ScrapeTarget<'a> {
     /// The metrics of the process.
-    pub(super) process: Option<&'a Live>,
-    /// An account's live metrics and its page.
+    pub(super) process: Option<&'a LiveMetrics>,
+    /// The live metrics and the exposition of an account.
     pub(super) account: Option<&'a Account>,
 }
 
 /// Answers a scrape.
 pub(super) async fn scrape(
-    site: &Site,
-    series: Series<'_>,
+    target: ScrapeTarget<'_>,
     options: &Options,
     permits: &Arc<Semaphore>,
     headers: &HeaderMap,
+    metrics: &Metrics,
 ) -> Response<Body> {
     let mut response = match (negotiate(headers), Arc::clone(permits).try_acquire_owned()) {
         (Err(NotAcceptable), _) => {
             plain(StatusCode::NOT_ACCEPTABLE, "the metrics are to be had as gzip, zstd or identity\n")
         }
         (Ok(_), Err(_)) => {
-            Tally::add(&site.tally.scrapes_refused);
-            let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            response
+            metrics.scrapes_refused.inc();
+            retry_later(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n", Duration::ZERO)
         }
-        (Ok(choice), Ok(permit)) => {
-            let timeout = headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
-            let patience = patience(timeout, options);
-            answer(series, choice, patience).await.map(|body| body.with_permit(permit))
+        (Ok(negotiated), Ok(permit)) => {
+            let header = headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
+            respond(target, negotiated, timeout(header, options)).await.map(|body| body.with_permit(permit))
         }
     };
-    // On refusals too: another client, with other headers, is not refused.
+    // On refusals too: a client with other headers may be accepted.
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
 }
 
-/// How long a scrape may wait: what its scraper says less the offset, or the default where that is no sane number.
-fn patience(header: Option<&str>, options: &Options) -> Duration {
+/// How long a scrape may wait: the timeout of the scraper less the offset, or the default if the header is no valid number.
+fn timeout(header: Option<&str>, options: &Options) -> Duration {
     let seconds = header.and_then(|text| text.trim().parse::<f64>().ok()).filter(|s| s.is_finite() && *s >= 0.0);
     let Some(seconds) = seconds else { return options.scrape_timeout };
-    Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64())).saturating_sub(options.timeout_offset)
+    Duration::from_secs_f64(seconds.min(MAX_TIMEOUT.as_secs_f64())).saturating_sub(options.timeout_offset)
 }
 
-async fn answer(series: Series<'_>, Negotiated { format, encoding }: Negotiated, patience: Duration) -> Response<Body> {
-    let page = match series.account {
-        Some(account) => page(account, patience).await,
+async fn respond(
+    target: ScrapeTarget<'_>,
+    Negotiated { format, encoding }: Negotiated,
+    timeout: Duration,
+) -> Response<Body> {
+    let exposition = match target.account {
+        Some(account) => exposition_of(account, timeout).await,
         None => None,
     };
-    if let Some(page) = &page {
-        prepare(page, encoding).await;
+    if let Some(exposition) = &exposition {
+        prepare(exposition, encoding).await;
     }
-    // The live metrics after the scrape, so that they speak of it, but in front of the page.
-    let mut live = series.process.map(|live| live(format)).unwrap_or_default();
-    if let Some(account) = series.account {
+    // Encoded after the wait, so that the live metrics include this scrape, but sent before the exposition.
+    let mut live = target.process.map(|live| live(format)).unwrap_or_default();
+    if let Some(account) = target.account {
         live.extend_from_slice(&(account.live)(format));
     }
-    let mut response = Response::new(Body::new(exposition::response(&live, page.as_deref(), format, encoding)));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    let body = exposition::response(&live, exposition.as_deref(), format, encoding);
+    let mut response = content(format.content_type(), "").map(|_| Body::new(body));
     match encoding {
         Encoding::Identity => {}
-        Encoding::Gzip => drop(headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"))),
-        Encoding::Zstd => drop(headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"))),
+        Encoding::Gzip => drop(response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"))),
+        Encoding::Zstd => drop(response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"))),
     }
     response
 }
 
-async fn page(account: &Account, patience: Duration) -> Option<Arc<Exposition>> {
-    let scrape = (account.scrape)(Deadline::after(patience));
-    match Deadline::after(patience + GRACE).bound(scrape).await {
-        Ok(Scrape { page }) => page,
-        Err(_) => {
-            tracing::error!(account = account.name, "the page of account {} missed its deadline", account.name);
-            None
-        }
-    }
+async fn exposition_of(account: &Account, timeout: Duration) -> Option<Arc<Exposition>> {
+    let scrape = (account.scrape)(Deadline::after(timeout));
+    Deadline::after(timeout + GRACE).bound(scrape).await.unwrap_or_else(|_| {
+        tracing::error!(account = account.name, "the page of account {} missed its deadline", account.name);
+        None
+    })
 }
 
-/// Where the body must be made first, that is done away from the threads that serve others.
-async fn prepare(page: &Arc<Exposition>, encoding: Encoding) {
-    if page.is_ready(encoding) {
+/// Encodes the exposition if that is still to be done, on a blocking thread.
+async fn prepare(exposition: &Arc<Exposition>, encoding: Encoding) {
+    if exposition.is_ready(encoding) {
         return;
     }
-    let page = page.clone();
-    if let Err(failed) = tokio::task::spawn_blocking(move || page.prepare(encoding)).await {
-        // The connection turns it into 500, like any other panic.
+    let exposition = exposition.clone();
+    if let Err(failed) = tokio::task::spawn_blocking(move || exposition.prepare(encoding)).await {
+        // The responder turns a panic into a 500.
         std::panic::resume_unwind(failed.into_panic());
     }
 }
@@ -136,7 +134,7 @@ mod tests {
             (Some(" 2 "), 1_500),
         ];
         for (header, expected) in cases {
-            assert_eq!(patience(header, &options).as_millis(), expected, "{header:?}");
+            assert_eq!(timeout(header, &options).as_millis(), expected, "{header:?}");
         }
     }
 }

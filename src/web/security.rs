@@ -1,10 +1,11 @@
-//! What guards the server: TLS, headers, logins and a rate, as one value that is swapped as a whole.
+//! Security settings of the server: TLS, headers, users and a rate limit, as one value that is replaced as a whole.
 //!
-//! Nothing of it is read or parsed while a request is answered. A connection keeps the TLS that it was accepted with;
-//! everything else holds for each request from the moment of the swap.
+//! Nothing is read or parsed while a request is answered. A connection keeps the TLS settings it was accepted with;
+//! everything else applies to each request from the replacement on.
 
 use super::basic_auth::{PasswordHash, Users};
-use super::tls::{self, Problem, Tls};
+use super::pem::TlsProblem;
+use super::tls::{self, Tls};
 use crate::base::rate_limit::Rate;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::HashMap;
@@ -12,27 +13,27 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What may be chosen. The default guards nothing: plain HTTP for everybody.
+/// What the operator may choose. The default is plain HTTP for everybody.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `None`: plain HTTP.
     pub tls: Option<tls::Options>,
-    /// Headers of every answer, besides those that are always there or instead of them.
+    /// Headers of every response; they replace our own of the same name.
     pub headers: Vec<Header>,
-    /// Who may log in, and with what; empty: nobody has to.
+    /// Users and their passwords; empty: no login is required.
     pub users: HashMap<String, PasswordHash>,
-    /// Paths that are open to everybody.
+    /// Paths that need neither a login nor a certificate.
     pub open_paths: Vec<String>,
-    /// How many requests are answered; `None`: any number.
+    /// The rate limit of requests; `None`: unlimited.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// How many requests are answered.
+/// A rate limit of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// One more each time that this has passed; longer than nothing.
+    /// Time between two requests in the long run; more than zero.
     pub interval: Duration,
-    /// At once after a rest; at least 1.
+    /// Requests at once after a pause; at least 1.
     pub burst: u32,
 }
 
@@ -42,14 +43,14 @@ impl RateLimit {
     }
 }
 
-/// A header of every answer.
+/// A header of every response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     name: HeaderName,
     value: HeaderValue,
 }
 
-/// The headers that may be set, and where only some values make sense, those: Prometheus' exporters have the same.
+/// The headers that may be set, and their allowed values where these are limited; as in Prometheus' exporters.
 const HEADERS: [(&str, &[&str]); 5] = [
     ("Content-Security-Policy", &[]),
     ("Strict-Transport-Security", &[]),
@@ -59,7 +60,7 @@ const HEADERS: [(&str, &[&str]); 5] = [
 ];
 
 impl Header {
-    /// The headers that may be set.
+    /// Names of the headers that may be set.
     pub fn names() -> impl Iterator<Item = &'static str> {
         HEADERS.iter().map(|(name, _)| *name)
     }
@@ -67,7 +68,7 @@ impl Header {
     /// Checks a header.
     ///
     /// # Errors
-    /// When it may not be set, or not to this.
+    /// When this header or this value may not be set.
     pub fn new(name: &str, value: &str) -> Result<Self, String> {
         let Some((_, values)) = HEADERS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<_> = Self::names().collect();
@@ -82,7 +83,7 @@ impl Header {
     }
 }
 
-/// The settings, checked and ready for use.
+/// Checked settings, ready for use.
 #[derive(Debug, Default)]
 pub struct Security {
     pub(super) tls: Option<Tls>,
@@ -93,11 +94,11 @@ pub struct Security {
 }
 
 impl Security {
-    /// Checks what can only be checked as a whole.
+    /// Checks the settings as a whole.
     ///
     /// # Errors
-    /// All problems with TLS at once.
-    pub fn new(options: Options) -> Result<Self, Vec<Problem>> {
+    /// All problems with TLS.
+    pub fn new(options: Options) -> Result<Self, Vec<TlsProblem>> {
         let some_open = !options.open_paths.is_empty();
         Ok(Self {
             tls: options.tls.map(|tls| Tls::new(tls, some_open)).transpose()?,
@@ -108,7 +109,7 @@ impl Security {
         })
     }
 
-    /// What it amounts to, in a few words for the log.
+    /// A few words for the log.
     pub fn summary(&self) -> String {
         let tls = match &self.tls {
             None => "no TLS",
@@ -118,17 +119,17 @@ impl Security {
         format!("{tls}, {}", if self.users.is_empty() { "no passwords" } else { "passwords" })
     }
 
-    /// Whether nobody has to show who they are.
+    /// Whether no request needs authentication.
     pub(super) fn is_for_everybody(&self) -> bool {
         self.users.is_empty() && self.tls.as_ref().is_none_or(|tls| !tls.needs_certificate())
     }
 
-    /// Whether everybody may see it.
+    /// Whether a path needs no authentication.
     pub(super) fn is_open(&self, path: &str) -> bool {
         self.open_paths.iter().any(|open| open == path)
     }
 
-    /// Adds the headers of every answer.
+    /// Adds the headers of every response.
     pub(super) fn apply_headers(&self, headers: &mut HeaderMap) {
         for Header { name, value } in &self.headers {
             headers.insert(name, value.clone());
@@ -136,8 +137,8 @@ impl Security {
     }
 }
 
-/// The settings in force, whichever they are at the time.
-pub type InForce = watch::Receiver<Arc<Security>>;
+/// The settings in force; the sender replaces them.
+pub type CurrentSecurity = watch::Receiver<Arc<Security>>;
 
 #[cfg(test)]
 mod tests {

@@ -1,128 +1,123 @@
-//! The clock of an HTTP/2 connection: where each of its answers is, and when the peer has had its time.
+//! The deadlines of an HTTP/2 connection, stream by stream.
 //!
-//! A peer can stall one answer by its flow control while the socket is free, and can call off answers as fast as it asks
-//! for them; neither shows on the socket, which is why `guard` is not enough here. There is nothing to refuse within a
-//! connection: whoever is overdue with one answer loses all.
+//! A peer can stall one response by flow control while the socket is free, and can reset streams as fast as it opens them.
+//! Neither shows on the socket, so `monitored_stream` is not enough here. A single overdue stream ends the connection.
 
 use super::Limits;
-use super::body::Observer;
+use super::body::BodyObserver;
 use super::monitored_stream::Overdue;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// So many more answers may be called off than are taken whole. A browser that is closed calls off a few.
-const CALLED_OFF: usize = 50;
+/// How many more streams a peer may reset than it completes. A closing browser resets a few.
+const MAX_RESETS: usize = 50;
 
-/// Where an answer is.
+/// Where a stream is.
 #[derive(Clone, Copy, Debug)]
-enum Answer {
+enum StreamPhase {
     /// The peer waits for us.
-    Awaited,
-    /// We wait for the peer: since when, and since when it takes nothing.
-    Sent { since: Instant, moved: Instant },
+    Answering,
+    /// We wait for the peer: since when, and since when it has taken nothing.
+    Sending { since: Instant, moved: Instant },
 }
 
 #[derive(Debug)]
-struct State {
-    next: u64,
-    open: BTreeMap<u64, Answer>,
-    /// Since when nothing is open.
-    idle: Instant,
-    taken: usize,
-    called_off: usize,
+struct TimerState {
+    next_id: u64,
+    open: BTreeMap<u64, StreamPhase>,
+    /// Since when no stream is open.
+    idle_since: Instant,
+    completed: usize,
+    reset: usize,
 }
 
-/// The clock of one connection.
+/// The timers of one connection's streams.
 #[derive(Debug)]
-pub(super) struct Streams {
+pub(super) struct StreamTimers {
     limits: Arc<Limits>,
-    state: Mutex<State>,
+    state: Mutex<TimerState>,
 }
 
-impl Streams {
-    /// Starts the clock: the first request is waited for.
+impl StreamTimers {
+    /// For a new connection, which waits for its first request.
     pub(super) fn new(limits: Arc<Limits>) -> Arc<Self> {
-        let state = State { next: 0, open: BTreeMap::new(), idle: Instant::now(), taken: 0, called_off: 0 };
+        let state =
+            TimerState { next_id: 0, open: BTreeMap::new(), idle_since: Instant::now(), completed: 0, reset: 0 };
         Arc::new(Self { limits, state: Mutex::new(state) })
     }
 
-    /// When the peer's time is over, and in what.
+    /// The next deadline of the peer, and what it is for.
     pub(super) fn due(&self) -> Option<(Instant, Overdue)> {
-        let state = self.state();
-        if state.called_off > state.taken + CALLED_OFF {
+        let state = self.state.lock();
+        if state.reset > state.completed + MAX_RESETS {
             return Some((Instant::now(), Overdue::Flood));
         }
         if state.open.is_empty() {
-            return Some(match state.next {
-                0 => (state.idle + self.limits.first_byte, Overdue::FirstByte),
-                _ => (state.idle + self.limits.idle, Overdue::Idle),
+            return Some(match state.next_id {
+                0 => (state.idle_since + self.limits.first_byte, Overdue::FirstByte),
+                _ => (state.idle_since + self.limits.idle, Overdue::Idle),
             });
         }
-        let sent = state.open.values().filter_map(|answer| match *answer {
-            Answer::Awaited => None,
-            Answer::Sent { since, moved } => Some([
+        let sending = state.open.values().filter_map(|phase| match *phase {
+            StreamPhase::Answering => None,
+            StreamPhase::Sending { since, moved } => Some([
                 (moved + self.limits.write_progress, Overdue::Stalled),
                 (since + self.limits.response_total, Overdue::Slow),
             ]),
         });
-        sent.flatten().min_by_key(|(at, _)| *at)
+        sending.flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// A request has come. What is returned is held until it is answered, first by the work and then by the body.
-    pub(super) fn answering(self: &Arc<Self>) -> Open {
-        let mut state = self.state();
-        let id = state.next;
-        state.next += 1;
-        state.open.insert(id, Answer::Awaited);
-        Open { id, streams: Arc::clone(self), taken: false }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every section leaves a valid state, so a panic elsewhere in the task does not spoil it.
-        self.state.lock()
+    /// A request has come. The returned guard belongs to its handler, and then to the body of its response.
+    pub(super) fn answering(self: &Arc<Self>) -> OpenStream {
+        let mut state = self.state.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.open.insert(id, StreamPhase::Answering);
+        OpenStream { id, timers: Arc::clone(self), completed: false }
     }
 }
 
-/// An answer that is under way.
+/// A stream in progress; counts as reset if dropped before the peer has taken the whole response.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenStream {
     id: u64,
-    streams: Arc<Streams>,
-    taken: bool,
+    timers: Arc<StreamTimers>,
+    completed: bool,
 }
 
-impl Open {
-    /// Its head is there: from now on we wait for the peer. `empty`: there is no body to be taken.
+impl OpenStream {
+    /// The head of the response is ready: from now on we wait for the peer. `empty`: there is no body to take.
     pub(super) fn sending(mut self, empty: bool) -> Self {
         let now = Instant::now();
-        self.taken = empty;
-        self.streams.state().open.insert(self.id, Answer::Sent { since: now, moved: now });
+        self.completed = empty;
+        self.timers.state.lock().open.insert(self.id, StreamPhase::Sending { since: now, moved: now });
         self
     }
 }
 
-impl Observer for Open {
+impl BodyObserver for OpenStream {
     fn taken(&mut self, last: bool) {
-        self.taken = last;
-        if let Some(Answer::Sent { moved, .. }) = self.streams.state().open.get_mut(&self.id) {
+        self.completed = last;
+        if let Some(StreamPhase::Sending { moved, .. }) = self.timers.state.lock().open.get_mut(&self.id) {
             *moved = Instant::now();
         }
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenStream {
     fn drop(&mut self) {
-        let mut state = self.streams.state();
+        let mut state = self.timers.state.lock();
         state.open.remove(&self.id);
         if state.open.is_empty() {
-            state.idle = Instant::now();
+            state.idle_since = Instant::now();
         }
-        if self.taken {
-            state.taken += 1;
+        if self.completed {
+            state.completed += 1;
         } else {
-            state.called_off += 1;
+            state.reset += 1;
         }
     }
 }
@@ -132,17 +127,17 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn left(streams: &Streams) -> Option<(u64, Overdue)> {
+    fn left(streams: &StreamTimers) -> Option<(u64, Overdue)> {
         streams.due().map(|(at, overdue)| ((at - Instant::now()).as_secs(), overdue))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answer_that_is_due_first_decides() {
-        let streams = Streams::new(Arc::default());
+    async fn the_stream_that_is_due_first_decides() {
+        let streams = StreamTimers::new(Arc::default());
         assert_eq!(left(&streams), Some((10, Overdue::FirstByte)));
         let (first, second) = (streams.answering(), streams.answering());
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(left(&streams), None, "scrapes that wait for a refresh are not the peer's fault");
+        assert_eq!(left(&streams), None, "a scrape that waits for a refresh has no deadline here");
         let mut first = first.sending(false);
         tokio::time::advance(Duration::from_secs(20)).await;
         let second = second.sending(false);
@@ -161,15 +156,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_calls_off_answers_time_and_again_is_overdue_at_once() {
-        let streams = Streams::new(Arc::default());
-        for _ in 0..CALLED_OFF {
+    async fn a_peer_that_keeps_resetting_streams_is_overdue_at_once() {
+        let streams = StreamTimers::new(Arc::default());
+        for _ in 0..MAX_RESETS {
             drop(streams.answering());
         }
         assert_eq!(left(&streams), Some((90, Overdue::Idle)));
         drop(streams.answering().sending(true));
         drop(streams.answering().sending(false));
-        assert_eq!(left(&streams), Some((90, Overdue::Idle)), "what is taken counts for it");
+        assert_eq!(left(&streams), Some((90, Overdue::Idle)), "completed streams allow more resets");
         drop(streams.answering());
         assert_eq!(left(&streams), Some((0, Overdue::Flood)));
     }

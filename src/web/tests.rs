@@ -1,7 +1,4 @@
-//! The web room over real sockets: raw bytes in, raw bytes out.
-//!
-//! Limits are made small so that real time suffices; whoever waits, waits for a state. The numbers in the names are
-//! those of the reliability cases (S4 slow heads, S5 silent peers, S6 slow readers, S11 to S16).
+//! The server over real sockets: raw bytes in, raw bytes out. Limits are small, so that real time suffices.
 
 mod deadlines;
 mod lifecycle;
@@ -19,31 +16,31 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// Far more than anything here takes.
-const LONG: Duration = Duration::from_secs(20);
+/// Far longer than any step of a test.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(LONG, future).await.expect("it should long be over")
+    tokio::time::timeout(PATIENCE, future).await.expect("a test step takes too long")
 }
 
-/// Waits until something is so.
+/// Waits for a state.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     let waited = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(LONG, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-/// What a test may choose.
+/// The settings of a test server.
 struct Plan {
     options: Options,
-    live: Live,
-    /// How many of the one account.
+    live: LiveMetrics,
+    /// The number of accounts.
     accounts: usize,
-    /// Instead of the scrape that passes through the gate.
-    scrape: Option<ScrapePage>,
+    /// Replaces the scrape that passes through the gate.
+    scrape: Option<Scrape>,
     security: super::security::Options,
 }
 
@@ -61,15 +58,15 @@ impl Default for Plan {
     }
 }
 
-/// A running server with one account, whose scrapes pass through a gate.
+/// A running server; scrapes of its accounts pass through a gate.
 struct Server {
     address: SocketAddr,
-    tally: Arc<Tally>,
-    /// Scrapes begun.
+    metrics: Metrics,
+    /// Scrapes that have begun.
     scrapes: Arc<AtomicUsize>,
-    /// How long the latest scrape might have waited.
-    patience: watch::Receiver<Duration>,
-    /// Whether scrapes go on.
+    /// The timeout of the latest scrape.
+    timeout: watch::Receiver<Duration>,
+    /// Whether scrapes complete.
     gate: watch::Sender<bool>,
     page: Arc<Exposition>,
     security: watch::Sender<Arc<super::security::Security>>,
@@ -79,7 +76,7 @@ struct Server {
 
 impl Server {
     async fn start(plan: Plan) -> Self {
-        // Small buffers, inherited by what is accepted: then a peer that does not read is soon felt.
+        // Accepted sockets inherit the small buffer, so a peer that does not read soon blocks the server.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(16 * 1024).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -88,9 +85,9 @@ impl Server {
 
         let page = Arc::new(Exposition::build(Arc::new(snapshot()), &crate::exposition::Options::default(), None));
         let (gate, open) = watch::channel(true);
-        let (asked, patience) = watch::channel(Duration::ZERO);
+        let (asked, timeout) = watch::channel(Duration::ZERO);
         let scrapes = Arc::new(AtomicUsize::new(0));
-        let scrape: ScrapePage = {
+        let scrape: Scrape = {
             let (page, scrapes) = (Arc::clone(&page), Arc::clone(&scrapes));
             Arc::new(move |deadline: Deadline| {
                 scrapes.fetch_add(1, Ordering::SeqCst);
@@ -98,44 +95,34 @@ impl Server {
                 let (page, mut open) = (Arc::clone(&page), open.clone());
                 Box::pin(async move {
                     let _ = deadline.bound(open.wait_for(|open| *open)).await;
-                    Scrape { page: Some(page) }
+                    Some(page)
                 })
             })
         };
         let scrape = plan.scrape.unwrap_or(scrape);
-        let state = AccountState {
-            latest: Latest::Complete,
-            served: None,
-            next: Next::AtNextScrape,
-            trouble: None,
-            calls: Calls::default(),
-        };
         let account = |number| Account {
             name: format!("account-{number}"),
-            about: vec![("__meta_swr_region", "cn-north-4".to_owned())],
+            meta_labels: vec![("__meta_swr_region", "cn-north-4".to_owned())],
             live: Arc::new(|_| Vec::new()),
             scrape: Arc::clone(&scrape),
-            state: {
-                Arc::new({
-                    let state = state.clone();
-                    move || state.clone()
-                })
-            },
         };
-        let tally = Arc::new(Tally::default());
+        let metrics = Metrics::new(&prometheus::Registry::new());
         let site = Arc::new(Site {
-            version: "0.0.0".to_owned(),
             accounts: (0..plan.accounts).map(account).collect(),
             live: plan.live,
+            landing: Arc::new(|| HtmlPage {
+                body: "<h1>landing</h1>".to_owned(),
+                security_policy: "default-src 'none'",
+            }),
             settings: "accounts:\n".to_owned(),
             reload: Arc::new(|| Box::pin(async { Err("1 problem\n".to_owned()) })),
-            tally: Arc::clone(&tally),
         });
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let (security, in_force) = watch::channel(Arc::new(super::security::Security::new(plan.security).unwrap()));
-        let task = tokio::spawn(serve(vec![listener], watch::channel(site).1, plan.options, in_force, shutdown));
-        Self { address, tally, scrapes, patience, gate, page, security, stop: Some(stop), task }
+        let (security, current) = watch::channel(Arc::new(super::security::Security::new(plan.security).unwrap()));
+        let sites = watch::channel(site).1;
+        let task = tokio::spawn(serve(vec![listener], sites, plan.options, current, metrics.clone(), shutdown));
+        Self { address, metrics, scrapes, timeout, gate, page, security, stop: Some(stop), task }
     }
 
     fn stop(&mut self) {
@@ -153,11 +140,18 @@ impl Server {
         Client(socket.connect(self.address).await.unwrap())
     }
 
+    /// A connection on which a GET was sent.
+    async fn request(&self, path: &str) -> Client {
+        let mut client = self.connect().await;
+        client.get(path).await;
+        client
+    }
+
     async fn get(&self, path: &str) -> Answer {
         self.get_with(path, "").await
     }
 
-    /// On a connection of its own; `headers` are whole lines.
+    /// Uses a connection of its own; `headers` are whole lines.
     async fn get_with(&self, path: &str, headers: &str) -> Answer {
         let mut client = self.connect().await;
         client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
@@ -169,21 +163,11 @@ impl Server {
     }
 }
 
-fn count(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
 fn snapshot() -> Snapshot {
     let row = |number| Repository {
-        namespace: "team".into(),
         name: format!("app-{number}").into(),
-        category: None,
-        visibility: None,
         size: Some(1),
-        images: None,
-        downloads: None,
-        created: None,
-        updated: None,
+        ..Repository::unknown("team".into())
     };
     Snapshot::new(Timestamp(0), (0..100).map(row).collect()).0
 }
@@ -208,6 +192,10 @@ impl Answer {
 impl Client {
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         soon(self.0.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    async fn get(&mut self, path: &str) {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
     }
 
     async fn head(&mut self) -> (u16, String) {

@@ -1,14 +1,13 @@
-//! TLS: the settings that a server can have, and the handshake.
+//! TLS: the settings of the server, and the handshake.
 //!
-//! rustls has TLS 1.2 and 1.3 with forward secrecy and authenticated encryption; what it does not have is refused here
-//! with the reason, so that nothing is set and does not hold.
+//! rustls offers TLS 1.2 and 1.3 with forward secrecy and authenticated encryption. Settings for anything else are refused
+//! with the reason, so that no setting is silently ineffective.
 
-use super::client_certificates::{Clients, verifier};
+use super::client_certificates::{ClientAuth, verifier};
 use super::monitored_stream::{ConnectionTimer, MonitoredStream, Overdue, Watchdog};
+use super::pem::{TlsProblem, TlsSetting, certificates, private_key};
 use crate::base::secret::Secret;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
@@ -21,24 +20,24 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// What may be chosen.
+/// The TLS settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The server's certificate, and those that lead from it to a root, in PEM form.
+    /// The server's certificate and its intermediates, in PEM form.
     pub certificate: Vec<u8>,
-    /// Its key, in PEM form: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+    /// Its private key in PEM form: PKCS #8, PKCS #1 or SEC 1, not encrypted.
     pub key: Secret,
-    /// What is asked of clients.
-    pub clients: Clients,
-    /// The oldest version that is spoken.
-    pub least: Version,
-    /// The newest.
-    pub most: Version,
-    /// Which suites, in order of preference; those of a version of which none is named are all there.
+    /// The certificates that clients must present.
+    pub client_auth: ClientAuth,
+    /// The oldest version offered.
+    pub min_version: TlsVersion,
+    /// The newest version offered.
+    pub max_version: TlsVersion,
+    /// Cipher suites in order of preference. A version of which none is named has all of its suites.
     pub cipher_suites: Vec<SupportedCipherSuite>,
-    /// Whether our preference counts rather than the client's.
-    pub own_preference: bool,
-    /// Which groups keys are exchanged in, in order of preference; none: all.
+    /// Whether the server's order of preference decides rather than the client's.
+    pub prefer_server_order: bool,
+    /// Key exchange groups in order of preference; empty: all.
     pub curves: Vec<&'static dyn SupportedKxGroup>,
     /// Whether HTTP/2 is offered.
     pub http2: bool,
@@ -50,11 +49,11 @@ impl Options {
         Self {
             certificate,
             key,
-            clients: Clients::Anonymous,
-            least: Version::Tls12,
-            most: Version::Tls13,
+            client_auth: ClientAuth::None,
+            min_version: TlsVersion::Tls12,
+            max_version: TlsVersion::Tls13,
             cipher_suites: Vec::new(),
-            own_preference: true,
+            prefer_server_order: true,
             curves: Vec::new(),
             http2: true,
         }
@@ -63,14 +62,14 @@ impl Options {
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub enum TlsVersion {
     /// 1.2.
     Tls12,
     /// 1.3.
     Tls13,
 }
 
-impl std::str::FromStr for Version {
+impl std::str::FromStr for TlsVersion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -105,12 +104,12 @@ pub fn cipher_suite(name: &str) -> Result<SupportedCipherSuite, String> {
     Err(format!("`{name}` {reason}; there are {}", known.join(", ")))
 }
 
-/// rustls names the suites of TLS 1.3 with their version, the standard and Go without.
+/// The standard's name; rustls adds the version to the suites of TLS 1.3.
 fn name_of(suite: CipherSuite) -> String {
     format!("{suite:?}").replace("TLS13_", "TLS_")
 }
 
-/// Finds a group for the exchange of keys by the name that Go gives it.
+/// Finds a key exchange group by the name that Go gives it.
 ///
 /// # Errors
 /// When there is none, or it is one that is not offered.
@@ -126,90 +125,62 @@ pub fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
 
 const CURVES: &str = "X25519, CurveP256 and CurveP384";
 
-/// Which setting is at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The certificate.
-    Certificate,
-    /// The key.
-    Key,
-    /// The authorities of clients.
-    Authorities,
-    /// How they go together.
-    Together,
-}
-
-/// A setting that cannot be used, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Which.
-    pub part: Part,
-    /// Why, free of secrets.
-    pub reason: String,
-}
-
-impl Problem {
-    /// A problem with one part.
-    pub(super) fn new(part: Part, reason: impl Into<String>) -> Self {
-        Self { part, reason: reason.into() }
-    }
-}
-
-/// What connections are accepted with.
+/// Checked settings, ready to accept connections.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     config: Arc<ServerConfig>,
-    /// What is asked of clients. Shared by the connections on which it was complied with.
-    clients: Arc<Clients>,
+    /// Shared with the connections whose clients complied with it.
+    client_auth: Arc<ClientAuth>,
 }
 
 impl Tls {
-    /// Checks and prepares. `some_open`: some paths are open to all, so the handshake must let everybody pass.
+    /// Checks the settings. `some_open`: some paths are open to all, so the handshake must succeed without a certificate.
     ///
     /// # Errors
     /// All problems at once.
-    pub(super) fn new(options: Options, some_open: bool) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(options: Options, some_open: bool) -> Result<Self, Vec<TlsProblem>> {
         let mut problems = Vec::new();
-        let chain = certificates(&options.certificate, Part::Certificate, &mut problems);
-        let key = PrivateKeyDer::from_pem_slice(options.key.expose().as_bytes());
-        let key =
-            key.map_err(|error| problems.push(Problem::new(Part::Key, of_pem(&error, "no unencrypted key")))).ok();
+        let chain = certificates(&options.certificate, TlsSetting::Certificate);
+        let chain = chain.map_err(|problem| problems.push(problem)).ok();
+        let key = private_key(options.key.expose()).map_err(|problem| problems.push(problem)).ok();
         let provider = Arc::new(provider(&options));
         let certified = chain.zip(key).and_then(|(chain, key)| {
             CertifiedKey::from_der(chain, key, &provider).map_err(|error| problems.push(of_pair(error))).ok()
         });
-        let versions: &[&'static SupportedProtocolVersion] = match (options.least, options.most) {
-            (Version::Tls12, Version::Tls12) => &[&TLS12],
-            (Version::Tls12, Version::Tls13) => &[&TLS12, &TLS13],
+        let versions: &[&'static SupportedProtocolVersion] = match (options.min_version, options.max_version) {
+            (TlsVersion::Tls12, TlsVersion::Tls12) => &[&TLS12],
+            (TlsVersion::Tls12, TlsVersion::Tls13) => &[&TLS12, &TLS13],
             _ => &[&TLS13],
         };
-        let verifier = verifier(&options.clients, &provider, some_open).map_err(|problem| problems.push(problem)).ok();
+        let verifier = verifier(&options.client_auth, &provider, some_open);
+        let verifier = verifier.map_err(|problem| problems.push(problem)).ok();
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
-        let builder = builder.map_err(|error| problems.push(Problem::new(Part::Together, error.to_string()))).ok();
+        let unusable = |error: Error| TlsProblem::new(TlsSetting::Combination, error.to_string());
+        let builder = builder.map_err(|error| problems.push(unusable(error))).ok();
         let (Some(certified), Some(verifier), Some(builder)) = (certified, verifier, builder) else {
             return Err(problems);
         };
         let resumes = !verifier.offer_client_auth();
         let mut config =
             builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        config.ignore_client_order = options.own_preference;
+        config.ignore_client_order = options.prefer_server_order;
         config.alpn_protocols = if options.http2 { vec![b"h2".to_vec()] } else { Vec::new() };
         config.alpn_protocols.push(b"http/1.1".to_vec());
         if !resumes {
-            // A session that is resumed is not verified again, and a certificate may have expired since.
+            // A resumed session is not verified again, and the client's certificate may have expired since.
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
-        Ok(Self { config: Arc::new(config), clients: Arc::new(options.clients) })
+        Ok(Self { config: Arc::new(config), client_auth: Arc::new(options.client_auth) })
     }
 
-    /// Whether without a certificate only the paths are open that are open to all.
+    /// Whether a certificate is required, except for the paths that are open to all.
     pub(super) fn needs_certificate(&self) -> bool {
-        matches!(*self.clients, Clients::Some(_) | Clients::Verified(..))
+        matches!(*self.client_auth, ClientAuth::Any(_) | ClientAuth::Verified(..))
     }
 
-    /// Whether a certificate that was good enough then is so still: the same is asked of clients, whatever the server shows.
-    pub(super) fn still_takes(&self, certified: Option<&Arc<Clients>>) -> bool {
-        certified.is_some_and(|clients| Arc::ptr_eq(clients, &self.clients) || *clients == self.clients)
+    /// Whether a client that complied with an earlier policy complies with this one: it must be the same policy.
+    pub(super) fn still_accepts(&self, certified: Option<&Arc<ClientAuth>>) -> bool {
+        certified.is_some_and(|policy| Arc::ptr_eq(policy, &self.client_auth) || *policy == self.client_auth)
     }
 }
 
@@ -232,71 +203,49 @@ fn provider(options: &Options) -> CryptoProvider {
     provider
 }
 
-/// The certificates in a PEM text; at least one.
-pub(super) fn certificates(
-    pem: &[u8],
-    part: Part,
-    problems: &mut Vec<Problem>,
-) -> Option<Vec<CertificateDer<'static>>> {
-    match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
-        Ok(found) if !found.is_empty() => return Some(found),
-        Ok(_) => problems.push(Problem::new(part, of_pem(&pem::Error::NoItemsFound, "no certificate"))),
-        Err(error) => problems.push(Problem::new(part, of_pem(&error, "no certificate"))),
-    }
-    None
-}
-
-/// The library's own words could show what stands in the file.
-fn of_pem(error: &pem::Error, nothing: &str) -> String {
-    match error {
-        pem::Error::NoItemsFound => format!("there is {nothing} in PEM form in it"),
-        pem::Error::MissingSectionEnd { .. } => "it ends within a PEM section".to_owned(),
-        _ => "it is not in PEM form".to_owned(),
-    }
-}
-
-fn of_pair(error: Error) -> Problem {
-    match error {
+fn of_pair(error: Error) -> TlsProblem {
+    let (setting, reason) = match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            Problem::new(Part::Key, "it is not the key of the certificate")
+            (TlsSetting::Key, "it is not the key of the certificate".to_owned())
         }
-        Error::InvalidCertificate(error) => Problem::new(Part::Certificate, format!("it cannot be used: {error}")),
-        error => Problem::new(Part::Key, format!("it cannot be used: {error}")),
-    }
+        Error::InvalidCertificate(error) => (TlsSetting::Certificate, format!("it cannot be used: {error}")),
+        error => (TlsSetting::Key, format!("it cannot be used: {error}")),
+    };
+    TlsProblem::new(setting, reason)
 }
 
 /// How a handshake ended.
 pub(super) enum Handshake {
-    /// Well.
+    /// TLS is established.
     Done(Box<TlsStream<MonitoredStream>>),
-    /// The peer was told why not; the socket is still open.
+    /// The peer was sent an alert; the socket is still open.
     Failed(MonitoredStream),
-    /// The peer took too long.
+    /// The peer was too slow.
     Overdue(Overdue),
 }
 
-/// What somebody is told who speaks HTTP where TLS is spoken; Go's servers say the same.
-const PLAIN: &[u8] =
+/// The response to plain HTTP; Go's servers send the same.
+const PLAIN_HTTP_RESPONSE: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     this server speaks HTTPS: the address begins with https://\n";
 
-/// Agrees on TLS within the time for it.
-pub(super) async fn accept(tls: &Tls, socket: MonitoredStream, clock: &ConnectionTimer) -> Handshake {
-    clock.handshake();
+/// Performs the handshake within its deadline.
+pub(super) async fn accept(tls: &Tls, socket: MonitoredStream, timer: &ConnectionTimer) -> Handshake {
+    timer.handshake();
     let mut watchdog = Watchdog::new();
-    let mut handshake = Box::pin(shake_hands(tls, socket));
+    let mut handshake = Box::pin(handshake(tls, socket));
     std::future::poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(end) => Poll::Ready(end),
-        Poll::Pending => watchdog.poll(cx, clock.due()).map(Handshake::Overdue),
+        Poll::Pending => watchdog.poll(cx, timer.due()).map(Handshake::Overdue),
     })
     .await
 }
 
-async fn shake_hands(tls: &Tls, mut socket: MonitoredStream) -> Handshake {
-    // Every handshake begins with the byte 22, every request in plain HTTP with a letter.
+async fn handshake(tls: &Tls, mut socket: MonitoredStream) -> Handshake {
+    // A handshake begins with byte 22, a request in plain HTTP with a letter.
     let mut first = [0];
     if matches!(socket.socket().peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase() {
-        let _ = socket.write_all(PLAIN).await;
+        let _ = socket.write_all(PLAIN_HTTP_RESPONSE).await;
         return Handshake::Failed(socket);
     }
     match TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket).into_fallible().await {
@@ -308,13 +257,13 @@ async fn shake_hands(tls: &Tls, mut socket: MonitoredStream) -> Handshake {
     }
 }
 
-/// What was agreed upon.
+/// Whether ALPN agreed on HTTP/2.
 pub(super) fn speaks_http2(stream: &TlsStream<MonitoredStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
-/// What the client has complied with, if it has shown a certificate.
-pub(super) fn certified(tls: &Tls, stream: &TlsStream<MonitoredStream>) -> Option<Arc<Clients>> {
-    let shown = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
-    shown.then(|| Arc::clone(&tls.clients))
+/// The policy that the client complied with by presenting a certificate; `None` without a certificate.
+pub(super) fn client_auth(tls: &Tls, stream: &TlsStream<MonitoredStream>) -> Option<Arc<ClientAuth>> {
+    let presented = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+    presented.then(|| Arc::clone(&tls.client_auth))
 }

@@ -1,15 +1,14 @@
-//! A real browser, Debian's Chromium without a window: what a page is once it is parsed, what the browser says against
-//! it, and whether everybody can use it.
+//! Headless Chromium: the parsed document of a page, the console of the browser, and an accessibility check.
 
 use crate::support::PATIENCE;
 use std::process::Stdio;
 use tokio::process::Command;
 
-/// What became of a page.
+/// A rendered page.
 pub struct Visit {
     /// The document as the browser sees it, parsed, with scripts run.
     pub document: Element,
-    /// What the browser wrote into the console of the page: refusals of the content security policy among it.
+    /// The console of the page, with violations of the content security policy.
     pub console: Vec<String>,
 }
 
@@ -58,8 +57,7 @@ enum Node {
 const VOID: [&str; 8] = ["meta", "br", "link", "input", "hr", "img", "base", "wbr"];
 
 impl Element {
-    /// Reads what the browser writes, which is regular: every value quoted, every element closed. The result holds the
-    /// whole document.
+    /// Parses the browser's serialization, in which every value is quoted and every element closed.
     pub fn parse(html: &str) -> Self {
         let mut open = vec![Self { name: "#document".to_owned(), ..Self::default() }];
         let mut rest = html;
@@ -116,7 +114,7 @@ impl Element {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// All the text within, blanks trimmed.
+    /// The text, with white space collapsed.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.add_text(&mut text);
@@ -135,7 +133,7 @@ impl Element {
         }
     }
 
-    /// The elements directly within.
+    /// The child elements.
     pub fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter_map(|child| match child {
             Node::Element(element) => Some(element),
@@ -143,7 +141,7 @@ impl Element {
         })
     }
 
-    /// Every element within, in the order of the document, of one of these names, or of any where none is given.
+    /// The descendants of these names in document order; without names, all.
     pub fn all(&self, names: &[&str]) -> Vec<&Self> {
         let mut found = Vec::new();
         for element in self.elements() {
@@ -155,7 +153,7 @@ impl Element {
         found
     }
 
-    /// What stands beside a term in a list of facts.
+    /// The value of a term in a description list.
     pub fn fact(&self, term: &str) -> Option<String> {
         let pairs = self.all(&["div"]).into_iter().filter(|pair| pair.elements().any(|item| item.text() == term));
         pairs.into_iter().next()?.elements().find(|item| item.name == "dd").map(Self::text)
@@ -168,8 +166,7 @@ fn unescaped(text: &str) -> String {
         .fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
-/// What keeps people from using a page who do not see it, do not see colours, use no mouse, or have to enlarge it: the
-/// rules of WCAG 2.2 that can be read off a document.
+/// Violations of those rules of WCAG 2.2 that can be checked on a document.
 pub fn barriers(document: &Element) -> Vec<String> {
     let mut found = Vec::new();
     let mut expect = |fine: bool, what: String| {

@@ -6,10 +6,10 @@ use crate::support::{Exporter, Scrape, exporter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swr_simulator::{Action, Answer, Delivery, Options, RetryAfter, Rows, Shape, Simulator, Total, World};
+use swr_simulator::{Action, Delivery, Options, Response, RetryAfter, Rows, Shape, Simulator, Total, World};
 use tokio::time::Instant;
 
-/// ServedKind long the trouble lasts, and how much of the world's time passes in it.
+/// How long the trouble lasts, and how much of the world's time passes in it.
 const REAL: Duration = Duration::from_secs(24);
 const SIMULATED: Duration = Duration::from_secs(600);
 
@@ -105,7 +105,7 @@ fn kinds() -> Vec<Action> {
     ];
     kinds.extend(deliveries.map(Action::Deliver));
     for body in ["", "null", "{}", "[[]]", "[", "\u{feff}[]", "<html><body>welcome</body></html>", "[{\"name\":1}]"] {
-        kinds.push(Action::Answer(Answer::json(body)));
+        kinds.push(Action::Respond(Response::json(body)));
     }
     kinds
 }

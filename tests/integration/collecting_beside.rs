@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, access_key};
 use swr_exporter::base::deadline::Deadline;
 use swr_exporter::base::secret::Secret;
-use swr_exporter::collect::auxiliary::PATIENCE;
+use swr_exporter::collect::auxiliary::MAX_WAIT;
 use swr_exporter::collect::{AuxiliaryCollectors, Collected, ListApi, Metrics, Options, collect};
 use swr_exporter::model::figures::{Account, Enterprise};
 use swr_exporter::model::{Snapshot, Timestamp};
@@ -73,7 +73,7 @@ impl Setup {
         assert_eq!(snapshot.repositories.len(), self.upstream.handle.repositories().len());
         let at = snapshot.read_at;
         (snapshot.account, snapshot.enterprise) =
-            self.beside.figures(&self.client, at, known.as_deref(), 1000, deadline).await;
+            self.beside.collect(&self.client, at, known.as_deref(), 1000, deadline).await;
         self.snapshot.insert(snapshot)
     }
 
@@ -204,7 +204,7 @@ async fn a_call_that_hangs_delays_the_listing_by_no_more_than_its_share_and_brin
     let overview = setup.upstream.handle.fault(Rule::once(Action::Delay(late)).path("/v2/manage/overview"));
     let began = Instant::now();
     let snapshot = setup.refresh().await.clone();
-    assert!((PATIENCE..late).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!((MAX_WAIT..late).contains(&began.elapsed()), "{:?}", began.elapsed());
     assert_eq!(*snapshot.account, Account::default(), "the read goes on");
     assert!(snapshot.enterprise.repositories.is_some(), "and costs no other");
     assert_eq!((setup.up("account"), setup.up("repositories")), (0.0, 1.0));
@@ -246,7 +246,7 @@ async fn repositories_that_may_not_be_seen_are_counted_by_their_organisation() {
     let mut snapshot =
         collect(&setup.client, &setup.options, None, Timestamp(0), deadline, &setup.metrics).await.unwrap().snapshot;
     let at = snapshot.read_at;
-    (snapshot.account, snapshot.enterprise) = setup.beside.figures(&setup.client, at, None, 1000, deadline).await;
+    (snapshot.account, snapshot.enterprise) = setup.beside.collect(&setup.client, at, None, 1000, deadline).await;
     assert_eq!(snapshot.repositories.len(), 1);
     let organisations = &snapshot.account.organisations.as_ref().unwrap().value;
     assert_eq!(organisations.len(), 1, "the one with something to see");

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 use swr_simulator::{AccessKey, DEMO_PASSWORD};
 
-/// How often a text occurs in the writable memory of a process.
+/// How often a text stands in the writable memory of a process.
 fn found(exporter: &Exporter, text: &str) -> usize {
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", exporter.pid())).unwrap();
     let memory = File::open(format!("/proc/{}/mem", exporter.pid())).unwrap();

@@ -1,119 +1,25 @@
-//! Every setting of `serve` does what it says, given by its environment variable, by its flag or in the file: none is
-//! read and then forgotten. Tests name settings by their variables.
+//! Every setting of `serve` has the effect that it promises. Tests name settings by their environment variables; a unit
+//! test of `config` shows that flags and the configuration file give the same values.
 
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start, start_as_it_is, text};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use swr_exporter::cli::flags::{ALL, Flag, Kind};
+use swr_exporter::cli::flags::{ALL, Flag};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Delivery, Rule, Running};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
 use tokio::time::Instant;
 
-/// ServedKind a setting is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Environment,
-    Flag,
-    /// In the configuration file; settings that have no key there, by their flags.
-    File,
-}
-
-/// Makes a test of each function for each way.
-macro_rules! in_every_way {
-    ($($test:ident),* $(,)?) => {
-        mod by_environment { $( #[tokio::test] async fn $test() { super::$test(super::Way::Environment).await; } )* }
-        mod by_flag { $( #[tokio::test] async fn $test() { super::$test(super::Way::Flag).await; } )* }
-        mod in_the_file { $( #[tokio::test] async fn $test() { super::$test(super::Way::File).await; } )* }
-    };
-}
-
-in_every_way!(
-    the_address_and_the_path_are_those_that_are_set,
-    the_web_is_served_as_its_file_says,
-    no_more_scrapes_are_served_at_once_than_are_set,
-    no_more_connections_are_held_than_are_set,
-    a_region_gives_the_endpoint,
-    the_project_is_sent_and_signed,
-    a_certificate_file_is_read,
-    only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set,
-    no_more_requests_are_in_flight_than_are_set,
-    requests_come_at_the_rate_that_is_set,
-    requests_and_refreshes_end_by_their_timeouts,
-    the_named_source_of_credentials_is_used,
-    a_login_is_made_where_and_as_is_set,
-    the_metadata_service_is_asked_where_is_set,
-    the_cache_waits_keeps_and_withdraws_as_set,
-    a_scrape_waits_as_long_as_is_set,
-    the_families_and_the_repositories_are_those_that_are_set,
-    the_repositories_are_those_whose_names_match,
-    series_of_repositories_can_be_left_out,
-    tags_are_read_at_the_rate_and_have_series_as_set,
-    tags_are_read_again_within_the_interval_that_is_set,
-    details_are_read_where_they_are_wanted,
-    the_listing_is_read_in_the_edition_that_is_set,
-    collectors_beside_the_listing_are_on_where_they_are_set,
-    the_log_has_the_level_and_the_format_that_are_set,
-);
-
-/// A command with these settings, named by their variables.
-fn set(way: Way, settings: &[(&str, &str)]) -> Command {
+/// The exporter's command for an upstream, with these settings.
+fn prepared(upstream: &Running, settings: &[(&str, &str)]) -> Command {
     let mut command = command();
-    let mut keys: Vec<(&str, String)> = Vec::new();
-    for (variable, value) in settings {
-        let flag = ALL.iter().find(|flag| flag.variable() == *variable).expect("a setting");
-        let is_list = flag.kind == Kind::Many;
-        match (way, flag.key) {
-            (Way::Environment, _) => drop(command.env(variable, value)),
-            (Way::File, Some("collectors")) => {
-                let collector = flag.name.replace("collector.", "");
-                keys.push(("collectors", if *value == "true" { collector } else { String::new() }));
-            }
-            (Way::File, Some(key)) if is_list => keys.push((key, format!("[{value}]"))),
-            (Way::File, Some(key)) => keys.push((key, format!("'{value}'"))),
-            (Way::Flag | Way::File, _) => drop(command.arg(format!("--{}={value}", flag.name))),
-        }
-    }
-    if way == Way::File {
-        command.arg(format!("--config.file={}", file(&keys)));
-    }
+    command.env("SWR_EXPORTER_SWR_ENDPOINT", upstream.url()).envs(settings.iter().copied());
     command
 }
 
-/// A configuration file with one account of these keys.
-fn file(keys: &[(&str, String)]) -> String {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let (nested, plain): (Vec<_>, Vec<_>) = keys.iter().partition(|(key, _)| key.starts_with("credentials."));
-    let mut text = "accounts:\n  default:\n".to_owned();
-    for (key, value) in plain {
-        text += &if *key == "collectors" {
-            format!("    collectors: [{value}]\n")
-        } else {
-            format!("    {key}: {value}\n")
-        };
-    }
-    if !nested.is_empty() {
-        text += "    credentials:\n";
-    }
-    for (key, value) in nested {
-        text += &format!("      {}: {value}\n", key.replace("credentials.", ""));
-    }
-    let name = format!("flags-{}-{}.yml", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-/// The exporter's command for an upstream, with these settings.
-fn prepared(way: Way, upstream: &Running, settings: &[(&str, &str)]) -> Command {
-    let url = upstream.url();
-    set(way, &[&[("SWR_EXPORTER_SWR_ENDPOINT", url.as_str())], settings].concat())
-}
-
-async fn with(way: Way, upstream: &Running, settings: &[(&str, &str)]) -> Exporter {
-    start(prepared(way, upstream, settings)).await
+async fn with(upstream: &Running, settings: &[(&str, &str)]) -> Exporter {
+    start(prepared(upstream, settings)).await
 }
 
 fn hang() -> Rule {
@@ -125,18 +31,19 @@ fn is_up(scrape: &Scrape) -> bool {
 }
 
 #[test]
-fn no_flag_is_forgotten_here() {
+fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
     for variable in ALL.iter().filter(|flag| flag.name != "config.file").map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
     }
 }
 
-async fn the_address_and_the_path_are_those_that_are_set(way: Way) {
+#[tokio::test]
+async fn listen_addresses_and_telemetry_path() {
     let upstream = simulator(3, 1).await;
     let environment =
         [("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:0,127.0.0.9:0"), ("SWR_EXPORTER_WEB_TELEMETRY_PATH", "/swr")];
-    let exporter = start_as_it_is(prepared(way, &upstream, &environment)).await;
+    let exporter = start_as_it_is(prepared(&upstream, &environment)).await;
     assert!(exporter.address().starts_with("127.0.0.1:"));
     eventually("both addresses are listened on", || exporter.log().contains("address=127.0.0.9:")).await;
     assert_eq!(exporter.get("/metrics").await.status(), 404);
@@ -144,18 +51,20 @@ async fn the_address_and_the_path_are_those_that_are_set(way: Way) {
     assert!(text(exporter.get("/").await).await.contains("href=\"/swr\""));
 }
 
-async fn the_web_is_served_as_its_file_says(way: Way) {
+#[tokio::test]
+async fn web_config_file() {
     let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
     let file = folder.path().join("web.yml");
     std::fs::write(&file, "http_server_config: { headers: { X-Frame-Options: deny } }\n").unwrap();
-    let exporter = with(way, &upstream, &[("SWR_EXPORTER_WEB_CONFIG_FILE", file.to_str().unwrap())]).await;
+    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_CONFIG_FILE", file.to_str().unwrap())]).await;
     assert_eq!(exporter.get("/metrics").await.headers()["x-frame-options"], "deny");
 }
 
-async fn no_more_scrapes_are_served_at_once_than_are_set(way: Way) {
+#[tokio::test]
+async fn scrapes_at_once_are_limited() {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
-    let exporter = with(way, &upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
+    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
     let first =
         tokio::spawn(crate::peers::exchange(crate::peers::connect(exporter.address(), 0).await, crate::peers::SCRAPE));
     eventually("the first scrape waits", || upstream.handle.in_flight() == 1).await;
@@ -166,11 +75,12 @@ async fn no_more_scrapes_are_served_at_once_than_are_set(way: Way) {
     first.abort();
 }
 
-async fn no_more_connections_are_held_than_are_set(way: Way) {
+#[tokio::test]
+async fn connections_are_limited_in_all_and_per_address() {
     const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
     let upstream = simulator(3, 1).await;
     let settings = [("SWR_EXPORTER_WEB_MAX_CONNECTIONS", "3"), ("SWR_EXPORTER_WEB_MAX_CONNECTIONS_PER_ADDRESS", "2")];
-    let exporter = with(way, &upstream, &settings).await;
+    let exporter = with(&upstream, &settings).await;
     let from = async |host: &str| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
@@ -194,25 +104,30 @@ async fn no_more_connections_are_held_than_are_set(way: Way) {
     assert_eq!(answer(&mut fourth).await, 1, "until there is room");
 }
 
-async fn a_region_gives_the_endpoint(way: Way) {
-    let exporter = start(set(way, &[("SWR_EXPORTER_SWR_REGION", "eu-west-101")])).await;
+#[tokio::test]
+async fn a_region_gives_the_endpoint() {
+    let mut command = command();
+    command.env("SWR_EXPORTER_SWR_REGION", "eu-west-101");
+    let exporter = start(command).await;
     assert!(exporter.log().contains("endpoint=https://swr-api.eu-west-101.myhuaweicloud.eu"), "{}", exporter.log());
 }
 
-async fn the_project_is_sent_and_signed(way: Way) {
+#[tokio::test]
+async fn the_project_id_is_sent_and_signed() {
     let upstream = simulator(3, 1).await;
     let project = "0123456789abcdef0123456789abcdef";
-    let exporter = with(way, &upstream, &[("SWR_EXPORTER_SWR_PROJECT_ID", project)]).await;
+    let exporter = with(&upstream, &[("SWR_EXPORTER_SWR_PROJECT_ID", project)]).await;
     assert!(is_up(&exporter.scrape().await));
     let request = &upstream.handle.requests()[0];
     assert_eq!(request.header("x-project-id"), Some(project));
     assert!(request.header("authorization").unwrap().contains("x-project-id"));
 }
 
-async fn a_certificate_file_is_read(way: Way) {
+#[tokio::test]
+async fn the_ca_file_is_read() {
     let upstream = simulator(3, 1).await;
-    let mut command = prepared(way, &upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
-    // Free, so that nothing else is wrong.
+    let mut command = prepared(&upstream, &[("SWR_EXPORTER_SWR_CA_FILE", "/nowhere/ca.pem")]);
+    // A free port, so that nothing else is wrong.
     command.args(["--web.listen-address", "127.0.0.1:0"]).stderr(Stdio::piped());
     let output = command.output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -220,12 +135,13 @@ async fn a_certificate_file_is_read(way: Way) {
     assert!(said.contains("cannot read certificates from /nowhere/ca.pem"), "{said}");
 }
 
-async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_set(way: Way) {
+#[tokio::test]
+async fn only_the_named_organizations_are_listed_in_pages_of_the_set_size() {
     let upstream = simulator(120, 3).await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let two = format!("{},{}", names[0], names[1]);
     let environment = [("SWR_EXPORTER_SWR_NAMESPACE", two.as_str()), ("SWR_EXPORTER_SWR_PAGE_SIZE", "25")];
-    let scrape = with(way, &upstream, &environment).await.scrape().await;
+    let scrape = with(&upstream, &environment).await.scrape().await;
     let count = |name: &String| upstream.handle.repositories().iter().filter(|row| row.namespace == *name).count();
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), count(&names[0]) + count(&names[1]));
     assert_eq!(scrape.series("swr_namespace_repositories").len(), 2);
@@ -237,23 +153,24 @@ async fn only_the_named_organisations_are_listed_in_pages_of_the_size_that_is_se
     assert!(requests.iter().all(|request| names[..2].iter().any(|name| request.query("namespace") == Some(name))));
 }
 
-async fn no_more_requests_are_in_flight_than_are_set(way: Way) {
+#[tokio::test]
+async fn requests_in_flight_are_limited() {
     let upstream = simulator(100, 3).await;
     upstream.handle.configure(|options| options.latency = Duration::from_millis(50));
     let environment = [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_CONCURRENCY", "2")];
-    assert!(is_up(&with(way, &upstream, &environment).await.scrape().await));
+    assert!(is_up(&with(&upstream, &environment).await.scrape().await));
     assert_eq!(upstream.handle.max_in_flight(), 2);
 }
 
-async fn requests_come_at_the_rate_that_is_set(way: Way) {
+#[tokio::test]
+async fn the_request_rate_is_limited() {
     let upstream = simulator(100, 3).await;
     let environment =
         [("SWR_EXPORTER_SWR_PAGE_SIZE", "10"), ("SWR_EXPORTER_SWR_RATE_LIMIT", "10"), ("SWR_EXPORTER_SWR_BURST", "3")];
-    assert!(is_up(&with(way, &upstream, &environment).await.scrape().await));
+    assert!(is_up(&with(&upstream, &environment).await.scrape().await));
     let times: Vec<Instant> = upstream.handle.requests().iter().map(|request| request.at).collect();
     assert!(times.len() >= 10);
-    // In any stretch: what was saved up, and then ten a second. A request may arrive a little late, making the next
-    // ones look close together.
+    // In any period at most the burst and ten per second. A late request makes the next ones look close together.
     let slack = Duration::from_millis(150);
     for (first, start) in times.iter().enumerate() {
         for (sent, end) in times[first..].iter().enumerate().skip(3) {
@@ -263,22 +180,24 @@ async fn requests_come_at_the_rate_that_is_set(way: Way) {
     }
 }
 
-async fn requests_and_refreshes_end_by_their_timeouts(way: Way) {
+#[tokio::test]
+async fn requests_and_refreshes_have_timeouts() {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
     let failed = |scrape: &Scrape| scrape.value("swr_refresh_failures_total", &[("reason", "timeout")]) == Some(1.0);
-    let one = with(way, &upstream, &[("SWR_EXPORTER_SWR_REQUEST_TIMEOUT", "200ms")]).await;
+    let one = with(&upstream, &[("SWR_EXPORTER_SWR_REQUEST_TIMEOUT", "200ms")]).await;
     one.scrape_until("a request's timeout", failed).await;
     assert!(upstream.handle.total() > 1, "after the request's timeout it is sent again");
     upstream.handle.clear_journal();
-    let whole = with(way, &upstream, &[("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "600ms")]).await;
+    let whole = with(&upstream, &[("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "600ms")]).await;
     let scrape = whole.scrape_until("the refresh's timeout", failed).await;
     let took = scrape.get("swr_refresh_duration_seconds").unwrap();
     assert!((0.5..10.0).contains(&took), "{took}");
     assert_eq!(upstream.handle.total(), 1, "one request, cut off with the refresh");
 }
 
-async fn the_named_source_of_credentials_is_used(way: Way) {
+#[tokio::test]
+async fn the_named_source_of_credentials_is_used() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -288,11 +207,9 @@ async fn the_named_source_of_credentials_is_used(way: Way) {
     };
     let token = file("token", DEMO_TOKEN);
     let by_token = [("SWR_EXPORTER_CREDENTIALS_TOKEN_FILE", token.as_str())];
-    assert!(is_up(&with(way, &upstream, &by_token).await.scrape().await));
-    // The key is in the environment, where an account that names a file of its own does not look.
+    assert!(is_up(&with(&upstream, &by_token).await.scrape().await));
     let by_name = ("SWR_EXPORTER_CREDENTIALS_SOURCE", "access-key");
-    let by_name = if way == Way::File { vec![by_name] } else { vec![by_token[0], by_name] };
-    assert!(is_up(&with(way, &upstream, &by_name).await.scrape().await));
+    assert!(is_up(&with(&upstream, &[by_token[0], by_name]).await.scrape().await));
     let (access_key, secret_key) = (file("ak", "ANOTHERKEY"), file("sk", "another-secret"));
     let security_token = file("st", "security-token");
     upstream.handle.configure(|options| {
@@ -307,8 +224,8 @@ async fn the_named_source_of_credentials_is_used(way: Way) {
         ("SWR_EXPORTER_CREDENTIALS_SECRET_KEY_FILE", secret_key.as_str()),
         ("SWR_EXPORTER_CREDENTIALS_SECURITY_TOKEN_FILE", security_token.as_str()),
     ];
-    assert!(is_up(&with(way, &upstream, &by_files).await.scrape().await), "files come before the environment's key");
-    let mut sdk = prepared(way, &upstream, &[]);
+    assert!(is_up(&with(&upstream, &by_files).await.scrape().await), "files come before the environment's key");
+    let mut sdk = prepared(&upstream, &[]);
     sdk.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
     sdk.env("HUAWEICLOUD_SDK_AK", DEMO_ACCESS_KEY).env("HUAWEICLOUD_SDK_SK", DEMO_SECRET_KEY);
     assert!(is_up(&start(sdk).await.scrape().await), "the variables of the vendor's SDK");
@@ -317,19 +234,20 @@ async fn the_named_source_of_credentials_is_used(way: Way) {
         .handle
         .requests()
         .iter()
-        .map(|request| (request.header("x-auth-token").is_some(), request.header("x-security-token").is_some()))
+        .map(|request| ["x-auth-token", "authorization", "x-security-token"].map(|name| request.header(name).is_some()))
         .collect();
-    assert_eq!(used, [(true, false), (false, false), (false, true), (false, false)]);
+    let (token, key, temporary_key) = ([true, false, false], [false, true, false], [false, true, true]);
+    assert_eq!(used, [token, key, temporary_key, key]);
 }
 
-async fn a_login_is_made_where_and_as_is_set(way: Way) {
+#[tokio::test]
+async fn a_password_login_uses_the_set_endpoint_user_and_project() {
     use swr_simulator::{DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_USER};
     let (upstream, iam) = (simulator(3, 1).await, simulator(3, 1).await);
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
     std::fs::write(&password, DEMO_PASSWORD).unwrap();
     let mut command = prepared(
-        way,
         &upstream,
         &[
             ("SWR_EXPORTER_CREDENTIALS_SOURCE", "password"),
@@ -340,28 +258,30 @@ async fn a_login_is_made_where_and_as_is_set(way: Way) {
             ("SWR_EXPORTER_CREDENTIALS_PASSWORD_FILE", password.to_str().unwrap()),
         ],
     );
-    // The file counts.
+    // The file wins over the variable.
     command.env("SWR_EXPORTER_PASSWORD", "wrong");
     let exporter = start(command).await;
     exporter.scrape().await;
-    // What one service gives is worth nothing to the other, so it is asked once more.
+    // The upstream does not know the token of the other service, so the exporter logs in once more.
     assert_eq!((iam.handle.logins(), iam.handle.failed_logins(), upstream.handle.logins()), (2, 0, 0));
     let login: serde_json::Value = serde_json::from_slice(&iam.handle.requests()[0].body).unwrap();
     assert_eq!(login["auth"]["scope"]["project"], serde_json::json!({"id": DEMO_PROJECT_ID}));
 }
 
-async fn the_metadata_service_is_asked_where_is_set(way: Way) {
+#[tokio::test]
+async fn the_metadata_endpoint_is_used() {
     let (upstream, machine) = (simulator(3, 1).await, simulator(3, 1).await);
     let environment = [
         ("SWR_EXPORTER_CREDENTIALS_SOURCE", "metadata"),
         ("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", &machine.url()),
     ];
-    with(way, &upstream, &environment).await.scrape().await;
+    with(&upstream, &environment).await.scrape().await;
     assert!(machine.handle.count("/openstack/latest/securitykey") > 0);
     assert_eq!(upstream.handle.count("/openstack"), 0);
 }
 
-async fn the_cache_waits_keeps_and_withdraws_as_set(way: Way) {
+#[tokio::test]
+async fn the_cache_waits_keeps_and_withdraws() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let environment = [
@@ -371,7 +291,7 @@ async fn the_cache_waits_keeps_and_withdraws_as_set(way: Way) {
         ("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "1s"),
         ("SWR_EXPORTER_CACHE_FILE", folder.path().to_str().unwrap()),
     ];
-    let exporter = with(way, &upstream, &environment).await;
+    let exporter = with(&upstream, &environment).await;
     assert_eq!(exporter.scrape().await.get("swr_cache_window_seconds"), Some(0.5));
     let file = folder.path().join("default.snapshot");
     eventually("the snapshot is kept", || file.exists()).await;
@@ -383,38 +303,44 @@ async fn the_cache_waits_keeps_and_withdraws_as_set(way: Way) {
     exporter.scrape_until("withdrawal", |scrape| scrape.series("swr_repository_size_bytes").is_empty()).await;
 }
 
-async fn a_scrape_waits_as_long_as_is_set(way: Way) {
+#[tokio::test]
+async fn a_scrape_without_data_ends_by_its_deadline() {
     let upstream = simulator(3, 1).await;
     upstream.handle.fault(hang());
-    let by_itself = with(way, &upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT", "700ms")]).await;
+    let by_itself = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT", "700ms")]).await;
     let start = Instant::now();
     assert_eq!(by_itself.get("/metrics").await.status(), 200);
     assert!((700..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
-    let offset = with(way, &upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT_OFFSET", "9500ms")]).await;
+    let offset = with(&upstream, &[("SWR_EXPORTER_SCRAPE_TIMEOUT_OFFSET", "9500ms")]).await;
     let start = Instant::now();
-    assert_eq!(offset.scrape_within(Duration::from_secs(10)).await.get("swr_up"), Some(0.0));
+    let scrape = offset.scrape_within(Duration::from_secs(10)).await;
     assert!((500..7000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert_eq!(scrape.get("swr_up"), Some(0.0));
+    assert_eq!(scrape.value("swr_scrapes_total", &[("served", "nothing")]), Some(1.0));
+    assert_eq!(scrape.get("swr_snapshot_timestamp_seconds"), None, "absent is not zero");
 }
 
-async fn the_families_and_the_repositories_are_those_that_are_set(way: Way) {
+#[tokio::test]
+async fn repository_families_and_their_limit() {
     let upstream = simulator(30, 1).await;
     let environment =
         [("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created"), ("SWR_EXPORTER_REPOSITORIES_LIMIT", "3")];
-    let scrape = with(way, &upstream, &environment).await.scrape().await;
+    let scrape = with(&upstream, &environment).await.scrape().await;
     assert_eq!(scrape.get("swr_repositories"), Some(30.0));
     assert_eq!(scrape.series("swr_repository_info").len(), 3);
     assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
     assert!(scrape.series("swr_repository_size_bytes").is_empty());
 }
 
-async fn the_repositories_are_those_whose_names_match(way: Way) {
+#[tokio::test]
+async fn repositories_are_filtered_by_name() {
     let upstream = simulator(0, 1).await;
     for (namespace, name) in [("a", "x"), ("a", "y/1"), ("a", "y/2"), ("b", "x"), ("b", "xx")] {
         upstream.handle.insert(swr_simulator::Repository::new(namespace, name));
     }
     let environment =
         [("SWR_EXPORTER_REPOSITORIES_INCLUDE", "a/.*|b/x"), ("SWR_EXPORTER_REPOSITORIES_EXCLUDE", ".*/y/[0-1]{1,2}")];
-    let scrape = with(way, &upstream, &environment).await.scrape().await;
+    let scrape = with(&upstream, &environment).await.scrape().await;
     let shown: Vec<_> =
         scrape.series("swr_repository_size_bytes").iter().map(|(labels, _)| labels["repository"].as_str()).collect();
     assert_eq!(shown, ["x", "y/2", "x"]);
@@ -422,13 +348,14 @@ async fn the_repositories_are_those_whose_names_match(way: Way) {
     assert_eq!(scrape.value("swr_namespace_repositories", &[("namespace", "b")]), Some(2.0));
 }
 
-/// When tags were asked for.
+/// The times of calls for tags.
 fn tag_calls(upstream: &Running) -> Vec<Instant> {
     let requests = upstream.handle.requests();
     requests.iter().filter(|request| request.path.ends_with("/tags")).map(|request| request.at).collect()
 }
 
-async fn tags_are_read_at_the_rate_and_have_series_as_set(way: Way) {
+#[tokio::test]
+async fn tags_are_read_at_the_set_rate_and_selected_ones_have_series() {
     let upstream = simulator(30, 1).await;
     let wanted = upstream.handle.repositories().into_iter().find(|one| !one.tags.is_empty()).unwrap();
     let expression = format!("{}/{}", wanted.namespace, wanted.name.replace('.', "[.]"));
@@ -438,7 +365,7 @@ async fn tags_are_read_at_the_rate_and_have_series_as_set(way: Way) {
         ("SWR_EXPORTER_COLLECTOR_TAGS_DETAIL", expression.as_str()),
         ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
     ];
-    let exporter = with(way, &upstream, &settings).await;
+    let exporter = with(&upstream, &settings).await;
     let scrape = exporter
         .scrape_until("every tag is read", |scrape| {
             scrape.series("swr_repository_tags").len() == 30 && scrape.get("swr_tags_pending") == Some(0.0)
@@ -446,68 +373,74 @@ async fn tags_are_read_at_the_rate_and_have_series_as_set(way: Way) {
         .await;
     assert_eq!(scrape.series("swr_tag_info").len(), wanted.tags.len());
     let calls = tag_calls(&upstream);
-    // Twenty at once, then ten a second.
+    // Twenty at once, then ten per second.
     assert!(calls.len() == 30 && calls[29] - calls[0] > Duration::from_millis(800), "{:?}", calls[29] - calls[0]);
 }
 
-async fn tags_are_read_again_within_the_interval_that_is_set(way: Way) {
+#[tokio::test]
+async fn tags_are_read_again_within_the_full_interval() {
     let upstream = simulator(10, 1).await;
     let settings = [
         ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
         ("SWR_EXPORTER_COLLECTOR_TAGS_FULL_INTERVAL", "3s"),
         ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
     ];
-    let exporter = with(way, &upstream, &settings).await;
+    let exporter = with(&upstream, &settings).await;
     exporter.scrape_until("a second round", |_| tag_calls(&upstream).len() >= 20).await;
     let calls = tag_calls(&upstream);
     assert!(calls[19] - calls[9] > Duration::from_millis(500), "nothing has changed, so nothing is urgent");
 }
 
-async fn details_are_read_where_they_are_wanted(way: Way) {
+#[tokio::test]
+async fn details_are_read_if_enabled() {
     let upstream = simulator(5, 1).await;
     let settings = [("SWR_EXPORTER_COLLECTOR_DETAILS", "true"), ("SWR_EXPORTER_CACHE_WINDOW", "50ms")];
-    let exporter = with(way, &upstream, &settings).await;
+    let exporter = with(&upstream, &settings).await;
     let scrape =
         exporter.scrape_until("details", |scrape| scrape.series("swr_repository_details_info").len() == 5).await;
     assert!(scrape.get("swr_tags_pending").is_none() && tag_calls(&upstream).is_empty(), "tags are another matter");
 }
 
-async fn series_of_repositories_can_be_left_out(way: Way) {
+#[tokio::test]
+async fn series_of_repositories_can_be_disabled() {
     let upstream = simulator(30, 1).await;
-    let scrape = with(way, &upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES", "false")]).await.scrape().await;
+    let scrape = with(&upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES", "false")]).await.scrape().await;
     assert!(is_up(&scrape) && scrape.get("swr_repositories") == Some(30.0));
     assert_eq!(scrape.series("swr_namespace_size_bytes").len(), 1);
     assert!(scrape.series("swr_repository_size_bytes").is_empty() && scrape.series("swr_repository_info").is_empty());
 }
 
-async fn the_listing_is_read_in_the_edition_that_is_set(way: Way) {
+#[tokio::test]
+async fn the_listing_uses_the_set_api_version() {
     for (edition, path) in [("v2", "/v2/manage/repos"), ("v3", "/v3/manage/repos"), ("auto", "/v3/manage/repos")] {
         let upstream = simulator(30, 2).await;
-        let exporter = with(way, &upstream, &[("SWR_EXPORTER_SWR_LIST_API", edition)]).await;
+        let exporter = with(&upstream, &[("SWR_EXPORTER_SWR_LIST_API", edition)]).await;
         assert_eq!(exporter.scrape().await.get("swr_repositories"), Some(30.0));
         let listed = [upstream.handle.count("/v2/manage/repos"), upstream.handle.count("/v3/manage/repos")];
         assert_eq!((upstream.handle.count(path), listed.iter().sum::<u64>()), (1, 1), "{edition}");
     }
 }
 
-async fn collectors_beside_the_listing_are_on_where_they_are_set(way: Way) {
+#[tokio::test]
+async fn auxiliary_collectors_can_be_enabled() {
     let project = ("SWR_EXPORTER_SWR_PROJECT_ID", DEMO_PROJECT_ID);
     let upstream = simulator(30, 2).await;
-    let exporter = with(way, &upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]).await;
+    let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]).await;
     let scrape = exporter.scrape().await;
     let quota = scrape.value("swr_quota_used", &[("quota", "namespace")]);
     assert_eq!((scrape.get("swr_account_repositories"), quota), (Some(30.0), Some(2.0)));
     assert_eq!(scrape.get("swr_instances"), None);
-    let exporter = with(way, &upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ENTERPRISE", "true")]).await;
+    let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ENTERPRISE", "true")]).await;
     let scrape = exporter.scrape().await;
     assert_eq!((scrape.get("swr_instances"), scrape.get("swr_account_repositories")), (Some(2.0), None));
     assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 30);
 }
 
-async fn the_log_has_the_level_and_the_format_that_are_set(way: Way) {
+#[tokio::test]
+async fn the_log_has_the_set_level_and_format() {
     let upstream = simulator(3, 1).await;
     let environment = [("SWR_EXPORTER_LOG_LEVEL", "debug"), ("SWR_EXPORTER_LOG_FORMAT", "json")];
-    let mut command = prepared(way, &upstream, &environment);
+    let mut command = prepared(&upstream, &environment);
     let mut process = command.args(["--web.listen-address", "127.0.0.1:0"]).spawn().unwrap();
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let mut next = async || {
@@ -517,8 +450,10 @@ async fn the_log_has_the_level_and_the_format_that_are_set(way: Way) {
     let address = loop {
         let line = next().await;
         if line["msg"] == "listening" {
+            assert_eq!(line.get("account"), None);
             break line["address"].as_str().unwrap().to_owned();
         }
+        assert_eq!(line["account"], "default", "{line}");
     };
     upstream.handle.fault(Rule::once(Action::busy()));
     let _ = crate::peers::exchange(crate::peers::connect(&address, 0).await, crate::peers::SCRAPE).await.unwrap();

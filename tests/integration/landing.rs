@@ -1,4 +1,4 @@
-//! The page for people, as a browser shows it: what it says of an account that works, waits, fails and recovers.
+//! The landing page in a real browser: an account that waits, works, fails and recovers.
 
 use crate::browser::{Visit, barriers, visit};
 use crate::support::{Exporter, exporter, simulator, text};
@@ -83,7 +83,7 @@ async fn an_account_waits_works_fails_and_works_again() {
 }
 
 #[tokio::test]
-async fn calls_are_those_that_the_upstream_saw() {
+async fn the_page_counts_the_calls_that_the_upstream_received() {
     let upstream = simulator(250, 3).await;
     let exporter = exporter(&upstream.url(), &["--swr.page-size", "100", "--cache.window", "200ms"]).await;
     exporter.scrape().await;
@@ -95,7 +95,7 @@ async fn calls_are_those_that_the_upstream_saw() {
 }
 
 #[tokio::test]
-async fn names_that_are_markup_stay_names() {
+async fn names_that_contain_markup_are_shown_as_text() {
     let upstream = simulator(1, 1).await;
     let evil = "<img src=x onerror=alert(1)>\"'&amp;</table>";
     upstream.handle.insert(Repository { size: 1 << 60, ..Repository::new("zeta", evil) });
@@ -107,9 +107,9 @@ async fn names_that_are_markup_stay_names() {
     assert_eq!(name, format!("zeta/{evil}"));
 }
 
-/// A page that a browser has something against, so that silence means something.
+/// A page that violates the policy, to show that the browser would report it.
 #[tokio::test]
-async fn the_browser_speaks_up_when_the_policy_is_broken() {
+async fn the_browser_reports_violations_of_the_policy() {
     let exporter = exporter("http://127.0.0.1:9", &[]).await;
     let answer = exporter.get("/").await;
     let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
@@ -134,7 +134,7 @@ async fn a_narrow_screen_needs_no_sideways_scrolling() {
     let exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape().await;
     let page = text(exporter.get("/").await).await;
-    // Within a frame as wide as a small phone, measured by a script around it.
+    // In a frame of the width of a small phone, measured by a script around it.
     let quoted = page.replace('&', "&amp;").replace('"', "&quot;");
     let frame = format!(
         "<!DOCTYPE html><html><body><iframe width=\"320\" srcdoc=\"{quoted}\"></iframe><script>onload=()=>{{\

@@ -43,7 +43,7 @@ mod credentials_sources;
 mod landing;
 mod log;
 mod manual;
-mod page;
+mod exposition;
 mod tags;
 mod tags_truth;
 mod upstream_bodies;

@@ -1,4 +1,4 @@
-//! Completions and manual pages: what shells and `man` make of them.
+//! Completions and manual pages, as shells and `man` read them.
 
 use crate::support::{PATIENCE, command};
 use std::process::{Output, Stdio};
@@ -14,7 +14,7 @@ async fn done(mut command: Command) -> (Option<i32>, String, String) {
 
 async fn printed(arguments: &[&str]) -> String {
     let mut command = command();
-    // A value that must not find its way into what is printed.
+    // A value that must not be printed.
     command.args(arguments).env("SWR_EXPORTER_SWR_REGION", "a-value-of-the-environment");
     let (code, out, said) = done(command).await;
     assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
@@ -48,7 +48,7 @@ async fn bash_completes_commands_and_flags() {
 }
 
 #[tokio::test]
-async fn every_shell_is_told_every_flag() {
+async fn completions_contain_every_flag() {
     for shell in ["bash", "zsh", "fish"] {
         let script = printed(&["completions", shell]).await;
         for flag in ALL {
@@ -61,7 +61,7 @@ async fn every_shell_is_told_every_flag() {
 }
 
 #[tokio::test]
-async fn man_shows_the_pages_without_a_warning() {
+async fn man_shows_every_page_without_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, title, expected) in [
         (&["man"][..], "swr-exporter(1)", "SWR_EXPORTER_CACHE_WINDOW"),
@@ -86,7 +86,7 @@ async fn man_shows_the_pages_without_a_warning() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_enough_is_no_panic() {
+async fn a_closed_pipe_is_no_panic() {
     for arguments in ["completions bash", "man"] {
         let mut shell = Command::new("bash");
         let line = format!("set -o pipefail; {} {arguments} | true; echo $?", env!("CARGO_BIN_EXE_swr-exporter"));

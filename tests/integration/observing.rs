@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 /// Two days of the demo have to pass, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// ServedKind long a day takes.
+/// How long a day takes.
 const DAY: u64 = 15;
 /// No time gets shorter: two scrapes must fit into it.
 const LEAST: u64 = 3;

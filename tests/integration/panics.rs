@@ -91,7 +91,8 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
 async fn a_panic_with_secrets_at_hand_shows_none_of_them() {
     let folder = tempfile::tempdir().unwrap();
     if std::env::var_os(SECOND).is_some() {
-        let options = logging::Options { level: logging::Level::Trace, format: logging::Format::Json };
+        let options =
+            logging::Options { level: tracing::level_filters::LevelFilter::TRACE, format: logging::Format::Json };
         let _log = logging::start(options).unwrap();
         let mut fallen = 0;
         for (_, environment) in sources("http://127.0.0.1:1", folder.path()) {

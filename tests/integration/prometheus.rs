@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes the exporter, in both formats, and finds what the upstream says.
+//! A real Prometheus scrapes the exporter in both formats and stores the values of the API.
 
 use crate::support::{Exporter, client, exporter, simulator, text};
 use serde_json::Value;
@@ -14,10 +14,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-/// Starting it, its first scrapes and its rules' cycle take a few seconds, many more on a loaded machine.
+/// The longest wait for a state: start, first scrapes and an evaluation of rules take seconds, more on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server of another make, on a free port; killed when dropped.
+/// A server of another program on a free port; killed when dropped.
 pub struct Server {
     _process: Child,
     folder: TempDir,
@@ -26,10 +26,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it with the flags that a folder of its own and an address ask for, and waits until it is ready.
+    /// Starts the program with flags made from its folder and address, and waits until it is ready.
     pub async fn start(program: &str, flags: impl Fn(&Path, SocketAddr) -> Vec<String>) -> Self {
         let mut said = String::new();
-        // It cannot choose a free port itself, and the one that is chosen for it may be taken a moment later.
+        // It cannot choose a free port itself, and the chosen one may be taken before it listens.
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -57,12 +57,12 @@ impl Server {
         panic!("{program} ends at once, five times; the last time it said\n{said}");
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// A JSON document of its API.
+    /// Gets a JSON document from its API.
     pub async fn json(&self, path: &str, query: &[(&str, &str)]) -> Value {
         let mut url = reqwest::Url::parse(&format!("http://{}{path}", self.address)).unwrap();
         for (name, value) in query {
@@ -72,13 +72,13 @@ impl Server {
     }
 }
 
-/// A Prometheus of our own.
+/// A Prometheus server.
 pub struct Prometheus {
     pub server: Server,
 }
 
 impl Prometheus {
-    /// Starts one that scrapes each of these addresses as often as is said, as a job of the name given.
+    /// Starts one that scrapes each address at this interval, under the given job name.
     pub async fn start(interval: &str, jobs: &[(&str, &str)]) -> Self {
         let mut config =
             format!("global: {{ scrape_interval: {interval}, scrape_timeout: {interval} }}\nscrape_configs:\n");
@@ -88,7 +88,7 @@ impl Prometheus {
         Self::with(&config).await
     }
 
-    /// Starts one with this configuration.
+    /// Starts one with this configuration file.
     pub async fn with(config: &str) -> Self {
         let server = Server::start("prometheus", |folder, address| {
             let file = folder.join("prometheus.yml");
@@ -103,7 +103,7 @@ impl Prometheus {
         Self { server: server.await }
     }
 
-    /// The samples of an instant query.
+    /// The result of an instant query.
     pub async fn query(&self, expression: &str) -> Vec<(BTreeMap<String, String>, f64)> {
         let answer = self.server.json("/api/v1/query", &[("query", expression)]).await;
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
@@ -115,7 +115,7 @@ impl Prometheus {
         answer["data"]["result"].as_array().unwrap().iter().map(sample).collect()
     }
 
-    /// Asks until each of so many samples has this value.
+    /// Repeats a query until it gives this number of samples, each with this value.
     pub async fn until(&self, expression: &str, samples: usize, value: f64) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -129,8 +129,7 @@ impl Prometheus {
     }
 }
 
-/// Stands between Prometheus and the exporter: asks for text in the place of a Prometheus that cannot be told to, and
-/// notes the types of the answers.
+/// A proxy between Prometheus and the exporter that asks for the text format and records the content types.
 async fn text_only(exporter: &Exporter) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, to) = (listener.local_addr().unwrap().to_string(), exporter.address().to_owned());
@@ -169,7 +168,7 @@ async fn text_only(exporter: &Exporter) -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 #[tokio::test]
-async fn prometheus_finds_the_upstreams_numbers_in_both_formats() {
+async fn prometheus_stores_the_values_of_the_api_from_both_formats() {
     let upstream = simulator(230, 6).await;
     upstream.handle.insert(Repository { size: 5, ..Repository::new("odd", "a\\\"b\n/\u{fc}") });
     let exporter = exporter(&upstream.url(), &["--cache.window", "1m"]).await;
@@ -200,11 +199,11 @@ async fn prometheus_finds_the_upstreams_numbers_in_both_formats() {
     nothing_refused(&prometheus, samples).await;
     let asked_for_text = types.lock().unwrap().clone();
     assert!(!asked_for_text.is_empty() && asked_for_text.iter().all(|line| line.contains("text/plain; version=0.0.4")));
-    assert_eq!(upstream.handle.count("/v2/manage/repos"), 1, "whoever scrapes, and however often");
+    assert_eq!(upstream.handle.count("/v2/manage/repos"), 1, "however often it is scraped");
 }
 
 #[tokio::test]
-async fn prometheus_takes_300_000_series_in_both_formats_and_drops_none() {
+async fn prometheus_takes_300_000_series_from_both_formats_and_drops_none() {
     let upstream = simulator(50_000, 100).await;
     let exporter = exporter(&upstream.url(), &["--cache.window", "1h", "--cache.max-age", "2h"]).await;
     let up = exporter.scrape_until("the large account is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
@@ -218,12 +217,12 @@ async fn prometheus_takes_300_000_series_in_both_formats_and_drops_none() {
     assert!(!types.lock().unwrap().is_empty());
 }
 
-/// Every sample that was sent was taken: none twice, out of order, out of bounds or relabelled away.
+/// Asserts that Prometheus stored every sample: no duplicate, none out of order or bounds, none relabelled away.
 async fn nothing_refused(prometheus: &Prometheus, samples: usize) {
     prometheus.until("scrape_samples_scraped - scrape_samples_post_metric_relabeling", 2, 0.0).await;
     let scraped = prometheus.query("scrape_samples_scraped").await;
     for (labels, scraped) in &scraped {
-        // The first answer of an operation adds a series to its counter, so there may be a few more than then.
+        // A few series may have come since: the first call of an operation adds one to its counter.
         assert!((samples as f64..samples as f64 + 20.0).contains(scraped), "{labels:?}: {scraped} of {samples}");
     }
     let own = text(client().get(format!("http://{}/metrics", prometheus.server.address)).send().await.unwrap()).await;

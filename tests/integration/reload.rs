@@ -1,4 +1,4 @@
-//! A configuration file that has become wrong, in fifty ways: nothing changes, and somebody is told where and why.
+//! Configuration files that become invalid while the exporter runs, and the names that /probe accepts.
 
 use crate::accounts::Accounts;
 use crate::support::{Exporter, PATIENCE, Scrape, client, simulator, text};
@@ -10,11 +10,11 @@ use swr_exporter::{app, config};
 use swr_simulator::DEMO_TOKEN;
 use tokio::time::Instant;
 
-/// What becomes of the file, and a part of what is said about it.
+/// A change of the file, and a part of the expected message.
 enum Mutation {
-    /// It has another text.
+    /// Another text.
     Text(String, &'static str),
-    /// It is replaced by something else.
+    /// Something other than a text file.
     Other(fn(&Path), &'static str),
 }
 
@@ -27,7 +27,7 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(std::process::Command::new(program).args(arguments).status().unwrap().success());
 }
 
-/// Fifty ways to be wrong. The good text has the endpoint in line 3 and a secret in line 4.
+/// Fifty invalid files. The valid text has the endpoint in line 3 and a secret in line 4.
 fn mutations(good: &str) -> Vec<Mutation> {
     let text = |from: &str, to: &str, said| {
         assert!(good.contains(from), "{from}");
@@ -113,7 +113,7 @@ async fn reload(exporter: &Exporter) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_file_that_is_wrong_in_fifty_ways_changes_nothing_and_says_where() {
+async fn an_invalid_file_of_fifty_kinds_changes_nothing_and_is_reported_with_its_place() {
     let upstream = simulator(20, 2).await;
     let good = format!(
         "accounts:\n  one:\n    endpoint: {}\n    credentials: {{ token: {DEMO_TOKEN} }}\n    # a comment\n    \
@@ -166,7 +166,7 @@ async fn a_file_that_is_wrong_in_fifty_ways_changes_nothing_and_says_where() {
     assert_eq!(upstream.handle.count("/v2/manage/repos"), 1);
 }
 
-/// Parameters that would make a careless exporter ask somebody else.
+/// Queries that would make a careless exporter connect to another host.
 const ADDRESSES: [&str; 40] = [
     "target=169.254.169.254",
     "target=http://169.254.169.254/openstack/latest/securitykey",
@@ -210,7 +210,7 @@ const ADDRESSES: [&str; 40] = [
     "account=%E2%80%8Bone",
 ];
 
-/// Names that are well formed and nobody's.
+/// Well-formed names of no account.
 const NAMES: [&str; 6] = ["169.254.169.254", "2852039166", "0251.0376.0251.0376", "localhost", "localtest.me", "ONE"];
 
 #[tokio::test]

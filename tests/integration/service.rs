@@ -1,11 +1,11 @@
-//! What systemd does with a service: hands sockets over, waits until it is ready, has it reload, watches over it.
+//! The exporter as a systemd service: socket activation, readiness, reload, watchdog.
 
 use crate::support::{PATIENCE, command, eventually, simulator, start, start_as_it_is, text};
 use std::collections::BTreeMap;
 use tokio::net::UnixDatagram;
 use tokio::process::Command;
 
-/// The socket on which systemd would listen, and what it is told.
+/// The notification socket of systemd.
 struct Systemd {
     folder: tempfile::TempDir,
     socket: UnixDatagram,
@@ -59,7 +59,7 @@ async fn systemd_is_told_when_the_service_is_ready_reloads_and_stops() {
 }
 
 #[tokio::test]
-async fn the_watchdog_hears_from_a_process_that_lives() {
+async fn the_watchdog_is_notified_while_the_process_runs() {
     let systemd = Systemd::new();
     let mut command = systemd.service(&["--swr.endpoint", "http://127.0.0.1:9"]);
     command.env("WATCHDOG_USEC", "200000");
@@ -68,7 +68,7 @@ async fn the_watchdog_hears_from_a_process_that_lives() {
     for _ in 0..3 {
         systemd.is_told("WATCHDOG").await;
     }
-    // Stopped, it is silent: what was sent before is read, and then nothing comes for as long as would be waited.
+    // A stopped process is silent. Messages sent before are read first.
     exporter.signal("STOP");
     let silent =
         async { while tokio::time::timeout(std::time::Duration::from_millis(400), systemd.told()).await.is_ok() {} };
@@ -78,7 +78,7 @@ async fn the_watchdog_hears_from_a_process_that_lives() {
 }
 
 #[tokio::test]
-async fn a_socket_of_systemd_that_is_gone_does_not_matter() {
+async fn a_missing_notification_socket_is_harmless() {
     let mut command = command();
     command.args(["--swr.endpoint", "http://127.0.0.1:9"]).env("NOTIFY_SOCKET", "/nowhere/notify");
     let exporter = start(command).await;
@@ -87,9 +87,9 @@ async fn a_socket_of_systemd_that_is_gone_does_not_matter() {
 }
 
 #[tokio::test]
-async fn sockets_that_are_handed_over_are_served_and_no_other() {
+async fn only_the_sockets_of_socket_activation_are_served() {
     let upstream = simulator(3, 1).await;
-    // The tool cannot choose free ports itself, and those that are chosen for it may be taken a moment later.
+    // The tool cannot choose free ports itself, and those chosen for it may be taken by another process meanwhile.
     for _ in 0..5 {
         let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let free = free.map(|listener| listener.local_addr().unwrap().to_string());
@@ -105,7 +105,7 @@ async fn sockets_that_are_handed_over_are_served_and_no_other() {
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::piped())
             .kill_on_drop(true);
-        // It starts the exporter when somebody connects, who is then answered.
+        // It starts the exporter on the first connection.
         let (first, second) = (free[0].clone(), free[1].clone());
         let waiting = tokio::spawn(async move {
             loop {

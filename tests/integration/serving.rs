@@ -1,6 +1,4 @@
-//! The serving side where it takes a real process and large numbers: attackers by the hundred, and crowds of scrapers.
-//!
-//! The rules themselves are tested in `src/web/tests`, in numbers that a unit test can bear.
+//! The server under hundreds of attackers and a thousand scrapers. `src/web/tests` has the rules one by one.
 
 use crate::peers::{self, Answer, SCRAPE};
 use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
@@ -17,7 +15,7 @@ use tokio::time::Instant;
 /// Ten seconds for a first byte or a head, and half a second to notice.
 const CLOSED_WITHIN: Duration = Duration::from_millis(10_500);
 
-/// ServedKind late this machine wakes sleepers up: what it adds to every figure while it is loaded by others.
+/// How late this machine wakes sleeping tasks: the error of every measured time while other processes load it.
 struct Lateness {
     worst: Arc<AtomicU64>,
     _watching: JoinSet<()>,
@@ -44,21 +42,20 @@ impl Lateness {
     }
 }
 
-/// Five hundred clients, one after the other connected, each of which does this to its connection until it is closed.
-/// Gives how long each of them was borne.
+/// Connects 500 clients that each run `what` until their connection is closed. Returns how long each connection lasted.
 async fn attack<F>(address: &str, what: impl Fn(TcpStream) -> F) -> Vec<Duration>
 where
     F: Future<Output = Duration> + Send + 'static,
 {
     let mut attackers = JoinSet::new();
-    // A little below the bound of 512, so that a scraper finds a place.
+    // A little below the limit of 512, so that a scraper can connect.
     for number in 0..500 {
         attackers.spawn(what(peers::connect(address, number).await));
     }
     attackers.join_all().await
 }
 
-/// A header line a second, and never the end of the head.
+/// Sends a header line each second, and never the end of the head.
 async fn drip(mut stream: TcpStream) -> Duration {
     let start = Instant::now();
     let (mut reader, mut writer) = stream.split();
@@ -80,7 +77,7 @@ async fn say_nothing(mut stream: TcpStream) -> Duration {
     peers::closed(&mut stream).await
 }
 
-/// Scrapes until told to stop; how long each took, the longest last.
+/// Scrapes until stopped. Returns how long each scrape took, sorted.
 async fn scrape_times(exporter: &Exporter, stop: &AtomicBool) -> Vec<Duration> {
     let mut times = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -95,10 +92,10 @@ async fn scrape_times(exporter: &Exporter, stop: &AtomicBool) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_drip_or_keep_silent_are_closed_and_cost_the_scrapes_nothing() {
+async fn slow_and_silent_clients_are_closed_and_do_not_delay_scrapes() {
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
-    // Each attack has an exporter of its own, and both run at once: they take ten seconds whatever the machine.
+    // Both attacks run at once, each on an exporter of its own: they take ten seconds on any machine.
     let (dripped, silent) = (exporter(&upstream.url(), &[]).await, exporter(&upstream.url(), &[]).await);
     for exporter in [&dripped, &silent] {
         exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
@@ -112,11 +109,11 @@ async fn clients_that_drip_or_keep_silent_are_closed_and_cost_the_scrapes_nothin
     let ((dripping, silence), times, other) =
         tokio::join!(attacks, scrape_times(&dripped, &stop), scrape_times(&silent, &stop));
     let late = lateness.worst();
-    for borne in [&dripping, &silence] {
-        assert_eq!(borne.len(), 500);
-        let longest = borne.iter().max().unwrap();
+    for lasted in [&dripping, &silence] {
+        assert_eq!(lasted.len(), 500);
+        let longest = lasted.iter().max().unwrap();
         assert!(*longest <= CLOSED_WITHIN + 2 * late, "{longest:?}, on a machine that is {late:?} late");
-        assert!(borne.iter().all(|time| *time >= Duration::from_secs(9)), "nobody is closed before the time");
+        assert!(lasted.iter().all(|time| *time >= Duration::from_secs(9)), "no connection is closed early");
     }
     for times in [times, other] {
         let p99 = times[times.len() * 99 / 100];
@@ -129,7 +126,7 @@ async fn clients_that_drip_or_keep_silent_are_closed_and_cost_the_scrapes_nothin
     assert_eq!(closed, Some(500.0), "and counted");
 }
 
-/// Asks for a page and has little room for it.
+/// Requests the metrics with a small receive buffer.
 async fn reader(address: &str, number: usize) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -184,7 +181,7 @@ async fn slow_readers_share_one_page_and_one_too_many_is_told_at_once() {
     assert_eq!(refused, Some(150.0));
 }
 
-/// An exporter whose snapshot has expired: it was taken over from a file that says it is ten minutes old.
+/// An exporter that starts with a snapshot that is ten minutes old.
 async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("default.snapshot");
@@ -206,7 +203,7 @@ async fn a_thousand_scrapes_of_an_expired_snapshot_cause_one_refresh_and_get_one
     let flags = ["--web.max-requests", "1000", "--scrape.timeout", "60s"];
     let (exporter, _folder) = expired(&upstream, &flags).await;
     upstream.handle.clear_journal();
-    // The refresh is to bring something new, and to take long enough for everyone to wait for it.
+    // The refresh changes something, and takes long enough for every scrape to wait for it.
     upstream.handle.insert(swr_simulator::Repository::new("new", "new"));
     upstream.handle.configure(|options| options.latency = Duration::from_millis(500));
     let start = Instant::now();
@@ -225,40 +222,4 @@ async fn a_thousand_scrapes_of_an_expired_snapshot_cause_one_refresh_and_get_one
     );
     assert_eq!(scrape.get("swr_refreshes_total"), Some(1.0));
     assert_eq!(scrape.value("swr_scrapes_total", &[("served", "stale")]), Some(0.0));
-}
-
-#[tokio::test]
-async fn what_is_no_request_for_a_page_is_refused_and_harms_nobody() {
-    let upstream = simulator(100, 4).await;
-    let exporter = exporter(&upstream.url(), &[]).await;
-    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
-    let get = |headers: &str| format!("GET /metrics HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-    let cases = [
-        ("101 headers", get(&"X: y\r\n".repeat(100)), &[431][..]),
-        ("a header of 64 kB", get(&format!("X: {}\r\n", "y".repeat(64 << 10))), &[431]),
-        ("a URI of 70 kB", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)), &[414, 431]),
-        ("a body of 1 GB", get("Content-Length: 1000000000\r\n"), &[413]),
-        ("HTTP/0.9", "GET /metrics\r\n\r\n".to_owned(), &[400]),
-        ("POST", "POST /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), &[405]),
-        ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), &[405]),
-        ("TRACE", "TRACE /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), &[405]),
-        (
-            "another path",
-            "GET /metrics/../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(),
-            &[404],
-        ),
-        ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}".to_owned(), &[400]),
-    ];
-    let before = exporter.resident_bytes();
-    for round in 0..20 {
-        for (what, request, expected) in &cases {
-            let stream = peers::connect(exporter.address(), round).await;
-            let answer = tokio::time::timeout(PATIENCE, peers::exchange(stream, request)).await.unwrap();
-            let status = answer.unwrap_or_else(|error| panic!("{what}: {error}")).status();
-            assert!(expected.contains(&status), "{what}: {status}");
-        }
-    }
-    assert!(exporter.resident_bytes().saturating_sub(before) < 8 << 20);
-    assert_eq!(exporter.scrape().await.get("swr_up"), Some(1.0));
-    assert_eq!(exporter.scrape().await.get("swr_exporter_handler_panics_total"), Some(0.0));
 }

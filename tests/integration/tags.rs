@@ -39,7 +39,7 @@ async fn settled(exporter: &Exporter) -> Scrape {
         .await
 }
 
-/// ServedKind often tags were asked for.
+/// How often tags were asked for.
 fn tag_calls(upstream: &Running) -> usize {
     upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
 }
@@ -309,7 +309,7 @@ async fn one_repository_that_fails_delays_itself_alone() {
     let path = format!("{ONE}{}/repos/{}/", broken.namespace, broken.name.replace('/', "%24"));
     let rule = upstream
         .handle
-        .fault(Rule::always(Action::Refuse(swr_simulator::Refusal::swr(400, 4_001_029, "odd"))).path(&path));
+        .fault(Rule::always(Action::Error(swr_simulator::ApiError::swr(400, 4_001_029, "odd"))).path(&path));
     let exporter = fast(&upstream, &[]).await;
     let scrape = exporter
         .scrape_until("all others are read", |scrape| {

@@ -4,7 +4,7 @@ use crate::support::{Exporter, eventually};
 use crate::upstream_support::{Account, account};
 use futures_util::future::join_all;
 use std::time::Duration;
-use swr_simulator::{Action, Answer, Delivery, Framing, Rule};
+use swr_simulator::{Action, Delivery, Framing, Response, Rule};
 
 const SHORT_PATIENCE: [&str; 2] = ["--swr.request-timeout", "300ms"];
 
@@ -65,9 +65,9 @@ async fn a_body_that_breaks_off_is_never_a_shorter_listing() {
 async fn what_is_no_listing_is_a_decode_failure_and_the_old_data_stays() {
     let deep = format!("[{{\"a\":{}", "[".repeat(100_000));
     let utf16: Vec<u8> = "[{\"name\":\"a\"}]".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let json = |body: &str| Action::Answer(Answer::json(body));
+    let json = |body: &str| Action::Respond(Response::json(body));
     let faults = vec![
-        ("HTML", Action::Answer(Answer::new(200, "text/html", "<html><body>Welcome</body></html>"))),
+        ("HTML", Action::Respond(Response::new(200, "text/html", "<html><body>Welcome</body></html>"))),
         ("empty", json("")),
         ("null", json("null")),
         ("an object", json("{}")),
@@ -75,7 +75,7 @@ async fn what_is_no_listing_is_a_decode_failure_and_the_old_data_stays() {
         ("numbers", json("[1,2,3]")),
         ("a list of lists", json("[[]]")),
         ("a byte order mark", json("\u{feff}[]")),
-        ("UTF-16", Action::Answer(Answer::json(utf16))),
+        ("UTF-16", Action::Respond(Response::json(utf16))),
         ("deep", json(&deep)),
         ("text behind the end", json("[] []")),
     ];

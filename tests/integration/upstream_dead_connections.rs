@@ -126,7 +126,10 @@ async fn exporter_to(
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, ca).unwrap();
     let mut command = command();
-    command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY").env("SWR_EXPORTER_TOKEN", upstream.handle.issue_token(Duration::from_secs(3600)));
+    command
+        .env_remove("SWR_EXPORTER_ACCESS_KEY")
+        .env_remove("SWR_EXPORTER_SECRET_KEY")
+        .env("SWR_EXPORTER_TOKEN", upstream.handle.issue_token(Duration::from_secs(3600)));
     command.args(["--swr.endpoint", &format!("https://{address}"), "--swr.ca-file"]).arg(file).args(flags);
     (start(command).await, folder)
 }

@@ -4,7 +4,7 @@ use crate::support::simulator;
 use crate::upstream_support::{Account, Keys, account_of, all_failures, shown, standing};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use swr_simulator::{Action, Answer, Delivery, Rule, Shape};
+use swr_simulator::{Action, Delivery, Response, Rule, Shape};
 
 /// The path of the listing by markers.
 const LISTING: &str = "/v3/manage/repos";
@@ -87,7 +87,7 @@ async fn rows_that_come_twice_are_one_series_and_counted() {
 #[tokio::test]
 async fn bodies_that_are_no_page_leave_the_old_data() {
     let mut account = account(250, &[]).await;
-    let text = |body: &str| Action::Answer(Answer::json(body));
+    let text = |body: &str| Action::Respond(Response::json(body));
     for (action, reason) in [
         (Action::Deliver(Delivery::Truncated(3000)), "network"),
         (Action::Deliver(Delivery::Cut(3000)), "decode"),

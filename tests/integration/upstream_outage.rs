@@ -19,7 +19,7 @@ use swr_exporter::swr::{self, Client};
 use swr_exporter::transport::{Request, Response, Transport, TransportError};
 use tokio::time::Instant;
 
-/// ServedKind the upstream is; answers with this status, and a list of one repository where that is 200.
+/// How the upstream is; answers with this status, and a list of one repository where that is 200.
 #[derive(Clone, Copy, Debug)]
 struct Mood {
     status: u16,

@@ -1,4 +1,4 @@
-//! Client certificates on connections that outlive the settings that they were accepted by.
+//! Client certificates on connections that are older than the settings in force.
 
 use crate::support::{Exporter, eventually, simulator};
 use crate::upstream_tls::authority;
@@ -9,12 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// The settings of TLS with something more.
+/// TLS settings with additions.
 fn settings(more: &str) -> String {
     format!("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}")
 }
 
-/// Puts settings in force and waits until they are.
+/// Writes settings and waits until they are in force.
 async fn put(exporter: &Exporter, folder: &Folder, more: &str) {
     let times = || exporter.log().matches("the web configuration was read again").count();
     let before = times();
@@ -22,7 +22,7 @@ async fn put(exporter: &Exporter, folder: &Folder, more: &str) {
     eventually("it is read again", || times() > before).await;
 }
 
-/// Asks on a connection that stays: the status, or `None` where it was closed.
+/// The status of a request on an open connection; `None` if it was closed.
 async fn ask(stream: &mut TlsStream<TcpStream>) -> Option<u16> {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
     let mut answer = Vec::new();
@@ -45,7 +45,7 @@ const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";
 const VERIFIED: &str = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.crt\n";
 
 #[tokio::test]
-async fn what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
+async fn a_certificate_accepted_under_an_older_policy_does_not_satisfy_a_stricter_one() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     folder.write("web.yml", &settings(ANY));
     let exporter = folder.exporter(&upstream.url(), &[]).await;
@@ -62,7 +62,7 @@ async fn what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
     assert_eq!(ask(&mut kept).await, Some(200));
     assert_eq!((by_http2(&of_stranger).await, by_http2(&of_good).await), (Some(200), Some(200)));
 
-    // Another certificate of the server changes nothing for clients.
+    // A new server certificate changes nothing for clients.
     let issued = folder.server();
     folder.write("server.crt", &issued.certificate);
     folder.write("server.key", &issued.key);
@@ -75,7 +75,7 @@ async fn what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
     assert_eq!(ask(&mut kept).await, None, "and the connection is closed");
     assert_eq!(by_http2(&of_stranger).await, Some(403));
     eventually_refused(&of_stranger, &exporter).await;
-    // Whoever is good enough may have to come again, and is let in.
+    // A client that complies may have to reconnect.
     let first = by_http2(&of_good).await;
     assert!(matches!(first, Some(200 | 403)), "{first:?}");
     let mut seen = first;
@@ -92,7 +92,7 @@ async fn what_an_older_policy_took_is_not_good_enough_for_a_stricter_one() {
     assert_eq!(ask(&mut kept).await, Some(403));
 }
 
-/// The connection by HTTP/2 ends too, and another one is not had.
+/// Waits until the HTTP/2 connection ends and no new one is possible.
 async fn eventually_refused(client: &reqwest::Client, exporter: &Exporter) {
     let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
     while let Ok(answer) = client.get(https(exporter, "/metrics")).send().await {

@@ -1,13 +1,11 @@
-//! The web configuration file: what can be read is read, and what cannot is refused with its place and its reason.
-//!
-//! The fixtures are the cases of the exporter toolkit and more, each in words of its own. Where the toolkit takes what
-//! this server cannot honour (suites without authenticated encryption, curve P-521), the fixture is a bad one here.
+//! Valid and invalid web configuration files: the cases of Prometheus' exporter toolkit and more. Settings that the toolkit
+//! accepts and this server cannot honour (suites without authenticated encryption, curve P-521) are invalid here.
 
 use crate::support::{PATIENCE, command};
 use crate::web_support::{Folder, fixtures};
 use std::path::Path;
 
-/// What `check --offline` says about a folder's `web.yml`: its exit code and its complaint.
+/// Exit code and standard error of `check --offline` for a folder's `web.yml`.
 async fn check(folder: &Folder) -> (i32, String) {
     let mut check = tokio::process::Command::new(command().as_std().get_program());
     check.env_clear().env("SWR_EXPORTER_ACCESS_KEY", "AK").env("SWR_EXPORTER_SECRET_KEY", "SK");
@@ -17,7 +15,7 @@ async fn check(folder: &Folder) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// The fixtures whose names end so, with their names.
+/// The fixtures whose names have this ending.
 fn named(end: &str) -> Vec<(String, std::path::PathBuf)> {
     let files = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path());
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().strip_suffix(end).map(str::to_owned);
@@ -27,7 +25,7 @@ fn named(end: &str) -> Vec<(String, std::path::PathBuf)> {
 }
 
 #[tokio::test]
-async fn every_good_file_is_taken() {
+async fn every_valid_file_is_accepted() {
     let folder = Folder::new();
     let good = named(".good.yml");
     assert!(good.len() > 25);
@@ -38,7 +36,7 @@ async fn every_good_file_is_taken() {
 }
 
 #[tokio::test]
-async fn every_bad_file_is_refused_with_the_messages_that_it_begins_with() {
+async fn every_invalid_file_is_refused_with_the_messages_at_its_top() {
     let folder = Folder::new();
     let bad = named(".bad.yml");
     assert!(bad.len() > 40);

@@ -1,4 +1,4 @@
-//! HTTP/2 by those who abuse it: frames by hand, as no client would send them.
+//! Abuse of HTTP/2, with hand-made frames.
 
 use crate::peers::SCRAPE;
 use crate::support::{Exporter, PATIENCE, simulator};
@@ -34,7 +34,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A connection that has said hello.
+/// A connection after the HTTP/2 preface.
 struct Peer {
     reader: ReadHalf<TlsStream<TcpStream>>,
     writer: WriteHalf<TlsStream<TcpStream>>,
@@ -54,8 +54,7 @@ impl Peer {
         Self { reader, writer }
     }
 
-    /// Sends something again and again, about so many frames a second, until the exporter has had enough: it says so by
-    /// GOAWAY or closes. ServedKind long that took.
+    /// Sends frames at a rate until the exporter sends GOAWAY or closes. Returns how long that took.
     async fn flood(mut self, a_second: u32, mut next: impl FnMut(u32) -> Vec<u8>) -> Duration {
         let start = Instant::now();
         let writing = async {
@@ -79,7 +78,7 @@ impl Peer {
     }
 }
 
-/// Reads a frame: its kind, its flags and what it carries; none when the connection is over.
+/// Reads a frame: type, flags and payload; `None` when the connection has ended.
 async fn next_frame(reader: &mut ReadHalf<TlsStream<TcpStream>>) -> Option<(u8, u8, Vec<u8>)> {
     let mut head = [0; 9];
     reader.read_exact(&mut head).await.ok()?;
@@ -89,7 +88,7 @@ async fn next_frame(reader: &mut ReadHalf<TlsStream<TcpStream>>) -> Option<(u8, 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn floods_end_within_a_second_and_cost_the_others_nothing() {
+async fn floods_end_within_a_second_and_do_not_delay_scrapes() {
     let (folder, upstream) = (Arc::new(Folder::new()), simulator(1000, 4).await);
     let exporter = Arc::new(folder.exporter_with("tls.good", &upstream.url()).await);
     let client = folder.client(None);
@@ -120,7 +119,7 @@ async fn floods_end_within_a_second_and_cost_the_others_nothing() {
     let mut took = Vec::new();
     let resets = connect().await.flood(10_000, |number| [request(number), cancel(number)].concat());
     took.push(("requests that are called off", resets.await));
-    // One after the other, so that each has begun to be answered.
+    // One after the other, so that each request is being answered when it is reset.
     let slowly =
         connect().await.flood(1000, |number| if number % 2 == 0 { request(number / 2) } else { cancel(number / 2) });
     took.push(("requests that are called off later", slowly.await));
@@ -153,8 +152,8 @@ async fn floods_end_within_a_second_and_cost_the_others_nothing() {
     assert!(p99 < Duration::from_millis(100) + 2 * late, "{p99:?}, on a machine that is {late:?} late");
 }
 
-/// Asks for the metrics with a window of so many bytes, adds some more every quarter of a second, and answers pings. ServedKind
-/// many bytes of the answer came, whether that was all, and how long it took until then or until the connection was over.
+/// Requests the metrics with a window of `window` bytes, adds `more` every quarter of a second, and answers pings. Returns
+/// the bytes received, whether the response was complete, and how long that took.
 async fn read_slowly(
     exporter: &Exporter,
     folder: &Folder,
@@ -202,7 +201,7 @@ async fn read_slowly(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_who_gives_no_window_is_closed_and_one_who_takes_his_time_is_not() {
+async fn a_reader_without_window_is_closed_and_a_slow_one_is_not() {
     let (folder, upstream) = (Folder::new(), simulator(4000, 4).await);
     let exporter = folder.exporter_with("tls.good", &upstream.url()).await;
     // A byte of window every quarter of a second keeps it open in name only.

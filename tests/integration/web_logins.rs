@@ -1,4 +1,4 @@
-//! Names and passwords, headers and the rate: what is asked for is asked of everybody, by every way in.
+//! Basic authentication, headers and the rate limit, for every client and every path.
 
 use crate::browser;
 use crate::peers;
@@ -18,13 +18,13 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// A request for the metrics, with a header for the login.
+/// A request for the metrics with a login.
 fn request(user: &str, password: &str) -> String {
     let login = STANDARD.encode(format!("{user}:{password}"));
     format!("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Basic {login}\r\n\r\n")
 }
 
-/// The status that a login gets over plain HTTP, from one of many addresses.
+/// The status of a login over plain HTTP from one of many addresses.
 async fn login(exporter: &Exporter, number: usize, user: &str, password: &str) -> u16 {
     let stream = peers::connect(exporter.address(), number).await;
     peers::exchange(stream, &request(user, password)).await.unwrap().status()
@@ -37,7 +37,7 @@ async fn with_users(folder: &Folder, upstream: &str, users: &[(&str, String)], m
     folder.exporter(upstream, &["--web.max-requests", "400"]).await
 }
 
-/// What curl gets: its exit code, and the status if it got so far.
+/// curl's exit code, and the HTTP version and status.
 async fn curl(folder: &Folder, arguments: &[&str]) -> (i32, String) {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_version} %{http_code}", "--noproxy", "*"]);
@@ -47,7 +47,7 @@ async fn curl(folder: &Folder, arguments: &[&str]) -> (i32, String) {
 }
 
 #[tokio::test]
-async fn curl_gets_in_with_tls_and_a_password_and_not_without() {
+async fn curl_needs_tls_and_a_password() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     folder.fill_in(&fixtures().join("users.good.yml"));
     let mut exporter = folder.exporter(&upstream.url(), &["--log.level", "trace"]).await;
@@ -64,7 +64,7 @@ async fn curl_gets_in_with_tls_and_a_password_and_not_without() {
     let plain = format!("http://{}/metrics", exporter.address());
     assert_eq!(curl(&folder, &["--user", &login, &plain]).await, got(0, "1 400"));
     assert_eq!(curl(&folder, &[&["--tls-max", "1.1"], &trusting[..]].concat()).await, got(35, "0 000"));
-    // Whatever the libraries have to say about it, it is neither the password nor the key.
+    // The log, also of libraries, has neither the password nor the key.
     let shown = text(
         folder.client(None).get(https(&exporter, "/config")).basic_auth(USER, Some(PASSWORD)).send().await.unwrap(),
     )
@@ -81,14 +81,14 @@ async fn curl_gets_in_with_tls_and_a_password_and_not_without() {
 }
 
 #[tokio::test]
-async fn prometheus_gets_in_with_the_documented_scrape_configuration_and_not_without() {
+async fn prometheus_scrapes_with_the_documented_configuration_and_not_without() {
     let (folder, upstream) = (Folder::new(), simulator(20, 2).await);
     let document = include_str!("../../docs/tls.md");
     let block = |mark: &str| {
         let mut blocks = document.split("\n```yaml\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
         blocks.find(|block| block.contains(mark)).unwrap_or_else(|| panic!("no example with {mark}")).to_owned()
     };
-    // The examples, with the files of this test for those of an operator.
+    // The documented examples with the files of this test.
     let here = |name: &str| folder.path(name).display().to_string();
     let example_hash =
         block("basic_auth_users:").lines().find_map(|line| line.split_once("prometheus: ")).unwrap().1.to_owned();
@@ -143,7 +143,7 @@ async fn a_browser_gets_in_with_tls_and_a_password_and_not_without() {
 }
 
 #[tokio::test]
-async fn nothing_but_what_is_open_to_all_is_shown_without_a_login() {
+async fn only_excluded_paths_are_served_without_a_login() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let exporter = folder.exporter_with("users-excluded-paths.good", &upstream.url()).await;
     let client = folder.client(None);
@@ -163,7 +163,7 @@ async fn nothing_but_what_is_open_to_all_is_shown_without_a_login() {
     let scrape = Scrape::parse(text(answer.send().await.unwrap()).await);
     assert_eq!(scrape.value("swr_exporter_requests_refused_total", &[("reason", "login")]), Some(9.0));
 
-    // A user who is taken out is out at once, on connections that are open too.
+    // A user who is removed is refused at once, on open connections too.
     let users = folder.read("web.yml").replace("  prometheus:", "  somebody:");
     folder.write("web.yml", &users);
     let deadline = Instant::now() + PATIENCE;
@@ -221,7 +221,7 @@ async fn no_separator_in_name_or_password_makes_one_login_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_of_logins_is_judged_rightly() {
+async fn many_concurrent_logins_each_get_their_own_verdict() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let users = [("ten", hash("right ten", 10)), ("twelve", hash("right twelve", 12))];
@@ -240,7 +240,7 @@ async fn a_crowd_of_logins_is_judged_rightly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_a_thousand_passwords_a_second_does_not_slow_the_scraper_that_knows_it() {
+async fn a_thousand_guesses_a_second_do_not_delay_a_scraper_with_the_right_password() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(100, 2).await);
     let users = [(USER, hash(PASSWORD, 10)), ("twelve", hash("right", 12))];
@@ -328,7 +328,7 @@ async fn guessing_from_several_addresses_keeps_no_scraper_out_whose_password_is_
 }
 
 #[tokio::test]
-async fn headers_are_on_every_answer_and_the_rate_is_kept() {
+async fn headers_are_on_every_response_and_the_rate_limit_holds() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let exporter = folder.exporter_with("headers.good", &upstream.url()).await;
     for (path, status) in [("/", 200), ("/metrics", 200), ("/nowhere", 404), ("/-/healthy", 200)] {

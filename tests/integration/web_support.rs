@@ -1,5 +1,4 @@
-//! What the tests of the web configuration file share: a folder with certificates of every kind, the fixtures filled in
-//! with them, an exporter that is served by one, and clients.
+//! Helpers for tests of the web configuration file: a folder with certificates, fixtures, an exporter, and clients.
 
 use crate::support::{Exporter, command, start};
 use crate::upstream_tls::{Authority, Issued, authority};
@@ -13,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// Who may log in where a fixture says so.
+/// The user of the fixtures.
 pub const USER: &str = "prometheus";
 pub const PASSWORD: &str = "correct horse: battery?";
 
-/// A folder with a web configuration file and what it may name.
+/// A folder with a web configuration file and the files that it may name.
 pub struct Folder {
     folder: TempDir,
     /// Certifies the server; its certificate is `ca.crt`.
@@ -48,7 +47,7 @@ impl Folder {
         self.authority.issue(&["localhost", "127.0.0.1"], |_| {})
     }
 
-    /// The path of something in it.
+    /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -61,7 +60,7 @@ impl Folder {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Puts a fixture into `web.yml`, filled in: `@hash@` is that of the password, another `@name@` the text of a file.
+    /// Writes a fixture to `web.yml`. `@hash@` becomes the hash of the password, another `@name@` the text of that file.
     pub fn fill_in(&self, fixture: &Path) {
         let mut filled = String::new();
         for line in std::fs::read_to_string(fixture).unwrap().lines() {
@@ -74,7 +73,7 @@ impl Folder {
         self.write("web.yml", &filled);
     }
 
-    /// The exporter for an upstream with this `web.yml`.
+    /// An exporter with this `web.yml`.
     pub async fn exporter(&self, upstream: &str, flags: &[&str]) -> Exporter {
         let mut command = command();
         command.args(["--swr.endpoint", upstream, "--web.config.file"]).arg(self.path("web.yml")).args(flags);
@@ -87,12 +86,12 @@ impl Folder {
         self.exporter(upstream, &[]).await
     }
 
-    /// ServedKind a client does TLS that trusts the server's authority and may show a certificate.
+    /// TLS of a client that trusts the server's authority and may present a certificate.
     pub fn tls(&self, identity: Option<&Issued>) -> rustls::ClientConfig {
         self.tls_by(rustls::crypto::ring::default_provider(), rustls::DEFAULT_VERSIONS, identity)
     }
 
-    /// As [`Self::tls`], by what the provider has and the versions that are given.
+    /// As [`Self::tls`], with a provider and versions.
     pub fn tls_by(
         &self,
         provider: CryptoProvider,
@@ -118,7 +117,7 @@ impl Folder {
         }
     }
 
-    /// A client as [`Self::tls`] says.
+    /// An HTTP client with [`Self::tls`].
     pub fn client(&self, identity: Option<&Issued>) -> reqwest::Client {
         let mut tls = self.tls(identity);
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -127,7 +126,7 @@ impl Folder {
     }
 }
 
-/// Marks a certificate as one of a client, with these names.
+/// Makes a certificate one for clients, with these names.
 pub fn of_client(names: Vec<SanType>) -> impl FnOnce(&mut CertificateParams) {
     move |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -143,7 +142,7 @@ pub fn hash(password: &str, cost: u32) -> String {
     bcrypt::hash(password, cost).unwrap()
 }
 
-/// The address of a page by TLS.
+/// The HTTPS URL of a path.
 pub fn https(exporter: &Exporter, path: &str) -> String {
     format!("https://{}{path}", exporter.address())
 }

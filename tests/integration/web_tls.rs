@@ -1,4 +1,4 @@
-//! TLS as the web configuration file asks for it: who gets in, with what, and what happens while it is replaced.
+//! TLS by the web configuration file: versions, client certificates, and reloads under load.
 
 use crate::peers::{self, SCRAPE};
 use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, text};
@@ -14,15 +14,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A connection with TLS.
+/// A TLS connection.
 pub async fn connect(exporter: &Exporter, tls: rustls::ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(exporter.address()).await?;
     let name = ServerName::try_from("localhost").unwrap();
     tokio::time::timeout(PATIENCE, TlsConnector::from(Arc::new(tls)).connect(name, stream)).await.unwrap()
 }
 
-/// One request on a connection of its own; what comes back, or why nothing does. With TLS 1.3 a client learns only by
-/// reading that its certificate was refused.
+/// The response to a request on a connection of its own. In TLS 1.3 a client must read to learn that its certificate was
+/// refused.
 async fn exchange(exporter: &Exporter, tls: rustls::ClientConfig, request: &str) -> std::io::Result<String> {
     let mut stream = connect(exporter, tls).await?;
     stream.write_all(request.as_bytes()).await?;
@@ -37,7 +37,7 @@ async fn lets_in(exporter: &Exporter, folder: &Folder, identity: Option<&Issued>
 }
 
 #[tokio::test]
-async fn with_a_certificate_only_tls_is_spoken_and_http_2_if_it_is_not_switched_off() {
+async fn with_a_certificate_only_tls_is_served_with_http_2_unless_disabled() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     for (fixture, version) in [
         ("tls.good", reqwest::Version::HTTP_2),
@@ -62,10 +62,10 @@ async fn with_a_certificate_only_tls_is_spoken_and_http_2_if_it_is_not_switched_
 }
 
 #[tokio::test]
-async fn versions_suites_and_curves_are_those_that_are_set() {
+async fn versions_suites_and_curves_are_those_of_the_settings() {
     use rustls::CipherSuite::{TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384};
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
-    // A client that offers only some groups or suites, in its order.
+    // A client that offers only these groups and suites, in this order.
     let offering = |groups: &[rustls::NamedGroup], suites: &[rustls::CipherSuite], version| {
         let mut provider = rustls::crypto::ring::default_provider();
         provider.kx_groups.retain(|group| groups.contains(&group.name()));
@@ -106,7 +106,7 @@ async fn versions_suites_and_curves_are_those_that_are_set() {
 }
 
 #[tokio::test]
-async fn only_the_client_certificates_that_are_asked_for_reach_http() {
+async fn only_clients_with_the_required_certificate_reach_http() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let name = |name: &str| SanType::DnsName(name.try_into().unwrap());
     let named = |names: Vec<SanType>| folder.clients.issue(&[], of_client(names));
@@ -121,7 +121,7 @@ async fn only_the_client_certificates_that_are_asked_for_reach_http() {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
         params.is_ca = IsCa::NoCa;
     });
-    // The certificate of the good one with another's key: it can be copied from the wire.
+    // A certificate copied from the wire, with another key.
     let stolen = Issued { certificate: good.certificate.clone(), key: stranger.key.clone() };
 
     //                      none, good, other name, other authority, expired, for servers
@@ -160,7 +160,7 @@ async fn only_the_client_certificates_that_are_asked_for_reach_http() {
         assert_eq!(lets_in(&exporter, &folder, Some(&named(names.clone()))).await, expected, "{names:?}");
     }
 
-    // What is open to all is so without a certificate too, and nothing else is.
+    // Excluded paths need no certificate.
     let exporter = folder.exporter_with("client-excluded-paths.good", &upstream.url()).await;
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     for (identity, path, expected) in [
@@ -178,12 +178,12 @@ async fn only_the_client_certificates_that_are_asked_for_reach_http() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_silent_in_the_handshake_is_closed_in_time() {
+async fn a_client_that_stalls_in_the_handshake_is_closed_in_time() {
     peers::allow_many_files();
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let exporter = folder.exporter_with("tls.good", &upstream.url()).await;
     let mut waiting = tokio::task::JoinSet::new();
-    // The first bytes of a record that says it will be long, and then nothing.
+    // The beginning of a long record, and then nothing.
     for number in 0..400 {
         let mut stream = peers::connect(exporter.address(), number).await;
         waiting.spawn(async move {
@@ -191,7 +191,7 @@ async fn who_is_silent_in_the_handshake_is_closed_in_time() {
                 0 => {}
                 1 => stream.write_all(&[22, 3, 1]).await.unwrap(),
                 2 => stream.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).await.unwrap(),
-                // Byte by byte: what is sent does not prolong it.
+                // Byte by byte: progress does not extend the deadline.
                 _ => {
                     let (mut reader, mut writer) = stream.into_split();
                     let start = tokio::time::Instant::now();
@@ -211,14 +211,14 @@ async fn who_is_silent_in_the_handshake_is_closed_in_time() {
             peers::closed(&mut stream).await
         });
     }
-    let borne = waiting.join_all().await;
-    let (shortest, longest) = (borne.iter().min().unwrap(), borne.iter().max().unwrap());
-    println!("400 silent handshakes were borne for {shortest:?} to {longest:?}");
+    let lasted = waiting.join_all().await;
+    let (shortest, longest) = (lasted.iter().min().unwrap(), lasted.iter().max().unwrap());
+    println!("400 stalled handshakes lasted {shortest:?} to {longest:?}");
     assert!(*longest < Duration::from_secs(12) && *shortest > Duration::from_secs(9), "{shortest:?} to {longest:?}");
     assert!(lets_in(&exporter, &folder, None).await);
 }
 
-/// Waits until the exporter says that what it read last is in force.
+/// Waits for a result of the latest reload.
 async fn reloads(exporter: &Exporter, folder: &Folder, successful: bool) {
     let client = folder.client(None);
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -240,7 +240,7 @@ async fn certificate(exporter: &Exporter, folder: &Folder) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificates_are_replaced_under_load_and_nobody_notices() {
+async fn certificates_are_replaced_under_load_without_a_failed_request() {
     const ROTATIONS: usize = 100;
     let (folder, upstream) = (Arc::new(Folder::new()), simulator(50, 2).await);
     let exporter = Arc::new(folder.exporter_with("tls.good", &upstream.url()).await);
@@ -262,8 +262,8 @@ async fn certificates_are_replaced_under_load_and_nobody_notices() {
     let kept = folder.client(None);
     assert_eq!(kept.get(https(&exporter, "/metrics")).send().await.unwrap().status(), 200);
 
-    // Each time half of it first: the certificate without its key, and now and then less than that. Every tenth is waited
-    // for; the others come faster than the file is looked at.
+    // The certificate is written before its key, and sometimes only in part. Every tenth rotation is waited for; the others are
+    // faster than the files are polled.
     let mut shown = vec![certificate(&exporter, &folder).await];
     for rotation in 0..ROTATIONS {
         let Issued { certificate: new, key } = folder.server();
@@ -310,7 +310,7 @@ async fn certificates_are_replaced_under_load_and_nobody_notices() {
 }
 
 #[tokio::test]
-async fn a_file_that_becomes_bad_changes_nothing_and_the_next_good_one_is_taken() {
+async fn an_invalid_file_changes_nothing_and_the_next_valid_one_is_accepted() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     let exporter = folder.exporter_with("tls.good", &upstream.url()).await;
     let good = folder.read("web.yml");
@@ -332,7 +332,7 @@ async fn a_file_that_becomes_bad_changes_nothing_and_the_next_good_one_is_taken(
         assert_eq!(frame_options().await.as_deref(), Some("deny"));
     }
 
-    // On request all settings are read, and what is wrong is said.
+    // A reload by request reads all settings and answers with the problems.
     folder.write("web.yml", &format!("{good}  min_versoin: TLS13\n"));
     let answer = folder.client(None).post(https(&exporter, "/-/reload")).send().await.unwrap();
     assert_eq!(answer.status(), 500);

@@ -1,7 +1,7 @@
-//! `metrics.lock`: the families with type, unit, labels and stability, as users may rely on them (row L4).
+//! `metrics.lock`: type, unit, labels and stability of the families, which users rely on.
 //!
-//! A change of the catalog shows as a change of this file, which is read by a person and told in the changelog.
-//! `REGENERATE=1 cargo test --test tidy contract` writes it anew: what is new begins as `alpha`.
+//! A change of the catalog shows as a change of this file, which a person reviews and records in the changelog.
+//! `REGENERATE=1 cargo test --test tidy contract` writes it again; new families begin as `alpha`.
 
 use super::{read, root};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
-//! What stands in README and `docs/`: its examples work, and its links lead somewhere.
+//! The examples in README and `docs/` work, and their links lead somewhere.
 
-use super::{blocks, commands, documents, is_part_of_a_name, names_of_metrics, read, root, section};
+use super::{blocks, commands, documents, is_part_of_a_name, names_of_metrics, quoted, read, root, section};
 use clap::Parser;
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process;
 use swr_exporter::cli::{Cli, Command};
 use swr_exporter::config;
 
-/// README and the documents below `docs/`, by their path.
+/// README and the documents below `docs/`, with their paths.
 fn docs() -> Vec<(String, String)> {
     let paths = documents().into_iter().filter(|path| path.starts_with("docs") || path == Path::new("README.md"));
     let docs: Vec<_> = paths.map(|path| (path.display().to_string(), read(&path))).collect();
@@ -24,15 +24,15 @@ fn promtool(arguments: &[&str], file: &Path) -> Result<(), String> {
     output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Understands a command of ours, and says whether it serves; other programs' commands are let be. `accounts.yml` is the
-/// example.
+/// Parses a command of ours and tells whether it serves; commands of other programs are ignored. `accounts.yml` stands for
+/// `example`.
 fn serves(words: &[String], example: &Path) -> bool {
     let words = if words[0] == "sudo" { &words[1..] } else { words };
     let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
     let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
     let arguments = match (words[0].as_str(), ours) {
         ("cargo", _) if is_cargo => &words[words.iter().position(|word| word == "--").unwrap() + 1..],
-        // `docker run`: what follows the image.
+        // The arguments after the image.
         ("docker", _) if words[1] == "run" => {
             &words[words.iter().rposition(|word| word == "swr-exporter").unwrap() + 1..]
         }
@@ -53,7 +53,7 @@ fn serves(words: &[String], example: &Path) -> bool {
 }
 
 #[test]
-fn every_example_is_understood() {
+fn every_example_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("accounts.yml");
     let mut seen = [0; 5];
@@ -69,7 +69,7 @@ fn every_example_is_understood() {
             serves(&words, &file);
             seen[1] += 1;
         }
-        // A web configuration file is tried by a test that logs in with it.
+        // An integration test logs in with the web configuration file.
         let of_others = |block: &&str| !block.contains("accounts:\n") && !block.starts_with("tls_server_config:");
         for settings in blocks(&text, "yaml").into_iter().filter(of_others) {
             let file = folder.path().join("prometheus.yml");
@@ -101,15 +101,7 @@ fn the_prometheus_of_the_readme_is_the_file_that_it_names() {
     promtool(&["check", "config"], &root().join("deploy/prometheus.yml")).unwrap();
 }
 
-#[test]
-fn the_services_of_systemd_start_what_is_understood() {
-    let unit = read("deploy/systemd/swr-exporter.service").replace("\\\n", " ");
-    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
-    let [words] = &commands(&format!("{start} --swr.region=cn-north-4"))[..] else { panic!("one command") };
-    assert!(serves(words, Path::new("")));
-}
-
-/// How a heading is linked to.
+/// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -143,6 +135,18 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
+fn architecture_names_files_that_exist() {
+    let text = read("ARCHITECTURE.md");
+    let modules: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let is_file = |name: &&str| name.split_once('/').is_some_and(|(module, _)| modules.contains(&module));
+    let files: Vec<&str> = quoted(&text).into_iter().filter(is_file).collect();
+    assert!(files.len() > 20, "{files:?}");
+    for file in files {
+        assert!(root().join(format!("src/{file}.rs")).exists(), "there is no src/{file}.rs");
+    }
+}
+
+#[test]
 fn the_test_command_of_the_readme_is_the_one_that_ci_runs() {
     let readme = read("README.md");
     let [command] = blocks(section(&readme, "## Test it"), "sh")[..] else { panic!("one command") };
@@ -157,7 +161,7 @@ fn documents_name_no_metric_that_does_not_exist() {
     for document in documents() {
         let text = read(&document);
         let words = text.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("swr_"));
-        // The library's own name is no metric.
+        // The name of the library is not a metric.
         for word in words.filter(|word| *word != "swr_exporter") {
             let document = document.display();
             assert!(known.contains(word), "{document} names `{word}`, which src/catalog.rs does not have");

@@ -52,12 +52,6 @@ fn promtool(folder: &Path, arguments: &[&str]) -> (bool, String) {
 }
 
 #[test]
-fn promtool_accepts_the_rules() {
-    let (fine, said) = promtool(&root().join("dashboards/rules"), &[&["check", "rules"][..], &RULES].concat());
-    assert!(fine, "{said}");
-}
-
-#[test]
 fn each_alert_says_what_how_bad_and_what_to_do() {
     let runbooks = read("docs/alerts.md");
     let tests = TESTS.map(rules).concat();

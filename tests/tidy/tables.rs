@@ -1,4 +1,4 @@
-//! README's tables of metrics, flags and limits, and ARCHITECTURE.md's of the API's fields, say what the code says.
+//! The tables of metrics, flags, limits and API fields agree with the code.
 
 use super::{is_part_of_a_name, quoted, read, rows, section};
 use clap::{Arg, CommandFactory};
@@ -36,19 +36,19 @@ fn every_field_of_the_api_is_accounted_for() {
                 domain_id scanned tag_type";
     let show = "id ns_id name category description creator_id creator_name size is_public num_images num_download url path \
                 internal_path created updated domain_id priority";
-    let table = rows(section(&read("ARCHITECTURE.md"), "## Every field of the API"));
+    let table = rows(section(&read("docs/api-fields.md"), "## Repositories and tags"));
     for (call, fields) in [("list repositories", repositories), ("list tags", tags), ("show repository", show)] {
         let mut listed: Vec<&str> =
             table.iter().filter(|cells| cells[0] == call).flat_map(|cells| quoted(&cells[1])).collect();
         let mut expected: Vec<&str> = fields.split_whitespace().collect();
-        // A header, and no field.
+        // A header, not a field.
         listed.retain(|field| *field != "Content-Range");
         listed.sort_unstable();
         expected.sort_unstable();
         assert_eq!(listed, expected, "{call}");
     }
     for cells in &table {
-        // That such a metric exists is another test.
+        // Another test checks that the metric exists.
         assert!(cells[2].starts_with("not exported") || cells[2].contains("`swr_"), "{cells:?}");
     }
 }
@@ -111,7 +111,7 @@ fn the_environment_rule_of_the_readme_holds_for_every_flag_of_serve() {
         let variable = format!("SWR_EXPORTER_{}", long.to_uppercase().replace(['.', '-'], "_"));
         assert_eq!(flag.get_env().unwrap().to_str().unwrap(), variable);
     }
-    // And no variable is told that nobody reads.
+    // And every variable that it names is read.
     let config = read("src/config/credentials.rs");
     for word in readme.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("SWR_EXPORTER_")) {
         let flag = word.strip_prefix("SWR_EXPORTER_").unwrap();
@@ -150,15 +150,15 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
     let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
     let expected = [
-        ("repositories in a listing", thousands(collect::Options::default().most_repositories)),
-        ("tags of one repository", thousands(swr::tags::MOST_TAGS as u64)),
-        ("distinct layers and configurations", thousands(collect::tags::Options::default().most_layers as u64)),
-        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MOST_REPOSITORIES)),
-        ("instances of the Enterprise Edition", thousands(collect::enterprise::MOST_INSTANCES)),
-        ("wait of a finished listing for the figures beside it", seconds(collect::auxiliary::PATIENCE)),
-        ("one answer of the API, unpacked", mebibytes(client.largest_answer)),
+        ("repositories in a listing", thousands(collect::Options::default().max_repositories)),
+        ("tags of one repository", thousands(swr::tags::MAX_TAGS as u64)),
+        ("distinct layers and configurations", thousands(collect::tags::Options::default().max_layers as u64)),
+        ("repositories of the Enterprise Edition", thousands(collect::enterprise::MAX_REPOSITORIES)),
+        ("instances of the Enterprise Edition", thousands(collect::enterprise::MAX_INSTANCES)),
+        ("wait of a finished listing for the figures beside it", seconds(collect::auxiliary::MAX_WAIT)),
+        ("one answer of the API, unpacked", mebibytes(client.max_response_bytes)),
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
-        ("attempts at one request", swr::retry::MOST_ATTEMPTS.to_string()),
+        ("attempts at one request", swr::retry::MAX_ATTEMPTS.to_string()),
         ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
         ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
         (

@@ -16,7 +16,7 @@ pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
                  console, organisation, users)"
             ),
         },
-        ApiError::Throttled { .. } | ApiError::Crowded { .. } => {
+        ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } => {
             "the API limits how often this user may call: lower --swr.rate-limit, lengthen --cache.window, and see what else \
              uses the same user"
                 .to_owned()

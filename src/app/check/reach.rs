@@ -136,7 +136,10 @@ fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'stati
     } else if text.contains("Expired") || text.contains("NotValidYet") {
         ("tls", "the certificate is not valid now: check this machine's clock, then the certificate")
     } else if text.contains("BadSignature") || text.contains("UnsupportedSignatureAlgorithm") {
-        ("tls", "the certificate's key is not supported: RSA needs 2048 bits or more, elliptic curves are P-256 and P-384")
+        (
+            "tls",
+            "the certificate's key is not supported: RSA needs 2048 bits or more, elliptic curves are P-256 and P-384",
+        )
     } else if text.contains("invalid peer certificate") {
         ("tls", "the certificate cannot be verified: check --swr.endpoint, then --swr.ca-file")
     } else if text.contains("tunnel") || text.contains("proxy") {

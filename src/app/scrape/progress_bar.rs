@@ -61,7 +61,7 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
         let empty = usize::try_from(WIDTH).unwrap_or_default() - filled;
         format!("[{}{}] {done} of {total} {what}, {seconds} s", "#".repeat(filled), "-".repeat(empty))
     };
-    match (progress.readings(), progress.total()) {
+    match (progress.fetches(), progress.total()) {
         (Some((done, total)), _) => bar(done, total, "readings of tags and details"),
         (None, Some(total)) => bar(rows, total, "repositories"),
         (None, None) => format!("{rows} repositories, {seconds} s"),

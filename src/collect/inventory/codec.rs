@@ -1,10 +1,10 @@
-//! The book as bytes, for its state file: each repository for itself, with the digests of its blobs.
+//! The inventory as bytes, for its state file: each repository for itself, with the digests of its blobs.
 //!
-//! Entries are written a few at a time, so that the book is never locked for long, and whatever happens between two
+//! Entries are written a few at a time, so that the inventory is never locked for long, and whatever happens between two
 //! lots leaves each entry sound. Reading trusts nothing; the numbers are those of [`crate::model::codec`].
 
 use super::TagInventory;
-use super::entry::{Entry, KnownDetails};
+use super::entry::{InventoryEntry, KnownDetails};
 use crate::collect::plan::{ChangeStamp, LastRead};
 use crate::model::codec::{Input, number, optional, optional_time, text, time};
 use crate::model::tags::{Blob, Details, Digest32, ManifestKind, Reading, TagSeries};
@@ -19,24 +19,24 @@ pub const LOT: u32 = 256;
 ///
 /// # Errors
 /// What the writer says.
-pub fn begin(book: &TagInventory, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(&[u8::from(book.was_whole)])
+pub fn begin(inventory: &TagInventory, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(&[u8::from(inventory.was_complete)])
 }
 
 /// Writes the entries of up to [`LOT`] places from `from` on; whether there are more places.
 ///
 /// # Errors
 /// What the writer says.
-pub fn lot(book: &TagInventory, from: u32, out: &mut dyn Write) -> io::Result<bool> {
-    for place in from..from.saturating_add(LOT).min(book.places()) {
-        if let Some(entry) = book.entry(place) {
-            write_entry(book, place, entry, out)?;
+pub fn lot(inventory: &TagInventory, from: u32, out: &mut dyn Write) -> io::Result<bool> {
+    for slot in from..from.saturating_add(LOT).min(inventory.slots()) {
+        if let Some(entry) = inventory.entry(slot) {
+            write_entry(inventory, slot, entry, out)?;
         }
     }
-    Ok(from.saturating_add(LOT) < book.places())
+    Ok(from.saturating_add(LOT) < inventory.slots())
 }
 
-fn write_entry(book: &TagInventory, place: u32, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+fn write_entry(inventory: &TagInventory, slot: u32, entry: &InventoryEntry, out: &mut dyn Write) -> io::Result<()> {
     if entry.tags.is_none() && entry.details.is_none() {
         return Ok(());
     }
@@ -44,31 +44,31 @@ fn write_entry(book: &TagInventory, place: u32, entry: &Entry, out: &mut dyn Wri
     text(out, &entry.name)?;
     out.write_all(&[u8::from(entry.tags.is_some()) | u8::from(entry.details.is_some()) << 1])?;
     if let Some(tags) = &entry.tags {
-        let LastRead { mark, at } = tags.read;
-        optional_time(out, mark.updated)?;
-        optional(out, mark.size)?;
-        optional(out, mark.images)?;
+        let LastRead { stamp, at } = tags.read;
+        optional_time(out, stamp.updated)?;
+        optional(out, stamp.size)?;
+        optional(out, stamp.images)?;
         number(out, at.into())?;
-        out.write_all(&[u8::from(tags.kept.is_some())])?;
-        if let Some(kept) = &tags.kept {
-            number(out, kept.tags.into())?;
-            number(out, kept.unlayered.into())?;
-            optional_time(out, kept.newest)?;
-            optional_time(out, kept.oldest)?;
-            number(out, kept.updated.len() as u128)?;
+        out.write_all(&[u8::from(tags.summary.is_some())])?;
+        if let Some(summary) = &tags.summary {
+            number(out, summary.tags.into())?;
+            number(out, summary.unlayered.into())?;
+            optional_time(out, summary.newest)?;
+            optional_time(out, summary.oldest)?;
+            number(out, summary.updated.len() as u128)?;
             let mut before = 0;
-            for second in &kept.updated {
+            for second in &summary.updated {
                 number(out, (second - before).into())?;
                 before = *second;
             }
-            let blobs = book.layers().blobs(place);
+            let blobs = inventory.layers().blobs(slot);
             number(out, blobs.len() as u128)?;
             for blob in blobs {
                 out.write_all(&blob.digest.0)?;
                 number(out, blob.size.into())?;
             }
-            number(out, kept.series.as_ref().map_or(0, |series| series.len() as u128 + 1))?;
-            for tag in kept.series.iter().flat_map(|series| series.iter()) {
+            number(out, summary.series.as_ref().map_or(0, |series| series.len() as u128 + 1))?;
+            for tag in summary.series.iter().flat_map(|series| series.iter()) {
                 write_series(tag, out)?;
             }
         }
@@ -102,10 +102,10 @@ fn write_series(tag: &TagSeries, out: &mut dyn Write) -> io::Result<()> {
     optional_time(out, tag.updated)
 }
 
-/// Reads a book; `None` when the bytes are not one.
+/// Reads a inventory; `None` when the bytes are not one.
 pub fn decode(bytes: &[u8]) -> Option<TagInventory> {
     let mut input = Input::new(bytes);
-    let mut book = TagInventory { was_whole: flag(&mut input)?, ..TagInventory::default() };
+    let mut inventory = TagInventory { was_complete: flag(&mut input)?, ..TagInventory::default() };
     let mut namespace: Arc<str> = "".into();
     while !input.is_empty() {
         let name = input.text()?;
@@ -119,15 +119,15 @@ pub fn decode(bytes: &[u8]) -> Option<TagInventory> {
         }
         let tags = if parts & 1 != 0 { Some(read_tags(&mut input)?) } else { None };
         let details = if parts & 2 != 0 { Some(read_details(&mut input)?) } else { None };
-        book.restore(&row, tags, details);
+        inventory.restore(&row, tags, details);
     }
-    book.sort();
-    Some(book)
+    inventory.sort();
+    Some(inventory)
 }
 
 fn read_tags(input: &mut Input<'_>) -> Option<(LastRead, Option<Reading>)> {
-    let mark = ChangeStamp { updated: time(input)?, size: input.optional()?, images: input.optional()? };
-    let read = LastRead { mark, at: small(input)? };
+    let stamp = ChangeStamp { updated: time(input)?, size: input.optional()?, images: input.optional()? };
+    let read = LastRead { stamp, at: small(input)? };
     if !flag(input)? {
         return Some((read, None));
     }

@@ -1,66 +1,66 @@
-//! What the book has to show beside a listing.
+//! What the inventory shows for a listing.
 
-use super::entry::Kept;
+use super::entry::TagSummary;
 use super::{LISTED, TagInventory, TagOptions};
 use crate::model::Images;
 use crate::model::layers::Group;
 use crate::model::tags::{RepositoryImages, TagFigures, by_age};
 use std::collections::HashMap;
 
-/// After so many failures a repository is no longer waited for to call the picture whole.
-const PATIENCE: u32 = 3;
+/// After this many failures, a repository no longer keeps the inventory from counting as complete.
+const MAX_FAILURES: u32 = 3;
 
 impl TagInventory {
-    /// What is to be shown beside the latest listing.
-    pub fn images(&mut self, wants: &TagOptions, seconds: u32) -> Images {
+    /// The tags, details and layer sizes of the latest listing.
+    pub fn images(&mut self, options: &TagOptions, seconds: u32) -> Images {
         let mut unread: HashMap<Group, usize> = HashMap::new();
-        // Once everything was known, it is not asked any more.
-        for place in self.order.iter().filter(|_| !self.was_whole) {
-            let entry = self.at(*place);
-            if entry.tags.is_none() && entry.tags_tries.failed < PATIENCE {
+        // Once the inventory was complete, it stays so.
+        for slot in self.order.iter().filter(|_| !self.was_complete) {
+            let entry = self.at(*slot);
+            if entry.tags.is_none() && entry.tag_failures.count < MAX_FAILURES {
                 *unread.entry(entry.group).or_default() += 1;
             }
         }
-        self.was_whole |= wants.tags && unread.is_empty();
-        let Self { entries, order, layers, was_whole, .. } = self;
-        let figures = |place: u32, kept: &mut Kept| {
-            if !(kept.holds.0..kept.holds.1).contains(&seconds) {
-                let (counts, until) = by_age(&kept.updated, seconds);
-                (kept.by_age, kept.holds) = (counts, (seconds, until));
+        self.was_complete |= options.tags && unread.is_empty();
+        let Self { entries, order, layers, was_complete, .. } = self;
+        let figures = |slot: u32, summary: &mut TagSummary| {
+            if !(summary.by_age_valid.0..summary.by_age_valid.1).contains(&seconds) {
+                let (counts, until) = by_age(&summary.updated, seconds);
+                (summary.by_age, summary.by_age_valid) = (counts, (seconds, until));
             }
             TagFigures {
-                tags: kept.tags,
-                unlayered: kept.unlayered,
-                by_age: kept.by_age,
-                unique_bytes: layers.unique(place),
-                exclusive_bytes: was_whole.then(|| layers.exclusive(place)),
-                newest: kept.newest,
-                oldest: kept.oldest,
-                series: kept.series.clone(),
+                tags: summary.tags,
+                unlayered: summary.unlayered,
+                by_age: summary.by_age,
+                unique_bytes: layers.unique(slot),
+                exclusive_bytes: was_complete.then(|| layers.exclusive(slot)),
+                newest: summary.newest,
+                oldest: summary.oldest,
+                series: summary.series.clone(),
             }
         };
         let repositories = order
             .iter()
-            .map(|place| {
-                let entry = entries[*place as usize].as_mut().expect(LISTED);
-                let kept = entry.tags.as_mut().and_then(|tags| tags.kept.as_mut()).filter(|_| wants.tags);
-                let details = entry.details.as_ref().filter(|_| wants.details);
+            .map(|slot| {
+                let entry = entries[*slot as usize].as_mut().expect(LISTED);
+                let summary = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut()).filter(|_| options.tags);
+                let details = entry.details.as_ref().filter(|_| options.details);
                 RepositoryImages {
-                    tags: kept.map(|kept| figures(*place, kept)),
+                    tags: summary.map(|summary| figures(*slot, summary)),
                     details: details.and_then(|details| details.details.clone()),
                 }
             })
             .collect();
-        let is_known = |group: &Group| wants.tags && (*was_whole || !unread.contains_key(group));
-        // The order is by organisation first. One that is not listed is not shown, rather than at 0.
-        let of = |place: u32| entries[place as usize].as_ref().expect(LISTED);
+        let is_known = |group: &Group| options.tags && (*was_complete || !unread.contains_key(group));
+        // The order is by organization first. One that is not listed is absent, not 0.
+        let at = |slot: u32| entries[slot as usize].as_ref().expect(LISTED);
         let namespaces = order
-            .chunk_by(|one, next| of(*one).group == of(*next).group)
-            .map(|places| of(places[0]))
+            .chunk_by(|one, next| at(*one).group == at(*next).group)
+            .map(|slots| at(slots[0]))
             .filter(|entry| is_known(&entry.group))
             .map(|entry| (entry.namespace.clone(), layers.of_group(entry.group)))
             .collect();
-        let unique_bytes = (wants.tags && *was_whole).then(|| layers.total());
+        let unique_bytes = (options.tags && *was_complete).then(|| layers.total());
         Images { repositories, namespaces, unique_bytes }
     }
 }

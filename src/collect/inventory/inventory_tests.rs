@@ -1,4 +1,4 @@
-//! The book against listings that change, and across a restart.
+//! The inventory against listings that change, and across a restart.
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 use super::*;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 const NOW: u32 = 1_700_000_000;
 
-fn wants() -> TagOptions {
+fn options() -> TagOptions {
     TagOptions { tags: true, details: false, series: None, full_interval: Duration::from_secs(86_400) }
 }
 
@@ -43,19 +43,19 @@ fn reading(blobs: &[u8]) -> Reading {
     Reading::of(vec![tag], true)
 }
 
-/// Does every task of a plan; what the tags are follows from name and mark.
-fn work_off(book: &mut TagInventory, plan: Plan, read: impl Fn(&Subject) -> Option<Reading>) -> Vec<String> {
+/// Does every task of a plan; what the tags are follows from name and stamp.
+fn perform(inventory: &mut TagInventory, plan: Plan, read: impl Fn(&FetchSubject) -> Option<Reading>) -> Vec<String> {
     let mut done = Vec::new();
     for task in plan.tasks.into_iter().rev() {
-        let subject = book.subject(&task).unwrap();
-        assert!(book.enter_tags(&task, &subject, read(&subject), NOW));
+        let subject = inventory.subject(&task).unwrap();
+        assert!(inventory.store_tags(&task, &subject, read(&subject), NOW));
         done.push(format!("{}/{}", subject.namespace, subject.name));
     }
     done
 }
 
-fn align(book: &mut TagInventory, listing: &Snapshot) -> Plan {
-    book.align(listing, &wants(), NOW, Instant::now())
+fn update(inventory: &mut TagInventory, listing: &Snapshot) -> Plan {
+    inventory.update(listing, &options(), NOW, Instant::now())
 }
 
 fn exclusive(images: &Images) -> Vec<Option<u128>> {
@@ -64,26 +64,30 @@ fn exclusive(images: &Images) -> Vec<Option<u128>> {
 
 #[tokio::test]
 async fn only_what_is_new_or_changed_is_read_again() {
-    let mut book = TagInventory::default();
-    let plan = align(&mut book, &listing(&[("a", "x", 1), ("a", "y", 5), ("b", "x", 3)]));
-    assert_eq!(work_off(&mut book, plan, |_| Some(reading(&[1]))), ["a/y", "b/x", "a/x"], "the largest first");
-    assert!(align(&mut book, &listing(&[("a", "x", 1), ("a", "y", 5), ("b", "x", 3)])).tasks.is_empty());
-    let plan = align(&mut book, &listing(&[("a", "new", 100), ("a", "x", 2), ("b", "x", 3)]));
+    let mut inventory = TagInventory::default();
+    let plan = update(&mut inventory, &listing(&[("a", "x", 1), ("a", "y", 5), ("b", "x", 3)]));
+    assert_eq!(perform(&mut inventory, plan, |_| Some(reading(&[1]))), ["a/y", "b/x", "a/x"], "the largest first");
+    assert!(update(&mut inventory, &listing(&[("a", "x", 1), ("a", "y", 5), ("b", "x", 3)])).tasks.is_empty());
+    let plan = update(&mut inventory, &listing(&[("a", "new", 100), ("a", "x", 2), ("b", "x", 3)]));
     assert_eq!(plan.pending(), 2);
-    assert_eq!(work_off(&mut book, plan, |_| Some(reading(&[1]))), ["a/x", "a/new"], "what is shown and wrong first");
+    assert_eq!(
+        perform(&mut inventory, plan, |_| Some(reading(&[1]))),
+        ["a/x", "a/new"],
+        "what is shown and wrong first"
+    );
 }
 
 #[tokio::test]
 async fn a_repository_that_vanishes_takes_its_bytes_along() {
-    let mut book = TagInventory::default();
-    let plan = align(&mut book, &listing(&[("a", "x", 1), ("b", "y", 2)]));
-    work_off(&mut book, plan, |subject| Some(reading(if &*subject.name == "x" { &[1, 2] } else { &[2, 3] })));
-    let images = book.images(&wants(), NOW);
+    let mut inventory = TagInventory::default();
+    let plan = update(&mut inventory, &listing(&[("a", "x", 1), ("b", "y", 2)]));
+    perform(&mut inventory, plan, |subject| Some(reading(if &*subject.name == "x" { &[1, 2] } else { &[2, 3] })));
+    let images = inventory.images(&options(), NOW);
     assert_eq!(exclusive(&images), [Some(1), Some(3)]);
     assert_eq!((images.unique_bytes, images.namespaces.len()), (Some(6), 2));
-    let plan = align(&mut book, &listing(&[("b", "y", 2)]));
+    let plan = update(&mut inventory, &listing(&[("b", "y", 2)]));
     assert!(plan.tasks.is_empty());
-    let images = book.images(&wants(), NOW);
+    let images = inventory.images(&options(), NOW);
     assert_eq!((exclusive(&images), images.unique_bytes), (vec![Some(5)], Some(5)));
     assert_eq!(images.namespaces, [("b".into(), 5)], "absent is not zero");
     let figures = images.repositories[0].tags.as_ref().unwrap();
@@ -92,74 +96,74 @@ async fn a_repository_that_vanishes_takes_its_bytes_along() {
 
 #[tokio::test]
 async fn exclusive_bytes_are_withheld_until_every_repository_was_read() {
-    let mut book = TagInventory::default();
+    let mut inventory = TagInventory::default();
     let rows = [("a", "x", 9), ("a", "y", 8), ("b", "z", 7)];
-    let mut plan = align(&mut book, &listing(&rows));
+    let mut plan = update(&mut inventory, &listing(&rows));
     plan.tasks.remove(0);
-    work_off(&mut book, plan, |_| Some(reading(&[1])));
-    let images = book.images(&wants(), NOW);
+    perform(&mut inventory, plan, |_| Some(reading(&[1])));
+    let images = inventory.images(&options(), NOW);
     assert_eq!(exclusive(&images), [None, None, None]);
     assert_eq!(images.unique_bytes, None);
     assert_eq!(images.namespaces, [("a".into(), 1)], "organisation a is known already");
-    let plan = align(&mut book, &listing(&rows));
-    work_off(&mut book, plan, |_| Some(reading(&[1, 2])));
-    assert_eq!(exclusive(&book.images(&wants(), NOW)), [Some(0), Some(0), Some(2)]);
+    let plan = update(&mut inventory, &listing(&rows));
+    perform(&mut inventory, plan, |_| Some(reading(&[1, 2])));
+    assert_eq!(exclusive(&inventory.images(&options(), NOW)), [Some(0), Some(0), Some(2)]);
     // One that is new later is read within a window or so; the others do not lose their series over it.
-    align(&mut book, &listing(&[("a", "x", 9), ("a", "y", 8), ("b", "new", 1), ("b", "z", 7)]));
-    assert_eq!(exclusive(&book.images(&wants(), NOW)), [Some(0), Some(0), None, Some(2)]);
+    update(&mut inventory, &listing(&[("a", "x", 9), ("a", "y", 8), ("b", "new", 1), ("b", "z", 7)]));
+    assert_eq!(exclusive(&inventory.images(&options(), NOW)), [Some(0), Some(0), None, Some(2)]);
 }
 
 #[tokio::test]
 async fn what_fails_waits_longer_each_time_and_is_not_waited_for_in_the_end() {
-    let mut book = TagInventory::default();
+    let mut inventory = TagInventory::default();
     let rows = listing(&[("a", "x", 1)]);
     let now = Instant::now();
     let mut waits = Vec::new();
     for _ in 0..9 {
-        let plan = book.align(&rows, &wants(), NOW, now + Duration::from_secs(100_000));
-        waits.push((book.put_off(&plan.tasks[0], now, Duration::from_secs(30)) - now).as_secs());
+        let plan = inventory.update(&rows, &options(), NOW, now + Duration::from_secs(100_000));
+        waits.push((inventory.delay(&plan.tasks[0], now, Duration::from_secs(30)) - now).as_secs());
     }
     assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
-    let plan = book.align(&rows, &wants(), NOW, now);
+    let plan = inventory.update(&rows, &options(), NOW, now);
     assert_eq!((plan.tasks.len(), plan.delayed.len(), plan.pending()), (0, 1, 1));
-    assert_eq!(book.images(&wants(), NOW).unique_bytes, Some(0));
-    // The same task for another repository of that place comes to nothing.
+    assert_eq!(inventory.images(&options(), NOW).unique_bytes, Some(0));
+    // The same task for another repository of that slot comes to nothing.
     let (_, task) = plan.delayed[0];
-    book.align(&listing(&[("a", "other", 1)]), &wants(), NOW, now);
-    assert!(book.subject(&task).is_none());
+    inventory.update(&listing(&[("a", "other", 1)]), &options(), NOW, now);
+    assert!(inventory.subject(&task).is_none());
 }
 
 #[tokio::test]
 async fn a_repository_that_is_gone_when_its_tags_are_read_is_not_pending() {
-    let mut book = TagInventory::default();
-    let plan = align(&mut book, &listing(&[("a", "x", 1)]));
-    work_off(&mut book, plan, |_| None);
-    assert_eq!(align(&mut book, &listing(&[("a", "x", 1)])).pending(), 0);
-    assert!(book.images(&wants(), NOW).repositories[0].tags.is_none());
-    assert_eq!(align(&mut book, &listing(&[("a", "x", 2)])).pending(), 1);
+    let mut inventory = TagInventory::default();
+    let plan = update(&mut inventory, &listing(&[("a", "x", 1)]));
+    perform(&mut inventory, plan, |_| None);
+    assert_eq!(update(&mut inventory, &listing(&[("a", "x", 1)])).pending(), 0);
+    assert!(inventory.images(&options(), NOW).repositories[0].tags.is_none());
+    assert_eq!(update(&mut inventory, &listing(&[("a", "x", 2)])).pending(), 1);
 }
 
 #[tokio::test]
 async fn details_are_read_once_for_each_repository_by_its_birth() {
-    let wants = TagOptions { tags: false, details: true, ..wants() };
-    let mut book = TagInventory::default();
+    let options = TagOptions { tags: false, details: true, ..options() };
+    let mut inventory = TagInventory::default();
     let mut rows = listing(&[("a", "x", 1)]);
-    let mut plan = book.align(&rows, &wants, NOW, Instant::now());
+    let mut plan = inventory.update(&rows, &options, NOW, Instant::now());
     let task = plan.tasks.pop().unwrap();
-    let subject = book.subject(&task).unwrap();
-    book.enter_details(&task, &subject, Some(Details { id: Some(7), ..Details::default() }));
+    let subject = inventory.subject(&task).unwrap();
+    inventory.store_details(&task, &subject, Some(Details { id: Some(7), ..Details::default() }));
     rows.repositories[0].updated = Some(Timestamp(2));
-    assert!(book.align(&rows, &wants, NOW, Instant::now()).tasks.is_empty(), "a push changes no details");
-    assert_eq!(book.images(&wants, NOW).repositories[0].details.as_ref().unwrap().id, Some(7));
+    assert!(inventory.update(&rows, &options, NOW, Instant::now()).tasks.is_empty(), "a push changes no details");
+    assert_eq!(inventory.images(&options, NOW).repositories[0].details.as_ref().unwrap().id, Some(7));
     rows.repositories[0].created = Some(Timestamp(9));
-    assert_eq!(book.align(&rows, &wants, NOW, Instant::now()).tasks.len(), 1);
+    assert_eq!(inventory.update(&rows, &options, NOW, Instant::now()).tasks.len(), 1);
 }
 
-fn bytes(book: &TagInventory) -> Vec<u8> {
+fn bytes(inventory: &TagInventory) -> Vec<u8> {
     let mut out = Vec::new();
-    codec::begin(book, &mut out).unwrap();
+    codec::begin(inventory, &mut out).unwrap();
     let mut from = 0;
-    while codec::lot(book, from, &mut out).unwrap() {
+    while codec::lot(inventory, from, &mut out).unwrap() {
         from += codec::LOT;
     }
     out
@@ -173,32 +177,32 @@ proptest! {
             (proptest::collection::btree_map(0u8..30, 0i64..4, 0..25), any::<bool>(), 0usize..30), 1..20
         )
     ) {
-        let mut book = TagInventory::default();
+        let mut inventory = TagInventory::default();
         // What was read last of each repository that is still listed.
         let mut known: BTreeMap<u8, i64> = BTreeMap::new();
         let blobs = |name: u8, updated: i64| -> Vec<u8> { vec![name % 5, 100 + name, 200 + (updated as u8) * 7 + name % 3] };
         for (rows, restarts, most) in listings {
             if restarts {
-                book = codec::decode(&bytes(&book)).unwrap();
+                inventory = codec::decode(&bytes(&inventory)).unwrap();
             }
             let names: Vec<String> = rows.keys().map(|name| format!("{name:02}")).collect();
             let listed: Vec<_> =
                 rows.values().zip(&names).map(|(updated, name)| (if name < &"15".to_owned() { "a" } else { "b" }, name.as_str(), *updated)).collect();
-            let mut plan = align(&mut book, &listing(&listed));
+            let mut plan = update(&mut inventory, &listing(&listed));
             known.retain(|name, _| rows.contains_key(name));
             let mut expected: Vec<u8> = rows.iter().filter(|(name, updated)| known.get(name) != Some(updated)).map(|(name, _)| *name).collect();
-            let mut planned: Vec<u8> = plan.tasks.iter().map(|task| book.subject(task).unwrap().name.parse().unwrap()).collect();
+            let mut planned: Vec<u8> = plan.tasks.iter().map(|task| inventory.subject(task).unwrap().name.parse().unwrap()).collect();
             planned.sort_unstable();
             expected.sort_unstable();
             prop_assert_eq!(planned, expected);
             plan.tasks.truncate(most);
             for task in plan.tasks {
-                let subject = book.subject(&task).unwrap();
+                let subject = inventory.subject(&task).unwrap();
                 let name: u8 = subject.name.parse().unwrap();
-                book.enter_tags(&task, &subject, Some(reading(&blobs(name, rows[&name]))), NOW);
+                inventory.store_tags(&task, &subject, Some(reading(&blobs(name, rows[&name]))), NOW);
                 known.insert(name, rows[&name]);
             }
-            let images = book.images(&wants(), NOW);
+            let images = inventory.images(&options(), NOW);
             for (name, shown) in rows.keys().zip(&images.repositories) {
                 let unique = shown.tags.as_ref().map(|tags| tags.unique_bytes);
                 let by_hand = known.get(name).map(|updated| {
@@ -212,8 +216,8 @@ proptest! {
             let mut all: Vec<u8> = known.iter().flat_map(|(name, updated)| blobs(*name, *updated)).collect();
             all.sort_unstable();
             all.dedup();
-            prop_assert_eq!(book.layers().total(), all.iter().map(|size| u128::from(*size)).sum::<u128>());
-            let again = bytes(&book);
+            prop_assert_eq!(inventory.layers().total(), all.iter().map(|size| u128::from(*size)).sum::<u128>());
+            let again = bytes(&inventory);
             prop_assert_eq!(bytes(&codec::decode(&again).unwrap()).len(), again.len());
         }
     }
@@ -226,26 +230,26 @@ proptest! {
 
 #[tokio::test]
 async fn series_and_details_come_back_as_they_were() {
-    let everything = TagOptions { details: true, series: Some("a/.*".parse().unwrap()), ..wants() };
+    let everything = TagOptions { details: true, series: Some("a/.*".parse().unwrap()), ..options() };
     let rows = listing(&[("a", "x", 1)]);
-    let mut book = TagInventory::default();
-    let plan = book.align(&rows, &everything, NOW, Instant::now());
+    let mut inventory = TagInventory::default();
+    let plan = inventory.update(&rows, &everything, NOW, Instant::now());
     for task in plan.tasks {
-        let subject = book.subject(&task).unwrap();
+        let subject = inventory.subject(&task).unwrap();
         if task.need == Need::Details {
             let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
-            book.enter_details(&task, &subject, Some(details));
+            inventory.store_details(&task, &subject, Some(details));
         } else {
-            book.enter_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
+            inventory.store_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
         }
     }
-    let before = book.images(&everything, NOW);
-    let mut restored = codec::decode(&bytes(&book)).unwrap();
-    assert!(restored.align(&rows, &everything, NOW, Instant::now()).tasks.is_empty());
+    let before = inventory.images(&everything, NOW);
+    let mut restored = codec::decode(&bytes(&inventory)).unwrap();
+    assert!(restored.update(&rows, &everything, NOW, Instant::now()).tasks.is_empty());
     assert_eq!(restored.images(&everything, NOW), before);
     assert!(before.repositories[0].tags.as_ref().unwrap().series.is_some());
     // Series that are no longer asked for are let go, and read again when they are.
-    restored.drop_unwanted_series(&wants());
+    restored.drop_unwanted_series(&options());
     assert!(restored.images(&everything, NOW).repositories[0].tags.as_ref().unwrap().series.is_none());
-    assert_eq!(restored.align(&rows, &everything, NOW, Instant::now()).tasks.len(), 1);
+    assert_eq!(restored.update(&rows, &everything, NOW, Instant::now()).tasks.len(), 1);
 }

@@ -1,7 +1,7 @@
-//! When and how the book is written to its file.
+//! When and how the inventory is written to its file.
 
-use super::PassedOn;
-use super::state::{Shared, State};
+use super::HandedOver;
+use super::state::{TagWorker, TagWorkerState};
 use crate::collect::inventory::codec;
 use parking_lot::MutexGuard;
 use std::io;
@@ -9,54 +9,54 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often the book is kept while work goes on, and how soon after it ended. A book that takes long to write is
+/// How often the inventory is kept while work goes on, and how soon after it ended. A inventory that takes long to write is
 /// written less often.
-const KEEP_EVERY: Duration = Duration::from_secs(60);
-const KEEP_AT_REST: Duration = Duration::from_secs(2);
-const KEEP_SHARE: u32 = 20;
+const WRITE_INTERVAL: Duration = Duration::from_secs(60);
+const WRITE_WHEN_IDLE: Duration = Duration::from_secs(2);
+const WRITE_COST_FACTOR: u32 = 20;
 
-impl Shared {
-    /// When the book is to be kept, if it has changed.
-    pub(super) fn keep_due(&self) -> Option<Instant> {
-        self.keep_due_in(&self.state())
+impl TagWorker {
+    /// When the inventory is to be kept, if it has changed.
+    pub(super) fn write_due(&self) -> Option<Instant> {
+        self.write_due_in(&self.state())
     }
 
-    fn keep_due_in(&self, state: &State) -> Option<Instant> {
-        self.keep.as_ref()?;
-        let pause = if state.is_at_rest() { KEEP_AT_REST } else { KEEP_EVERY };
-        state.is_dirty.then(|| state.kept_at + pause.max(state.keep_took * KEEP_SHARE))
+    fn write_due_in(&self, state: &TagWorkerState) -> Option<Instant> {
+        self.persister.as_ref()?;
+        let pause = if state.is_idle() { WRITE_WHEN_IDLE } else { WRITE_INTERVAL };
+        state.is_dirty.then(|| state.written_at + pause.max(state.write_took * WRITE_COST_FACTOR))
     }
 
-    /// Starts to keep the book if it is time. Calls that are under way do not wait for the disk.
-    pub(super) fn keep_if_due(self: &Arc<Self>) {
+    /// Starts to keep the inventory if it is time. Calls that are under way do not wait for the disk.
+    pub(super) fn write_if_due(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = self.state();
-        if self.keep_due_in(&state).is_none_or(|at| at > now) {
+        if self.write_due_in(&state).is_none_or(|at| at > now) {
             return;
         }
-        (state.is_dirty, state.kept_at) = (false, now);
-        let shared = self.clone();
+        (state.is_dirty, state.written_at) = (false, now);
+        let worker = self.clone();
         // Remembered, so that an exporter that stops lets it finish.
-        state.keep_task = Some(tokio::task::spawn_blocking(move || {
-            shared.keep_now();
-            let mut state = shared.state();
-            (state.kept_at, state.keep_took) = (Instant::now(), now.elapsed());
+        state.write_task = Some(tokio::task::spawn_blocking(move || {
+            worker.write_now();
+            let mut state = worker.state();
+            (state.written_at, state.write_took) = (Instant::now(), now.elapsed());
         }));
     }
 
-    /// Writes the book, locked for a few entries at a time, unless it is passed on.
-    pub(super) fn keep_now(&self) {
-        let Some(keep) = &self.keep else { return };
-        let _one_at_a_time = self.keeping.lock();
-        if self.with_book().is_err() {
+    /// Writes the inventory, locked for a few entries at a time, unless it is passed on.
+    pub(super) fn write_now(&self) {
+        let Some(keep) = &self.persister else { return };
+        let _one_at_a_time = self.writing.lock();
+        if self.with_inventory().is_err() {
             return;
         }
         keep(&|out| {
-            codec::begin(&self.with_book()?.book, out)?;
+            codec::begin(&self.with_inventory()?.inventory, out)?;
             let mut from = 0;
             loop {
                 let mut lot = Vec::new();
-                let more = codec::lot(&self.with_book()?.book, from, &mut lot)?;
+                let more = codec::lot(&self.with_inventory()?.inventory, from, &mut lot)?;
                 out.write_all(&lot)?;
                 if !more {
                     return Ok(());
@@ -66,8 +66,8 @@ impl Shared {
         });
     }
 
-    fn with_book(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn with_inventory(&self) -> io::Result<MutexGuard<'_, TagWorkerState>> {
         let state = self.state();
-        if state.is_passed_on { Err(io::Error::other(PassedOn)) } else { Ok(state) }
+        if state.is_handed_over { Err(io::Error::other(HandedOver)) } else { Ok(state) }
     }
 }

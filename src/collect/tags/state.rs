@@ -1,8 +1,8 @@
-//! What the task and the handle share: the book, what is to be done, and how it fares.
+//! The state that the worker task and its handle share: the inventory, the tasks, and how they fare.
 
 use super::{Options, Persister};
 use crate::collect::Metrics;
-use crate::collect::inventory::{Subject, TagInventory, TagOptions};
+use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
 use crate::collect::plan::{FetchTask, Need};
 use crate::failure::Reason;
 use crate::model::Timestamp;
@@ -18,114 +18,116 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::error;
 
-/// What failed is tried again after this, at first.
+/// The delay after the first failure of a task.
 pub(super) const FIRST_DELAY: Duration = Duration::from_secs(30);
 
-pub(super) struct Shared {
+/// The worker of one account.
+pub(super) struct TagWorker {
     pub(super) client: Arc<Client>,
-    pub(super) pace: Arc<TagRateLimiter>,
+    pub(super) limiter: Arc<TagRateLimiter>,
     pub(super) options: Options,
-    pub(super) wants: TagOptions,
+    pub(super) tag_options: TagOptions,
     pub(super) metrics: Metrics,
-    pub(super) keep: Option<Persister>,
+    pub(super) persister: Option<Persister>,
     pub(super) wall_clock: fn() -> SystemTime,
-    pub(super) state: Mutex<State>,
-    pub(super) keeping: Mutex<()>,
-    /// How much of the latest listing's work is left before a refresh need no longer wait; changes wake the task too.
-    pub(super) left: watch::Sender<usize>,
-    /// Whether everything that the latest listing made necessary was tried, or cannot be read until the next one.
-    pub(super) at_rest: watch::Sender<bool>,
+    pub(super) state: Mutex<TagWorkerState>,
+    pub(super) writing: Mutex<()>,
+    /// The number of tasks that a refresh still waits for. A change wakes the task.
+    pub(super) remaining: watch::Sender<usize>,
+    /// Whether every task of the latest listing was tried, or has to wait for the next one.
+    pub(super) idle: watch::Sender<bool>,
 }
 
-pub(super) struct State {
-    pub(super) book: TagInventory,
+pub(super) struct TagWorkerState {
+    pub(super) inventory: TagInventory,
     /// The most urgent last.
     pub(super) tasks: Vec<FetchTask>,
     pub(super) delayed: BTreeSet<(Instant, FetchTask)>,
-    /// Errands under way, by place, serial and whether they are about details.
+    /// The subjects of the tasks under way.
     pub(super) running: HashSet<(u32, u32, bool)>,
-    /// Of all these, those that a refresh waits for, and those whose tags are out of date.
-    pub(super) left: usize,
+    /// The number of tasks that a refresh waits for.
+    pub(super) remaining: usize,
+    /// The number of repositories whose tags are out of date.
     pub(super) pending: usize,
-    /// The upstream asked for a pause.
+    /// The end of a pause that the upstream asked for.
     pub(super) pause: Option<Instant>,
     pub(super) tags: WorkerStatus,
     pub(super) details: WorkerStatus,
-    pub(super) most_layers: usize,
-    /// Whether the book's order is that of the latest listing.
-    pub(super) is_aligned: bool,
-    /// Another account goes on with the book: what is here now is none.
-    pub(super) is_passed_on: bool,
+    pub(super) max_layers: usize,
+    /// Whether the inventory's order is that of the latest listing.
+    pub(super) matches_listing: bool,
+    /// Another collector has taken over the inventory; this one must not be used or written.
+    pub(super) is_handed_over: bool,
     pub(super) is_dirty: bool,
-    /// The latest writing of the book.
-    pub(super) keep_task: Option<JoinHandle<()>>,
-    pub(super) kept_at: Instant,
-    pub(super) keep_took: Duration,
+    /// The latest write of the inventory.
+    pub(super) write_task: Option<JoinHandle<()>>,
+    pub(super) written_at: Instant,
+    pub(super) write_took: Duration,
 }
 
-/// How one kind of call fares: what one of them is refused is no matter of the other.
+/// The status of one kind of call. Tags and details have different permissions.
 #[derive(Debug, Default)]
 pub(super) struct WorkerStatus {
-    /// What failed would fail again: no more of it until the next refresh.
+    /// No further calls before the next refresh, because they would fail too.
     pub(super) is_stopped: bool,
     /// Refusals in a row.
     pub(super) refusals: u32,
-    /// What the log said last of a failure, and whether of all or of one, so that it says it once.
-    pub(super) said: Option<(Reason, bool)>,
+    /// The failure that was logged last, and whether it concerned all repositories; each is logged once.
+    pub(super) logged: Option<(Reason, bool)>,
 }
 
-impl State {
-    /// Nothing to do yet.
-    pub(super) fn new(book: TagInventory, most_layers: usize) -> Self {
+impl TagWorkerState {
+    /// A state without tasks.
+    pub(super) fn new(inventory: TagInventory, max_layers: usize) -> Self {
         Self {
-            book,
+            inventory,
             tasks: Vec::new(),
             delayed: BTreeSet::new(),
             running: HashSet::new(),
-            left: 0,
+            remaining: 0,
             pending: 0,
             pause: None,
             tags: WorkerStatus::default(),
             details: WorkerStatus::default(),
-            most_layers,
-            is_aligned: false,
-            is_passed_on: false,
+            max_layers,
+            matches_listing: false,
+            is_handed_over: false,
             is_dirty: false,
-            keep_task: None,
-            kept_at: Instant::now(),
-            keep_took: Duration::ZERO,
+            write_task: None,
+            written_at: Instant::now(),
+            write_took: Duration::ZERO,
         }
     }
 
-    /// Whether what was read may be taken in: it may where it takes no more than there is, even if that is too much.
+    /// Whether the layers of a reading fit. A reading that adds none is stored even if there are too many already.
     pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
-        let layers = self.book.layers();
-        layers.len_with(task.place, &reading.blobs) <= self.most_layers.max(layers.len())
+        let layers = self.inventory.layers();
+        layers.len_with(task.slot, &reading.blobs) <= self.max_layers.max(layers.len())
     }
 
-    /// Whether there is nothing to do but to wait.
-    pub(super) fn is_at_rest(&self) -> bool {
+    /// Whether there is nothing to do but wait.
+    pub(super) fn is_idle(&self) -> bool {
         self.tasks.is_empty() && self.running.is_empty()
     }
 
-    /// Errands that are not done yet.
-    pub(super) fn to_read(&self) -> usize {
+    /// Tasks that are not done yet.
+    pub(super) fn to_fetch(&self) -> usize {
         self.tasks.len() + self.delayed.len() + self.running.len()
     }
 
-    /// That of an task.
-    pub(super) fn lane(&mut self, task: &FetchTask) -> &mut WorkerStatus {
+    /// The status of a task's kind.
+    pub(super) fn status(&mut self, task: &FetchTask) -> &mut WorkerStatus {
         if task.need == Need::Details { &mut self.details } else { &mut self.tags }
     }
 }
 
-/// What the log calls it.
+/// The kind of a task, for the log.
 pub(super) fn kind(task: &FetchTask) -> &'static str {
     if task.need == Need::Details { "details" } else { "tags" }
 }
 
-impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+impl TagWorker {
+    pub(super) fn state(&self) -> MutexGuard<'_, TagWorkerState> {
         self.state.lock()
     }
 
@@ -133,55 +135,55 @@ impl Shared {
         tags::seconds(Timestamp::from((self.wall_clock)()))
     }
 
-    /// Tells whoever waits for it whether the work is at rest. Under the lock, so that the last word is the latest.
-    pub(super) fn rest(&self, state: &State) {
-        let now = state.is_at_rest();
-        self.at_rest.send_if_modified(|at_rest| std::mem::replace(at_rest, now) != now);
+    /// Notifies waiting refreshes when the worker becomes idle. Called with the lock, so that the last update is the latest.
+    pub(super) fn update_idle(&self, state: &TagWorkerState) {
+        let now = state.is_idle();
+        self.idle.send_if_modified(|idle| std::mem::replace(idle, now) != now);
     }
 
-    /// The live metrics.
-    pub(super) fn show(&self, state: &State) {
-        self.metrics.progress().to_read(state.to_read());
+    /// Updates the live metrics.
+    pub(super) fn update_metrics(&self, state: &TagWorkerState) {
+        self.metrics.progress().set_remaining_fetches(state.to_fetch());
         if self.options.tags {
             self.metrics.tags_pending(state.pending);
         }
-        let waits = |details: bool| state.delayed.iter().any(|(_, task)| (task.need == Need::Details) == details);
-        let up = |lane: &WorkerStatus, details: bool| !lane.is_stopped && !waits(details);
+        let has_delayed = |details: bool| state.delayed.iter().any(|(_, task)| (task.need == Need::Details) == details);
+        let up = |status: &WorkerStatus, details: bool| !status.is_stopped && !has_delayed(details);
         let tags = self.options.tags.then(|| up(&state.tags, false));
         self.metrics.images_up(tags, self.options.details.then(|| up(&state.details, true)));
     }
 
-    /// What to do next, if anything can be done now.
-    pub(super) fn next(&self) -> Option<(FetchTask, Subject)> {
+    /// The next task, if one can be done now.
+    pub(super) fn next(&self) -> Option<(FetchTask, FetchSubject)> {
         let mut state = self.state();
         let now = Instant::now();
         if state.pause.take_if(|until| *until <= now).is_none() && state.pause.is_some() {
             return None;
         }
         loop {
-            let due = state.delayed.first().filter(|(at, _)| *at <= now).is_some();
-            let task = if due { state.delayed.pop_first().map(|(_, task)| task) } else { state.tasks.pop() }?;
-            if state.lane(&task).is_stopped {
-                // The next refresh will find it again.
+            let is_due = state.delayed.first().is_some_and(|(at, _)| *at <= now);
+            let task = if is_due { state.delayed.pop_first().map(|(_, task)| task) } else { state.tasks.pop() }?;
+            if state.status(&task).is_stopped {
+                // The next refresh creates it again.
                 continue;
             }
-            if let Some(subject) = state.book.subject(&task) {
+            if let Some(subject) = state.inventory.subject(&task) {
                 state.running.insert(task.subject());
                 return Some((task, subject));
             }
         }
     }
 
-    /// When there is something to do although nothing happens, after [`Shared::next`] had nothing.
+    /// When the next task becomes due, after [`TagWorker::next`] returned none.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let state = self.state();
         state.pause.or_else(|| state.delayed.first().map(|(at, _)| *at))
     }
 
-    /// Whether it may not be done now, although it could when its turn was asked for.
+    /// Whether a task has to be put back, because of a pause or a stop since it was taken.
     pub(super) fn is_held(&self, task: &FetchTask) -> bool {
         let mut state = self.state();
-        state.pause.is_some() || state.lane(task).is_stopped
+        state.pause.is_some() || state.status(task).is_stopped
     }
 
     pub(super) fn put_back(&self, task: FetchTask) {
@@ -194,7 +196,7 @@ impl Shared {
         error!("reading tags or details panicked; the repository is tried again later");
         let mut state = self.state();
         state.running.remove(&task.subject());
-        let until = state.book.put_off(&task, Instant::now(), FIRST_DELAY);
+        let until = state.inventory.delay(&task, Instant::now(), FIRST_DELAY);
         state.delayed.insert((until, task));
     }
 }

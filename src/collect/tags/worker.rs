@@ -1,10 +1,10 @@
-//! The task: one task after the other, and what a failure means for the others.
+//! The worker task: performs one fetch after the other, and decides what a failure means for the others.
 
-use super::state::{FIRST_DELAY, Shared, State, kind};
-use crate::collect::inventory::Subject;
+use super::state::{FIRST_DELAY, TagWorker, TagWorkerState, kind};
+use crate::collect::inventory::FetchSubject;
 use crate::collect::plan::{FetchTask, Need};
 use crate::failure::{Reason, error_chain};
-use crate::model::tags::{self, Reading};
+use crate::model::tags::{Details, Reading};
 use crate::swr::{ApiError, CallBudget};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -14,40 +14,40 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// One call, with its retries, may take so long: a pause that the upstream asks for is not sat out in the client, where
-/// others wait for their turn.
-pub(super) const LONGEST_CALL: Duration = Duration::from_secs(90);
+/// The time for one call with its retries. The worker, not the client, waits for longer pauses, because other calls wait
+/// in the client.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// So many refusals in a row are not about single repositories.
-const REFUSALS: u32 = 3;
+/// Refusals in a row that do not concern single repositories any more.
+const MAX_REFUSALS: u32 = 3;
 
-/// Where the upstream asks for a pause and does not say how long.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The pause if the upstream asks for one without a duration.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// The task: as many tasks at a time as leave the listing a connection.
-pub(super) async fn work(shared: Arc<Shared>) {
-    let width = (shared.client.concurrency() - 1).max(1);
-    let mut changes = shared.left.subscribe();
+/// Runs the worker: as many fetches at once as leave the listing a connection.
+pub(super) async fn run(worker: Arc<TagWorker>) {
+    let width = (worker.client.concurrency() - 1).max(1);
+    let mut changes = worker.remaining.subscribe();
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < width
-            && let Some((task, subject)) = shared.next()
+            && let Some((task, subject)) = worker.next()
         {
-            let shared = &shared;
+            let worker = &worker;
             running.push(async move {
-                if AssertUnwindSafe(shared.perform(task, subject)).catch_unwind().await.is_err() {
-                    shared.panicked(task);
+                if AssertUnwindSafe(worker.perform(task, subject)).catch_unwind().await.is_err() {
+                    worker.panicked(task);
                 }
             });
         }
-        shared.rest(&shared.state());
-        // With all connections busy there is nothing to wake for but their ends, and the file.
-        let due = if running.len() < width { shared.next_due() } else { None };
-        let wake = [due, shared.keep_due()].into_iter().flatten().min();
+        worker.update_idle(&worker.state());
+        // With all connections busy, only their ends and the next write matter.
+        let due = if running.len() < width { worker.next_due() } else { None };
+        let wake = [due, worker.write_due()].into_iter().flatten().min();
         tokio::select! {
             Some(_) = running.next(), if !running.is_empty() => {}
             _ = changes.changed() => {}
-            () = sleep_until(wake) => shared.keep_if_due(),
+            () = sleep_until(wake) => worker.write_if_due(),
         }
     }
 }
@@ -61,161 +61,162 @@ async fn sleep_until(until: Option<Instant>) {
 
 /// What a failure means for the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    /// There is no such repository any more.
+enum FailureScope {
+    /// The repository is gone.
     Gone,
-    /// This one repository has to wait.
-    Later,
-    /// This one is refused; several in a row end the work.
+    /// This repository is delayed.
+    Repository,
+    /// This repository was refused; several in a row stop the work.
     Refused,
-    /// Any other would fare the same.
-    Hopeless,
-    /// The upstream wants a pause; the task is not to blame.
+    /// Every other repository would fail too.
+    All,
+    /// The upstream asked for a pause, and the task is tried again.
     Pause(Duration),
 }
 
-fn meaning(error: &ApiError) -> Meaning {
+fn scope(error: &ApiError) -> FailureScope {
     match error {
-        ApiError::Auth(_) | ApiError::Credential(_) => Meaning::Hopeless,
+        ApiError::Auth(_) | ApiError::Credential(_) => FailureScope::All,
         // The gateway does not know the call at all.
         ApiError::NotFound(answer) if answer.body.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
-            Meaning::Refused
+            FailureScope::Refused
         }
-        ApiError::NotFound(_) => Meaning::Gone,
-        ApiError::Permission(_) | ApiError::Redirect(_) | ApiError::Refused(_) => Meaning::Refused,
-        ApiError::Throttled { .. } | ApiError::Crowded { .. } | ApiError::CircuitOpen { .. } => {
-            Meaning::Pause(error.retry_after().unwrap_or(PAUSE).max(Duration::from_secs(1)))
+        ApiError::NotFound(_) => FailureScope::Gone,
+        ApiError::Permission(_) | ApiError::Redirect(_) | ApiError::Refused(_) => FailureScope::Refused,
+        ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } | ApiError::CircuitOpen { .. } => {
+            FailureScope::Pause(error.retry_after().unwrap_or(DEFAULT_PAUSE).max(Duration::from_secs(1)))
         }
-        _ => Meaning::Later,
+        _ => FailureScope::Repository,
     }
 }
 
-/// What an task brought.
-enum Found {
+/// The result of a fetch.
+enum Fetched {
     Tags(Reading),
-    Details(tags::Details),
+    Details(Details),
 }
 
-impl Shared {
-    async fn perform(&self, task: FetchTask, subject: Subject) {
-        let mut effort = CallBudget::paced(self.pace.clone()).await;
+impl TagWorker {
+    async fn perform(&self, task: FetchTask, subject: FetchSubject) {
+        let mut budget = CallBudget::rate_limited(self.limiter.clone()).await;
         if self.is_held(&task) {
             self.put_back(task);
             return;
         }
         let (namespace, name) = (&subject.namespace, &subject.name);
-        let outcome = if task.need == Need::Details {
-            self.client.repository(namespace, name, &effort).await.map(Found::Details)
+        let result = if task.need == Need::Details {
+            self.client.repository(namespace, name, &budget).await.map(Fetched::Details)
         } else {
             let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
-            self.client.tags(namespace, name, &mut effort).await.map(|tags| Found::Tags(Reading::of(tags, with_series)))
+            let tags = self.client.tags(namespace, name, &mut budget).await;
+            tags.map(|tags| Fetched::Tags(Reading::of(tags, with_series)))
         };
-        let left = self.conclude(task, &subject, outcome);
-        self.left.send_replace(left);
+        let remaining = self.conclude(task, &subject, result);
+        self.remaining.send_replace(remaining);
     }
 
-    /// Enters what came of an task; how much is left that a refresh waits for.
-    fn conclude(&self, task: FetchTask, subject: &Subject, outcome: Result<Found, ApiError>) -> usize {
+    /// Stores the result of a task, and returns the number of tasks that a refresh still waits for.
+    fn conclude(&self, task: FetchTask, subject: &FetchSubject, result: Result<Fetched, ApiError>) -> usize {
         let mut state = self.state();
         let state = &mut *state;
         state.running.remove(&task.subject());
         let seconds = self.seconds();
-        // A repository that has vanished from the listing is not counted there either.
-        let is_listed = state.book.subject(&task).is_some();
-        let mut is_settled = true;
-        match outcome {
-            Ok(Found::Tags(reading)) if !state.has_room_for(&task, &reading) => {
+        // A repository that is gone from the listing does not count there either.
+        let is_listed = state.inventory.subject(&task).is_some();
+        let mut is_done = true;
+        match result {
+            Ok(Fetched::Tags(reading)) if !state.has_room_for(&task, &reading) => {
                 self.stop(state, &task, Reason::Incomplete, "there are more layers than memory leaves room for");
-                is_settled = false;
+                is_done = false;
             }
-            Ok(found) => {
-                let lane = state.lane(&task);
-                lane.refusals = 0;
-                if lane.said.take_if(|(_, of_all)| *of_all).is_some() {
+            Ok(fetched) => {
+                let status = state.status(&task);
+                status.refusals = 0;
+                if status.logged.take_if(|(_, of_all)| *of_all).is_some() {
                     info!("reading {} succeeds again", kind(&task));
                 }
-                match found {
-                    Found::Tags(reading) => {
-                        is_settled = state.book.enter_tags(&task, subject, Some(reading), seconds);
+                match fetched {
+                    Fetched::Tags(reading) => {
+                        is_done = state.inventory.store_tags(&task, subject, Some(reading), seconds);
                     }
-                    Found::Details(details) => state.book.enter_details(&task, subject, Some(details)),
+                    Fetched::Details(details) => state.inventory.store_details(&task, subject, Some(details)),
                 }
             }
-            Err(error) => is_settled = self.failed(state, task, subject, &error),
+            Err(error) => is_done = self.failed(state, task, subject, &error),
         }
         state.is_dirty = true;
-        if is_settled && is_listed && task.need.is_pending() {
+        if is_done && is_listed && task.need.is_pending() {
             state.pending = state.pending.saturating_sub(1);
         }
         if state.pause.is_some() {
-            // Whoever waits would wait in vain.
-            state.left = 0;
+            // Waiting refreshes would wait in vain.
+            state.remaining = 0;
         } else if is_listed && task.need != Need::Drift {
-            state.left = state.left.saturating_sub(1);
+            state.remaining = state.remaining.saturating_sub(1);
         }
-        self.show(state);
-        state.left
+        self.update_metrics(state);
+        state.remaining
     }
 
-    /// Whether the task is done with all the same.
-    fn failed(&self, state: &mut State, task: FetchTask, subject: &Subject, error: &ApiError) -> bool {
+    /// Handles a failure, and returns whether the task is done nevertheless.
+    fn failed(&self, state: &mut TagWorkerState, task: FetchTask, subject: &FetchSubject, error: &ApiError) -> bool {
         let (now, seconds) = (Instant::now(), self.seconds());
-        debug!(namespace = %subject.namespace, repository = %subject.name, "reading failed: {}", error_chain(error));
-        match meaning(error) {
-            Meaning::Gone => {
+        let message = error_chain(error);
+        debug!(namespace = %subject.namespace, repository = %subject.name, "reading failed: {message}");
+        match scope(error) {
+            FailureScope::Gone => {
                 if task.need == Need::Details {
-                    state.book.enter_details(&task, subject, None);
+                    state.inventory.store_details(&task, subject, None);
                 } else {
-                    state.book.enter_tags(&task, subject, None, seconds);
+                    state.inventory.store_tags(&task, subject, None, seconds);
                 }
                 return true;
             }
-            Meaning::Pause(pause) => {
+            FailureScope::Pause(pause) => {
                 state.pause = Some(now + pause);
                 state.tasks.push(task);
                 return false;
             }
-            Meaning::Hopeless => {
-                self.stop(state, &task, error.reason(), &error_chain(error));
+            FailureScope::All => {
+                self.stop(state, &task, error.reason(), &message);
                 (state.tags.is_stopped, state.details.is_stopped) = (true, true);
                 return false;
             }
-            Meaning::Refused => {
-                let lane = state.lane(&task);
-                lane.refusals += 1;
-                if lane.refusals >= REFUSALS {
-                    self.stop(state, &task, error.reason(), &error_chain(error));
+            FailureScope::Refused => {
+                let status = state.status(&task);
+                status.refusals += 1;
+                if status.refusals >= MAX_REFUSALS {
+                    self.stop(state, &task, error.reason(), &message);
                 }
             }
-            Meaning::Later => {}
+            FailureScope::Repository => {}
         }
-        let lane = state.lane(&task);
-        if lane.said.is_none_or(|(reason, _)| reason != error.reason()) {
-            lane.said = Some((error.reason(), false));
+        let status = state.status(&task);
+        if status.logged.is_none_or(|(reason, _)| reason != error.reason()) {
+            status.logged = Some((error.reason(), false));
             warn!(
                 reason = %error.reason(),
-                "the {} of `{}/{}` could not be read, and are tried again later: {}",
+                "the {} of `{}/{}` could not be read, and are tried again later: {message}",
                 kind(&task),
                 subject.namespace,
                 subject.name,
-                error_chain(error)
             );
         }
-        let until = state.book.put_off(&task, now, FIRST_DELAY);
+        let until = state.inventory.delay(&task, now, FIRST_DELAY);
         state.delayed.insert((until, task));
         false
     }
 
-    /// No more calls of this kind until the next refresh.
-    fn stop(&self, state: &mut State, task: &FetchTask, reason: Reason, why: &str) {
-        let (pending, lane) = (state.pending, state.lane(task));
-        lane.is_stopped = true;
-        if lane.said != Some((reason, true)) {
-            lane.said = Some((reason, true));
+    /// Stops calls of this kind until the next refresh.
+    fn stop(&self, state: &mut TagWorkerState, task: &FetchTask, reason: Reason, why: &str) {
+        let (pending, status) = (state.pending, state.status(task));
+        status.is_stopped = true;
+        if status.logged != Some((reason, true)) {
+            status.logged = Some((reason, true));
             warn!(%reason, pending, "{} are not read until the next refresh: {why}", kind(task));
         }
         let is_details = task.need == Need::Details;
         state.tasks.retain(|other| (other.need == Need::Details) != is_details);
-        state.left = state.tasks.iter().filter(|other| other.need != Need::Drift).count();
+        state.remaining = state.tasks.iter().filter(|other| other.need != Need::Drift).count();
     }
 }

@@ -36,13 +36,16 @@ impl Transport for Upstream {
     }
 }
 
+/// The usual wait of a refresh.
+const BRIEFLY: WaitPolicy = WaitPolicy::AtMost(crate::collect::auxiliary::MAX_WAIT);
+
 /// How often the upstream was asked.
 type Sent = Arc<Mutex<usize>>;
 
-fn collector(options: Options, keep: Option<Persister>, script: Script) -> (Tags, Sent) {
+fn collector(options: Options, keep: Option<Persister>, script: Script) -> (TagCollector, Sent) {
     let sent = Sent::default();
     let token = CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
-    let rate = Rate { per_second: 1000.0, burst: 1000 };
+    let rate = Rate { per_second: 1000.0, burst: 1000.0 };
     let client = Client::new(
         swr::Options { endpoint: "http://127.0.0.1:1".into(), rate, ..swr::Options::default() },
         Box::new(Upstream { script, sent: sent.clone() }),
@@ -52,7 +55,7 @@ fn collector(options: Options, keep: Option<Persister>, script: Script) -> (Tags
     );
     let metrics = Metrics::new(&prometheus::Registry::new());
     let options = Options { tags: true, ..options };
-    (Tags::start(Arc::new(client), options, metrics, TagInventory::default(), keep, SystemTime::now), sent)
+    (TagCollector::start(Arc::new(client), options, metrics, TagInventory::default(), keep, SystemTime::now), sent)
 }
 
 /// A listing of so many repositories of this size.
@@ -79,7 +82,7 @@ fn one_of_fifty_pages(url: &str) -> (&'static str, String) {
 #[tokio::test(start_paused = true)]
 async fn each_page_of_a_list_waits_for_its_turn() {
     let (tags, sent) = collector(Options { per_second: 5.0, ..Options::default() }, None, one_of_fifty_pages);
-    tags.refresh(&listing(50, 1), WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    tags.refresh(&listing(50, 1), BRIEFLY, soon()).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let calls = *sent.lock();
     assert!((300..=315).contains(&calls), "{calls} calls in a minute at 5 a second after a burst of 10");
@@ -89,9 +92,9 @@ async fn each_page_of_a_list_waits_for_its_turn() {
 async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
     let (tags, _) = collector(Options { per_second: 1.0, ..Options::default() }, None, one_of_fifty_pages);
     let listing = listing(3, 1);
-    tags.refresh(&listing, WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    tags.refresh(&listing, BRIEFLY, soon()).await;
     tokio::time::sleep(Duration::from_secs(155)).await;
-    let images = tags.refresh(&listing, WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    let images = tags.refresh(&listing, BRIEFLY, soon()).await;
     let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.tags)).collect();
     assert_eq!(read, [Some(5000); 3]);
 }
@@ -105,14 +108,12 @@ fn one_image(_: &str) -> (&'static str, String) {
 
 #[tokio::test(start_paused = true)]
 async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
-    let (tags, sent) = collector(Options { most_layers: 2, ..Options::default() }, None, one_image);
+    let (tags, sent) = collector(Options { max_layers: 2, ..Options::default() }, None, one_image);
     for (repositories, size) in [(1, 1), (1, 2), (2, 2)] {
-        let images = tags
-            .refresh(&listing(repositories, size), WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon())
-            .await;
+        let images = tags.refresh(&listing(repositories, size), BRIEFLY, soon()).await;
         let unique: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().unwrap().unique_bytes).collect();
         assert_eq!(unique, vec![3; repositories]);
-        let state = tags.shared.state();
+        let state = tags.worker.state();
         assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
     }
     assert_eq!((tags.layers(), *sent.lock()), (2, 3));
@@ -142,13 +143,13 @@ impl Write for Disk<'_> {
 
 #[tokio::test(start_paused = true)]
 async fn a_book_that_is_inherited_while_it_is_written_is_not_kept_by_halves() {
-    let generations: Arc<Mutex<Option<(Tags, Tags)>>> = Arc::default();
+    let generations: Arc<Mutex<Option<(TagCollector, TagCollector)>>> = Arc::default();
     // Entries of each file that was written to its end.
     let kept: Arc<Mutex<Vec<usize>>> = Arc::default();
     let keep: Persister = {
         let (generations, kept) = (generations.clone(), kept.clone());
         Arc::new(move |write| {
-            let inherit = || generations.lock().take().into_iter().for_each(|(old, new)| new.inherit(&old));
+            let inherit = || generations.lock().take().into_iter().for_each(|(old, new)| new.take_over(&old));
             let mut disk = Disk { bytes: Vec::new(), writes: 0, after_the_first_lot: &inherit };
             if write(&mut disk).is_ok() {
                 kept.lock().push(codec::decode(&disk.bytes).unwrap().len());
@@ -159,15 +160,15 @@ async fn a_book_that_is_inherited_while_it_is_written_is_not_kept_by_halves() {
     let (old, _) = collector(options.clone(), Some(keep.clone()), |_| ("0-0/0", "[]".to_owned()));
     let (new, _) = collector(options, Some(keep), |_| ("0-0/0", "[]".to_owned()));
     let listing = listing(900, 1);
-    old.refresh(&listing, WaitPolicy::Moment(crate::collect::auxiliary::PATIENCE), soon()).await;
+    old.refresh(&listing, BRIEFLY, soon()).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(old.shared.state().pending, 0);
+    assert_eq!(old.worker.state().pending, 0);
     kept.lock().clear();
     *generations.lock() = Some((old.clone(), new.clone()));
-    old.shared.keep_now();
-    assert_eq!(old.shown(&listing).repositories.len(), 900, "a refresh that still runs has no more to show");
+    old.worker.write_now();
+    assert_eq!(old.images(&listing).repositories.len(), 900, "a refresh that still runs has no more to show");
     // A call that was under way may still be entered.
-    old.shared.state().is_dirty = true;
+    old.worker.state().is_dirty = true;
     old.close().await.unwrap();
     new.close().await.unwrap();
     let mut kept = kept.lock();

@@ -1,72 +1,78 @@
-//! `tls_server_config`: the pair, the clients whose certificates are taken, versions and algorithms.
+//! `tls_server_config`: certificate and key, client authentication, versions and algorithms.
 
-use super::{Reading, flag};
-use crate::base::secret::Secret;
+use super::{WebFileReader, flag};
+use crate::base::{file, secret::Secret};
 use crate::config::Problems;
 use crate::config::yaml::{Place, Table, did_you_mean};
-use crate::web::client_certificates::Clients;
-use crate::web::tls::{self, Part, Version};
-use std::io::Read;
+use crate::web::client_certificates::ClientAuth;
+use crate::web::pem::{TlsProblem, TlsSetting};
+use crate::web::tls::{self, TlsVersion};
+use std::io::ErrorKind;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// Certificates and keys are never larger.
-const LONGEST_PEM: u64 = 1 << 20;
+/// Bytes of the largest certificate or key file.
+const MAX_PEM: u64 = 1 << 20;
 
-impl Reading<'_> {
-    /// Everything under `tls_server_config`; `None` when there is no pair to go on with.
+impl WebFileReader<'_> {
+    /// Everything under `tls_server_config`; `None` if certificate or key is missing.
     pub(super) fn tls<'p>(
         &mut self,
         mut table: Table<'p>,
         place: &Place<'p>,
         sources: &mut Sources<'p>,
-        at: &mut Problems,
+        problems: &mut Problems,
     ) -> Option<tls::Options> {
-        let certificate = self.pem(&mut table, ["cert", "cert_file"], at);
-        let key = self.pem(&mut table, ["key", "key_file"], at);
-        let authorities = self.pem(&mut table, ["client_ca", "client_ca_file"], at);
+        let certificate = self.pem(&mut table, ["cert", "cert_file"], problems);
+        let key = self.pem(&mut table, ["key", "key_file"], problems);
+        let client_ca = self.pem(&mut table, ["client_ca", "client_ca_file"], problems);
         for (found, names) in [(&certificate, "cert_file or cert"), (&key, "key_file or key")] {
             if matches!(found, Pem::Absent) {
-                at.add(format!("{place}: there is no {names}, and TLS needs one"));
+                problems.add(format!("{place}: there is no {names}, and TLS needs one"));
             }
         }
-        let clients = clients(&mut table, &authorities, place, at);
-        let least = version(&mut table, "min_version", at);
-        let most = version(&mut table, "max_version", at);
-        if let (Some((Version::Tls13, place)), Some((Version::Tls12, _))) = (&least, &most) {
-            at.add(format!("{place}: it is newer than max_version"));
+        let client_auth = client_auth(&mut table, &client_ca, place, problems);
+        let min_version = version(&mut table, "min_version", problems);
+        let max_version = version(&mut table, "max_version", problems);
+        if let (Some((TlsVersion::Tls13, place)), Some((TlsVersion::Tls12, _))) = (&min_version, &max_version) {
+            problems.add(format!("{place}: it is newer than max_version"));
         }
-        let cipher_suites = each(&mut table, "cipher_suites", at, tls::cipher_suite);
-        let own_preference = flag(&mut table, "prefer_server_cipher_suites", at).unwrap_or(true);
-        let curves = each(&mut table, "curve_preferences", at, tls::curve);
-        table.finish(at);
+        let cipher_suites = each(&mut table, "cipher_suites", problems, tls::cipher_suite);
+        let prefer_server_order = flag(&mut table, "prefer_server_cipher_suites", problems).unwrap_or(true);
+        let curves = each(&mut table, "curve_preferences", problems, tls::curve);
+        table.finish(problems);
 
         sources.certificate = certificate.place().cloned();
         sources.key = key.place().cloned();
-        sources.authorities = authorities.place().cloned();
+        sources.client_ca = client_ca.place().cloned();
         sources.table = Some(place.clone());
         let (Pem::Text(certificate, _), Pem::Text(key, _)) = (certificate, key) else { return None };
         Some(tls::Options {
-            clients,
-            least: least.map_or(Version::Tls12, |(version, _)| version),
-            most: most.map_or(Version::Tls13, |(version, _)| version),
+            client_auth,
+            min_version: min_version.map_or(TlsVersion::Tls12, |(version, _)| version),
+            max_version: max_version.map_or(TlsVersion::Tls13, |(version, _)| version),
             cipher_suites,
-            own_preference,
+            prefer_server_order,
             curves,
             ..tls::Options::new(certificate.expose().as_bytes().to_vec(), key)
         })
     }
 
-    /// A PEM text that stands in the file, or in a file that it names; relative names begin where this file is.
-    fn pem<'p>(&mut self, table: &mut Table<'p>, [inline, named]: [&'static str; 2], at: &mut Problems) -> Pem<'p> {
-        let (inline_text, file) = (table.text(inline, at), table.text(named, at));
-        // What is empty is as good as absent: files that are filled from templates have such.
+    /// A PEM text, inline or in a file that is named; relative names are relative to this file's directory.
+    fn pem<'p>(
+        &mut self,
+        table: &mut Table<'p>,
+        [inline, named]: [&'static str; 2],
+        problems: &mut Problems,
+    ) -> Pem<'p> {
+        let (inline_text, file) = (table.text(inline, problems), table.text(named, problems));
+        // An empty value counts as absent: templates produce such.
         let (inline_text, file) =
             (inline_text.filter(|(text, _)| !text.is_empty()), file.filter(|(text, _)| !text.is_empty()));
         match (inline_text, file) {
             (None, None) => Pem::Absent,
             (Some((_, place)), Some(_)) => {
-                at.add(format!("{place}: there is {named} too; give one of them"));
+                problems.add(format!("{place}: there is {named} too; give one of them"));
                 Pem::Unread
             }
             (Some((text, place)), None) => Pem::Text(Secret::new(text), place),
@@ -80,7 +86,7 @@ impl Reading<'_> {
                         Pem::Text(text, place)
                     }
                     Err(problem) => {
-                        at.add(format!("{place}: {}: {problem}", file.display()));
+                        problems.add(format!("{place}: {}: {problem}", file.display()));
                         Pem::Unread
                     }
                 }
@@ -89,10 +95,10 @@ impl Reading<'_> {
     }
 }
 
-/// One of the PEM texts, and where it is named.
+/// A PEM text, and the place that names it.
 enum Pem<'a> {
     Absent,
-    /// There is one, and what is wrong with it was said.
+    /// It cannot be used; the problem was added.
     Unread,
     Text(Secret, Place<'a>),
 }
@@ -106,51 +112,44 @@ impl<'a> Pem<'a> {
     }
 }
 
-/// Where the parts of TLS were named, for what is found out about them later.
+/// The places of the settings, for problems that are found later.
 #[derive(Default)]
 pub(super) struct Sources<'a> {
     table: Option<Place<'a>>,
     certificate: Option<Place<'a>>,
     key: Option<Place<'a>>,
-    authorities: Option<Place<'a>>,
+    client_ca: Option<Place<'a>>,
 }
 
 impl Sources<'_> {
-    /// Says what is wrong with a part where it was named.
-    pub(super) fn blame(&self, problem: &tls::Problem, at: &mut Problems) {
-        let place = match problem.part {
-            Part::Certificate => &self.certificate,
-            Part::Key => &self.key,
-            Part::Authorities => &self.authorities,
-            Part::Together => &None,
+    /// Adds a problem with the place of its setting.
+    pub(super) fn blame(&self, problem: &TlsProblem, problems: &mut Problems) {
+        let place = match problem.setting {
+            TlsSetting::Certificate => &self.certificate,
+            TlsSetting::Key => &self.key,
+            TlsSetting::ClientCa => &self.client_ca,
+            TlsSetting::Combination => &None,
         };
         match place.as_ref().or(self.table.as_ref()) {
-            Some(place) => at.add(format!("{place}: {}", problem.reason)),
-            None => at.add(problem.reason.clone()),
+            Some(place) => problems.add(format!("{place}: {}", problem.reason)),
+            None => problems.add(problem.reason.clone()),
         }
     }
 }
 
-fn load_pem(file: &Path) -> Result<Secret, String> {
-    let opened = crate::base::file::open(file).map_err(|error| error.to_string())?;
-    let size = opened.metadata().map_err(|error| error.to_string())?.len();
-    // Room for all of it at once: no copies are left behind by a text that grows.
-    let mut text =
-        Zeroizing::new(String::with_capacity(usize::try_from(size.min(LONGEST_PEM)).unwrap_or_default() + 1));
-    opened.take(LONGEST_PEM + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => "it is not in PEM form".to_owned(),
+fn load_pem(path: &Path) -> Result<Secret, String> {
+    let bytes = file::read(path, MAX_PEM).map(Zeroizing::new).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => "it is larger than 1 MiB".to_owned(),
         _ => error.to_string(),
     })?;
-    if text.len() as u64 > LONGEST_PEM {
-        return Err("it is larger than 1 MiB".to_owned());
-    }
-    Ok(Secret::new(std::mem::take(&mut *text)))
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not in PEM form".to_owned())?;
+    Ok(Secret::new(text.to_owned()))
 }
 
-/// The policy for clients, by the names that Go gives them.
-fn clients(table: &mut Table<'_>, authorities: &Pem<'_>, place: &Place<'_>, at: &mut Problems) -> Clients {
-    let policy = table.text("client_auth_type", at).filter(|(policy, _)| !policy.is_empty());
-    let names = table.texts("client_allowed_sans", at);
+/// The policy for client certificates, by its name in Go.
+fn client_auth(table: &mut Table<'_>, client_ca: &Pem<'_>, place: &Place<'_>, problems: &mut Problems) -> ClientAuth {
+    let policy = table.text("client_auth_type", problems).filter(|(policy, _)| !policy.is_empty());
+    let names = table.texts("client_allowed_sans", problems);
     let (policy, place) = policy.unwrap_or_else(|| ("NoClientCert".to_owned(), place.clone()));
     let policies = [
         "NoClientCert",
@@ -161,53 +160,53 @@ fn clients(table: &mut Table<'_>, authorities: &Pem<'_>, place: &Place<'_>, at: 
         "RequireAndVerifyClientCert",
     ];
     if !policies.contains(&policy.as_str()) {
-        at.add(format!("{place}: `{policy}` is no policy{}", did_you_mean(&policy, policies)));
-        return Clients::Anonymous;
+        problems.add(format!("{place}: `{policy}` is no policy{}", did_you_mean(&policy, policies)));
+        return ClientAuth::None;
     }
     let requires = policy.starts_with("Require");
     if let Some((names, place)) = &names {
         if !requires {
-            at.add(format!(
+            problems.add(format!(
                 "{place}: it needs client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert: otherwise a client without a certificate gets in"
             ));
         } else if names.is_empty() {
-            at.add(format!("{place}: the list is empty; leave it out to allow every name"));
+            problems.add(format!("{place}: the list is empty; leave it out to allow every name"));
         }
     }
     let names = names.map(|(names, _)| names).unwrap_or_default();
     let verifies = policy.contains("Verify");
-    match (authorities, verifies) {
+    match (client_ca, verifies) {
         (Pem::Absent, true) => {
-            at.add(format!(
+            problems.add(format!(
                 "{place}: {policy} needs client_ca_file or client_ca: who is to have made the certificates?"
             ));
         }
-        (Pem::Text(_, place), false) => at.add(format!(
+        (Pem::Text(_, place), false) => problems.add(format!(
             "{place}: without client_auth_type RequireAndVerifyClientCert or VerifyClientCertIfGiven it has no effect"
         )),
         _ => {}
     }
-    let authorities = match authorities {
+    let client_ca = match client_ca {
         Pem::Text(text, _) => text.expose().as_bytes().to_vec(),
-        // What is missing was said.
-        Pem::Absent | Pem::Unread if verifies => return Clients::Anonymous,
+        // The problem was added above.
+        Pem::Absent | Pem::Unread if verifies => return ClientAuth::None,
         Pem::Absent | Pem::Unread => Vec::new(),
     };
     match policy.as_str() {
-        "NoClientCert" => Clients::Anonymous,
-        "RequestClientCert" => Clients::Asked,
-        "VerifyClientCertIfGiven" => Clients::VerifiedIfGiven(authorities),
-        "RequireAndVerifyClientCert" => Clients::Verified(authorities, names),
-        _ => Clients::Some(names),
+        "NoClientCert" => ClientAuth::None,
+        "RequestClientCert" => ClientAuth::Requested,
+        "VerifyClientCertIfGiven" => ClientAuth::VerifiedIfGiven(client_ca),
+        "RequireAndVerifyClientCert" => ClientAuth::Verified(client_ca, names),
+        _ => ClientAuth::Any(names),
     }
 }
 
-fn version<'a>(table: &mut Table<'a>, key: &'static str, at: &mut Problems) -> Option<(Version, Place<'a>)> {
-    let (text, place) = table.text(key, at)?;
+fn version<'a>(table: &mut Table<'a>, key: &'static str, problems: &mut Problems) -> Option<(TlsVersion, Place<'a>)> {
+    let (text, place) = table.text(key, problems)?;
     match text.parse() {
         Ok(version) => Some((version, place)),
         Err(problem) => {
-            at.add(format!("{place}: {problem}"));
+            problems.add(format!("{place}: {problem}"));
             None
         }
     }
@@ -216,10 +215,10 @@ fn version<'a>(table: &mut Table<'a>, key: &'static str, at: &mut Problems) -> O
 fn each<T>(
     table: &mut Table<'_>,
     key: &'static str,
-    at: &mut Problems,
+    problems: &mut Problems,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Vec<T> {
-    let Some((texts, place)) = table.texts(key, at) else { return Vec::new() };
-    let parsed = texts.iter().map(|text| parse(text).map_err(|problem| at.add(format!("{place}: {problem}"))));
+    let Some((texts, place)) = table.texts(key, problems) else { return Vec::new() };
+    let parsed = texts.iter().map(|text| parse(text).map_err(|problem| problems.add(format!("{place}: {problem}"))));
     parsed.filter_map(Result::ok).collect()
 }

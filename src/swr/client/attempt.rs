@@ -1,8 +1,9 @@
-//! One attempt: the request is built and signed, sent, and its answer read.
+//! One attempt at a call: build and sign the request, send it, read the response.
 
 use super::super::breaker::Admission;
 use super::super::error::{ApiError, ErrorAnswer};
 use super::super::metrics::{Operation, Purpose};
+use super::super::request::{BodyReader, Call};
 use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
 use crate::base::deadline::Deadline;
@@ -16,126 +17,99 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::warn;
 
-/// A skew at which signatures are about to be refused; the cloud allows fifteen minutes.
-const WORRYING_SKEW: f64 = 600.0;
+/// The clock skew in seconds from which on a warning is logged; signatures are refused from 900 s on.
+const SKEW_WARNING_SECONDS: f64 = 600.0;
 
-/// Error texts are short; what is longer is not read to its end.
-const LARGEST_ERROR: usize = 64 << 10;
+/// The most bytes of an error response that are read.
+const MAX_ERROR_BYTES: usize = 64 << 10;
 
-/// What to ask for.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// What is asked, and with it what a failure means.
-    pub operation: Operation,
-    /// The path, percent-encoded.
-    pub path: &'a str,
-    /// Query pairs, decoded.
-    pub query: &'a [(&'a str, &'a str)],
-}
-
-/// Takes in the body of an answer, piece by piece.
-pub trait Reader: Send {
-    /// What comes out of it.
-    type Output;
-    /// Takes the next piece.
-    ///
-    /// # Errors
-    /// When the body is not what it should be.
-    fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError>;
-    /// The body is complete.
-    ///
-    /// # Errors
-    /// When it should not have ended here.
-    fn finish(self, headers: &HeaderMap) -> Result<Self::Output, ApiError>;
-}
-
-/// What was noticed of an attempt, however it ended.
+/// What is known of an attempt, however it ended.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct AttemptInfo {
     pub(super) status: Option<u16>,
     /// The upstream's clock minus ours, in seconds.
     pub(super) skew: Option<f64>,
-    /// What was added to our clock to sign by.
+    /// The offset that was added to our clock for the signature.
     pub(super) offset_seconds: i64,
 }
 
 impl Client {
     /// Sends a request once.
-    pub(super) async fn attempt<R: Reader>(
+    pub(super) async fn attempt<R: BodyReader>(
         &self,
         call: &Call<'_>,
         lease: &CachedCredential,
         admission: Admission<'_>,
         deadline: Deadline,
         reader: R,
-        seen: &mut Seen,
+        info: &mut AttemptInfo,
     ) -> Result<R::Output, ApiError> {
         let start = Instant::now();
         let result = deadline
             .at_most(self.options.request_timeout)
-            .bound(self.exchange(call, lease, reader, seen))
+            .bound(self.exchange(call, lease, reader, info))
             .await
             .unwrap_or(Err(ApiError::Timeout("the request")));
-        self.metrics.request(call.operation, seen.status, start.elapsed());
+        self.metrics.request(call.operation, info.status, start.elapsed());
         match &result {
             _ if matches!(call.operation.purpose(), Purpose::Auxiliary | Purpose::Project) => drop(admission),
-            Err(error) if error.unhealthy() => admission.unhealthy(),
-            _ => admission.healthy(),
+            Err(error) if error.is_upstream_failure() => admission.record_failure(),
+            _ => admission.record_success(),
         }
         result
     }
 
-    async fn exchange<R: Reader>(
+    async fn exchange<R: BodyReader>(
         &self,
         call: &Call<'_>,
         lease: &CachedCredential,
         mut reader: R,
-        seen: &mut Seen,
+        info: &mut AttemptInfo,
     ) -> Result<R::Output, ApiError> {
-        seen.offset_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
-        let request = self.request(call, lease, seen.offset_seconds);
+        info.offset_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
+        let request = self.request(call, lease, info.offset_seconds);
         let secrets = SentSecrets::of_headers(&request.headers);
         let network = |error: TransportError| ApiError::Network(error.hiding(&secrets));
-        let Response { status: code, headers, mut body } = self.transport.send(request).await.map_err(network)?;
-        seen.status = Some(code.as_u16());
+        let Response { status, headers, mut body } = self.transport.send(request).await.map_err(network)?;
+        info.status = Some(status.as_u16());
         let now = (self.wall_clock)();
-        seen.skew = self.note_skew(&headers, now);
-        let mut pieces = async || match tokio::time::timeout(self.options.stall_timeout, body.next()).await {
+        info.skew = self.note_skew(&headers, now);
+        let mut next_piece = async || match tokio::time::timeout(self.options.stall_timeout, body.next()).await {
             Err(_) => Err(ApiError::Timeout("waiting for more of the answer")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
             Ok(Some(Err(error))) => Err(network(error)),
         };
-        if code != hyper::StatusCode::OK {
+        if status != hyper::StatusCode::OK {
             let mut text = Vec::new();
-            // The status says enough if the rest of the error's text does not come.
-            while let Ok(Some(piece)) = pieces().await {
-                text.extend_from_slice(&piece[..piece.len().min(LARGEST_ERROR - text.len())]);
-                if text.len() == LARGEST_ERROR {
+            // If the rest of the error's text does not arrive, the status is enough.
+            while let Ok(Some(piece)) = next_piece().await {
+                text.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BYTES - text.len())]);
+                if text.len() == MAX_ERROR_BYTES {
                     break;
                 }
             }
-            let answer = ErrorAnswer::read(code, &headers, &text, &secrets);
+            let answer = ErrorAnswer::read(status, &headers, &text, &secrets);
             return Err(ApiError::classify(answer, retry_after(&headers, now)));
         }
         let mut size = 0;
-        while let Some(piece) = pieces().await? {
+        while let Some(piece) = next_piece().await? {
             size += piece.len();
-            if size > self.options.largest_answer {
-                return Err(ApiError::TooLarge { limit: self.options.largest_answer });
+            if size > self.options.max_response_bytes {
+                return Err(ApiError::TooLarge { limit: self.options.max_response_bytes });
             }
             reader.feed(&piece)?;
         }
         reader.finish(&headers)
     }
 
-    /// Builds and signs. Content-Type is declared mandatory even without a body (swr-api.md, 1.1).
+    /// Builds and signs a request. Content-Type is mandatory in this API even without a body.
     fn request(&self, call: &Call<'_>, lease: &CachedCredential, offset_seconds: i64) -> Request {
         let (endpoint, host) = self.origin(call.operation);
         let query = sign::canonical_query(call.query);
         let mut headers = HeaderMap::new();
         let content_type = "application/json";
-        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("content-type", HeaderValue::from_static(content_type));
         match &lease.credential {
             Credential::Token(token) => insert(&mut headers, "x-auth-token", token.expose(), true),
             Credential::AccessKey(key) => {
@@ -151,11 +125,9 @@ impl Client {
                     &sign::Request { method: "GET", path: call.path, query: call.query, headers: &signed, body: &[] },
                     key,
                 );
-                for (name, value) in signed {
-                    // The HTTP client writes Host itself, from the address, and to the same value.
-                    if name != "host" {
-                        insert(&mut headers, name, value, name == "x-security-token");
-                    }
+                // The HTTP client writes Host itself, with the same value.
+                for (name, value) in signed.into_iter().filter(|(name, _)| *name != "host") {
+                    insert(&mut headers, name, value, name == "x-security-token");
                 }
                 insert(&mut headers, "authorization", &authorization, true);
             }
@@ -165,7 +137,7 @@ impl Client {
         Request { method: Method::GET, url, headers, body: Bytes::new() }
     }
 
-    /// The address that a call goes to, and its `Host`.
+    /// The endpoint of a call, and its `Host`.
     fn origin(&self, operation: Operation) -> (&str, &str) {
         match (&self.options.project_lookup, operation) {
             (Some(lookup), Operation::FindProject) => (&lookup.iam_endpoint, &self.iam_host),
@@ -173,27 +145,25 @@ impl Client {
         }
     }
 
-    /// Shows how far the clocks are apart, and says it once when signatures are about to fail over it.
+    /// Records the clock skew, and warns once before signatures fail because of it.
     fn note_skew(&self, headers: &HeaderMap, now: SystemTime) -> Option<f64> {
         let theirs = date(headers)?;
-        // `Date` has whole seconds: half a second is the honest middle.
+        // `Date` has whole seconds: the expected value lies half a second later.
         let skew = seconds_from(now, theirs) + 0.5;
         self.metrics.clock_skew.set(Some(skew));
-        let worrying = skew.abs() > WORRYING_SKEW;
-        if worrying && !self.skew_warned.swap(worrying, Ordering::Relaxed) {
+        let is_large = skew.abs() > SKEW_WARNING_SECONDS;
+        if !self.skew_warned.swap(is_large, Ordering::Relaxed) && is_large {
             warn!(
                 skew_seconds = skew.round(),
                 "the clock differs from the upstream's by {} s; signatures fail from 900 s on: check the time service",
                 skew.round()
             );
-        } else if !worrying {
-            self.skew_warned.store(false, Ordering::Relaxed);
         }
         Some(skew)
     }
 }
 
-/// Settings and secret files are checked for what no header can carry; what slips through is not sent.
+/// Inserts a header. A value that no header can carry is left out; settings and secret files are checked before.
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &str, sensitive: bool) {
     if let Ok(mut value) = HeaderValue::from_str(value) {
         value.set_sensitive(sensitive);
@@ -209,13 +179,13 @@ pub(super) fn host_of(endpoint: &str) -> String {
     host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase()
 }
 
-/// `YYYYMMDDTHHMMSSZ`.
+/// The date of a signature: `YYYYMMDDTHHMMSSZ`.
 fn sdk_date(now: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(now).unwrap_or_default();
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// A time moved by some seconds, or left where it cannot be.
+/// A time moved by some seconds; unchanged if the result cannot be represented.
 fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
     let moved = if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) };

@@ -1,103 +1,106 @@
-//! Whether a request that failed is sent again, and what its failure means for other calls.
+//! Whether a failed request is sent again, and what its failure means for other calls.
 
 use super::super::error::ApiError;
 use super::super::metrics::Purpose;
-use super::super::retry::{CallBudget, MOST_ATTEMPTS, backoff};
+use super::super::request::Call;
+use super::super::retry::{CallBudget, MAX_ATTEMPTS, backoff};
 use super::Client;
-use super::attempt::{Call, Seen};
+use super::attempt::AttemptInfo;
 use crate::auth::{CachedCredential, Credential};
 use crate::base::deadline::Deadline;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::{debug, info};
 
-/// A refused signature whose clock was further off than this may have been refused for that.
-const SUSPICIOUS_SKEW: f64 = 120.0;
+/// The clock skew in seconds from which on it may be the reason of a refused signature.
+const SUSPICIOUS_SKEW_SECONDS: f64 = 120.0;
 
-/// What is further off is no clock.
-const LARGEST_SKEW: f64 = 1e10;
+/// A larger difference in seconds is a bad `Date` header, not clock skew.
+const MAX_SKEW_SECONDS: f64 = 1e10;
 
-/// What was done about refusals of one call's credential: each once.
+/// The reactions to refusals of one call's credential. Each happens once.
 #[derive(Debug, Default)]
 pub(super) struct CredentialRetries {
-    /// Another credential took its place.
+    /// The credential was replaced.
     renewed: bool,
-    /// The clock that signs was set by the upstream's.
+    /// The clock for signatures was set to the upstream's.
     corrected: bool,
 }
 
 impl Client {
-    /// What follows from a refusal of the credential, and whether the request is sent again.
-    pub(super) async fn resends_refused(
+    /// Reports a refused credential, and returns whether the request is sent again.
+    pub(super) async fn retries_refused(
         &self,
         call: &Call<'_>,
         lease: &CachedCredential,
         deadline: Deadline,
-        seen: &Seen,
-        remedies: &mut CredentialRetries,
+        info: &AttemptInfo,
+        done: &mut CredentialRetries,
     ) -> bool {
-        let lists = call.operation.purpose() == Purpose::Listing;
-        let corrects = !remedies.corrected && self.corrects_clock(seen, lease);
-        if corrects || !lists {
-            // The clock may be the reason, or that it is this call. The listing will tell.
+        let is_listing = call.operation.purpose() == Purpose::Listing;
+        let corrects = !done.corrected && self.corrects_clock(info, lease);
+        if corrects || !is_listing {
+            // The reason may be the clock, or this kind of call. The listing decides.
             self.authenticator.report_uncertain(lease);
-            remedies.corrected |= corrects;
-            return corrects && lists;
+            done.corrected |= corrects;
+            return corrects && is_listing;
         }
-        // The same credential again would only count towards a lock-out.
+        // Sending the same credential again would only count towards a lock-out.
         let replaced = deadline.bound(self.authenticator.report_rejected(lease)).await.unwrap_or(false);
-        replaced && !std::mem::replace(&mut remedies.renewed, true)
+        replaced && !std::mem::replace(&mut done.renewed, true)
     }
 
-    /// How long to wait, besides the pause that the upstream asks for, before the same request is sent again; `None` when
-    /// it is not. The last error is the one to show.
+    /// The wait before the same request is sent again, besides a pause that the upstream asked for. `None` means no retry:
+    /// the caller gets this error.
     pub(super) fn wait_before_retry(
         &self,
         purpose: Purpose,
         error: &ApiError,
         attempt: u32,
-        effort: &CallBudget,
+        budget: &CallBudget,
     ) -> Option<Duration> {
-        let (pause, own) = match error {
+        let (pause, wait) = match error {
             ApiError::Throttled { retry_after, .. } => {
-                // The vendor advises two to five seconds where the answer says nothing. One that says "now" is not believed.
+                // Without `Retry-After`, the vendor advises two to five seconds. A `Retry-After` of zero is not trusted.
                 let pause = match retry_after {
                     None => backoff(attempt + 3, fastrand::f64()),
-                    Some(asked) => backoff(attempt, fastrand::f64()).max(*asked),
+                    Some(requested) => backoff(attempt, fastrand::f64()).max(*requested),
                 };
                 (Some(pause), Duration::ZERO)
             }
             ApiError::Server { retry_after, .. } => (*retry_after, backoff(attempt, fastrand::f64())),
             _ => (None, backoff(attempt, fastrand::f64())),
         };
-        // Too many requests are everybody's in one service. How a call fails speaks of its purpose alone.
+        // Throttling concerns all calls to one service. Any other failure concerns the calls of one purpose.
         let concerns_all = match purpose {
             Purpose::Listing => true,
             Purpose::Images | Purpose::Auxiliary => matches!(error, ApiError::Throttled { .. }),
             Purpose::Project => false,
         };
         match pause {
-            // It holds for every call, this one among them, where the turn is taken.
+            // The throttle makes all calls wait for it, including this one.
             Some(pause) if concerns_all => self.throttle.pause(pause),
-            Some(pause) => self.rests.rest(purpose, pause),
+            Some(pause) => self.cooldowns.start(purpose, pause),
             None => {}
         }
-        let again = error.passing()
+        let again = error.is_retryable()
             && (concerns_all || pause.is_none())
-            && attempt < MOST_ATTEMPTS
-            && effort.deadline.allows(own.max(pause.unwrap_or_default()))
+            && attempt < MAX_ATTEMPTS
+            && budget.deadline.allows(wait.max(pause.unwrap_or_default()))
             && !self.breaker(purpose).is_open()
-            && effort.spend();
+            && budget.try_spend_retry();
         debug!(%error, attempt, again, "a call failed");
-        again.then_some(own)
+        again.then_some(wait)
     }
 
-    /// After a refusal: whether our clock may be the reason, in which case requests are signed by theirs from now on.
-    fn corrects_clock(&self, seen: &Seen, lease: &CachedCredential) -> bool {
-        let Some(skew) = seen.skew.filter(|skew| skew.is_finite() && skew.abs() < LARGEST_SKEW) else { return false };
+    /// Whether our clock may be the reason of a refusal. If so, requests are signed with the upstream's time from now on.
+    fn corrects_clock(&self, info: &AttemptInfo, lease: &CachedCredential) -> bool {
+        let Some(skew) = info.skew.filter(|skew| skew.is_finite() && skew.abs() < MAX_SKEW_SECONDS) else {
+            return false;
+        };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a few centuries at most")]
-        let (wrong_by, offset) = (skew - seen.offset_seconds as f64, skew.round() as i64);
-        let is_reason = matches!(lease.credential, Credential::AccessKey(_)) && wrong_by.abs() > SUSPICIOUS_SKEW;
+        let (error, offset) = (skew - info.offset_seconds as f64, skew.round() as i64);
+        let is_reason = matches!(lease.credential, Credential::AccessKey(_)) && error.abs() > SUSPICIOUS_SKEW_SECONDS;
         if is_reason {
             self.clock_offset_seconds.store(offset, Ordering::Relaxed);
             info!(offset_seconds = offset, "requests are signed by the upstream's clock, which is {offset} s ahead");

@@ -1,4 +1,4 @@
-//! Shutting down, and going on after a panic.
+//! Shutdown, and survival of a panic.
 
 use super::*;
 use tokio::time::Instant;
@@ -6,13 +6,11 @@ use tokio::time::Instant;
 #[tokio::test]
 async fn shutdown_finishes_open_answers_and_refuses_new_connections() {
     let mut server = Server::start(Plan::default()).await;
-    let mut idle = server.connect().await;
-    idle.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut idle = server.request("/-/healthy").await;
     idle.answer().await;
     let mut silent = server.connect().await;
     server.gate.send_replace(false);
-    let mut open = server.connect().await;
-    open.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut open = server.request("/metrics").await;
     until("the scrape waits", || server.scrapes() == 1).await;
 
     server.stop();
@@ -33,8 +31,7 @@ async fn shutdown_cuts_off_what_does_not_end() {
     plan.options.limits.drain = Duration::from_millis(200);
     let mut server = Server::start(plan).await;
     server.gate.send_replace(false);
-    let mut open = server.connect().await;
-    open.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut open = server.request("/metrics").await;
     until("the scrape waits", || server.scrapes() == 1).await;
     let started = Instant::now();
     server.stop();
@@ -57,7 +54,7 @@ async fn a_panic_is_one_500_and_the_process_lives() {
     let server = Server::start(plan).await;
     let failed = server.get("/metrics").await;
     assert_eq!((failed.status, failed.body.as_slice()), (500, &b"internal error\n"[..]));
-    assert_eq!(count(&server.tally.panics), 1);
+    assert_eq!(server.metrics.panics.get(), 1);
     assert_eq!(server.get("/metrics").await.status, 200, "its permit is free again");
 }
 
@@ -69,20 +66,21 @@ async fn every_listener_is_served_and_stops() {
     }
     let addresses: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
     let site = Arc::new(Site {
-        version: String::new(),
         accounts: Vec::new(),
         live: Arc::new(|_| Vec::new()),
+        landing: Arc::new(|| HtmlPage { body: String::new(), security_policy: "" }),
         settings: String::new(),
         reload: Arc::new(|| Box::pin(async { Ok(String::new()) })),
-        tally: Arc::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    let (_security, in_force) = watch::channel(Arc::default());
+    let (_security, current) = watch::channel(Arc::default());
+    let metrics = Metrics::new(&prometheus::Registry::new());
     let sites = watch::channel(site).1;
-    let task = tokio::spawn(serve(listeners, sites, Options::default(), in_force, async { drop(stopped.await) }));
+    let task =
+        tokio::spawn(serve(listeners, sites, Options::default(), current, metrics, async { drop(stopped.await) }));
     for address in &addresses {
         let mut client = Client(TcpStream::connect(address).await.unwrap());
-        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client.get("/metrics").await;
         assert_eq!(client.answer().await.status, 200, "no account, no page, but an answer");
     }
     drop(stop);

@@ -1,8 +1,8 @@
-//! S13 and the bounds on numbers: requests that are too large or not ours, and too many connections.
+//! Malformed and oversized requests, and too many connections.
 
 use super::*;
 
-/// What one request gets, on a connection that must then be closed or kept.
+/// The status of one request, and whether the connection is closed after it.
 async fn status_and_end(server: &Server, request: &[u8]) -> (u16, bool) {
     let mut client = server.connect().await;
     // The server may stop reading before all is sent.
@@ -20,7 +20,7 @@ async fn request_limits() {
         ("101 headers", get(&"X: y\r\n".repeat(100)), &[431]),
         ("a header of 64 kB", get(&format!("X: {}\r\n", "y".repeat(64 * 1024))), &[431]),
         ("a head without an end", format!("GET / HTTP/1.1\r\nX: {}", "y".repeat(64 * 1024)), &[431]),
-        // The head is bounded before its parts are told apart.
+        // The size of the head is limited before it is parsed.
         ("a URI of 70 kB", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)), &[414, 431]),
         ("a huge body", get("Content-Length: 1000000000\r\n"), &[413]),
         ("a huge body, asked for", get("Content-Length: 1000000000\r\nExpect: 100-continue\r\n"), &[413]),
@@ -62,8 +62,7 @@ async fn an_answer_to_a_request_that_is_still_being_sent_arrives() {
 async fn half_closed_clients_are_answered() {
     let server = Server::start(Plan::default()).await;
     server.gate.send_replace(false);
-    let mut client = server.connect().await;
-    client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut client = server.request("/metrics").await;
     client.0.shutdown().await.unwrap();
     until("it waits", || server.scrapes() == 1).await;
     server.gate.send_replace(true);
@@ -72,23 +71,22 @@ async fn half_closed_clients_are_answered() {
 }
 
 #[tokio::test]
-async fn one_address_may_have_so_many_connections() {
+async fn connections_of_one_address_are_limited() {
     let mut plan = Plan::default();
     plan.options.limits.connections_per_address = 4;
     let server = Server::start(plan).await;
     let mut held = Vec::new();
     for _ in 0..4 {
-        let mut client = server.connect().await;
-        client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut client = server.request("/-/healthy").await;
         assert_eq!(client.answer().await.status, 200);
         held.push(client);
     }
     for _ in 0..10 {
         assert_eq!(server.connect().await.rest().await, b"", "one more is closed at once");
     }
-    assert_eq!(count(&server.tally.connections_refused), 10);
+    assert_eq!(server.metrics.connections_over_limit.get(), 10);
     held.clear();
-    // The places come back once the server has seen the ends.
+    // The permits come back once the server has seen the connections end.
     soon(async {
         loop {
             let mut client = server.connect().await;
@@ -102,19 +100,17 @@ async fn one_address_may_have_so_many_connections() {
 }
 
 #[tokio::test]
-async fn connections_over_the_cap_wait_for_a_place() {
+async fn connections_over_the_limit_wait_in_the_backlog() {
     let mut plan = Plan::default();
     plan.options.limits.connections = 2;
     let server = Server::start(plan).await;
     let mut held = Vec::new();
     for _ in 0..2 {
-        let mut client = server.connect().await;
-        client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut client = server.request("/-/healthy").await;
         client.answer().await;
         held.push(client);
     }
-    let mut third = server.connect().await;
-    third.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut third = server.request("/metrics").await;
     assert!(tokio::time::timeout(Duration::from_millis(100), third.head()).await.is_err());
     assert_eq!(server.scrapes(), 0);
     held.pop();

@@ -1,10 +1,10 @@
-//! Settings that guard the server are swapped while it serves.
+//! Security settings are replaced while the server runs.
 
 use super::*;
 use crate::web::security::{Header, Options, RateLimit, Security};
 use std::collections::HashMap;
 
-/// `prometheus` and `right`, as a client shows them and as a file keeps them.
+/// `prometheus:right`.
 const LOGIN: &str = "Authorization: Basic cHJvbWV0aGV1czpyaWdodA==\r\n";
 
 fn guarded() -> Options {
@@ -18,7 +18,7 @@ fn guarded() -> Options {
 }
 
 #[tokio::test]
-async fn what_is_put_in_force_holds_for_the_next_request_of_an_open_connection() {
+async fn new_settings_apply_to_the_next_request_of_an_open_connection() {
     let server = Server::start(Plan::default()).await;
     let mut client = server.connect().await;
     let mut get = async |path: &str, headers: &str| {
@@ -30,17 +30,17 @@ async fn what_is_put_in_force_holds_for_the_next_request_of_an_open_connection()
     assert_eq!(get("/metrics", "").await, (200, None));
     server.security.send_replace(Arc::new(Security::new(guarded()).unwrap()));
     assert_eq!(get("/metrics", "").await, (401, deny.clone()));
-    assert_eq!(get("/nowhere", "").await, (401, deny.clone()), "nor is it told what there is");
+    assert_eq!(get("/nowhere", "").await, (401, deny.clone()), "existing paths are not revealed");
     assert_eq!(get("/-/healthy", "").await, (200, deny.clone()));
     assert_eq!(get("/metrics", LOGIN).await, (200, deny));
-    assert_eq!(server.scrapes(), 2, "nobody is refused at the cost of a scrape");
+    assert_eq!(server.scrapes(), 2, "a refused request costs no scrape");
     server.security.send_replace(Arc::default());
     assert_eq!(get("/metrics", "").await, (200, None));
-    assert_eq!(count(&server.tally.logins_refused), 2);
+    assert_eq!(server.metrics.logins_refused.get(), 2);
 }
 
 #[tokio::test]
-async fn a_rate_goes_on_when_other_settings_change_and_begins_anew_when_it_changes() {
+async fn a_rate_limit_survives_other_changes_and_restarts_when_it_changes() {
     let limit = |burst| Some(RateLimit { interval: Duration::from_secs(3600), burst });
     let plan = Plan { security: Options { rate_limit: limit(2), ..Options::default() }, ..Plan::default() };
     let server = Server::start(plan).await;
@@ -50,14 +50,14 @@ async fn a_rate_goes_on_when_other_settings_change_and_begins_anew_when_it_chang
     assert_eq!(server.get("/").await.status, 401);
     let refused = server.get("/").await;
     assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true));
-    assert_eq!(count(&server.tally.rate_limited), 1);
+    assert_eq!(server.metrics.rate_limited.get(), 1);
     let higher = Options { rate_limit: limit(3), ..Options::default() };
     server.security.send_replace(Arc::new(Security::new(higher).unwrap()));
     assert_eq!(server.get("/").await.status, 200);
 }
 
 #[tokio::test]
-async fn probes_are_not_counted_where_they_need_no_login() {
+async fn probes_are_exempt_from_the_rate_limit_where_they_need_no_login() {
     let limit = Some(RateLimit { interval: Duration::from_secs(3600), burst: 1 });
     let plan = Plan { security: Options { rate_limit: limit, ..guarded() }, ..Plan::default() };
     let server = Server::start(plan).await;

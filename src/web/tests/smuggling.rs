@@ -1,7 +1,7 @@
-//! S14: requests whose end can be read in two ways.
+//! Request smuggling: requests whose end is ambiguous.
 //!
-//! Whatever stands in front of us may see one request where we would see two, or the other way round. So each vector
-//! must get one answer and then the end of the connection.
+//! A proxy in front of us may see one request where we would see two, or the other way round. So each vector must get a
+//! single response, and then the connection must end.
 
 use super::*;
 
@@ -9,7 +9,7 @@ const SECOND: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[tokio::test]
 async fn smuggling_vectors_get_one_answer_at_most() {
-    // Headers of the first request, and what follows its head.
+    // Headers of the first request, and the bytes after its head.
     let framed = [
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
         ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"),

@@ -1,0 +1,248 @@
+//! The families of the account as a whole and of the Enterprise Edition.
+
+use super::text::{Value, Writer, label};
+use crate::catalog::{self, Family};
+use crate::model::figures::{Dated, Enterprise, Instance, InstanceRepository, Overview, Quota};
+use crate::model::{NamespaceRead, Snapshot};
+use std::io::{self, Write};
+
+/// The account's totals and quotas, and how many repositories of each organization were not listed.
+pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let account = &snapshot.account;
+    let overview = account.overview.as_ref().map(|overview| &overview.value);
+    let mut total = |family, value: fn(&Overview) -> Option<Value>| writer.family(family, overview, value, |_, _| {});
+    total(&catalog::ACCOUNT_REPOSITORIES, |overview| overview.repositories.map(Value::Integer))?;
+    total(&catalog::ACCOUNT_IMAGES, |overview| overview.images.map(Value::Integer))?;
+    total(&catalog::ACCOUNT_NAMESPACES, |overview| overview.namespaces.map(Value::Integer))?;
+    total(&catalog::ACCOUNT_STORAGE, |overview| overview.storage.map(Value::Fraction))?;
+    total(&catalog::ACCOUNT_DOWNLOAD_TRAFFIC, |overview| overview.download_traffic.map(Value::Fraction))?;
+    let mut quotas = |family: &Family, value: fn(&Quota) -> Option<u64>| {
+        let quotas = account.quotas.iter().flat_map(|quotas| &quotas.value);
+        let labels = |quota: &Quota, out: &mut Vec<u8>| one(family.labels[0], &quota.name, out);
+        writer.family(family, quotas, |quota| value(quota).map(Value::Integer), labels)
+    };
+    quotas(&catalog::QUOTA_LIMIT, |quota| quota.limit)?;
+    quotas(&catalog::QUOTA_USED, |quota| quota.used)?;
+    let family = &catalog::NAMESPACE_UNLISTED;
+    let unlisted = unlisted(snapshot);
+    writer.family(
+        family,
+        unlisted.iter().copied(),
+        |(_, count)| Some(Value::Integer(count)),
+        |(name, _), out| one(family.labels[0], name, out),
+    )
+}
+
+/// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
+/// those with a listing are compared.
+fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
+    let mut listed = snapshot.by_namespace().peekable();
+    let organisations = snapshot.account.organisations.iter().flat_map(|organisations| &organisations.value);
+    let mut unlisted = Vec::new();
+    for organisation in organisations {
+        let name = &*organisation.name;
+        // Listing and organizations are both sorted by name.
+        while listed.next_if(|rows| &*rows[0].namespace < name).is_some() {}
+        let here = listed.peek().filter(|rows| &*rows[0].namespace == name).map_or(0, |rows| rows.len() as u64);
+        let has_listing = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
+        let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_listing);
+        if let (true, Some(count)) = (compared, organisation.repositories) {
+            // The listing may have grown between the two calls.
+            unlisted.push((name, count.saturating_sub(here)));
+        }
+    }
+    unlisted
+}
+
+/// The instances and their repositories.
+pub(super) fn enterprise(enterprise: &Enterprise, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let listed = enterprise.instances.as_ref().map(|listed| listed.value.as_slice());
+    let instances = listed.unwrap_or_default();
+    let count = listed.map(|listed| Value::Integer(listed.len() as u64));
+    writer.family(&catalog::INSTANCES, [()], |()| count, |(), _| {})?;
+    let family = &catalog::INSTANCE_INFO;
+    let info = |instance: &Instance, out: &mut Vec<u8>| {
+        let values = [&instance.id, &instance.name, &instance.spec, &instance.version, &instance.charge_mode];
+        several(family.labels, values.map(|value| &**value), out);
+    };
+    writer.family(family, instances, |_| Some(Value::Integer(1)), info)?;
+    let family = &catalog::INSTANCE_STATUS;
+    let status = |instance: &Instance, out: &mut Vec<u8>| several(family.labels, [&instance.id, &instance.status], out);
+    writer.family(family, instances, |_| Some(Value::Integer(1)), status)?;
+    let mut each = |family: &Family, value: fn(&Instance) -> Option<Value>| {
+        writer.family(family, instances, value, |instance, out| one(family.labels[0], &instance.id, out))
+    };
+    each(&catalog::INSTANCE_CREATED, |instance| instance.created.map(Value::Time))?;
+    each(&catalog::INSTANCE_EXPIRES, |instance| instance.expires.map(Value::Time))?;
+    each(&catalog::INSTANCE_STORAGE, |instance| instance.statistics.as_ref()?.value.storage.map(Value::Integer))?;
+    let mut quotas = |family: &Family, value: fn(&Quota) -> Option<u64>| {
+        let quotas = instances.iter().flat_map(|instance| {
+            let quotas = instance.statistics.iter().flat_map(|Dated { value, .. }| &value.quotas);
+            quotas.map(|quota| (&*instance.id, quota))
+        });
+        let labels = |(id, quota): (&str, &Quota), out: &mut Vec<u8>| several(family.labels, [id, &quota.name], out);
+        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), labels)
+    };
+    quotas(&catalog::INSTANCE_QUOTA_LIMIT, |quota| quota.limit)?;
+    quotas(&catalog::INSTANCE_QUOTA_USED, |quota| quota.used)?;
+    instance_repositories(enterprise, writer)
+}
+
+fn instance_repositories(enterprise: &Enterprise, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let rows = enterprise.repositories.as_ref().map(|rows| rows.value.as_slice()).unwrap_or_default();
+    let family = &catalog::INSTANCE_REPOSITORIES;
+    writer.family(
+        family,
+        rows.chunk_by(|a, b| a.instance == b.instance),
+        |rows| Some(Value::Integer(rows.len() as u64)),
+        |rows, out| one(family.labels[0], &rows[0].instance, out),
+    )?;
+    let mut each = |family: &Family, value: fn(&InstanceRepository) -> Option<Value>| {
+        writer.family(family, rows, value, |row, out| {
+            several(family.labels, [&row.instance, &row.namespace, &row.name], out);
+        })
+    };
+    each(&catalog::INSTANCE_REPOSITORY_TAGS, |row| row.tags.map(Value::Integer))?;
+    each(&catalog::INSTANCE_REPOSITORY_ARTIFACTS, |row| row.artifacts.map(Value::Integer))?;
+    each(&catalog::INSTANCE_REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer))?;
+    each(&catalog::INSTANCE_REPOSITORY_CREATED, |row| row.created.map(Value::Time))?;
+    each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time))
+}
+
+/// The only label of a sample.
+fn one(name: &str, value: &str, out: &mut Vec<u8>) {
+    several(&[name], [value], out);
+}
+
+/// All labels of a sample.
+fn several<const N: usize>(names: &[&str], values: [&str; N], out: &mut Vec<u8>) {
+    for (index, (name, value)) in names.iter().zip(values).enumerate() {
+        label(if index == 0 { b'{' } else { b',' }, name, value, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exposition::testing::{parse, row};
+    use crate::exposition::{Options, write_snapshot};
+    use crate::model::figures::{
+        Account, Dated, Enterprise, Instance, InstanceRepository, Organisation, Overview, Quota, Statistics,
+    };
+    use crate::model::{NamespaceRead, Snapshot, Timestamp};
+    use std::sync::Arc;
+
+    fn dated<T>(value: T) -> Option<Dated<T>> {
+        Some(Dated { value, read_at: Timestamp(0) })
+    }
+
+    fn quota(name: &str, limit: Option<u64>, used: Option<u64>) -> Quota {
+        Quota { name: name.into(), limit, used }
+    }
+
+    /// The sample lines of the families whose names begin with one of the prefixes.
+    fn lines(snapshot: &Snapshot, prefixes: &[&str]) -> String {
+        let mut text = Vec::new();
+        let counts = write_snapshot(snapshot, &Options::default(), &mut text).unwrap();
+        assert_eq!(counts.series, parse(&text).len());
+        let text = String::from_utf8(text).unwrap();
+        let wanted = text.lines().filter(|line| prefixes.iter().any(|prefix| line.starts_with(prefix)));
+        wanted.collect::<Vec<_>>().join("\n")
+    }
+
+    fn organisations(counts: &[(&str, Option<u64>)]) -> Arc<Account> {
+        let organisation = |(name, repositories): &(&str, Option<u64>)| Organisation {
+            name: (*name).into(),
+            repositories: *repositories,
+        };
+        Arc::new(Account { organisations: dated(counts.iter().map(organisation).collect()), ..Account::default() })
+    }
+
+    #[test]
+    fn an_account_gives_these_samples() {
+        let (mut snapshot, _) = Snapshot::new(Timestamp(0), vec![row("web", "a")]);
+        assert_eq!(lines(&snapshot, &["swr_account", "swr_quota", "swr_instance"]), "", "absent is not zero");
+        snapshot.account = Arc::new(Account {
+            overview: dated(Overview {
+                namespaces: Some(3),
+                repositories: Some(14),
+                images: None,
+                storage: Some(99.21),
+                download_traffic: Some(0.0),
+            }),
+            quotas: dated(vec![quota("namespace", Some(5), Some(2)), quota("x\"y", None, Some(1))]),
+            organisations: None,
+        });
+        let want = r#"swr_account_repositories 14
+swr_account_namespaces 3
+swr_account_storage 99.21
+swr_account_download_traffic 0
+swr_quota_limit{quota="namespace"} 5
+swr_quota_used{quota="namespace"} 2
+swr_quota_used{quota="x\"y"} 1"#;
+        assert_eq!(lines(&snapshot, &["swr_account", "swr_quota", "swr_namespace_unlisted"]), want);
+    }
+
+    #[test]
+    fn unlisted_repositories_are_the_count_less_those_listed() {
+        let rows = vec![row("base", "a"), row("base", "b"), row("web", "a"), row("zoo", "a")];
+        let (mut snapshot, _) = Snapshot::new(Timestamp(0), rows);
+        let counts = [("base", Some(5)), ("hidden", Some(7)), ("web", Some(0)), ("zoo", None)];
+        snapshot.account = organisations(&counts);
+        let want = r#"swr_namespace_unlisted_repositories{namespace="base"} 3
+swr_namespace_unlisted_repositories{namespace="hidden"} 7
+swr_namespace_unlisted_repositories{namespace="web"} 0"#;
+        assert_eq!(lines(&snapshot, &["swr_namespace_unlisted"]), want);
+        // An organization without a listing has nothing to compare with.
+        let read = |name: &str, read_at| NamespaceRead { name: name.into(), read_at, complete: read_at.is_some() };
+        snapshot.namespaces = vec![read("base", Some(Timestamp(0))), read("hidden", None)];
+        assert_eq!(
+            lines(&snapshot, &["swr_namespace_unlisted"]),
+            r#"swr_namespace_unlisted_repositories{namespace="base"} 3"#
+        );
+    }
+
+    #[test]
+    fn an_instance_gives_these_samples() {
+        let instance = Instance {
+            id: "5a".into(),
+            name: "prod".into(),
+            spec: "swr.ee.basic".into(),
+            version: "25.6.0".into(),
+            status: "Running".into(),
+            charge_mode: "postPaid".into(),
+            created: Some(Timestamp(1_500_000_000)),
+            expires: None,
+            statistics: dated(Statistics {
+                storage: Some(1 << 30),
+                quotas: vec![quota("namespace", Some(50), Some(2))],
+            }),
+        };
+        let bare = Instance { id: "6b".into(), statistics: None, created: None, ..instance.clone() };
+        let repository = InstanceRepository {
+            instance: "5a".into(),
+            namespace: "team".into(),
+            name: "app/web".into(),
+            tags: Some(3),
+            artifacts: None,
+            downloads: Some(9),
+            created: None,
+            updated: Some(Timestamp(2_000_000_000)),
+        };
+        let enterprise = Enterprise { instances: dated(vec![instance, bare]), repositories: dated(vec![repository]) };
+        let snapshot = Snapshot { enterprise: Arc::new(enterprise), ..Snapshot::default() };
+        let want = r#"swr_instances 2
+swr_instance_info{instance_id="5a",name="prod",spec="swr.ee.basic",version="25.6.0",charge_mode="postPaid"} 1
+swr_instance_info{instance_id="6b",name="prod",spec="swr.ee.basic",version="25.6.0",charge_mode="postPaid"} 1
+swr_instance_status{instance_id="5a",status="Running"} 1
+swr_instance_status{instance_id="6b",status="Running"} 1
+swr_instance_created_timestamp_seconds{instance_id="5a"} 1.5
+swr_instance_storage_bytes{instance_id="5a"} 1073741824
+swr_instance_quota_limit{instance_id="5a",quota="namespace"} 50
+swr_instance_quota_used{instance_id="5a",quota="namespace"} 2
+swr_instance_repositories{instance_id="5a"} 1
+swr_instance_repository_tags{instance_id="5a",namespace="team",repository="app/web"} 3
+swr_instance_repository_downloads{instance_id="5a",namespace="team",repository="app/web"} 9
+swr_instance_repository_updated_timestamp_seconds{instance_id="5a",namespace="team",repository="app/web"} 2"#;
+        assert_eq!(lines(&snapshot, &["swr_instance"]), want);
+    }
+}

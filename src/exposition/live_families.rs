@@ -1,0 +1,223 @@
+//! The exporter's own families, gathered from a `prometheus` registry, in either format.
+//!
+//! The crate can write text 0.0.4 only; this encoder writes both formats, so that a scraper finds the same series in
+//! either. Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
+
+use super::text::{label, open_label};
+use super::{Format, escape, number};
+use crate::catalog;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+
+/// Appends the families that have samples to `out`, without the end of an OpenMetrics exposition.
+pub fn live(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) {
+    for family in families.iter().filter(|family| !family.get_metric().is_empty()) {
+        let name = family.name();
+        let (stem, kind) = match (family.get_field_type(), format) {
+            (MetricType::GAUGE, _) => (name, "gauge"),
+            (MetricType::HISTOGRAM, _) => (name, "histogram"),
+            (MetricType::COUNTER, Format::Text) => (name, "counter"),
+            // OpenMetrics names a counter family without `_total` and its sample with it. A counter whose name lacks it
+            // keeps that name, because dashboards must not depend on the format, and so has the type `unknown`.
+            (MetricType::COUNTER, Format::OpenMetrics) => match name.strip_suffix("_total") {
+                Some(stem) => (stem, "counter"),
+                None => (name, "unknown"),
+            },
+            (MetricType::SUMMARY | MetricType::UNTYPED, _) => continue,
+        };
+        metadata(stem, kind, unit(name, stem), family.help(), format, out);
+        for metric in family.get_metric() {
+            match family.get_field_type() {
+                MetricType::COUNTER => sample(name, "", metric, metric.get_counter().get_value(), out),
+                MetricType::GAUGE => sample(name, "", metric, metric.get_gauge().get_value(), out),
+                MetricType::HISTOGRAM => histogram(name, metric, format, out),
+                MetricType::SUMMARY | MetricType::UNTYPED => {}
+            }
+        }
+    }
+}
+
+/// The unit from the catalog, or from the end of the name for families of the crate (`process_*`).
+fn unit(name: &str, stem: &str) -> Option<&'static str> {
+    match catalog::ALL.iter().find(|family| family.name == name) {
+        Some(family) => family.unit,
+        None => ["bytes", "seconds"].into_iter().find(|unit| {
+            // `_seconds` ends the name, and something stands before it.
+            stem.strip_suffix(unit).is_some_and(|rest| rest.len() > 1 && rest.ends_with('_'))
+        }),
+    }
+}
+
+/// In the order that OpenMetrics recommends. Text 0.0.4 knows no unit.
+fn metadata(stem: &str, kind: &str, unit: Option<&str>, help: &str, format: Format, out: &mut Vec<u8>) {
+    line(&["# TYPE ", stem, " ", kind, "\n"], out);
+    if let (Some(unit), Format::OpenMetrics) = (unit, format) {
+        line(&["# UNIT ", stem, " ", unit, "\n"], out);
+    }
+    line(&["# HELP ", stem, " "], out);
+    match format {
+        Format::Text => escape::text_help(help, out),
+        Format::OpenMetrics => escape::open_metrics_help(help, out),
+    }
+    out.push(b'\n');
+}
+
+fn line(parts: &[&str], out: &mut Vec<u8>) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn histogram(name: &str, metric: &Metric, format: Format, out: &mut Vec<u8>) {
+    let histogram = metric.get_histogram();
+    let count = histogram.get_sample_count();
+    let buckets = histogram.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+    // The crate omits the last bucket; both formats require it.
+    let finite = buckets.filter(|(bound, _)| *bound != f64::INFINITY);
+    for (bound, count) in finite.chain([(f64::INFINITY, count)]) {
+        series(name, "_bucket", metric, Some((bound, format)), out);
+        integer(count, out);
+    }
+    sample(name, "_sum", metric, histogram.get_sample_sum(), out);
+    series(name, "_count", metric, None, out);
+    integer(count, out);
+}
+
+fn sample(name: &str, suffix: &str, metric: &Metric, value: f64, out: &mut Vec<u8>) {
+    series(name, suffix, metric, None, out);
+    out.push(b' ');
+    number::float(value, out);
+    out.push(b'\n');
+}
+
+/// The value of a sample that is a count.
+fn integer(value: u64, out: &mut Vec<u8>) {
+    out.push(b' ');
+    number::integer(value, out);
+    out.push(b'\n');
+}
+
+/// Name and labels of a sample; `bound` is that of a bucket.
+fn series(name: &str, suffix: &str, metric: &Metric, bound: Option<(f64, Format)>, out: &mut Vec<u8>) {
+    line(&[name, suffix], out);
+    let mut separator = b'{';
+    for pair in metric.get_label() {
+        label(separator, pair.name(), pair.value(), out);
+        separator = b',';
+    }
+    if let Some((bound, format)) = bound {
+        open_label(separator, "le", out);
+        number::float(bound, out);
+        // Readers compare bounds as text. OpenMetrics writes them as floats, text 0.0.4 as Go's %g, which is the same for
+        // the bounds of our histograms, from a thousandth to some thousands.
+        if format == Format::OpenMetrics && bound.fract() == 0.0 {
+            out.extend_from_slice(b".0");
+        }
+        out.push(b'"');
+        separator = b',';
+    }
+    if separator == b',' {
+        out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::testing::parse;
+    use prometheus::{Counter, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+
+    fn encoded(registry: &Registry, format: Format) -> String {
+        let mut out = Vec::new();
+        live(&registry.gather(), format, &mut out);
+        parse(&out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// One family of each type, two of them from the catalog.
+    fn registry() -> Registry {
+        let registry = Registry::new();
+        let wait = catalog::API_THROTTLE_WAIT;
+        let counter = Counter::new(wait.name, wait.help).unwrap();
+        counter.inc_by(1.5);
+        registry.register(Box::new(counter)).unwrap();
+        let duration = catalog::API_REQUEST_DURATION;
+        let options = HistogramOpts::new(duration.name, duration.help).buckets(vec![0.005, 1.0]);
+        let histogram = HistogramVec::new(options, duration.labels).unwrap();
+        for seconds in [0.001, 0.5, 30.0] {
+            histogram.with_label_values(&["list_repositories"]).observe(seconds);
+        }
+        registry.register(Box::new(histogram)).unwrap();
+        let gauge = GaugeVec::new(Opts::new("zoo", "A \"quoted\"\nhelp with a \\."), &["kind"]).unwrap();
+        gauge.with_label_values(&["a\\b\"\nc"]).set(f64::NAN);
+        gauge.with_label_values(&["b"]).set(f64::INFINITY);
+        registry.register(Box::new(gauge)).unwrap();
+        registry
+    }
+
+    #[test]
+    fn text_has_the_types_and_samples_of_0_0_4() {
+        let want = r#"# TYPE swr_api_request_duration_seconds histogram
+# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1"} 2
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
+swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
+swr_api_request_duration_seconds_count{operation="list_repositories"} 3
+# TYPE swr_api_throttle_wait_seconds_total counter
+# HELP swr_api_throttle_wait_seconds_total Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+swr_api_throttle_wait_seconds_total 1.5
+# TYPE zoo gauge
+# HELP zoo A "quoted"\nhelp with a \\.
+zoo{kind="a\\b\"\nc"} NaN
+zoo{kind="b"} +Inf
+"#;
+        assert_eq!(encoded(&registry(), Format::Text), want);
+    }
+
+    #[test]
+    fn open_metrics_has_units_float_bounds_and_families_without_total() {
+        let want = r#"# TYPE swr_api_request_duration_seconds histogram
+# UNIT swr_api_request_duration_seconds seconds
+# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1.0"} 2
+swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
+swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
+swr_api_request_duration_seconds_count{operation="list_repositories"} 3
+# TYPE swr_api_throttle_wait_seconds counter
+# UNIT swr_api_throttle_wait_seconds seconds
+# HELP swr_api_throttle_wait_seconds Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+swr_api_throttle_wait_seconds_total 1.5
+# TYPE zoo gauge
+# HELP zoo A \"quoted\"\nhelp with a \\.
+zoo{kind="a\\b\"\nc"} NaN
+zoo{kind="b"} +Inf
+"#;
+        assert_eq!(encoded(&registry(), Format::OpenMetrics), want);
+    }
+
+    #[test]
+    fn a_counter_without_total_keeps_its_series_name_in_both_formats() {
+        let registry = Registry::new();
+        registry.register(Box::new(IntCounter::new("odd", "Odd.").unwrap())).unwrap();
+        assert_eq!(encoded(&registry, Format::Text), "# TYPE odd counter\n# HELP odd Odd.\nodd 0\n");
+        assert_eq!(encoded(&registry, Format::OpenMetrics), "# TYPE odd unknown\n# HELP odd Odd.\nodd 0\n");
+    }
+
+    #[test]
+    fn a_family_without_samples_is_left_out() {
+        let registry = Registry::new();
+        let failures = IntCounterVec::new(Opts::new("swr_refresh_failures_total", "Help."), &["reason"]).unwrap();
+        registry.register(Box::new(failures)).unwrap();
+        assert_eq!(encoded(&registry, Format::Text), "");
+    }
+
+    #[test]
+    fn the_unit_of_a_family_outside_the_catalog_is_read_from_its_name() {
+        assert_eq!(unit("process_cpu_seconds_total", "process_cpu_seconds"), Some("seconds"));
+        assert_eq!(unit("process_resident_memory_bytes", "process_resident_memory_bytes"), Some("bytes"));
+        assert_eq!(unit("process_open_fds", "process_open_fds"), None);
+        assert_eq!(unit("swr_up", "swr_up"), None);
+        assert_eq!(unit("kilobytes", "kilobytes"), None);
+    }
+}

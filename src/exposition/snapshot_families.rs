@@ -1,0 +1,294 @@
+//! The families of a snapshot and where their samples come from.
+//!
+//! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
+
+use super::account_families;
+use super::label_prefixes::LabelPrefixes;
+use super::repository_selection::{Omitted, RepositorySelection};
+use super::tag_families::{write_images, write_sums};
+use super::text::{Counts, Value, Writer, label};
+use super::{Options, RepositoryMetric, RepositoryMetrics};
+use crate::catalog;
+use crate::model::{NamespaceRead, Repository, Snapshot, Visibility};
+use std::io::{self, Write};
+
+/// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
+///
+/// # Errors
+/// Those of the sink.
+pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
+    write_selected(snapshot, &RepositorySelection::new(snapshot, options, None), options.repository_metrics, sink)
+}
+
+/// As [`write_snapshot`], for repositories selected before.
+pub(super) fn write_selected(
+    snapshot: &Snapshot,
+    selection: &RepositorySelection,
+    metrics: RepositoryMetrics,
+    sink: impl Write,
+) -> io::Result<Counts> {
+    let prefixes = LabelPrefixes::new(snapshot, selection);
+    let mut writer = Writer::new(sink);
+    for metric in metrics.iter() {
+        repositories(metric, prefixes.of(snapshot), &mut writer)?;
+    }
+    namespaces(snapshot, &mut writer)?;
+    if let Some(images) = &snapshot.images {
+        write_sums(images, &mut writer)?;
+    }
+    let total = Value::Integer(snapshot.repositories.len() as u64);
+    writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
+    let family = &catalog::REPOSITORIES_OMITTED;
+    let Omitted { filter, limit } = selection.omitted();
+    writer.family(
+        family,
+        [("filter", filter), ("limit", limit)],
+        |(_, count)| Some(Value::Integer(count as u64)),
+        |(reason, _), out| label(b'{', family.labels[0], reason, out),
+    )?;
+    account_families::account(snapshot, &mut writer)?;
+    account_families::enterprise(&snapshot.enterprise, &mut writer)?;
+    if let Some(images) = &snapshot.images {
+        write_images(images, &prefixes, &mut writer)?;
+    }
+    writer.finish()
+}
+
+/// A family with a sample per repository.
+fn repositories<'a>(
+    metric: RepositoryMetric,
+    rows: impl Iterator<Item = (&'a Repository, &'a [u8])> + Clone,
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
+    let mut write = |family, value: fn(&Repository) -> Option<Value>| {
+        writer.family(family, rows.clone(), |(row, _)| value(row), |(_, prefix), out| out.extend_from_slice(prefix))
+    };
+    match metric {
+        RepositoryMetric::Size => write(&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
+        RepositoryMetric::Images => write(&catalog::REPOSITORY_IMAGES, |row| row.images.map(Value::Integer)),
+        RepositoryMetric::Downloads => write(&catalog::REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer)),
+        RepositoryMetric::Created => write(&catalog::REPOSITORY_CREATED, |row| row.created.map(Value::Time)),
+        RepositoryMetric::Updated => write(&catalog::REPOSITORY_UPDATED, |row| row.updated.map(Value::Time)),
+        RepositoryMetric::Info => {
+            let family = &catalog::REPOSITORY_INFO;
+            writer.family(
+                family,
+                rows,
+                |_| Some(Value::Integer(1)),
+                |(row, prefix), out| {
+                    out.extend_from_slice(prefix);
+                    label(b',', family.labels[2], row.category.as_deref().unwrap_or_default(), out);
+                    label(b',', family.labels[3], visibility(row), out);
+                },
+            )
+        }
+    }
+}
+
+/// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
+/// one.
+fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let mut sums = |family, value: fn(&[Repository]) -> Option<Value>| {
+        writer.family(family, snapshot.by_namespace(), value, |rows, out| {
+            namespace(&rows[0].namespace, out);
+        })
+    };
+    sums(&catalog::NAMESPACE_REPOSITORIES, |rows| Some(Value::Integer(rows.len() as u64)))?;
+    sums(&catalog::NAMESPACE_SIZE, |rows| sum(rows, |row| row.size))?;
+    sums(&catalog::NAMESPACE_IMAGES, |rows| sum(rows, |row| row.images))?;
+    sums(&catalog::NAMESPACE_DOWNLOADS, |rows| sum(rows, |row| row.downloads))?;
+    let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
+        writer.family(family, &snapshot.namespaces, value, |read, out| namespace(&read.name, out))
+    };
+    reads(&catalog::NAMESPACE_UP, |read| Some(Value::Integer(read.complete.into())))?;
+    reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
+}
+
+/// The sum over the repositories that have the field; `None` if none has it.
+fn sum(rows: &[Repository], field: impl Fn(&Repository) -> Option<u64>) -> Option<Value> {
+    rows.iter().filter_map(field).map(u128::from).reduce(|a, b| a + b).map(Value::Sum)
+}
+
+/// The only label of the families with a sample per organization.
+fn namespace(name: &str, out: &mut Vec<u8>) {
+    label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
+}
+
+fn visibility(row: &Repository) -> &'static str {
+    match row.visibility {
+        Some(Visibility::Public) => "public",
+        Some(Visibility::Private) => "private",
+        None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Family;
+    use crate::exposition::testing::{Sample, bare_row, parse, row};
+    use crate::model::Timestamp;
+    use proptest::prelude::*;
+
+    fn text(snapshot: &Snapshot, options: &Options) -> Vec<u8> {
+        let mut body = Vec::new();
+        let counts = write_snapshot(snapshot, options, &mut body).unwrap();
+        assert_eq!(counts, Counts { series: parse(&body).len(), bytes: body.len() });
+        body
+    }
+
+    fn snapshot(rows: Vec<Repository>) -> Snapshot {
+        Snapshot::new(Timestamp(0), rows).0
+    }
+
+    fn samples(rows: Vec<Repository>) -> Vec<Sample> {
+        parse(&text(&snapshot(rows), &Options::default()))
+    }
+
+    fn values<'a>(samples: &'a [Sample], family: &Family) -> Vec<&'a str> {
+        samples.iter().filter(|sample| sample.name == family.name).map(|sample| sample.value.as_str()).collect()
+    }
+
+    #[test]
+    fn a_small_snapshot_gives_this_text() {
+        let mut snapshot = snapshot(vec![row("apps", "web/front"), bare_row("base", "alpine")]);
+        snapshot.namespaces = vec![
+            NamespaceRead { name: "apps".into(), read_at: Some(Timestamp(1_500_000_000)), complete: true },
+            NamespaceRead { name: "gone".into(), read_at: None, complete: false },
+        ];
+        let want = r#"# TYPE swr_repository_size_bytes gauge
+# UNIT swr_repository_size_bytes bytes
+# HELP swr_repository_size_bytes Size of the repository in bytes (API field size), as of swr_snapshot_timestamp_seconds.
+swr_repository_size_bytes{namespace="apps",repository="web/front"} 1024
+# TYPE swr_repository_updated_timestamp_seconds gauge
+# UNIT swr_repository_updated_timestamp_seconds seconds
+# HELP swr_repository_updated_timestamp_seconds Unix time at which the repository was last updated (API field updated_at), as of swr_snapshot_timestamp_seconds.
+swr_repository_updated_timestamp_seconds{namespace="apps",repository="web/front"} 1505098802.542841141
+# TYPE swr_repository_info gauge
+# HELP swr_repository_info Constant 1 with the category and visibility of the repository (API fields category and is_public), as of swr_snapshot_timestamp_seconds.
+swr_repository_info{namespace="apps",repository="web/front",category="linux",visibility="private"} 1
+swr_repository_info{namespace="base",repository="alpine",category="",visibility=""} 1
+# TYPE swr_namespace_repositories gauge
+# HELP swr_namespace_repositories Number of listed repositories in the organisation, as of swr_snapshot_timestamp_seconds.
+swr_namespace_repositories{namespace="apps"} 1
+swr_namespace_repositories{namespace="base"} 1
+# TYPE swr_namespace_size_bytes gauge
+# UNIT swr_namespace_size_bytes bytes
+# HELP swr_namespace_size_bytes Sum of the sizes of the listed repositories of the organisation in bytes (API field size), as of swr_snapshot_timestamp_seconds.
+swr_namespace_size_bytes{namespace="apps"} 1024
+# TYPE swr_namespace_images gauge
+# HELP swr_namespace_images Sum of the image tags of the listed repositories of the organisation (API field num_images), as of swr_snapshot_timestamp_seconds.
+swr_namespace_images{namespace="apps"} 3
+# TYPE swr_namespace_downloads gauge
+# HELP swr_namespace_downloads Sum of the downloads of the listed repositories of the organisation (API field num_download), as of swr_snapshot_timestamp_seconds.
+swr_namespace_downloads{namespace="apps"} 7
+# TYPE swr_namespace_up gauge
+# HELP swr_namespace_up Whether the latest listing of the organisation was complete, where organisations are listed one by one; if 0, its series are those of an earlier read.
+swr_namespace_up{namespace="apps"} 1
+swr_namespace_up{namespace="gone"} 0
+# TYPE swr_namespace_snapshot_timestamp_seconds gauge
+# UNIT swr_namespace_snapshot_timestamp_seconds seconds
+# HELP swr_namespace_snapshot_timestamp_seconds Unix time at which the read behind the organisation's series began, where organisations are listed one by one.
+swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
+# TYPE swr_repositories gauge
+# HELP swr_repositories Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.
+swr_repositories 2
+# TYPE swr_repositories_omitted gauge
+# HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.
+swr_repositories_omitted{reason="filter"} 0
+swr_repositories_omitted{reason="limit"} 0
+"#;
+        let options = Options { repository_metrics: "size,updated,info".parse().unwrap(), ..Options::default() };
+        assert_eq!(String::from_utf8(text(&snapshot, &options)).unwrap(), want);
+    }
+
+    #[test]
+    fn only_the_selected_repository_families_are_written() {
+        let snapshot = snapshot(vec![row("a", "b")]);
+        for metric in RepositoryMetric::ALL {
+            let options = Options { repository_metrics: RepositoryMetrics::NONE.with(metric), ..Options::default() };
+            let samples = parse(&text(&snapshot, &options));
+            let mut names = samples.iter().filter(|sample| sample.name.starts_with("swr_repository_"));
+            assert!(names.next().unwrap().name.contains(metric.name()) && names.next().is_none());
+        }
+        let none = Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() };
+        assert_eq!(parse(&text(&snapshot, &none)).len(), 7, "namespace sums and the totals stay");
+    }
+
+    #[test]
+    fn absent_is_not_zero() {
+        let zero = Repository { size: Some(0), ..bare_row("a", "zero") };
+        let samples = samples(vec![zero, bare_row("a", "absent"), bare_row("b", "absent")]);
+        assert_eq!(values(&samples, &catalog::REPOSITORY_SIZE), ["0"]);
+        assert_eq!(values(&samples, &catalog::NAMESPACE_SIZE), ["0"], "namespace b has no row with a size");
+        for family in [catalog::REPOSITORY_IMAGES, catalog::REPOSITORY_CREATED, catalog::NAMESPACE_DOWNLOADS] {
+            assert!(values(&samples, &family).is_empty());
+        }
+        assert_eq!(values(&samples, &catalog::NAMESPACE_REPOSITORIES), ["2", "1"]);
+    }
+
+    #[test]
+    fn an_empty_listing_has_a_count_of_zero() {
+        let text = text(&snapshot(Vec::new()), &Options::default());
+        let lines: Vec<_> = text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
+        let want = "swr_repositories 0\nswr_repositories_omitted{reason=\"filter\"} 0\nswr_repositories_omitted{reason=\"limit\"} 0\n";
+        assert_eq!(String::from_utf8(lines.join(&b'\n')).unwrap(), want);
+    }
+
+    #[test]
+    fn integers_are_exact_and_sums_do_not_overflow() {
+        let sizes = [0, (1 << 53) + 1, (1 << 63) - 1, u64::MAX];
+        let rows = sizes.iter().enumerate();
+        let rows = rows.map(|(index, size)| Repository { size: Some(*size), ..bare_row("a", &index.to_string()) });
+        let samples = samples(rows.collect());
+        let want = ["0", "9007199254740993", "9223372036854775807", "18446744073709551615"];
+        assert_eq!(values(&samples, &catalog::REPOSITORY_SIZE), want);
+        let total: u128 = sizes.into_iter().map(u128::from).sum();
+        assert_eq!(values(&samples, &catalog::NAMESPACE_SIZE), [total.to_string()]);
+    }
+
+    fn any_name() -> impl Strategy<Value = String> {
+        let character = prop_oneof![Just('"'), Just('\\'), Just('\n'), Just('a'), any::<char>()];
+        proptest::collection::vec(character, 0..6).prop_map(String::from_iter)
+    }
+
+    fn any_row() -> impl Strategy<Value = Repository> {
+        (any_name(), any_name(), any::<Option<u64>>(), any::<Option<u64>>(), any::<Option<i64>>()).prop_map(
+            |(namespace, name, size, images, created)| Repository {
+                size,
+                images,
+                created: created.map(Timestamp),
+                ..bare_row(&namespace, &name)
+            },
+        )
+    }
+
+    /// Exact nanoseconds of a decimal, by text.
+    fn nanoseconds(value: &str) -> i128 {
+        let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+        format!("{whole}{fraction:0<9}").parse().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn what_is_written_reads_back(rows in proptest::collection::vec(any_row(), 0..6)) {
+            let snapshot = snapshot(rows);
+            let samples = parse(&text(&snapshot, &Options::default()));
+            let read = |family: &Family| {
+                let of_family = samples.iter().filter(|sample| sample.name == family.name);
+                let labels = |s: &Sample, label| s.label(label).unwrap().to_owned();
+                of_family.map(|s| (labels(s, "namespace"), labels(s, "repository"), nanoseconds(&s.value))).collect::<Vec<_>>()
+            };
+            let written = |field: fn(&Repository) -> Option<i128>| {
+                let rows = snapshot.repositories.iter();
+                rows.filter_map(|row| Some((row.namespace.to_string(), row.name.to_string(), field(row)?))).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(read(&catalog::REPOSITORY_SIZE), written(|row| Some(i128::from(row.size?) * 1_000_000_000)));
+            prop_assert_eq!(read(&catalog::REPOSITORY_IMAGES), written(|row| Some(i128::from(row.images?) * 1_000_000_000)));
+            prop_assert_eq!(read(&catalog::REPOSITORY_CREATED), written(|row| Some(i128::from(row.created?.0))));
+            prop_assert_eq!(read(&catalog::REPOSITORY_INFO), written(|_| Some(1_000_000_000)));
+        }
+    }
+}

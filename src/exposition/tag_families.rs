@@ -1,0 +1,210 @@
+//! The families of tags and details. Those of a repository may have any number of samples per repository.
+
+use super::label_prefixes::LabelPrefixes;
+use super::text::{Value, Writer, label, open_label};
+use crate::catalog::{self, Family};
+use crate::model::Images;
+use crate::model::tags::{Details, ManifestKind, RepositoryImages, TagFigures, TagSeries};
+use std::io::{self, Write};
+
+/// The `age` label, youngest class first.
+const AGES: [&str; 5] = ["7d", "30d", "90d", "365d", "older"];
+
+/// Writes the sums over organizations and the account.
+pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let family = &catalog::NAMESPACE_UNIQUE_LAYERS;
+    let namespaces = images.namespaces.iter();
+    writer.family(
+        family,
+        namespaces,
+        |(_, bytes)| Some(Value::Sum(*bytes)),
+        |(name, _), out| {
+            label(b'{', family.labels[0], name, out);
+        },
+    )?;
+    writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})
+}
+
+/// Writes the families with samples per repository.
+pub(super) fn write_images(
+    images: &Images,
+    prefixes: &LabelPrefixes,
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
+    let repositories = || prefixes.iter().map(|(index, prefix)| (&images.repositories[index], prefix));
+    let mut figure = |family, value: fn(&TagFigures) -> Option<Value>| {
+        let value = |(of, _): (&RepositoryImages, _)| of.tags.as_ref().and_then(value);
+        writer.family(family, repositories(), value, |(_, prefix), out| out.extend_from_slice(prefix))
+    };
+    figure(&catalog::REPOSITORY_TAGS, |tags| Some(Value::Integer(tags.tags.into())))?;
+    figure(&catalog::REPOSITORY_UNLAYERED_TAGS, |tags| {
+        (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into()))
+    })?;
+    figure(&catalog::REPOSITORY_UNIQUE_LAYERS, |tags| Some(Value::Sum(tags.unique_bytes)))?;
+    figure(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, |tags| tags.exclusive_bytes.map(Value::Sum))?;
+    figure(&catalog::REPOSITORY_NEWEST_TAG, |tags| tags.newest.map(Value::Time))?;
+    figure(&catalog::REPOSITORY_OLDEST_TAG, |tags| tags.oldest.map(Value::Time))?;
+
+    let family = &catalog::REPOSITORY_TAGS_BY_AGE;
+    let classes = repositories().filter_map(|(of, prefix)| Some((of.tags.as_ref()?, prefix))).flat_map(
+        |(tags, prefix): (&TagFigures, &[u8])| {
+            AGES.into_iter().zip(tags.by_age).map(move |(age, count)| (age, count, prefix))
+        },
+    );
+    writer.family(
+        family,
+        classes,
+        |(_, count, _)| Some(Value::Integer(count.into())),
+        |(age, _, prefix), out| {
+            out.extend_from_slice(prefix);
+            label(b',', family.labels[2], age, out);
+        },
+    )?;
+
+    let details = || repositories().filter_map(|(of, prefix)| Some((of.details.as_deref()?, prefix)));
+    let info = |(details, prefix), out: &mut Vec<u8>| details_labels(details, prefix, out);
+    writer.family(&catalog::DETAILS_INFO, details(), |_| Some(Value::Integer(1)), info)?;
+    let priority = |(details, _): (&Details, _)| details.priority.map(Value::Signed);
+    writer.family(&catalog::PRIORITY, details(), priority, |(_, prefix), out| out.extend_from_slice(prefix))?;
+
+    let tags = || {
+        repositories().flat_map(|(of, prefix)| {
+            let series = of.tags.iter().filter_map(|tags| tags.series.as_deref()).flatten();
+            series.map(move |tag| (tag, prefix))
+        })
+    };
+    let mut tag = |family: &Family, value: fn(&TagSeries) -> Option<Value>| {
+        writer.family(
+            family,
+            tags(),
+            |(tag, _)| value(tag),
+            |(tag, prefix), out| {
+                out.extend_from_slice(prefix);
+                label(b',', family.labels[2], &tag.name, out);
+            },
+        )
+    };
+    tag(&catalog::TAG_SIZE, |tag| tag.size.map(Value::Integer))?;
+    tag(&catalog::TAG_CREATED, |tag| tag.created.map(Value::Time))?;
+    tag(&catalog::TAG_UPDATED, |tag| tag.updated.map(Value::Time))?;
+    let info = |(tag, prefix), out: &mut Vec<u8>| tag_labels(tag, prefix, out);
+    writer.family(&catalog::TAG_INFO, tags(), |_| Some(Value::Integer(1)), info)
+}
+
+fn details_labels(details: &Details, prefix: &[u8], out: &mut Vec<u8>) {
+    let labels = catalog::DETAILS_INFO.labels;
+    out.extend_from_slice(prefix);
+    number_label(labels[2], details.id, out);
+    label(b',', labels[3], details.creator.as_deref().unwrap_or_default(), out);
+    label(b',', labels[4], details.domain_id.as_deref().unwrap_or_default(), out);
+}
+
+fn tag_labels(tag: &TagSeries, prefix: &[u8], out: &mut Vec<u8>) {
+    let labels = catalog::TAG_INFO.labels;
+    let kind = match tag.kind {
+        ManifestKind::Image => "image",
+        ManifestKind::Index => "index",
+        ManifestKind::Unknown => "",
+    };
+    let truth = |value: Option<bool>| value.map_or("", |value| if value { "true" } else { "false" });
+    out.extend_from_slice(prefix);
+    label(b',', labels[2], &tag.name, out);
+    label(b',', labels[3], &tag.digest, out);
+    label(b',', labels[4], kind, out);
+    number_label(labels[5], tag.schema, out);
+    label(b',', labels[6], truth(tag.trusted), out);
+    label(b',', labels[7], truth(tag.scanned), out);
+}
+
+/// Appends a label whose value is a number, or empty if it is not known.
+fn number_label(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
+    open_label(b',', name, out);
+    if let Some(value) = value {
+        super::number::integer(value, out);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::exposition::testing::{parse, row};
+    use crate::exposition::{Options, write_snapshot};
+    use crate::model::tags::{Details, Images, ManifestKind, RepositoryImages, TagFigures, TagSeries};
+    use crate::model::{Snapshot, Timestamp};
+    use std::sync::Arc;
+
+    #[test]
+    fn every_family_of_tags_and_details_is_written() {
+        let digest = format!("sha256:{:064x}", 3);
+        let tag = |name: &str| TagSeries {
+            name: name.into(),
+            digest: digest.as_str().into(),
+            kind: ManifestKind::Index,
+            schema: Some(2),
+            trusted: Some(false),
+            scanned: None,
+            size: Some(3),
+            created: None,
+            updated: Some(Timestamp(3)),
+        };
+        let figures = TagFigures {
+            tags: 3,
+            unlayered: 0,
+            by_age: [1, 2, 3, 4, 5],
+            unique_bytes: 3000,
+            exclusive_bytes: Some(30),
+            newest: Some(Timestamp(3)),
+            oldest: None,
+            series: Some([tag("latest"), tag("a\"b")].into_iter().collect()),
+        };
+        let details = Details { id: Some(3), creator: Some("me".into()), domain_id: None, priority: Some(-3) };
+        let unlayered = TagFigures { tags: 1, unlayered: 1, exclusive_bytes: None, series: None, ..figures.clone() };
+        let rows = ["1", "2", "3"].map(|name| row("team", name)).into();
+        let snapshot = Snapshot {
+            images: Some(Arc::new(Images {
+                repositories: vec![
+                    RepositoryImages { tags: Some(figures), details: Some(Arc::new(details)) },
+                    RepositoryImages { tags: Some(unlayered), details: None },
+                    RepositoryImages { tags: None, details: None },
+                ],
+                namespaces: vec![("team".into(), 77)],
+                unique_bytes: Some(u128::from(u64::MAX) * 2),
+            })),
+            ..Snapshot::new(Timestamp(0), rows).0
+        };
+        let options = Options { repository_metrics: "".parse().unwrap(), ..Options::default() };
+        let mut text = Vec::new();
+        let counts = write_snapshot(&snapshot, &options, &mut text).unwrap();
+        assert_eq!((counts.series, counts.bytes), (parse(&text).len(), text.len()));
+        let text = String::from_utf8(text).unwrap();
+        let one = r#"{namespace="team",repository="1""#;
+        for line in [
+            format!("swr_repository_tags{one}}} 3"),
+            format!("swr_repository_unique_layer_bytes{one}}} 3000"),
+            format!("swr_repository_exclusive_layer_bytes{one}}} 30"),
+            format!("swr_repository_newest_tag_timestamp_seconds{one}}} 0.000000003"),
+            format!("swr_repository_tags_by_age{one},age=\"7d\"}} 1"),
+            format!("swr_repository_tags_by_age{one},age=\"older\"}} 5"),
+            format!("swr_repository_details_info{one},id=\"3\",creator=\"me\",domain_id=\"\"}} 1"),
+            format!("swr_repository_priority{one}}} -3"),
+            format!("swr_tag_size_bytes{one},tag=\"a\\\"b\"}} 3"),
+            format!("swr_tag_updated_timestamp_seconds{one},tag=\"latest\"}} 0.000000003"),
+            format!(
+                "swr_tag_info{one},tag=\"latest\",digest=\"{digest}\",type=\"index\",schema=\"2\",trusted=\"false\",scanned=\"\"}} 1"
+            ),
+            "swr_repository_unlayered_tags{namespace=\"team\",repository=\"2\"} 1".to_owned(),
+            "swr_namespace_unique_layer_bytes{namespace=\"team\"} 77".to_owned(),
+            "swr_unique_layer_bytes 36893488147419103230".to_owned(),
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+        }
+        for absent in [
+            "swr_repository_oldest",
+            "swr_tag_created",
+            "repository=\"3\"",
+            "swr_repository_unlayered_tags{namespace=\"team\",repository=\"1\"",
+        ] {
+            assert!(!text.contains(absent), "{absent}: absent is not zero");
+        }
+    }
+}

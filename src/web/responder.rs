@@ -1,0 +1,135 @@
+//! From a request to its response: admission, routing, and the headers of every response.
+
+use super::admission::Admission;
+use super::body::Body;
+use super::metrics::Metrics;
+use super::peer::Peer;
+use super::response::{closing, content, plain};
+use super::route::{Resource, Route, route};
+use super::scrape::{ScrapeTarget, scrape};
+use super::security::{CurrentSecurity, Security};
+use super::{HtmlPage, Limits, Options, Site, Sites, discovery, probe};
+use futures_util::FutureExt;
+use hyper::body::Body as HttpBody;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Request, Response, StatusCode, Version};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// A request that declares a body of more bytes gets 413. Smaller bodies are ignored: no resource takes one.
+const MAX_BODY: u64 = 64 * 1024;
+
+/// What all connections share.
+pub(super) struct ConnectionContext {
+    pub(super) responder: Responder,
+    pub(super) limits: Arc<Limits>,
+    pub(super) metrics: Metrics,
+}
+
+/// Answers requests.
+pub(super) struct Responder {
+    sites: Sites,
+    options: Options,
+    scrapes: Arc<Semaphore>,
+    admission: Admission,
+    metrics: Metrics,
+}
+
+impl Responder {
+    /// Answers from the site and by the settings in force at each request.
+    pub(super) fn new(sites: Sites, options: Options, security: CurrentSecurity, metrics: Metrics) -> Self {
+        let scrapes = Arc::new(Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS)));
+        Self { sites, options, scrapes, admission: Admission::new(security), metrics }
+    }
+
+    /// The security settings in force.
+    pub(super) fn security(&self) -> Arc<Security> {
+        self.admission.settings()
+    }
+
+    /// The response; 500 if the handler panics.
+    ///
+    /// If the request declared a body, the connection is closed after the response: what follows may be the rest of that
+    /// body, and must not be taken for a second request (request smuggling).
+    pub(super) async fn answer<B: HttpBody>(&self, request: Request<B>, peer: Peer) -> Response<Body> {
+        let has_body = !request.body().is_end_stream();
+        let version = request.version();
+        let (site, security) = (Arc::clone(&self.sites.borrow()), self.security());
+        let (request, body) = request.into_parts();
+        let handled = async {
+            match self.admission.admit(&security, &request, peer, &self.metrics).await {
+                Ok(()) => self.handle(&site, Request::from_parts(request, body)).await,
+                Err(refusal) => refusal,
+            }
+        };
+        let handled = AssertUnwindSafe(handled).catch_unwind().await;
+        let mut response = handled.unwrap_or_else(|_| {
+            self.metrics.panics.inc();
+            tracing::error!("answering a request panicked");
+            closing(plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
+        });
+        if has_body {
+            response = closing(response);
+        }
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        security.apply_headers(headers);
+        if version == Version::HTTP_2 {
+            // HTTP/2 forbids the header, and its frames leave no doubt about where a request ends.
+            headers.remove(CONNECTION);
+        }
+        response
+    }
+
+    async fn handle<B: HttpBody>(&self, site: &Site, request: Request<B>) -> Response<Body> {
+        let (request, body) = request.into_parts();
+        let declared = body.size_hint().lower();
+        drop(body);
+        // RFC 9112, 3.2: a request without a host, or with several, is malformed.
+        let hosts = request.headers.get_all(HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version == Version::HTTP_11) {
+            return closing(plain(StatusCode::BAD_REQUEST, "exactly one Host header is needed\n"));
+        }
+        if declared > MAX_BODY {
+            return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "no page takes a body\n"));
+        }
+        let scrape = async |target| scrape(target, &self.options, &self.scrapes, &request.headers, &self.metrics).await;
+        match route(&request.method, request.uri.path(), &self.options.telemetry_path) {
+            Route::Found(Resource::Metrics) => {
+                // The series of several accounts would clash here: each account has a page of its own.
+                let account = site.accounts.first().filter(|_| site.accounts.len() == 1);
+                scrape(ScrapeTarget { process: Some(&site.live), account }).await
+            }
+            Route::Found(Resource::Probe) => match probe::account(site, request.uri.query()) {
+                Ok(account) => scrape(ScrapeTarget { process: None, account: Some(account) }).await,
+                Err((status, text)) => plain(status, text),
+            },
+            Route::Found(Resource::Discovery) => discovery::targets(site, &request),
+            Route::Found(Resource::Settings) => plain(StatusCode::OK, site.settings.clone()),
+            Route::Found(Resource::Reload) => match (site.reload)().await {
+                Ok(done) => plain(StatusCode::OK, done),
+                Err(problems) => plain(StatusCode::INTERNAL_SERVER_ERROR, problems),
+            },
+            Route::Found(Resource::Landing) => html((site.landing)()),
+            Route::Found(Resource::Healthy) => plain(StatusCode::OK, "healthy\n"),
+            // The settings were read and the sockets bound before the first accept; the upstream does not matter.
+            Route::Found(Resource::Ready) => plain(StatusCode::OK, "ready\n"),
+            Route::NotFound => plain(StatusCode::NOT_FOUND, "not found\n"),
+            Route::MethodNotAllowed(allow) => {
+                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+                response
+            }
+        }
+    }
+}
+
+fn html(HtmlPage { body, security_policy }: HtmlPage) -> Response<Body> {
+    let mut response = content("text/html; charset=utf-8", body);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(security_policy));
+    response
+}

@@ -51,22 +51,6 @@ pub enum Exchange {
     },
 }
 
-/// The cloud whose STS the vendor's SDK asks if nothing else is set.
-const HUAWEI_CLOUD: &str = ".myhuaweicloud.com";
-
-/// The address of STS in the cloud of an SWR endpoint: `https://sts.<region>.<domain>` for `swr-api.<region>.<domain>`, as in
-/// the vendor's Terraform provider. In Huawei's own cloud it is the SDK's default, as not every region has an STS. `None` if
-/// the endpoint does not tell: an identity token must not be sent to another cloud on a guess.
-pub fn sts_endpoint(swr_endpoint: &str) -> Option<String> {
-    let (_, host) = swr_endpoint.split_once("://")?;
-    let host = host.split(':').next()?.to_ascii_lowercase();
-    if host.ends_with(HUAWEI_CLOUD) {
-        return Some("https://sts.cn-north-4.myhuaweicloud.com".to_owned());
-    }
-    let (region, domain) = host.strip_prefix("swr-api.")?.split_once('.')?;
-    domain.contains('.').then(|| format!("https://sts.{region}.{domain}"))
-}
-
 impl Provider for OidcProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
         Ok(ProviderState::needs_exchange(self.id_token.read("the identity token")?, self.exchange.clone()))
@@ -129,25 +113,5 @@ impl TokenService for Exchange {
 
     fn can_lock_out(&self) -> bool {
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identity_token_stays_in_the_cloud_of_the_registry() {
-        for (swr, sts) in [
-            ("https://swr-api.cn-north-4.myhuaweicloud.com", Some("https://sts.cn-north-4.myhuaweicloud.com")),
-            ("https://swr-api.eu-de.otc.t-systems.com", Some("https://sts.eu-de.otc.t-systems.com")),
-            ("https://SWR-API.eu-west-101.myhuaweicloud.eu:443", Some("https://sts.eu-west-101.myhuaweicloud.eu")),
-            ("https://registry.example.com", None),
-            ("https://swr-api.example.com", None),
-            ("https://evilmyhuaweicloud.com", None),
-            ("http://127.0.0.1:8080", None),
-        ] {
-            assert_eq!(sts_endpoint(swr).as_deref(), sts, "{swr}");
-        }
     }
 }

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 /// The names of the providers, in the order in which `auto` tries them.
 pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "profile", "pod-identity", "metadata"];
 
+/// The STS endpoint of regions without one of their own, as in the vendor's SDK.
+const DEFAULT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
+
 /// The shortest and longest lifetime of an STS key in seconds, from the vendor's reference of `AssumeAgencyWithOIDC`.
 const STS_LIFETIMES: (u32, u32) = (900, 43_200);
 
@@ -260,47 +263,32 @@ impl Search<'_> {
         let given = self.settings.get("credentials.metadata-endpoint");
         let endpoint = given.as_ref().map_or(metadata::LINK_LOCAL, |found| found.text());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        if Endpoint::link_local(&endpoint).is_err() {
+        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
+        if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', '@', '?', '#', ' '])) {
             let place = given.map_or_else(String::new, |found| found.place);
             problems.add(format!("{place}: it must be scheme, host and port alone, as in http://169.254.169.254"));
         }
         CredentialProvider::Metadata(metadata::MetadataProvider { endpoint, because })
     }
 
-    /// The address of STS: given, that of the region, or that of the cloud of the API.
     fn sts_endpoint(&self, problems: &mut Problems) -> String {
-        let settings = self.settings;
-        if let Some(given) = given(settings, "swr.sts-endpoint", "HUAWEICLOUD_SDK_STS_ENDPOINT", problems) {
-            return given;
-        }
-        let (endpoint, region) = (settings.text("swr.endpoint"), settings.text("swr.region"));
-        // An endpoint may be in another cloud than the region of that name.
-        let regional = region.as_deref().filter(|_| endpoint.is_none()).and_then(regions::sts_endpoint);
-        let api = endpoint.or_else(|| regions::endpoint(region.as_deref()?)).unwrap_or_default();
-        regional.or_else(|| oidc::sts_endpoint(&api)).unwrap_or_else(|| {
-            problems.add(format!(
-                "OIDC lacks the address of STS: set HUAWEICLOUD_SDK_STS_ENDPOINT, as the address of the API, `{api}`, does \
-                 not tell it"
-            ));
-            String::new()
-        })
+        let given = self.settings.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
+        let given = given.and_then(|text| checked("HUAWEICLOUD_SDK_STS_ENDPOINT", &text, problems));
+        let given = given.map(|endpoint| endpoint.to_string());
+        let regional = || regions::sts_endpoint(&self.settings.text("swr.region")?);
+        given.or_else(regional).unwrap_or_else(|| DEFAULT_STS.to_owned())
     }
 }
 
 /// The IAM endpoint as given, or that of the region.
 pub(super) fn iam_endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<String> {
-    given(settings, "swr.iam-endpoint", "HUAWEICLOUD_SDK_IAM_ENDPOINT", problems)
-        .or_else(|| regions::iam_endpoint(&settings.text("swr.region")?))
-}
-
-/// An endpoint as given by a setting or by a variable of the SDK. One that is wrong is a problem, and not missing as well.
-fn given(settings: &Settings<'_>, setting: &str, variable: &str, problems: &mut Problems) -> Option<String> {
-    let (place, text) = match settings.get(setting) {
-        Some(found) => (found.place.clone(), found.text().to_owned()),
-        None => (variable.to_owned(), settings.variable(variable)?),
-    };
-    let endpoint = checked(&place, &text, problems).map(|endpoint| endpoint.to_string());
-    Some(endpoint.unwrap_or(text))
+    if let Some(found) = settings.get("swr.iam-endpoint") {
+        return checked(&found.place, found.text(), problems).map(|endpoint| endpoint.to_string());
+    }
+    match settings.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT") {
+        Some(text) => checked("HUAWEICLOUD_SDK_IAM_ENDPOINT", &text, problems).map(|endpoint| endpoint.to_string()),
+        None => regions::iam_endpoint(&settings.text("swr.region")?),
+    }
 }
 
 /// Parses an endpoint; `place` is named in the problem.

@@ -18,10 +18,10 @@ impl std::fmt::Display for Endpoint {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Not an absolute HTTP address.
-    #[error("`{0}` is no address such as https://host.example.com")]
+    #[error("`{0}` is no address such as https://swr-api.cn-north-4.myhuaweicloud.com")]
     NotAnAddress(String),
     /// A path, query or credentials.
-    #[error("it must be scheme, host and port alone, without a path, as in https://host.example.com")]
+    #[error("it must be scheme, host and port alone, as in https://swr-api.cn-north-4.myhuaweicloud.com")]
     MoreThanAnAddress,
     /// Plain HTTP to another machine.
     #[error("`{0}` would send credentials unencrypted; plain http is for loopback addresses only")]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-/// Holds a lease on each file: whoever opens one waits until the kernel breaks the lease, after 45 s.
+/// Holds a lease on each file: opening one waits until the kernel breaks the lease, after 45 s.
 const LEASES: &str = "
 import fcntl, os, signal, sys, time
 signal.signal(signal.SIGIO, signal.SIG_IGN)

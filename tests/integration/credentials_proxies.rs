@@ -88,31 +88,3 @@ async fn a_proxy_variable_that_is_not_understood_is_refused_by_name_without_its_
         }
     }
 }
-
-#[tokio::test]
-async fn an_identity_token_is_not_sent_to_another_cloud_on_a_guess() {
-    for (endpoint, connects) in [
-        ("https://swr-api.eu-de.otc.t-systems.com", Some("CONNECT sts.eu-de.otc.t-systems.com:443")),
-        ("https://registry.example.com", None),
-    ] {
-        let (address, asked) = proxy().await;
-        let mut command = command();
-        command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
-        command.env("HUAWEICLOUD_OIDC_PROVIDER_URN", "p").env("HUAWEICLOUD_OIDC_AGENCY_URN", "a");
-        command.env("HUAWEICLOUD_OIDC_ID_TOKEN", "id.token.canary").env("HTTPS_PROXY", format!("http://{address}"));
-        command.args(["--swr.endpoint", endpoint]);
-        match connects {
-            Some(connects) => {
-                let exporter = start(command).await;
-                exporter.scrape_until("a failure", |scrape| sum(scrape, "swr_refresh_failures_total") >= 1.0).await;
-                assert!(asked.lock().unwrap().contains(connects), "{}", asked.lock().unwrap());
-                assert!(!asked.lock().unwrap().contains("myhuaweicloud"));
-            }
-            None => {
-                let output = command.output().await.unwrap();
-                let text = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.code() == Some(2) && text.contains("OIDC lacks the address of STS"), "{text}");
-            }
-        }
-    }
-}

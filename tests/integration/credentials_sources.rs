@@ -131,7 +131,7 @@ async fn pod_identity_outlives_its_keys() {
 }
 
 #[tokio::test]
-async fn an_identity_token_is_exchanged_by_iam_and_read_anew() {
+async fn an_identity_token_is_exchanged_by_iam_and_read_again() {
     let (upstream, (_folder, token)) = (short_lived().await, file_with(DEMO_ID_TOKEN));
     let mut command = without_credential(&upstream);
     command

@@ -108,7 +108,9 @@ impl WebConfig {
     /// Reads the files. Problems are logged once.
     async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
-        let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else { return file.report_hang() };
+        let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else {
+            return file.report_hang();
+        };
         let (files, usable) = match read {
             Err((problems, files)) => (files, Err(problems)),
             Ok(read) => (read.files.clone(), self.refusal(&read.security).map_or(Ok(read), Err)),

@@ -9,6 +9,7 @@ use crate::base::state_file::Origin;
 use crate::cli::flags;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};
@@ -116,6 +117,9 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
     let collect = collect_options(settings, cache.max_age, problems);
     let tags = tag_options(settings, problems);
     let exposition = exposition_options(settings, problems);
+    if let Err(unusable) = ProxySettings::read(&|name| settings.variable(name)) {
+        unusable.iter().for_each(|problem| problems.add(problem.to_string()));
+    }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     let about = About {
         region: settings.text("swr.region"),

@@ -287,8 +287,8 @@ async fn an_api_or_a_proxy_that_is_not_there_is_named() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "open the way out").await;
     let upstream = account().await;
-    let mut proxied = prepared(&upstream.url());
-    proxied.env("HTTP_PROXY", format!("http://{nobody}"));
+    let mut proxied = prepared("https://swr-api.test.example");
+    proxied.env("HTTPS_PROXY", format!("http://{nobody}"));
     names(proxied, &[], "connection", "cannot connect to the proxy", "name the API in NO_PROXY").await;
     assert_eq!(upstream.handle.total(), 0);
 }

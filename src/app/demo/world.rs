@@ -106,6 +106,13 @@ fn plans() -> Vec<Plan> {
             activity: Activity::Downloads { every: HOUR / 60, times: 3 },
             ..Plan::new("public", "tools", GIB / 10, 25)
         },
+        Plan {
+            creator: "erin",
+            updated: -200.0,
+            created: -200.0,
+            downloads: 0,
+            ..Plan::new("legacy", "empty", GIB, 0)
+        },
     ];
     for (index, tags) in (0_u32..).zip([60, 45, 35, 25, 15, 10]) {
         let updated = -140.0 - 90.0 * f64::from(index);
@@ -159,7 +166,7 @@ mod tests {
     #[test]
     fn small_worlds_have_the_plans_that_fit() {
         let today = beginning_of(Some("2026-03-01")).unwrap();
-        for repositories in [0, 1, 3, 41, 42, 43] {
+        for repositories in [0, 1, 3, 42, 43, 44] {
             let world = at(Options { repositories, ..Options::default() }, today, today);
             assert_eq!(world.repositories().len(), repositories);
         }

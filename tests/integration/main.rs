@@ -17,6 +17,7 @@ mod scrape_once;
 mod prometheus;
 mod service;
 mod observing;
+mod dashboards;
 mod packaged;
 mod settings;
 mod flags;

@@ -73,14 +73,14 @@ pub(super) async fn write(
     let (endpoint, serving) = serve(simulator.clone()).await?;
     let mut recorder =
         Recorder { labels: labels(&args.instance), window: window.as_secs_f64().to_string(), samples: 0 };
-    let mut account = build(&endpoint, &[])?;
+    let mut account = build(&endpoint, &[]).await?;
     let mut is_recent = false;
     for left in (0..=steps).rev() {
         let ago = step * left;
         if !is_recent && ago <= RECENT {
             is_recent = true;
             account.close();
-            account = build(&endpoint, &["--collector.tags", "--collector.details"])?;
+            account = build(&endpoint, &["--collector.tags", "--collector.details"]).await?;
         }
         let (page, failure) = account.read().await;
         if let Some(failure) = failure {
@@ -88,7 +88,10 @@ pub(super) async fn write(
         }
         let metrics =
             exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
-        let metrics = metrics.iter().flat_map(AsRef::<[u8]>::as_ref).copied().collect();
+        let metrics = metrics.into_iter().fold(Vec::new(), |mut all, part| {
+            all.extend_from_slice(part.as_ref());
+            all
+        });
         recorder.record(&mut out, &String::from_utf8(metrics)?, now - ago, ago)?;
         simulator.advance(step);
     }
@@ -120,14 +123,14 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 }
 
 /// An exporter's account that reads anew each time, and waits for tags and details.
-fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
+async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
     let mut config = demo_config(endpoint, "1ms", collectors)?;
     let account = config.accounts.swap_remove(0);
     let account = config::Account {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         ..account
     };
-    Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), &[]))
+    Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await
 }
 
 fn labels(instance: &str) -> String {

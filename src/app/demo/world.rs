@@ -9,6 +9,8 @@ use swr_simulator::{Activity, Options, Plan, Simulator};
 
 /// Age of the world at the beginning of today, in days. It settles during the first of them.
 const AGE_DAYS: u32 = 65;
+/// Random events until today at most, so that a large world is ready within seconds as well.
+const MOST_EVENTS: f64 = 1_500_000.0;
 /// The longest history that can be written.
 pub(super) const LONGEST_HISTORY: Duration = Duration::from_secs(45 * 86_400);
 /// Highest `--speed`: nobody can watch a year in five minutes.
@@ -36,8 +38,12 @@ pub(super) fn beginning_of(day: Option<&str>) -> Result<SystemTime, Problems> {
         Some(day) => day.parse::<Date>().map_err(|_| Problems::of(format!("--today: invalid date `{day}`")))?,
         None => jiff::Timestamp::now().to_zoned(TimeZone::UTC).date(),
     };
-    let beginning = date.to_zoned(TimeZone::UTC).map_err(|error| Problems::of(format!("--today: {error}")))?;
-    Ok(beginning.timestamp().into())
+    let beginning =
+        date.to_zoned(TimeZone::UTC).map_err(|error| Problems::of(format!("--today: {error}")))?.timestamp();
+    if beginning > jiff::Timestamp::now() {
+        return Err(Problems::of(format!("--today: {date} lies in the future")));
+    }
+    Ok(beginning.into())
 }
 
 /// The world as it is at a time after the beginning of `today`. It does not move yet.
@@ -47,6 +53,7 @@ pub(super) fn at(options: Options, today: SystemTime, time: SystemTime) -> Simul
     let start = today - Duration::from_secs(86_400) * AGE_DAYS;
     let mut plans = plans();
     plans.truncate(options.repositories);
+    let repositories = u32::try_from(options.repositories).unwrap_or(u32::MAX);
     let simulator = Simulator::new(Options {
         start,
         speed: 0.0,
@@ -54,7 +61,7 @@ pub(super) fn at(options: Options, today: SystemTime, time: SystemTime) -> Simul
         repositories: options.repositories - plans.iter().filter(|plan| plan.deleted.is_none()).count(),
         plans,
         // Calm apart from the plans.
-        events_per_day: 6.0,
+        events_per_day: (MOST_EVENTS / f64::from(AGE_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
         turnover: false,
         abandoned: 8,
         ..options
@@ -72,7 +79,7 @@ fn plans() -> Vec<Plan> {
     let plan = |creator, activity, plan| Plan { creator, activity, ..plan };
     let burst = Activity::Bursts { from: ago(0.25), every: 20 * HOUR, pushes: 25 };
     let mut plans = vec![
-        // Half a month of 2 % a day; nobody pulls it.
+        // 25 days of 2 % a day; nobody pulls it.
         plan(
             "ci-bot",
             Activity::Compound { from: ago(25.0), per_day: 0.02 },
@@ -99,11 +106,20 @@ fn plans() -> Vec<Plan> {
             activity: Activity::Downloads { every: HOUR / 60, times: 3 },
             ..Plan::new("public", "tools", GIB / 10, 25)
         },
+        Plan {
+            creator: "erin",
+            updated: -200.0,
+            created: -200.0,
+            downloads: 0,
+            ..Plan::new("legacy", "empty", GIB, 0)
+        },
     ];
     for (index, tags) in (0_u32..).zip([60, 45, 35, 25, 15, 10]) {
         let updated = -140.0 - 90.0 * f64::from(index);
         let archive = Plan::new("legacy", &format!("archive-{index}"), GIB, tags);
-        plans.push(Plan { creator: "frank", created: -900.0, updated, downloads: 20, ..archive });
+        // The smallest was never pulled.
+        let downloads = if tags == 10 { 0 } else { 20 };
+        plans.push(Plan { creator: "frank", created: -900.0, updated, downloads, ..archive });
     }
     // Many repositories that grow a little: each is below every threshold, their organization is not.
     for index in 1..=30_u32 {
@@ -152,7 +168,7 @@ mod tests {
     #[test]
     fn small_worlds_have_the_plans_that_fit() {
         let today = beginning_of(Some("2026-03-01")).unwrap();
-        for repositories in [0, 1, 3, 41, 42, 43] {
+        for repositories in [0, 1, 3, 42, 43, 44] {
             let world = at(Options { repositories, ..Options::default() }, today, today);
             assert_eq!(world.repositories().len(), repositories);
         }
@@ -163,7 +179,7 @@ mod tests {
     #[test]
     fn days_are_dates() {
         assert_eq!(nanoseconds(beginning_of(Some("1970-01-02")).unwrap()), 86_400_000_000_000);
-        assert!(beginning_of(Some("yesterday")).is_err());
+        assert!(beginning_of(Some("yesterday")).is_err() && beginning_of(Some("9000-01-01")).is_err());
         assert!(beginning_of(None).unwrap() <= SystemTime::now());
     }
 }

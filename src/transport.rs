@@ -8,6 +8,7 @@ pub mod answer;
 mod endpoint;
 pub mod error_body;
 mod gzip;
+mod resolver;
 mod https;
 pub mod proxy;
 mod sent_secrets;

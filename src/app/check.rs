@@ -15,15 +15,18 @@ use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedP
 use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cli::CheckArgs;
-use crate::collect::{self, ListApi};
+use crate::collect::{self, Collected, ListApi};
+use crate::config::environment::Environment;
 use crate::config::{self, Account, StateFiles};
+use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
-use crate::model::Repository;
+use crate::model::{Repository, Timestamp};
 use crate::swr::pages::OffsetPage;
 use crate::swr::{self, ApiError, CallBudget, Client};
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How long one step may take, retries included.
@@ -38,7 +41,7 @@ const MAX_SKEW_SECONDS: f64 = 300.0;
 /// Wrong settings, or output that cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
-    let config = match config::resolve(&args.serve, &|name| std::env::var(name).ok()) {
+    let config = match config::resolve(&args.serve, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
             if format == Format::Json {
@@ -50,7 +53,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let offline = args.offline;
     let mut works = false;
     super::block_on(async {
-        let mut reports = Reports::new(offline);
+        let web = config.web_file.map(|file| file.security.summary());
+        let mut reports = Reports::new(offline, web, config.warnings);
         for account in config.accounts {
             reports.add(if offline { offline_check(account).await } else { check(account).await });
         }
@@ -118,6 +122,10 @@ async fn check(account: Account) -> Report {
     }
     let client = Client::new(account.client, Box::new(clients.public), authenticator, metrics, SystemTime::now);
     let listed = calls(&client, &account.collect, &mut report).await;
+    if report.works() {
+        let timeout = account.cache.refresh_timeout;
+        whole_listing(&client, &account.collect, &account.exposition, timeout, &mut report).await;
+    }
     if listed.is_usable {
         tags::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
         auxiliary::check(&client, &account.collect, &mut report).await;
@@ -141,7 +149,7 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
         Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
         Err(error) => {
             let advice =
-                "create the directory that --cache.file names, and let the exporter's user write there".to_owned();
+                "let the exporter's user create the directory that --cache.directory names, and write there".to_owned();
             Step::fails("cache", format!("cannot be kept in {shown}: {error}"), advice)
         }
     });
@@ -185,6 +193,37 @@ fn describe_credential(credential: &Credential, expires_at: Option<SystemTime>) 
         Some(end) => format!("{kind} until {end:.0}"),
         None => kind.to_owned(),
     }
+}
+
+/// Reads the whole listing as a refresh does, and says how many repositories have series.
+async fn whole_listing(
+    client: &Client,
+    options: &collect::Options,
+    exposition: &exposition::Options,
+    timeout: Duration,
+    report: &mut Report,
+) {
+    const WHAT: &str = "read the whole list";
+    let metrics = collect::Metrics::new(&Registry::new());
+    let now = Timestamp::from(SystemTime::now());
+    let collected = collect::collect(client, options, None, now, Deadline::after(timeout), &metrics).await;
+    report.add(match collected {
+        Err(failure) | Ok(Collected { gap: Some(failure), .. }) => {
+            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md tells what this reason means".to_owned())
+        }
+        Ok(Collected { snapshot, gap: None }) => {
+            let all = snapshot.repositories.len();
+            let encoded = Exposition::build(Arc::new(snapshot), exposition, None);
+            match encoded.selected_repositories() {
+                0 if all > 0 => Step::fails(
+                    WHAT,
+                    format!("none of {all} repositories has series"),
+                    format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint()),
+                ),
+                selected => Step::works(WHAT, format!("{selected} of {all} repositories have series")),
+            }
+        }
+    });
 }
 
 /// The outcome of the listing's calls.

@@ -1,6 +1,7 @@
 //! HTTP and HTTPS by reqwest and rustls.
 
 use super::proxy::{ProxyError, ProxySettings};
+use super::resolver::Resolver;
 use super::{Request, Response, Transport, TransportError, gzip};
 use crate::base::file;
 use futures_util::future::BoxFuture;
@@ -125,6 +126,7 @@ impl Https {
             }
         };
         let connect_timeout = options.connect_timeout;
+        let resolver = Arc::new(Resolver::default());
         let build = move || {
             let mut client = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -139,6 +141,7 @@ impl Https {
                 .http2_keep_alive_timeout(PING_TIMEOUT)
                 .http2_keep_alive_while_idle(true)
                 .tcp_nodelay(true)
+                .dns_resolver(resolver.clone())
                 .no_proxy();
             if let Some(proxies) = proxies.clone() {
                 client = client

@@ -105,7 +105,7 @@ async fn no_log_line_and_no_page_shows_a_secret() {
     upstream.handle.configure(known);
     let folder = tempfile::tempdir().unwrap();
     let mut command = talkative(&upstream);
-    command.args(["--cache.file", folder.path().to_str().unwrap()]);
+    command.args(["--cache.directory", folder.path().to_str().unwrap()]);
     let mut exporter = start(command).await;
     exporter.scrape_until("a good refresh", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     fail_in_many_ways(&upstream, &exporter).await;

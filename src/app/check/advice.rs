@@ -30,7 +30,7 @@ pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
         ApiError::Server { .. } | ApiError::CircuitOpen { .. } => {
             "the cloud's service fails; try again later, and see its status page".to_owned()
         }
-        ApiError::Timeout(_) | ApiError::Network(_) => {
+        ApiError::Timeout(_) | ApiError::Network(_) | ApiError::RateLimited { .. } => {
             "the connection to the API breaks: look at firewalls and proxies in between".to_owned()
         }
         _ => String::new(),

@@ -53,7 +53,7 @@ impl Client {
         self.metrics.request(call.operation, info.status, start.elapsed());
         match &result {
             _ if matches!(call.operation.purpose(), Purpose::Auxiliary | Purpose::Project) => drop(admission),
-            Err(error) if error.is_upstream_failure() => admission.record_failure(),
+            Err(error) if error.is_upstream_failure() => admission.record_failure(error.describe()),
             _ => admission.record_success(),
         }
         result

@@ -2,7 +2,6 @@
 
 pub mod backoff;
 pub mod blocking;
-pub mod blocking_reader;
 pub mod clock;
 pub mod deadline;
 pub mod digest;

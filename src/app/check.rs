@@ -11,9 +11,7 @@ mod report;
 pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
-use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider};
-use crate::base::blocking::FILE_TIMEOUT;
-use crate::base::blocking_reader::BlockingReader;
+use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider, SecretReader};
 use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cli::CheckArgs;
@@ -80,7 +78,7 @@ async fn offline_check(account: Account) -> Report {
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load(&BlockingReader::new(FILE_TIMEOUT)).await {
+    report.add(match account.credentials.source.load(&SecretReader::default()).await {
         Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
         Err(error) => no_credential(&error),
     });
@@ -95,7 +93,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load(&BlockingReader::new(FILE_TIMEOUT)).await.err();
+    let unusable = account.credentials.source.load(&SecretReader::default()).await.err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }

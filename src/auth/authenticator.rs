@@ -2,8 +2,7 @@
 
 use super::cached_credential::{CachedCredential, CredentialLease};
 use super::state::{CredentialState, RejectionOutcome};
-use super::{AuthError, CredentialProvider, ProviderState, REJECTION_PERIOD, TokenClient};
-use crate::base::blocking_reader::BlockingReader;
+use super::{AuthError, CredentialProvider, ProviderState, REJECTION_PERIOD, SecretReader, TokenClient};
 use crate::base::digest::Digest;
 use crate::failure::error_chain;
 use crate::metrics::unix_seconds;
@@ -21,9 +20,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How often the secret files are read while something is wrong.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The longest that reading the secret files may take. A file system that takes longer hangs.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How many attempts a caller waits for that bring neither a credential nor an error.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -34,7 +30,7 @@ pub struct Authenticator(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     provider: CredentialProvider,
-    reader: BlockingReader,
+    reader: SecretReader,
     client: Option<TokenClient>,
     state: Mutex<CredentialState>,
     /// Held by the one request that finds out whether a credential is good.
@@ -52,7 +48,7 @@ impl Authenticator {
     pub fn new(provider: CredentialProvider, client: Option<TokenClient>) -> Self {
         Self(Arc::new(Shared {
             provider,
-            reader: BlockingReader::new(READ_TIMEOUT),
+            reader: SecretReader::default(),
             client,
             state: Mutex::default(),
             probe_lock: Arc::default(),

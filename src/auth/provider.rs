@@ -1,8 +1,7 @@
 //! The provider chain: the provider that the settings name, or the first that is configured.
 
 use super::exchange::{Provider, ProviderState};
-use super::{AuthError, SecretSource, access_key, iam, metadata, oidc, pod_identity, profile, token};
-use crate::base::blocking_reader::BlockingReader;
+use super::{AuthError, SecretReader, SecretSource, access_key, iam, metadata, oidc, pod_identity, profile, token};
 
 /// A source of credentials. A new one is a file under `auth/` and a variant here.
 #[derive(Clone, Debug)]
@@ -65,7 +64,7 @@ impl CredentialProvider {
     ///
     /// # Errors
     /// As [`Provider::load`], and if the file system hangs.
-    pub async fn load(&self, reader: &BlockingReader) -> Result<ProviderState, AuthError> {
+    pub async fn load(&self, reader: &SecretReader) -> Result<ProviderState, AuthError> {
         if !self.reads_files() {
             return self.inner().1.load();
         }

@@ -11,8 +11,7 @@ use futures_util::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, CredentialProvider, TokenClient};
-use swr_exporter::base::blocking_reader::BlockingReader;
+use swr_exporter::auth::{Authenticator, CredentialProvider, SecretReader, TokenClient};
 use swr_exporter::base::deadline::Deadline;
 use swr_exporter::cli::Cli;
 use swr_exporter::cli::flags::ALL;
@@ -59,7 +58,7 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.load(&BlockingReader::new(Duration::from_secs(10))).await;
+    let basis = source.load(&SecretReader::default()).await;
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
     let door = TokenClient {

@@ -82,7 +82,7 @@ async fn connect(addresses: &[SocketAddr]) -> (usize, Option<String>) {
 
 fn first_hop(endpoint: &str) -> Option<Hop> {
     let uri: Uri = endpoint.parse().ok()?;
-    // The same rules that the HTTP client uses.
+    // The rules of the HTTP client.
     let settings = ProxySettings::from_environment().unwrap_or_default();
     if let Some(proxy) = settings.proxy_for(&uri) {
         let host = proxy.host_str()?.trim_matches(['[', ']']).to_owned();

@@ -202,7 +202,7 @@ impl<P: PageSource> Walk<'_, P> {
         };
         let mut window = Window { offset: 0, limit: self.page_size };
         if let Err(PageDefect::Short { received, .. }) = check_page(window, &page)
-            && self.is_clamp(received, page.total.unwrap_or(0)).await?
+            && self.is_clamp(&page, page.total.unwrap_or(0)).await?
         {
             (self.page_size, self.is_clamped, window.limit) = (received, true, received);
         }
@@ -210,26 +210,29 @@ impl<P: PageSource> Walk<'_, P> {
         Ok(PageMerger::begin(page, self.page_size))
     }
 
-    /// Whether the server cuts pages to this number of rows, and did not lose rows of the first page by accident. It has to
-    /// cut other pages too. In a list of a few such pages it does not matter, and nothing is remembered.
-    async fn is_clamp(&self, rows: u64, total: u64) -> Result<bool, WalkError> {
-        let clamp = &self.pages.page_sizes().clamp;
-        if rows == 0 {
-            return Ok(false);
-        }
-        // A multiple of the rows, because the server may accept only offsets that are multiples of its own limit.
-        let limit = self.page_size.min(total / 3) / rows * rows;
-        if limit <= rows || clamp.get() == Some(rows) {
-            return Ok(true);
+    /// Whether the server cuts pages to as many rows as this first page has, and did not lose some by accident. It has to cut
+    /// other pages too, and to return the same rows if so many are requested. In a list of a few such pages the latter is
+    /// enough, and nothing is remembered.
+    async fn is_clamp(&self, first: &Page, total: u64) -> Result<bool, WalkError> {
+        let (rows, clamp) = (first.received, &self.pages.page_sizes().clamp);
+        if rows == 0 || clamp.get() == Some(rows) {
+            return Ok(rows > 0);
         }
         clamp.forget();
-        for offset in [limit, 2 * limit] {
+        // A multiple of the rows, because the server may accept only offsets that are multiples of its own limit.
+        let limit = self.page_size.min(total / 3) / rows * rows;
+        let is_worth_it = limit > rows;
+        for offset in [limit, 2 * limit].into_iter().filter(|_| is_worth_it) {
             if self.pages.page(Window { offset, limit }).await?.received != rows {
                 return Ok(false);
             }
         }
-        clamp.set(rows);
-        Ok(true)
+        let again = self.pages.page(Window { offset: 0, limit: rows }).await?;
+        let is_same = again.rows.iter().map(Repository::key).eq(first.rows.iter().map(Repository::key));
+        if is_same && is_worth_it {
+            clamp.set(rows);
+        }
+        Ok(is_same)
     }
 
     /// Reads the second page alone, so that a server that ignores the offset is noticed before several pages are wasted.
@@ -374,12 +377,14 @@ impl<P: PageSource> Walk<'_, P> {
         self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
         let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows)).await;
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
-        if !self.is_clamped && self.page_size < self.requested_size {
-            // Remembered for the next refreshes, but never a size with which a long listing would take too many calls.
-            self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
-        }
         match merger.missing(rows.len() as u64) {
-            None => Ok(rows),
+            None => {
+                if !self.is_clamped && self.page_size < self.requested_size {
+                    // For the next refreshes, but never a size with which a long listing would take too many calls.
+                    self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
+                }
+                Ok(rows)
+            }
             Some(missing) => {
                 self.metrics.count(Inconsistency::TotalChanged, 1);
                 let total = merger.total;

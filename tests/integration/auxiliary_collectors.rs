@@ -312,3 +312,20 @@ async fn a_page_size_that_v3_refuses_is_requested_once() {
     let statuses = setup.upstream.handle.statuses();
     assert_eq!(statuses[&400], 1);
 }
+
+#[tokio::test]
+async fn a_response_over_the_limit_on_bytes_is_requested_in_smaller_pages_in_both_versions() {
+    for list_api in [ListApi::V2, ListApi::V3] {
+        let mut setup = prepared(|options, client| {
+            (options.list_api, options.account, options.enterprise) = (list_api, false, false);
+            client.max_response_bytes = 6000;
+        })
+        .await;
+        for _ in 0..2 {
+            setup.refresh().await;
+        }
+        let requests = setup.upstream.handle.requests();
+        let full = requests.iter().filter(|request| request.query("limit") == Some("1000")).count();
+        assert_eq!(full, 1, "a smaller size is remembered: {list_api}");
+    }
+}

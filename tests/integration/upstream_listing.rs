@@ -203,29 +203,23 @@ async fn after_short_first_pages_a_long_listing_is_back_to_its_normal_calls() {
 
 #[tokio::test]
 async fn a_page_of_forty_megabytes_is_read_in_smaller_pages() {
-    for flags in [&[][..], &["--swr.list-api", "v3"]] {
-        let upstream = simulator(0, 1).await;
-        upstream.handle.with_world(|world| {
-            for number in 0..1000 {
-                let mut repository = swr_simulator::Repository::new("org", format!("app-{number:04}"));
-                repository.tags = (0..900).map(|tag| format!("{number:020}{tag:020}")).collect();
-                world.insert(repository);
-            }
-        });
-        // Enough time for a test build on a loaded machine.
-        let patient = ["--cache.window=100ms", "--swr.request-timeout=5m", "--swr.refresh-timeout=10m"];
-        let exporter = crate::support::exporter(&upstream.url(), &[&patient[..], flags].concat()).await;
-        let refreshed = |scrape: &Scrape, times: f64| scrape.get("swr_refreshes_total").unwrap() >= times;
-        let scrape = exporter.scrape_until("the first refresh", |scrape| refreshed(scrape, 1.0)).await;
-        assert_eq!(
-            (scrape.get("swr_up"), scrape.get("swr_repositories")),
-            (Some(1.0), Some(1000.0)),
-            "{}",
-            exporter.log()
-        );
-        upstream.handle.clear_journal();
-        exporter.scrape_until("another refresh", |scrape| refreshed(scrape, 2.0)).await;
-        let requests = upstream.handle.requests();
-        assert!(requests.iter().all(|request| request.query("limit") != Some("1000")), "the size is remembered");
-    }
+    let upstream = simulator(0, 1).await;
+    upstream.handle.with_world(|world| {
+        for number in 0..1000 {
+            let mut repository = swr_simulator::Repository::new("org", format!("app-{number:04}"));
+            repository.tags = (0..900).map(|tag| format!("{number:020}{tag:020}")).collect();
+            world.insert(repository);
+        }
+    });
+    // Enough time for a test build on a loaded machine.
+    let patient = ["--cache.window=100ms", "--swr.request-timeout=5m", "--swr.refresh-timeout=10m"];
+    let exporter = crate::support::exporter(&upstream.url(), &patient).await;
+    let refreshed = |scrape: &Scrape, times: f64| scrape.get("swr_refreshes_total").unwrap() >= times;
+    let scrape = exporter.scrape_until("the first refresh", |scrape| refreshed(scrape, 1.0)).await;
+    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(1000.0)), "{}", exporter.log());
+    upstream.handle.clear_journal();
+    exporter.scrape_until("another refresh", |scrape| refreshed(scrape, 2.0)).await;
+    let requests = upstream.handle.requests();
+    let limits: Vec<_> = requests.iter().map(|request| request.query("limit")).collect();
+    assert!(!limits.contains(&Some("1000")), "the size is remembered: {limits:?}");
 }

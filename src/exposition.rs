@@ -29,7 +29,7 @@ mod testing;
 
 pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
-pub use encoded_exposition::{Exposition, response};
+pub use encoded_exposition::{Exposition, ResponseBody, response};
 pub use live_families::live;
 pub use repository_metrics::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use snapshot_families::write_snapshot;

@@ -62,7 +62,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         if let Some(exposition) = exposition {
             missing.extend(account.shortcomings());
             let metrics = exposition::response(&account.gauges(format), Some(&*exposition), format, Encoding::Identity);
-            written = write(args.output.as_deref(), &metrics);
+            written = write(args.output.as_deref(), metrics);
         }
         if let Some(directory) = directory
             && let Err(error) = keep(&account, &directory).await
@@ -86,22 +86,22 @@ async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
     Deadline::after(LAST_WRITE_TIMEOUT).bound(keeping).await.map_err(late)?.map_err(io::Error::other)
 }
 
-fn write(output: Option<&Path>, metrics: &[impl AsRef<[u8]>]) -> anyhow::Result<()> {
+fn write(output: Option<&Path>, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
     match output {
         Some(path) => replace(path, metrics).with_context(|| format!("cannot write {}", path.display())),
         None => print(metrics).context("cannot write to standard output"),
     }
 }
 
-fn print(metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
+fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    metrics.iter().try_for_each(|part| out.write_all(part.as_ref()))?;
+    metrics.into_iter().try_for_each(|part| out.write_all(part.as_ref()))?;
     out.flush()
 }
 
 /// Replaces the file, by way of a name that the textfile collector does not read. Readable by all, because another user
 /// reads it.
-fn replace(path: &Path, metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
+fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
     // In a directory that others may write to, a link could lead anywhere.
     let is_foreign = |owner: u32| owner != 0 && owner != rustix::process::geteuid().as_raw();
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink() && is_foreign(metadata.uid())) {
@@ -118,5 +118,5 @@ fn replace(path: &Path, metrics: &[impl AsRef<[u8]>]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(error),
     };
-    file::replace(&path, 0o644, |file| metrics.iter().try_for_each(|part| file.write_all(part.as_ref())))
+    file::replace(&path, 0o644, |file| metrics.into_iter().try_for_each(|part| file.write_all(part.as_ref())))
 }

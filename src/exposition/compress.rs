@@ -1,14 +1,18 @@
 //! Compression levels, and how separately compressed parts are joined into one body.
 //!
-//! The large part of a response is compressed once per snapshot. In zstd each part is a frame of its own (RFC 8878, 3.1).
-//! In gzip several members would be legal too (RFC 1952, 2.2) and Prometheus reads them, but curl, browsers and several
-//! HTTP libraries stop after the first member or fail on the second. So each part is raw DEFLATE that ends on a byte
-//! boundary without a final block, and a response is *one* member around all parts: header, parts, an empty final block,
-//! and a checksum computed from those of the parts.
+//! The large part of a response is compressed once per snapshot; the live metrics before it and the end of an OpenMetrics
+//! exposition after it differ from scrape to scrape. Several gzip members (RFC 1952, 2.2) or zstd frames (RFC 8878, 3.1)
+//! in a row would be legal, but curl, browsers and several libraries read only the first. So both encodings are spliced
+//! into one:
+//!
+//! - gzip: each part is raw DEFLATE that ends on a byte boundary without a final block. A member around all parts has a
+//!   header, an empty final block, and a checksum computed from those of the parts.
+//! - zstd: the small parts are raw blocks in the frame of the large one. Raw blocks change neither the entropy tables nor
+//!   the repeat offsets, so the blocks that follow decode as if they came first.
 
-use super::Encoding;
-use bytes::Bytes;
-use flate2::{Compression, Crc, write::DeflateEncoder};
+use bytes::{Buf, Bytes};
+use flate2::{Compression, Crc, Decompress, FlushDecompress, write::DeflateEncoder};
+use std::collections::VecDeque;
 use std::io::{self, Write};
 
 /// gzip level of the large part, the knee of the curve: 100,000 repositories with all six families are 63.4 MB, which
@@ -35,8 +39,17 @@ const SMALL_GZIP_LEVEL: u32 = 1;
 /// save next to nothing and take a good part of the scrape's time.
 const STORE_RATIO: usize = 50;
 
-/// The most bytes in a stored block (RFC 1951, 3.2.4).
+/// The most bytes in a stored block of DEFLATE (RFC 1951, 3.2.4).
 const MOST_STORED: usize = 0xffff;
+
+/// The most bytes in a block of zstd (RFC 8878, 3.1.1.2.4), if the window is not smaller.
+const MOST_RAW: usize = 128 << 10;
+
+/// Bytes in a block of compressed output. Output in blocks needs no spare capacity and is never copied to grow.
+const BLOCK: usize = 1 << 20;
+
+/// Bytes of plain text that are inflated at once: enough to keep the socket busy, less than a millisecond of work.
+const INFLATED: usize = 256 << 10;
 
 /// The end of an OpenMetrics exposition.
 pub const EOF: &[u8] = b"# EOF\n";
@@ -45,24 +58,38 @@ pub const EOF: &[u8] = b"# EOF\n";
 const GZIP_HEADER: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff";
 
 /// An empty stored block that is the last one (RFC 1951, 3.2.4).
-const LAST_BLOCK: &[u8] = b"\x01\0\0\xff\xff";
+const LAST_STORED: &[u8] = b"\x01\0\0\xff\xff";
 
-/// A part of a body in one encoding; [`join`] joins parts.
+const MEMORY: &str = "writing to memory cannot fail";
+
+/// A part of a gzip body: DEFLATE without a final block that ends on a byte boundary.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) bytes: Bytes,
-    /// Checksum of the bytes before compression; only gzip needs it.
+pub(super) struct Deflated {
+    blocks: Vec<Bytes>,
+    /// Checksum and length of the plain text.
     crc: Crc,
 }
 
-impl Part {
-    /// A part in an encoding without a checksum.
-    pub(super) fn unchecked(bytes: Vec<u8>) -> Self {
-        Self { bytes: packed(bytes), crc: Crc::new() }
+impl Deflated {
+    /// Compressed bytes.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.iter().map(Bytes::len).sum()
     }
 
-    /// A gzip part of stored blocks.
-    fn stored(text: &[u8]) -> Self {
+    /// The plain text, made piece by piece.
+    pub(super) fn inflate(&self) -> Inflate {
+        let blocks = self.blocks.iter().cloned().collect();
+        Inflate { blocks, state: Decompress::new(false), left: self.crc.amount() as usize }
+    }
+
+    fn compress(text: &[u8]) -> Self {
+        let mut deflater = Deflater::new(SMALL_GZIP_LEVEL);
+        deflater.write_all(text).expect(MEMORY);
+        deflater.finish()
+    }
+
+    /// A part of stored blocks.
+    fn store(text: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(text.len() + 5 * (text.len() / MOST_STORED + 1));
         for block in text.chunks(MOST_STORED) {
             let length = u16::try_from(block.len()).expect("a chunk is no longer than a stored block");
@@ -73,43 +100,31 @@ impl Part {
         }
         let mut crc = Crc::new();
         crc.update(text);
-        Self { bytes: packed(bytes), crc }
-    }
-
-    /// Compresses a small part; cheap enough for every scrape.
-    fn small(text: &[u8], encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Identity => Self::unchecked(text.to_vec()),
-            Encoding::Zstd => {
-                Self::unchecked(zstd::bulk::compress(text, ZSTD_LEVEL).expect("compressing into memory cannot fail"))
-            }
-            Encoding::Gzip => {
-                let mut sink = Deflate::new(SMALL_GZIP_LEVEL);
-                sink.write_all(text).and_then(|()| sink.finish()).expect("compressing into memory cannot fail")
-            }
-        }
+        Self { blocks: vec![Bytes::from(bytes)], crc }
     }
 }
 
-/// A writer that makes a gzip [`Part`] of its input.
-pub(super) struct Deflate {
-    encoder: DeflateEncoder<Vec<u8>>,
+/// A writer that deflates its input.
+pub(super) struct Deflater {
+    encoder: DeflateEncoder<Blocks>,
     crc: Crc,
 }
 
-impl Deflate {
+impl Deflater {
     pub(super) fn new(level: u32) -> Self {
-        Self { encoder: DeflateEncoder::new(Vec::new(), Compression::new(level)), crc: Crc::new() }
+        Self { encoder: DeflateEncoder::new(Blocks::default(), Compression::new(level)), crc: Crc::new() }
     }
 
-    /// Ends the part on a byte boundary and without a final block, so that more parts may follow.
-    pub(super) fn finish(mut self) -> io::Result<Part> {
-        self.encoder.flush()?;
-        Ok(Part { bytes: packed(std::mem::take(self.encoder.get_mut())), crc: self.crc })
+    pub(super) fn finish(mut self) -> Deflated {
+        self.encoder.flush().expect(MEMORY);
+        let Blocks { mut full, mut last } = std::mem::take(self.encoder.get_mut());
+        last.shrink_to_fit();
+        full.push(Bytes::from(last));
+        Deflated { blocks: full, crc: self.crc }
     }
 }
 
-impl Write for Deflate {
+impl Write for Deflater {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.encoder.write(bytes)?;
         self.crc.update(&bytes[..written]);
@@ -121,54 +136,191 @@ impl Write for Deflate {
     }
 }
 
-/// Joins a small part, a large one and the end of an OpenMetrics exposition into one body. The bytes of the large part
-/// are shared, not copied.
-pub(super) fn join(small: &[u8], large: Option<&Part>, end: bool, encoding: Encoding) -> Vec<Bytes> {
-    let store = large.is_some_and(|large| large.bytes.len() > STORE_RATIO * small.len());
-    let small = if encoding == Encoding::Gzip && store { Part::stored(small) } else { Part::small(small, encoding) };
-    let end = end.then(|| Part::small(EOF, encoding));
-    let parts = || [Some(&small), large, end.as_ref()].into_iter().flatten();
-    let bytes = parts().map(|part| part.bytes.clone());
-    if encoding != Encoding::Gzip {
-        return bytes.collect();
-    }
-    let mut crc = Crc::new();
-    parts().for_each(|part| crc.combine(&part.crc));
-    let mut trailer = LAST_BLOCK.to_vec();
-    trailer.extend_from_slice(&crc.sum().to_le_bytes());
-    trailer.extend_from_slice(&crc.amount().to_le_bytes());
-    [Bytes::from_static(GZIP_HEADER)].into_iter().chain(bytes).chain([Bytes::from(trailer)]).collect()
+/// Collects output in blocks of [`BLOCK`] bytes.
+#[derive(Debug, Default)]
+struct Blocks {
+    full: Vec<Bytes>,
+    last: Vec<u8>,
 }
 
-/// Bytes without spare capacity: they are kept for a cache window.
-fn packed(bytes: Vec<u8>) -> Bytes {
-    Bytes::from(bytes.into_boxed_slice())
+impl Write for Blocks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(BLOCK - self.last.len());
+        self.last.extend_from_slice(&bytes[..taken]);
+        if self.last.len() == BLOCK {
+            self.full.push(Bytes::from(std::mem::take(&mut self.last)));
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Plain text that is inflated piece by piece, so that it is never held whole.
+#[derive(Debug)]
+pub(super) struct Inflate {
+    blocks: VecDeque<Bytes>,
+    state: Decompress,
+    /// Bytes of plain text to come.
+    left: usize,
+}
+
+impl Inflate {
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+}
+
+impl Iterator for Inflate {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let wanted = self.left.min(INFLATED);
+        let mut text = Vec::with_capacity(wanted);
+        while text.len() < wanted {
+            let block = self.blocks.front_mut().expect("blocks last as long as the text");
+            let before = self.state.total_in();
+            let none = FlushDecompress::None;
+            self.state.decompress_vec(block, &mut text, none).expect("it was deflated by this program");
+            block.advance(usize::try_from(self.state.total_in() - before).expect("no more than the block"));
+            if block.is_empty() && text.len() < wanted {
+                self.blocks.pop_front();
+            }
+        }
+        self.left -= text.len();
+        (!text.is_empty()).then(|| Bytes::from(text))
+    }
+}
+
+/// The large part of a zstd body: the blocks of a frame without its header, of which none is the last.
+#[derive(Debug)]
+pub(super) struct ZstdBlocks {
+    /// The window descriptor of the frame header.
+    window: u8,
+    blocks: Bytes,
+}
+
+impl ZstdBlocks {
+    /// Compresses a text. `capacity` is the expected size of the result.
+    pub(super) fn compress(text: impl Iterator<Item = Bytes>, capacity: usize) -> Self {
+        let mut encoder = zstd::Encoder::new(Vec::with_capacity(capacity), ZSTD_LEVEL).expect(MEMORY);
+        encoder.include_contentsize(false).expect("an option of every encoder");
+        text.for_each(|piece| encoder.write_all(&piece).expect(MEMORY));
+        let mut frame = encoder.finish().expect(MEMORY);
+        frame.shrink_to_fit();
+        // A frame without length and checksum has a magic number, a descriptor of 0 and a window descriptor.
+        let mut block = FRAME_HEADER.len() + 1;
+        assert_eq!(frame[..FRAME_HEADER.len()], *FRAME_HEADER, "the frame header is that of RFC 8878, 3.1.1.1");
+        let window = frame[block - 1].max(LEAST_WINDOW);
+        loop {
+            let header = u32::from_le_bytes([frame[block], frame[block + 1], frame[block + 2], 0]);
+            if header & 1 == 1 {
+                frame[block] &= !1;
+                break;
+            }
+            let is_run = header >> 1 & 3 == 1;
+            block += 3 + if is_run { 1 } else { (header >> 3) as usize };
+        }
+        Self { window, blocks: Bytes::from(frame).slice(FRAME_HEADER.len() + 1..) }
+    }
+}
+
+/// The window descriptor of [`MOST_RAW`] bytes; a larger window than needed is legal.
+const LEAST_WINDOW: u8 = (17 - 10) << 3;
+
+/// Magic number and frame header descriptor.
+const FRAME_HEADER: &[u8] = b"\x28\xb5\x2f\xfd\0";
+
+/// A text as raw blocks; the last block of the frame may be empty.
+fn raw_blocks(text: &[u8], ends_frame: bool) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() + 3 * (text.len() / MOST_RAW + 1));
+    let mut rest = text;
+    while !rest.is_empty() || ends_frame {
+        let (block, more) = rest.split_at(rest.len().min(MOST_RAW));
+        let is_last = ends_frame && more.is_empty();
+        let header = (u32::try_from(block.len()).expect("at most MOST_RAW") << 3) | u32::from(is_last);
+        bytes.extend_from_slice(&header.to_le_bytes()[..3]);
+        bytes.extend_from_slice(block);
+        if is_last {
+            break;
+        }
+        rest = more;
+    }
+    bytes
+}
+
+/// A gzip body of a small part, a large one and an end. The bytes of the large part are shared, not copied.
+pub(super) fn gzip(small: &[u8], large: Option<&Deflated>, end: &[u8]) -> Vec<Bytes> {
+    let store = large.is_some_and(|large| large.len() > STORE_RATIO * small.len());
+    let small = if store { Deflated::store(small) } else { Deflated::compress(small) };
+    let end = Deflated::store(end);
+    let mut crc = Crc::new();
+    let mut body = vec![Bytes::from_static(GZIP_HEADER)];
+    for part in [Some(&small), large, Some(&end)].into_iter().flatten() {
+        crc.combine(&part.crc);
+        body.extend(part.blocks.iter().cloned());
+    }
+    let trailer = [LAST_STORED, &crc.sum().to_le_bytes(), &crc.amount().to_le_bytes()].concat();
+    body.push(Bytes::from(trailer));
+    body
+}
+
+/// A zstd body, as [`gzip()`].
+pub(super) fn zstd(small: &[u8], large: Option<&ZstdBlocks>, end: &[u8]) -> Vec<Bytes> {
+    let Some(ZstdBlocks { window, blocks }) = large else {
+        return vec![Bytes::from(zstd::bulk::compress(&[small, end].concat(), ZSTD_LEVEL).expect(MEMORY))];
+    };
+    let head = [FRAME_HEADER, &[*window], &raw_blocks(small, false)].concat();
+    vec![Bytes::from(head), blocks.clone(), Bytes::from(raw_blocks(end, true))]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::Encoding;
     use crate::exposition::testing::decode;
+    use proptest::prelude::*;
+
+    fn deflated(text: &[u8]) -> Deflated {
+        let mut deflater = Deflater::new(GZIP_LEVEL);
+        deflater.write_all(text).unwrap();
+        deflater.finish()
+    }
+
+    /// All encodings of three parts decode to their concatenation.
+    fn check(small: &[u8], large: Option<&[u8]>, end: &[u8]) {
+        let expected = [small, large.unwrap_or_default(), end].concat();
+        let deflated = large.map(deflated);
+        assert!(decode(&gzip(small, deflated.as_ref(), end).concat(), Encoding::Gzip) == expected);
+        if let Some(deflated) = &deflated {
+            assert!(deflated.inflate().collect::<Vec<_>>().concat() == large.unwrap());
+        }
+        let blocks = deflated.as_ref().map(|deflated| ZstdBlocks::compress(deflated.inflate(), deflated.len()));
+        assert!(decode(&zstd(small, blocks.as_ref(), end).concat(), Encoding::Zstd) == expected);
+    }
 
     #[test]
-    fn separately_compressed_parts_are_one_body() {
+    fn separately_compressed_parts_are_one_gzip_member_and_one_zstd_frame() {
         let mut random = fastrand::Rng::with_seed(1);
         // Incompressible, and large enough that a small part of several stored blocks is stored before it.
         let noise: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(11_000_000).collect();
-        for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
-            for small in [&b""[..], b"swr_up 1\n", &b"swr_repositories 1\n".repeat(10_000)] {
-                for (large, end) in [
-                    (None, false),
-                    (None, true),
-                    (Some(b"large 1\n".repeat(50_000)), true),
-                    (Some(noise.clone()), true),
-                ] {
-                    let part = large.as_deref().map(|large| Part::small(large, encoding));
-                    let body = join(small, part.as_ref(), end, encoding).concat();
-                    let expected = [small, large.as_deref().unwrap_or_default(), if end { EOF } else { b"" }].concat();
-                    assert!(decode(&body, encoding) == expected, "{encoding:?}");
-                }
+        let repeated = b"large 1\n".repeat(200_000);
+        for small in [&b""[..], b"swr_up 1\n", &b"swr_repositories 1\n".repeat(10_000)] {
+            for large in [None, Some(&b""[..]), Some(&repeated), Some(&noise)] {
+                check(small, large, EOF);
+                check(small, large, b"");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_parts_decode_to_their_concatenation(
+            small in prop::collection::vec(any::<u8>(), 0..2000), word in "[a-c]{1,9}", times in 0usize..100_000, end: Vec<u8>
+        ) {
+            check(&small, Some(word.repeat(times).as_bytes()), &end);
         }
     }
 }

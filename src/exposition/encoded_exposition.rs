@@ -1,25 +1,24 @@
-//! The encoded exposition of one snapshot, in up to three encodings.
+//! The encoded exposition of one snapshot.
 //!
-//! - gzip is made when the snapshot is published: Prometheus asks for it. The text is streamed into the compressor, so a
-//!   refresh never holds the plain text, which is some eight times larger.
-//! - identity and zstd are made when a scraper first asks and kept as long as the exposition. They are written from the
-//!   snapshot again, which takes a fraction of the time of unpacking the gzip and gives the same bytes.
+//! - gzip is made when the snapshot is published and kept: Prometheus asks for it. The text is streamed into the
+//!   compressor, so a refresh never holds the plain text, which is some eight times larger.
+//! - identity is inflated from the gzip for each scrape, piece by piece, and never kept: anybody who may scrape can ask for
+//!   it, and it would multiply the memory of an account.
+//! - zstd is made from the gzip when a scraper first asks, and kept as long as the exposition.
 //!
-//! All scrapers share the same bytes. Deliberately absent: the choice of an encoding, and the thread that encodes.
+//! Scrapers share the compressed bytes. Deliberately absent: the choice of an encoding, and the thread that encodes.
 
-use super::compress::{Deflate, GZIP_LEVEL, Part, ZSTD_LEVEL, join};
+use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, ZstdBlocks, gzip, zstd};
 use super::repository_selection::RepositorySelection;
 use super::snapshot_families::write_selected;
 use super::text::Counts;
 use super::top_repositories::{Baseline, TopRepositories};
-use super::{Encoding, Format, Options, RepositoryMetrics};
+use super::{Encoding, Format, Options};
 use crate::model::Snapshot;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::sync::{Arc, OnceLock};
-
-const MEMORY: &str = "writing to memory cannot fail";
 
 /// The families of one snapshot as bytes, without the end of an OpenMetrics exposition.
 pub struct Exposition {
@@ -27,11 +26,9 @@ pub struct Exposition {
     selection: RepositorySelection,
     baseline: Baseline,
     top: Arc<TopRepositories>,
-    metrics: RepositoryMetrics,
     counts: Counts,
-    gzip: Part,
-    identity: OnceLock<Part>,
-    zstd: OnceLock<Part>,
+    deflated: Deflated,
+    zstd: OnceLock<ZstdBlocks>,
 }
 
 impl Exposition {
@@ -42,12 +39,10 @@ impl Exposition {
         let selection = RepositorySelection::new(&snapshot, options, selected_before);
         let baseline = Baseline::new(&snapshot, previous.map(|previous| (&*previous.snapshot, &previous.baseline)));
         let top = Arc::new(baseline.top(&snapshot, &selection));
-        let metrics = options.repository_metrics;
-        let mut sink = Deflate::new(GZIP_LEVEL);
-        let counts = write_selected(&snapshot, &selection, metrics, &mut sink).expect(MEMORY);
-        let gzip = sink.finish().expect(MEMORY);
-        let (identity, zstd) = (OnceLock::new(), OnceLock::new());
-        Self { snapshot, selection, baseline, top, metrics, counts, gzip, identity, zstd }
+        let mut deflater = Deflater::new(GZIP_LEVEL);
+        let counts = write_selected(&snapshot, &selection, options.repository_metrics, &mut deflater)
+            .expect("writing to memory cannot fail");
+        Self { snapshot, selection, baseline, top, counts, deflated: deflater.finish(), zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -76,44 +71,26 @@ impl Exposition {
         self.counts.bytes
     }
 
-    /// Whether the body in this encoding exists; if not, [`Self::prepare`] makes it.
+    /// Bytes of the gzip body, which are kept in memory.
+    pub fn compressed_bytes(&self) -> usize {
+        self.deflated.len()
+    }
+
+    /// Whether a body in this encoding can be sent at once; if not, [`Self::prepare`] makes it.
     pub fn is_ready(&self, encoding: Encoding) -> bool {
-        match encoding {
-            Encoding::Gzip => true,
-            Encoding::Identity => self.identity.get().is_some(),
-            Encoding::Zstd => self.zstd.get().is_some(),
-        }
+        encoding != Encoding::Zstd || self.zstd.get().is_some()
     }
 
     /// Makes the body in this encoding if it does not exist. This may take long: do not call it on an async thread. If
     /// several threads ask at once, one makes it and the others wait.
     pub fn prepare(&self, encoding: Encoding) {
-        self.part(encoding);
-    }
-
-    fn part(&self, encoding: Encoding) -> &Part {
-        match encoding {
-            Encoding::Gzip => &self.gzip,
-            Encoding::Identity => self.identity.get_or_init(|| Part::unchecked(self.identity().expect(MEMORY))),
-            Encoding::Zstd => self.zstd.get_or_init(|| Part::unchecked(self.zstd().expect(MEMORY))),
+        if encoding == Encoding::Zstd {
+            self.zstd();
         }
     }
 
-    fn identity(&self) -> io::Result<Vec<u8>> {
-        let mut body = Vec::with_capacity(self.counts.bytes);
-        self.write(&mut body)?;
-        Ok(body)
-    }
-
-    fn zstd(&self) -> io::Result<Vec<u8>> {
-        let mut frame = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-        frame.set_pledged_src_size(Some(self.counts.bytes as u64))?;
-        self.write(&mut frame)?;
-        frame.finish()
-    }
-
-    fn write(&self, sink: impl io::Write) -> io::Result<()> {
-        write_selected(&self.snapshot, &self.selection, self.metrics, sink).map(drop)
+    fn zstd(&self) -> &ZstdBlocks {
+        self.zstd.get_or_init(|| ZstdBlocks::compress(self.deflated.inflate(), self.deflated.len()))
     }
 }
 
@@ -121,24 +98,96 @@ impl fmt::Debug for Exposition {
     /// Without bodies and repositories, which may be megabytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exposition")
-            .field("metrics", &self.metrics)
             .field("counts", &self.counts)
-            .field("gzip", &self.gzip.bytes.len())
+            .field("compressed", &self.compressed_bytes())
             .finish_non_exhaustive()
     }
 }
 
-/// The body of a response: the live metrics, the exposition if there is one, and the end of the format. The bytes of the
-/// exposition are shared, not copied. Call [`Exposition::prepare`] first if the encoding is not ready.
-pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, encoding: Encoding) -> Vec<Bytes> {
-    join(live, exposition.map(|exposition| exposition.part(encoding)), format == Format::OpenMetrics, encoding)
+/// The body of a response in pieces, which are made as they are taken.
+#[derive(Debug, Default)]
+pub struct ResponseBody(VecDeque<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Bytes(Bytes),
+    Inflate(Box<Inflate>),
+}
+
+impl ResponseBody {
+    /// Bytes to come.
+    pub fn len(&self) -> usize {
+        let length = |piece: &Piece| match piece {
+            Piece::Bytes(bytes) => bytes.len(),
+            Piece::Inflate(inflate) => inflate.left(),
+        };
+        self.0.iter().map(length).sum()
+    }
+
+    /// All bytes at once, for benches and tests.
+    pub fn concat(self) -> Vec<u8> {
+        self.collect::<Vec<_>>().concat()
+    }
+
+    /// Whether no bytes are to come.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl FromIterator<Bytes> for ResponseBody {
+    fn from_iter<T: IntoIterator<Item = Bytes>>(pieces: T) -> Self {
+        Self(pieces.into_iter().map(Piece::Bytes).collect())
+    }
+}
+
+impl Iterator for ResponseBody {
+    type Item = Bytes;
+
+    /// The next piece; never empty.
+    fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match self.0.front_mut()? {
+                Piece::Inflate(inflate) => {
+                    if let Some(bytes) = inflate.next() {
+                        return Some(bytes);
+                    }
+                    self.0.pop_front();
+                }
+                Piece::Bytes(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    self.0.pop_front();
+                    if !bytes.is_empty() {
+                        return Some(bytes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The body of a response: the live metrics, the exposition if there is one, and the end of the format. The compressed
+/// bytes of the exposition are shared, not copied. Call [`Exposition::prepare`] first if the encoding is not ready.
+pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, encoding: Encoding) -> ResponseBody {
+    let end = if format == Format::OpenMetrics { EOF } else { b"" };
+    match encoding {
+        Encoding::Gzip => gzip(live, exposition.map(|exposition| &exposition.deflated), end).into_iter().collect(),
+        Encoding::Zstd => zstd(live, exposition.map(Exposition::zstd), end).into_iter().collect(),
+        Encoding::Identity => {
+            let inflate = exposition.map(|exposition| Piece::Inflate(Box::new(exposition.deflated.inflate())));
+            let live = Piece::Bytes(Bytes::copy_from_slice(live));
+            ResponseBody(
+                [Some(live), inflate, Some(Piece::Bytes(Bytes::from_static(end)))].into_iter().flatten().collect(),
+            )
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::live;
     use crate::exposition::testing::{decode, parse, row};
-    use crate::exposition::{RepositoryMetrics, live};
     use crate::model::Timestamp;
     use prometheus::{Gauge, Registry};
 
@@ -167,28 +216,29 @@ mod tests {
     }
 
     #[test]
-    fn a_body_made_on_demand_has_the_options_of_the_exposition() {
-        let exposition = exposition(&Options { repository_metrics: RepositoryMetrics::NONE, ..Options::default() });
-        assert_eq!(exposition.series(), 7 * 4 + 3);
-        assert_eq!(body(&exposition, Encoding::Gzip), body(&exposition, Encoding::Identity));
+    fn compressed_bytes_are_shared_and_plain_text_is_made_in_pieces() {
+        let exposition = exposition(&Options::default());
+        for encoding in [Encoding::Gzip, Encoding::Zstd] {
+            let largest = || response(b"", Some(&exposition), Format::Text, encoding).max_by_key(Bytes::len).unwrap();
+            assert_eq!(largest().as_ptr(), largest().as_ptr(), "{encoding:?}");
+        }
+        let mut plain = response(b"", Some(&exposition), Format::Text, Encoding::Identity);
+        assert!(plain.len() == exposition.bytes() && exposition.bytes() > 1 << 20);
+        assert!(plain.by_ref().all(|piece| piece.len() <= 256 << 10));
+        assert!(plain.is_empty());
     }
 
     #[test]
-    fn only_gzip_is_ready_at_first_and_a_body_is_made_once() {
+    fn zstd_is_made_once_when_it_is_first_asked_for() {
         let exposition = exposition(&Options::default());
-        assert!(exposition.is_ready(Encoding::Gzip));
-        for encoding in [Encoding::Identity, Encoding::Zstd] {
-            assert!(!exposition.is_ready(encoding));
-            let pointers: Vec<_> = std::thread::scope(|scope| {
-                let askers: Vec<_> =
-                    (0..4).map(|_| scope.spawn(|| exposition.part(encoding).bytes.as_ptr() as usize)).collect();
-                askers.into_iter().map(|asker| asker.join().unwrap()).collect()
-            });
-            assert!(exposition.is_ready(encoding));
-            let sent = response(b"", Some(&exposition), Format::Text, encoding);
-            assert!(sent.iter().any(|part| part.as_ptr() as usize == pointers[0]), "sent as it is");
-            assert!(pointers.iter().all(|pointer| *pointer == pointers[0]), "one body, shared");
-        }
+        assert!(exposition.is_ready(Encoding::Gzip) && exposition.is_ready(Encoding::Identity));
+        assert!(!exposition.is_ready(Encoding::Zstd));
+        let blocks: Vec<_> = std::thread::scope(|scope| {
+            let askers: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| std::ptr::from_ref(exposition.zstd()) as usize)).collect();
+            askers.into_iter().map(|asker| asker.join().unwrap()).collect()
+        });
+        assert!(exposition.is_ready(Encoding::Zstd) && blocks.iter().all(|other| *other == blocks[0]));
     }
 
     #[test]

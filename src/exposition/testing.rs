@@ -104,12 +104,16 @@ pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
     match encoding {
         Encoding::Identity => plain.extend_from_slice(body),
         Encoding::Gzip => {
-            // One member and nothing after it, which is what every client reads.
+            // One member and nothing after it, which is what every client reads; one frame likewise.
             let mut member = flate2::bufread::GzDecoder::new(body);
             member.read_to_end(&mut plain).unwrap();
             assert!(member.into_inner().is_empty());
         }
-        Encoding::Zstd => drop(zstd::Decoder::new(body).unwrap().read_to_end(&mut plain).unwrap()),
+        Encoding::Zstd => {
+            let mut frame = zstd::Decoder::with_buffer(body).unwrap().single_frame();
+            frame.read_to_end(&mut plain).unwrap();
+            assert!(frame.finish().is_empty());
+        }
     }
     plain
 }

@@ -1,8 +1,8 @@
 //! The body of a response: several blocks of bytes, sent one after the other without copying.
 
+use crate::exposition::ResponseBody;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,7 +24,8 @@ pub(super) trait BodyObserver: Send {
 
 /// The bytes left to send, and the permit held until they are sent.
 pub(super) struct Body {
-    parts: VecDeque<Bytes>,
+    current: Bytes,
+    rest: ResponseBody,
     frame: usize,
     _permit: Option<OwnedSemaphorePermit>,
     observer: Option<Box<dyn BodyObserver>>,
@@ -33,8 +34,12 @@ pub(super) struct Body {
 impl Body {
     /// A body of these blocks.
     pub(super) fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
-        let parts = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        Self { parts, frame: FRAME, _permit: None, observer: None }
+        Self::streamed(parts.into_iter().collect())
+    }
+
+    /// The pieces of a scrape's response, made as they are sent.
+    pub(super) fn streamed(rest: ResponseBody) -> Self {
+        Self { current: Bytes::new(), rest, frame: FRAME, _permit: None, observer: None }
     }
 
     /// Holds a permit until the body is sent or dropped.
@@ -54,12 +59,12 @@ impl Body {
 
     /// Sends nothing: the response to HEAD.
     pub(super) fn withheld(self) -> Self {
-        Self { parts: VecDeque::new(), ..self }
+        Self { current: Bytes::new(), rest: ResponseBody::default(), ..self }
     }
 
     /// Bytes left.
     pub(super) fn len(&self) -> u64 {
-        self.parts.iter().map(|part| part.len() as u64).sum()
+        (self.current.len() + self.rest.len()) as u64
     }
 }
 
@@ -68,13 +73,13 @@ impl HttpBody for Body {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let most = self.frame;
-        let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
-        let chunk = part.split_to(part.len().min(most));
-        if part.is_empty() {
-            self.parts.pop_front();
+        if self.current.is_empty() {
+            let Some(next) = self.rest.next() else { return Poll::Ready(None) };
+            self.current = next;
         }
-        let last = self.parts.is_empty();
+        let length = self.current.len().min(self.frame);
+        let chunk = self.current.split_to(length);
+        let last = self.is_end_stream();
         if let Some(observer) = &mut self.observer {
             observer.taken(last);
         }
@@ -82,7 +87,7 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.parts.is_empty()
+        self.len() == 0
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -82,7 +82,7 @@ async fn respond(
         live.extend_from_slice(&(account.live)(format));
     }
     let body = exposition::response(&live, exposition.as_deref(), format, encoding);
-    let mut response = content(format.content_type(), "").map(|_| Body::new(body));
+    let mut response = content(format.content_type(), "").map(|_| Body::streamed(body));
     match encoding {
         Encoding::Identity => {}
         Encoding::Gzip => drop(response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"))),

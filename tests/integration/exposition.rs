@@ -50,3 +50,23 @@ async fn over_the_limit_the_largest_have_series_and_sums_count_all() {
     let scrape = exporter.scrape_until("the newcomer has series", has).await;
     assert_eq!(shown(&scrape).len(), 50);
 }
+
+#[tokio::test]
+async fn a_plain_scrape_does_not_hold_the_plain_text() {
+    let upstream = simulator(20_000, 50).await;
+    let exporter = exporter(&upstream.url(), &[]).await;
+    let peak_bytes = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
+    };
+    // The refresh and a compressed scrape.
+    let request = crate::support::client().get(format!("http://{}/metrics", exporter.address()));
+    let mut answer = request.header("accept-encoding", "gzip").send().await.unwrap();
+    while answer.chunk().await.unwrap().is_some() {}
+    let before = peak_bytes();
+    let plain = exporter.scrape().await.text.len();
+    assert!(plain > 10 << 20, "{plain}");
+    let grown = peak_bytes().saturating_sub(before);
+    assert!(grown < plain / 3, "{grown} more bytes at the peak for a plain text of {plain}");
+}

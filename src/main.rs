@@ -53,6 +53,7 @@ fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
     // Before any thread is started.
     let sockets = app::service::sockets()?;
     let config = config::resolve(args, &|name| std::env::var(name).ok())?;
+    app::try_threads()?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
     app::block_on(async { app::serve(config, args.clone(), sockets, app::stop_signal()?).await })
 }

@@ -320,5 +320,5 @@ async fn where_threads_cannot_be_started_that_is_said_at_the_start() {
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot start 4 threads: raise the limit of tasks"), "{said}");
+    assert!(said.contains("cannot start 3 threads: raise the limit of tasks"), "{said}");
 }

@@ -53,11 +53,15 @@ pub fn block_on(program: impl Future<Output = anyhow::Result<()>>) -> anyhow::Re
     outcome
 }
 
-/// Threads besides the main one without which nothing works: two of the runtime, and two for blocking work.
-const MIN_THREADS: usize = 4;
+/// Threads besides the main one and that of the log without which nothing works: two of the runtime, and one for blocking
+/// work.
+const MIN_THREADS: usize = 3;
 
-/// Starts and ends as many threads as are needed at least: the runtime panics where it cannot start one.
-fn try_threads() -> anyhow::Result<()> {
+/// Starts and ends as many threads as are needed at least: the runtime and the log panic where they cannot start one.
+///
+/// # Errors
+/// If they cannot be started.
+pub fn try_threads() -> anyhow::Result<()> {
     let gate = parking_lot::RwLock::new(());
     let closed = gate.write();
     let started = std::thread::scope(|scope| {

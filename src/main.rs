@@ -72,6 +72,7 @@ fn serve(args: &ServeArgs, environment: &Environment) -> anyhow::Result<bool> {
     // Before any thread is started.
     let sockets = app::service::sockets()?;
     let config = config::resolve(args, environment)?;
+    app::try_threads()?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
     config.log_warnings();
     app::block_on(async { app::serve(config, args.clone(), sockets, app::stop_signal()?).await })?;

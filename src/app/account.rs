@@ -251,8 +251,8 @@ impl Account {
     pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.cache.close();
         self.retry_task.abort();
-        let lock = self.lock.clone()?;
         let tags = self.tags.as_ref().map(TagCollector::close);
+        let lock = self.lock.clone()?;
         Some(tokio::spawn(async move {
             if let Some(tags) = tags {
                 let _ = tags.await;

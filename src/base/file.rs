@@ -1,6 +1,7 @@
 //! Reading files that others write, and replacing files that others read.
 
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown};
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -27,8 +28,12 @@ pub fn open_own(path: &Path, mode: u32) -> io::Result<File> {
 fn open_regular(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<File> {
     // Opening a pipe would wait for its other end.
     let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
-    let file = options.custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    let odd = || io::Error::other("it is no regular file");
+    // A pipe that nobody reads cannot be opened for writing.
+    let is_pipe = |error: &io::Error| error.raw_os_error() == Some(Errno::NXIO.raw_os_error());
+    let opened = options.custom_flags(flags).open(path);
+    let file = opened.map_err(|error| if is_pipe(&error) { odd() } else { error })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(odd()) }
 }
 
 /// Reads a regular file of at most `limit` bytes.

@@ -310,15 +310,15 @@ async fn a_failing_upstream_neither_floods_nor_forges_the_log() {
 async fn where_threads_cannot_be_started_that_is_said_at_the_start() {
     let upstream = simulator(3, 1).await;
     // Root is not bound by this limit, so it takes another user, whose threads are counted.
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=64123", "--clear-groups", "sh", "-c", "ulimit -u 3; exec \"$0\" \"$@\""]);
-    command.args([env!("CARGO_BIN_EXE_swr-exporter"), "--swr.endpoint", &upstream.url()]);
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token").stdin(Stdio::null());
     if !rustix::process::geteuid().is_root() {
         return;
     }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=64123", "--clear-groups", "prlimit", "--nproc=3:3", env!("CARGO_BIN_EXE_swr-exporter")]);
+    command.args(["--swr.endpoint", &upstream.url(), "--web.listen-address=127.0.0.1:0"]).kill_on_drop(true);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token").stdin(Stdio::null());
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot start 4 threads: raise the limit of tasks"), "{said}");
+    assert!(said.contains("cannot start 3 threads: raise the limit of tasks"), "{said}");
 }

@@ -73,7 +73,7 @@ impl WebConfig {
             let mut last_read = file.last_read.lock().await;
             let files = last_read.files.clone();
             let Some(stamps) = file.reader.run_within(FILE_TIMEOUT, move || stamps(&files)).await else {
-                file.report_hang();
+                file.report_hang(&mut last_read);
                 continue;
             };
             if last_read.watcher.observe(stamps, SystemTime::now()) {
@@ -109,7 +109,7 @@ impl WebConfig {
     async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
         let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else {
-            return file.report_hang();
+            return file.report_hang(last_read);
         };
         let (files, usable) = match read {
             Err((problems, files)) => (files, Err(problems)),
@@ -149,8 +149,15 @@ impl WebConfig {
 }
 
 impl File {
-    fn report_hang(&self) {
-        error!("the web configuration could not be read within {} s", FILE_TIMEOUT.as_secs());
+    /// The file system hangs. The files are read again once it answers.
+    fn report_hang(&self, last_read: &mut LastRead) {
+        let seconds = FILE_TIMEOUT.as_secs();
+        let problems = Problems::of(format!("{}: not read within {seconds} s", self.path.display()));
+        if last_read.problems.as_ref() != Some(&problems) {
+            error!("the web configuration could not be read within {seconds} s");
+        }
+        last_read.problems = Some(problems);
+        last_read.watcher = FileWatcher::new(Vec::new());
         self.metrics.failure();
     }
 }

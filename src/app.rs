@@ -1,26 +1,23 @@
-//! The composition root: builds the stages, joins those that must not know each other by passing functions, and drains
-//! them in order. Nothing is decided here that a stage could decide.
+//! The composition root: builds the stages, connects those that must not know each other by passing functions, and shuts
+//! them down in order. Nothing is decided here that a stage could decide.
 
+mod memory;
 mod call_counter;
 mod landing;
-mod account;
-pub mod check;
 mod shared_resources;
+mod refresh;
+mod live_metrics;
+mod account;
+mod reload_metrics;
+mod web_config;
+mod account_manager;
+pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
-mod reload_metrics;
-mod account_manager;
 pub mod healthcheck;
-mod live_metrics;
 pub mod manual;
-mod memory;
-mod blocking_reader;
-mod refresh;
 pub mod scrape;
 pub mod service;
-mod snapshot_file;
-mod tag_file;
-mod web_config;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;
@@ -34,23 +31,23 @@ use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-/// What still runs on blocking threads once all is served may take so long: a snapshot that is being kept is finished,
-/// a disk or a resolver that hangs is not waited for.
-const LAST_WORK: Duration = Duration::from_millis(300);
+/// How long the end of the program waits for blocking threads: enough to finish writing a snapshot, but a disk or a resolver
+/// that hangs is not waited for.
+const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Runs a program on a runtime of its own.
+/// Runs a program on a new runtime.
 ///
 /// # Errors
-/// Those of the program, or when threads cannot be started.
+/// Those of the program, or if threads cannot be started.
 pub fn block_on(program: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(program);
-    runtime.shutdown_timeout(LAST_WORK);
+    runtime.shutdown_timeout(BLOCKING_SHUTDOWN_TIMEOUT);
     outcome
 }
 
-/// The runtime. Two threads serve whatever this does: pages are finished bytes. The blocking threads encode, sort and
-/// resolve names; a few are enough, and a resolver that hangs cannot pile up more.
+/// The runtime. Two threads are enough to serve responses, which are encoded beforehand. Blocking threads encode, sort and
+/// resolve names; their number is limited, so that a resolver that hangs cannot pile up more.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -60,12 +57,12 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Completes on SIGTERM or SIGINT; from then on a second one ends the process at once.
+/// Completes on SIGTERM or SIGINT. A second signal then ends the process at once.
 ///
 /// Must be called within the runtime; the handlers are in place when it returns.
 ///
 /// # Errors
-/// When the handlers cannot be installed.
+/// If the handlers cannot be installed.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut next = async move || {
@@ -84,11 +81,11 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// Serves until `stop` completes, then drains. `args` are what the settings are read from again. Where sockets were handed
-/// over, they are listened on in the place of the addresses of the settings.
+/// Serves until `stop` completes, then drains connections. Settings are reloaded from `args`. Sockets that systemd handed
+/// over replace the addresses of the settings.
 ///
 /// # Errors
-/// When an address cannot be listened on or a stage cannot be built.
+/// If an address cannot be listened on or a stage cannot be built.
 pub async fn serve(
     config: Config,
     args: ServeArgs,
@@ -112,64 +109,72 @@ pub async fn serve(
     run(config, listeners, Some(args), stop).await
 }
 
-/// Serves on listeners that the caller has bound. Without `args` the settings cannot be read again.
+/// Serves on listeners that the caller has bound. Without `args` the settings cannot be reloaded.
 ///
 /// # Errors
-/// When a stage cannot be built.
+/// If a stage cannot be built.
 pub async fn run(
     config: Config,
     listeners: Vec<TcpListener>,
     args: Option<ServeArgs>,
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    // Before anything is built: from here on SIGHUP is a request and no longer the end of the process. Where there is
-    // nothing to read again it stays the end, as of a terminal that is closed.
+    // Before anything is built: from here on SIGHUP is a request to reload. Without settings to reload it still ends the
+    // process, as when its terminal is closed.
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
-    let fleet =
-        AccountManager::start(config.accounts, config.web_file, config.shown, &config.web.telemetry_path, args)?;
+    let mut stop = std::pin::pin!(stop);
+    let starting =
+        AccountManager::start(config.accounts, config.web_file, config.shown, &config.web.telemetry_path, args);
+    let accounts = tokio::select! {
+        started = starting => started?,
+        () = &mut stop => {
+            info!("stopped");
+            return Ok(());
+        }
+    };
     for listener in &listeners {
         info!(address = %listener.local_addr()?, "listening");
     }
-    // The refreshes end first: whoever waits for one is answered with what there is, while connections drain.
+    // Refreshes end first: scrapes that wait for one are answered with the data there is, while connections drain.
     let stop = async {
         stop.await;
         service::stopping();
-        fleet.close();
+        accounts.close();
     };
     let reloads = async {
         let Some(hangups) = &mut hangups else { return };
         while hangups.recv().await.is_some() {
             service::reloading();
-            // What is wrong is in the log and in the metrics; those before stay in force.
-            let _ = fleet.reload("on SIGHUP").await;
+            // Problems are in the log and in the metrics; the earlier settings stay in force.
+            let _ = accounts.reload("on SIGHUP").await;
             service::ready();
         }
     };
     let changes = async {
         match &config.file {
-            Some((path, read)) => fleet.follow(path, *read).await,
+            Some((path, read)) => accounts.follow(path, *read).await,
             None => std::future::pending().await,
         }
     };
-    let (web, security) = (bounded(config.web), fleet.web_config().current());
+    let (web, security) = (bounded(config.web), accounts.web_config().current());
     service::ready();
     tokio::select! {
-        () = web::serve(listeners, fleet.sites(), web, security, fleet.web_metrics(), stop) => {}
-        () = async { tokio::join!(reloads, changes, fleet.web_config().follow(), service::heartbeat()); } => {}
+        () = web::serve(listeners, accounts.sites(), web, security, accounts.web_metrics(), stop) => {}
+        () = async { tokio::join!(reloads, changes, accounts.web_config().follow(), service::heartbeat()); } => {}
     }
-    fleet.kept().await;
+    accounts.last_writes().await;
     info!("stopped");
     Ok(())
 }
 
-/// Descriptors for all that is no client's connection: standard streams, the runtime, listeners, the upstream (64 at the
-/// most), files.
+/// File descriptors for everything but clients: standard streams, the runtime, listeners, at most 64 connections to the
+/// API, files.
 const RESERVED_FILES: usize = 96;
 
-/// No more connections than there are descriptors for: a flood of clients must not keep us from the upstream.
+/// Limits connections to the file descriptors there are: a flood of clients must not cut the exporter off from the API.
 fn bounded(mut web: web::Options) -> web::Options {
     if let Some(files) = most_open_files() {
-        // Where there is little, half is for clients.
+        // Of few, clients get half.
         let free = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
         if free < web.limits.connections {
             info!(limit = free, open_files = files, "at most {free} connections are served: {files} files may be open");
@@ -179,24 +184,24 @@ fn bounded(mut web: web::Options) -> web::Options {
     web
 }
 
-/// The soft limit of open files, where the system says it in `/proc` (Linux) and there is one.
+/// The soft limit of open files, if there is one and `/proc` shows it (Linux).
 fn most_open_files() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Connections that the kernel holds ready until there is room for them; more find the door shut for a moment. The
-/// system may allow fewer (`net.core.somaxconn`).
+/// Connections that the kernel queues until they are accepted; further ones are retried by the client. The system may
+/// allow fewer (`net.core.somaxconn`).
 const BACKLOG: u32 = 1024;
 
 async fn listen(address: &str, fall_back: bool) -> anyhow::Result<TcpListener> {
-    // As Go programs write "any address".
+    // `:port` means any address, as in Go programs.
     let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
     match bind(&full).await {
         Err(_) if fall_back || address.starts_with(':') => {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-            // The host has no IPv6, or the error comes again and is told.
+            // The host has no IPv6. Any other error occurs again and is reported.
             bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
         }
         bound => bound,
@@ -204,13 +209,13 @@ async fn listen(address: &str, fall_back: bool) -> anyhow::Result<TcpListener> {
     .with_context(|| format!("cannot listen on {address}"))
 }
 
-/// As `TcpListener::bind`, which has no say in the backlog: the first address of a name that can be listened on.
+/// Binds the first usable address of a name, as `TcpListener::bind` does, which cannot set the backlog.
 async fn bind(name: impl ToSocketAddrs) -> io::Result<TcpListener> {
     let mut outcome = Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
     for address in lookup_host(name).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         outcome = socket.and_then(|socket| {
-            // A restart need not wait for the connections of the process before.
+            // A restart does not wait for connections of the earlier process to time out.
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             socket.listen(BACKLOG)

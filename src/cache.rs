@@ -1,14 +1,14 @@
-//! When to collect and what to serve: window, single flight, deadline, last good value, maximum age, back-off.
+//! The cache decides when to collect and what to serve: window, single flight, deadline, last good value, maximum age,
+//! back-off.
 //!
-//! Generic over what it holds. A refresh is detached from the scrape that asked for it: a scraper that hangs up cancels
-//! nothing that others wait for, and one refresh runs at a time however many ask. Waiting is measured on the monotonic
-//! clock; the wall clock is only shown. Deliberately absent: how to collect, and HTTP.
+//! Generic over the value it holds. A refresh is detached from the scrape that caused it: a scraper that hangs up cancels
+//! nothing, and one refresh runs at a time however many scrapes wait. Waits are measured on the monotonic clock; the wall
+//! clock is only shown. Deliberately absent: how to collect, and HTTP.
 
 pub mod metrics;
 pub mod policy;
-pub mod state_file;
-pub mod state_lock;
 
+use crate::base::clock;
 use crate::base::deadline::Deadline;
 use crate::base::log_limiter::LogLimiter;
 use crate::failure::{Failure, Reason};
@@ -23,39 +23,39 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{Instrument, Span, error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
-/// What a refresh brings.
+/// The result of a refresh.
 #[derive(Debug)]
 pub struct Outcome<T> {
-    /// The new value; it replaces the old one as a whole.
+    /// The new value, which replaces the old one.
     pub value: T,
-    /// What keeps it from being complete, if anything.
+    /// Why it is incomplete, if it is.
     pub gap: Option<Failure>,
 }
 
-/// Reads anew, given the value held so far, by the deadline. Dropping its future must be safe.
+/// Collects a new value by the deadline, given the one held so far. Dropping its future must be safe.
 pub type Refresh<T> =
     Box<dyn Fn(Option<Arc<T>>, Deadline) -> BoxFuture<'static, Result<Outcome<T>, Failure>> + Send + Sync>;
 
-/// Is told of each new value and when its read began, on a thread that may block.
-pub type Persister<T> = Box<dyn Fn(&T, SystemTime) + Send + Sync>;
+/// Persists each new value, given the time its collection began.
+pub type Persister<T> = Box<dyn Fn(Arc<T>, SystemTime) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// How a scrape was served: the `served` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServedKind {
     /// Inside the window.
     Fresh,
-    /// A refresh ended in time.
+    /// From a refresh that ended in time.
     Refreshed,
-    /// Older data: the refresh failed, is late, or is held back.
+    /// Older data: the refresh failed, is late, or waits for its back-off.
     Stale,
     /// There is no data, or none young enough.
     Nothing,
 }
 
 impl ServedKind {
-    /// All, in the order of the metrics contract.
+    /// Every kind, in the order of the metrics.
     pub const ALL: [Self; 4] = [Self::Fresh, Self::Refreshed, Self::Stale, Self::Nothing];
 
     /// The label value.
@@ -69,49 +69,49 @@ impl ServedKind {
     }
 }
 
-/// What a scrape gets.
+/// The answer to a scrape.
 #[derive(Debug)]
 pub struct Served<T> {
-    /// The value; `None` exactly when `how` is [`ServedKind::Nothing`].
+    /// The value; `None` exactly if `kind` is [`ServedKind::Nothing`].
     pub value: Option<Arc<T>>,
-    /// How it came.
-    pub how: ServedKind,
+    /// How it was served.
+    pub kind: ServedKind,
 }
 
-/// The latest refresh that ended.
+/// A refresh that ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     /// When it ended, by the wall clock.
     pub ended_at: SystemTime,
     /// How long it took.
     pub took: Duration,
-    /// What was wrong, if anything.
+    /// Why it failed, if it did.
     pub failure: Option<Failure>,
 }
 
-/// A refresh that failed, and may have been followed by good ones.
+/// The latest refresh that failed; later ones may have succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastFailure {
-    /// What was wrong.
+    /// Why it failed.
     pub failure: Failure,
     /// How long ago it ended.
     pub ago: Duration,
 }
 
-/// How things stand.
+/// The state of the cache.
 #[derive(Debug)]
 pub struct Status<T> {
-    /// What would be served now, and when its read began by the wall clock.
+    /// The value that would be served now, and the wall-clock time its collection began.
     pub held: Option<(Arc<T>, SystemTime)>,
-    /// How old it is.
+    /// The age of that value.
     pub age: Option<Duration>,
     /// The latest refresh that ended.
     pub latest: Option<Attempt>,
-    /// The latest that failed.
+    /// The latest refresh that failed.
     pub last_failure: Option<PastFailure>,
     /// Whether a refresh is running.
     pub running: bool,
-    /// How long until the upstream may be asked again; zero when the next scrape will ask.
+    /// The time until a scrape may start a refresh; zero if the next one will.
     pub next_in: Duration,
 }
 
@@ -127,10 +127,12 @@ impl<T> Clone for Cache<T> {
 struct Shared<T> {
     options: Options,
     refresh: Refresh<T>,
-    keep: Option<Persister<T>>,
+    persister: Option<Persister<T>>,
     wall_clock: fn() -> SystemTime,
+    /// The time the machine was suspended, which `Instant` does not count.
+    suspended_time: fn() -> Duration,
     metrics: metrics::Counters,
-    /// How many refreshes have ended.
+    /// The number of refreshes that have ended.
     ended: watch::Sender<u64>,
     state: Mutex<State<T>>,
 }
@@ -139,35 +141,59 @@ impl<T> Shared<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock()
     }
+
+    fn now(&self) -> Moment {
+        Moment { instant: Instant::now(), suspended: (self.suspended_time)() }
+    }
 }
 
 struct State<T> {
     held: Option<Held<T>>,
     latest: Option<Attempt>,
-    last_failure: Option<(Failure, Instant)>,
+    last_failure: Option<(Failure, Moment)>,
     running: Option<AbortHandle>,
     backoff: Backoff,
-    quiet: LogLimiter<Reason>,
-    /// Whether the log's last word is that refreshes fail.
-    said_failing: bool,
-    /// Whether a task is at it: two at once would write one file, and more would only wait for a disk that hangs.
-    keeping: bool,
-    closed: bool,
+    log: LogLimiter<Reason>,
+    /// Whether the latest log line about refreshes reported a failure.
+    is_failure_logged: bool,
+    /// Whether a task persists values. One at a time: two would write one file, more would wait for a disk that hangs.
+    is_persisting: bool,
+    is_closed: bool,
+}
+
+/// A point in time, by a clock that also runs while the machine is suspended.
+#[derive(Clone, Copy)]
+struct Moment {
+    instant: Instant,
+    suspended: Duration,
+}
+
+impl Moment {
+    fn since(self, earlier: Self) -> Duration {
+        let awake = self.instant.saturating_duration_since(earlier.instant);
+        awake + self.suspended.saturating_sub(earlier.suspended)
+    }
 }
 
 struct Held<T> {
     value: Arc<T>,
     read_at: SystemTime,
-    /// The age at `since`: not zero for a value from before a restart.
-    age_then: Duration,
-    since: Instant,
-    /// Until then nothing is asked.
-    fresh_until: Instant,
+    /// The age at `since`; not zero for a value from before a restart.
+    initial_age: Duration,
+    since: Moment,
+    /// The window that is left, from this moment on: no refresh starts within it.
+    window: (Moment, Duration),
 }
 
 impl<T> Held<T> {
-    fn age(&self, now: Instant) -> Duration {
-        self.age_then + now.saturating_duration_since(self.since)
+    fn age(&self, now: Moment) -> Duration {
+        self.initial_age + now.since(self.since)
+    }
+
+    /// How long it stays fresh.
+    fn fresh_for(&self, now: Moment) -> Duration {
+        let (from, window) = self.window;
+        window.saturating_sub(now.since(from))
     }
 }
 
@@ -176,7 +202,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
     pub fn new(
         options: Options,
         refresh: Refresh<T>,
-        keep: Option<Persister<T>>,
+        persister: Option<Persister<T>>,
         metrics: metrics::Counters,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
@@ -187,84 +213,88 @@ impl<T: Send + Sync + 'static> Cache<T> {
             last_failure: None,
             running: None,
             backoff,
-            quiet: LogLimiter::default(),
-            said_failing: false,
-            keeping: false,
-            closed: false,
+            log: LogLimiter::default(),
+            is_failure_logged: false,
+            is_persisting: false,
+            is_closed: false,
         });
-        Self(Arc::new(Shared { options, refresh, keep, wall_clock, metrics, ended: watch::Sender::new(0), state }))
+        let ended = watch::Sender::new(0);
+        let suspended_time = clock::suspended_time;
+        Self(Arc::new(Shared { options, refresh, persister, wall_clock, suspended_time, metrics, ended, state }))
     }
 
-    /// Puts in a value from before a restart. Its age goes on counting; inside its window nothing is asked.
+    /// Puts in a value from before a restart. Its age goes on counting; no refresh starts within its window.
     pub fn restore(&self, value: T, read_at: SystemTime, age: Duration) {
-        let now = Instant::now();
-        let fresh_until = now + self.0.options.window.saturating_sub(age);
-        let held = Held { value: Arc::new(value), read_at, age_then: age, since: now, fresh_until };
+        let now = self.0.now();
+        let window = (now, self.0.options.window.saturating_sub(age));
+        let held = Held { value: Arc::new(value), read_at, initial_age: age, since: now, window };
         self.state().held = Some(held);
     }
 
-    /// The value to serve, after waiting for a refresh where one is due, no longer than the deadline.
+    /// The value to serve, after waiting for a refresh if one is due, no longer than the deadline.
     ///
-    /// Dropping the future ends the wait and not the refresh.
+    /// Dropping the future ends the wait, not the refresh.
     pub async fn get(&self, deadline: Deadline) -> Served<T> {
         let served = self.serve(deadline).await;
-        self.0.metrics.served(served.how);
+        self.0.metrics.served(served.kind);
         served
     }
 
     async fn serve(&self, deadline: Deadline) -> Served<T> {
-        let (older, mut ticket, before) = {
+        let (older, mut ended, before) = {
             let mut state = self.state();
-            let now = Instant::now();
+            let now = self.0.now();
             let older = state.servable(now, self.0.options.max_age);
             if let Some(held) = &state.held
                 && let Some(value) = &older
-                && now < held.fresh_until
+                && !held.fresh_for(now).is_zero()
             {
-                return Served { value: Some(value.clone()), how: ServedKind::Fresh };
+                return Served { value: Some(value.clone()), kind: ServedKind::Fresh };
             }
             if state.running.is_none() {
-                if state.closed || !state.backoff.allows(now) {
+                if state.is_closed || !state.backoff.allows(now.instant) {
                     return stale(older);
                 }
                 self.start(&mut state);
             }
-            // Counted under the lock, which the end of a refresh takes: one that comes from here on is seen.
-            let ticket = self.0.ended.subscribe();
-            let before = *ticket.borrow();
-            (older, ticket, before)
+            // Under the lock, which the end of a refresh takes: every later end is noticed.
+            let ended = self.0.ended.subscribe();
+            let before = *ended.borrow();
+            (older, ended, before)
         };
         let deadline = match (&older, self.0.options.wait) {
             (Some(_), Wait::AtMost(longest)) => deadline.at_most(longest),
             _ => deadline,
         };
-        let ended = deadline.bound(ticket.wait_for(|ended| *ended > before)).await.is_ok();
-        let now = self.state().servable(Instant::now(), self.0.options.max_age);
+        let has_ended = deadline.bound(ended.wait_for(|ended| *ended > before)).await.is_ok();
+        let now = self.state().servable(self.0.now(), self.0.options.max_age);
         match (now, older) {
-            (Some(new), Some(old)) if ended && !Arc::ptr_eq(&new, &old) => {
-                Served { value: Some(new), how: ServedKind::Refreshed }
+            (Some(new), Some(old)) if has_ended && !Arc::ptr_eq(&new, &old) => {
+                Served { value: Some(new), kind: ServedKind::Refreshed }
             }
-            (Some(new), None) if ended => Served { value: Some(new), how: ServedKind::Refreshed },
+            (Some(new), None) if has_ended => Served { value: Some(new), kind: ServedKind::Refreshed },
             (now, _) => stale(now),
         }
     }
 
-    /// How things stand now.
+    /// The state now.
     pub fn status(&self) -> Status<T> {
         let state = self.state();
-        let now = Instant::now();
+        let now = self.0.now();
         let held = state.held.as_ref().filter(|held| held.age(now) <= self.0.options.max_age);
-        let due = held.map_or(now, |held| held.fresh_until).max(state.backoff.until().unwrap_or(now));
+        let fresh_for = held.map_or(Duration::ZERO, |held| held.fresh_for(now));
+        let back_off =
+            state.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now.instant));
         Status {
             held: held.map(|held| (held.value.clone(), held.read_at)),
             age: held.map(|held| held.age(now)),
             latest: state.latest.clone(),
-            last_failure: state.last_failure.as_ref().map(|(failure, ended)| PastFailure {
-                failure: failure.clone(),
-                ago: now.saturating_duration_since(*ended),
-            }),
+            last_failure: state
+                .last_failure
+                .as_ref()
+                .map(|(failure, ended)| PastFailure { failure: failure.clone(), ago: now.since(*ended) }),
             running: state.running.is_some(),
-            next_in: due.saturating_duration_since(now),
+            next_in: fresh_for.max(back_off),
         }
     }
 
@@ -273,28 +303,26 @@ impl<T: Send + Sync + 'static> Cache<T> {
         &self.0.options
     }
 
-    /// What made the latest refresh fail may be over: forgets the back-off and reads again at once.
+    /// Refreshes at once, without the back-off, if the latest refresh failed: its cause may be gone.
     pub fn try_again(&self) {
         let mut state = self.state();
         let has_failed = state.latest.as_ref().is_some_and(|latest| latest.failure.is_some());
-        if has_failed && state.running.is_none() && !state.closed {
+        if has_failed && state.running.is_none() && !state.is_closed {
             state.backoff.reset();
             self.start(&mut state);
         }
     }
 
-    /// Cancels a running refresh and starts no more; what is held is still served.
-    ///
-    /// The snapshot's file is safe at any moment, so nothing is waited for.
+    /// Cancels a running refresh and starts no more. The value held is still served.
     pub fn close(&self) {
         let mut state = self.state();
-        state.closed = true;
+        state.is_closed = true;
         let running = state.running.take();
-        // A task that ends takes the lock.
+        // The end of the task takes the lock.
         drop(state);
         if let Some(running) = running {
             running.abort();
-            // Those who wait for it need wait no longer.
+            // Wakes the scrapes that wait for it.
             self.0.ended.send_modify(|ended| *ended += 1);
         }
     }
@@ -305,14 +333,14 @@ impl<T: Send + Sync + 'static> Cache<T> {
 
     fn start(&self, state: &mut State<T>) {
         let cache = self.clone();
-        let previous = state.servable(Instant::now(), self.0.options.max_age);
-        // What is logged there is about the account for which this is called.
+        let previous = state.servable(self.0.now(), self.0.options.max_age);
+        // Its log lines name the account of the current span.
         let task = tokio::spawn(
             async move {
                 let ending = Ending(&cache.0);
-                let (began, read_at) = (Instant::now(), (cache.0.wall_clock)());
+                let (began, read_at) = (cache.0.now(), (cache.0.wall_clock)());
                 let deadline = Deadline::after(cache.0.options.refresh_timeout);
-                // The closure itself may panic too, so it is called inside what is caught.
+                // The closure may panic before it returns a future, so it is called within `catch_unwind`.
                 let refresh = AssertUnwindSafe(async { (cache.0.refresh)(previous, deadline).await }).catch_unwind();
                 let result = match deadline.bound(refresh).await {
                     Ok(Ok(result)) => result,
@@ -322,7 +350,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
                 let is_new = cache.finish(result, began, read_at);
                 drop(ending);
                 if is_new {
-                    cache.keep().await;
+                    cache.persist().await;
                 }
             }
             .in_current_span(),
@@ -330,8 +358,8 @@ impl<T: Send + Sync + 'static> Cache<T> {
         state.running = Some(task.abort_handle());
     }
 
-    /// Takes in what a refresh brought; whether there is a new value.
-    fn finish(&self, result: Result<Outcome<T>, Failure>, began: Instant, read_at: SystemTime) -> bool {
+    /// Stores the outcome of a refresh. Returns whether there is a new value.
+    fn finish(&self, result: Result<Outcome<T>, Failure>, began: Moment, read_at: SystemTime) -> bool {
         let (value, failure) = match result {
             Ok(Outcome { value, gap }) => (Some(Arc::new(value)), gap),
             Err(failure) => (None, Some(failure)),
@@ -339,55 +367,48 @@ impl<T: Send + Sync + 'static> Cache<T> {
         self.0.metrics.refreshed(failure.as_ref().map(|failure| failure.reason));
         let is_new = value.is_some();
         let mut state = self.state();
-        let now = Instant::now();
-        state.say(&self.0.options, failure.as_ref(), value.is_some(), now);
+        let now = self.0.now();
+        state.log_outcome(&self.0.options, failure.as_ref(), value.is_some(), now);
         match &failure {
             None => state.backoff.reset(),
             Some(failure) => {
-                state.backoff.failed(now, failure.retry_after, fastrand::f64());
+                state.backoff.failed(now.instant, failure.retry_after, fastrand::f64());
                 state.last_failure = Some((failure.clone(), now));
             }
         }
         if let Some(value) = value {
-            let fresh_until = now + self.0.options.window;
-            state.held = Some(Held { value, read_at, age_then: Duration::ZERO, since: began, fresh_until });
+            let window = (now, self.0.options.window);
+            state.held = Some(Held { value, read_at, initial_age: Duration::ZERO, since: began, window });
         }
-        state.latest =
-            Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.saturating_duration_since(began), failure });
+        state.latest = Some(Attempt { ended_at: (self.0.wall_clock)(), took: now.since(began), failure });
         is_new
     }
 
-    /// Keeps the newest value. While another task does, it is left to that one, which looks again when it is done.
-    async fn keep(&self) {
-        if self.0.keep.is_none() || std::mem::replace(&mut self.state().keeping, true) {
+    /// Persists the newest value. If another task is persisting one, it continues with the newest when it is done.
+    async fn persist(&self) {
+        let Some(persister) = &self.0.persister else { return };
+        if std::mem::replace(&mut self.state().is_persisting, true) {
             return;
         }
-        let mut kept: Option<Arc<T>> = None;
+        let mut persisted: Option<Arc<T>> = None;
         loop {
             let newest = {
                 let mut state = self.state();
                 let held = state.held.as_ref().map(|held| (held.value.clone(), held.read_at));
-                let newest = held.filter(|(value, _)| kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, value)));
-                state.keeping = newest.is_some();
+                let is_new = |value: &Arc<T>| persisted.as_ref().is_none_or(|persisted| !Arc::ptr_eq(persisted, value));
+                let newest = held.filter(|(value, _)| is_new(value));
+                state.is_persisting = newest.is_some();
                 newest
             };
             let Some((value, read_at)) = newest else { return };
-            kept = Some(value.clone());
-            let (cache, span) = (self.clone(), Span::current());
-            let keeping = tokio::task::spawn_blocking(move || {
-                if let Some(keep) = &cache.0.keep {
-                    span.in_scope(|| keep(&value, read_at));
-                }
-            });
-            if keeping.await.is_err() {
-                error!("keeping the snapshot panicked; it is served all the same");
-            }
+            persisted = Some(value.clone());
+            persister(value, read_at).await;
         }
     }
 }
 
-/// Ends a refresh however its task goes on: were one that panicked still taken to be running, all would wait for it for
-/// ever. The state must not be locked when it is dropped.
+/// Marks a refresh as ended when it is dropped, also by a panic: otherwise all scrapes would wait for it for ever. The
+/// state must not be locked then.
 struct Ending<'a, T>(&'a Shared<T>);
 
 impl<T> Drop for Ending<'_, T> {
@@ -398,29 +419,29 @@ impl<T> Drop for Ending<'_, T> {
             state.backoff.failed(Instant::now(), None, fastrand::f64());
         }
         drop(state);
-        // Those who wait read the state, so it is unlocked before they are woken.
+        // Unlocked before the waiting scrapes are woken, because they read the state.
         self.0.ended.send_modify(|ended| *ended += 1);
     }
 }
 
 impl<T> State<T> {
-    fn servable(&self, now: Instant, max_age: Duration) -> Option<Arc<T>> {
+    fn servable(&self, now: Moment, max_age: Duration) -> Option<Arc<T>> {
         self.held.as_ref().filter(|held| held.age(now) <= max_age).map(|held| held.value.clone())
     }
 
-    /// One line for what changed. Repeated failures are not news, nor is a recovery from one that was not told.
-    fn say(&mut self, options: &Options, failure: Option<&Failure>, partial: bool, now: Instant) {
+    /// Logs what changed: not every repeated failure, and no recovery from a failure that was not logged.
+    fn log_outcome(&mut self, options: &Options, failure: Option<&Failure>, partial: bool, now: Moment) {
         let Some(failure) = failure else {
             if self.latest.is_none() {
                 info!("the first refresh is complete");
-            } else if self.said_failing {
+            } else if self.is_failure_logged {
                 info!(failed = self.backoff.failures(), "refreshes succeed again");
             }
-            self.said_failing = false;
+            self.is_failure_logged = false;
             return;
         };
-        let Some(suppressed) = self.quiet.admit(failure.reason, now) else { return };
-        self.said_failing = true;
+        let Some(suppressed) = self.log.admit(failure.reason, now.instant) else { return };
+        self.is_failure_logged = true;
         let serving = match (&self.held, partial) {
             (_, true) => "what could be read is served",
             (Some(held), _) if held.age(now) <= options.max_age => "the last good data is served",
@@ -437,8 +458,8 @@ impl<T> State<T> {
 }
 
 fn stale<T>(older: Option<Arc<T>>) -> Served<T> {
-    let how = if older.is_some() { ServedKind::Stale } else { ServedKind::Nothing };
-    Served { value: older, how }
+    let kind = if older.is_some() { ServedKind::Stale } else { ServedKind::Nothing };
+    Served { value: older, kind }
 }
 
 #[cfg(test)]

@@ -161,16 +161,22 @@ impl Format {
     }
 }
 
-/// The value as JSON. Characters that JSON leaves alone but terminals obey are escaped too: C1 control characters, line
-/// separators and bidirectional marks.
+/// Whether a character controls how a terminal or browser shows the text around it: control characters, line separators and
+/// bidirectional marks.
+pub fn is_formatting(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As JSON, with formatting characters escaped that JSON leaves alone.
 fn escaped_json(value: &Value) -> String {
     let mut text = String::new();
     for character in value.to_string().chars() {
-        match character {
-            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(character)));
-            }
-            character => text.push(character),
+        if is_formatting(character) {
+            // All of them have four hexadecimal digits at the most.
+            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            text.push(character);
         }
     }
     text

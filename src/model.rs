@@ -1,56 +1,56 @@
-//! The narrow waist: what was read, as plain data.
+//! The model: collected data as plain values with their units.
 //!
-//! The wire shape may change with the vendor and the exposition is a promise to users; they meet only here. Belongs
-//! here: values with their units. Deliberately absent: serde, clocks, metrics, any idea of HTTP.
+//! The API's format may change with the vendor, and the metrics are a promise to users; they meet only here. Deliberately
+//! absent: clocks, metrics, HTTP.
 
-pub mod codec;
 pub mod figures;
 pub mod layers;
 pub mod names;
 pub mod pattern;
+pub mod records;
 pub mod tags;
 
 use figures::{Account, Enterprise};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 pub use tags::Images;
 
-/// One complete read of an account's repositories, never changed after it is made.
+/// One complete listing of an account's repositories.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// When the read began, by the wall clock.
+    /// When the listing began, by the wall clock.
     pub read_at: Timestamp,
-    /// Sorted by (namespace, name), each pair once. [`Snapshot::new`] sees to it.
+    /// Sorted by (namespace, name), each pair once, by [`Snapshot::new`].
     pub repositories: Vec<Repository>,
-    /// The state of each organisation that was listed by itself; empty when the account was listed as a whole.
+    /// The outcome for each organization that was listed separately; empty if the account was listed as a whole.
     pub namespaces: Vec<NamespaceRead>,
-    /// Figures of the account as a whole; all absent where they are not collected.
+    /// Figures of the account; all absent if they are not collected.
     pub account: Arc<Account>,
-    /// The Enterprise Edition; all absent where it is not collected.
+    /// Figures of the Enterprise Edition; all absent if they are not collected.
     pub enterprise: Arc<Enterprise>,
-    /// What tags and details tell, where they are collected.
+    /// Figures from tags and details, if they are collected.
     pub images: Option<Arc<Images>>,
 }
 
 impl Snapshot {
-    /// Puts the rows in order and drops the earlier of two with one (namespace, name): the later read wins.
-    ///
-    /// Returns the snapshot and the number of rows dropped.
+    /// Sorts the rows; of two with the same (namespace, name) the later one stays. Returns the snapshot and the number of rows
+    /// dropped.
     pub fn new(read_at: Timestamp, mut repositories: Vec<Repository>) -> (Self, usize) {
         let dropped = sort_unique(&mut repositories);
         repositories.shrink_to_fit();
         (Self { read_at, repositories, ..Self::default() }, dropped)
     }
 
-    /// The repositories grouped by organisation, in order.
+    /// The repositories grouped by organization, in order.
     pub fn by_namespace(&self) -> impl Iterator<Item = &[Repository]> {
         self.repositories.chunk_by(|a, b| a.namespace == b.namespace)
     }
 }
 
-/// Sorts by (namespace, name) and drops the earlier of two rows with one key; says how many it dropped.
+/// Sorts by (namespace, name); of two rows with the same key the later one stays. Returns how many it dropped.
 pub fn sort_unique(repositories: &mut Vec<Repository>) -> usize {
     let before = repositories.len();
-    // Stable, so that among equals the order of reading is kept.
+    // A stable sort keeps the order of rows with the same key.
     repositories.sort_by(|a, b| a.key().cmp(&b.key()));
     repositories.dedup_by(|later, kept| {
         let same = later.key() == kept.key();
@@ -62,10 +62,10 @@ pub fn sort_unique(repositories: &mut Vec<Repository>) -> usize {
     before - repositories.len()
 }
 
-/// One image repository as the listing shows it. Absent is not zero: what was missing or unreadable is `None`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One image repository as the listing shows it. A value that was missing or unreadable is `None`, not zero.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Repository {
-    /// The organisation; the text is shared between the rows of one.
+    /// The organization; rows of the same one share the text.
     pub namespace: Arc<str>,
     /// The name within the organisation; may contain `/`.
     pub name: Box<str>,
@@ -73,11 +73,11 @@ pub struct Repository {
     pub category: Option<Arc<str>>,
     /// From `is_public`.
     pub visibility: Option<Visibility>,
-    /// Bytes, up to 2^63-1 (API: `size`).
+    /// Bytes (API: `size`).
     pub size: Option<u64>,
     /// The number of tags (API: `num_images`).
     pub images: Option<u64>,
-    /// Downloads so far (API: `num_download`); the API does not promise that it never falls.
+    /// Downloads so far (API: `num_download`). It may fall: the API does not promise otherwise.
     pub downloads: Option<u64>,
     /// API: `created_at`.
     pub created: Option<Timestamp>,
@@ -86,7 +86,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// A repository without a name yet, of which nothing is known.
+    /// A repository without a name, of which nothing is known yet.
     pub fn unknown(namespace: Arc<str>) -> Self {
         Self {
             namespace,
@@ -101,34 +101,34 @@ impl Repository {
         }
     }
 
-    /// What identifies a repository in an account.
+    /// Its identity within the account.
     pub fn key(&self) -> (&str, &str) {
         (&self.namespace, &self.name)
     }
 }
 
-/// Who may pull.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who may pull images.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Visibility {
     /// Anyone.
     Public,
-    /// The account and whom it lets.
+    /// The account's users and those it admits.
     Private,
 }
 
-/// How the latest read of one organisation went, where organisations are listed one by one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The outcome of the latest listing of one organization, if organizations are listed separately.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct NamespaceRead {
-    /// The organisation.
+    /// The organization.
     pub name: Arc<str>,
-    /// When the read behind its rows began; `None` when it never succeeded.
+    /// When the listing of its rows began; `None` if none has succeeded.
     pub read_at: Option<Timestamp>,
-    /// Whether the latest read succeeded; if not, the rows are older ones.
+    /// Whether the latest listing succeeded; if not, the rows are older.
     pub complete: bool,
 }
 
-/// Nanoseconds since 1970-01-01T00:00:00Z, good for the years 1678 to 2261.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// Nanoseconds since 1970-01-01T00:00:00Z; covers the years 1678 to 2261.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
@@ -140,7 +140,7 @@ impl Timestamp {
 }
 
 impl From<std::time::SystemTime> for Timestamp {
-    /// Times outside the range become its ends.
+    /// Times outside the range become its limits.
     fn from(time: std::time::SystemTime) -> Self {
         match time.duration_since(std::time::UNIX_EPOCH) {
             Ok(after) => Self(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX)),
@@ -154,17 +154,7 @@ mod tests {
     use super::*;
 
     fn row(namespace: &str, name: &str, size: u64) -> Repository {
-        Repository {
-            namespace: namespace.into(),
-            name: name.into(),
-            category: None,
-            visibility: None,
-            size: Some(size),
-            images: None,
-            downloads: None,
-            created: None,
-            updated: None,
-        }
+        Repository { name: name.into(), size: Some(size), ..Repository::unknown(namespace.into()) }
     }
 
     #[test]

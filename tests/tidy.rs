@@ -6,6 +6,8 @@
 
 #[path = "tidy/contract.rs"]
 mod contract;
+#[path = "tidy/dashboards.rs"]
+mod dashboards;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/house.rs"]

@@ -1,8 +1,11 @@
-//! Tags, manifests, details and the tag inventory's file: no panic, and decoded values survive a round trip.
+//! Tags, manifests, details and the tag inventory's records: no panic, and layers are counted alike.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use swr_exporter::collect::inventory::codec;
+use std::io::Cursor;
+use std::time::SystemTime;
+use swr_exporter::base::state_file::{self, Origin};
+use swr_exporter::collect::inventory::TagInventory;
 use swr_exporter::model::layers::Layers;
 use swr_exporter::model::tags::{Contents, Reading, by_age};
 use swr_exporter::swr::wire::DroppedFields;
@@ -29,5 +32,8 @@ fuzz_target!(|body: &[u8]| {
         assert!(layers.is_empty() && layers.total() == 0);
     }
     let _ = repository::details(&String::from_utf8_lossy(body), &mut dropped);
-    let _ = codec::decode(body);
+    let mut file = Vec::new();
+    let write = |out: &mut state_file::RecordWriter<'_>| body.iter().try_for_each(|byte| out.push(byte));
+    state_file::encode(&mut file, SystemTime::UNIX_EPOCH, Origin::default(), write).unwrap();
+    let _ = state_file::decode::<TagInventory>(&mut Cursor::new(file), SystemTime::now());
 });

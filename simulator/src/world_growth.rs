@@ -71,7 +71,7 @@ impl World {
         match self.rng.u32(..1_000) {
             0..734 => {
                 let times = self.rng.u64(1..=20);
-                if let Some(slot) = self.popular() {
+                if let Some(slot) = self.popular().filter(|slot| self.row(*slot).layer_bytes == 0) {
                     self.row_mut(slot).downloads += times;
                 }
             }

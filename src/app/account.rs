@@ -1,14 +1,15 @@
-//! One account: its client, its cache and what joins them.
+//! One account: its client, its cache and what connects them.
 
 use super::call_counter::CallCounter;
 use super::landing::AccountStatus;
-use super::refresh::{Collection, refresher};
+use super::live_metrics;
+use super::memory::MemoryShare;
+use super::refresh::{Collection, refresher, weight};
 use super::shared_resources::SharedResources;
-use super::{live_metrics, snapshot_file, tag_file};
 use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
-use crate::cache::state_file::{Origin, StateFile};
-use crate::cache::state_lock::StateLock;
+use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFile};
+use crate::base::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::catalog;
 use crate::collect::inventory::TagInventory;
@@ -17,6 +18,7 @@ use crate::collect::{self, AuxiliaryCollectors};
 use crate::config;
 use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
+use crate::model::{Snapshot, records};
 use crate::swr::{self, Client};
 use crate::web;
 use prometheus::Registry;
@@ -31,7 +33,7 @@ use tracing::{Instrument, Span, info};
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
     name: String,
-    /// What is logged within it names the account.
+    /// Adds the account's name to every log line written within it.
     span: Span,
     about: config::About,
     fingerprint: config::Fingerprint,
@@ -40,24 +42,27 @@ pub(super) struct Account {
     cache: Cache<Exposition>,
     calls: CallCounter,
     progress: Arc<collect::Progress>,
-    /// Where tags or details are collected.
+    /// Present where tags or details are collected.
     tags: Option<TagCollector>,
-    /// Where its state outlives the process.
+    /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
-    /// The task that lets the cache forget its back-off.
-    hoping: AbortHandle,
+    /// Refreshes at once when a credential may work again.
+    retry_task: AbortHandle,
 }
 
 impl Account {
-    /// Builds the account and takes over what a former process kept. Within a runtime; reads files.
+    /// Builds the account and restores what an earlier process kept.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) fn build(config: config::Account, commons: &mut SharedResources) -> anyhow::Result<Self> {
+    pub(super) async fn build(config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
-        let entered = span.clone().entered();
-        let ways = commons.ways(&config.https)?;
+        Self::build_within(span.clone(), config, shared).instrument(span).await
+    }
+
+    async fn build_within(span: Span, config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+        let clients = shared.http_clients(&config.https).await?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
         let calls = CallCounter::new(metrics.clone());
@@ -68,38 +73,39 @@ impl Account {
             config.client.endpoint,
             config.credentials
         );
-        let door = ways.door(&metrics);
-        let authenticator = Authenticator::new(config.credentials.source, Some(door));
-        let mut recoveries = authenticator.recoveries();
+        let token_client = clients.token_client(&metrics);
+        let authenticator = Authenticator::new(config.credentials.source, Some(token_client));
         let client =
-            Arc::new(Client::new(config.client, Box::new(ways.cloud), authenticator.clone(), metrics, SystemTime::now));
-        let files = config.state;
-        let lock = files.as_ref().map(|files| commons.lock(files.lock.clone()));
-        let writer = lock.as_ref().map_or(0, |lock| lock.writer());
-        let state = |path: Option<PathBuf>, origin: Origin| {
-            let (path, lock) = path.zip(lock.clone())?;
-            let file = StateFile { path, origin, writer };
-            // Those before may be writing.
-            if writer == 0 && lock.is_ours() {
-                file.sweep();
-            }
-            Some((file, lock))
+            Client::new(config.client, Box::new(clients.public), authenticator.clone(), metrics, SystemTime::now);
+        let client = Arc::new(client);
+        let (snapshot_path, tags_path, lock) = match config.state {
+            Some(files) => (files.snapshot, Some(files.tags), Some(shared.lock(files.lock))),
+            None => (None, None, None),
         };
-        let file = state(files.as_ref().and_then(|files| files.snapshot.clone()), config.origins.snapshot);
-        let keep: Option<cache::Persister<Exposition>> =
-            file.clone().map(|(file, lock)| snapshot_file::keeper(file, lock));
-        let share = Arc::new(commons.budget.share());
+        let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref());
+        let share = Arc::new(shared.budget.share());
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
-        let tags = (config.tags.tags || config.tags.details).then(|| {
-            let file = state(files.map(|files| files.tags), config.origins.tags);
-            let book = file.as_ref().map_or_else(TagInventory::default, |(file, _)| tag_file::read(file));
-            let keep = file.map(|(file, lock)| tag_file::keeper(file, lock));
-            TagCollector::start(client.clone(), config.tags, metrics.clone(), book, keep, SystemTime::now)
-        });
+        let mut tags = None;
+        if config.tags.tags || config.tags.details {
+            let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref());
+            let inventory = match &file {
+                Some(file) => restored_tags(file).await,
+                None => TagInventory::default(),
+            };
+            let persister = file.map(|file| -> collect::tags::Persister {
+                Arc::new(move |write| {
+                    let file = file.clone();
+                    Box::pin(async move { file.save(SystemTime::now(), write).await })
+                })
+            });
+            let metrics = metrics.clone();
+            tags =
+                Some(TagCollector::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
+        }
         let collection = Collection {
             client,
-            beside: AuxiliaryCollectors::new(&config.collect, &metrics),
+            auxiliary: AuxiliaryCollectors::new(&config.collect, &metrics),
             options: config.collect,
             metrics,
             share: share.clone(),
@@ -107,22 +113,32 @@ impl Account {
             calls: calls.clone(),
         };
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
+        let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
+            Box::new(move |exposition, read_at| {
+                let (file, snapshot) = (file.clone(), exposition.snapshot().clone());
+                let write = Box::new(move |out: &mut RecordWriter<'_>| records::write(&snapshot, out));
+                Box::pin(async move { file.save(read_at, write).await })
+            })
+        });
         let counters = cache::metrics::Counters::new(&registry);
-        let cache = Cache::new(config.cache, refresh, keep, counters, SystemTime::now);
-        if let Some((file, _)) = file {
-            snapshot_file::restore(&cache, &file, &config.exposition, &share, tags.as_ref());
+        let cache = Cache::new(config.cache, refresh, persister, counters, SystemTime::now);
+        if let Some(file) = snapshot_file
+            && let Some(loaded) = file.load(SystemTime::now()).await
+        {
+            restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
-        cache::metrics::State::register(&registry, cache.clone());
+        cache::metrics::CacheState::register(&registry, cache.clone());
         live_metrics::register_page(&registry, &cache);
-        let hopeful = cache.clone();
-        // It holds the cache, and with it all that is read for it: its end frees them.
-        let hope = async move {
-            while recoveries.changed().await.is_ok() {
-                hopeful.try_again();
-            }
+        let retry_task = {
+            let (mut recoveries, cache) = (authenticator.recoveries(), cache.clone());
+            // The task owns a handle of the cache, and with it the client: aborting it frees them.
+            let retries = async move {
+                while recoveries.changed().await.is_ok() {
+                    cache.try_again();
+                }
+            };
+            tokio::spawn(retries.in_current_span()).abort_handle()
         };
-        let hoping = tokio::spawn(hope.in_current_span()).abort_handle();
-        drop(entered);
         let (name, about, fingerprint, origins) = (config.name, config.about, config.fingerprint, config.origins);
         Ok(Self {
             name,
@@ -137,13 +153,13 @@ impl Account {
             tags,
             lock,
             registry,
-            hoping,
+            retry_task,
         })
     }
 
-    /// The lock on its state, where that outlives the process.
-    pub(super) fn lock(&self) -> Option<Arc<StateLock>> {
-        self.lock.clone()
+    /// The lock on its state files, if it has any.
+    pub(super) fn lock(&self) -> Option<&Arc<StateLock>> {
+        self.lock.as_ref()
     }
 
     /// Its name.
@@ -151,20 +167,22 @@ impl Account {
         &self.name
     }
 
-    /// Whether it is what these settings describe.
+    /// Whether it was built from these settings.
     pub(super) fn is(&self, config: &config::Account) -> bool {
         self.name == config.name && self.fingerprint == config.fingerprint
     }
 
-    /// Takes the place of another whose settings were changed: what was refused with the same credential stays refused.
-    pub(super) fn succeed(&self, predecessor: &Self) {
+    /// Takes over from an account whose settings were changed which secrets were refused, unless its credentials were
+    /// changed.
+    pub(super) fn inherit_refusals(&self, predecessor: &Self) {
         if self.fingerprint.credentials == predecessor.fingerprint.credentials {
             self.authenticator.remember(&predecessor.authenticator);
         }
     }
 
-    /// Goes on with what another knew of tags and details, unless that was of another origin. That one is to be closed.
-    pub(super) fn inherit(&self, predecessor: &Self) {
+    /// Takes over the tag inventory of an account whose settings were changed, unless it has another origin. The
+    /// predecessor has to be closed then.
+    pub(super) fn inherit_tags(&self, predecessor: &Self) {
         if let (Some(tags), Some(before)) = (&self.tags, &predecessor.tags)
             && self.origins.tags == predecessor.origins.tags
         {
@@ -172,26 +190,20 @@ impl Account {
         }
     }
 
-    /// What made the latest refresh fail may be over.
-    pub(super) fn try_again(&self) {
-        self.span.in_scope(|| self.cache.try_again());
-    }
-
-    /// How far the refresh that runs has come.
+    /// The progress of the running refresh.
     pub(super) fn progress(&self) -> Arc<collect::Progress> {
         self.progress.clone()
     }
 
-    /// Reads the account now, for as long as a refresh may take: what there is to show, and what went wrong.
+    /// Waits for a refresh: what there is to show then, and what failed.
     pub(super) async fn read(&self) -> (Option<Arc<Exposition>>, Option<Failure>) {
         // The refresh ends by its own deadline; this one only has to be later.
-        let page =
-            self.cache.get(Deadline::after(2 * self.cache.options().refresh_timeout)).instrument(self.span.clone());
-        let page = page.await.value;
-        (page, self.cache.status().latest.and_then(|latest| latest.failure))
+        let deadline = Deadline::after(2 * self.cache.options().refresh_timeout);
+        let served = self.cache.get(deadline).instrument(self.span.clone()).await;
+        (served.value, self.cache.status().latest.and_then(|latest| latest.failure))
     }
 
-    /// What could not be read of what is collected beside the list, in words; nothing, if all of it was.
+    /// What the collectors beside the listing could not read, a sentence for each.
     pub(super) fn shortcomings(&self) -> Vec<String> {
         const WHY: &str = "(--log.level=warn says why)";
         const HOW: &str = "(in the next run where --cache.file keeps the others; a longer --swr.refresh-timeout or a higher \
@@ -201,7 +213,7 @@ impl Account {
         let metrics = collectors.flat_map(MetricFamily::get_metric);
         let down = metrics.filter(|metric| metric.get_gauge().get_value() == 0.0);
         let mut down: BTreeSet<&str> = down.flat_map(Metric::get_label).map(LabelPair::value).collect();
-        // Why the list could not be read is said by the one who read it.
+        // The failure of the refresh says why the listing could not be read.
         down.remove("repositories");
         let mut all = Vec::new();
         let (tags, details) = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
@@ -217,7 +229,7 @@ impl Account {
         all
     }
 
-    /// How the collection went, as gauges.
+    /// The gauges that describe the collection.
     pub(super) fn gauges(&self, format: exposition::Format) -> Vec<u8> {
         let mut families = self.registry.gather();
         families.retain(|family| family.get_field_type() == MetricType::GAUGE);
@@ -226,14 +238,20 @@ impl Account {
         out
     }
 
-    /// Ends a running refresh and the reading of tags. What is read beside the listing ends with the last who holds the
-    /// cache.
+    /// Ends the running refresh and the reading of tags. Auxiliary collectors end with the last handle of the cache.
     ///
-    /// Ends when all that is known is kept; dropping what is returned does not stop that.
+    /// The task that is returned ends once its state is written; dropping it does not stop that.
     pub(super) fn close(&self) -> Option<JoinHandle<()>> {
         self.cache.close();
-        self.hoping.abort();
-        self.tags.as_ref().map(TagCollector::close)
+        self.retry_task.abort();
+        let lock = self.lock.clone()?;
+        let tags = self.tags.as_ref().map(TagCollector::close);
+        Some(tokio::spawn(async move {
+            if let Some(tags) = tags {
+                let _ = tags.await;
+            }
+            lock.threads.idle().await;
+        }))
     }
 
     /// The account as the web server sees it.
@@ -261,5 +279,49 @@ impl Account {
             calls_since_start: self.calls.since_start(),
             calls_latest_refresh: self.calls.latest_refresh(),
         }
+    }
+}
+
+fn state_file<T: Persistent>(
+    path: Option<PathBuf>,
+    origin: Origin,
+    lock: Option<&Arc<StateLock>>,
+) -> Option<Arc<StateFile<T>>> {
+    Some(Arc::new(StateFile::new(path?, origin, lock?.clone())))
+}
+
+async fn restored_tags(file: &Arc<StateFile<TagInventory>>) -> TagInventory {
+    let Some(Loaded { value: inventory, .. }) = file.load(SystemTime::now()).await else {
+        return TagInventory::default();
+    };
+    info!(
+        repositories = inventory.len(),
+        layers = inventory.layers().len(),
+        "took over what is known of the tags of {} repositories",
+        inventory.len()
+    );
+    inventory
+}
+
+async fn restore_snapshot(
+    cache: &Cache<Exposition>,
+    loaded: Loaded<Snapshot>,
+    exposition: exposition::Options,
+    share: &MemoryShare,
+    tags: Option<&TagCollector>,
+) {
+    let Loaded { value: mut snapshot, read_at, age } = loaded;
+    let repositories = snapshot.repositories.len();
+    info!(
+        repositories,
+        age_seconds = age.as_secs(),
+        "took over a snapshot of {repositories} repositories that is {} s old",
+        age.as_secs()
+    );
+    share.hold(weight(&snapshot), tags.map(TagCollector::layers));
+    snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
+    let encoding = tokio::task::spawn_blocking(move || Exposition::build(Arc::new(snapshot), &exposition, None));
+    if let Ok(exposition) = encoding.await {
+        cache.restore(exposition, read_at, age);
     }
 }

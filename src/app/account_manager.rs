@@ -1,17 +1,18 @@
-//! The accounts in force, and how others take their place.
+//! The running accounts, and how a reload replaces them.
 //!
-//! Settings are read again on SIGHUP, on request and when their file changes. What did not change is not touched: its
-//! cache, its credential and its counters go on. Settings that are wrong change nothing.
+//! Settings are reloaded on SIGHUP, on request and when their file changes. An account whose settings did not change keeps
+//! running: its cache, its credential and its counters go on. Invalid settings change nothing.
 
 use super::account::Account;
-use super::blocking_reader::{BlockingReader, PATIENCE};
 use super::landing;
 use super::live_metrics;
 use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
 use super::web_config::WebConfig;
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
+use crate::base::file_watcher::FileWatcher;
 use crate::catalog;
 use crate::cli::ServeArgs;
 use crate::config::environment::Environment;
@@ -22,24 +23,21 @@ use anyhow::Context;
 use parking_lot::MutexGuard;
 use prometheus::Registry;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-/// How often the configuration file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long the end of the program waits for state files to be written. Operators are promised an end within 5 seconds.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The longest that is waited at the end for what is known of tags to be written.
-const LAST_KEEP: Duration = Duration::from_secs(5);
-
-/// The accounts in force. Clones are the same.
+/// The running accounts. Clones share them.
 #[derive(Clone)]
 pub(super) struct AccountManager(Arc<Shared>);
 
 struct Shared {
-    /// What settings are read from again; `None` where they are given once and for all.
+    /// What settings are reloaded from; `None` where they cannot be.
     args: Option<ServeArgs>,
     budget: Arc<MemoryBudget>,
     live: web::LiveMetrics,
@@ -48,16 +46,16 @@ struct Shared {
     web_config: WebConfig,
     reload_metrics: ReloadMetrics,
     sites: watch::Sender<Arc<Site>>,
-    reader: BlockingReader,
-    /// Held while settings are read, one reading at a time.
+    reader: BlockingThreads,
+    /// Held during a reload: one at a time.
     reloading: Mutex<()>,
     running: parking_lot::Mutex<Running>,
 }
 
 struct Running {
     accounts: Vec<Arc<Account>>,
-    /// What they still write, once they are closed; then no others take their place.
-    closing: Option<Vec<JoinHandle<()>>>,
+    /// The last writes of closed accounts. Present once the program ends; then no reload takes effect any more.
+    last_writes: Option<Vec<JoinHandle<()>>>,
 }
 
 impl AccountManager {
@@ -65,7 +63,7 @@ impl AccountManager {
     ///
     /// # Errors
     /// When one cannot be built.
-    pub(super) fn start(
+    pub(super) async fn start(
         accounts: Vec<config::Account>,
         web_file: Option<WebFile>,
         shown: String,
@@ -85,14 +83,16 @@ impl AccountManager {
                 "the memory limit leaves room for {most} repositories; a longer listing is refused"
             );
         }
-        let mut commons = SharedResources::new(budget.clone(), &[]);
-        let accounts = accounts
-            .into_iter()
-            .map(|account| Account::build(account, &mut commons).map(Arc::new))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Self(Arc::new_cyclic(|this: &std::sync::Weak<Shared>| {
+        let mut shared = SharedResources::new(budget.clone(), Vec::new());
+        shared.find_hung_disks(&accounts).await;
+        let mut built = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            built.push(Arc::new(Account::build(account, &mut shared).await?));
+        }
+        let accounts = built;
+        Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let live = live_metrics::encoder(registry);
-            let site = site(&accounts, live.clone(), telemetry_path, shown, reloading(this.clone()));
+            let site = site(&accounts, live.clone(), telemetry_path, shown, reload_function(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
                 args,
@@ -103,32 +103,32 @@ impl AccountManager {
                 web_config,
                 reload_metrics,
                 sites,
-                reader: BlockingReader::new(PATIENCE),
+                reader: BlockingThreads::new(1),
                 reloading: Mutex::default(),
-                running: parking_lot::Mutex::new(Running { accounts, closing: None }),
+                running: parking_lot::Mutex::new(Running { accounts, last_writes: None }),
             }
         })))
     }
 
-    /// What is served.
+    /// What is served, now and after each reload.
     pub(super) fn sites(&self) -> Sites {
         self.0.sites.subscribe()
     }
 
-    /// What the web server counts.
+    /// The metrics of the web server.
     pub(super) fn web_metrics(&self) -> web::Metrics {
         self.0.web_metrics.clone()
     }
 
-    /// How the web is served.
+    /// The web configuration.
     pub(super) fn web_config(&self) -> &WebConfig {
         &self.0.web_config
     }
 
-    /// Reads the settings again.
+    /// Reloads the settings. `why` completes the sentence "settings were read again".
     ///
     /// # Errors
-    /// Every problem, in lines; then nothing was changed.
+    /// Every problem, one a line. Nothing has changed then.
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
         let _one_at_a_time = self.0.reloading.lock().await;
         let outcome = self.try_reload().await;
@@ -148,50 +148,48 @@ impl AccountManager {
 
     async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let read = self.0.reader.run(move || config::resolve(&args, &Environment::of_process())).await;
-        let read = read.ok_or_else(|| format!("the settings could not be read within {} s\n", PATIENCE.as_secs()))?;
+        let read = self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &Environment::of_process()));
+        let read = read.await;
+        let read =
+            read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
         let config = read.map_err(|problems| problems.to_string())?;
         config.log_warnings();
         let Config { accounts, web_file, shown, .. } = config;
         let before = self.0.running().accounts.clone();
-        let commons = SharedResources::new(self.0.budget.clone(), &before);
-        // For as long as it takes: many accounts with large snapshots take longer than any file system should.
-        let building = tokio::task::spawn_blocking(move || ReloadPlan::build(accounts, &before, commons));
-        let successors = building.await.map_err(|_| "building the accounts panicked\n".to_owned())??;
-        let done = self.0.replace(successors, shown, reloading(Arc::downgrade(&self.0)))?;
+        let locks = before.iter().filter_map(|account| account.lock().cloned()).collect();
+        let shared = SharedResources::new(self.0.budget.clone(), locks);
+        let plan = ReloadPlan::build(accounts, &before, shared).await?;
+        let done = self.0.replace(plan, shown, reload_function(Arc::downgrade(&self.0)))?;
         self.0.web_config.replace(web_file).await;
         Ok(done)
     }
 
-    /// Reads the settings again whenever their file has changed and then stood still for a moment, so that a file that is
-    /// being written is not read by halves. `read` is how it was when it was read first. Runs until it is dropped.
-    pub(super) async fn follow(&self, path: &Path, mut read: Option<Stamp>) {
-        let mut seen = read;
+    /// Reads the settings again whenever their file has changed. `read` is the file's stamp when it was read first. Runs
+    /// until it is dropped.
+    pub(super) async fn follow(&self, path: &Path, read: Option<Stamp>) {
+        let mut watcher = FileWatcher::new(vec![read]);
         loop {
-            tokio::time::sleep(LOOK).await;
-            let path = path.to_owned();
-            // A file system that hangs shows no change.
-            let Some(now) = self.0.reader.run(move || Stamp::of(&path)).await else { continue };
-            if now != read && now == seen {
-                read = now;
-                // What is wrong is in the log and in the metrics.
-                let _ = self.reload("because their file changed").await;
-            }
-            seen = now;
+            let look = || {
+                let path = path.to_owned();
+                self.0.reader.run_within(FILE_TIMEOUT, move || vec![Stamp::of(&path)])
+            };
+            watcher.changed(look).await;
+            // Problems are in the log and in the metrics.
+            let _ = self.reload("because their file changed").await;
         }
     }
 
-    /// Ends the refreshes that run, and all else that accounts do; settings that are being read stay without effect.
+    /// Ends the refreshes and everything else that accounts do. A reload that is under way has no effect.
     pub(super) fn close(&self) {
         let mut running = self.0.running();
-        running.closing = Some(running.accounts.iter().filter_map(|account| account.close()).collect());
+        running.last_writes = Some(running.accounts.iter().filter_map(|account| account.close()).collect());
     }
 
-    /// After [`AccountManager::close`], waits until all that is known of tags is kept; not for a disk that hangs.
-    pub(super) async fn kept(&self) {
-        let closing = self.0.running().closing.as_mut().map(std::mem::take).unwrap_or_default();
-        if tokio::time::timeout(LAST_KEEP, futures_util::future::join_all(closing)).await.is_err() {
-            warn!("what is known of tags could not be kept within {} s", LAST_KEEP.as_secs());
+    /// After [`AccountManager::close`], waits until the state is written, but not for a disk that hangs.
+    pub(super) async fn last_writes(&self) {
+        let writes = self.0.running().last_writes.as_mut().map(std::mem::take).unwrap_or_default();
+        if tokio::time::timeout(LAST_WRITE_TIMEOUT, futures_util::future::join_all(writes)).await.is_err() {
+            warn!("the state could not be kept within {} s", LAST_WRITE_TIMEOUT.as_secs());
         }
     }
 }
@@ -201,13 +199,13 @@ impl Shared {
         self.running.lock()
     }
 
-    /// Puts others in the place of the accounts in force; how many there are of which kind.
-    fn replace(&self, mut successors: ReloadPlan, shown: String, reload: web::Reload) -> Result<String, String> {
+    /// Replaces the running accounts. Returns how many were kept, changed, added and removed, in words.
+    fn replace(&self, mut plan: ReloadPlan, shown: String, reload: web::Reload) -> Result<String, String> {
         let mut running = self.running();
-        if running.closing.is_some() {
+        if running.last_writes.is_some() {
             return Err("the exporter is stopping\n".to_owned());
         }
-        let accounts = successors.take();
+        let accounts = plan.take();
         let before = std::mem::replace(&mut running.accounts, accounts.clone());
         let is_in =
             |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
@@ -217,62 +215,60 @@ impl Shared {
         let removed = before.iter().filter(|account| !named(&accounts, account)).count();
         let changed = accounts.len() - kept - added;
         self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), &self.telemetry_path, shown, reload)));
-        // Only now: a scrape that came before is answered from what it found.
+        // After the swap: a scrape that came before it is answered by the accounts it found.
         for account in before.iter().filter(|account| !is_in(account, &accounts)) {
             if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
-                successor.inherit(account);
+                successor.inherit_tags(account);
             }
             account.close();
-        }
-        for account in accounts.iter().filter(|account| is_in(account, &before)) {
-            account.try_again();
         }
         Ok(format!("{kept} accounts unchanged, {changed} changed, {added} added, {removed} removed\n"))
     }
 }
 
-/// The accounts of the settings as they are now: those that run where nothing changed, others where something did. If
-/// they do not take their place, the others end.
+/// The accounts after a reload: running ones whose settings did not change, and new ones. If the plan is dropped before
+/// they are taken, the new ones end.
 #[derive(Default)]
 struct ReloadPlan {
     all: Vec<Arc<Account>>,
-    built: Vec<Arc<Account>>,
+    new: Vec<Arc<Account>>,
 }
 
 impl ReloadPlan {
-    fn build(
+    async fn build(
         accounts: Vec<config::Account>,
         before: &[Arc<Account>],
-        mut commons: SharedResources,
+        mut shared: SharedResources,
     ) -> Result<Self, String> {
-        let mut successors = Self::default();
+        let mut plan = Self::default();
+        shared.find_hung_disks(&accounts).await;
         for config in accounts {
             if let Some(unchanged) = before.iter().find(|account| account.is(&config)) {
-                successors.all.push(unchanged.clone());
+                plan.all.push(unchanged.clone());
                 continue;
             }
             let name = config.name.clone();
-            let account = Account::build(config, &mut commons).with_context(|| format!("account `{name}`"));
+            let account = Account::build(config, &mut shared).await.with_context(|| format!("account `{name}`"));
             let account = Arc::new(account.map_err(|error| format!("{error:#}\n"))?);
-            successors.built.push(account.clone());
+            plan.new.push(account.clone());
             if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
-                account.succeed(predecessor);
+                account.inherit_refusals(predecessor);
             }
-            successors.all.push(account);
+            plan.all.push(account);
         }
-        Ok(successors)
+        Ok(plan)
     }
 
-    /// All of them; from now on they are the caller's.
+    /// All accounts; the caller owns them from now on.
     fn take(&mut self) -> Vec<Arc<Account>> {
-        self.built.clear();
+        self.new.clear();
         std::mem::take(&mut self.all)
     }
 }
 
 impl Drop for ReloadPlan {
     fn drop(&mut self) {
-        self.built.iter().for_each(|account| drop(account.close()));
+        self.new.iter().for_each(|account| drop(account.close()));
     }
 }
 
@@ -293,11 +289,11 @@ fn site(
     }
 }
 
-/// For a request to reload. Weak: what is served must not keep alive what serves it.
-fn reloading(shared: std::sync::Weak<Shared>) -> web::Reload {
+/// The function that serves a request to reload. It holds a weak reference, because the site is part of what it reloads.
+fn reload_function(shared: Weak<Shared>) -> web::Reload {
     Arc::new(move || {
         let shared = shared.clone();
-        // A task of its own: a client that hangs up does not leave settings half in force.
+        // A separate task: a client that hangs up does not stop a reload halfway.
         let reloading = tokio::spawn(async move {
             match shared.upgrade() {
                 Some(shared) => AccountManager(shared).reload("on request").await,
@@ -320,17 +316,18 @@ mod tests {
         config::resolve(&args, &Environment::from(&environment[..])).unwrap().accounts
     }
 
-    fn build() -> ReloadPlan {
-        ReloadPlan::build(accounts(), &[], SharedResources::new(MemoryBudget::of_this_process(), &[])).unwrap()
+    async fn build() -> ReloadPlan {
+        let shared = SharedResources::new(MemoryBudget::of_this_process(), Vec::new());
+        ReloadPlan::build(accounts(), &[], shared).await.unwrap()
     }
 
     #[tokio::test]
-    async fn accounts_that_do_not_take_their_place_end() {
-        let taken = build().take().remove(0);
-        assert!(taken.read().await.1.is_some(), "it asks");
-        let mut successors = build();
-        let account = successors.all.remove(0);
-        drop(successors);
-        assert!(account.read().await.1.is_none(), "it asks nothing any more");
+    async fn new_accounts_end_if_they_are_not_taken() {
+        let taken = build().await.take().remove(0);
+        assert!(taken.read().await.1.is_some(), "it makes a call");
+        let mut plan = build().await;
+        let account = plan.all.remove(0);
+        drop(plan);
+        assert!(account.read().await.1.is_none(), "it makes no call any more");
     }
 }

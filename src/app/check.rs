@@ -1,6 +1,6 @@
-//! `swr-exporter check`: tries, one after the other, all that a refresh needs, and says what does not work and what to do.
+//! `swr-exporter check`: tries everything that a refresh needs, step by step, and says what fails and how to fix it.
 //!
-//! It stops where what follows could only fail for the same reason. A wrong credential is sent once and no more.
+//! It stops where further steps could only fail for the same reason. A wrong credential is sent once.
 
 mod advice;
 mod auxiliary;
@@ -13,7 +13,7 @@ pub use report::{Format, Report, Reports};
 use super::shared_resources::HttpClients;
 use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider};
 use crate::base::deadline::Deadline;
-use crate::cache::state_file;
+use crate::base::file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, ListApi};
 use crate::config::environment::Environment;
@@ -27,13 +27,13 @@ use report::Step;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
-/// The longest that one step may take, its retries included.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one step may take, retries included.
+const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A clock that is further off than this is a fault, although requests are signed by the API's.
-const MOST_SKEW_SECONDS: f64 = 300.0;
+/// A larger clock skew fails the check, although requests are signed by the API's clock.
+const MAX_SKEW_SECONDS: f64 = 300.0;
 
-/// Checks and prints. Whether everything works.
+/// Checks all accounts and prints a report. Returns whether everything works.
 ///
 /// # Errors
 /// Wrong settings, or output that cannot be written.
@@ -69,14 +69,14 @@ fn print(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-/// What can be told without asking anybody.
+/// The checks that need no network.
 fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
     report.add(match account.credentials.source.load() {
-        Ok(basis) => Step::works("credential", of_basis(&account.credentials, &basis)),
+        Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
         Err(error) => no_credential(&error),
     });
     report
@@ -86,25 +86,27 @@ async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
-    let (ways, step) = certificates(&account.https);
+    let (clients, step) = certificates(&account.https);
     report.add(step);
-    let Some(ways) = ways else { return report };
-    // What is wrong with its files is told whether or not the API can be reached.
-    let unfit = account.credentials.source.load().err();
-    if let Some(error) = &unfit {
+    let Some(clients) = clients else { return report };
+    // Problems with its files are reported even if the API cannot be reached.
+    let unusable = account.credentials.source.load().err();
+    if let Some(error) = &unusable {
         report.add(no_credential(error));
     }
-    if !reach::check(&account.client.endpoint, &ways.cloud, &mut report).await || unfit.is_some() {
+    if !reach::check(&account.client.endpoint, &clients.public, &mut report).await || unusable.is_some() {
         return report;
     }
     let metrics = swr::Metrics::new(&Registry::new());
-    let door = ways.door(&metrics);
+    let token_client = clients.token_client(&metrics);
     let described = account.credentials.source.name();
-    let authenticator = Authenticator::new(account.credentials.source, Some(door));
-    let leased = Deadline::after(PATIENCE * 2).bound(authenticator.credential()).await;
-    match leased {
-        Ok(Ok(lease)) => report
-            .add(Step::works("credential", format!("{described}: {}", of_lease(&lease.credential, lease.expires_at)))),
+    let authenticator = Authenticator::new(account.credentials.source, Some(token_client));
+    let acquired = Deadline::after(STEP_TIMEOUT * 2).bound(authenticator.credential()).await;
+    match acquired {
+        Ok(Ok(lease)) => report.add(Step::works(
+            "credential",
+            format!("{described}: {}", describe_credential(&lease.credential, lease.expires_at)),
+        )),
         Ok(Err(error)) => {
             report.add(no_credential(&error));
             return report;
@@ -115,9 +117,9 @@ async fn check(account: Account) -> Report {
             return report;
         }
     }
-    let client = Client::new(account.client, Box::new(ways.cloud), authenticator, metrics, SystemTime::now);
+    let client = Client::new(account.client, Box::new(clients.public), authenticator, metrics, SystemTime::now);
     let listed = calls(&client, &account.collect, &mut report).await;
-    if listed.is_hopeful {
+    if listed.is_usable {
         tags::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
         auxiliary::check(&client, &account.collect, &mut report).await;
     }
@@ -132,11 +134,11 @@ fn settings(endpoint: &str, credentials: &ResolvedProvider) -> Step {
     Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
 }
 
-/// Adds a step where something is to be kept: an exporter that cannot keep it works, and warns.
+/// Adds a step for the state directory, if there is one. Without it the exporter works, and warns.
 fn directory(files: Option<&StateFiles>, report: &mut Report) {
     let Some(directory) = files.map(StateFiles::directory) else { return };
     let shown = directory.display();
-    report.add(match state_file::try_directory(directory) {
+    report.add(match file::try_directory(directory) {
         Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
         Err(error) => {
             let advice =
@@ -148,14 +150,14 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
 
 fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>, Step) {
     match HttpClients::new(https) {
-        Ok(ways) => {
+        Ok(clients) => {
             let trusted = match &https.ca_file {
                 Some(file) => {
                     format!("the system's, or Mozilla's where it has none, and those of {} are trusted", file.display())
                 }
                 None => "the system's are trusted, or Mozilla's where it has none".to_owned(),
             };
-            (Some(ways), Step::works("certificates", trusted))
+            (Some(clients), Step::works("certificates", trusted))
         }
         Err(error) => {
             let advice = "give --swr.ca-file a readable file of certificates in PEM form".to_owned();
@@ -164,15 +166,17 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>,
     }
 }
 
-fn of_basis(credentials: &ResolvedProvider, basis: &ProviderState) -> String {
-    match basis {
-        ProviderState::Ready(credential) => format!("{}: {}", credentials.source.name(), of_lease(credential, None)),
+fn describe_state(credentials: &ResolvedProvider, state: &ProviderState) -> String {
+    match state {
+        ProviderState::Ready(credential) => {
+            format!("{}: {}", credentials.source.name(), describe_credential(credential, None))
+        }
         ProviderState::NeedsExchange(..) => format!("{}: what it needs is there", credentials.source.name()),
     }
 }
 
-/// A credential without anything secret; an access key's id is shown by nobody else, so it is not shown here either.
-fn of_lease(credential: &Credential, expires_at: Option<SystemTime>) -> String {
+/// The kind of a credential and its expiry. Nothing of the credential itself is shown, not even an access key's id.
+fn describe_credential(credential: &Credential, expires_at: Option<SystemTime>) -> String {
     let kind = match credential {
         Credential::Token(_) => "a token",
         Credential::AccessKey(key) if key.security_token.is_some() => "a temporary access key",
@@ -184,42 +188,41 @@ fn of_lease(credential: &Credential, expires_at: Option<SystemTime>) -> String {
     }
 }
 
-/// What the calls of the listing have shown.
+/// The outcome of the listing's calls.
 struct Listed {
-    /// Whether other calls have a chance.
-    is_hopeful: bool,
-    /// A repository to try others on.
+    /// Whether other calls may succeed.
+    is_usable: bool,
+    /// A repository for trying other calls.
     row: Option<Repository>,
 }
 
-/// Makes each call of the listing once.
+/// Makes each call of the listing once. A refresh decides what `auto` means; every region has API version 2.
 async fn calls(client: &Client, options: &collect::Options, report: &mut Report) -> Listed {
     let namespaces = &options.namespaces;
     let wanted: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
     let mut skipped = 0;
-    let mut hopeless = false;
+    let mut is_unusable = false;
     let mut row = None;
     for namespace in wanted {
-        if hopeless {
+        if is_unusable {
             skipped += 1;
             continue;
         }
-        let effort = CallBudget::until(Deadline::after(PATIENCE));
-        // What `auto` means is found out by a refresh; every region has the second edition.
+        let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
         let result = match options.list_api {
-            ListApi::V3 => client.repositories_from(namespace, None, 10, &effort).await.map(|page| OffsetPage {
+            ListApi::V3 => client.repositories_from(namespace, None, 10, &budget).await.map(|page| OffsetPage {
                 total: page.next.is_none().then_some(page.received),
                 received: page.received,
                 rows: page.rows,
             }),
-            ListApi::V2 | ListApi::Auto => client.repositories(namespace, 0, 10, &effort).await,
+            ListApi::V2 | ListApi::Auto => client.repositories(namespace, 0, 10, &budget).await,
         };
         let what = match namespace {
             None => "list repositories".to_owned(),
             Some(name) => format!("list repositories of `{name}`"),
         };
-        hopeless =
+        is_unusable =
             result.as_ref().is_err_and(|error| !matches!(error, ApiError::Permission(_) | ApiError::NotFound(_)));
         row = row.or_else(|| result.as_ref().ok()?.rows.first().cloned());
         report.add(match result {
@@ -244,5 +247,5 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
     if skipped > 0 {
         report.add(Step::skipped("list repositories", format!("{skipped} more organisations")));
     }
-    Listed { is_hopeful: !hopeless, row }
+    Listed { is_usable: !is_unusable, row }
 }

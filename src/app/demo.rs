@@ -1,27 +1,35 @@
 //! The exporter against the simulator, and the simulator alone: for trying both without an account.
 
-use crate::auth::{CredentialProvider, ResolvedProvider, metadata};
-use crate::base::rate_limit::Rate;
-use crate::cli::{DemoArgs, SimulateArgs, WorldArgs};
-use crate::config::{self, Account, Config, Problems};
+mod history;
+mod world;
+
+use crate::cli::{Cli, DemoArgs, SimulateArgs};
+use crate::config::environment::Environment;
+use crate::config::{self, Config, Problems};
 use crate::logging;
-use crate::transport::HttpsOptions;
-use crate::{cache, collect, exposition, swr, web};
 use anyhow::Context;
+use clap::Parser;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tracing::debug;
 
-/// Runs the simulator and the exporter in one process until a signal comes.
+/// Runs the simulator and the exporter in one process until a signal comes, or writes the past of the simulated world.
 ///
 /// # Errors
-/// When an address cannot be listened on.
+/// When a flag is wrong, an address cannot be listened on or a file cannot be written.
 pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
     config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
-    let world = world(&args.world, Duration::ZERO)?;
+    let world = world::options(&args.world, Duration::ZERO)?;
+    let today = world::beginning_of(args.today.as_deref())?;
+    if let (Some(length), Some(output)) = (&args.history, &args.output) {
+        let length = config::of_flag("--history", length, history::length)?;
+        return super::block_on(history::write(world, today, length, args, output));
+    }
     let _log = logging::start(logging::Options {
         level: tracing::level_filters::LevelFilter::INFO,
         format: logging::Format::Logfmt,
@@ -29,11 +37,10 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     .map_err(anyhow::Error::msg)?;
     super::block_on(async {
         let stop = super::stop_signal()?;
-        let upstream = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
-        let endpoint = format!("http://{}", upstream.local_addr()?);
-        // Some repositories that nobody cares for any more, as everywhere.
-        let simulator = Simulator::new(swr_simulator::Options { abandoned: 8, ..world });
-        let serving = tokio::spawn(async move { simulator.serve(upstream, std::future::pending()).await });
+        let speed = world.speed;
+        let simulator = world::at(world, today, SystemTime::now());
+        simulator.configure(|options| options.speed = speed);
+        let (endpoint, serving) = serve(simulator).await?;
         let listener = super::listen(&args.listen_address, false).await?;
         let address = to_open(listener.local_addr()?);
         print(&format!(
@@ -43,8 +50,10 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
         ))?;
-        let config = demo_config(endpoint, window);
+        let config = demo_config(&endpoint, &args.cache_window, &["--collector.tags", "--collector.details"])?;
+        let scraping = tokio::spawn(scrape_regularly(address, window));
         let outcome = super::run(config, vec![listener], None, stop).await;
+        scraping.abort();
         serving.abort();
         outcome
     })
@@ -57,7 +66,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     let latency = config::of_flag("--latency", &args.latency, config::duration)?;
     config::of_flag("--listen-address", &args.listen_address, config::listen_address)?;
-    let options = swr_simulator::Options { steady: args.steady, ..world(&args.world, latency)? };
+    let options = swr_simulator::Options { steady: args.steady, ..world::options(&args.world, latency)? };
     super::block_on(async {
         let stop = super::stop_signal()?;
         let listener = super::listen(&args.listen_address, false).await?;
@@ -70,77 +79,65 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Faster than a year in five minutes nobody could watch it.
-const FASTEST: f64 = 100_000.0;
-
-fn world(args: &WorldArgs, latency: Duration) -> Result<swr_simulator::Options, Problems> {
-    if !(0.0..=FASTEST).contains(&args.speed) {
-        return Err(Problems::of(format!("--speed: `{}` is no number from 0 to {FASTEST}", args.speed)));
-    }
-    Ok(swr_simulator::Options {
-        repositories: args.repositories,
-        namespaces: args.namespaces,
-        seed: args.seed,
-        speed: args.speed,
-        latency,
-        start: std::time::SystemTime::now(),
-        ..swr_simulator::Options::default()
-    })
+/// Serves a simulator on loopback until the task is aborted; its URL and the task.
+async fn serve(simulator: Simulator) -> anyhow::Result<(String, tokio::task::JoinHandle<()>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let serving = tokio::spawn(async move { simulator.serve(listener, std::future::pending()).await });
+    Ok((endpoint, serving))
 }
 
-/// Where to reach from here who listens there.
+/// Settings as a user would give them, for an account on a virtual machine with an agency.
+fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Config, Problems> {
+    let settings = [
+        ("--swr.endpoint", endpoint),
+        ("--swr.project-id", DEMO_PROJECT_ID),
+        ("--credentials.source", "metadata"),
+        ("--credentials.metadata-endpoint", endpoint),
+        ("--cache.window", window),
+        // The simulated API needs no sparing.
+        ("--swr.rate-limit", "1000"),
+        ("--swr.burst", "1000"),
+        ("--collector.tags.rate-limit", "500"),
+        ("--collector.tags.detail", "platform/.*"),
+        // All clients are on one machine.
+        ("--web.max-requests", "1000"),
+        ("--web.max-connections", "2048"),
+        ("--web.max-connections-per-address", "2048"),
+    ];
+    let settings = settings.iter().flat_map(|(flag, value)| [*flag, *value]);
+    let flags = ["swr-exporter", "--collector.account", "--collector.enterprise"].into_iter();
+    let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
+    // The environment belongs to the real exporter.
+    config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &Environment::default())
+}
+
+/// Scrapes the demo once per window, so that its status page lives without a Prometheus.
+async fn scrape_regularly(address: String, window: Duration) {
+    loop {
+        if let Err(error) = scrape(&address).await {
+            debug!(%error, "the demo cannot scrape itself: {error}");
+        }
+        tokio::time::sleep(window).await;
+    }
+}
+
+async fn scrape(address: &str) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream
+        .write_all(format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
+        .await?;
+    let mut buffer = vec![0; 64 << 10];
+    while stream.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
+/// An address to open from this machine.
 fn to_open(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
 }
 
-/// The signed path, as with a real account on an instance that an agency is bound to; only the addresses differ.
-fn demo_config(endpoint: String, window: Duration) -> Config {
-    let account = Account {
-        name: "demo".to_owned(),
-        credentials: ResolvedProvider::named(CredentialProvider::Metadata(metadata::MetadataProvider {
-            endpoint: endpoint.clone(),
-            because: metadata::Selection::Chosen,
-        })),
-        // No cloud has to be spared, and the small world is to be read at once.
-        client: swr::Options {
-            endpoint,
-            project_id: Some(DEMO_PROJECT_ID.to_owned()),
-            rate: Rate { per_second: 1000.0, burst: 1000.0 },
-            ..swr::Options::default()
-        },
-        https: HttpsOptions::default(),
-        collect: collect::Options { account: true, enterprise: true, ..collect::Options::default() },
-        tags: collect::tags::Options {
-            tags: true,
-            details: true,
-            series: "platform/.*".parse().ok(),
-            // Faster than a listing waits for them: the first page has the tags of the usual world.
-            per_second: 500.0,
-            ..collect::tags::Options::default()
-        },
-        cache: cache::Options { window, ..cache::Options::default() },
-        exposition: exposition::Options::default(),
-        state: None,
-        about: config::About::default(),
-        fingerprint: config::Fingerprint::default(),
-        origins: config::Origins::default(),
-    };
-    let limits = web::Limits { connections: 2048, connections_per_address: 2048, ..web::Limits::default() };
-    Config {
-        file: None,
-        listen: Vec::new(),
-        listen_is_default: false,
-        // Whoever tries it tries it from one machine.
-        web: web::Options { max_requests: 1000, limits, ..web::Options::default() },
-        web_file: None,
-        accounts: vec![account],
-        shown: "# The demo has its own settings.\n".to_owned(),
-        warnings: Vec::new(),
-        log: logging::Options { level: tracing::level_filters::LevelFilter::INFO, format: logging::Format::Logfmt },
-    }
-}
-
-/// To standard output, also when it is a pipe.
+/// Prints to standard output, also if it is a pipe.
 fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -1,9 +1,8 @@
-//! `healthcheck`: does an exporter on this machine answer? For containers without a shell or curl.
+//! `swr-exporter healthcheck`: does an exporter on this machine answer? For containers without a shell or curl.
 //!
-//! It asks as plainly as can be and takes what it gets for what it is: 200 is good. An exporter with passwords answers 401,
-//! one that is asked too much 429 or 503, and one with TLS tells a plain request, by HTTP/1.0 and 400, that it came to the
-//! wrong door. All of them show that connections are accepted and requests read, so neither certificates nor passwords
-//! are needed here.
+//! It sends one plain request. The answers 200, 401 (passwords are required), 429 and 503 (too many requests), and the 400 by
+//! HTTP/1.0 of an exporter with TLS all show that connections are accepted and requests are read, so neither certificates
+//! nor passwords are needed here.
 
 use crate::base::deadline::Deadline;
 use anyhow::{Context, bail};
@@ -11,10 +10,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// Asks `/-/healthy` of the exporter that listens on `address`, all in all within `timeout`.
+/// Requests `/-/healthy` from the exporter that listens on `address`, within `timeout` in total.
 ///
 /// # Errors
-/// When nobody answers in time, or not as a healthy exporter would.
+/// If there is no answer in time, or not that of a healthy exporter.
 pub fn run(address: &str, timeout: Duration) -> anyhow::Result<()> {
     let deadline = Deadline::after(timeout);
     let mut last = None;
@@ -27,7 +26,7 @@ pub fn run(address: &str, timeout: Duration) -> anyhow::Result<()> {
     Err(last.unwrap_or_else(|| anyhow::anyhow!("{address} has no address")))
 }
 
-/// Where to reach who listens on this: on any address means also on loopback, by IPv6 or, where there is none, IPv4.
+/// The addresses at which to reach a listener: one on any address is reached by loopback, IPv6 first.
 fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
     let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
     let mut found = Vec::new();
@@ -50,7 +49,7 @@ fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {
         if left.is_zero() { bail!("it takes too long") } else { Ok(left) }
     };
     let mut stream = TcpStream::connect_timeout(&to, left()?)?;
-    // The request fits into any buffer, so this waits for nobody.
+    // The request fits into any socket buffer, so this does not wait.
     stream.set_write_timeout(Some(left()?))?;
     let request = format!("GET /-/healthy HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    /// What is said of somebody who answers with these bytes.
+    /// The outcome for a peer that answers with these bytes.
     fn verdict(answer: &'static [u8]) -> Result<(), String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -91,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn the_status_tells() {
+    fn every_status_of_a_live_exporter_is_healthy() {
         assert!(verdict(b"HTTP/1.1 200 OK\r\n\r\n").is_ok());
         assert!(verdict(b"HTTP/1.1 401 Unauthorized\r\n\r\n").is_ok());
-        assert!(verdict(b"HTTP/1.1 429 Too Many Requests\r\n\r\n").is_ok(), "it says so itself");
+        assert!(verdict(b"HTTP/1.1 429 Too Many Requests\r\n\r\n").is_ok(), "it is alive");
         assert!(verdict(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").is_ok());
         assert!(verdict(b"HTTP/1.0 400 Bad Request\r\n\r\n").is_ok(), "plain text where TLS is spoken");
         for (answer, said) in [
@@ -119,19 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn who_says_nothing_is_not_waited_for() {
+    fn a_silent_peer_is_given_up_after_the_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         assert!(run(&address, Duration::from_millis(50)).is_err());
     }
 
     #[test]
-    fn who_speaks_slowly_has_one_deadline_for_all_of_it() {
+    fn a_slow_answer_has_one_deadline_in_total() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let peer = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            // One byte after the other, each sooner than the timeout, until it is left.
+            // Byte by byte, each within the timeout, until the other side closes.
             for byte in b"HTTP/1.1 200" {
                 std::thread::sleep(Duration::from_millis(100));
                 if stream.write_all(&[*byte]).is_err() {

@@ -1,4 +1,4 @@
-//! Completions and manual pages, made of the definitions of commands and flags, to standard output.
+//! Shell completions and manual pages, generated from the definitions of commands and flags.
 
 use crate::cli::Cli;
 use anyhow::Context;
@@ -10,24 +10,24 @@ use std::io::{self, Write};
 /// Prints completions for a shell.
 ///
 /// # Errors
-/// When they cannot be written.
+/// If they cannot be written.
 pub fn completions(shell: Shell) -> anyhow::Result<()> {
-    // Not at once into the pipe: what writes them panics where that is closed.
+    // Into memory first: the generator panics on a closed pipe.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "swr-exporter", &mut script);
-    // Of a name with a hyphen, what is called one way is looked for in another, and no flag of a command is found
+    // Works around names with a hyphen, which the script writes in one way and looks up in another
     // (https://github.com/clap-rs/clap/issues/6421).
     let script = String::from_utf8(script)?.replace("swr__subcmd__exporter", "swr__exporter");
     print(script.as_bytes())
 }
 
-/// Prints the page of a command, or of the program.
+/// Prints the manual page of a command, or of the program.
 ///
 /// # Errors
-/// When it cannot be written, or there is no such command.
+/// If it cannot be written, or there is no such command.
 pub fn page(command: Option<&str>) -> anyhow::Result<()> {
     let mut program = Cli::command();
-    // Names of commands are whole only then.
+    // Completes the names of commands.
     program.build();
     let command = match command {
         None => program,

@@ -1,36 +1,36 @@
-//! How many repositories fit into the memory that this process may have, all accounts together.
+//! The memory budget: how many repositories of all accounts fit into the memory limit of this process.
 //!
-//! A container that outgrows its limit is killed and serves nothing. A listing that would do that is refused instead,
-//! before it is read, and the last good one stays. Source: the kernel's cgroup documentation, versions 1 and 2.
+//! A container that exceeds its limit is killed. A listing that would exceed it is refused instead, before it is read, and
+//! the last good one stays. Source: the kernel's cgroup documentation, versions 1 and 2.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Without a single repository.
+/// Bytes without any repository.
 const BASE: u64 = 24 << 20;
 
-/// At the peak of a refresh, while the old snapshot is still served: `cargo bench --bench refresh` measured 750 bytes at
+/// Bytes a repository at the peak of a refresh, while the previous snapshot is still served: `cargo bench --bench refresh` measured 750 bytes at
 /// 100,000 repositories and 590 at 1,000,000.
-const EACH: u64 = 850;
+const REPOSITORY: u64 = 850;
 
-/// Besides, where tags are collected: two pages' figures, an entry of the book and its moments, measured by
-/// `cargo bench --bench tags`.
-const EACH_WITH_TAGS: u64 = 1_200;
+/// Further bytes a repository whose tags are collected: figures of two snapshots, an entry of the inventory and its times,
+/// measured by `cargo bench --bench tags`.
+const REPOSITORY_TAGS: u64 = 1_200;
 
-/// A distinct layer with its references, measured as above.
+/// Bytes a distinct layer with its references, measured as above.
 const LAYER: u64 = 64;
 
-/// What all accounts share.
+/// The budget of all accounts, counted in repositories.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
-    /// `None` where memory is not limited.
+    /// `None` if memory is not limited.
     most: Option<u64>,
     held: AtomicU64,
 }
 
 impl MemoryBudget {
-    /// By the limits of the groups that this process is in.
+    /// The budget by the limits of this process's control groups.
     pub(super) fn of_this_process() -> Arc<Self> {
         let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self::of(limit(Path::new("/sys/fs/cgroup"), &groups).map(fitting))
@@ -40,44 +40,44 @@ impl MemoryBudget {
         Arc::new(Self { most, held: AtomicU64::new(0) })
     }
 
-    /// The most repositories that fit in all.
+    /// How many repositories fit.
     pub(super) fn most(&self) -> Option<u64> {
         self.most
     }
 
-    /// The part of one account, nothing to begin with.
+    /// An empty share, for one account.
     pub(super) fn share(self: &Arc<Self>) -> MemoryShare {
         MemoryShare { of: self.clone(), held: AtomicU64::new(0), for_tags: AtomicU64::new(0) }
     }
 }
 
-/// One account's part of a budget, given back when it is dropped. It is counted in repositories.
+/// One account's part of the budget; returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct MemoryShare {
     of: Arc<MemoryBudget>,
     held: AtomicU64,
-    /// Of these, what tags stand for.
+    /// The part of `held` that tags take.
     for_tags: AtomicU64,
 }
 
 impl MemoryShare {
-    /// The most repositories that this account may have beside its tags and what the others hold now.
+    /// How many repositories this account may have, beside its tags and the shares of other accounts.
     pub(super) fn most(&self) -> Option<u64> {
         let most = self.left_by_others()?;
         Some(most.saturating_sub(self.for_tags.load(Ordering::Relaxed)).max(1))
     }
 
-    /// The most distinct layers that fit beside so many repositories of this account.
+    /// How many distinct layers fit beside `repositories` of this account.
     pub(super) fn most_layers(&self, repositories: u64) -> Option<usize> {
-        let bytes = self.left_by_others()?.saturating_sub(repositories).saturating_mul(EACH);
-        let left = bytes.saturating_sub(repositories.saturating_mul(EACH_WITH_TAGS));
+        let bytes = self.left_by_others()?.saturating_sub(repositories).saturating_mul(REPOSITORY);
+        let left = bytes.saturating_sub(repositories.saturating_mul(REPOSITORY_TAGS));
         Some(usize::try_from(left / LAYER).unwrap_or(usize::MAX))
     }
 
-    /// This account holds so many repositories from now on, and so many layers where it collects tags.
+    /// Sets the share. `layers` are present where tags are collected.
     pub(super) fn hold(&self, repositories: u64, layers: Option<usize>) {
-        let bytes = layers.map_or(0, |layers| repositories * EACH_WITH_TAGS + layers as u64 * LAYER);
-        let for_tags = bytes.div_ceil(EACH);
+        let bytes = layers.map_or(0, |layers| repositories * REPOSITORY_TAGS + layers as u64 * LAYER);
+        let for_tags = bytes.div_ceil(REPOSITORY);
         self.for_tags.store(for_tags, Ordering::Relaxed);
         let all = repositories + for_tags;
         let before = self.held.swap(all, Ordering::Relaxed);
@@ -98,10 +98,10 @@ impl Drop for MemoryShare {
 }
 
 fn fitting(bytes: u64) -> u64 {
-    (bytes.saturating_sub(BASE) / EACH).max(1)
+    (bytes.saturating_sub(BASE) / REPOSITORY).max(1)
 }
 
-/// The least limit of the groups that this process is in, and of those above them. `groups` is /proc/self/cgroup.
+/// The lowest limit of the control groups in `groups` (the content of /proc/self/cgroup) and of their ancestors.
 fn limit(root: &Path, groups: &str) -> Option<u64> {
     groups.lines().filter_map(|line| of_group(root, line)).min()
 }
@@ -114,12 +114,12 @@ fn of_group(root: &Path, line: &str) -> Option<u64> {
         "memory" => (root.join("memory"), "memory.limit_in_bytes"),
         _ => return None,
     };
-    // In a container the path may be the host's, and only the root is there: what cannot be read sets no limit.
+    // In a container the path may be the host's and only the root exists. A file that cannot be read sets no limit.
     Path::new(path.trim_start_matches('/'))
         .ancestors()
         .filter_map(|group| std::fs::read_to_string(root.join(group).join(file)).ok())
         .filter_map(|text| text.trim().parse().ok())
-        // Version 1 writes a huge number for no limit, version 2 the word "max".
+        // No limit is a huge number in version 1 and the word "max" in version 2.
         .filter(|bytes| *bytes < 1 << 60)
         .min()
 }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_of_a_group_and_those_above_it_counts() {
+    fn the_lowest_limit_of_a_group_and_its_ancestors_counts() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         assert_eq!(limit(root, "0::/a/b\n"), None);
@@ -146,7 +146,7 @@ mod tests {
         write(root, "memory/x/memory.limit_in_bytes", "67108864\n");
         write(root, "memory/memory.limit_in_bytes", "9223372036854771712\n");
         assert_eq!(limit(root, "4:memory:/x\n3:cpuset:/\n0::/a/b\n"), Some(67_108_864));
-        assert_eq!(limit(root, "4:memory:/elsewhere\n"), None, "what is not there sets no limit");
+        assert_eq!(limit(root, "4:memory:/elsewhere\n"), None, "a missing group sets no limit");
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         other.hold(300_000, None);
         assert!(mine.most_layers(10_000).unwrap() < alone - 3_000_000);
         mine.hold(10_000, Some(1_000_000));
-        assert!(mine.most().unwrap() < 215_000, "what layers take is not there for repositories");
+        assert!(mine.most().unwrap() < 215_000, "layers leave less for repositories");
         assert!(other.most().unwrap() < 520_000);
         assert_eq!(mine.most_layers(600_000), Some(0));
     }

@@ -1,4 +1,4 @@
-//! One refresh of an account: the list, what is read beside it, and the page that is made of them.
+//! One refresh of an account: the listing, the auxiliary collectors and tags, and the exposition of the result.
 
 use super::call_counter::CallCounter;
 use super::memory::MemoryShare;
@@ -18,31 +18,31 @@ pub(super) struct Collection {
     pub(super) client: Arc<Client>,
     pub(super) options: collect::Options,
     pub(super) metrics: collect::Metrics,
-    pub(super) beside: AuxiliaryCollectors,
+    pub(super) auxiliary: AuxiliaryCollectors,
     pub(super) share: Arc<MemoryShare>,
     pub(super) tags: Option<TagCollector>,
     pub(super) calls: CallCounter,
 }
 
-/// Collects, then encodes: the page is made once, where it is published.
+/// The function that collects and encodes. The exposition is encoded once, when it is published.
 pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Exposition> {
     let exposition = Arc::new(exposition);
     Box::new(move |previous: Option<Arc<Exposition>>, deadline: Deadline| {
         let (collection, exposition) = (collection.clone(), exposition.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, beside, share, tags, calls } = &*collection;
+            let Collection { client, options, metrics, auxiliary, share, tags, calls } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
             let options = collect::Options { max_repositories: most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
-            let known = previous.as_ref().map(|page| page.snapshot().clone());
-            // Until the end, also where it fails or is cut off.
-            let _asking = calls.begin();
+            let known = previous.as_ref().map(|exposition| exposition.snapshot().clone());
+            // Counts calls until this future ends or is dropped.
+            let _counting = calls.begin();
             let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
             let collect::Collected { mut snapshot, gap } = collected?;
-            let known = previous.as_ref().map(|page| &**page.snapshot());
+            let known = previous.as_ref().map(|exposition| &**exposition.snapshot());
             let repositories = snapshot.repositories.len() as u64;
             let room = most_repositories.saturating_sub(repositories);
-            let figures = beside.collect(client, snapshot.read_at, known, room, deadline);
+            let figures = auxiliary.collect(client, snapshot.read_at, known, room, deadline);
             let images = async {
                 let tags = tags.as_ref()?;
                 tags.limit_layers(share.most_layers(repositories));
@@ -52,15 +52,15 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
             share.hold(weight(&snapshot), tags.as_ref().map(TagCollector::layers));
             let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
-            let page = tokio::task::spawn_blocking(encode)
+            let value = tokio::task::spawn_blocking(encode)
                 .await
                 .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
-            Ok(Outcome { value: page, gap })
+            Ok(Outcome { value, gap })
         })
     })
 }
 
-/// How many repositories are held in memory, those of the Enterprise Edition among them.
+/// The number of repositories held in memory, including those of the Enterprise Edition.
 pub(super) fn weight(snapshot: &Snapshot) -> u64 {
     let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len());
     (snapshot.repositories.len() + instances) as u64

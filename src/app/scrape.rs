@@ -1,12 +1,11 @@
-//! `swr-exporter scrape`: one collection, and the metrics to standard output or into a file, for cron and for
+//! `swr-exporter scrape`: collects once and writes the metrics to standard output or into a file, for cron and for
 //! node_exporter's textfile collector.
 //!
-//! There is no later page, so tags, details and figures beside the list are waited for until the refresh's deadline. What
-//! is known of tags and details can be kept, in a file that `serve` does not touch; the snapshot is always read anew.
+//! There is no later scrape, so it waits for tags, details and auxiliary figures until the refresh's deadline. The tag
+//! inventory can be kept, in a file that `serve` does not touch; the listing is always read anew.
 //!
-//! Written is the page, and of the exporter's own families the gauges that tell how the collection went. Counters are
-//! left out because a process that lives for one collection begins each at 0; what is about the process is left out
-//! because node_exporter has families of the same names.
+//! Of the exporter's own families only the gauges about the collection are written. Counters would all begin at 0 in each
+//! run, and node_exporter has families of the same names about its process.
 
 mod progress_bar;
 
@@ -14,7 +13,8 @@ use super::account::Account;
 use super::memory::MemoryBudget;
 use super::shared_resources::SharedResources;
 use crate::base::deadline::Deadline;
-use crate::cache::{self, state_file};
+use crate::base::file;
+use crate::cache;
 use crate::cli::ScrapeArgs;
 use crate::collect::{self, WaitPolicy};
 use crate::config::environment::Environment;
@@ -23,16 +23,15 @@ use crate::exposition::{self, Encoding, Format};
 use crate::logging;
 use anyhow::{Context, bail};
 use progress_bar::ProgressBar;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest that is waited at the end for what is known of tags to be written.
-const LAST_KEEP: Duration = Duration::from_secs(60);
+/// How long the end of the program waits for the tag inventory to be written.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Collects once and writes the metrics. What could be read is written also where something could not be.
+/// Collects once and writes the metrics, also if only a part could be read.
 ///
 /// # Errors
 /// Wrong settings, a collection that failed in whole or in part, or output that cannot be written. A file is replaced
@@ -40,27 +39,28 @@ const LAST_KEEP: Duration = Duration::from_secs(60);
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
     let account = config::Account {
-        // The others belong to `serve`, which may be running beside this.
+        // The other files belong to `serve`, which may be running too.
         state: account.state.map(StateFiles::of_tags_beside),
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
-        // What was read just now is not too old, however long it took.
+        // Data that was just read is not too old, however long that took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account
     };
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
-    // The outcome is told once, at the end; cron makes a letter of every word. Who wants a log asks for it.
+    // No log unless one is asked for: the outcome is reported once, at the end, because cron mails all output.
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
-        let account = Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), &[]))?;
-        let meter = ProgressBar::start(account.progress());
-        let (page, failure) = account.read().await;
-        meter.stop().await;
+        let account =
+            Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
+        let progress_bar = ProgressBar::start(account.progress());
+        let (exposition, failure) = account.read().await;
+        progress_bar.stop().await;
         let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();
         let mut written = Ok(());
-        if let Some(page) = page {
+        if let Some(exposition) = exposition {
             missing.extend(account.shortcomings());
-            let metrics = exposition::response(&account.gauges(format), Some(&*page), format, Encoding::Identity);
+            let metrics = exposition::response(&account.gauges(format), Some(&*exposition), format, Encoding::Identity);
             written = write(args.output.as_deref(), metrics);
         }
         if let Some(directory) = directory
@@ -74,13 +74,13 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Ends what the account does, and keeps what is known of tags and details.
+/// Closes the account and keeps its tag inventory.
 async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
     let Some(keeping) = account.close() else { return Ok(()) };
-    // Why a disk does not take it is for the log; whether it takes anything is found out here.
-    state_file::try_directory(directory)?;
-    let late = |_| io::Error::other(format!("it was not written within {} s", LAST_KEEP.as_secs()));
-    Deadline::after(LAST_KEEP).bound(keeping).await.map_err(late)?.map_err(io::Error::other)
+    // Errors of the write itself are logged only, so this finds out whether it can work at all.
+    file::try_directory(directory)?;
+    let late = |_| io::Error::other(format!("it was not written within {} s", LAST_WRITE_TIMEOUT.as_secs()));
+    Deadline::after(LAST_WRITE_TIMEOUT).bound(keeping).await.map_err(late)?.map_err(io::Error::other)
 }
 
 fn write(output: Option<&Path>, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
@@ -96,10 +96,10 @@ fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> 
     out.flush()
 }
 
-/// Writes beside the file, under a name that the textfile collector does not read, and renames: whoever reads it gets the
-/// old metrics or the new ones. Readable by all, as the one who reads it is somebody else.
+/// Replaces the file, by way of a name that the textfile collector does not read. Readable by all, because another user
+/// reads it.
 fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
-    // What a link leads to is replaced, and not the link.
+    // The target of a link is replaced, not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {
             return Err(io::Error::other(
@@ -110,22 +110,5 @@ fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(error),
     };
-    let Some(name) = path.file_name() else { return Err(io::Error::other("it is no name of a file")) };
-    let mut temporary = name.to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(temporary);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
-        metrics.into_iter().try_for_each(|part| file.write_all(part.as_ref()))?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)
-    };
-    write().inspect_err(|_| {
-        // What is left of it is of no use to anybody.
-        let _ = fs::remove_file(&temporary);
-    })?;
-    // The rename too is to survive a loss of power; where directories cannot be opened there is nothing to do.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
-    Ok(())
+    file::replace(&path, 0o644, |file| metrics.into_iter().try_for_each(|part| file.write_all(part.as_ref())))
 }

@@ -1,62 +1,93 @@
-//! What the accounts of a process share: connections, memory, locks.
+//! What the accounts of a process share: HTTP clients, memory, locks.
 
-use super::account::Account;
 use super::memory::MemoryBudget;
 use crate::auth::TokenClient;
-use crate::cache::state_lock::StateLock;
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
+use crate::base::state_lock::StateLock;
+use crate::config;
 use crate::swr;
 use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tracing::warn;
 
-/// A service of this machine that takes longer to connect to is not there.
-const NEAR: Duration = Duration::from_secs(1);
+/// How long connecting to a service of this machine may take; one that takes longer is not there.
+const LOCAL_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What accounts have in common.
+/// How long a state directory may take to answer.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Resources for accounts that are built together.
 pub(super) struct SharedResources {
     pub(super) budget: Arc<MemoryBudget>,
-    /// Accounts that connect in the same way use the same connections, and read the certificates once.
-    ways: Vec<(Option<PathBuf>, HttpClients)>,
-    /// Those that this process holds.
+    /// By certificate file: accounts with the same one share connections, and it is read once.
+    http_clients: Vec<(Option<PathBuf>, HttpClients)>,
+    /// Locks that this process holds or may hold.
     locks: Vec<Arc<StateLock>>,
+    /// Reads certificate files.
+    reader: BlockingThreads,
 }
 
 impl SharedResources {
-    /// For the accounts that are built together, in the place of others.
-    pub(super) fn new(budget: Arc<MemoryBudget>, before: &[Arc<Account>]) -> Self {
-        let locks = before.iter().filter_map(|account| account.lock()).collect();
-        Self { budget, ways: Vec::new(), locks }
+    /// `locks` are those of the accounts that run already.
+    pub(super) fn new(budget: Arc<MemoryBudget>, locks: Vec<Arc<StateLock>>) -> Self {
+        Self { budget, http_clients: Vec::new(), locks, reader: BlockingThreads::new(1) }
     }
 
-    /// The lock on this file: the one that is held, or one that is yet to be asked for.
+    /// The lock on this file: the one that this process has, or a new one.
     pub(super) fn lock(&self, path: PathBuf) -> Arc<StateLock> {
-        let held = self.locks.iter().find(|lock| lock.path == path);
-        held.cloned().unwrap_or_else(|| Arc::new(StateLock::new(path)))
+        let known = self.locks.iter().find(|lock| lock.path == path);
+        known.cloned().unwrap_or_else(|| Arc::new(StateLock::new(path)))
     }
 
-    /// How others are reached in the way of these options.
+    /// Tries the state directories of all accounts at once, so that disks that hang delay the start only once. Their state is
+    /// not loaded.
+    pub(super) async fn find_hung_disks(&mut self, accounts: &[config::Account]) {
+        let locks: Vec<_> =
+            accounts.iter().filter_map(|account| Some(self.lock(account.state.as_ref()?.lock.clone()))).collect();
+        let trials = locks.into_iter().map(|lock| async move {
+            let tried = lock.clone();
+            let answer = lock.threads.run_within(TRIAL_TIMEOUT, move || tried.is_ours());
+            if answer.await.is_none() {
+                let path = lock.path.display();
+                warn!(file = %path, "{path} is on a disk that does not answer: the state of its account is not loaded");
+                lock.give_up_loading();
+            }
+            lock
+        });
+        self.locks = futures_util::future::join_all(trials).await;
+    }
+
+    /// The HTTP clients for these options.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) fn ways(&mut self, options: &HttpsOptions) -> anyhow::Result<HttpClients> {
-        if let Some((_, known)) = self.ways.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
+    pub(super) async fn http_clients(&mut self, options: &HttpsOptions) -> anyhow::Result<HttpClients> {
+        if let Some((_, known)) = self.http_clients.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
             return Ok(known.clone());
         }
-        let ways = HttpClients::new(options).context("cannot connect to the upstream")?;
-        self.ways.push((options.ca_file.clone(), ways.clone()));
-        Ok(ways)
+        let reading = {
+            let options = options.clone();
+            self.reader.run_within(FILE_TIMEOUT, move || HttpClients::new(&options))
+        };
+        let clients = reading
+            .await
+            .with_context(|| format!("the certificates could not be read within {} s", FILE_TIMEOUT.as_secs()))?;
+        let clients = clients.context("cannot connect to the upstream")?;
+        self.http_clients.push((options.ca_file.clone(), clients.clone()));
+        Ok(clients)
     }
 }
 
-/// How others are reached.
+/// The HTTP clients of an account.
 #[derive(Clone)]
 pub(super) struct HttpClients {
-    /// The API, and those in the cloud who give credentials.
-    pub(super) cloud: Https,
-    /// Services of this machine: never through a proxy.
-    machine: Https,
+    /// For the API and for services of the cloud that give credentials.
+    pub(super) public: Https,
+    /// For services of this machine; never through a proxy.
+    local: Https,
 }
 
 impl HttpClients {
@@ -65,15 +96,15 @@ impl HttpClients {
     /// # Errors
     /// When TLS cannot be set up.
     pub(super) fn new(options: &HttpsOptions) -> Result<Self, BuildError> {
-        let near = HttpsOptions { connect_timeout: NEAR, proxies: Proxies::Never, ..options.clone() };
-        Ok(Self { cloud: Https::new(options)?, machine: Https::new(&near)? })
+        let local = HttpsOptions { connect_timeout: LOCAL_CONNECT_TIMEOUT, proxies: Proxies::Never, ..options.clone() };
+        Ok(Self { public: Https::new(options)?, local: Https::new(&local)? })
     }
 
-    /// The way to those who give credentials.
-    pub(super) fn door(&self, metrics: &swr::Metrics) -> TokenClient {
+    /// The client for services that give credentials.
+    pub(super) fn token_client(&self, metrics: &swr::Metrics) -> TokenClient {
         TokenClient {
-            public: Box::new(self.cloud.clone()),
-            link_local: Box::new(self.machine.clone()),
+            public: Box::new(self.public.clone()),
+            link_local: Box::new(self.local.clone()),
             metrics: metrics.of_credentials(),
             wall_clock: SystemTime::now,
         }

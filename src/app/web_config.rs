@@ -3,8 +3,8 @@
 //! The settings in force are replaced as a whole, and only by settings that are usable as a whole. A half-written file, or a
 //! certificate without its key yet, changes nothing and is tried again.
 
-use super::blocking_reader::{BlockingReader, PATIENCE};
 use super::reload_metrics::ReloadMetrics;
+use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::digest::Digest;
 use crate::base::file_stamp::Stamp;
 use crate::catalog;
@@ -33,7 +33,7 @@ pub(super) struct WebConfig {
 
 struct File {
     path: PathBuf,
-    reader: BlockingReader,
+    reader: BlockingThreads,
     last_read: Mutex<LastRead>,
     metrics: ReloadMetrics,
 }
@@ -59,7 +59,7 @@ impl WebConfig {
         let metrics = ReloadMetrics::new(registry, &catalog::WEB_CONFIG_RELOAD, &catalog::WEB_CONFIG_RELOAD_TIME);
         // Without stamps, so that the first poll reads the files again: they may have changed since.
         let last_read = Mutex::new(LastRead { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, reader: BlockingReader::new(PATIENCE), last_read, metrics };
+        let file = File { path, reader: BlockingThreads::new(1), last_read, metrics };
         Self { current: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
 
@@ -75,7 +75,7 @@ impl WebConfig {
             tokio::time::sleep(POLL_INTERVAL).await;
             let mut last_read = file.last_read.lock().await;
             let (files, before) = (last_read.files.clone(), last_read.stamps.clone());
-            if file.reader.run(move || is_unchanged(&files, &before)).await != Some(true) {
+            if file.reader.run_within(FILE_TIMEOUT, move || is_unchanged(&files, &before)).await != Some(true) {
                 self.read(file, &mut last_read).await;
             }
         }
@@ -95,7 +95,7 @@ impl WebConfig {
     /// Reads the files. Problems are logged once.
     async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
-        let read = file.reader.run(move || {
+        let read = file.reader.run_within(FILE_TIMEOUT, move || {
             let read = web_file::read(&path);
             let stamps = match &read {
                 Ok(WebFile { files, .. }) | Err((_, files)) => stamps(files),
@@ -103,7 +103,7 @@ impl WebConfig {
             (read, stamps)
         });
         let Some((read, stamps)) = read.await else {
-            error!("the web configuration could not be read within {} s", PATIENCE.as_secs());
+            error!("the web configuration could not be read within {} s", FILE_TIMEOUT.as_secs());
             file.metrics.failure();
             return;
         };

@@ -1,9 +1,10 @@
-//! A stamp of a file's metadata, which changes when the file changes; the content is not read.
+//! File stamps: the metadata by which a changed file is recognised without reading it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-/// The metadata that changes when a file is written to or replaced.
+/// Inode, size and times of a file. A write or a replacement changes at least one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: (u64, u64),
@@ -13,9 +14,12 @@ pub struct Stamp {
     pub changed: (i64, i64),
 }
 
+/// The coarsest time resolution of a file system, two seconds. Two writes within it can leave the same stamp.
+const RESOLUTION: Duration = Duration::from_secs(2);
+
 impl Stamp {
-    /// The stamp of the file that `path` leads to, through links, which is what Kubernetes replaces. `None` if there is no
-    /// such file.
+    /// The stamp of the file that `path` leads to, through symbolic links: Kubernetes replaces a link on the way. `None`
+    /// if there is no such file.
     pub fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         Some(Self {
@@ -24,5 +28,16 @@ impl Stamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
+    }
+
+    /// Whether the file may change again without getting another stamp, because its last change is so recent at `now`.
+    pub fn is_ambiguous(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
+        now.abs_diff(self.changed.0) <= RESOLUTION.as_secs()
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_change_time(seconds: i64) -> Self {
+        Self { inode: (0, 0), size: 0, modified: (seconds, 0), changed: (seconds, 0) }
     }
 }

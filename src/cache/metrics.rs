@@ -1,4 +1,4 @@
-//! What the cache counts, and how it stands, as metrics.
+//! Metrics of the cache: counters, and gauges of its state.
 
 use super::{Cache, ServedKind};
 use crate::catalog::{self, Family};
@@ -17,7 +17,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Makes them in this registry, each at 0.
+    /// Registers them, each at 0.
     pub fn new(registry: &Registry) -> Self {
         Self {
             refreshes: metrics::counter(registry, &catalog::REFRESHES),
@@ -33,13 +33,13 @@ impl Counters {
         }
     }
 
-    pub(super) fn served(&self, how: ServedKind) {
-        self.scrapes.with_label_values(&[how.as_str()]).inc();
+    pub(super) fn served(&self, kind: ServedKind) {
+        self.scrapes.with_label_values(&[kind.as_str()]).inc();
     }
 }
 
-/// The cache's state as gauges, read when they are asked for.
-pub struct State<T> {
+/// Gauges of the cache's state, set at each scrape.
+pub struct CacheState<T> {
     cache: Cache<T>,
     up: OptionalGauge,
     snapshot: OptionalGauge,
@@ -48,10 +48,10 @@ pub struct State<T> {
     window: OptionalGauge,
 }
 
-impl<T: Send + Sync + 'static> State<T> {
-    /// Registers the state of a cache.
+impl<T: Send + Sync + 'static> CacheState<T> {
+    /// Registers the gauges of a cache.
     pub fn register(registry: &Registry, cache: Cache<T>) {
-        // The gauges live in a registry of their own; this collector sets them and hands them on.
+        // This collector sets the gauges and hands them on, so they are not registered by themselves.
         let own = Registry::new();
         let gauge = |family: &Family| OptionalGauge::new(&own, family);
         let state = Self {
@@ -70,7 +70,7 @@ impl<T: Send + Sync + 'static> State<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Collector for State<T> {
+impl<T: Send + Sync + 'static> Collector for CacheState<T> {
     fn desc(&self) -> Vec<&Desc> {
         self.gauges().into_iter().flat_map(Collector::desc).collect()
     }
@@ -78,7 +78,7 @@ impl<T: Send + Sync + 'static> Collector for State<T> {
     fn collect(&self) -> Vec<MetricFamily> {
         let status = self.cache.status();
         let complete = status.latest.as_ref().is_some_and(|latest| latest.failure.is_none());
-        // Data that was withdrawn is not up, whatever the latest refresh said.
+        // Data that was withdrawn is not up, whatever the outcome of the latest refresh.
         self.up.set(Some(f64::from(u8::from(complete && status.held.is_some()))));
         self.snapshot.set(status.held.map(|(_, read_at)| unix_seconds(read_at)));
         self.refresh.set(status.latest.as_ref().map(|latest| unix_seconds(latest.ended_at)));

@@ -1,27 +1,28 @@
-//! The rules of the cache as values: how long, how old, how soon again.
+//! Settings of the cache, and its back-off after failures.
 
+use crate::base::backoff;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Settings of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How long a value is served without asking again.
+    /// How long a value is served before the next refresh.
     pub window: Duration,
-    /// How long a scrape waits for a refresh when it has something older to serve.
+    /// How long a scrape waits for a refresh if there is an older value to serve.
     pub wait: Wait,
-    /// Older values are not served.
+    /// The age beyond which a value is not served.
     pub max_age: Duration,
-    /// The longest that a refresh may take.
+    /// How long a refresh may take.
     pub refresh_timeout: Duration,
 }
 
-/// How long a scrape waits for a refresh when it has something older to serve.
+/// How long a scrape waits for a refresh if there is an older value to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Until the scrape's own deadline.
     Deadline,
-    /// So long, and not beyond the scrape's deadline.
+    /// At most this long, and never past the scrape's deadline.
     AtMost(Duration),
 }
 
@@ -36,26 +37,28 @@ impl Default for Options {
     }
 }
 
-/// The wait after the first failure; a scrape or two later the upstream is asked again.
-const FIRST: Duration = Duration::from_secs(5);
+/// The delay after the first failure: the upstream is called again a scrape or two later.
+const FIRST_DELAY: Duration = Duration::from_secs(5);
 
-/// With the longest wait an upstream that has recovered is noticed within a minute.
-const LONGEST: Duration = Duration::from_secs(45);
+/// The longest delay: an upstream that has recovered is noticed within a minute.
+const MAX_DELAY: Duration = Duration::from_secs(45);
 
-/// How long to leave the upstream alone after failures.
+/// Delays are shortened by up to this fraction, so that replicas that failed together do not retry together.
+const JITTER: f64 = 0.25;
+
+/// The back-off of one cache.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    first: Duration,
-    longest: Duration,
+    delays: backoff::Backoff,
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Backoff {
-    /// No wait is longer than the window: a failing upstream is asked at least as often as a healthy one.
+    /// No delay is longer than the window: a failing upstream is called at least as often as a healthy one.
     pub(super) fn new(options: &Options) -> Self {
-        let longest = LONGEST.min(options.window);
-        Self { first: FIRST.min(longest), longest, failures: 0, until: None }
+        let max = MAX_DELAY.min(options.window);
+        Self { delays: backoff::Backoff::new(FIRST_DELAY.min(max), max), failures: 0, until: None }
     }
 
     pub(super) fn allows(&self, now: Instant) -> bool {
@@ -66,7 +69,7 @@ impl Backoff {
         self.until
     }
 
-    /// How many refreshes failed in a row.
+    /// The number of failures in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
@@ -75,12 +78,11 @@ impl Backoff {
         (self.failures, self.until) = (0, None);
     }
 
-    /// `random` is uniform in [0, 1): replicas that failed together do not come back together.
+    /// Delays the next refresh, at least by what the upstream asked for. `random` is uniform in [0, 1).
     pub(super) fn failed(&mut self, now: Instant, retry_after: Option<Duration>, random: f64) {
         self.failures = self.failures.saturating_add(1);
-        let ceiling = self.first.saturating_mul(2u32.saturating_pow(self.failures - 1)).min(self.longest);
-        let wait = ceiling.mul_f64(0.75 + random.clamp(0.0, 1.0) / 4.0);
-        self.until = Some(now + wait.max(retry_after.unwrap_or_default()));
+        let delay = self.delays.jittered(self.failures, JITTER, random);
+        self.until = Some(now + delay.max(retry_after.unwrap_or_default()));
     }
 }
 
@@ -91,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_back_off_grows_within_its_bounds(window in 1u64..1_000_000, failures in 1usize..60, random in 0.0f64..1.0) {
+        fn delays_grow_within_their_bounds_and_the_upstream_may_ask_for_more(window in 1u64..1_000_000, failures in 1usize..60, random in 0.0f64..1.0) {
             let options = Options { window: Duration::from_millis(window), ..Options::default() };
             let mut backoff = Backoff::new(&options);
             let now = Instant::now();
@@ -99,12 +101,12 @@ mod tests {
             for _ in 0..failures {
                 backoff.failed(now, None, random);
                 let wait = backoff.until().unwrap() - now;
-                prop_assert!(wait >= before && wait <= options.window && wait <= LONGEST);
+                prop_assert!(wait >= before && wait <= options.window && wait <= MAX_DELAY);
                 before = wait;
             }
             prop_assert!(!backoff.allows(now) && backoff.allows(now + before));
             backoff.failed(now, Some(Duration::from_secs(100)), random);
-            prop_assert!(backoff.until().unwrap() >= now + Duration::from_secs(100), "the upstream's word counts");
+            prop_assert!(backoff.until().unwrap() >= now + Duration::from_secs(100));
             backoff.reset();
             prop_assert!(backoff.allows(now));
         }

@@ -1,21 +1,22 @@
 //! Flags of `demo` and `simulate`.
 
 use clap::Args;
+use std::path::PathBuf;
 
 /// The simulated world.
 #[derive(Args, Clone, Debug)]
 pub struct WorldArgs {
-    /// Repositories to begin with
+    /// Repositories at the start
     #[arg(long, default_value_t = 200)]
     pub repositories: usize,
-    /// Organisations
+    /// Organizations
     #[arg(long, default_value_t = 8)]
     pub namespaces: usize,
     /// The same seed gives the same world
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Simulated seconds a second: how fast the world grows
-    #[arg(long, default_value_t = 600.0)]
+    /// Simulated seconds per second: how fast the world grows
+    #[arg(long, default_value_t = 1.0)]
     pub speed: f64,
 }
 
@@ -28,9 +29,21 @@ pub struct DemoArgs {
     /// Address to listen on; port 0 is a free one
     #[arg(long = "web.listen-address", default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub listen_address: String,
-    /// How long a snapshot is served without asking again
+    /// How long a snapshot is served without a refresh
     #[arg(long = "cache.window", default_value = "15s", value_name = "DURATION")]
     pub cache_window: String,
+    /// Write the past of the world to --output and end, without serving
+    #[arg(long, requires = "output", value_name = "DURATION")]
+    pub history: Option<String>,
+    /// File for --history, as OpenMetrics for `promtool tsdb create-blocks-from openmetrics`
+    #[arg(long, requires = "history", value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Label `instance` of --history: the target as Prometheus scrapes it
+    #[arg(long, default_value = "localhost:10179", value_name = "ADDRESS")]
+    pub instance: String,
+    /// Day (UTC) up to which the world has a past, today by default; --history and the demo must agree
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub today: Option<String>,
 }
 
 /// Flags of `simulate`.
@@ -42,10 +55,10 @@ pub struct SimulateArgs {
     /// Address to listen on; port 0 is a free one
     #[arg(long, default_value = "127.0.0.1:10180", value_name = "ADDRESS")]
     pub listen_address: String,
-    /// For each new repository one goes: the world changes and does not grow
+    /// Delete a repository for each new one: the world changes and does not grow
     #[arg(long)]
     pub steady: bool,
-    /// Before each answer
+    /// Delay of each response
     #[arg(long, default_value = "0s", value_name = "DURATION")]
     pub latency: String,
 }

@@ -6,7 +6,7 @@
 
 mod entry;
 mod images;
-pub mod codec;
+pub mod records;
 
 use super::plan::{ChangeStamp, FetchTask, LastRead};
 use crate::base::backoff::Backoff;

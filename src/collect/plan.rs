@@ -6,11 +6,12 @@
 //! fetched less than half a period before. So the scan is spread evenly, and no reading gets older than the interval.
 
 use crate::model::{Repository, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::time::Duration;
 
 /// The properties in the listing that change with a repository's tags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ChangeStamp {
     /// `updated_at`
     pub updated: Option<Timestamp>,
@@ -48,7 +49,7 @@ impl Need {
 }
 
 /// The state of a repository when its tags were last fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct LastRead {
     /// The stamp in the listing at that time.
     pub stamp: ChangeStamp,

@@ -15,13 +15,14 @@ use super::metrics::Metrics;
 use super::plan::Need;
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
+use crate::base::state_file::WriteRecords;
 use crate::model::pattern::Pattern;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use state::{TagWorker, TagWorkerState};
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -60,14 +61,8 @@ impl Default for Options {
     }
 }
 
-/// Stores the inventory: receives a function that writes it, and runs on a thread that may block. After an error, the
-/// partial output has to be discarded; [`HandedOver`] is not a problem.
-pub type Persister = Arc<dyn Fn(&dyn Fn(&mut dyn Write) -> io::Result<()>) + Send + Sync>;
-
-/// Why an inventory is not written to its end: another collector has taken it over, and writes it.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("another account goes on with it")]
-pub struct HandedOver;
+/// Writes the records that it is given to the state file. After an error, what was written is discarded.
+pub type Persister = Arc<dyn Fn(WriteRecords) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]
@@ -111,7 +106,7 @@ impl TagCollector {
             persister,
             wall_clock,
             state: Mutex::new(state),
-            writing: Mutex::new(()),
+            writing: tokio::sync::Mutex::new(()),
             remaining: watch::Sender::new(0),
             idle: watch::Sender::new(true),
         });
@@ -215,7 +210,7 @@ impl TagCollector {
             (std::mem::take(&mut state.is_dirty), state.write_task.take())
         };
         let worker = self.worker.clone();
-        let last = is_dirty.then(|| tokio::task::spawn_blocking(move || worker.write_now()));
+        let last = is_dirty.then(|| tokio::spawn(async move { worker.write_now().await }.in_current_span()));
         tokio::spawn(async move {
             for writing in writing.into_iter().chain(last) {
                 // A panic ends it too.

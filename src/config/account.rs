@@ -5,7 +5,7 @@ use super::{Problems, credentials, duration, not_in, number, positive, regions, 
 use crate::auth::{CredentialProvider, ResolvedProvider};
 use crate::base::digest::Digest;
 use crate::base::rate_limit::Rate;
-use crate::cache::state_file::Origin;
+use crate::base::state_file::Origin;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
 use crate::transport::{HttpsOptions, read_ca_file};

@@ -1,32 +1,33 @@
-//! Figures beside the listing: of the account as a whole, and of the instances of the Enterprise Edition.
+//! Figures of the account as a whole, and of the instances of the Enterprise Edition.
 //!
-//! Each part is read by a call of its own and may fail by itself; then it is that of an earlier read, or absent.
+//! Each part comes from a separate call. If that fails, the part is that of an earlier call, or absent.
 
 use super::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A value, and when the read behind it began.
-#[derive(Clone, Debug, PartialEq)]
+/// A value, and when the call that read it began.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Dated<T> {
-    /// What was read.
+    /// The value.
     pub value: T,
-    /// When.
+    /// When the call began.
     pub read_at: Timestamp,
 }
 
 impl<T> Dated<T> {
-    /// Whether it is no older than `max_age` at `now`.
+    /// Whether it is at most `max_age` old at `now`.
     pub fn is_within(&self, max_age: Duration, now: Timestamp) -> bool {
         let max_age = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
         now.0.saturating_sub(self.read_at.0) <= max_age
     }
 }
 
-/// What the API says of the account as a whole.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Figures of the account as a whole.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Account {
-    /// The organisations that the caller has rights on, or on repositories in.
+    /// The organizations to which the caller has rights, or to repositories of which.
     pub organisations: Option<Dated<Vec<Organisation>>>,
     /// The totals.
     pub overview: Option<Dated<Overview>>,
@@ -34,17 +35,17 @@ pub struct Account {
     pub quotas: Option<Dated<Vec<Quota>>>,
 }
 
-/// One organisation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One organization.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Organisation {
     /// Its name.
     pub name: Arc<str>,
-    /// How many repositories it has, whoever may see them (API: `repo_count`, which is not documented).
+    /// The number of its repositories, including those the caller may not see (API: `repo_count`, not documented).
     pub repositories: Option<u64>,
 }
 
-/// The account's totals, by the API's own count.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The account's totals as the API counts them.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Overview {
     /// API: `namspace_num`.
     pub namespaces: Option<u64>,
@@ -52,25 +53,25 @@ pub struct Overview {
     pub repositories: Option<u64>,
     /// API: `image_num`.
     pub images: Option<u64>,
-    /// API: `store_space`, in a unit that is not documented; not bytes, as it has fractions.
+    /// API: `store_space`, in a unit that is not documented; it has fractions, so it is not bytes.
     pub storage: Option<f64>,
     /// API: `downflow_size`, in a unit that is not documented.
     pub download_traffic: Option<f64>,
 }
 
-/// A quota: how much of something there may be, and how much there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A quota: a limit and its use.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Quota {
-    /// What it is about, in the API's words.
+    /// The API's name of what is limited.
     pub name: Arc<str>,
-    /// The most.
+    /// The limit.
     pub limit: Option<u64>,
-    /// In use.
+    /// The amount in use.
     pub used: Option<u64>,
 }
 
 /// The instances of the Enterprise Edition of one project.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Enterprise {
     /// Sorted by id, each once.
     pub instances: Option<Dated<Vec<Instance>>>,
@@ -79,7 +80,7 @@ pub struct Enterprise {
 }
 
 /// One instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Instance {
     /// Its id.
     pub id: Arc<str>,
@@ -91,27 +92,27 @@ pub struct Instance {
     pub version: Arc<str>,
     /// e.g. `Running`.
     pub status: Arc<str>,
-    /// How it is paid.
+    /// The charge mode.
     pub charge_mode: Arc<str>,
     /// When it was created.
     pub created: Option<Timestamp>,
-    /// When it expires, where it does.
+    /// When it expires, if it does.
     pub expires: Option<Timestamp>,
-    /// Its counts, from a call of their own.
+    /// Its counts, from a separate call.
     pub statistics: Option<Dated<Statistics>>,
 }
 
 /// The counts of one instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Statistics {
     /// Bytes (API: `storage_used`).
     pub storage: Option<u64>,
-    /// What the instance may have and has, by kind.
+    /// Quotas by kind.
     pub quotas: Vec<Quota>,
 }
 
 /// One repository of an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct InstanceRepository {
     /// The instance's id.
     pub instance: Arc<str>,
@@ -132,7 +133,7 @@ pub struct InstanceRepository {
 }
 
 impl InstanceRepository {
-    /// What identifies a repository in a project.
+    /// Its identity within the project.
     pub fn key(&self) -> (&str, &str, &str) {
         (&self.instance, &self.namespace, &self.name)
     }
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_told_also_where_the_clock_went_back() {
+    fn an_age_is_computed_also_if_the_clock_went_back() {
         let dated = Dated { value: (), read_at: Timestamp(5_000_000_000) };
         let second = Duration::from_secs(1);
         assert!(

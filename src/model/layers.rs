@@ -1,43 +1,41 @@
-//! Which blobs are referred to by which repositories, so that stored bytes are counted once: exact, and kept up as
-//! repositories change.
+//! An index of blobs and the repositories that refer to them. It counts stored bytes once, exactly, as repositories change.
 //!
-//! A change to one repository costs in proportion to its own blobs. What makes that possible for the exclusive bytes of
-//! the *others* is that a blob knows how many repositories refer to it and the exclusive-or of their numbers: when one
-//! of two lets go, what is left of that is the number of the last one, to whom the blob now belongs alone.
+//! A change of one repository costs time in proportion to its own blobs. The exclusive bytes of *other* repositories follow
+//! because each blob stores how many repositories refer to it and the exclusive-or of their numbers: once a single owner is
+//! left, that is its number.
 //!
-//! Sums per organisation need counts of their own only for blobs of several repositories; a blob of one is its
-//! repository's, and so its organisation's.
+//! Sums per organization need separate counts only for blobs of several repositories.
 //!
-//! Memory: 48 bytes for each distinct blob and 6 to 11 for finding it, 4 for each reference, 64 a repository, some 30 for
-//! each pair of an organisation and a blob of several repositories.
+//! Memory: 54 to 59 bytes for each distinct blob, 4 for each reference, 64 for each repository, some 30 for each pair of an
+//! organization and a blob of several repositories.
 
 use super::tags::Blob;
 use hashbrown::HashTable;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// The number of a repository, chosen by the caller; small, because there is a place for each up to the largest.
+/// The number of a repository, chosen by the caller. Small: memory is taken for each number up to the largest.
 pub type Owner = u32;
 
-/// The number of an organisation, chosen by the caller; small as well.
+/// The number of an organization, chosen by the caller; small as well.
 pub type Group = u32;
 
-/// Blobs a chunk of the store has: growing it moves none.
+/// Blobs in a chunk of the store. It grows by chunks, so that no blob is moved.
 const CHUNK: usize = 1 << 14;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     blob: Blob,
-    /// Repositories that refer to it; 0 for a place that is free.
+    /// The number of repositories that refer to it; 0 for a free slot.
     owners: u32,
-    /// Exclusive-or of their numbers.
-    mixed: Owner,
+    /// The exclusive-or of their numbers.
+    owners_xor: Owner,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Owned {
     group: Group,
-    /// Places of its blobs, sorted.
+    /// The slots of its blobs, sorted.
     blobs: Box<[u32]>,
     unique: u128,
     exclusive: u128,
@@ -46,19 +44,19 @@ struct Owned {
 /// The index.
 #[derive(Debug, Default)]
 pub struct Layers {
-    places: HashTable<u32>,
+    slots: HashTable<u32>,
     hasher: RandomState,
     entries: Vec<Vec<Entry>>,
     free: Vec<u32>,
     owners: Vec<Owned>,
-    /// How many repositories of an organisation refer to a blob, for blobs of several repositories.
+    /// The number of repositories of an organization that refer to a blob, for blobs of several repositories.
     shared: HashMap<(Group, u32), u32>,
     groups: Vec<u128>,
     total: u128,
 }
 
 impl Layers {
-    /// Says what a repository refers to now; what it referred to before no longer counts. Repeated blobs count once.
+    /// Sets the blobs of a repository, in slot of its earlier ones. Repeated blobs count once.
     pub fn set(&mut self, owner: Owner, group: Group, blobs: &[Blob]) {
         if self.owners.len() <= owner as usize {
             self.owners.resize_with(owner as usize + 1, Owned::default);
@@ -70,39 +68,39 @@ impl Layers {
             self.release(owner);
             self.owners[owner as usize].group = group;
         }
-        let mut after: Vec<u32> = blobs.iter().map(|blob| self.place_of(*blob)).collect();
+        let mut after: Vec<u32> = blobs.iter().map(|blob| self.slot_of(*blob)).collect();
         after.sort_unstable();
         after.dedup();
         let before = std::mem::take(&mut self.owners[owner as usize].blobs);
-        // What is kept is never let go, so that its place stays the same.
-        for place in difference(&after, &before) {
-            self.take(owner, place);
+        // New blobs are added before old ones are removed, so that the slots of others stay the same.
+        for slot in difference(&after, &before) {
+            self.add_reference(owner, slot);
         }
-        for place in difference(&before, &after) {
-            self.let_go(owner, place);
+        for slot in difference(&before, &after) {
+            self.remove_reference(owner, slot);
         }
         self.owners[owner as usize].blobs = after.into();
     }
 
-    /// The repository refers to nothing any more.
+    /// Removes all blobs of a repository.
     pub fn release(&mut self, owner: Owner) {
         let Some(owned) = self.owners.get_mut(owner as usize) else { return };
-        for place in std::mem::take(&mut owned.blobs) {
-            self.let_go(owner, place);
+        for slot in std::mem::take(&mut owned.blobs) {
+            self.remove_reference(owner, slot);
         }
     }
 
-    /// Bytes of the distinct blobs that the repository refers to.
+    /// Bytes of the distinct blobs of a repository.
     pub fn unique(&self, owner: Owner) -> u128 {
         self.owners.get(owner as usize).map_or(0, |owned| owned.unique)
     }
 
-    /// Of these, the bytes that no other repository refers to.
+    /// Bytes of the blobs that no other repository refers to.
     pub fn exclusive(&self, owner: Owner) -> u128 {
         self.owners.get(owner as usize).map_or(0, |owned| owned.exclusive)
     }
 
-    /// Bytes of the distinct blobs of an organisation.
+    /// Bytes of the distinct blobs of an organization.
     pub fn of_group(&self, group: Group) -> u128 {
         self.groups.get(group as usize).copied().unwrap_or_default()
     }
@@ -112,42 +110,42 @@ impl Layers {
         self.total
     }
 
-    /// Distinct blobs.
+    /// The number of distinct blobs.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.slots.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no blobs.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.slots.is_empty()
     }
 
-    /// How many distinct blobs there would be if the repository referred to these, which are sorted and each once.
+    /// The number of distinct blobs if the repository had these blobs, which are sorted and distinct.
     pub fn len_with(&self, owner: Owner, blobs: &[Blob]) -> usize {
         let held = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs).iter();
-        let leaving = held.map(|place| self.entry(*place)).filter(|entry| entry.owners == 1);
+        let leaving = held.map(|slot| self.entry(*slot)).filter(|entry| entry.owners == 1);
         let leaving = leaving.filter(|entry| blobs.binary_search(&entry.blob).is_err()).count();
         let coming = blobs.iter().filter(|blob| self.find(hash_of(&self.hasher, blob), blob).is_none()).count();
         self.len() - leaving + coming
     }
 
-    /// The blobs that a repository refers to, each once.
+    /// The distinct blobs of a repository.
     pub fn blobs(&self, owner: Owner) -> impl ExactSizeIterator<Item = Blob> + '_ {
         let blobs = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs);
-        blobs.iter().map(|place| self.entry(*place).blob)
+        blobs.iter().map(|slot| self.entry(*slot).blob)
     }
 
-    /// Where the blob stands, after it was put there if need be.
-    fn place_of(&mut self, blob: Blob) -> u32 {
+    /// The slot of a blob, which is added if need be.
+    fn slot_of(&mut self, blob: Blob) -> u32 {
         let hash = hash_of(&self.hasher, &blob);
-        if let Some(place) = self.find(hash, &blob) {
-            return place;
+        if let Some(slot) = self.find(hash, &blob) {
+            return slot;
         }
-        let entry = Entry { blob, owners: 0, mixed: 0 };
-        let place = match self.free.pop() {
-            Some(place) => {
-                *self.entry_mut(place) = entry;
-                place
+        let entry = Entry { blob, owners: 0, owners_xor: 0 };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                *self.entry_mut(slot) = entry;
+                slot
             }
             None => {
                 if self.entries.last().is_none_or(|chunk| chunk.len() == CHUNK) {
@@ -160,30 +158,30 @@ impl Layers {
             }
         };
         let (entries, hasher) = (&self.entries, &self.hasher);
-        let at = |place: &u32| hash_of(hasher, &entries[*place as usize / CHUNK][*place as usize % CHUNK].blob);
-        self.places.insert_unique(hash, place, at);
-        place
+        let at = |slot: &u32| hash_of(hasher, &entries[*slot as usize / CHUNK][*slot as usize % CHUNK].blob);
+        self.slots.insert_unique(hash, slot, at);
+        slot
     }
 
     fn find(&self, hash: u64, blob: &Blob) -> Option<u32> {
-        self.places.find(hash, |place| self.entry(*place).blob == *blob).copied()
+        self.slots.find(hash, |slot| self.entry(*slot).blob == *blob).copied()
     }
 
-    fn entry(&self, place: u32) -> &Entry {
-        &self.entries[place as usize / CHUNK][place as usize % CHUNK]
+    fn entry(&self, slot: u32) -> &Entry {
+        &self.entries[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
-    fn entry_mut(&mut self, place: u32) -> &mut Entry {
-        &mut self.entries[place as usize / CHUNK][place as usize % CHUNK]
+    fn entry_mut(&mut self, slot: u32) -> &mut Entry {
+        &mut self.entries[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
-    /// A repository that did not refer to a blob does now.
-    fn take(&mut self, owner: Owner, place: u32) {
+    /// Adds a reference of a repository to a blob.
+    fn add_reference(&mut self, owner: Owner, slot: u32) {
         let group = self.owners[owner as usize].group;
-        let entry = self.entry_mut(place);
-        let (size, last) = (u128::from(entry.blob.size), entry.mixed);
+        let entry = self.entry_mut(slot);
+        let (size, last) = (u128::from(entry.blob.size), entry.owners_xor);
         entry.owners += 1;
-        entry.mixed ^= owner;
+        entry.owners_xor ^= owner;
         match entry.owners {
             1 => {
                 self.total += size;
@@ -194,9 +192,9 @@ impl Layers {
                 if owners == 2 {
                     let other = &mut self.owners[last as usize];
                     other.exclusive -= size;
-                    self.shared.insert((other.group, place), 1);
+                    self.shared.insert((other.group, slot), 1);
                 }
-                let of_group = self.shared.entry((group, place)).or_default();
+                let of_group = self.shared.entry((group, slot)).or_default();
                 *of_group += 1;
                 if *of_group == 1 {
                     self.groups[group as usize] += size;
@@ -206,57 +204,57 @@ impl Layers {
         self.owners[owner as usize].unique += size;
     }
 
-    /// A repository that referred to a blob no longer does.
-    fn let_go(&mut self, owner: Owner, place: u32) {
+    /// Removes a reference of a repository to a blob.
+    fn remove_reference(&mut self, owner: Owner, slot: u32) {
         let group = self.owners[owner as usize].group;
-        let entry = self.entry_mut(place);
+        let entry = self.entry_mut(slot);
         entry.owners -= 1;
-        entry.mixed ^= owner;
-        let Entry { blob, owners, mixed } = *entry;
+        entry.owners_xor ^= owner;
+        let Entry { blob, owners, owners_xor } = *entry;
         let size = u128::from(blob.size);
         self.owners[owner as usize].unique -= size;
         if owners == 0 {
             self.total -= size;
             self.groups[group as usize] -= size;
             self.owners[owner as usize].exclusive -= size;
-            self.forget(place);
+            self.free_slot(slot);
             return;
         }
-        let of_group = self.shared.get_mut(&(group, place)).expect("a blob of several repositories is counted");
+        let of_group = self.shared.get_mut(&(group, slot)).expect("blobs of several repositories are counted");
         *of_group -= 1;
         if *of_group == 0 {
             self.groups[group as usize] -= size;
-            self.shared.remove(&(group, place));
+            self.shared.remove(&(group, slot));
         }
         if owners == 1 {
-            let last = &mut self.owners[mixed as usize];
+            let last = &mut self.owners[owners_xor as usize];
             last.exclusive += size;
-            self.shared.remove(&(last.group, place));
+            self.shared.remove(&(last.group, slot));
         }
     }
 
-    fn forget(&mut self, place: u32) {
-        let hash = hash_of(&self.hasher, &self.entry(place).blob);
-        if let Ok(found) = self.places.find_entry(hash, |other| *other == place) {
+    fn free_slot(&mut self, slot: u32) {
+        let hash = hash_of(&self.hasher, &self.entry(slot).blob);
+        if let Ok(found) = self.slots.find_entry(hash, |other| *other == slot) {
             found.remove();
         }
-        self.free.push(place);
+        self.free.push(slot);
     }
 }
 
-/// Keyed, because digests come from outside; the first half is random enough.
+/// A keyed hash, because digests come from outside. Half a digest is random enough.
 fn hash_of(hasher: &RandomState, blob: &Blob) -> u64 {
     hasher.hash_one(&blob.digest.0[..16])
 }
 
-/// What is in `a` and not in `b`, both sorted.
+/// The elements of `a` that are not in `b`; both are sorted.
 fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
     let mut rest = b.iter().peekable();
     a.iter()
         .copied()
-        .filter(|place| {
-            while rest.next_if(|other| **other < *place).is_some() {}
-            rest.peek() != Some(&place)
+        .filter(|slot| {
+            while rest.next_if(|other| **other < *slot).is_some() {}
+            rest.peek() != Some(&slot)
         })
         .collect()
 }
@@ -274,7 +272,7 @@ mod tests {
         Blob { digest: Digest32(digest), size: u64::from(number % 97) + 1 }
     }
 
-    /// Counts the same from nothing but the lists, as one would by hand.
+    /// Computes the same sums from the lists alone.
     #[derive(Default)]
     struct ByHand(BTreeMap<Owner, (Group, BTreeSet<Blob>)>);
 
@@ -298,7 +296,7 @@ mod tests {
         }
     }
 
-    /// One change: a repository, its organisation (which may change), and its blobs from now on; none lets it go.
+    /// One change: a repository, its organization (which may change), and its new blobs; `None` removes it.
     type Step = (Owner, Group, Option<Vec<u16>>);
 
     fn follow(steps: impl IntoIterator<Item = Step>, mut check: impl FnMut(usize) -> bool) {
@@ -351,7 +349,7 @@ mod tests {
     #[test]
     fn ten_thousand_pushes_deletions_and_moves_of_tags_lose_no_byte() {
         let mut random = fastrand::Rng::with_seed(11);
-        // Repositories as sets of tags, each tag a list of blobs; a step changes one tag or a whole repository.
+        // Repositories are sets of tags, each a list of blobs. A step changes one tag or a whole repository.
         let mut tags: Vec<BTreeMap<u8, Vec<u16>>> = vec![BTreeMap::new(); 12];
         let mut image = {
             let mut random = fastrand::Rng::with_seed(12);
@@ -369,7 +367,7 @@ mod tests {
                     0 => mine.clear(),
                     1..6 => drop(mine.pop_first()),
                     6..9 if mine.len() > 1 => {
-                        // One tag is moved to what another one names.
+                        // A tag moves to the image of another tag.
                         let to = mine.values().next().unwrap().clone();
                         *mine.values_mut().last().unwrap() = to;
                     }
@@ -383,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_used_again() {
+    fn slots_are_reused() {
         let mut layers = Layers::default();
         for round in 0..50u16 {
             let blobs: Vec<Blob> = (0..1_000).map(|number| blob(round * 1_000 + number)).collect();

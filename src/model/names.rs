@@ -1,24 +1,23 @@
-//! What may become a label value: valid Unicode, not empty, not endless.
+//! Bounded label values.
 //!
-//! One invalid byte or one overlong value makes Prometheus refuse the whole scrape, so both are settled at the edge,
-//! where a name enters, and nobody checks again.
+//! One overlong value makes Prometheus refuse the whole scrape, so names are bounded where they enter, and not checked again.
 
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// The longest label value that is written, in bytes. Legal repository names have at most 128 characters; the bound is
-/// for answers that break the API's own rules.
-pub const LONGEST: usize = 1024;
+/// The longest label value in bytes. Legal repository names have at most 128 characters; the bound is for responses that
+/// break the API's rules.
+pub const MAX_LENGTH: usize = 1024;
 
-/// Length of the mark that tells apart two long names with a common beginning.
+/// The length of the digest suffix that tells apart long names with the same beginning.
 const SUFFIX: usize = 9;
 
-/// A value as it may be written, and whether it had to be cut.
+/// A label value for a name, and whether it was cut.
 pub fn label_value(raw: Cow<'_, str>) -> (Cow<'_, str>, bool) {
-    if raw.len() <= LONGEST {
+    if raw.len() <= MAX_LENGTH {
         return (raw, false);
     }
-    let end = raw.floor_char_boundary(LONGEST - SUFFIX);
+    let end = raw.floor_char_boundary(MAX_LENGTH - SUFFIX);
     let digest = hex::encode(&Sha256::digest(raw.as_bytes())[..4]);
     (Cow::Owned(format!("{}-{digest}", &raw[..end])), true)
 }
@@ -32,13 +31,13 @@ mod tests {
         let long = "ü".repeat(5000);
         let (first, cut) = label_value(Cow::Borrowed(&long));
         let (second, _) = label_value(Cow::Owned(format!("{long}x")));
-        assert!(cut && first.len() <= LONGEST && first.len() > LONGEST - 4);
+        assert!(cut && first.len() <= MAX_LENGTH && first.len() > MAX_LENGTH - 4);
         assert_ne!(first, second, "names that differ beyond the cut must stay two series");
     }
 
     #[test]
     fn a_name_of_the_longest_length_is_kept() {
-        let name = "a".repeat(LONGEST);
+        let name = "a".repeat(MAX_LENGTH);
         assert_eq!(label_value(Cow::Borrowed(&name)), (Cow::Borrowed(name.as_str()), false));
     }
 }

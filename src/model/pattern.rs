@@ -1,18 +1,16 @@
-//! A regular expression on `namespace/repository`, by which operators pick repositories.
+//! Regular expressions on `namespace/repository`, by which operators select repositories.
 //!
-//! It is anchored at both ends like Prometheus' own, so `team/app` is that one repository and `team/.*` all of one
-//! organisation; `(?i)` and the rest are the syntax of the crate `regex`. One expression holds any number of
-//! alternatives, joined by `|`. Matching takes time in proportion to the name whatever the expression says, and its
-//! compiled size is bounded.
+//! Anchored at both ends, like those of Prometheus: `team/app` matches one repository, `team/.*` all of an organization. The
+//! syntax is that of the crate `regex`. Matching takes time in proportion to the name, and the compiled size is bounded.
 
 use regex::{Regex, RegexBuilder};
 use std::fmt;
 use std::str::FromStr;
 
-/// The most bytes that a compiled expression may take. Some thousand names joined by `|` fit.
-const LARGEST: usize = 1 << 20;
+/// The largest compiled expression in bytes: some thousand names joined by `|`.
+const MAX_COMPILED_SIZE: usize = 1 << 20;
 
-/// An expression that a repository's whole name matches or not.
+/// An expression that matches a repository's whole name.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
@@ -20,7 +18,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Whether the repository is meant.
+    /// Whether it matches the repository.
     pub fn matches(&self, namespace: &str, repository: &str) -> bool {
         let mut name = String::with_capacity(namespace.len() + 1 + repository.len());
         name.push_str(namespace);
@@ -29,7 +27,7 @@ impl Pattern {
         self.expression.is_match(&name)
     }
 
-    /// As it was written.
+    /// The expression as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -38,10 +36,10 @@ impl Pattern {
 impl FromStr for Pattern {
     type Err = String;
 
-    /// Reads an expression; the error says what is wrong with it and where, on one line.
+    /// Parses an expression. The error is one line.
     fn from_str(text: &str) -> Result<Self, String> {
-        let compile = |expression: &str| RegexBuilder::new(expression).size_limit(LARGEST).build();
-        // By itself first: in the frame `a)(b` would be an expression, and a problem would be shown with the frame.
+        let compile = |expression: &str| RegexBuilder::new(expression).size_limit(MAX_COMPILED_SIZE).build();
+        // Without the anchors first: with them `a)(b` would be valid, and errors would show them.
         let compiled = compile(text).and_then(|_| compile(&format!("^(?s:{text})$")));
         match compiled {
             Ok(expression) => Ok(Self { text: text.to_owned(), expression }),

@@ -1,18 +1,18 @@
-//! What the tags and details of repositories tell, as plain data.
+//! Tags and details of repositories.
 //!
-//! A tag as it was read ([`Tag`]) lives only until its repository is reduced to a [`Reading`]; what is shown of a
-//! snapshot is in [`Images`]. Deliberately absent: manifests (reduced where they are read), and who counts the bytes
-//! (`layers`).
+//! A [`Tag`] lives only until the tags of its repository are reduced to a [`Reading`]. [`Images`] is what a snapshot shows.
+//! Deliberately absent: manifests, which are reduced where they are read, and the counting of bytes (`layers`).
 
 use super::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// What a registry stores once however many images refer to it: a layer or a configuration.
+/// A layer or a configuration, which a registry stores once for all images.
 ///
-/// The size belongs to its identity. In a sound registry a digest has one size; where an answer tells two, each counts,
-/// so that what is counted does not depend on which was seen first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The size is part of the identity: if responses contradict each other on the size of a digest, each size counts, so that
+/// the sums do not depend on which came first.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Blob {
     /// The SHA-256 of its content.
     pub digest: Digest32,
@@ -21,12 +21,12 @@ pub struct Blob {
 }
 
 /// A digest in 32 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Digest32(pub [u8; 32]);
 
 impl Digest32 {
-    /// Reads `sha256:` and 64 hexadecimal digits. A digest by another algorithm is stood for by the SHA-256 of its text.
-    /// `None` where the text has no algorithm.
+    /// Parses `sha256:` and 64 hexadecimal digits. For another algorithm it is the SHA-256 of the text; `None` without an
+    /// algorithm.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         if let Some(digits) = text.strip_prefix("sha256:")
@@ -39,19 +39,19 @@ impl Digest32 {
     }
 }
 
-/// What a manifest tells of stored bytes.
+/// The stored content that a manifest refers to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Contents {
     /// The configuration and the layers of an image.
     Image(Vec<Blob>),
-    /// The digests of an index's images; their layers stand in manifests of their own.
+    /// The digests of an index's images, which have their own manifests.
     Index(Vec<Digest32>),
-    /// Nothing: there is no manifest, it is broken, or of the old schema that knows no sizes.
+    /// Unknown: the manifest is missing, broken, or of the old schema without sizes.
     #[default]
     Unknown,
 }
 
-/// One tag as it was read. Absent is not zero.
+/// One tag as it was read. A missing value is `None`, not zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
     /// Its name.
@@ -74,14 +74,14 @@ pub struct Tag {
     pub contents: Contents,
 }
 
-/// What is kept of a tag that has series of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A tag that has its own series.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct TagSeries {
     /// Its name.
     pub name: Box<str>,
-    /// The digest of its manifest; empty when unknown.
+    /// The digest of its manifest; empty if unknown.
     pub digest: Box<str>,
-    /// What its manifest is.
+    /// The kind of its manifest.
     pub kind: ManifestKind,
     /// Version of the manifest's schema.
     pub schema: Option<u64>,
@@ -97,38 +97,39 @@ pub struct TagSeries {
     pub updated: Option<Timestamp>,
 }
 
-/// What a manifest is: the `type` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of a manifest: the `type` label.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum ManifestKind {
     /// One image.
     Image,
-    /// A list of images, such as one an architecture.
+    /// A list of images, such as one for each architecture.
     Index,
-    /// Not known.
+    /// Unknown.
     Unknown,
 }
 
-/// The tags of one repository, reduced to what is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The tags of one repository, reduced to what is stored.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Reading {
-    /// How many there are.
+    /// The number of tags.
     pub tags: u32,
-    /// Of these, those whose layers are not known.
+    /// The number of tags whose layers are unknown.
     pub unlayered: u32,
-    /// The newest and the oldest by `updated`.
+    /// The newest `updated`.
     pub newest: Option<Timestamp>,
-    /// See `newest`.
+    /// The oldest `updated`.
     pub oldest: Option<Timestamp>,
-    /// When each tag was updated that says so, in whole seconds since 1970, the oldest first.
+    /// The `updated` times in whole seconds since 1970, the oldest first.
+    #[serde(with = "deltas")]
     pub updated: Box<[u32]>,
-    /// Distinct layers and configurations over all tags, in order.
+    /// The distinct blobs of all tags, sorted.
     pub blobs: Vec<Blob>,
-    /// The tags themselves, by name, where they are to have series of their own.
+    /// The tags by name, if they have their own series.
     pub series: Option<Arc<[TagSeries]>>,
 }
 
 impl Reading {
-    /// Reduces the tags of a repository. Of two with one name the one that was updated last counts.
+    /// Reduces the tags of a repository. Of two with the same name the one that was updated last counts.
     pub fn of(mut tags: Vec<Tag>, with_series: bool) -> Self {
         tags.sort_by(|a, b| a.name.cmp(&b.name).then(b.updated.cmp(&a.updated)));
         tags.dedup_by(|later, kept| later.name == kept.name);
@@ -142,7 +143,7 @@ impl Reading {
                     blobs.extend_from_slice(parts);
                     true
                 }
-                // An index whose images have tags of their own here adds no bytes that these do not show.
+                // An index whose images all have tags here adds no bytes to theirs.
                 Contents::Index(images) => images.iter().all(|image| digests.contains(image)),
                 Contents::Unknown => false,
             };
@@ -161,6 +162,26 @@ impl Reading {
             blobs,
             series: with_series.then(|| tags.into_iter().map(TagSeries::from).collect()),
         }
+    }
+}
+
+/// Sorted seconds as the differences between neighbours, which take half the bytes.
+mod deltas {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(seconds: &[u32], out: S) -> Result<S::Ok, S::Error> {
+        let previous = std::iter::once(&0).chain(seconds);
+        out.collect_seq(seconds.iter().zip(previous).map(|(second, previous)| second.wrapping_sub(*previous)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Box<[u32]>, D::Error> {
+        let mut seconds = Box::<[u32]>::deserialize(input)?;
+        let mut previous = 0u32;
+        for second in &mut seconds {
+            previous = previous.wrapping_add(*second);
+            *second = previous;
+        }
+        Ok(seconds)
     }
 }
 
@@ -185,26 +206,26 @@ impl From<Tag> for TagSeries {
     }
 }
 
-/// Whole seconds since 1970 as far as 32 bits reach, which is until 2106.
+/// Whole seconds since 1970, up to the limit of 32 bits in 2106.
 pub fn seconds(time: Timestamp) -> u32 {
     u32::try_from(time.parts().0.max(0)).unwrap_or(u32::MAX)
 }
 
-/// The upper ends of the age classes in days; what is older is in the last class.
+/// The upper limits of the age classes in days. Older tags are in a last class.
 pub const AGE_DAYS: [u32; 4] = [7, 30, 90, 365];
 
-/// Tags by age at `now`, youngest class first, and the second at which that changes next. `updated` is sorted; a tag
-/// from the future is young.
+/// The number of tags in each age class at `now`, youngest first, and the second at which that changes next. `updated` is
+/// sorted; a tag from the future is in the youngest class.
 pub fn by_age(updated: &[u32], now: u32) -> ([u32; 5], u32) {
     let mut counts = [0; 5];
     let mut changes = u32::MAX;
     let mut younger_from = updated.len();
     for (class, days) in AGE_DAYS.into_iter().enumerate() {
         let limit = days * 86_400;
-        // Young enough for this class: updated + limit > now.
+        // The first tag that is young enough for this class: updated + limit > now.
         let from = updated.partition_point(|second| u64::from(*second) + u64::from(limit) <= u64::from(now));
         counts[class] = count(younger_from - from);
-        // The oldest of them is the next to leave it.
+        // The oldest tag is the next to leave the class.
         changes = updated.get(from).map_or(changes, |oldest| changes.min(oldest.saturating_add(limit)));
         younger_from = from;
     }
@@ -216,8 +237,8 @@ fn count(tags: usize) -> u32 {
     u32::try_from(tags).unwrap_or(u32::MAX)
 }
 
-/// What the show call tells beyond the listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Details of a repository beyond the listing.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Details {
     /// API: `id`.
     pub id: Option<u64>,
@@ -229,44 +250,44 @@ pub struct Details {
     pub priority: Option<i64>,
 }
 
-/// What is shown of a repository's tags.
+/// The figures of a repository's tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagFigures {
-    /// How many there are.
+    /// The number of tags.
     pub tags: u32,
-    /// Of these, those whose layers are not known.
+    /// The number of tags whose layers are unknown.
     pub unlayered: u32,
     /// Tags by age, youngest class first.
     pub by_age: [u32; 5],
     /// Bytes of distinct layers and configurations.
     pub unique_bytes: u128,
-    /// Of these, the bytes that no other repository refers to; `None` while others are unknown.
+    /// Bytes that no other repository refers to; `None` while other repositories are unknown.
     pub exclusive_bytes: Option<u128>,
     /// The newest `updated`.
     pub newest: Option<Timestamp>,
     /// The oldest `updated`.
     pub oldest: Option<Timestamp>,
-    /// The tags themselves, where they have series of their own.
+    /// The tags, if they have their own series.
     pub series: Option<Arc<[TagSeries]>>,
 }
 
-/// What is shown of one repository beyond the listing.
+/// The figures of one repository beyond the listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryImages {
-    /// `None` until its tags were read.
+    /// `None` until its tags have been read.
     pub tags: Option<TagFigures>,
-    /// `None` until they were read.
+    /// `None` until they have been read.
     pub details: Option<Arc<Details>>,
 }
 
-/// What tags and details tell of an account, beside the rows of a snapshot.
+/// Figures from tags and details of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Images {
-    /// By place in [`Snapshot::repositories`](super::Snapshot::repositories).
+    /// In the order of [`Snapshot::repositories`](super::Snapshot::repositories).
     pub repositories: Vec<RepositoryImages>,
-    /// Bytes of distinct layers of each organisation whose repositories are all known.
+    /// Bytes of the distinct layers of each organization whose repositories are all known.
     pub namespaces: Vec<(Arc<str>, u128)>,
-    /// Bytes of distinct layers of the account, once all its repositories are known.
+    /// Bytes of the account's distinct layers, once all its repositories are known.
     pub unique_bytes: Option<u128>,
 }
 

@@ -2,15 +2,13 @@
 
 use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
+use crate::state_file;
 use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
 use crate::upstream_tls::authority;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file;
-use swr_exporter::model::codec;
+use std::time::Duration;
 use swr_simulator::{Action, Delivery, Rule, Shape};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
@@ -29,16 +27,12 @@ async fn stops(exporter: &mut Exporter, signal: &str) {
     assert!(start.elapsed() <= LONGEST_STOP, "{signal}: {:?}", start.elapsed());
 }
 
-fn up(scrape: &Scrape) -> bool {
-    scrape.get("swr_up") == Some(1.0)
-}
-
 #[tokio::test]
 async fn both_signals_drain_and_end_with_0() {
     let upstream = simulator(50, 2).await;
     for signal in ["TERM", "INT"] {
         let mut exporter = exporter(&upstream.url(), &[]).await;
-        exporter.scrape_until("data", up).await;
+        exporter.scrape_until("data", Scrape::is_up).await;
         let mut idle = peers::connect(exporter.address(), 0).await;
         idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         assert!(idle.read(&mut [0; 4096]).await.unwrap() > 0);
@@ -63,15 +57,6 @@ async fn a_scrape_that_waits_is_answered_when_the_exporter_stops() {
     assert_eq!(answer.status(), 200);
     assert_eq!(Scrape::parse(answer.text().to_owned()).get("swr_up"), Some(0.0));
     eventually("the request to the upstream is given up", || upstream.handle.in_flight() == 0).await;
-}
-
-/// Either nothing, or a file that a fresh process takes over.
-fn assert_no_half_state(folder: &Path) {
-    let file = folder.join("default.snapshot");
-    if let Ok(bytes) = std::fs::read(file) {
-        let kept = state_file::parse(bytes, SystemTime::now()).unwrap();
-        assert!(codec::decode(&kept.payload).is_some());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +89,8 @@ async fn stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done() {
                 let series = Scrape::parse(answer.text().to_owned()).series("swr_repository_size_bytes").len();
                 assert!(series == 0 || series == 400, "{series}");
             }
-            assert_no_half_state(folder.path());
+            // Panics if there is a file that is not whole.
+            let _ = state_file::loaded(&folder.path().join("default.snapshot"));
         });
         while tasks.len() >= 6 {
             tasks.join_next().await.unwrap().unwrap();
@@ -150,7 +136,7 @@ async fn slow_reader(address: &str) -> TcpStream {
 async fn a_second_signal_ends_it_at_once() {
     let upstream = simulator(20_000, 20).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
-    exporter.scrape_until("data", up).await;
+    exporter.scrape_until("data", Scrape::is_up).await;
     let _reader = slow_reader(exporter.address()).await;
     // Its answer has begun once a byte of it is there; the rest finds no room.
     _reader.readable().await.unwrap();
@@ -170,7 +156,7 @@ async fn neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
     // Opening a pipe that nobody reads waits for ever, as a network disk may.
     let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     assert!(std::process::Command::new("mkfifo").arg(&temporary).status().unwrap().success());
-    exporter.scrape_until("data, whatever the disk does", up).await;
+    exporter.scrape_until("data, whatever the disk does", Scrape::is_up).await;
     let reader = slow_reader(exporter.address()).await;
     reader.readable().await.unwrap();
     stops(&mut exporter, "TERM").await;
@@ -207,7 +193,7 @@ async fn with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_process
         reader.read_exact(&mut body).await.unwrap();
         Scrape::parse(String::from_utf8(body).unwrap())
     };
-    assert!(up(&scrape().await));
+    assert!(scrape().await.is_up());
 
     peers::allow_many_files();
     // Not all of them find room in the kernel's queue at once; those that do not keep knocking.
@@ -280,7 +266,7 @@ async fn scrapes_go_on_when_nobody_reads_the_log() {
             let start = Instant::now();
             let answer = peers::exchange(peers::connect(&address, 100).await, SCRAPE).await.unwrap();
             assert_eq!(answer.status(), 200);
-            assert!(up(&Scrape::parse(answer.text().to_owned())));
+            assert!(Scrape::parse(answer.text().to_owned()).is_up());
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         }
         drop(held);
@@ -299,7 +285,7 @@ async fn a_failing_upstream_neither_floods_nor_forges_the_log() {
     let upstream = simulator(5, 1).await;
     let evil = "no \u{1b}[31mred\u{1b}[0m\r\nts=now level=error msg=forged \u{9b}2J \u{202e}\u{2028} \u{0} \u{7f} end";
     let mut exporter = exporter(&upstream.url(), &["--cache.window", "50ms"]).await;
-    exporter.scrape_until("data", up).await;
+    exporter.scrape_until("data", Scrape::is_up).await;
     let started = Instant::now();
     for (reason, status, code) in [("permission", 403, "SVCSTG.SWR.4030170"), ("internal", 400, evil)] {
         upstream.handle.clear_faults();

@@ -12,10 +12,12 @@ mod web_support;
 
 mod main_job;
 mod commands;
+mod demo;
 mod scrape_once;
 mod prometheus;
 mod service;
 mod observing;
+mod dashboards;
 mod packaged;
 mod settings;
 mod flags;

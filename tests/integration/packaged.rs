@@ -97,7 +97,7 @@ async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certific
     }
 }
 
-/// L12. Independent of how it is built: the executable is position independent, relocations are read-only, the stack is
+/// Independent of how it is built: the executable is position independent, relocations are read-only, the stack is
 /// not executable, nothing is searched for along a path of its own. What is shipped needs no loader and no library.
 #[test]
 fn the_executable_is_hardened() {
@@ -209,7 +209,7 @@ fn within(root: &Path) -> Command {
     command
 }
 
-/// L11. No certificates, no resolver, no `/tmp`, no `/etc`, no `/proc`, nothing writable, user 65534.
+/// No certificates, no resolver, no `/tmp`, no `/etc`, no `/proc`, nothing writable, user 65534.
 #[tokio::test]
 async fn it_works_in_an_empty_root() {
     let root = empty_root();
@@ -242,7 +242,7 @@ async fn serving(root: &Path, arguments: &[&str]) -> Exporter {
     start_as_it_is(serving).await
 }
 
-/// L11. It needs nothing but itself to show what it can.
+/// It needs nothing but itself to show what it can.
 #[tokio::test]
 async fn the_demo_works_in_an_empty_root() {
     let root = empty_root();
@@ -251,7 +251,7 @@ async fn the_demo_works_in_an_empty_root() {
     assert!(scrape.get("swr_repositories") >= Some(50.0), "{:?}", scrape.get("swr_repositories"));
 }
 
-/// L11. The roots that are built in, or those of a file: none of the system's are needed.
+/// The roots that are built in, or those of a file: none of the system's are needed.
 #[tokio::test]
 async fn tls_works_without_the_systems_certificates() {
     let ca = authority("ours");
@@ -271,7 +271,7 @@ fn ended(scrape: &Scrape) -> bool {
     scrape.get("swr_refreshes_total").is_some_and(|count| count >= 1.0)
 }
 
-/// L11. Names are looked up by what is linked in: with the files that container runtimes write, or with none at all, where
+/// Names are looked up by what is linked in: with the files that container runtimes write, or with none at all, where
 /// no name can be found and nothing worse happens.
 #[tokio::test]
 async fn names_are_looked_up_without_further_libraries() {

@@ -103,6 +103,30 @@ impl Prometheus {
         Self { server: server.await }
     }
 
+    /// Starts one that scrapes nothing and has a history, with at least a sample an hour.
+    pub async fn with_history(openmetrics: &str) -> Self {
+        let server = Server::start("prometheus", |folder, address| {
+            let (config, history) = (folder.join("prometheus.yml"), folder.join("history.om"));
+            std::fs::write(&config, "").unwrap();
+            std::fs::write(&history, openmetrics).unwrap();
+            let output = std::process::Command::new("promtool")
+                .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet", "--max-block-duration=800h"])
+                .args([history, folder.join("data")])
+                .output();
+            let output = output.expect("promtool runs; tests/run installs it");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            vec![
+                format!("--config.file={}", config.display()),
+                format!("--storage.tsdb.path={}", folder.join("data").display()),
+                "--storage.tsdb.retention.time=100y".to_owned(),
+                "--query.lookback-delta=59m".to_owned(),
+                format!("--web.listen-address={address}"),
+                "--log.level=warn".to_owned(),
+            ]
+        });
+        Self { server: server.await }
+    }
+
     /// The result of an instant query.
     pub async fn query(&self, expression: &str) -> Vec<(BTreeMap<String, String>, f64)> {
         let answer = self.server.json("/api/v1/query", &[("query", expression)]).await;

@@ -280,7 +280,8 @@ async fn what_is_not_about_the_account_does_not_matter() {
     let run = async |name: &str| {
         let mut command = command();
         command.args(["scrape", "--web.config.file=/nowhere/web.yml", "--web.max-requests=many"]);
-        done(command_with(command, &["--config.file", accounts.path().to_str().unwrap(), "--account", name])).await
+        command.args(["--config.file", accounts.path().to_str().unwrap(), "--account", name]);
+        done(command).await
     };
     let (code, metrics, said) = run("one").await;
     assert_eq!((code, said.as_str()), (Some(0), ""));
@@ -290,50 +291,39 @@ async fn what_is_not_about_the_account_does_not_matter() {
     assert!(said.contains("NOT_SET is not set") && !said.contains("--web."), "{said}");
 }
 
-fn command_with(mut command: Command, arguments: &[&str]) -> Command {
-    command.args(arguments);
-    command
+/// `scrape` of an upstream on a terminal, which `script` gives it: its exit code and what is shown there.
+async fn done_on_a_terminal(upstream: &Running, arguments: &str) -> (Option<i32>, String) {
+    let line = format!("{} scrape --swr.endpoint {} {arguments}", env!("CARGO_BIN_EXE_swr-exporter"), upstream.url());
+    let mut script = Command::new("script");
+    let prepared = command();
+    script.envs(prepared.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script.args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null());
+    let (code, shown, _) = done(script).await;
+    (code, shown)
 }
 
 #[tokio::test]
 async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let upstream = simulator(300, 2).await;
     upstream.handle.configure(|options| options.latency = Duration::from_millis(300));
-    let binary = env!("CARGO_BIN_EXE_swr-exporter");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("swr.prom");
-    // `script` gives it a terminal.
-    let line =
-        format!("{binary} scrape --swr.endpoint {} --swr.page-size 100 --output {}", upstream.url(), file.display());
-    let mut on_a_terminal = Command::new("script");
-    let prepared = command();
-    let environment = prepared.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
-    on_a_terminal.envs(environment).args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null());
-    let (code, shown, _) = done(on_a_terminal).await;
+    let (code, shown) =
+        done_on_a_terminal(&upstream, &format!("--swr.page-size 100 --output {}", file.display())).await;
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
     assert!(!shown.contains("tags"), "{shown:?}");
     assert!(shown.ends_with("\r\u{1b}[K"), "the line is cleared: {shown:?}");
-    assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).get("swr_up") == Some(1.0));
-    assert_eq!(
-        done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await,
-        (Some(0), String::new(), String::new())
-    );
+    assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).is_up());
+    let elsewhere = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
+    assert_eq!(elsewhere, (Some(0), String::new(), String::new()));
 }
 
 #[tokio::test]
 async fn progress_goes_on_while_tags_are_read() {
     let upstream = simulator(60, 2).await;
-    let line = format!(
-        "{} scrape --swr.endpoint {} --collector.tags --collector.tags.rate-limit 20 --output /dev/null/none",
-        env!("CARGO_BIN_EXE_swr-exporter"),
-        upstream.url()
-    );
-    let mut on_a_terminal = Command::new("script");
-    let prepared = command();
-    let environment = prepared.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
-    on_a_terminal.envs(environment).args(["-q", "-e", "-c", &line, "/dev/null"]).stdin(Stdio::null());
-    let (_, shown, _) = done(on_a_terminal).await;
+    let arguments = "--collector.tags --collector.tags.rate-limit 20 --output /dev/null/none";
+    let (_, shown) = done_on_a_terminal(&upstream, arguments).await;
     let read: Vec<u64> = shown
         .split("] ")
         .filter_map(|rest| rest.split_once(" of 60 readings of tags"))

@@ -1,11 +1,11 @@
 //! The server under hundreds of attackers and a thousand scrapers. `src/web/tests` has the rules one by one.
 
 use crate::peers::{self, Answer, SCRAPE};
+use crate::state_file;
 use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file::{self, LoadedState, StateFile};
 use swr_simulator::Running;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -190,10 +190,9 @@ async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::Tem
     first.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     eventually("it is kept", || file.exists()).await;
     drop(first);
-    let LoadedState { payload, origin, .. } =
-        state_file::parse(std::fs::read(&file).unwrap(), SystemTime::now()).unwrap();
+    let (loaded, origin) = state_file::loaded(&file).unwrap();
     let then = SystemTime::now() - Duration::from_secs(600);
-    StateFile { path: file, origin, writer: 0 }.write(then, |out| out.write_all(&payload)).unwrap();
+    std::fs::write(&file, state_file::encoded(&loaded.value, origin, then)).unwrap();
     (exporter(&upstream.url(), &[&keep, flags].concat()).await, folder)
 }
 

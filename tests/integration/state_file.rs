@@ -9,8 +9,8 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use swr_exporter::cache::state_file::{self, LoadedState, Origin, StateFile};
-use swr_exporter::model::{Snapshot, codec};
+use swr_exporter::base::state_file::{self, Loaded, Origin};
+use swr_exporter::model::{Snapshot, records};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -31,25 +31,31 @@ fn files(folder: &Path) -> Vec<String> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn up(scrape: &Scrape) -> bool {
-    scrape.get("swr_up") == Some(1.0)
-}
-
 fn sizes(scrape: &Scrape) -> usize {
     scrape.series("swr_repository_size_bytes").len()
 }
 
-/// What a fresh process would take over; `None` where there is no file.
-fn loaded(file: &Path) -> Option<Snapshot> {
-    let bytes = fs::read(file).ok()?;
-    let kept = state_file::parse(bytes, SystemTime::now()).expect("the file is whole");
-    Some(codec::decode(&kept.payload).expect("its payload is ours"))
+/// The snapshot in a file, and its origin; `None` if there is no file.
+pub fn loaded(file: &Path) -> Option<(Loaded<Snapshot>, Origin)> {
+    let mut file = fs::File::open(file).ok()?;
+    Some(state_file::decode(&mut file, SystemTime::now()).expect("the file is whole"))
+}
+
+/// A state file with a snapshot.
+pub fn encoded(snapshot: &Snapshot, origin: Origin, read_at: SystemTime) -> Vec<u8> {
+    let mut file = Vec::new();
+    state_file::encode(&mut file, read_at, origin, |out| records::write(snapshot, out)).unwrap();
+    file
+}
+
+fn repositories(file: &Path) -> usize {
+    loaded(file).expect("there is a file").0.value.repositories.len()
 }
 
 /// Lets one exporter read the listing and keep it, and ends it.
 async fn written(folder: &Path, file: &Path, upstream: &Running) -> Scrape {
     let mut first = keeping_in(folder, upstream, "10m").await;
-    let scrape = first.scrape_until("data", up).await;
+    let scrape = first.scrape_until("data", Scrape::is_up).await;
     eventually("the snapshot is kept", || file.exists()).await;
     first.signal("TERM");
     assert_eq!(first.ended().await.code(), Some(0));
@@ -121,42 +127,35 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         bytes[at] = byte;
         bytes
     };
-    let LoadedState { payload, origin, .. } = state_file::parse(whole.clone(), SystemTime::now()).unwrap();
-    let rewritten = |origin, at: SystemTime, payload: &[u8]| {
-        let file = StateFile { path: folder.path().join("another"), origin, writer: 0 };
-        file.write(at, |out| out.write_all(payload)).unwrap();
-        let bytes = fs::read(&file.path).unwrap();
-        fs::remove_file(file.path).unwrap();
-        bytes
-    };
+    let (Loaded { value: snapshot, .. }, origin) = loaded(&file).unwrap();
     let now = SystemTime::now();
-    let in_the_future = rewritten(origin, now + Duration::from_secs(3600), &payload);
-    let not_ours = rewritten(origin, now, b"not a snapshot");
-    let of_another = rewritten(Origin::default(), now, &payload);
+    let mut not_a_snapshot = Vec::new();
+    state_file::encode(&mut not_a_snapshot, now, origin, |out| out.push(&"not a snapshot")).unwrap();
     for (bytes, problem) in [
         (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is corrupt"),
+        (changed(15, whole[15] ^ 1), "is corrupt"),
         (changed(40, whole[40] ^ 1), "is corrupt"),
-        (whole[..whole.len() / 2].to_vec(), "is truncated"),
-        (whole[..30].to_vec(), "is truncated"),
-        ([whole.clone(), vec![0]].concat(), "is truncated or has something after its end"),
+        (whole[..whole.len() / 2].to_vec(), "is corrupt or truncated"),
+        (whole[..30].to_vec(), "is corrupt or truncated"),
+        ([whole.clone(), vec![0]].concat(), "is corrupt"),
         (changed(8, 99), "has format 99"),
-        (changed(8, 2), "has format 2"),
-        (of_another, "was read from another endpoint"),
-        (b"{\"a\": \"foreign file\"}".repeat(10), "is no snapshot of this exporter"),
-        (Vec::new(), "is no snapshot of this exporter"),
-        (in_the_future, "in the future"),
-        (not_ours, "cannot be understood"),
+        (changed(8, 3), "has format 3"),
+        (encoded(&snapshot, Origin::default(), now), "was read from another endpoint"),
+        (b"{\"a\": \"foreign file\"}".repeat(10), "is no state file of this exporter"),
+        (Vec::new(), "is no state file of this exporter"),
+        (encoded(&snapshot, origin, now + Duration::from_secs(3600)), "in the future"),
+        (not_a_snapshot, "cannot be understood"),
     ] {
         fs::write(&file, &bytes).unwrap();
         let mut exporter = keeping_in(folder.path(), &upstream, "10m").await;
-        let scrape = exporter.scrape_until("data from the upstream", up).await;
+        let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
         assert_eq!(sizes(&scrape), 30);
         let log = exporter.log();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("level=warn")).collect();
         assert_eq!(warnings.len(), 1, "{log}");
         assert!(warnings[0].contains(problem) && warnings[0].contains("is ignored"), "{problem}: {log}");
         eventually("a good file replaces it", || fs::read(&file).is_ok_and(|now| now != bytes)).await;
-        assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+        assert_eq!(repositories(&file), 30);
         exporter.signal("KILL");
         exporter.ended().await;
     }
@@ -199,7 +198,7 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
         (&url, &["--credentials.source", "token", "--credentials.token-file", token]),
     ] {
         let exporter = start_with(url, flags, demo).await;
-        let scrape = exporter.scrape_until("data from the upstream", up).await;
+        let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
         assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(0.0), "{flags:?}");
         let log = exporter.log();
         assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 1, "{flags:?}: {log}");
@@ -226,7 +225,7 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     let accounts = Accounts::new(&text(&upstream, "tags"));
     let exporter = accounts.start().await;
     let tags = |scrape: &Scrape| scrape.get("swr_tags_pending") == Some(0.0);
-    exporter.scrape_until("data", |scrape| up(scrape) && tags(scrape)).await;
+    exporter.scrape_until("data", |scrape| scrape.is_up() && tags(scrape)).await;
     let kept = ["snapshot", "tags"].map(|ending| folder.path().join(format!("one.{ending}")));
     eventually("it is kept", || kept.iter().all(|file| file.exists())).await;
 
@@ -240,7 +239,7 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     })
     .await;
     assert!(temporary.exists());
-    let scrape = exporter.scrape_until("data of the other", up).await;
+    let scrape = exporter.scrape_until("data of the other", Scrape::is_up).await;
     assert_eq!((sizes(&scrape), scrape.value("swr_scrapes_total", &[("served", "fresh")])), (20, Some(0.0)));
     let log = exporter.log();
     assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 2, "{log}");
@@ -256,7 +255,7 @@ async fn of_two_processes_the_first_keeps_the_state_until_it_is_killed_and_then_
     };
     let accounts = Accounts::new(&settings("10m"));
     let mut first = accounts.start().await;
-    first.scrape_until("data", up).await;
+    first.scrape_until("data", Scrape::is_up).await;
     eventually("the snapshot is kept", || file.exists()).await;
     let kept = fs::read(&file).unwrap();
     accounts.write(&settings("11m"));
@@ -289,7 +288,7 @@ async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
         for generation in 1..=4 {
             let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(f64::from(generation));
             let scrape = exporter.scrape_until("refreshes go on", refreshed).await;
-            assert!(up(&scrape) && sizes(&scrape) == 30);
+            assert!(scrape.is_up() && sizes(&scrape) == 30);
         }
         let about = format!("cannot keep the snapshot in {}/default.snapshot: ", directory.display());
         eventually("it is said", || exporter.log().contains(&about)).await;
@@ -306,14 +305,14 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
     // The device that is always full, in the place of the temporary file.
     let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
     std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
-    let scrape = exporter.scrape_until("data", up).await;
+    let scrape = exporter.scrape_until("data", Scrape::is_up).await;
     assert_eq!(sizes(&scrape), 30);
     eventually("it is said", || exporter.log().contains("cannot keep the snapshot")).await;
     assert!(exporter.log().contains("No space left on device"), "{}", exporter.log());
     // What was left of the attempt is gone, so the next one finds room.
     exporter.scrape_until("the next refresh", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
     eventually("the snapshot is kept", || file.exists()).await;
-    assert_eq!(loaded(&file).unwrap().repositories.len(), 30);
+    assert_eq!(repositories(&file), 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -329,7 +328,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
             let flags = ["--cache.window", "1ms", "--swr.rate-limit", "1000"];
             let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
             let mut random = fastrand::Rng::with_seed(lane);
-            // ServedKind long the first one takes to its first file; on a loaded machine everything takes longer.
+            // How long the first one takes to its first file; on a loaded machine everything takes longer.
             let mut usual: Option<Duration> = None;
             let mut wrote = 0;
             for _ in 0..25 {
@@ -352,7 +351,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
                 exporter.signal("KILL");
                 exporter.ended().await;
                 scraping.abort();
-                assert_eq!(loaded(&file).unwrap().repositories.len(), 600);
+                assert_eq!(repositories(&file), 600);
                 wrote += usize::from(fs::read(&file).unwrap() != before);
             }
             let last = exporter(&url, &["--cache.file", folder.path().to_str().unwrap()]).await;

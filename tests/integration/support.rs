@@ -256,6 +256,11 @@ impl Scrape {
         self.value(name, &[])
     }
 
+    /// Whether the account is up.
+    pub fn is_up(&self) -> bool {
+        self.get("swr_up") == Some(1.0)
+    }
+
     /// For messages: all but the many.
     pub fn without_repositories(&self) -> String {
         let keep = |line: &&str| !line.starts_with('#') && !line.starts_with("swr_repository_");

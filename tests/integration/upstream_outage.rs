@@ -122,7 +122,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_with_growing_age() {
     let scraped = Scraped::new(&[]);
-    assert_eq!(scraped.scrape().await.how, ServedKind::Refreshed);
+    assert_eq!(scraped.scrape().await.kind, ServedKind::Refreshed);
     let good = scraped.cache.status();
     scraped.becomes(ILL);
     let (before, mut age) = (scraped.sent().len(), Duration::ZERO);
@@ -130,7 +130,7 @@ async fn an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_with_
     scraped
         .scrapes(span, |served| {
             let status = scraped.cache.status();
-            assert_eq!(served.value.as_ref().unwrap().repositories.len(), 1, "{:?}", served.how);
+            assert_eq!(served.value.as_ref().unwrap().repositories.len(), 1, "{:?}", served.kind);
             assert_eq!(status.held.map(|(_, read_at)| read_at), good.held.as_ref().map(|(_, read_at)| *read_at));
             assert!(status.age.unwrap() > age, "{age:?}");
             age = status.age.unwrap();
@@ -142,7 +142,7 @@ async fn an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_with_
 
     // Older than the maximum age, it is withdrawn.
     tokio::time::advance(Duration::from_secs(120)).await;
-    assert_eq!(scraped.scrape().await.how, ServedKind::Nothing);
+    assert_eq!(scraped.scrape().await.kind, ServedKind::Nothing);
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +155,7 @@ async fn the_first_good_answer_is_published_within_a_minute_of_recovery() {
         scraped.scrapes(Duration::from_secs(outage), |_| {}).await;
         scraped.becomes(WELL);
         let recovery = Instant::now();
-        while scraped.scrape().await.how != ServedKind::Refreshed {
+        while scraped.scrape().await.kind != ServedKind::Refreshed {
             tokio::time::sleep(Duration::from_secs(15)).await;
         }
         longest = longest.max(recovery.elapsed());
@@ -171,7 +171,7 @@ async fn an_account_listed_by_organisation_is_complete_again_with_the_first_good
     scraped.scrapes(HOUR / 3, |_| {}).await;
     scraped.becomes(WELL);
     let recovery = Instant::now();
-    while scraped.scrape().await.how != ServedKind::Refreshed {
+    while scraped.scrape().await.kind != ServedKind::Refreshed {
         tokio::time::sleep(Duration::from_secs(15)).await;
     }
     assert_eq!(scraped.reason(), None, "no organisation is left out");
@@ -182,7 +182,7 @@ async fn an_account_listed_by_organisation_is_complete_again_with_the_first_good
 async fn an_hour_without_an_answer_costs_no_more() {
     let scraped = Scraped::new(&[]);
     scraped.becomes(Mood { status: 503, retry_after: None });
-    scraped.scrapes(HOUR, |served| assert_eq!(served.how, ServedKind::Nothing)).await;
+    scraped.scrapes(HOUR, |served| assert_eq!(served.kind, ServedKind::Nothing)).await;
     assert!(scraped.sent().len() <= 150, "{}", scraped.sent().len());
 }
 

@@ -9,6 +9,9 @@ use std::process;
 use swr_exporter::cli::{Cli, Command};
 use swr_exporter::config;
 
+/// The queries of the documents, a history, and their results.
+const RECIPES: &str = "tests/fixtures/recipes_test.yml";
+
 /// README and the documents below `docs/`, with their paths.
 fn docs() -> Vec<(String, String)> {
     let paths = documents().into_iter().filter(|path| path.starts_with("docs") || path == Path::new("README.md"));
@@ -17,9 +20,10 @@ fn docs() -> Vec<(String, String)> {
     docs
 }
 
-fn promtool(arguments: &[&str], file: &Path) -> Result<(), String> {
-    let output = process::Command::new("promtool").args(arguments).arg(file).output();
-    let output = output.expect("promtool runs; tests/run installs it");
+/// Runs a program of Prometheus or Alertmanager on a file.
+fn run(program: &str, arguments: &[&str], file: &Path) -> Result<(), String> {
+    let output = process::Command::new(program).args(arguments).arg(file).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
     let said = [output.stdout, output.stderr].concat();
     output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
 }
@@ -59,6 +63,7 @@ fn serves(words: &[String], example: &Path) -> bool {
 fn every_example_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("accounts.yml");
+    let recipes = read(RECIPES);
     let mut seen = [0; 5];
     for (name, text) in docs() {
         let accounts = blocks(&text, "yaml").into_iter().filter(|block| block.contains("accounts:\n"));
@@ -75,16 +80,24 @@ fn every_example_is_valid() {
         // An integration test logs in with the web configuration file.
         let of_others = |block: &&str| !block.contains("accounts:\n") && !block.starts_with("tls_server_config:");
         for settings in blocks(&text, "yaml").into_iter().filter(of_others) {
-            let file = folder.path().join("prometheus.yml");
+            let file = folder.path().join("settings.yml");
+            let first = settings.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+            let (program, arguments, settings): (_, &[&str], _) = if first.starts_with("route:") {
+                ("amtool", &["check-config"], settings.to_owned())
+            } else if first.starts_with("- record:") {
+                let rules = settings.replace('\n', "\n  ");
+                ("promtool", &["check", "rules"], format!("groups:\n- name: a\n  rules:\n  {rules}\n"))
+            } else {
+                ("promtool", &["check", "config", "--syntax-only"], settings.to_owned())
+            };
             fs::write(&file, settings).unwrap();
-            promtool(&["check", "config", "--syntax-only"], &file).unwrap_or_else(|said| panic!("{name}: {said}"));
+            run(program, arguments, &file).unwrap_or_else(|said| panic!("{name}: {said}"));
             seen[2] += 1;
         }
-        for query in blocks(&text, "promql").into_iter().flat_map(str::lines) {
-            let file = folder.path().join("rules.yml");
-            let query = serde_json::Value::from(query);
-            fs::write(&file, format!("groups: [{{ name: a, rules: [{{ record: a, expr: {query} }}] }}]")).unwrap();
-            promtool(&["check", "rules"], &file).unwrap_or_else(|said| panic!("{name}: {query}: {said}"));
+        // Each query has a result over a history.
+        for query in blocks(&text, "promql") {
+            let query = query.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(recipes.contains(&format!("- expr: '{query}'\n")), "{name}: {RECIPES} does not run `{query}`");
             seen[3] += 1;
         }
         for document in blocks(&text, "json") {
@@ -96,12 +109,24 @@ fn every_example_is_valid() {
 }
 
 #[test]
+fn the_queries_of_the_documents_give_the_right_results_over_a_history() {
+    run("promtool", &["test", "rules"], &root().join(RECIPES)).unwrap();
+}
+
+#[test]
+fn the_inhibitions_of_the_documents_are_those_of_the_compose_file() {
+    let compose = read("deploy/compose/alertmanager.yml");
+    let (_, inhibitions) = compose.split_once("inhibit_rules:\n").unwrap();
+    assert!(read("docs/alerts.md").contains(inhibitions.trim_end()));
+}
+
+#[test]
 fn the_prometheus_of_the_readme_is_the_file_that_it_names() {
     let (readme, file) = (read("README.md"), read("deploy/prometheus.yml"));
     let shown = blocks(&readme, "yaml");
     let settings: Vec<_> = file.lines().skip_while(|line| line.starts_with('#')).collect();
     assert!(shown.contains(&settings.join("\n").as_str()), "{shown:?}");
-    promtool(&["check", "config"], &root().join("deploy/prometheus.yml")).unwrap();
+    run("promtool", &["check", "config"], &root().join("deploy/prometheus.yml")).unwrap();
 }
 
 /// The anchor of a heading.

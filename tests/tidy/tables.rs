@@ -165,7 +165,7 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
             "refusals before a credential is held back",
             format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
-        ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::LONGEST as u64))),
+        ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::MAX_LENGTH as u64))),
         ("TLS handshake", seconds(web.first_byte)),
         ("first byte of a request", seconds(web.first_byte)),
         (

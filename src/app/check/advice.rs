@@ -1,10 +1,10 @@
-//! What to do about what went wrong, in the words of whoever has to do it.
+//! Advice on failures.
 
 use crate::auth::{AuthError, profile};
 use crate::swr::{ApiError, Operation};
 use crate::transport::answer::ErrorAnswer;
 
-/// What to do about a call that failed.
+/// Advice on a failed call of the listing.
 pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
     match error {
         ApiError::Auth(answer) => on_refusal(answer).to_owned(),
@@ -37,8 +37,8 @@ pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
     }
 }
 
-/// What to do about a call of a collector that is off by default.
-pub(super) fn on_call_beside(error: &ApiError, operation: Operation, flag: &str) -> String {
+/// Advice on a failed call of an optional collector, which `flag` enables.
+pub(super) fn on_auxiliary_call(error: &ApiError, operation: Operation, flag: &str) -> String {
     match error {
         ApiError::Permission(_) => match operation.permission() {
             Some(permission) => format!("give the user the IAM permission {permission}, or leave out {flag}"),
@@ -49,31 +49,31 @@ pub(super) fn on_call_beside(error: &ApiError, operation: Operation, flag: &str)
     }
 }
 
-/// What to do about a project that is not known.
+/// Advice on an unknown project id.
 pub(super) fn on_project() -> String {
     let permission = Operation::FindProject.permission().unwrap_or_default();
     format!("give --swr.project-id; or give --swr.region and the user the IAM permission {permission}")
 }
 
-/// What the gateway's words for a refused identity mean.
+/// Advice on a refused credential, by the gateway's message.
 fn on_refusal(answer: &ErrorAnswer) -> &'static str {
-    let said = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    if said.contains("get secretkey") {
+    let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if message.contains("get secretkey") {
         "the access key is not known here: check it, that it is enabled, and that the region is of the same cloud"
-    } else if said.contains("signature") {
+    } else if message.contains("signature") {
         "the secret key does not belong to the access key: check that both come from the same download"
-    } else if said.contains("reach the limit") || said.contains("lock") {
+    } else if message.contains("reach the limit") || message.contains("lock") {
         "the access key is locked for a while after repeated failures: stop whoever uses it wrongly, then wait"
-    } else if said.contains("decrypt token") {
+    } else if message.contains("decrypt token") {
         "the token is damaged, expired or of another region: get a new one for a project of this region"
-    } else if said.contains("token") {
+    } else if message.contains("token") {
         "the token has expired or was invalidated: get a new one, or use a source that renews itself"
     } else {
         "check the credential, that it is enabled, and that it belongs to this region's cloud"
     }
 }
 
-/// What to do about a credential that is not to be had.
+/// Advice on a credential that could not be obtained.
 pub(super) fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),

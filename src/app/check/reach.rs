@@ -1,6 +1,6 @@
-//! Whether the API is reached: its name, a connection, TLS, and what time it is there.
+//! Checks of the way to the API: name, connection, TLS, and its clock.
 
-use super::MOST_SKEW_SECONDS;
+use super::MAX_SKEW_SECONDS;
 use super::report::{Report, Step};
 use crate::failure::error_chain;
 use crate::transport::answer::date;
@@ -11,24 +11,25 @@ use hyper_util::client::proxy::matcher::Matcher;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long each part may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who is connected to: the API, or a proxy before it.
-struct Next {
+/// The first hop: the API, or a proxy before it.
+struct Hop {
     host: String,
     port: u16,
     is_proxy: bool,
 }
 
-/// Adds a step for each part of the way. False where it ends before the API.
+/// Adds a step for each part of the way. Returns whether the API answers.
 pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
-    let Some(next) = next(endpoint) else {
+    let Some(hop) = first_hop(endpoint) else {
         report.add(Step::fails("name", format!("{endpoint} has no host"), String::new()));
         return false;
     };
-    let Next { host, port, is_proxy } = &next;
+    let Hop { host, port, is_proxy } = &hop;
     let role = if *is_proxy { "the proxy " } else { "" };
-    let addresses = match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host.as_str(), *port))).await {
+    let addresses = match tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host.as_str(), *port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => {
             report.add(Step::fails("name", format!("{role}{host} has no address: {error}"), on_name(*is_proxy)));
@@ -45,7 +46,7 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
         return false;
     };
     report.add(Step::works("name", format!("{role}{host} is {}", first.ip())));
-    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(addresses.as_slice())).await;
+    let connected = tokio::time::timeout(TIMEOUT, TcpStream::connect(addresses.as_slice())).await;
     let problem = match connected {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
@@ -62,17 +63,17 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
         return false;
     }
     report.add(Step::works("connection", format!("{role}{host} port {port}")));
-    greet(endpoint, transport, report).await
+    request_root(endpoint, transport, report).await
 }
 
-fn next(endpoint: &str) -> Option<Next> {
+fn first_hop(endpoint: &str) -> Option<Hop> {
     let uri: Uri = endpoint.parse().ok()?;
-    // The same rules that the HTTP client goes by.
+    // The rules of the HTTP client.
     let proxy = Matcher::from_env().intercept(&uri).map(|intercept| intercept.uri().clone());
     let is_proxy = proxy.is_some();
     let uri = proxy.unwrap_or(uri);
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    Some(Next { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy })
+    Some(Hop { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy })
 }
 
 fn on_name(is_proxy: bool) -> String {
@@ -83,13 +84,13 @@ fn on_name(is_proxy: bool) -> String {
     }
 }
 
-/// Asks for nothing in particular and without a credential: any answer will do.
-async fn greet(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
+/// Sends a request without a credential. Any answer is good.
+async fn request_root(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
     let request =
         Request { method: Method::GET, url: format!("{endpoint}/"), headers: HeaderMap::new(), body: Bytes::new() };
     let is_tls = endpoint.starts_with("https://");
-    let asked = SystemTime::now();
-    let answer = match tokio::time::timeout(PATIENCE, transport.send(request)).await {
+    let sent_at = SystemTime::now();
+    let answer = match tokio::time::timeout(TIMEOUT, transport.send(request)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             let (what, advice) = on_connection(&error, is_tls);
@@ -109,8 +110,9 @@ async fn greet(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
         report.add(Step::skipped("clock", "the API does not say what time it is"));
         return true;
     };
-    let ahead = theirs.duration_since(asked).map_or_else(|late| -late.duration().as_secs_f64(), |by| by.as_secs_f64());
-    report.add(if ahead.abs() > MOST_SKEW_SECONDS {
+    let ahead =
+        theirs.duration_since(sent_at).map_or_else(|late| -late.duration().as_secs_f64(), |by| by.as_secs_f64());
+    report.add(if ahead.abs() > MAX_SKEW_SECONDS {
         let (by, way) = (ahead.abs().round(), if ahead > 0.0 { "behind" } else { "ahead of" });
         let advice = "set the clock, e.g. by NTP; until then requests are signed by the API's clock".to_owned();
         Step::fails(
@@ -124,7 +126,7 @@ async fn greet(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
     true
 }
 
-/// What a failed request means once a connection was possible.
+/// The failed step and advice for a request that failed although a connection was possible.
 fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'static str) {
     let text = error_chain(error);
     if text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity") {

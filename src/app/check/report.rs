@@ -1,11 +1,11 @@
-//! What was found, for people and for scripts.
+//! Reports of `check`, as text and as JSON.
 
 use crate::config::Problems;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::str::FromStr;
 
-/// How a report is written.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -33,7 +33,7 @@ enum Outcome {
     Skipped,
 }
 
-/// One thing that was tried.
+/// One step of a check.
 #[derive(Debug)]
 pub(super) struct Step {
     name: String,
@@ -51,13 +51,13 @@ impl Step {
         Self { outcome: Outcome::Skipped, ..Self::works(name, message) }
     }
 
-    /// `advice` is what to do, or empty where nobody knows.
+    /// `advice` may be empty.
     pub(super) fn fails(name: impl Into<String>, message: String, advice: String) -> Self {
         Self { outcome: Outcome::Fails, advice, ..Self::works(name, message) }
     }
 }
 
-/// All that was tried for one account.
+/// The steps of one account.
 #[derive(Debug)]
 pub struct Report {
     account: String,
@@ -117,7 +117,7 @@ impl Report {
     }
 }
 
-/// All that was tried for all accounts.
+/// The reports of all accounts.
 #[derive(Debug)]
 pub struct Reports {
     offline: bool,
@@ -127,7 +127,7 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Of nothing yet. `offline`: nobody was asked.
+    /// `offline`: no step used the network.
     pub(super) fn new(offline: bool, warnings: Vec<String>) -> Self {
         Self { offline, warnings, reports: Vec::new() }
     }
@@ -141,7 +141,7 @@ impl Reports {
         self.reports.iter().all(Report::works)
     }
 
-    /// A text that ends in a line feed.
+    /// The report in a format; ends in a line feed.
     pub fn render(&self, format: Format, colour: bool) -> String {
         if format == Format::Json {
             let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
@@ -161,7 +161,7 @@ impl Reports {
     }
 }
 
-/// Wrong settings, for scripts.
+/// Invalid settings as JSON.
 pub(super) fn of_problems(problems: &Problems) -> String {
     line(&json!({"ok": false, "problems": problems.list()}))
 }

@@ -1,4 +1,4 @@
-//! How far the collection has come, on the terminal of whoever waits for it, and nowhere else.
+//! A progress bar on standard error, if that is a terminal.
 
 use crate::collect::Progress;
 use std::io::{self, IsTerminal, Write};
@@ -7,27 +7,27 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// Between two looks.
-const PACE: Duration = Duration::from_millis(100);
+/// The time between two updates.
+const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Columns of the bar.
+/// The width of the bar in columns.
 const WIDTH: u64 = 30;
 
-/// To the beginning of the line, and clear it.
+/// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
-/// A line that is written anew until it is stopped. Dropped without that, it may leave the line half written.
+/// A line that is rewritten until it is stopped.
 pub(super) struct ProgressBar(Option<JoinHandle<()>>);
 
 impl ProgressBar {
-    /// Shows progress on standard error, if that is a terminal.
+    /// Starts to show progress.
     pub(super) fn start(progress: Arc<Progress>) -> Self {
         if !io::stderr().is_terminal() {
             return Self(None);
         }
         let began = Instant::now();
         Self(Some(tokio::spawn(async move {
-            let mut ticks = interval(PACE);
+            let mut ticks = interval(INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 ticks.tick().await;
@@ -36,18 +36,18 @@ impl ProgressBar {
         })))
     }
 
-    /// Ends it and clears its line.
+    /// Stops and clears the line.
     pub(super) async fn stop(self) {
         if let Some(task) = self.0 {
             task.abort();
-            // It ends between two lines.
+            // The task ends between two lines.
             let _ = task.await;
             write(CLEAR);
         }
     }
 }
 
-/// A terminal that is gone is no reason to stop.
+/// Ignores errors: the collection goes on without a terminal.
 fn write(text: &str) {
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -5,6 +5,7 @@ use crate::collect::plan::{ChangeStamp, LastRead, Need, need_of_tags};
 use crate::model::layers::Group;
 use crate::model::tags::{Details, Reading, TagSeries};
 use crate::model::{Repository, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ impl TagSummary {
 }
 
 /// The result of the latest fetch of details.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct KnownDetails {
     /// When the repository was created: another repository of the same name differs.
     pub(super) created: Option<Timestamp>,

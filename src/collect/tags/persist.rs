@@ -1,33 +1,37 @@
-//! When and how the inventory is written to its file.
+//! When and how the tag inventory is written to its state file.
 
-use super::HandedOver;
 use super::state::{TagWorker, TagWorkerState};
-use crate::collect::inventory::codec;
+use crate::base::state_file::{Abandoned, WriteRecords};
+use crate::collect::inventory::records;
 use parking_lot::MutexGuard;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-/// How often the inventory is kept while work goes on, and how soon after it ended. A inventory that takes long to write is
-/// written less often.
-const WRITE_INTERVAL: Duration = Duration::from_secs(60);
-const WRITE_WHEN_IDLE: Duration = Duration::from_secs(2);
-const WRITE_COST_FACTOR: u32 = 20;
+/// The pause between two writes while tags are being read.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The pause before a write once nothing is left to read.
+const PAUSE_WHEN_IDLE: Duration = Duration::from_secs(2);
+
+/// The pause is at least this many times as long as the latest write took: writing takes at most 5 % of the time.
+const PAUSE_PER_WRITE: u32 = 20;
 
 impl TagWorker {
-    /// When the inventory is to be kept, if it has changed.
+    /// When the inventory is to be written, if it has changed.
     pub(super) fn write_due(&self) -> Option<Instant> {
         self.write_due_in(&self.state())
     }
 
     fn write_due_in(&self, state: &TagWorkerState) -> Option<Instant> {
         self.persister.as_ref()?;
-        let pause = if state.is_idle() { WRITE_WHEN_IDLE } else { WRITE_INTERVAL };
-        state.is_dirty.then(|| state.written_at + pause.max(state.write_took * WRITE_COST_FACTOR))
+        let pause = if state.is_idle() { PAUSE_WHEN_IDLE } else { PAUSE };
+        state.is_dirty.then(|| state.written_at + pause.max(state.write_took * PAUSE_PER_WRITE))
     }
 
-    /// Starts to keep the inventory if it is time. Calls that are under way do not wait for the disk.
+    /// Starts to write the inventory if it is due. Calls under way do not wait for the disk.
     pub(super) fn write_if_due(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = self.state();
@@ -36,38 +40,36 @@ impl TagWorker {
         }
         (state.is_dirty, state.written_at) = (false, now);
         let worker = self.clone();
-        // Remembered, so that an exporter that stops lets it finish.
-        state.write_task = Some(tokio::task::spawn_blocking(move || {
-            worker.write_now();
+        let writing = async move {
+            worker.write_now().await;
             let mut state = worker.state();
             (state.written_at, state.write_took) = (Instant::now(), now.elapsed());
-        }));
+        };
+        // An exporter that stops waits for this task.
+        state.write_task = Some(tokio::spawn(writing.in_current_span()));
     }
 
-    /// Writes the inventory, locked for a few entries at a time, unless it is passed on.
-    pub(super) fn write_now(&self) {
-        let Some(keep) = &self.persister else { return };
-        let _one_at_a_time = self.writing.lock();
-        if self.with_inventory().is_err() {
+    /// Writes the inventory, locking it for one batch at a time, unless another collector has taken it over.
+    pub(super) async fn write_now(self: &Arc<Self>) {
+        let Some(persister) = &self.persister else { return };
+        let _one_at_a_time = self.writing.lock().await;
+        if self.own_state().is_err() {
             return;
         }
-        keep(&|out| {
-            codec::begin(&self.with_inventory()?.inventory, out)?;
-            let mut from = 0;
-            loop {
-                let mut lot = Vec::new();
-                let more = codec::lot(&self.with_inventory()?.inventory, from, &mut lot)?;
-                out.write_all(&lot)?;
-                if !more {
-                    return Ok(());
-                }
-                from += codec::LOT;
+        let worker = self.clone();
+        let write: WriteRecords = Box::new(move |out| {
+            out.push(&records::head(&worker.own_state()?.inventory))?;
+            for from in (0..).step_by(records::BATCH as usize) {
+                let Some(batch) = records::batch(&worker.own_state()?.inventory, from) else { break };
+                batch.iter().try_for_each(|record| out.push(record))?;
             }
+            Ok(())
         });
+        persister(write).await;
     }
 
-    fn with_inventory(&self) -> io::Result<MutexGuard<'_, TagWorkerState>> {
+    fn own_state(&self) -> io::Result<MutexGuard<'_, TagWorkerState>> {
         let state = self.state();
-        if state.is_handed_over { Err(io::Error::other(HandedOver)) } else { Ok(state) }
+        if state.is_handed_over { Err(io::Error::other(Abandoned)) } else { Ok(state) }
     }
 }

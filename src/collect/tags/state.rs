@@ -31,7 +31,7 @@ pub(super) struct TagWorker {
     pub(super) persister: Option<Persister>,
     pub(super) wall_clock: fn() -> SystemTime,
     pub(super) state: Mutex<TagWorkerState>,
-    pub(super) writing: Mutex<()>,
+    pub(super) writing: tokio::sync::Mutex<()>,
     /// The number of tasks that a refresh still waits for. A change wakes the task.
     pub(super) remaining: watch::Sender<usize>,
     /// Whether every task of the latest listing was tried, or has to wait for the next one.

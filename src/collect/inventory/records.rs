@@ -1,0 +1,83 @@
+//! The tag inventory as records of its state file: a head, then a record for each repository, with the digests of its
+//! blobs.
+//!
+//! Records are made a few at a time, so that the inventory is never locked for long; each is consistent in itself,
+//! whatever happens between two batches.
+
+use super::TagInventory;
+use super::entry::KnownDetails;
+use crate::base::state_file::{Persistent, RecordReader, Unusable};
+use crate::collect::plan::LastRead;
+use crate::model::Repository;
+use crate::model::tags::Reading;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Repositories in a batch.
+pub const BATCH: u32 = 256;
+
+/// The first record.
+#[derive(Deserialize, Serialize)]
+pub struct Head {
+    was_complete: bool,
+}
+
+/// What is known of one repository.
+#[derive(Deserialize, Serialize)]
+pub struct EntryRecord {
+    namespace: Arc<str>,
+    name: Box<str>,
+    tags: Option<(LastRead, Option<Reading>)>,
+    details: Option<KnownDetails>,
+}
+
+/// The first record of an inventory.
+pub fn head(inventory: &TagInventory) -> Head {
+    Head { was_complete: inventory.was_complete }
+}
+
+/// The records of up to [`BATCH`] slots from `from` on; `None` beyond the last slot.
+pub fn batch(inventory: &TagInventory, from: u32) -> Option<Vec<EntryRecord>> {
+    let slots = from..from.saturating_add(BATCH).min(inventory.slots());
+    if slots.is_empty() { None } else { Some(slots.filter_map(|slot| record(inventory, slot)).collect()) }
+}
+
+fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
+    let entry = inventory.entry(slot)?;
+    if entry.tags.is_none() && entry.details.is_none() {
+        return None;
+    }
+    let tags = entry.tags.as_ref().map(|tags| {
+        let reading = tags.summary.as_ref().map(|summary| Reading {
+            tags: summary.tags,
+            unlayered: summary.unlayered,
+            newest: summary.newest,
+            oldest: summary.oldest,
+            updated: summary.updated.clone(),
+            blobs: inventory.layers().blobs(slot).collect(),
+            series: summary.series.clone(),
+        });
+        (tags.read, reading)
+    });
+    Some(EntryRecord {
+        namespace: entry.namespace.clone(),
+        name: entry.name.clone(),
+        tags,
+        details: entry.details.clone(),
+    })
+}
+
+impl Persistent for TagInventory {
+    const NAME: &'static str = "what is known of tags";
+
+    fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
+        let Head { was_complete } = records.expect()?;
+        let mut inventory = Self { was_complete, ..Self::default() };
+        while let Some(EntryRecord { namespace, name, tags, details }) = records.read()? {
+            let row = Repository { name, ..Repository::unknown(namespace) };
+            inventory.restore(&row, tags, details);
+        }
+        inventory.sort();
+        Ok(inventory)
+    }
+}

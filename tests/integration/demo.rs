@@ -1,0 +1,190 @@
+//! The demo's history in a real Prometheus, continued by the live demo.
+
+use crate::prometheus::{Prometheus, Server};
+use crate::support::{Exporter, Scrape, start_as_it_is, text};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+use tokio::process::Command;
+
+/// Imports and rules take seconds, many more on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command.arg("demo").args(["--repositories", "60", "--namespaces", "4"]).args(arguments).env_clear();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+fn seconds() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// The day for both commands, should midnight lie between them.
+fn today() -> String {
+    jiff::Timestamp::now().to_string()[..10].to_owned()
+}
+
+/// Starts a demo and writes the history that leads up to it.
+async fn demo_with_history(file: &Path, days: u32) -> Exporter {
+    let today = today();
+    let demo = start_as_it_is(command(&["--today", &today])).await;
+    let (output, history) = (file.to_str().unwrap(), format!("{days}d"));
+    let arguments = ["--today", &today, "--history", &history, "--output", output, "--instance", demo.address()];
+    let writing = tokio::time::timeout(PATIENCE, command(&arguments).output()).await.expect("it ends").unwrap();
+    assert!(writing.status.success(), "{}", String::from_utf8_lossy(&writing.stderr));
+    demo
+}
+
+/// The samples of each point in time, as scrapes.
+fn scrapes(history: &str) -> BTreeMap<u64, Scrape> {
+    let mut texts: BTreeMap<u64, String> = BTreeMap::new();
+    for line in history.lines().filter(|line| !line.starts_with('#')) {
+        let (sample, time) = line.rsplit_once(' ').unwrap();
+        *texts.entry(time.parse().unwrap()).or_default() += &format!("{sample}\n");
+    }
+    texts.into_iter().map(|(time, text)| (time, Scrape::parse(text))).collect()
+}
+
+fn by_repository(scrape: &Scrape, metric: &str) -> BTreeMap<(String, String), f64> {
+    let series = scrape.series(metric).iter();
+    series.map(|(l, value)| ((l["namespace"].clone(), l["repository"].clone()), value.parse().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn the_history_leads_up_to_the_live_demo_and_has_no_date_in_its_future() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.om");
+    let demo = demo_with_history(&file, 3).await;
+    let history = std::fs::read_to_string(&file).unwrap();
+    assert!(history.ends_with("\n# EOF\n"));
+    let scrapes = scrapes(&history);
+    let times: Vec<u64> = scrapes.keys().copied().collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 300) && times.len() == 3 * 288 + 1, "{times:?}");
+    let dates = ["created", "updated", "newest_tag", "oldest_tag"]
+        .map(|name| format!("swr_repository_{name}_timestamp_seconds"));
+    for (time, scrape) in &scrapes {
+        assert_eq!((scrape.get("up"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
+        assert_eq!(scrape.get("swr_snapshot_timestamp_seconds"), Some(*time as f64));
+        for (labels, value) in dates.iter().flat_map(|name| scrape.series(name)) {
+            assert!(value.parse::<f64>().unwrap() <= *time as f64, "{labels:?}: {value} at {time}");
+        }
+    }
+    // Nothing happens between the last sample and the first scrape but what happens in that time.
+    let live = demo.scrape().await;
+    let last = scrapes.values().next_back().unwrap();
+    let (before, after) =
+        (by_repository(last, "swr_repository_size_bytes"), by_repository(&live, "swr_repository_size_bytes"));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    let same = before.iter().filter(|(key, size)| (after[*key] - **size).abs() < 1.0).count();
+    assert!(same * 10 >= before.len() * 9, "{same} of {}", before.len());
+    let names = |scrape: &Scrape| -> BTreeSet<String> {
+        let lines = scrape
+            .text
+            .lines()
+            .filter(|line| line.starts_with("swr_repository_") || line.starts_with("swr_namespace_"));
+        lines.map(|line| line[..line.find('{').unwrap()].to_owned()).collect()
+    };
+    assert_eq!(names(last), names(&live), "the last day has every family");
+    let creators: BTreeSet<_> =
+        last.series("swr_repository_details_info").iter().map(|(l, _)| l["creator"].clone()).collect();
+    assert!(creators.len() > 4, "{creators:?}");
+    let now = seconds();
+    for (labels, value) in dates.iter().flat_map(|name| live.series(name)) {
+        assert!(value.parse::<f64>().unwrap() <= now, "{labels:?}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn growth_alerts_apply_as_soon_as_the_history_is_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.om");
+    let demo = demo_with_history(&file, 10).await;
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/rules");
+    for name in ["thresholds.yml", "recording.yml", "alerts.yml"] {
+        let shipped = std::fs::read_to_string(rules.join(name)).unwrap();
+        let lines = shipped.lines().map(|line| match line.split_once("interval: ") {
+            Some((indent, _)) if indent.trim().is_empty() => format!("{indent}interval: 1s\n"),
+            _ => format!("{line}\n"),
+        });
+        std::fs::write(folder.path().join(name), lines.collect::<String>()).unwrap();
+    }
+    let config = folder.path().join("prometheus.yml");
+    let target = demo.address();
+    let settings = format!(
+        "global: {{ scrape_interval: 5s, evaluation_interval: 1s }}\nrule_files: ['{0}/thresholds.yml', '{0}/recording.yml', '{0}/alerts.yml']\n\
+         scrape_configs: [{{ job_name: swr, static_configs: [{{ targets: ['{target}'] }}] }}]\n",
+        folder.path().display()
+    );
+    std::fs::write(&config, settings).unwrap();
+    let server = Server::start("prometheus", |own, address| {
+        let data = own.join("data");
+        let import = std::process::Command::new("promtool")
+            .args(["tsdb", "create-blocks-from", "--max-block-duration=768h", "openmetrics"])
+            .args([&file, &data])
+            .output()
+            .unwrap();
+        assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+        vec![
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={}", data.display()),
+            format!("--web.listen-address={address}"),
+            "--query.lookback-delta=31m".to_owned(),
+            "--log.level=warn".to_owned(),
+        ]
+    });
+    let prometheus = Prometheus { server: server.await };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let growth = "count by (alertname) (ALERTS{alertname=~'Swr.*(Grow|LargeNew).*'})";
+        let alerts: BTreeSet<_> =
+            prometheus.query(growth).await.into_iter().map(|(labels, _)| labels["alertname"].clone()).collect();
+        if alerts.len() >= 4 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{alerts:?}\n{}", prometheus.server.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // What a user asks first: the account grew in a day, and more in a week.
+    let grown = async |period: &str| {
+        let query = format!("sum(swr_namespace_size_bytes) - sum(swr_namespace_size_bytes offset {period})");
+        prometheus.query(&query).await[0].1
+    };
+    let (day, week) = (grown("1d").await, grown("1w").await);
+    assert!(0.0 < day && day < week, "{day} {week}");
+}
+
+#[tokio::test]
+async fn the_demo_reads_without_being_scraped_and_tells_its_settings() {
+    let demo = start_as_it_is(command(&["--cache.window", "1s"])).await;
+    let page = async |path: &str| text(demo.get(path).await).await;
+    // Looking at the page reads nothing.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !page("/").await.contains("research/model-") {
+        assert!(tokio::time::Instant::now() < deadline, "{}", page("/").await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let discovered: serde_json::Value = serde_json::from_str(&page("/sd").await).unwrap();
+    let endpoint = discovered[0]["labels"]["__meta_swr_endpoint"].as_str().unwrap();
+    assert!(endpoint.starts_with("http://127.0.0.1:"), "{discovered}");
+    let config = page("/config").await;
+    assert!(config.contains(endpoint) && config.contains("metadata"), "{config}");
+}
+
+#[tokio::test]
+async fn a_history_needs_a_length_a_file_and_a_date() {
+    for (arguments, said) in [
+        (&["--history", "30d"][..], "--output"),
+        (&["--output", "x"], "--history"),
+        (&["--history", "46d", "--output", "/dev/null"], "  - --history: "),
+        (&["--history", "0s", "--output", "/dev/null"], "  - --history: "),
+        (&["--today", "31.1.2026"], "  - --today: "),
+    ] {
+        let output = command(arguments).output().await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+}

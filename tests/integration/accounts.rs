@@ -302,3 +302,14 @@ async fn the_settings_in_force_are_shown_without_secrets() {
     assert!(!shown.contains("marked-secret") && !exporter.log().contains("marked-secret"));
     assert!(shown.contains("accounts.yml:1: defaults.cache_window"), "{shown}");
 }
+
+#[tokio::test]
+async fn an_account_that_a_cut_off_file_drops_gets_a_warning() {
+    let upstream = simulator(3, 1).await;
+    let one = format!("accounts:\n  one: {{ endpoint: {} }}\n", upstream.url());
+    let accounts = Accounts::new(&format!("{one}  two: {{ endpoint: {} }}\n", upstream.url()));
+    let exporter = accounts.start().await;
+    accounts.write(&one);
+    let warning = "level=warn msg=\"the account two is no longer in the configuration file: its series end\"";
+    eventually("the warning", || exporter.log().contains(warning)).await;
+}

@@ -264,5 +264,8 @@ async fn bind(name: impl ToSocketAddrs) -> io::Result<TcpListener> {
             break;
         }
     }
-    outcome
+    outcome.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => io::Error::new(error.kind(), format!("{error}; choose another address or port")),
+        _ => error,
+    })
 }

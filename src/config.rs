@@ -16,7 +16,8 @@ pub mod web_file;
 use crate::base::file_stamp::Stamp;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag};
-use crate::{logging, web};
+use crate::logging::{self, is_formatting};
+use crate::web;
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use environment::Environment;
 pub use listen_address::ListenAddress;
@@ -103,8 +104,7 @@ impl Problems {
 fn push_once(list: &mut Vec<String>, text: &str) {
     let mut shown = String::new();
     for character in text.chars() {
-        let is_hidden = character.is_control() || character.is_whitespace() && character != ' ';
-        if is_hidden { shown.extend(character.escape_default()) } else { shown.push(character) }
+        if is_formatting(character) { shown.extend(character.escape_default()) } else { shown.push(character) }
     }
     if !list.contains(&shown) {
         list.push(shown);

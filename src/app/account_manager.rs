@@ -250,8 +250,13 @@ impl Shared {
         self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), &self.telemetry_path, shown, reload)));
         // After the swap: a scrape that came before it is answered by the accounts it found.
         for account in before.iter().filter(|account| !is_in(account, &accounts)) {
-            if let Some(successor) = accounts.iter().find(|other| other.name() == account.name()) {
-                successor.inherit_tags(account);
+            match accounts.iter().find(|other| other.name() == account.name()) {
+                Some(successor) => successor.inherit_tags(account),
+                None => warn!(
+                    account = account.name(),
+                    "the account {} is no longer in the configuration file: its series end",
+                    account.name()
+                ),
             }
             account.close();
         }

@@ -4,6 +4,7 @@ mod history;
 mod world;
 
 use crate::cli::{Cli, DemoArgs, SimulateArgs};
+use crate::config::environment::Environment;
 use crate::config::{self, Config, Problems};
 use crate::logging;
 use anyhow::Context;
@@ -108,10 +109,7 @@ fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Conf
     let flags = ["swr-exporter", "--collector.account", "--collector.enterprise"].into_iter();
     let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
     // The environment belongs to the real exporter.
-    config::resolve(
-        &cli.map_err(|error| Problems::of(error.to_string()))?.serve,
-        &config::environment::Environment::from_iter([]),
-    )
+    config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &Environment::default())
 }
 
 /// Scrapes the demo once per window, so that its status page lives without a Prometheus.

@@ -309,7 +309,15 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
     }
     let mut pattern = |name| {
         let text = settings.text(name)?;
-        settings.read(name, None, problems, |_| text.parse().map(Some))
+        let parsed = settings.read(name, None, problems, |_| text.parse().map(Some));
+        if parsed.is_some() && text.ends_with("/*") {
+            let place = settings.get(name).map_or_else(String::new, |found| found.place);
+            problems.warn(format!(
+                "{place}: `{text}` looks like a glob, but is a regular expression; write `{}.*`",
+                &text[..text.len() - 1]
+            ));
+        }
+        parsed
     };
     exposition::Options {
         repository_metrics,

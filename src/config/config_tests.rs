@@ -265,14 +265,16 @@ fn regions_defined_for_the_sdk_are_known() {
     };
     write(
         "ECS:\n- id: mars-1\n  endpoint: https://ecs.example.com\nswr:\n- id: 'mars-1'\n  endpoint: 'https://swr.example.com'\n\
-         - id: cn-north-4\n  endpoints:\n  - https://first.example.com\n  - https://second.example.com\n- id: moon-1\n",
+         - id: cn-north-4\n  endpoint: https://last.example.com\n  endpoints:\n  - https://first.example.com\n  - https://second.example.com\n\
+         - id: moon-1\nSWR:\n- id: venus-1\n  endpoint: https://venus.example.com\n",
     );
     assert_eq!(endpoint("mars-1", &[]).unwrap(), "https://swr.example.com");
     assert_eq!(endpoint("cn-north-4", &[]).unwrap(), "https://first.example.com", "before what is known");
+    assert_eq!(endpoint("venus-1", &[]).unwrap(), "https://venus.example.com", "in upper and in lower case");
     assert_eq!(endpoint("cn-north-9", &[]).unwrap(), "https://swr-api.cn-north-9.myhuaweicloud.com");
     let variable = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "https://third.example.com,https://fourth.example.com");
     assert_eq!(endpoint("mars-1", &[variable]).unwrap(), "https://third.example.com");
-    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:11: the region `moon-1` has no endpoint"));
+    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:12: the region `moon-1` has no endpoint"));
     let unencrypted = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "http://third.example.com");
     assert!(endpoint("mars-1", &[unencrypted]).unwrap_err().contains("REGION_SWR_MARS_1: `http://third"));
     for (text, problem) in [
@@ -437,6 +439,10 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
             "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine give --swr.endpoint and \
           --swr.iam-endpoint"
         ]
+    );
+    assert_eq!(
+        warnings("--swr.region cn-north-4 --repositories.include org/*", &KEY),
+        ["--repositories.include: `org/*` looks like a glob, but is a regular expression; write `org/.*`"]
     );
     let own = [KEY[0], KEY[1], ("HUAWEICLOUD_SDK_REGION_SWR_EU_WEST_0", "https://swr.example.com")];
     assert_eq!(warnings("--swr.region eu-west-0", &own), [""; 0]);

@@ -45,20 +45,24 @@ fn in_file(path: &Path, region: &str) -> Result<Option<(usize, String)>, String>
         Value::Nothing => return Ok(None),
         _ => return Err(odd(&root, "a mapping of services")),
     };
-    let Some((_, regions)) = services.iter().find(|(key, _)| key.text.eq_ignore_ascii_case(SERVICE)) else {
-        return Ok(None);
-    };
-    let Value::List(regions) = &regions.value else { return Err(odd(regions, "a list of regions")) };
-    for node in regions {
+    let mut all = Vec::new();
+    // The name may be there in upper and in lower case.
+    for (_, regions) in services.iter().filter(|(key, _)| key.text.eq_ignore_ascii_case(SERVICE)) {
+        let Value::List(regions) = &regions.value else { return Err(odd(regions, "a list of regions")) };
+        all.extend(regions);
+    }
+    for node in all {
         let Value::Map(entries) = &node.value else { return Err(odd(node, "a region with id and endpoint")) };
         let entry = |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node);
         if !matches!(entry("id"), Some(Node { value: Value::Text(id), .. }) if id == region) {
             continue;
         }
-        let address = entry("endpoint").or_else(|| match &entry("endpoints")?.value {
+        // `endpoints` comes first, as in the SDK.
+        let several = entry("endpoints").and_then(|node| match &node.value {
             Value::List(several) => several.first(),
             _ => None,
         });
+        let address = several.or_else(|| entry("endpoint"));
         return match address {
             Some(Node { line, value: Value::Text(text) }) => Ok(Some((*line, text.clone()))),
             _ => Err(format!(":{}: the region `{region}` has no endpoint", node.line)),

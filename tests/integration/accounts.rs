@@ -330,3 +330,14 @@ async fn reloads_do_not_undo_the_back_off_of_unchanged_accounts() {
         assert_eq!(upstream.handle.total(), calls, "status {status}");
     }
 }
+
+#[tokio::test]
+async fn an_account_that_a_cut_off_file_drops_gets_a_warning() {
+    let upstream = simulator(3, 1).await;
+    let one = format!("accounts:\n  one: {{ endpoint: {} }}\n", upstream.url());
+    let accounts = Accounts::new(&format!("{one}  two: {{ endpoint: {} }}\n", upstream.url()));
+    let exporter = accounts.start().await;
+    accounts.write(&one);
+    let warning = "level=warn msg=\"the account two is no longer in the configuration file: its series end\"";
+    eventually("the warning", || exporter.log().contains(warning)).await;
+}

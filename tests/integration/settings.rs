@@ -60,6 +60,7 @@ async fn a_port_in_use_exits_with_1() {
     let (code, said) = exit_of(&["--swr.endpoint", &upstream.url(), "--web.listen-address", &taken]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains(&format!("cannot listen on {taken}: ")), "{said}");
+    assert!(said.contains("choose another address or port"), "{said}");
     assert_eq!(upstream.handle.total(), 0, "nothing is called");
     for command in [&["demo", "--web.listen-address"][..], &["simulate", "--listen-address"]] {
         let (code, said) = exit_of(&[command, &[&taken]].concat()).await;

@@ -161,8 +161,9 @@ mod tests {
         let before = world.repositories();
         world.configure(|options| options.speed = 1e6);
         while world.repositories() == before {}
+        let after = world.repositories();
         let latest = nanoseconds(SystemTime::now());
-        assert!(world.repositories().iter().all(|r| r.created_nanos <= latest && r.updated_nanos <= latest));
+        assert!(after.iter().all(|r| r.created_nanos <= latest && r.updated_nanos <= latest));
     }
 
     #[test]

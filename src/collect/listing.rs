@@ -106,6 +106,7 @@ pub async fn read_all(
             page_size: size,
             requested_size: size,
             largest_size: size,
+            too_large: u64::MAX,
             is_clamped: false,
             max_rows: options.max_repositories,
             reads: AtomicU64::new(0),
@@ -155,6 +156,8 @@ struct Walk<'a, P> {
     requested_size: u64,
     /// The largest size that is worth a try.
     largest_size: u64,
+    /// The smallest page that was too large, unless a page of that size has succeeded since.
+    too_large: u64,
     /// The server cuts larger pages to `page_size` rows.
     is_clamped: bool,
     max_rows: u64,
@@ -283,7 +286,12 @@ impl<P: PageSource> Walk<'_, P> {
         // A multiple of the current size, as in `is_clamp`.
         let limit = larger / size * size;
         match self.page(Window { offset: from / limit * limit, limit }, Some(to)).await {
-            Ok(page) if page.received > size => (self.page_size, self.is_clamped) = (larger, false),
+            Ok(page) if page.received > size => {
+                (self.page_size, self.is_clamped) = (larger, false);
+                if limit >= self.too_large {
+                    self.too_large = u64::MAX;
+                }
+            }
             Err(WalkError::PageTooLarge { .. }) => self.largest_size = size,
             result => drop(result?),
         }
@@ -296,6 +304,7 @@ impl<P: PageSource> Walk<'_, P> {
             return Err(WalkError::Final(WalkFailure::Call(error)));
         }
         self.page_size = smaller_page(limit).max(MIN_PAGE_SIZE);
+        self.too_large = self.too_large.min(limit);
         Ok(())
     }
 
@@ -379,7 +388,8 @@ impl<P: PageSource> Walk<'_, P> {
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
         match merger.missing(rows.len() as u64) {
             None => {
-                if !self.is_clamped && self.page_size < self.requested_size {
+                let is_limited = self.too_large < u64::MAX || self.largest_size < self.requested_size;
+                if is_limited && !self.is_clamped && self.page_size < self.requested_size {
                     // For the next refreshes, but never a size with which a long listing would take too many calls.
                     self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
                 }

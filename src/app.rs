@@ -21,12 +21,13 @@ pub mod scrape;
 pub mod service;
 
 use crate::cli::ServeArgs;
-use crate::config::Config;
+use crate::config::{Config, ListenAddress};
 use crate::web;
 use account_manager::AccountManager;
 use anyhow::Context;
+use rustix::io::Errno;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
@@ -209,6 +210,7 @@ fn bounded(mut web: web::Options) -> web::Options {
         if free < web.limits.connections {
             info!(limit = free, open_files = files, "at most {free} connections are served: {files} files may be open");
             web.limits.connections = free;
+            web.limits.connections_per_address = web.limits.connections_per_address.min(free.div_ceil(4));
         }
     }
     web
@@ -225,18 +227,26 @@ fn most_open_files() -> Option<usize> {
 /// allow fewer (`net.core.somaxconn`).
 const BACKLOG: u32 = 1024;
 
-async fn listen(address: &str, fall_back: bool) -> anyhow::Result<TcpListener> {
-    // `:port` means any address, as in Go programs.
-    let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
-    match bind(&full).await {
-        Err(_) if fall_back || address.starts_with(':') => {
-            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-            // The host has no IPv6. Any other error occurs again and is reported.
-            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
-        }
-        bound => bound,
+async fn listen(address: &ListenAddress, is_default: bool) -> anyhow::Result<TcpListener> {
+    match address {
+        ListenAddress::Any(port) => bind_any(*port).await,
+        ListenAddress::Socket(address) if is_default => bind_any(address.port()).await,
+        ListenAddress::Socket(address) => bind(address).await,
+        ListenAddress::Name(host, port) => bind((host.as_str(), *port)).await,
     }
     .with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Listens on every address: of IPv6 and IPv4, or of IPv4 alone if the host has no IPv6.
+async fn bind_any(port: u16) -> io::Result<TcpListener> {
+    let bound = bind((Ipv6Addr::UNSPECIFIED, port)).await;
+    let has_no_ipv6 = |error: &io::Error| {
+        matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT))
+    };
+    match bound {
+        Err(error) if has_no_ipv6(&error) => bind((Ipv4Addr::UNSPECIFIED, port)).await,
+        bound => bound,
+    }
 }
 
 /// Binds the first usable address of a name, as `TcpListener::bind` does, which cannot set the backlog.

@@ -20,6 +20,7 @@ use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client};
+use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
@@ -73,6 +74,12 @@ impl Account {
             config.client.endpoint,
             config.credentials
         );
+        let proxies = ProxySettings::from_environment().unwrap_or_default();
+        if let Some(proxy) =
+            config.client.endpoint.parse().ok().and_then(|uri| proxies.proxy_for(&uri).map(proxy::shown))
+        {
+            info!(proxy, "the API is called through the proxy {proxy}");
+        }
         let token_client = clients.token_client(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(token_client));
         let client =

@@ -12,10 +12,13 @@ pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
 use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider};
+use crate::base::blocking::FILE_TIMEOUT;
+use crate::base::blocking_reader::BlockingReader;
 use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, Collected, ListApi};
+use crate::config::environment::Environment;
 use crate::config::{self, Account, StateFiles};
 use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
@@ -40,7 +43,7 @@ const MAX_SKEW_SECONDS: f64 = 300.0;
 /// Wrong settings, or output that cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
-    let config = match config::resolve(&args.serve, &|name| std::env::var(name).ok()) {
+    let config = match config::resolve(&args.serve, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
             if format == Format::Json {
@@ -52,9 +55,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let offline = args.offline;
     let mut works = false;
     super::block_on(async {
-        let mut reports = Reports::new(offline);
+        let web = config.web_file.map(|file| file.security.summary());
+        let mut reports = Reports::new(offline, web, config.warnings);
         for account in config.accounts {
-            reports.add(if offline { offline_check(account) } else { check(account).await });
+            reports.add(if offline { offline_check(account).await } else { check(account).await });
         }
         works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -71,12 +75,12 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// The checks that need no network.
-fn offline_check(account: Account) -> Report {
+async fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load() {
+    report.add(match account.credentials.source.load(&BlockingReader::new(FILE_TIMEOUT)).await {
         Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
         Err(error) => no_credential(&error),
     });
@@ -91,7 +95,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load().err();
+    let unusable = account.credentials.source.load(&BlockingReader::new(FILE_TIMEOUT)).await.err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }

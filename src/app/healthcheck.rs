@@ -5,7 +5,7 @@
 //! nor passwords are needed here.
 
 use crate::base::deadline::Deadline;
-use crate::config::DEFAULT_ADDRESS;
+use crate::config::{DEFAULT_ADDRESS, ListenAddress};
 use anyhow::{Context, bail};
 use std::fs::DirEntry;
 use std::io::{Read, Write};
@@ -89,8 +89,11 @@ fn listener(row: &str) -> Option<(SocketAddr, &str)> {
 
 /// The addresses at which to reach a listener.
 fn reachable(address: &str) -> std::io::Result<Vec<SocketAddr>> {
-    let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
-    Ok(full.to_socket_addrs()?.flat_map(by_loopback).collect())
+    Ok(match address.parse().map_err(std::io::Error::other)? {
+        ListenAddress::Any(port) => by_loopback((Ipv6Addr::UNSPECIFIED, port).into()),
+        ListenAddress::Socket(to) => by_loopback(to),
+        ListenAddress::Name(host, port) => (host.as_str(), port).to_socket_addrs()?.collect(),
+    })
 }
 
 /// A listener on any address is reached by loopback, IPv6 first.

@@ -17,6 +17,7 @@ use crate::base::file;
 use crate::cache;
 use crate::cli::ScrapeArgs;
 use crate::collect::{self, WaitPolicy};
+use crate::config::environment::Environment;
 use crate::config::{self, StateFiles};
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
@@ -37,8 +38,7 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Wrong settings, a collection that failed in whole or in part, or output that cannot be written. A file is replaced
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let (account, log) = config::resolve_account(&args.serve, &environment, args.account.as_deref())?;
+    let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
     let account = config::Account {
         // The other files belong to `serve`, which may be running too.
         state: account.state.map(StateFiles::of_tags_beside),

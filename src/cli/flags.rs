@@ -31,7 +31,7 @@ pub enum FlagKind {
     One,
     /// Any number of values: a repeated flag, a list in the file, or separated by commas anywhere ([`split_list`]).
     Many,
-    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists its last part.
+    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists the last part of the name.
     Switch,
 }
 
@@ -68,13 +68,17 @@ pub const ALL: &[Flag] = &[
     row("config.file", None, One, "FILE", "none, one account by flags",
         "File with several accounts and their settings; read again when it changes, on SIGHUP and on POST /-/reload"),
 
+    row("config.check", None, Switch, "", "off", "Check settings and secret files and exit, as `check --offline` does"),
+
     row("web.listen-address", None, Many, "ADDRESS", "[::]:10179", "Address to listen on; may be repeated"),
     row("web.telemetry-path", None, One, "PATH", "/metrics", "Path of the metrics"),
     row("web.config.file", None, One, "FILE", "none, plain HTTP for everybody",
         "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
-    row("web.max-requests", None, One, "N", "40", "Scrapes served at once; one more gets 503"),
+    row("web.enable-lifecycle", None, Switch, "", "off",
+        "Let anybody reload the settings by POST /-/reload; a client that has to log in may do so in any case"),
+    row("web.max-requests", None, One, "N", "40", "Scrapes served at once, without those that wait for a refresh; one more gets 503"),
     row("web.max-connections", None, One, "N", "512", "Connections held at once; further ones wait"),
-    row("web.max-connections-per-address", None, One, "N", "64",
+    row("web.max-connections-per-address", None, One, "N", "128",
         "Connections held at once from one address (IPv6: one /64); further ones are closed"),
 
     row("swr.region", Some("region"), One, "REGION", "none", "Region, which gives the endpoint, e.g. cn-north-4"),
@@ -82,6 +86,8 @@ pub const ALL: &[Flag] = &[
         "Address of the API where the region does not give it, e.g. https://swr-api.eu-de.otc.t-systems.com"),
     row("swr.iam-endpoint", Some("iam_endpoint"), One, "URL", "by the region",
         "Address of IAM where the region does not give it, e.g. https://iam.eu-de.otc.t-systems.com"),
+    row("swr.sts-endpoint", Some("sts_endpoint"), One, "URL", "by the region",
+        "Address of STS, for OIDC, where the region does not give it"),
     row("swr.project-id", Some("project_id"), One, "ID", "none", "Project id to send with signed requests, and to ask a token for"),
     row("swr.ca-file", Some("ca_file"), One, "FILE", "the system's alone", "Certificates in PEM form to trust besides the system's"),
     row("swr.namespace", Some("namespaces"), Many, "NAME", "all", "List only this organisation; may be repeated"),
@@ -189,6 +195,8 @@ impl Flag {
             .long(self.name)
             .env(self.variable())
             .hide_env_values(true)
+            // So that `config` can say what is wrong with -1.
+            .allow_negative_numbers(true)
             // Any bytes, because clap also parses the variable; `config` reports one that is not UTF-8.
             .value_parser(OsStringValueParser::new())
             .help(format!("{} [default: {}]", self.help, self.default))

@@ -1,7 +1,7 @@
 //! Resolves the settings of one account to the options of its stages.
 
 use super::settings::Settings;
-use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
+use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
 use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
@@ -9,6 +9,7 @@ use crate::base::state_file::Origin;
 use crate::cli::flags;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};
@@ -111,11 +112,14 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
     }
     let cache = cache_options(settings, problems);
     let endpoint = endpoint(settings, problems);
-    let credentials = credentials::choose(settings, problems);
+    let credentials = credentials::choose(settings, endpoint.as_ref(), problems);
     let client = client_options(settings, endpoint.as_ref(), problems);
     let collect = collect_options(settings, cache.max_age, problems);
     let tags = tag_options(settings, problems);
     let exposition = exposition_options(settings, problems);
+    if let Err(unusable) = ProxySettings::read(&|name| settings.variable(name)) {
+        unusable.iter().for_each(|problem| problems.add(problem.to_string()));
+    }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     let about = About {
         region: settings.text("swr.region"),
@@ -196,24 +200,35 @@ fn cache_options(settings: &Settings<'_>, problems: &mut Problems) -> cache::Opt
 /// The endpoint as given, or that of the region.
 fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint> {
     match (settings.get("swr.endpoint"), settings.get("swr.region")) {
-        (Some(endpoint), _) => credentials::checked(&endpoint.place, endpoint.text(), problems),
+        (Some(endpoint), _) => credentials::checked(&endpoint.place, endpoint.text(), "swr-api", problems),
         (None, Some(region)) => {
             let own = sdk_regions::endpoint(settings, region.text(), problems)?;
+            let own_is_absent = own.is_none();
             let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
             if endpoint.is_none() {
+                let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
                 problems.add(format!(
-                    "{}: `{}` is not known; known are {}; for another region or cloud give --swr.endpoint",
+                    "{}: `{}` is not known{}; for another region or cloud give {way}",
                     region.place,
                     region.text(),
-                    regions::KNOWN.join(", ")
+                    yaml::did_you_mean(region.text(), regions::KNOWN)
+                ));
+            } else if own_is_absent && let Some(cloud) = regions::partner(region.text()) {
+                let way =
+                    settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
+                problems.warn(format!(
+                    "{}: the address of {} belongs to Huawei Cloud; customers of {cloud} give {way}",
+                    region.place,
+                    region.text()
                 ));
             }
             endpoint
         }
         (None, None) => {
-            problems.add(
+            problems.add(settings.how_to_give(
                 "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
-            );
+                "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
+            ));
             None
         }
     }
@@ -238,7 +253,7 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         // The default project of a region has the region's name.
         project_lookup: settings
             .text("swr.region")
-            .zip(credentials::iam_endpoint(settings, problems))
+            .zip(credentials::iam_endpoint(settings, problems).ok().flatten())
             .map(|(name, iam_endpoint)| swr::ProjectLookup { iam_endpoint, name }),
         concurrency: settings.read("swr.concurrency", default.concurrency, problems, |text| number(text, 1, 64)),
         rate,

@@ -45,7 +45,7 @@ impl Accounts {
     /// As [`Self::start`], with some flags more.
     pub async fn start_with(&self, flags: &[&str]) -> Exporter {
         let mut command = command();
-        command.arg("--config.file").arg(self.path()).args(flags);
+        command.arg("--web.enable-lifecycle").arg("--config.file").arg(self.path()).args(flags);
         start(command).await
     }
 }

@@ -4,10 +4,10 @@ use super::MAX_SKEW_SECONDS;
 use super::report::{Report, Step};
 use crate::failure::error_chain;
 use crate::transport::answer::date;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{Https, Request, Transport, TransportError};
 use bytes::Bytes;
 use hyper::http::{HeaderMap, Method, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
@@ -82,12 +82,14 @@ async fn connect(addresses: &[SocketAddr]) -> (usize, Option<String>) {
 
 fn first_hop(endpoint: &str) -> Option<Hop> {
     let uri: Uri = endpoint.parse().ok()?;
-    // The rules of the HTTP client.
-    let proxy = Matcher::from_env().intercept(&uri).map(|intercept| intercept.uri().clone());
-    let is_proxy = proxy.is_some();
-    let uri = proxy.unwrap_or(uri);
+    // The same rules that the HTTP client uses.
+    let settings = ProxySettings::from_environment().unwrap_or_default();
+    if let Some(proxy) = settings.proxy_for(&uri) {
+        let host = proxy.host_str()?.trim_matches(['[', ']']).to_owned();
+        return Some(Hop { host, port: proxy.port_or_known_default()?, is_proxy: true });
+    }
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    Some(Hop { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy })
+    Some(Hop { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy: false })
 }
 
 fn on_name(is_proxy: bool) -> String {
@@ -149,6 +151,11 @@ fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'stati
         ("tls", "the certificate is of another host: check --swr.endpoint")
     } else if text.contains("Expired") || text.contains("NotValidYet") {
         ("tls", "the certificate is not valid now: check this machine's clock, then the certificate")
+    } else if text.contains("BadSignature") || text.contains("UnsupportedSignatureAlgorithm") {
+        (
+            "tls",
+            "the certificate's key is not supported: RSA needs 2048 bits or more, elliptic curves are P-256 and P-384",
+        )
     } else if text.contains("invalid peer certificate") {
         ("tls", "the certificate cannot be verified: check --swr.endpoint, then --swr.ca-file")
     } else if text.contains("tunnel") || text.contains("proxy") {

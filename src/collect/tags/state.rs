@@ -104,7 +104,8 @@ impl TagWorkerState {
     pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
         let layers = self.inventory.layers().len_with(task.slot, &reading.blobs);
         let series = self.inventory.series_bytes() - self.inventory.series_bytes_of(task.slot)
-            + reading.series.as_deref().map_or(0, TagSeries::bytes);
+            // Twice, because as much again is taken while the next repository like it is read.
+            + 2 * reading.series.as_deref().map_or(0, TagSeries::bytes);
         layers + series / Layers::BYTES <= self.max_layers.max(self.memory_in_layers())
     }
 

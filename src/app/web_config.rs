@@ -109,7 +109,11 @@ impl WebConfig {
     async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
         let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else {
+<<<<<<< HEAD
             return file.report_hang(last_read);
+=======
+            return file.report_hang();
+>>>>>>> main
         };
         let (files, usable) = match read {
             Err((problems, files)) => (files, Err(problems)),

@@ -39,7 +39,10 @@ impl FromStr for ListenAddress {
         }
         let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
         let Some((host, port)) = text.rsplit_once(':').and_then(|(host, text)| Some((host, port(text)?))) else {
-            return Err(format!("`{text}` has no port; {AS_IN}"));
+            let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+            let is_too_high = text.rsplit_once(':').is_some_and(|(_, port)| is_number(port));
+            let wrong = if is_too_high { "has a port above 65535" } else { "has no port" };
+            return Err(format!("`{text}` {wrong}; {AS_IN}"));
         };
         if host.parse::<Ipv6Addr>().is_ok() {
             return Err(format!("`{text}` has an IPv6 address without brackets; write it as [{host}]:{port}"));

@@ -10,6 +10,7 @@ mod live_metrics;
 mod account;
 mod reload_metrics;
 mod web_config;
+mod state_cleanup;
 mod account_manager;
 pub mod check;
 #[cfg(feature = "demo")]
@@ -41,10 +42,35 @@ const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 /// # Errors
 /// Those of the program, or if threads cannot be started.
 pub fn block_on(program: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    try_threads()?;
     let runtime = runtime()?;
-    let outcome = runtime.block_on(program);
+    let outcome = runtime.block_on(async {
+        // A write beyond a limit on file sizes then fails like one on a full disk, instead of ending the process.
+        let _file_size_signal = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+        program.await
+    });
     runtime.shutdown_timeout(BLOCKING_SHUTDOWN_TIMEOUT);
     outcome
+}
+
+/// Threads besides the main one without which nothing works: two of the runtime, and two for blocking work.
+const MIN_THREADS: usize = 4;
+
+/// Starts and ends as many threads as are needed at least: the runtime panics where it cannot start one.
+fn try_threads() -> anyhow::Result<()> {
+    let gate = parking_lot::RwLock::new(());
+    let closed = gate.write();
+    let started = std::thread::scope(|scope| {
+        let threads = (0..MIN_THREADS).map(|_| std::thread::Builder::new().spawn_scoped(scope, || drop(gate.read())));
+        let started = threads.collect::<io::Result<Vec<_>>>().map(drop);
+        drop(closed);
+        started
+    });
+    started.with_context(|| {
+        format!(
+            "cannot start {MIN_THREADS} threads: raise the limit of tasks (systemd: TasksMax, containers: pids limit)"
+        )
+    })
 }
 
 /// The runtime. Two threads are enough to serve responses, which are encoded beforehand. Blocking threads encode, sort and
@@ -161,7 +187,7 @@ pub async fn run(
     service::ready();
     tokio::select! {
         () = web::serve(listeners, accounts.sites(), web, security, accounts.web_metrics(), stop) => {}
-        () = async { tokio::join!(reloads, changes, accounts.web_config().follow(), service::heartbeat()); } => {}
+        () = async { tokio::join!(reloads, changes, accounts.clean_up(), accounts.web_config().follow(), service::heartbeat()); } => {}
     }
     accounts.last_writes().await;
     info!("stopped");

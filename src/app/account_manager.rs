@@ -9,6 +9,7 @@ use super::live_metrics;
 use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
+use super::state_cleanup;
 use super::web_config::WebConfig;
 use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
@@ -16,15 +17,17 @@ use crate::base::file_watcher::FileWatcher;
 use crate::base::rate_limit::{Rate, TokenBucket};
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::environment::Environment;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
 use prometheus::Registry;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -147,7 +150,7 @@ impl AccountManager {
         match &outcome {
             Ok(done) => info!("settings were read again {why}: {}", done.trim_end()),
             Err(problems) => {
-                let problems = problems.trim_end().replace('\n', "; ");
+                let problems = problems.trim_end().replace(":\n  - ", ": ").replace("\n  - ", "; ").replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
         }
@@ -156,12 +159,13 @@ impl AccountManager {
 
     async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let read =
-            self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &|name| std::env::var(name).ok()));
+        let read = self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &Environment::of_process()));
         let read = read.await;
         let read =
             read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
-        let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        let config = read.map_err(|problems| problems.to_string())?;
+        config.log_warnings();
+        let Config { accounts, web_file, shown, .. } = config;
         if let Some(problems) = web_file.as_ref().and_then(|file| self.0.web_config.refusal(&file.security)) {
             return Err(problems.to_string());
         }
@@ -186,6 +190,25 @@ impl AccountManager {
             watcher.changed(look).await;
             // Problems are in the log and in the metrics.
             let _ = self.reload("because their file changed").await;
+        }
+    }
+
+    /// Removes the state of accounts that are gone, now and then. Runs until it is dropped.
+    pub(super) async fn clean_up(&self) {
+        let threads = BlockingThreads::new(1);
+        loop {
+            let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+            for account in &self.0.running().accounts {
+                if let Some(directory) = account.lock().and_then(|lock| lock.path.parent()) {
+                    directories.entry(directory.to_owned()).or_default().push(account.name().to_owned());
+                }
+            }
+            for (directory, accounts) in directories {
+                let cleaning = move || state_cleanup::remove_abandoned(&directory, &accounts, SystemTime::now());
+                // A disk that hangs is not waited for.
+                let _ = threads.run_within(FILE_TIMEOUT, cleaning).await;
+            }
+            tokio::time::sleep(state_cleanup::INTERVAL).await;
         }
     }
 
@@ -322,8 +345,8 @@ mod tests {
     fn accounts() -> Vec<config::Account> {
         let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
         let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
-        let environment = |name: &str| (name == "SWR_EXPORTER_TOKEN").then(|| "token".to_owned());
-        config::resolve(&args, &environment).unwrap().accounts
+        let environment = [("SWR_EXPORTER_TOKEN", "token")];
+        config::resolve(&args, &Environment::from(&environment[..])).unwrap().accounts
     }
 
     async fn build() -> ReloadPlan {

@@ -108,7 +108,10 @@ fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Conf
     let flags = ["swr-exporter", "--collector.account", "--collector.enterprise"].into_iter();
     let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
     // The environment belongs to the real exporter.
-    config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &|_| None)
+    config::resolve(
+        &cli.map_err(|error| Problems::of(error.to_string()))?.serve,
+        &config::environment::Environment::from_iter([]),
+    )
 }
 
 /// Scrapes the demo once per window, so that its status page lives without a Prometheus.

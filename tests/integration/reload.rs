@@ -255,7 +255,7 @@ async fn a_file_that_changes_while_the_exporter_starts_is_read_again() {
     let accounts = Accounts::new(&format!("accounts:\n{}", account("one")));
     let arguments = ["swr-exporter".into(), "--config.file".into(), accounts.path().into_os_string()];
     let args = Cli::try_parse_from(arguments).unwrap().serve;
-    let config = config::resolve(&args, &|_| None).unwrap();
+    let config = config::resolve(&args, &config::environment::Environment::default()).unwrap();
     // After it was read, and before anything of it was built.
     accounts.write(&format!("accounts:\n{}{}", account("one"), account("two")));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

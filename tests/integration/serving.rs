@@ -242,7 +242,7 @@ async fn a_hung_region_delays_no_scrape_of_other_accounts() {
 async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("default.snapshot");
-    let keep = ["--cache.file", folder.path().to_str().unwrap()];
+    let keep = ["--cache.directory", folder.path().to_str().unwrap()];
     let first = exporter(&upstream.url(), &keep).await;
     first.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     eventually("it is kept", || file.exists()).await;

@@ -123,13 +123,15 @@ pub struct Reports {
     offline: bool,
     /// What the web configuration file amounts to.
     web: Option<String>,
+    /// Warnings about the settings.
+    warnings: Vec<String>,
     reports: Vec<Report>,
 }
 
 impl Reports {
-    /// `offline`: no step used the network. `web`: what the web configuration file amounts to.
-    pub(super) fn new(offline: bool, web: Option<String>) -> Self {
-        Self { offline, web, reports: Vec::new() }
+    /// `offline`: no step used the network. `web`: what the web configuration file amounts to. `warnings`: about the settings.
+    pub(super) fn new(offline: bool, web: Option<String>, warnings: Vec<String>) -> Self {
+        Self { offline, web, warnings, reports: Vec::new() }
     }
 
     pub(super) fn add(&mut self, report: Report) {
@@ -145,7 +147,7 @@ impl Reports {
     pub fn render(&self, format: Format, colour: bool) -> String {
         if format == Format::Json {
             let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
-            let mut report = json!({"ok": self.works(), "accounts": accounts});
+            let mut report = json!({"ok": self.works(), "accounts": accounts, "warnings": self.warnings});
             if let Some(web) = &self.web {
                 report["web"] = json!(web);
             }
@@ -153,6 +155,9 @@ impl Reports {
         }
         let web = self.web.iter().map(|web| format!("web server: {web}\n"));
         let mut text: String = web.chain(self.reports.iter().map(|report| report.text(colour))).collect();
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
         text += &match self.reports.iter().map(Report::failed).sum() {
             0 if self.offline => "the settings are in order; nobody was asked whether they work\n".to_owned(),
             0 => "everything works\n".to_owned(),
@@ -181,6 +186,7 @@ mod tests {
         let of = |steps: Vec<Step>, offline| Reports {
             web: None,
             offline,
+            warnings: Vec::new(),
             reports: vec![Report { account: "default".to_owned(), steps }],
         };
         let works = || Step::works("name", "found");

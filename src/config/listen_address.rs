@@ -115,7 +115,7 @@ mod tests {
             ("127.0.0.1", "has no port"),
             ("localhost:http", "has no port"),
             (":+80", "has no port"),
-            (":99999", "has no port"),
+            (":99999", "has a port above 65535"),
             (":", "has no port"),
             ("0:80", "is no address"),
             ("127.1:80", "is no address"),

@@ -29,6 +29,8 @@ impl SecretReader {
             return None;
         }
         self.hangs.store(false, Ordering::Release);
+        #[cfg(test)]
+        let _held = tests::hold_paused_clock();
         let result = tokio::time::timeout(READ_TIMEOUT, self.thread.run(read)).await;
         self.hangs.fetch_or(result.is_err(), Ordering::AcqRel);
         result.ok().flatten()
@@ -41,6 +43,13 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
     use tokio::time::Instant;
+
+    /// Keeps a paused clock from running on while a plain thread works: it waits for the runtime's threads alone.
+    pub(super) fn hold_paused_clock() -> mpsc::Sender<()> {
+        let (held, ended) = mpsc::channel();
+        drop(tokio::task::spawn_blocking(move || ended.recv()));
+        held
+    }
 
     #[tokio::test]
     async fn a_read_that_hangs_holds_one_thread_and_is_waited_for_once() {

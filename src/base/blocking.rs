@@ -31,7 +31,7 @@ impl BlockingThreads {
         let permit = self.free.clone().acquire_owned().await.ok()?;
         let (done, result) = oneshot::channel();
         let span = Span::current();
-        start(move || {
+        let thread = std::thread::Builder::new().name("blocking".to_owned()).spawn(move || {
             // Returned also by a panic, and before the result arrives.
             let result = {
                 let _permit = permit;
@@ -39,7 +39,8 @@ impl BlockingThreads {
             };
             // The receiver may have given up.
             let _ = done.send(result);
-        })?;
+        });
+        thread.ok()?;
         result.await.ok()
     }
 
@@ -61,19 +62,6 @@ impl BlockingThreads {
     pub async fn idle(&self) {
         let _ = self.free.acquire_many(self.limit).await;
     }
-}
-
-#[cfg(not(test))]
-fn start(work: impl FnOnce() + Send + 'static) -> Option<()> {
-    std::thread::Builder::new().name("blocking".to_owned()).spawn(work).ok().map(drop)
-}
-
-/// In unit tests the threads are the runtime's: a paused clock waits for those alone.
-#[cfg(test)]
-#[expect(clippy::unnecessary_wraps, reason = "as the one above")]
-fn start(work: impl FnOnce() + Send + 'static) -> Option<()> {
-    drop(tokio::task::spawn_blocking(work));
-    Some(())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod progress;
 pub mod metrics;
+pub mod walk_failure;
 pub mod windows;
 mod page_merger;
 pub mod listing;
@@ -25,6 +26,7 @@ use crate::model::{Snapshot, Timestamp};
 use crate::swr::{CallBudget, Client};
 pub use api_version::ListApi;
 pub use auxiliary::AuxiliaryCollectors;
+use listing::ListingContext;
 pub use metrics::Metrics;
 pub use progress::Progress;
 use std::sync::Arc;
@@ -110,15 +112,15 @@ pub async fn collect(
 ) -> Result<Collected, Failure> {
     let budget = CallBudget::until(deadline);
     metrics.progress().reset();
-    let list_api = api_version::choose(client, options.list_api, &budget).await;
+    let context = ListingContext { client, options, budget: &budget, metrics };
+    let list_api = api_version::choose(context).await;
     let collected = if options.namespaces.is_empty() {
         // Not needed, and large: the listing of an account is complete or fails.
         drop(previous);
-        api_version::read(client, None, list_api, options, &budget, metrics)
-            .await
-            .map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
+        let rows = api_version::read(context, None, list_api).await.map_err(Failure::from);
+        rows.map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
     } else {
-        namespaces::collect(client, list_api, options, previous.as_deref(), began, &budget, metrics).await
+        namespaces::collect(context, list_api, previous.as_deref(), began).await
     };
     metrics.read(metrics::REPOSITORIES, collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
     collected

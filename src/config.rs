@@ -8,6 +8,7 @@ pub mod environment;
 mod accounts_file;
 mod settings;
 mod account;
+mod listen_address;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;
@@ -19,6 +20,7 @@ use crate::logging::{self, is_formatting};
 use crate::web;
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use environment::Environment;
+pub use listen_address::ListenAddress;
 use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -33,7 +35,7 @@ pub struct Config {
     /// The configuration file with its stamp when it was read; without a file there is one account, from flags.
     pub file: Option<(PathBuf, Option<Stamp>)>,
     /// The addresses to listen on.
-    pub listen: Vec<String>,
+    pub listen: Vec<ListenAddress>,
     /// Whether the addresses are the default, which falls back to IPv4.
     pub listen_is_default: bool,
     /// Options of the server.
@@ -172,7 +174,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
         return Err(found);
     }
     let listen_is_default = listen.is_empty();
-    let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
+    let listen = if listen_is_default { vec![DEFAULT_ADDRESS.parse().expect("the default is valid")] } else { listen };
     let file = path.map(|path| (path, stamp));
     Ok(Config {
         file,
@@ -297,31 +299,12 @@ fn trimmed(text: &str, is_password: bool) -> &str {
     text.trim_matches(is_edge)
 }
 
-fn listen(process: &Settings<'_>, problems: &mut Problems) -> Vec<String> {
+fn listen(process: &Settings<'_>, problems: &mut Problems) -> Vec<ListenAddress> {
     let Some(found) = process.get("web.listen-address") else { return Vec::new() };
-    for address in &found.values {
-        if let Err(problem) = listen_address(address) {
-            problems.add(format!("{}: {problem}", found.place));
-        }
-    }
-    found.values
-}
-
-/// Checks an address to listen on.
-///
-/// # Errors
-/// What was expected.
-pub fn listen_address(text: &str) -> Result<(), String> {
-    const AS_IN: &str = "write it as in 127.0.0.1:10179 or [::]:10179";
-    let Some((host, port)) = text.rsplit_once(':') else { return Err(format!("`{text}` has no port; {AS_IN}")) };
-    if port.parse::<u16>().is_err() {
-        let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        let wrong = if is_number { "has a port above 65535" } else { "has no port" };
-        return Err(format!("`{text}` {wrong}; {AS_IN}"));
-    }
-    // A name, an address, an address in brackets with its zone, or nothing.
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
-    if host.bytes().all(is_host_byte) { Ok(()) } else { Err(format!("`{text}` is no address; {AS_IN}")) }
+    let parsed = found.values.iter().map(|address| address.parse());
+    parsed
+        .filter_map(|address| address.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
+        .collect()
 }
 
 fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
@@ -350,6 +333,7 @@ fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options 
         }),
         max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
         scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, problems, positive),
+        enable_lifecycle: process.is_on("web.enable-lifecycle", default.enable_lifecycle, problems),
         timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
         limits,
     };

@@ -81,11 +81,6 @@ fn serve(args: &ServeArgs, environment: &Environment) -> anyhow::Result<bool> {
 fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<()> {
     let timeout = config::of_flag("--timeout", &args.timeout, config::positive)?;
     // An empty variable counts as unset, as for `serve`.
-    let first = args
-        .listen_address
-        .split(',')
-        .map(str::trim)
-        .find(|address| !address.is_empty())
-        .unwrap_or(config::DEFAULT_ADDRESS);
-    app::healthcheck::run(first, timeout)
+    let addresses = args.listen_address.iter().flat_map(|addresses| addresses.split(','));
+    app::healthcheck::run(addresses.map(str::trim).find(|address| !address.is_empty()), timeout)
 }

@@ -1,14 +1,13 @@
 //! The version of the listing API: v2 is paged by offset, has a total, and exists in every region; v3 is paged by markers.
 
-use super::Options;
-use super::listing;
-use super::markers::{self, WalkFailure};
-use super::metrics::{Inconsistency, Metrics};
-use crate::failure::{Failure, Reason};
+use super::listing::{self, ListingContext};
+use super::markers;
+use super::metrics::Inconsistency;
+use super::walk_failure::WalkFailure;
 use crate::model::Repository;
-use crate::swr::error::ErrorAnswer;
+use crate::swr::error::is_from_swr;
 use crate::swr::markers::MarkerPage;
-use crate::swr::pages::FALLBACK_PAGE_SIZE;
+use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
 use crate::swr::{ApiError, CallBudget, Client};
 use std::str::FromStr;
 use tracing::{debug, info};
@@ -44,17 +43,18 @@ impl std::fmt::Display for ListApi {
 
 /// Chooses the version that a refresh uses; [`ListApi::Auto`] in the result means that v3 is tried. The client remembers
 /// for an hour what was discovered.
-pub(super) async fn choose(client: &Client, configured: ListApi, budget: &CallBudget) -> ListApi {
-    if configured != ListApi::Auto {
-        return configured;
+pub(super) async fn choose(context: ListingContext<'_>) -> ListApi {
+    let ListingContext { client, options, budget, .. } = context;
+    if options.list_api != ListApi::Auto {
+        return options.list_api;
     }
-    if let Some(offered) = client.lists_by_markers() {
+    if let Some(offered) = client.lists_by_markers.get() {
         return if offered { ListApi::V3 } else { ListApi::V2 };
     }
     let gate = async { client.offers_markers(client.project_id(budget).await?, budget).await };
     match budget.deadline.bound(gate).await {
         Ok(Ok(Some(false))) => {
-            client.set_lists_by_markers(false);
+            client.lists_by_markers.set(false);
             ListApi::V2
         }
         Ok(Ok(_)) => ListApi::Auto,
@@ -72,42 +72,36 @@ pub(super) async fn choose(client: &Client, configured: ListApi, budget: &CallBu
 /// # Errors
 /// When a call fails for good, or the listing is not complete by the deadline.
 pub async fn read(
-    client: &Client,
+    context: ListingContext<'_>,
     namespace: Option<&str>,
     list_api: ListApi,
-    options: &Options,
-    budget: &CallBudget,
-    metrics: &Metrics,
-) -> Result<Vec<Repository>, Failure> {
+) -> Result<Vec<Repository>, WalkFailure> {
     if list_api == ListApi::V2 {
-        return listing::read(client, namespace, options, budget, metrics).await;
+        return listing::read(context, namespace).await;
     }
+    let ListingContext { client, options, budget, metrics } = context;
     let listing = MarkerListing { client, namespace, page_size: options.page_size, budget };
     let walked = budget.deadline.bound(markers::read_all(&listing, options.max_repositories, metrics)).await;
     match walked {
-        Err(_) => Err(Failure::new(Reason::Timeout, listing::NOT_IN_TIME)),
+        Err(_) => Err(WalkFailure::NotInTime),
         Ok(Ok(rows)) => {
             if list_api == ListApi::Auto {
-                client.set_lists_by_markers(true);
+                client.lists_by_markers.set(true);
             }
             let (rows, duplicates) = listing::sorted(rows).await;
             metrics.count(Inconsistency::Duplicate, duplicates as u64);
             Ok(rows)
         }
+        // Not from SWR itself, which would mean the organization: the gateway does not know the call.
         Ok(Err(WalkFailure::Call(ApiError::NotFound(answer))))
-            if options.list_api == ListApi::Auto && is_unknown_api(&answer) =>
+            if options.list_api == ListApi::Auto && !is_from_swr(&answer) =>
         {
             info!("this region does not list by markers; it is asked by offsets");
-            client.set_lists_by_markers(false);
-            listing::read(client, namespace, options, budget, metrics).await
+            client.lists_by_markers.set(false);
+            listing::read(context, namespace).await
         }
-        Ok(Err(failure)) => Err(failure.into()),
+        Ok(Err(failure)) => Err(failure),
     }
-}
-
-/// Whether the gateway does not know the call; a 404 of SWR itself is about the organization.
-fn is_unknown_api(answer: &ErrorAnswer) -> bool {
-    !answer.body.code.as_deref().unwrap_or_default().starts_with("SVCSTG.")
 }
 
 struct MarkerListing<'a> {
@@ -122,15 +116,22 @@ impl markers::MarkerPageSource for MarkerListing<'_> {
     type Key<'a> = (&'a str, &'a str);
 
     async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Repository>, ApiError> {
-        let limit = self.page_size.min(self.client.max_page_size()).max(1);
-        let page = async |limit| self.client.repositories_from(self.namespace, marker, limit, self.budget).await;
-        match page(limit).await {
-            Err(ApiError::Refused(_)) if marker.is_none() && limit > FALLBACK_PAGE_SIZE => {
-                let page = page(FALLBACK_PAGE_SIZE).await?;
-                self.client.set_max_page_size(FALLBACK_PAGE_SIZE);
-                Ok(page)
+        let accepted = &self.client.page_sizes.accepted;
+        let configured = self.page_size.min(accepted.get().unwrap_or(u64::MAX)).max(1);
+        let mut limit = configured;
+        loop {
+            match self.client.repositories_from(self.namespace, marker, limit, self.budget).await {
+                Err(ApiError::Refused(_)) if marker.is_none() && limit > FALLBACK_PAGE_SIZE => {
+                    limit = FALLBACK_PAGE_SIZE;
+                }
+                Err(ApiError::TooLarge { .. }) if limit > 1 => limit = smaller_page(limit),
+                page => {
+                    if limit < configured && page.is_ok() {
+                        accepted.set(limit.max(FALLBACK_PAGE_SIZE));
+                    }
+                    return page;
+                }
             }
-            page => page,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The collector `enterprise`: the project's instances, the statistics of each, and the repositories of all.
 
-use super::markers::{self, WalkFailure};
+use super::markers;
 use super::metrics::Metrics;
 use super::partial::{FailedCall, Previous};
+use super::walk_failure::WalkFailure;
 use crate::failure::{Failure, Reason};
 use crate::model::figures::{Enterprise, Instance, InstanceRepository};
 use crate::swr::enterprise::PAGE_SIZE;
@@ -65,13 +66,14 @@ async fn instances(client: &Client, budget: &CallBudget) -> Result<Vec<Instance>
         let page = client.instances(offset, budget).await.map_err(FailedCall::of(Operation::ListInstances))?;
         instances.extend(page.rows);
         offset += page.received;
-        if page.received < PAGE_SIZE || page.total.is_some_and(|total| offset >= total) {
-            break;
-        }
-        if offset >= MAX_INSTANCES {
+        let is_last = page.received < PAGE_SIZE || page.total.is_some_and(|total| offset >= total);
+        if offset > MAX_INSTANCES || (offset == MAX_INSTANCES && !is_last) {
             let message = format!("there are more than {MAX_INSTANCES} instances, the most that are read");
             let failure = Failure::new(Reason::Incomplete, message);
             return Err(FailedCall::without_advice(Operation::ListInstances, failure));
+        }
+        if is_last {
+            break;
         }
     }
     instances.sort_by(|a, b| a.id.cmp(&b.id));

@@ -12,7 +12,7 @@ use super::plan::{ChangeStamp, FetchTask, LastRead};
 use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
-use crate::model::tags::{Details, Reading};
+use crate::model::tags::{Details, Reading, TagSeries};
 use crate::model::{Repository, Snapshot, Timestamp};
 use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownTags, TagSummary};
 use std::cmp::{Ordering, Reverse};
@@ -41,11 +41,21 @@ pub struct TagInventory {
     free: Vec<u32>,
     /// Slots in the order of the latest listing.
     order: Vec<u32>,
-    groups: HashMap<Arc<str>, Group>,
+    groups: HashMap<Arc<str>, NamespaceGroup>,
+    free_groups: Vec<Group>,
     layers: Layers,
+    /// The memory that series of tags take.
+    series_bytes: usize,
     next_generation: u32,
     /// Whether all repositories were known at some time. Until then, a layer may belong to a repository not read yet.
     was_complete: bool,
+}
+
+/// An organization in the layer index.
+#[derive(Debug)]
+struct NamespaceGroup {
+    group: Group,
+    repositories: u32,
 }
 
 impl Default for TagInventory {
@@ -56,7 +66,9 @@ impl Default for TagInventory {
             free: Vec::new(),
             order: Vec::new(),
             groups: HashMap::new(),
+            free_groups: Vec::new(),
             layers: Layers::default(),
+            series_bytes: 0,
             next_generation: fastrand::u32(..),
             was_complete: false,
         }
@@ -210,8 +222,21 @@ impl TagInventory {
 
     fn set_tags(&mut self, slot: u32, read: LastRead, reading: Option<Reading>) {
         let group = self.at(slot).group;
+        self.series_bytes -= self.series_bytes_of(slot);
         self.layers.set(slot, group, reading.as_ref().map_or(&[][..], |reading| &reading.blobs));
         self.at_mut(slot).tags = Some(KnownTags { read, summary: reading.map(TagSummary::of) });
+        self.series_bytes += self.series_bytes_of(slot);
+    }
+
+    /// The memory that series of tags take.
+    pub fn series_bytes(&self) -> usize {
+        self.series_bytes
+    }
+
+    /// The memory that the series of one repository's tags take.
+    pub fn series_bytes_of(&self, slot: u32) -> usize {
+        let summary = self.entry(slot).and_then(|entry| entry.tags.as_ref()?.summary.as_ref());
+        summary.and_then(|summary| summary.series.as_deref()).map_or(0, TagSeries::bytes)
     }
 
     /// Drops tag series that are no longer wanted. Series that become wanted are fetched.
@@ -224,6 +249,7 @@ impl TagInventory {
                 summary.series = None;
             }
         }
+        self.series_bytes = (0..self.slots()).map(|slot| self.series_bytes_of(slot)).sum();
     }
 
     /// Sorts restored entries; of two with the same name the later one stays.
@@ -253,14 +279,7 @@ impl TagInventory {
     }
 
     fn insert(&mut self, row: &Repository) -> u32 {
-        let (namespace, group) = match self.groups.get_key_value(&*row.namespace) {
-            Some((name, group)) => (name.clone(), *group),
-            None => {
-                let group = u32::try_from(self.groups.len()).expect("fewer organizations than repositories");
-                self.groups.insert(row.namespace.clone(), group);
-                (row.namespace.clone(), group)
-            }
-        };
+        let (namespace, group) = self.group_of(&row.namespace);
         self.next_generation = self.next_generation.wrapping_add(1);
         let entry = Some(InventoryEntry::new(namespace, group, self.next_generation, row));
         if let Some(slot) = self.free.pop() {
@@ -271,10 +290,31 @@ impl TagInventory {
         self.slots() - 1
     }
 
+    /// The organization's name, as all its entries share it, and its group, for one more repository.
+    fn group_of(&mut self, namespace: &Arc<str>) -> (Arc<str>, Group) {
+        let name = self.groups.get_key_value(namespace).map_or(namespace, |(name, _)| name).clone();
+        let count = u32::try_from(self.groups.len()).expect("fewer organizations than repositories");
+        let known = self.groups.entry(name.clone()).or_insert_with(|| {
+            let group = self.free_groups.pop().unwrap_or(count);
+            NamespaceGroup { group, repositories: 0 }
+        });
+        known.repositories += 1;
+        (name, known.group)
+    }
+
+    /// Removes a repository, and its organization with the last one.
     fn remove(&mut self, slot: u32) {
+        self.series_bytes -= self.series_bytes_of(slot);
         self.layers.release(slot);
-        self.entries[slot as usize] = None;
+        let entry = self.entries[slot as usize].take().expect(LISTED);
         self.free.push(slot);
+        if let Some(known) = self.groups.get_mut(&entry.namespace) {
+            known.repositories -= 1;
+            if known.repositories == 0 {
+                self.free_groups.push(known.group);
+                self.groups.remove(&entry.namespace);
+            }
+        }
     }
 }
 

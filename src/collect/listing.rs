@@ -13,10 +13,11 @@ use super::metrics::{Inconsistency, Metrics};
 use super::page_merger::{
     Joined, Page, PageDefect, PageMerger, check_page, deduplicated, has_surplus, repeats_in_place,
 };
+use super::walk_failure::WalkFailure;
 use super::windows::{self, Window};
-use crate::failure::{Failure, Reason};
 use crate::model::{Repository, sort_unique};
-use crate::swr::pages::FALLBACK_PAGE_SIZE;
+use crate::swr::client::PageSizes;
+use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
 use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +29,11 @@ const MAX_WALKS: usize = 3;
 /// and each step from there on goes back by half a page.
 const MAX_STEPS_BACK: usize = 8;
 
-/// The message of a listing that met the deadline.
-pub(super) const NOT_IN_TIME: &str = "the listing was not complete by the refresh's deadline";
+/// The smallest page: a row to overlap and a new one.
+const MIN_PAGE_SIZE: u64 = 2;
+
+/// After this many pages that are smaller than requested, a larger page is tried.
+const SMALL_PAGES: usize = 16;
 
 /// A source of pages: the client, or a model of a list in the tests.
 pub trait PageSource: Sync {
@@ -37,37 +41,43 @@ pub trait PageSource: Sync {
     fn page(&self, window: Window) -> impl Future<Output = Result<Page, ApiError>> + Send;
     /// The most reads at once.
     fn concurrency(&self) -> usize;
-    /// The largest page that is known to be served.
-    fn max_page_size(&self) -> u64;
-    /// Remembers the largest page.
-    fn set_max_page_size(&self, rows: u64);
+    /// The page sizes that were discovered.
+    fn page_sizes(&self) -> &PageSizes;
+}
+
+/// What every read of a listing needs.
+#[derive(Clone, Copy)]
+pub struct ListingContext<'a> {
+    /// The client of the account.
+    pub client: &'a Client,
+    /// What to collect.
+    pub options: &'a Options,
+    /// The limits of the refresh.
+    pub budget: &'a CallBudget,
+    /// The metrics of the collection.
+    pub metrics: &'a Metrics,
 }
 
 struct OffsetListing<'a> {
-    client: &'a Client,
+    context: ListingContext<'a>,
     namespace: Option<&'a str>,
-    budget: &'a CallBudget,
-    metrics: &'a Metrics,
 }
 
 impl PageSource for OffsetListing<'_> {
     async fn page(&self, window: Window) -> Result<Page, ApiError> {
-        let page = self.client.repositories(self.namespace, window.offset, window.limit, self.budget).await?;
+        let ListingContext { client, budget, metrics, .. } = self.context;
+        let page = client.repositories(self.namespace, window.offset, window.limit, budget).await?;
         // The total of one organization does not cover the others.
-        self.metrics.progress().add_page(page.received, page.total.filter(|_| self.namespace.is_none()));
+        metrics.progress().add_page(page.received, page.total.filter(|_| self.namespace.is_none()));
         Ok(page)
     }
 
     fn concurrency(&self) -> usize {
-        self.client.concurrency()
+        self.context.client.concurrency()
     }
 
-    fn max_page_size(&self) -> u64 {
-        self.client.max_page_size()
-    }
-
-    fn set_max_page_size(&self, rows: u64) {
-        self.client.set_max_page_size(rows);
+    fn page_sizes(&self) -> &PageSizes {
+        &self.context.client.page_sizes
     }
 }
 
@@ -75,39 +85,40 @@ impl PageSource for OffsetListing<'_> {
 ///
 /// # Errors
 /// When a call fails for good, or the listing is not complete by the deadline.
-pub async fn read(
-    client: &Client,
-    namespace: Option<&str>,
-    options: &Options,
-    budget: &CallBudget,
-    metrics: &Metrics,
-) -> Result<Vec<Repository>, Failure> {
-    let pages = OffsetListing { client, namespace, budget, metrics };
-    let walked = budget.deadline.bound(read_all(&pages, options, metrics)).await;
-    walked.unwrap_or_else(|_| Err(Failure::new(Reason::Timeout, NOT_IN_TIME)))
+pub async fn read(context: ListingContext<'_>, namespace: Option<&str>) -> Result<Vec<Repository>, WalkFailure> {
+    let pages = OffsetListing { context, namespace };
+    let walked = context.budget.deadline.bound(read_all(&pages, context.options, context.metrics)).await;
+    walked.unwrap_or(Err(WalkFailure::NotInTime))
 }
 
 /// Walks over the list until a walk is complete.
-///
-/// # Errors
-/// See [`read`].
 pub async fn read_all(
     pages: &impl PageSource,
     options: &Options,
     metrics: &Metrics,
-) -> Result<Vec<Repository>, Failure> {
+) -> Result<Vec<Repository>, WalkFailure> {
     let mut problem = String::new();
     for _ in 0..MAX_WALKS {
-        let page_size = options.page_size.min(pages.max_page_size()).max(1);
-        let walk = Walk { pages, metrics, page_size, max_rows: options.max_repositories, reads: AtomicU64::new(0) };
+        let size = options.page_size.min(pages.page_sizes().accepted.get().unwrap_or(u64::MAX)).max(MIN_PAGE_SIZE);
+        let walk = Walk {
+            pages,
+            metrics,
+            page_size: size,
+            requested_size: size,
+            largest_size: size,
+            is_clamped: false,
+            max_rows: options.max_repositories,
+            reads: AtomicU64::new(0),
+        };
         match walk.run().await {
             Ok(rows) => return Ok(rows),
             Err(WalkError::Final(failure)) => return Err(failure),
+            Err(WalkError::PageTooLarge { error, .. }) => return Err(WalkFailure::Call(error)),
             Err(WalkError::Inconsistent(what)) => problem = what,
         }
     }
     let message = format!("the listing could not be made whole in {MAX_WALKS} walks: {problem}");
-    Err(Failure::new(Reason::Incomplete, message))
+    Err(WalkFailure::Incomplete(message))
 }
 
 /// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
@@ -123,14 +134,16 @@ pub(super) async fn sorted(mut rows: Vec<Repository>) -> (Vec<Repository>, usize
 /// Why a walk ended early.
 enum WalkError {
     /// Another walk would fail too.
-    Final(Failure),
+    Final(WalkFailure),
+    /// A page with this limit exceeds the limit on bytes; the walk can go on with smaller pages.
+    PageTooLarge { limit: u64, error: ApiError },
     /// The list was inconsistent; another walk may find it at rest.
     Inconsistent(String),
 }
 
 impl From<ApiError> for WalkError {
     fn from(error: ApiError) -> Self {
-        Self::Final(error.into())
+        Self::Final(WalkFailure::Call(error))
     }
 }
 
@@ -138,6 +151,12 @@ struct Walk<'a, P> {
     pages: &'a P,
     metrics: &'a Metrics,
     page_size: u64,
+    /// The size with which the walk began.
+    requested_size: u64,
+    /// The largest size that is worth a try.
+    largest_size: u64,
+    /// The server cuts larger pages to `page_size` rows.
+    is_clamped: bool,
     max_rows: u64,
     reads: AtomicU64,
 }
@@ -145,23 +164,24 @@ struct Walk<'a, P> {
 impl<P: PageSource> Walk<'_, P> {
     async fn run(mut self) -> Result<Vec<Repository>, WalkError> {
         let (mut merger, mut joined) = self.first().await?;
-        let mut overlap = 1;
-        self.check_bounds(&merger)?;
-        if joined != Joined::Last {
-            // One page alone, so that a server that ignores the offset is noticed before several pages are wasted.
-            let window = windows::after(merger.end, overlap, self.page_size);
-            let page = self.verified_page(window, merger.total).await?;
-            if merger.repeats_its_beginning(window, &page) {
-                let message = "the server answers every offset with the first page";
-                return Err(WalkError::Final(Failure::new(Reason::Incomplete, message)));
-            }
-            joined = merger.join(window, page);
-        }
+        let (mut overlap, mut offset_works) = (1, false);
         while joined != Joined::Last {
             self.check_bounds(&merger)?;
-            joined = match joined {
-                Joined::Gap => self.close_gap(&mut merger, &mut overlap).await?,
-                _ => self.read_ahead(&mut merger, overlap).await?,
+            let step = match joined {
+                Joined::Gap => self.close_gap(&mut merger, &mut overlap).await,
+                _ if offset_works => self.read_ahead(&mut merger, overlap).await,
+                _ => self.second(&mut merger, overlap).await,
+            };
+            joined = match step {
+                Err(WalkError::PageTooLarge { limit, error }) => {
+                    self.shrink(limit, error)?;
+                    overlap = overlap.min(self.page_size / 2).max(1);
+                    Joined::More
+                }
+                step => {
+                    offset_works = true;
+                    step?
+                }
             };
         }
         self.check_bounds(&merger)?;
@@ -170,45 +190,72 @@ impl<P: PageSource> Walk<'_, P> {
 
     /// Reads the first page, which shows the total and the server's real page size.
     async fn first(&mut self) -> Result<(PageMerger, Joined), WalkError> {
-        let page = match self.pages.page(Window { offset: 0, limit: self.page_size }).await {
-            Err(ApiError::Refused(_)) if self.page_size > FALLBACK_PAGE_SIZE => {
-                let page = self.pages.page(Window { offset: 0, limit: FALLBACK_PAGE_SIZE }).await?;
-                self.page_size = FALLBACK_PAGE_SIZE;
-                self.pages.set_max_page_size(FALLBACK_PAGE_SIZE);
-                page
+        let page = loop {
+            let size = self.page_size;
+            match self.pages.page(Window { offset: 0, limit: size }).await {
+                Err(ApiError::Refused(_)) if size > FALLBACK_PAGE_SIZE => {
+                    (self.page_size, self.largest_size) = (FALLBACK_PAGE_SIZE, FALLBACK_PAGE_SIZE);
+                }
+                Err(error @ ApiError::TooLarge { .. }) => self.shrink(size, error)?,
+                page => break page?,
             }
-            page => page?,
         };
         let mut window = Window { offset: 0, limit: self.page_size };
-        if let Err(PageDefect::Short { received, .. }) = check_page(window, &page) {
-            // A server with small pages returns the same page when asked for that size; one that lost rows does not.
-            self.metrics.count(Inconsistency::ShortPage, 1);
-            window.limit = received.max(1);
-            let again = self.pages.page(window).await?;
-            let is_same = again.rows.iter().map(Repository::key).eq(page.rows.iter().map(Repository::key));
-            if received == 0 || !is_same {
-                let expected = self.page_size;
-                return Err(WalkError::Inconsistent(format!(
-                    "the first page has {received} rows instead of {expected}"
-                )));
-            }
-            self.page_size = received;
-            self.pages.set_max_page_size(received);
+        if let Err(PageDefect::Short { received, .. }) = check_page(window, &page)
+            && self.is_clamp(received, page.total.unwrap_or(0)).await?
+        {
+            (self.page_size, self.is_clamped, window.limit) = (received, true, received);
         }
         let page = self.verified(window, page, None).await?;
         Ok(PageMerger::begin(page, self.page_size))
     }
 
+    /// Whether the server cuts pages to this number of rows, and did not lose rows of the first page by accident. It has to
+    /// cut other pages too. In a list of a few such pages it does not matter, and nothing is remembered.
+    async fn is_clamp(&self, rows: u64, total: u64) -> Result<bool, WalkError> {
+        let clamp = &self.pages.page_sizes().clamp;
+        if rows == 0 {
+            return Ok(false);
+        }
+        // A multiple of the rows, because the server may accept only offsets that are multiples of its own limit.
+        let limit = self.page_size.min(total / 3) / rows * rows;
+        if limit <= rows || clamp.get() == Some(rows) {
+            return Ok(true);
+        }
+        clamp.forget();
+        for offset in [limit, 2 * limit] {
+            if self.pages.page(Window { offset, limit }).await?.received != rows {
+                return Ok(false);
+            }
+        }
+        clamp.set(rows);
+        Ok(true)
+    }
+
+    /// Reads the second page alone, so that a server that ignores the offset is noticed before several pages are wasted.
+    async fn second(&self, merger: &mut PageMerger, overlap: u64) -> Result<Joined, WalkError> {
+        let window = windows::after(merger.end, overlap, self.page_size);
+        let page = self.verified_page(window, merger.total).await?;
+        if merger.repeats_its_beginning(window, &page) {
+            let message = "the server answers every offset with the first page";
+            return Err(WalkError::Final(WalkFailure::Incomplete(message.to_owned())));
+        }
+        Ok(merger.join(window, page))
+    }
+
     /// Reads what is left according to the total, several windows at a time.
-    async fn read_ahead(&self, merger: &mut PageMerger, overlap: u64) -> Result<Joined, WalkError> {
+    async fn read_ahead(&mut self, merger: &mut PageMerger, overlap: u64) -> Result<Joined, WalkError> {
         let (from, total) = (merger.end, merger.total);
         let to = total.unwrap_or(0).max(from + 1).min(self.max_rows.saturating_add(1));
-        let mut arriving = stream::iter(windows::covering(from, to, overlap, self.page_size))
-            .map(|window| async move { (window, self.page(window, total).await) })
-            .buffered(self.pages.concurrency().max(1));
+        self.try_larger_page(from, to).await?;
+        let this: &Self = self;
+        let at_once = if this.page_size < this.largest_size { SMALL_PAGES } else { usize::MAX };
+        let mut arriving = stream::iter(windows::covering(from, to, overlap, this.page_size).take(at_once))
+            .map(|window| async move { (window, this.page(window, total).await) })
+            .buffered(this.pages.concurrency().max(1));
         while let Some((window, page)) = arriving.next().await {
             // Verified in order, so that pages behind a gap are not read twice in vain.
-            let page = self.verified(window, page?, total).await?;
+            let page = this.verified(window, page?, total).await?;
             match merger.join(window, page) {
                 Joined::More => {}
                 // Pages behind a gap would not join either.
@@ -221,6 +268,32 @@ impl<P: PageSource> Walk<'_, P> {
             )));
         }
         Ok(Joined::More)
+    }
+
+    /// If pages are smaller than requested and many are left, tries whether a larger one works again.
+    async fn try_larger_page(&mut self, from: u64, to: u64) -> Result<(), WalkError> {
+        let size = self.page_size;
+        if size >= self.largest_size || to.saturating_sub(from) <= size * SMALL_PAGES as u64 {
+            return Ok(());
+        }
+        let larger = if self.is_clamped { self.largest_size } else { self.largest_size.min(size * 4) };
+        // A multiple of the current size, as in `is_clamp`.
+        let limit = larger / size * size;
+        match self.page(Window { offset: from / limit * limit, limit }, Some(to)).await {
+            Ok(page) if page.received > size => (self.page_size, self.is_clamped) = (larger, false),
+            Err(WalkError::PageTooLarge { .. }) => self.largest_size = size,
+            result => drop(result?),
+        }
+        Ok(())
+    }
+
+    /// Continues with smaller pages after one that was too large.
+    fn shrink(&mut self, limit: u64, error: ApiError) -> Result<(), WalkError> {
+        if limit <= MIN_PAGE_SIZE {
+            return Err(WalkError::Final(WalkFailure::Call(error)));
+        }
+        self.page_size = smaller_page(limit).max(MIN_PAGE_SIZE);
+        Ok(())
     }
 
     /// Reads from further and further back until a page joins, because the list moved during the walk.
@@ -252,7 +325,10 @@ impl<P: PageSource> Walk<'_, P> {
         if self.reads.fetch_add(1, Ordering::Relaxed) > most {
             return Err(WalkError::Inconsistent(format!("the list moved faster than {most} pages could follow")));
         }
-        Ok(self.pages.page(window).await?)
+        self.pages.page(window).await.map_err(|error| match error {
+            ApiError::TooLarge { .. } => WalkError::PageTooLarge { limit: window.limit, error },
+            error => error.into(),
+        })
     }
 
     /// Returns the page if it has no defect; a page with a defect is read once more, unless all its rows are there.
@@ -289,7 +365,7 @@ impl<P: PageSource> Walk<'_, P> {
             return Ok(());
         }
         let message = format!("the listing has more than {} repositories, the most that are read", self.max_rows);
-        Err(WalkError::Final(Failure::new(Reason::Incomplete, message)))
+        Err(WalkError::Final(WalkFailure::Incomplete(message)))
     }
 
     /// Counts the inconsistencies, and compares the rows with the total.
@@ -298,6 +374,10 @@ impl<P: PageSource> Walk<'_, P> {
         self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
         let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows)).await;
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
+        if !self.is_clamped && self.page_size < self.requested_size {
+            // Remembered for the next refreshes, but never a size with which a long listing would take too many calls.
+            self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
+        }
         match merger.missing(rows.len() as u64) {
             None => Ok(rows),
             Some(missing) => {

@@ -8,7 +8,7 @@
 //! Bounds: [`MAX_WALKS`] walks, each with a limit on rows. Every page brings rows, so the number of pages is limited too.
 
 use super::metrics::{Inconsistency, Metrics};
-use crate::failure::{Failure, Reason};
+use super::walk_failure::WalkFailure;
 use crate::swr::ApiError;
 use crate::swr::markers::MarkerPage;
 use std::collections::HashSet;
@@ -29,24 +29,6 @@ pub trait MarkerPageSource: Sync {
     fn page(&self, marker: Option<&str>) -> impl Future<Output = Result<MarkerPage<Self::Row>, ApiError>> + Send;
     /// The identity of this row.
     fn key(row: &Self::Row) -> Self::Key<'_>;
-}
-
-/// Why a list could not be read.
-#[derive(Debug)]
-pub enum WalkFailure {
-    /// A call failed for good.
-    Call(ApiError),
-    /// The list is too long or inconsistent.
-    Incomplete(String),
-}
-
-impl From<WalkFailure> for Failure {
-    fn from(failure: WalkFailure) -> Self {
-        match failure {
-            WalkFailure::Call(error) => error.into(),
-            WalkFailure::Incomplete(message) => Self::new(Reason::Incomplete, message),
-        }
-    }
 }
 
 /// Reads the whole list, at most `max_rows` rows, in the order of reading. A row that moved may be there twice.

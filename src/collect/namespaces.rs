@@ -3,11 +3,11 @@
 //! The gap that a failed organization leaves is part of the snapshot and of its metrics.
 
 use super::api_version::{self, ListApi};
-use super::metrics::Metrics;
+use super::listing::ListingContext;
+use super::walk_failure::WalkFailure;
 use super::{Collected, Options};
 use crate::failure::Failure;
 use crate::model::{NamespaceRead, Repository, Snapshot, Timestamp};
-use crate::swr::{CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use tracing::debug;
 
@@ -16,17 +16,15 @@ use tracing::debug;
 /// # Errors
 /// When all of them fail.
 pub(super) async fn collect(
-    client: &Client,
+    context: ListingContext<'_>,
     list_api: ListApi,
-    options: &Options,
     previous: Option<&Snapshot>,
     began: Timestamp,
-    budget: &CallBudget,
-    metrics: &Metrics,
 ) -> Result<Collected, Failure> {
-    let reads: Vec<Result<Vec<Repository>, Failure>> = stream::iter(0..options.namespaces.len())
-        .map(|index| api_version::read(client, Some(&options.namespaces[index]), list_api, options, budget, metrics))
-        .buffered(client.concurrency())
+    let options = context.options;
+    let reads: Vec<Result<Vec<Repository>, WalkFailure>> = stream::iter(0..options.namespaces.len())
+        .map(|index| api_version::read(context, Some(&options.namespaces[index]), list_api))
+        .buffered(context.client.concurrency())
         .collect()
         .await;
     let failed = reads.iter().filter(|rows| rows.is_err()).count();
@@ -39,6 +37,7 @@ pub(super) async fn collect(
                 (true, Some(began))
             }
             Err(failure) => {
+                let failure = Failure::from(failure);
                 debug!(namespace = %name, reason = %failure.reason, "listing `{name}` failed: {}", failure.message);
                 gap.get_or_insert_with(|| summary(failed, options.namespaces.len(), name, failure));
                 (false, previous.and_then(|previous| keep_rows(previous, name, began, options, &mut rows)))

@@ -2,12 +2,14 @@
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
-use crate::auth::{CredentialProvider, ResolvedProvider};
-use crate::base::digest::Digest;
+use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
+use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
+use crate::cli::flags;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};
@@ -102,6 +104,12 @@ pub struct Origins {
 
 /// Resolves one account; `None` if it has no credential.
 pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Problems) -> Option<Account> {
+    for renamed in flags::RENAMED {
+        if let Some(found) = settings.get(renamed.name) {
+            let key = flags::flag(renamed.default).key.unwrap_or_default();
+            problems.add(format!("{}: it is called {} now, in the file {key}", found.place, renamed.default));
+        }
+    }
     let cache = cache_options(settings, problems);
     let endpoint = endpoint(settings, problems);
     let credentials = credentials::choose(settings, endpoint.as_ref(), problems);
@@ -109,6 +117,9 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
     let collect = collect_options(settings, cache.max_age, problems);
     let tags = tag_options(settings, problems);
     let exposition = exposition_options(settings, problems);
+    if let Err(unusable) = ProxySettings::read(&|name| settings.variable(name)) {
+        unusable.iter().for_each(|problem| problems.add(problem.to_string()));
+    }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     let about = About {
         region: settings.text("swr.region"),
@@ -121,7 +132,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),
     };
-    let state = settings.text("cache.file").map(|directory| StateFiles::of(&directory, name));
+    let state = settings.text("cache.directory").map(|directory| StateFiles::of(&directory, name));
     let credentials = credentials?;
     let origins = origins(&about, &credentials.source, &collect.namespaces);
     Some(Account {
@@ -143,9 +154,25 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
 fn origins(about: &About, source: &CredentialProvider, namespaces: &[String]) -> Origins {
     let owner = source.owner();
     let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
+    let inline = inline_identity(source);
+    let of_snapshot = account.into_iter().chain([inline.as_str()]);
     Origins {
-        snapshot: Origin::of(account.into_iter().chain(namespaces.iter().map(String::as_str))),
+        snapshot: Origin::of(of_snapshot.chain(namespaces.iter().map(String::as_str))),
         tags: Origin::of(account),
+    }
+}
+
+/// A digest that tells whose an inline credential is, where settings name neither file nor user: of an access key's id, or of
+/// a token.
+fn inline_identity(source: &CredentialProvider) -> String {
+    let identity = match source {
+        CredentialProvider::Token(token) => &token.0,
+        CredentialProvider::AccessKey(key) => &key.id,
+        _ => return String::new(),
+    };
+    match identity {
+        SecretSource::Given(secret) => hex::encode(digest::of([secret.expose()])),
+        SecretSource::File(_) => String::new(),
     }
 }
 

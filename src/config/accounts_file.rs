@@ -164,7 +164,7 @@ impl EntryReader<'_, '_> {
             credentials.finish(self.problems);
             entries.has_wrong_credentials = self.problems.list.len() > before;
         }
-        for flag in flags::ALL {
+        for flag in flags::ALL.iter().chain(flags::RENAMED) {
             match flag.key {
                 Some(key) if flag.kind != FlagKind::Switch && !key.starts_with("credentials.") => {
                     self.setting(flag, key, &mut table, &mut entries);

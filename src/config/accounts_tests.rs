@@ -52,7 +52,7 @@ fn a_secret_of_an_account_wins_over_the_default_wherever_each_is_kept() {
 fn an_empty_value_counts_as_absent() {
     let accounts = good(
         "defaults: { region: cn-north-4, cache_window: 7m, namespaces: [a], credentials: { access_key: AK, secret_key: sk } }\n\
-         accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_file: \"\"\n    \
+         accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_directory: \"\"\n    \
          credentials: { token: '', secret_key: '', token_file: '' }\n",
     );
     let [account] = &accounts[..] else { panic!("one account") };

@@ -23,7 +23,7 @@ fn a_region_and_a_key_are_enough() {
     let config = resolve(&args("--swr.region cn-north-4"), &table(&KEY)).unwrap();
     assert_eq!(config.accounts[0].client.endpoint, "https://swr-api.cn-north-4.myhuaweicloud.com");
     assert_eq!(config.accounts[0].credentials.source.name(), "access-key");
-    assert_eq!(config.listen, [DEFAULT_ADDRESS]);
+    assert_eq!(config.listen, [DEFAULT_ADDRESS.parse().unwrap()]);
     assert!(!format!("{config:?}").contains("sk-secret"));
 }
 
@@ -313,7 +313,13 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
     let with = |more: &str| format!("{line} {more}");
     let before = origins(line, &KEY);
     let rotated = [("SWR_EXPORTER_ACCESS_KEY", "AK2"), ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
-    assert_eq!(origins(line, &rotated), before);
+    let other = origins(line, &rotated);
+    assert_ne!(other.snapshot, before.snapshot, "another inline key may be another customer's");
+    assert_eq!(other.tags, before.tags);
+    let rotated = [KEY[0], ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
+    assert_eq!(origins(line, &rotated), before, "another secret of the same key");
+    let token = |token: &str| origins(line, &[("SWR_EXPORTER_TOKEN", token)]).snapshot;
+    assert!(token("a") != token("b") && token("a") == token("a"));
     assert_eq!(origins(&with("--swr.list-api v3 --cache.window 1m --collector.tags"), &KEY), before);
     let fewer = origins(&with("--swr.namespace infra"), &KEY);
     assert_ne!(fewer.snapshot, before.snapshot);
@@ -351,12 +357,9 @@ fn invalid_paths_and_listen_addresses_are_refused() {
         let text = problems(&format!("--swr.region cn-north-4 --web.telemetry-path {path}"), &KEY);
         assert!(text.contains(&format!("--web.telemetry-path: `{path}` is no path")), "{text}");
     }
-    for address in ["http://localhost:10179", "a/b:1", "é:1", "user@host:1"] {
+    for address in ["http://localhost:10179", "::1:10179"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.listen-address {address}"), &KEY);
-        assert!(text.contains(&format!("--web.listen-address: `{address}` is no address")), "{text}");
-    }
-    for address in [":0", "localhost:1", "a_b.example:1", "[::1]:1", "[fe80::1%eth0]:1", "0.0.0.0:65535"] {
-        assert_eq!(listen_address(address), Ok(()));
+        assert!(text.contains(&format!("--web.listen-address: `{address}` ")), "{text}");
     }
     for path in ["/metrics", "/v1/swr-exporter_metrics.txt", "/~a"] {
         let line = format!("--swr.region cn-north-4 --web.telemetry-path {path}");

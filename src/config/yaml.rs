@@ -216,6 +216,12 @@ impl<'a> Table<'a> {
         (node.value != Value::Nothing).then_some((node, place))
     }
 
+    /// The place of a key that is there without a value.
+    pub fn blank(&self, key: &str) -> Option<Place<'a>> {
+        let (key, _) = self.entries.iter().find(|(entry, node)| entry.text == key && node.value == Value::Nothing)?;
+        Some(self.place.inner(&key.text, key.line))
+    }
+
     /// Takes a text.
     pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, Place<'a>)> {
         let (node, place) = self.take(key)?;

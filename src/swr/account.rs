@@ -11,9 +11,6 @@ use crate::model::figures::{Organisation, Overview, Quota};
 
 impl Client {
     /// Lists the organizations in which the caller has rights, on all or on single repositories. There are no pages.
-    ///
-    /// # Errors
-    /// When the call fails.
     pub async fn organisations(&self, budget: &CallBudget) -> Result<Vec<Organisation>, ApiError> {
         let query = [("filter", "mode::visible")];
         let call = Call { operation: Operation::ListNamespaces, path: "/v2/manage/namespaces", query: &query };
@@ -25,18 +22,12 @@ impl Client {
     }
 
     /// Reads the account's totals.
-    ///
-    /// # Errors
-    /// When the call fails.
     pub async fn overview(&self, budget: &CallBudget) -> Result<Overview, ApiError> {
         let call = Call { operation: Operation::Overview, path: "/v2/manage/overview", query: &[] };
         self.get_json(call, budget, overview).await
     }
 
     /// Reads the quotas of the project.
-    ///
-    /// # Errors
-    /// When the project is not known, or the call fails.
     pub async fn quotas(&self, budget: &CallBudget) -> Result<Vec<Quota>, ApiError> {
         let path = format!("/v2/manage/projects/{}/quotas", self.project_id(budget).await?);
         self.get_json(Call { operation: Operation::Quotas, path: &path, query: &[] }, budget, quotas).await
@@ -44,29 +35,26 @@ impl Client {
 }
 
 /// Parses the list of organizations. They are sorted by name, each once.
-///
-/// # Errors
-/// When the text has another form.
 pub fn organisations(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Organisation>, ApiError> {
     let [namespaces] = wire::fields(text, ["namespaces"])?;
     let mut organisations = Vec::new();
-    for object in buffered::elements(namespaces)? {
-        let [name, repo_count] = wire::fields(object.get(), ["name", "repo_count"])?;
-        let Some(name) = wire::required_text(name, dropped) else {
-            dropped.name += 1;
-            continue;
-        };
-        organisations.push(Organisation { name: name.into(), repositories: wire::integer(repo_count, dropped) });
-    }
+    buffered::for_each_row(namespaces, |object| {
+        let [name, repo_count] = wire::fields(object, ["name", "repo_count"])?;
+        match wire::required_text(name, dropped) {
+            Some(name) => {
+                let repositories = wire::integer(repo_count, dropped);
+                organisations.push(Organisation { name: name.into(), repositories });
+            }
+            None => dropped.name += 1,
+        }
+        Ok(())
+    })?;
     organisations.sort_by(|a, b| a.name.cmp(&b.name));
     organisations.dedup_by(|a, b| a.name == b.name);
     Ok(organisations)
 }
 
 /// Parses the account's totals.
-///
-/// # Errors
-/// When the text has another form.
 pub fn overview(text: &str, dropped: &mut DroppedFields) -> Result<Overview, ApiError> {
     // The API misspells the first key; the second is for the day when that is corrected.
     let keys = ["namspace_num", "namespace_num", "repo_num", "image_num", "store_space", "downflow_size"];
@@ -81,21 +69,20 @@ pub fn overview(text: &str, dropped: &mut DroppedFields) -> Result<Overview, Api
 }
 
 /// Parses quotas. They are sorted by name, each once. Only `namespace` is known to exist.
-///
-/// # Errors
-/// When the text has another form.
 pub fn quotas(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Quota>, ApiError> {
     let [list] = wire::fields(text, ["quotas"])?;
     let mut quotas = Vec::new();
-    for object in buffered::elements(list)? {
-        let [name, limit, used] = wire::fields(object.get(), ["quota_key", "quota_limit", "used"])?;
-        let Some(name) = wire::required_text(name, dropped) else {
-            dropped.name += 1;
-            continue;
-        };
-        let (limit, used) = (wire::integer(limit, dropped), wire::integer(used, dropped));
-        quotas.push(Quota { name: name.into(), limit, used });
-    }
+    buffered::for_each_row(list, |object| {
+        let [name, limit, used] = wire::fields(object, ["quota_key", "quota_limit", "used"])?;
+        match wire::required_text(name, dropped) {
+            Some(name) => {
+                let (limit, used) = (wire::limit(limit, dropped), wire::integer(used, dropped));
+                quotas.push(Quota { name: name.into(), limit, used });
+            }
+            None => dropped.name += 1,
+        }
+        Ok(())
+    })?;
     quotas.sort_by(|a, b| a.name.cmp(&b.name));
     quotas.dedup_by(|a, b| a.name == b.name);
     Ok(quotas)
@@ -136,7 +123,7 @@ mod tests {
     #[test]
     fn odd_values_cost_themselves_and_are_counted() {
         let (seen, dropped) =
-            read(overview, r#"{"namspace_num":-1,"repo_num":"3","image_num":2,"store_space":1e999}"#).unwrap();
+            read(overview, r#"{"namspace_num":-1,"repo_num":"x","image_num":2,"store_space":1e999}"#).unwrap();
         assert_eq!((seen.images, dropped.number), (Some(2), 3));
         assert_eq!((seen.namespaces, seen.repositories, seen.storage, seen.download_traffic), (None, None, None, None));
         let twice = r#"{"quotas":[{"quota_key":"a","used":1},{"quota_key":"a","used":2},{"used":3},{"quota_key":7}]}"#;
@@ -152,5 +139,16 @@ mod tests {
         for text in ["", "null", "[]", "<html>", r#"{"quotas":{}}"#, r#"{"quotas":[7]}"#] {
             assert!(read(quotas, text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_may_be_written_as_text_and_a_quota_may_be_unlimited() {
+        let text = r#"{"quotas":[{"quota_key":"a","quota_limit":-1,"used":"12"},{"quota_key":"b","quota_limit":"-1"},
+            {"quota_key":"c","quota_limit":"5","used":-1}]}"#;
+        let (seen, dropped) = read(quotas, text).unwrap();
+        let seen: Vec<_> = seen.iter().map(|quota| (quota.limit, quota.used)).collect();
+        assert_eq!((seen.as_slice(), dropped.number), (&[(None, Some(12)), (None, None), (Some(5), None)][..], 1));
+        let (seen, dropped) = read(overview, r#"{"store_space":"99.21","repo_num":"7"}"#).unwrap();
+        assert_eq!((seen.storage, seen.repositories, dropped.number), (Some(99.21), Some(7), 0));
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::base::backoff::Backoff;
 use crate::base::deadline::Deadline;
+use crate::failure::Failure;
 use parking_lot::Mutex;
 use prometheus::Gauge;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -34,16 +36,18 @@ enum BreakerState {
         /// How often the circuit opened without closing in between.
         openings: u32,
         probing: bool,
+        /// The failure that opened it last.
+        cause: Arc<Failure>,
     },
 }
 
 /// Why a request may not be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Rejection {
     /// The circuit stays open this long.
-    Open(Duration),
+    Open(Duration, Arc<Failure>),
     /// The result of a probe is awaited.
-    ProbeInFlight,
+    ProbeInFlight(Arc<Failure>),
 }
 
 /// Permission to send one request. Dropping it without a result (a cancelled request) changes nothing.
@@ -63,15 +67,17 @@ impl Breaker {
     /// would fail the first refresh after a recovery.
     ///
     /// # Errors
-    /// How long the circuit stays open.
-    pub async fn admit(&self, deadline: Deadline) -> Result<Admission<'_>, Duration> {
+    /// How long the circuit stays open, and the failure that opened it.
+    pub async fn admit(&self, deadline: Deadline) -> Result<Admission<'_>, (Duration, Arc<Failure>)> {
         loop {
             // Created before the state is read, so that no end of a probe is missed.
             let probe_ended = self.probe_ended.notified();
             match self.try_admit() {
                 Ok(admission) => return Ok(admission),
-                Err(Rejection::Open(wait)) => return Err(wait),
-                Err(Rejection::ProbeInFlight) => deadline.bound(probe_ended).await.map_err(|_| Duration::ZERO)?,
+                Err(Rejection::Open(wait, cause)) => return Err((wait, cause)),
+                Err(Rejection::ProbeInFlight(cause)) => {
+                    deadline.bound(probe_ended).await.map_err(|_| (Duration::ZERO, cause))?;
+                }
             }
         }
     }
@@ -80,11 +86,11 @@ impl Breaker {
         let mut state = self.state.lock();
         let is_probe = match &mut *state {
             BreakerState::Closed { .. } => false,
-            BreakerState::Open { probing: true, .. } => return Err(Rejection::ProbeInFlight),
-            BreakerState::Open { until, probing, .. } => {
+            BreakerState::Open { probing: true, cause, .. } => return Err(Rejection::ProbeInFlight(cause.clone())),
+            BreakerState::Open { until, probing, cause, .. } => {
                 let wait = until.saturating_duration_since(Instant::now());
                 if !wait.is_zero() {
-                    return Err(Rejection::Open(wait));
+                    return Err(Rejection::Open(wait, cause.clone()));
                 }
                 *probing = true;
                 true
@@ -116,12 +122,13 @@ impl Admission<'_> {
         }
     }
 
-    /// Records that the upstream failed.
-    pub fn record_failure(self) {
+    /// Records that the upstream failed, and how.
+    pub fn record_failure(self, cause: Failure) {
         let mut state = self.breaker.state.lock();
-        let openings = match *state {
+        let openings = match &*state {
             BreakerState::Closed { failures } if failures + 1 < THRESHOLD => {
-                *state = BreakerState::Closed { failures: failures + 1 };
+                let failures = failures + 1;
+                *state = BreakerState::Closed { failures };
                 return;
             }
             BreakerState::Closed { .. } => 1,
@@ -129,7 +136,7 @@ impl Admission<'_> {
             BreakerState::Open { .. } => return,
         };
         let until = Instant::now() + OPEN_FOR.delay(openings);
-        *state = BreakerState::Open { until, openings, probing: false };
+        *state = BreakerState::Open { until, openings, probing: false, cause: Arc::new(cause) };
         self.breaker.set_gauge(1.0);
     }
 }
@@ -149,6 +156,7 @@ impl Drop for Admission<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Reason;
 
     fn breaker() -> Breaker {
         Breaker::new(Some(Gauge::new("open", "Open.").unwrap()))
@@ -158,8 +166,20 @@ mod tests {
         breaker.gauge.as_ref().unwrap().get()
     }
 
+    fn failure() -> Failure {
+        Failure::new(Reason::Network, "no route to host")
+    }
+
+    /// How long the circuit stays open.
+    fn wait(breaker: &Breaker) -> Duration {
+        match breaker.try_admit().unwrap_err() {
+            Rejection::Open(wait, cause) if *cause == failure() => wait,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn fail(breaker: &Breaker) {
-        breaker.try_admit().unwrap().record_failure();
+        breaker.try_admit().unwrap().record_failure(failure());
     }
 
     fn open(breaker: &Breaker) {
@@ -174,10 +194,10 @@ mod tests {
             fail(&breaker);
         }
         assert!(breaker.is_open() && shown(&breaker) == 1.0);
-        assert_eq!(breaker.try_admit().unwrap_err(), Rejection::Open(OPEN_FOR.delay(1)));
+        assert_eq!(wait(&breaker), OPEN_FOR.delay(1));
         tokio::time::advance(OPEN_FOR.delay(1)).await;
         let probe = breaker.try_admit().unwrap();
-        assert_eq!(breaker.try_admit().unwrap_err(), Rejection::ProbeInFlight, "one probe at a time");
+        assert!(matches!(breaker.try_admit().unwrap_err(), Rejection::ProbeInFlight(_)), "one probe at a time");
         probe.record_success();
         assert!(!breaker.is_open() && shown(&breaker) == 0.0);
     }
@@ -188,7 +208,7 @@ mod tests {
         open(&breaker);
         let mut waits = Vec::new();
         for _ in 0..5 {
-            let Rejection::Open(wait) = breaker.try_admit().unwrap_err() else { panic!("nothing is on its way") };
+            let wait = wait(&breaker);
             waits.push(wait.as_secs());
             tokio::time::advance(wait).await;
             fail(&breaker);
@@ -212,8 +232,8 @@ mod tests {
         let bad = breaker.try_admit().unwrap();
         open(&breaker);
         early.record_success();
-        bad.record_failure();
+        bad.record_failure(failure());
         assert!(breaker.is_open());
-        assert_eq!(breaker.try_admit().unwrap_err(), Rejection::Open(OPEN_FOR.delay(1)));
+        assert_eq!(wait(&breaker), OPEN_FOR.delay(1));
     }
 }

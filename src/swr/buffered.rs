@@ -4,17 +4,17 @@
 
 use super::client::Client;
 use super::error::ApiError;
+use super::json_array::JsonArraySplitter;
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
 use hyper::http::HeaderMap;
-use serde::Deserialize;
-use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::Error;
 use serde_json::value::RawValue;
 
 /// The most rows of one response, ten times the largest page. Rows may be so short that the bound on bytes alone would
 /// let them fill several times as much memory.
-pub(super) const MAX_ROWS: usize = 10_000;
+pub(super) const MAX_ROWS: u64 = 10_000;
 
 /// Turns a complete body into a value.
 type Parse<T> = fn(&str, &mut DroppedFields) -> Result<T, ApiError>;
@@ -48,51 +48,28 @@ impl<T: Send> BodyReader for BufferedJson<T> {
 
     fn finish(self, _: &HeaderMap) -> Result<Self::Output, ApiError> {
         let mut dropped = DroppedFields::default();
-        // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the response.
-        let text = String::from_utf8_lossy(&self.body);
+        let text = wire::lossy(&self.body);
         Ok(((self.parse)(&text, &mut dropped)?, dropped))
     }
 }
 
-/// The elements of a list in an envelope, as raw JSON. Some services write an empty list as no list at all.
-///
-/// # Errors
-/// When it is not an array, or one with more than [`MAX_ROWS`] elements.
-pub(super) fn elements(raw: Option<&RawValue>) -> Result<Vec<&RawValue>, ApiError> {
-    let Some(raw) = raw else { return Ok(Vec::new()) };
-    let Elements { rows, is_too_long } = serde_json::from_str(raw.get())?;
-    if is_too_long { Err(ApiError::TooManyRows { limit: MAX_ROWS as u64 }) } else { Ok(rows) }
-}
-
-struct Elements<'a> {
-    rows: Vec<&'a RawValue>,
-    is_too_long: bool,
-}
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Rows;
-        impl<'de> Visitor<'de> for Rows {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements<'de>, A::Error> {
-                let mut rows = Vec::new();
-                while let Some(row) = list.next_element()? {
-                    if rows.len() == MAX_ROWS {
-                        while list.next_element::<IgnoredAny>()?.is_some() {}
-                        return Ok(Elements { rows, is_too_long: true });
-                    }
-                    rows.push(row);
-                }
-                Ok(Elements { rows, is_too_long: false })
-            }
+/// Parses the rows of a list in an envelope, and returns their number. Some services write an empty list as no list.
+pub(super) fn for_each_row(
+    list: Option<&RawValue>,
+    mut parse: impl FnMut(&str) -> Result<(), ApiError>,
+) -> Result<u64, ApiError> {
+    let Some(list) = list else { return Ok(0) };
+    let mut received = 0;
+    let mut splitter = JsonArraySplitter::default();
+    splitter.feed(list.get().as_bytes(), |row| {
+        if received == MAX_ROWS {
+            return Err(ApiError::TooManyRows { limit: MAX_ROWS });
         }
-        deserializer.deserialize_seq(Rows)
-    }
+        received += 1;
+        parse(&String::from_utf8_lossy(row))
+    })?;
+    splitter.finish()?;
+    Ok(received)
 }
 
 /// The marker of the next page, written as a string or as a number; `None` at the end of the list.
@@ -119,17 +96,22 @@ mod tests {
     }
 
     #[test]
-    fn elements_stand_as_they_were_written_and_their_number_is_bounded() {
-        let list = raw(r#"[{"a":1e400}, 2 ,"x"]"#);
-        let texts: Vec<&str> = elements(Some(&list)).unwrap().into_iter().map(RawValue::get).collect();
-        assert_eq!(texts, [r#"{"a":1e400}"#, "2", r#""x""#]);
-        for other in ["{}", "7", "null", "\"[]\""] {
-            assert!(matches!(elements(Some(&raw(other))), Err(ApiError::Json(_))), "{other}");
+    fn rows_of_a_list_are_counted_and_their_number_is_bounded() {
+        let mut rows = Vec::new();
+        let list = raw(r#"[{"a":1e400}, {"b":"]"} ]"#);
+        let mut keep = |row: &str| {
+            rows.push(row.to_owned());
+            Ok(())
+        };
+        assert_eq!(for_each_row(Some(&list), &mut keep).unwrap(), 2);
+        assert_eq!(for_each_row(None, &mut keep).unwrap(), 0);
+        for other in ["{}", "7", "\"[]\"", "[7]"] {
+            assert!(matches!(for_each_row(Some(&raw(other)), &mut keep), Err(ApiError::Array(_))), "{other}");
         }
-        assert!(elements(None).unwrap().is_empty());
-        let of = |rows: usize| raw(&format!("[{}]", vec!["{}"; rows].join(",")));
-        assert_eq!(elements(Some(&of(MAX_ROWS))).unwrap().len(), MAX_ROWS);
-        assert!(matches!(elements(Some(&of(MAX_ROWS + 1))), Err(ApiError::TooManyRows { .. })));
+        assert_eq!(rows, [r#"{"a":1e400}"#, r#"{"b":"]"}"#]);
+        let count = |rows: usize| for_each_row(Some(&raw(&format!("[{}]", vec!["{}"; rows].join(",")))), |_| Ok(()));
+        assert_eq!(count(10_000).unwrap(), 10_000);
+        assert!(matches!(count(10_001), Err(ApiError::TooManyRows { .. })));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
-use super::throttle::{Cooldowns, Throttle};
+use super::throttle::{Cooldowns, Throttle, TooLong};
 use crate::auth::{Authenticator, CredentialLease};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
@@ -68,8 +68,8 @@ pub struct ProjectLookup {
     pub name: String,
 }
 
-/// How long a discovered property of the upstream is used. One short page by accident looks like a server with small
-/// pages, and a region may begin to offer the v3 listing.
+/// How long a discovered property of the upstream is used. It may change: rows get shorter, and a region may begin to
+/// offer the v3 listing.
 const DISCOVERY_TTL: Duration = Duration::from_secs(3600);
 
 /// The API client of one account. Share it by reference or `Arc`.
@@ -89,28 +89,49 @@ pub struct Client {
     wall_clock: fn() -> SystemTime,
     skew_warned: AtomicBool,
     clock_offset_seconds: AtomicI64,
-    max_page_size: Discovered<u64>,
-    max_tag_page_size: Discovered<u64>,
-    lists_by_markers: Discovered<bool>,
+    /// The page sizes of the list of repositories.
+    pub page_sizes: PageSizes,
+    /// The largest page of tags that the upstream serves.
+    pub(super) max_tag_page_size: Discovered<u64>,
+    /// Whether the upstream offers the v3 listing.
+    pub lists_by_markers: Discovered<bool>,
     pub(super) project: OnceCell<String>,
+}
+
+/// The page sizes that the upstream was found to serve.
+#[derive(Debug, Default)]
+pub struct PageSizes {
+    /// The largest page without an error.
+    pub accepted: Discovered<u64>,
+    /// The number of rows to which larger pages are cut without an error.
+    pub clamp: Discovered<u64>,
 }
 
 /// A property of the upstream that is discovered once and not in every refresh.
 #[derive(Debug)]
-struct Discovered<T>(Mutex<Option<(T, Instant)>>);
+pub struct Discovered<T>(Mutex<Option<(T, Instant)>>);
 
-impl<T: Copy> Discovered<T> {
-    const fn unknown() -> Self {
+impl<T> Default for Discovered<T> {
+    fn default() -> Self {
         Self(Mutex::new(None))
     }
+}
 
-    fn get(&self) -> Option<T> {
+impl<T: Copy> Discovered<T> {
+    /// The property; `None` when it is not known.
+    pub fn get(&self) -> Option<T> {
         let found = *self.0.lock();
         found.filter(|(_, at)| at.elapsed() < DISCOVERY_TTL).map(|(found, _)| found)
     }
 
-    fn set(&self, found: T) {
+    /// Remembers the property.
+    pub fn set(&self, found: T) {
         *self.0.lock() = Some((found, Instant::now()));
+    }
+
+    /// Forgets the property.
+    pub fn forget(&self) {
+        *self.0.lock() = None;
     }
 }
 
@@ -139,9 +160,9 @@ impl Client {
             wall_clock,
             skew_warned: AtomicBool::new(false),
             clock_offset_seconds: AtomicI64::new(0),
-            max_page_size: Discovered::unknown(),
-            max_tag_page_size: Discovered::unknown(),
-            lists_by_markers: Discovered::unknown(),
+            page_sizes: PageSizes::default(),
+            max_tag_page_size: Discovered::default(),
+            lists_by_markers: Discovered::default(),
             project: OnceCell::new(),
             options,
         }
@@ -150,36 +171,6 @@ impl Client {
     /// The most requests in flight.
     pub fn concurrency(&self) -> usize {
         self.options.concurrency.max(1)
-    }
-
-    /// The largest page of repositories that the upstream serves, as far as it was discovered.
-    pub fn max_page_size(&self) -> u64 {
-        self.max_page_size.get().unwrap_or(u64::MAX)
-    }
-
-    /// Remembers the largest page of repositories.
-    pub fn set_max_page_size(&self, rows: u64) {
-        self.max_page_size.set(rows);
-    }
-
-    /// Whether the upstream offers the v3 listing; `None` when it is not known.
-    pub fn lists_by_markers(&self) -> Option<bool> {
-        self.lists_by_markers.get()
-    }
-
-    /// Remembers whether the upstream offers the v3 listing.
-    pub fn set_lists_by_markers(&self, offered: bool) {
-        self.lists_by_markers.set(offered);
-    }
-
-    /// The size of a page of tags to ask for: `most`, or less if the upstream refused that.
-    pub(super) fn max_tag_page_size(&self, most: u64) -> u64 {
-        self.max_tag_page_size.get().unwrap_or(most).min(most)
-    }
-
-    /// Remembers the largest page of tags.
-    pub(super) fn set_max_tag_page_size(&self, tags: u64) {
-        self.max_tag_page_size.set(tags);
     }
 
     /// Makes one call, with retries as far as the budget allows. Dropping the future cancels it.
@@ -233,14 +224,16 @@ impl Client {
 
     /// Waits until a request may be sent, and acquires the credential for it.
     async fn admit(&self, purpose: Purpose, deadline: Deadline) -> Result<(CredentialLease, Admission<'_>), ApiError> {
-        let too_long = |wait| ApiError::WaitTooLong { wait };
         loop {
-            self.cooldowns.check(purpose).map_err(too_long)?;
+            self.cooldowns.check(purpose).map_err(|wait| ApiError::WaitTooLong { wait })?;
             let acquired = deadline.bound(self.authenticator.acquire()).await;
             let acquired = acquired.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
-            let admission =
-                self.breaker(purpose).admit(deadline).await.map_err(|wait| ApiError::CircuitOpen { wait })?;
-            let waited = self.throttle.acquire(deadline).await.map_err(too_long)?;
+            let admission = self.breaker(purpose).admit(deadline).await;
+            let admission = admission.map_err(|(wait, cause)| ApiError::CircuitOpen { wait, cause })?;
+            let waited = self.throttle.acquire(deadline).await.map_err(|too_long| match too_long {
+                TooLong::Pause(wait) => ApiError::WaitTooLong { wait },
+                TooLong::RateLimit(wait) => ApiError::RateLimited { wait },
+            })?;
             if deadline.passed() {
                 // A future is polled once even after its deadline, which would be enough to send a request.
                 return Err(ApiError::Timeout("the refresh"));

@@ -1,4 +1,4 @@
-//! What the failures of one call mean for the others, on a paused clock.
+//! What a failed call means for other calls, on a paused clock.
 
 use super::super::scripted::{Reply, Setup, given, good, minutes, setup_by};
 use super::*;
@@ -13,13 +13,13 @@ fn setup(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Setup {
 const IAM: &str = "http://127.0.0.1:2";
 
 #[tokio::test(start_paused = true)]
-async fn lists_of_tags_that_fail_take_no_chance_from_the_listing() {
+async fn failing_lists_of_tags_do_not_hold_back_the_listing() {
     let setup = setup(|url| if url.contains("/tags?") { Reply::Status(500, None) } else { good() });
     let mut held_back = 0;
     for _round in 0..100 {
-        // As the task does that reads them: again as soon as it may.
+        // Tried again as soon as possible, as the worker task does.
         let wait = match setup.tags(minutes(1)).await.unwrap_err() {
-            ApiError::CircuitOpen { wait } => {
+            ApiError::CircuitOpen { wait, .. } => {
                 held_back += 1;
                 wait
             }
@@ -33,7 +33,7 @@ async fn lists_of_tags_that_fail_take_no_chance_from_the_listing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_fails_is_held_back_whatever_succeeds_beside_it() {
+async fn a_failing_listing_is_held_back_whatever_else_succeeds() {
     let setup =
         setup(|url| if url.contains("/tags?") { Reply::Error(404, "SVCSTG.SWR.4040009") } else { Reply::Broken });
     for _ in 0..6 {
@@ -45,7 +45,7 @@ async fn a_listing_that_fails_is_held_back_whatever_succeeds_beside_it() {
     assert_eq!(listed, 6, "more than one call with all its attempts");
 }
 
-/// How long the listing had to wait.
+/// The time that the listing took.
 async fn listed_after(setup: &Setup) -> u64 {
     let began = Instant::now();
     setup.list(&minutes(10)).await.unwrap();

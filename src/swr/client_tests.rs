@@ -1,7 +1,8 @@
-//! The client's rules on a paused clock: retries, pauses, deadlines, what is believed of the upstream.
+//! The client on a paused clock: retries, pauses, deadlines, discovered properties of the upstream.
 
-use super::super::scripted::{BodyEnd, Reply, good, minutes, setup};
+use super::super::scripted::{BodyEnd, Reply, given, good, minutes, setup, setup_by};
 use super::*;
+use crate::failure::Reason;
 use futures_util::future::join_all;
 use std::sync::Mutex;
 
@@ -45,15 +46,12 @@ async fn a_429_that_asks_for_no_pause_is_backed_off_from_all_the_same() {
 async fn a_pause_beyond_the_deadline_is_not_waited_for_and_at_most_five_minutes() {
     let setup = setup(|number| if number == 0 { Reply::Status(429, Some("1000000000")) } else { good() });
     let error = setup.list(&minutes(5)).await.unwrap_err();
-    assert_eq!(
-        (error.reason(), error.retry_after()),
-        (crate::failure::Reason::Throttled, Some(Duration::from_secs(300)))
-    );
+    assert_eq!((error.reason(), error.retry_after()), (Reason::Throttled, Some(Duration::from_secs(300))));
     assert!(setup.started.elapsed() < Duration::from_secs(1), "it is known at once that nothing will come of it");
     tokio::time::advance(Duration::from_secs(100)).await;
     let too_long = setup.list(&minutes(1)).await.unwrap_err();
     assert!(matches!(too_long, ApiError::WaitTooLong { .. }));
-    assert!(too_long.to_string().contains("takes 200 s"), "{too_long}");
+    assert!(too_long.to_string().contains("200 s are left"), "{too_long}");
     assert_eq!(setup.sent().len(), 1);
     setup.list(&minutes(5)).await.unwrap();
     assert!((300_000..=301_000).contains(&setup.sent()[1]), "{:?}", setup.sent());
@@ -128,7 +126,7 @@ async fn an_answer_that_is_late_ends_with_the_deadline() {
     let setup = setup(|_| Reply::Silence);
     let budget = CallBudget::until(Deadline::after(Duration::from_secs(3)));
     let error = setup.list(&budget).await.unwrap_err();
-    assert_eq!(error.reason(), crate::failure::Reason::Timeout);
+    assert_eq!(error.reason(), Reason::Timeout);
     assert_eq!((setup.sent().len(), setup.started.elapsed().as_millis()), (1, 3000));
 }
 
@@ -138,7 +136,7 @@ async fn an_upstream_that_fails_again_and_again_is_left_alone_and_then_asked_by_
     let mut refusals = 0;
     while setup.sent().len() < 20 {
         match setup.list(&minutes(5)).await {
-            Err(ApiError::CircuitOpen { wait }) => {
+            Err(ApiError::CircuitOpen { wait, .. }) => {
                 refusals += 1;
                 tokio::time::advance(wait).await;
             }
@@ -154,7 +152,7 @@ async fn an_upstream_that_fails_again_and_again_is_left_alone_and_then_asked_by_
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_who_come_while_the_circuit_is_tried_wait_for_its_verdict() {
+async fn calls_during_a_probe_wait_for_its_result() {
     let setup = setup(|number| if number < 6 { Reply::Status(500, None) } else { good() });
     while !setup.client.breaker.is_open() {
         setup.list(&minutes(5)).await.unwrap_err();
@@ -171,23 +169,81 @@ async fn those_who_come_while_the_circuit_is_tried_wait_for_its_verdict() {
 #[tokio::test(start_paused = true)]
 async fn a_smaller_page_is_believed_for_an_hour_and_no_longer() {
     let client = setup(|_| good()).client;
-    assert_eq!(client.max_page_size(), u64::MAX);
-    client.set_max_page_size(100);
+    assert_eq!(client.page_sizes.accepted.get(), None);
+    client.page_sizes.accepted.set(100);
     tokio::time::advance(Duration::from_secs(3599)).await;
-    assert_eq!(client.max_page_size(), 100);
+    assert_eq!(client.page_sizes.accepted.get(), Some(100));
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert_eq!(client.max_page_size(), u64::MAX, "it may have been one short page by accident");
+    assert_eq!(client.page_sizes.accepted.get(), None, "it may have been one short page by accident");
 }
 
 #[tokio::test(start_paused = true)]
 async fn lists_of_tags_have_smaller_pages_for_an_hour_where_those_were_seen_to_work() {
-    // A repository that is refused whatever the page; then one that is only refused large pages.
+    // One repository is refused with any page size, the next one only with large pages.
     let setup = setup(|number| if number < 3 { Reply::Status(400, None) } else { good() });
     let mut budget = minutes(1);
     assert!(setup.client.tags("org", "odd", &mut budget).await.is_err());
-    assert_eq!(setup.client.max_tag_page_size(1000), 1000, "the page was not what was refused");
+    assert_eq!(setup.client.max_tag_page_size.get(), None, "the page was not what was refused");
     assert!(setup.client.tags("org", "app", &mut budget).await.is_ok());
-    assert_eq!((setup.sent().len(), setup.client.max_tag_page_size(1000)), (4, 100));
+    assert_eq!((setup.sent().len(), setup.client.max_tag_page_size.get()), (4, Some(100)));
     tokio::time::advance(Duration::from_secs(3600)).await;
-    assert_eq!(setup.client.max_tag_page_size(1000), 1000);
+    assert_eq!(setup.client.max_tag_page_size.get(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_without_time_for_another_call_is_a_timeout_and_not_throttled() {
+    let options = Options { rate: Rate { per_second: 1.0, burst: 1.0 }, ..Options::default() };
+    let setup = setup_by(options, Authenticator::new(given(), None), |_, _| good());
+    let budget = CallBudget::until(Deadline::after(Duration::from_millis(1500)));
+    setup.list(&budget).await.unwrap();
+    setup.list(&budget).await.unwrap();
+    let error = setup.list(&budget).await.unwrap_err();
+    assert_eq!((error.reason(), error.retry_after()), (Reason::Timeout, None), "{error}");
+    assert!(error.to_string().contains("rate limit"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_behind_an_open_circuit_fails_for_the_reason_that_opened_it() {
+    for (reply, reason, text) in [
+        (403, Reason::Network, "connection reset"),
+        (500, Reason::Server, "SVCSTG.SWR.5000003"),
+        (408, Reason::Timeout, "the request timed out"),
+    ] {
+        let setup = setup_by(Options::default(), Authenticator::new(given(), None), move |_, _| match reply {
+            500 => Reply::Error(500, "SVCSTG.SWR.5000003"),
+            408 => Reply::Silence,
+            _ => Reply::Broken,
+        });
+        while !setup.client.breaker.is_open() {
+            setup.list(&minutes(5)).await.unwrap_err();
+        }
+        let error = setup.list(&minutes(5)).await.unwrap_err();
+        let failure = error.describe();
+        assert!(matches!(error, ApiError::CircuitOpen { .. }));
+        assert_eq!(failure.reason, reason);
+        assert!(failure.message.contains(text) && failure.message.contains("held back for"), "{}", failure.message);
+        assert_eq!(failure.message.matches(text).count(), 1, "{}", failure.message);
+    }
+}
+
+/// A list of tags, each of a hundred bytes, of which a response may have at most 10,000.
+fn heavy_tags(url: &str) -> Reply {
+    let number = |key: &str| url.split_once(key).unwrap().1.split('&').next().unwrap().parse::<usize>().unwrap();
+    let (offset, limit) = (number("offset="), number("limit="));
+    assert!(offset % limit == 0 || offset >= 300, "{url}");
+    let tag = |number: usize| format!(r#"{{"Tag":"t{number:03}","manifest":"{}"}}"#, "x".repeat(75));
+    let tags: Vec<String> = (offset..(offset + limit).min(300)).map(tag).collect();
+    let body: &'static str = Box::leak(format!("[{}]", tags.join(",")).into_boxed_str());
+    Reply::Pieces(vec![(Duration::ZERO, body)], BodyEnd::Complete)
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_in_a_response_that_is_too_large_are_read_in_smaller_pages() {
+    let options = Options { max_response_bytes: 10_000, ..Options::default() };
+    let setup = setup_by(options, Authenticator::new(given(), None), |_, url| heavy_tags(url));
+    let tags = setup.client.tags("org", "app", &mut minutes(5)).await.unwrap();
+    let names: std::collections::HashSet<_> = tags.iter().map(|tag| &tag.name).collect();
+    assert_eq!(names.len(), 300);
+    assert!(setup.sent().len() <= 2 + 300 / 62 + 2, "{}", setup.sent().len());
+    assert_eq!(setup.client.max_tag_page_size.get(), None, "it says nothing of other repositories");
 }

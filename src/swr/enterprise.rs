@@ -10,9 +10,7 @@ use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::figures::{Instance, InstanceRepository, Quota, Statistics};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The largest page of these calls.
@@ -20,9 +18,6 @@ pub const PAGE_SIZE: u64 = 100;
 
 impl Client {
     /// Lists the project's instances from `offset` on, at most [`PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the project is not known, or the call fails.
     pub async fn instances(&self, offset: u64, budget: &CallBudget) -> Result<OffsetPage<Instance>, ApiError> {
         let path = format!("/v2/{}/instances", self.project_id(budget).await?);
         let (offset, limit) = (offset.to_string(), PAGE_SIZE.to_string());
@@ -31,9 +26,6 @@ impl Client {
     }
 
     /// Reads the statistics of one instance.
-    ///
-    /// # Errors
-    /// When the project is not known, or the call fails.
     pub async fn instance_statistics(&self, id: &str, budget: &CallBudget) -> Result<Statistics, ApiError> {
         let path = format!("/v2/{}/instances/{id}/statistics", self.project_id(budget).await?);
         let call = Call { operation: Operation::InstanceStatistics, path: &path, query: &[] };
@@ -41,9 +33,6 @@ impl Client {
     }
 
     /// Lists the repositories of all instances of the project from a marker on, at most [`PAGE_SIZE`].
-    ///
-    /// # Errors
-    /// When the project is not known, or the call fails.
     pub async fn instance_repositories(
         &self,
         marker: Option<&str>,
@@ -59,21 +48,17 @@ impl Client {
 }
 
 /// Parses a page of instances. Those without an id that can be part of a path are left out.
-///
-/// # Errors
-/// When the text has another form.
 pub fn instances(text: &str, dropped: &mut DroppedFields) -> Result<OffsetPage<Instance>, ApiError> {
     let [list, total] = wire::fields(text, ["instances", "total"])?;
-    let objects = buffered::elements(list)?;
     let mut rows = Vec::new();
-    for object in &objects {
+    let received = buffered::for_each_row(list, |object| {
         let keys = ["id", "name", "spec", "version", "status", "charge_mode", "created_at", "expires_at"];
-        let [id, name, spec, version, status, charge_mode, created, expires] = wire::fields(object.get(), keys)?;
+        let [id, name, spec, version, status, charge_mode, created, expires] = wire::fields(object, keys)?;
         let id = wire::required_text(id, dropped)
             .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
         let Some(id) = id else {
             dropped.name += 1;
-            continue;
+            return Ok(());
         };
         let mut text = |raw| -> Arc<str> { wire::optional_text(raw, dropped).unwrap_or_default().into() };
         rows.push(Instance {
@@ -87,55 +72,47 @@ pub fn instances(text: &str, dropped: &mut DroppedFields) -> Result<OffsetPage<I
             expires: wire::timestamp(expires, dropped),
             statistics: None,
         });
-    }
+        Ok(())
+    })?;
     let total = total.and_then(|raw| raw.get().parse().ok());
-    Ok(OffsetPage { rows, received: objects.len() as u64, total })
+    Ok(OffsetPage { rows, received, total })
 }
 
-/// The prefixes of the keys `*_quota`, each with the key of its usage; a quota without a usage has a limit only.
-const QUOTAS: [(&str, &str); 9] = [
-    ("image_repo", "total_image_count"),
-    ("intranet_endpoint", "intranet_endpoint_count"),
-    ("long_term", ""),
-    ("namespace", "total_namespace_count"),
-    ("notify_policy", "notify_policy_count"),
-    ("replica_policy", "replica_policy_count"),
-    ("replica_registry", "replica_registry_count"),
-    ("retention_policy", "retention_policy_count"),
-    ("sign_policy", "sign_policy_count"),
+/// The quotas, each with the key of its limit and of its usage; one without a usage has a limit only.
+const QUOTAS: [(&str, [&str; 2]); 9] = [
+    ("image_repo", ["image_repo_quota", "total_image_count"]),
+    ("intranet_endpoint", ["intranet_endpoint_quota", "intranet_endpoint_count"]),
+    ("long_term", ["long_term_quota", ""]),
+    ("namespace", ["namespace_quota", "total_namespace_count"]),
+    ("notify_policy", ["notify_policy_quota", "notify_policy_count"]),
+    ("replica_policy", ["replica_policy_quota", "replica_policy_count"]),
+    ("replica_registry", ["replica_registry_quota", "replica_registry_count"]),
+    ("retention_policy", ["retention_policy_quota", "retention_policy_count"]),
+    ("sign_policy", ["sign_policy_quota", "sign_policy_count"]),
 ];
 
 /// Parses the statistics of an instance.
-///
-/// # Errors
-/// When the text has another form.
 pub fn statistics(text: &str, dropped: &mut DroppedFields) -> Result<Statistics, ApiError> {
-    // A flat object of numbers; keys that are not used are not parsed.
-    let values: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text)?;
-    let mut count = |key: &str| {
-        let raw = values.get(key).copied().filter(|raw| raw.get() != "null");
-        wire::integer(raw, dropped)
-    };
-    let storage = count("storage_used");
-    let quotas = QUOTAS.iter().map(|(name, usage)| {
-        let (limit, used) = (count(&format!("{name}_quota")), count(usage));
-        Quota { name: (*name).into(), limit, used }
-    });
-    Ok(Statistics { quotas: quotas.filter(|quota| quota.limit.is_some() || quota.used.is_some()).collect(), storage })
+    let [storage] = wire::fields(text, ["storage_used"])?;
+    let storage = wire::integer(storage, dropped);
+    let mut quotas = Vec::new();
+    for (name, keys) in QUOTAS {
+        let [limit, used] = wire::fields(text, keys)?;
+        let quota = Quota { name: name.into(), limit: wire::limit(limit, dropped), used: wire::integer(used, dropped) };
+        if quota.limit.is_some() || quota.used.is_some() {
+            quotas.push(quota);
+        }
+    }
+    Ok(Statistics { quotas, storage })
 }
 
 /// Parses a page of repositories.
-///
-/// # Errors
-/// When the text has another form.
 pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<InstanceRepository>, ApiError> {
     let [list, page_info] = wire::fields(text, ["repositories", "page_info"])?;
-    let objects = buffered::elements(list)?;
-    let mut interner = StringInterner::default();
-    let mut rows = Vec::new();
-    for object in &objects {
+    let (mut interner, mut rows) = (StringInterner::default(), Vec::new());
+    let received = buffered::for_each_row(list, |object| {
         let [instance, namespace, name, tags, artifacts, downloads, created, updated] = wire::fields(
-            object.get(),
+            object,
             [
                 "instance_id",
                 "namespace_name",
@@ -148,10 +125,13 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
             ],
         )?;
         let mut required = |raw| wire::required_text(raw, dropped);
-        let (Some(instance), Some(namespace), Some(name)) = (required(instance), required(namespace), required(name))
-        else {
+        let (instance, namespace, name) = (required(instance), required(namespace), required(name));
+        // Some versions send no namespace of its own, only the one in front of the name.
+        let before_slash = name.as_deref().and_then(|name| name.split_once('/')).map(|(namespace, _)| namespace);
+        let namespace = namespace.or_else(|| Some(Cow::Owned(before_slash?.to_owned())));
+        let (Some(instance), Some(namespace), Some(name)) = (instance, namespace, name) else {
             dropped.name += 1;
-            continue;
+            return Ok(());
         };
         // The API puts the namespace in front of the name; it has a label of its own.
         let within = name.strip_prefix(&*namespace).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&name);
@@ -165,10 +145,11 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
             created: wire::timestamp(created, dropped),
             updated: wire::timestamp(updated, dropped),
         });
-    }
+        Ok(())
+    })?;
     let next_marker = page_info.map(|info| wire::fields(info.get(), ["next_marker"])).transpose()?;
     let next = buffered::marker(next_marker.and_then(|[marker]| marker))?;
-    Ok(MarkerPage { rows, received: objects.len() as u64, next })
+    Ok(MarkerPage { rows, received, next })
 }
 
 #[cfg(test)]
@@ -196,7 +177,8 @@ mod tests {
     #[test]
     fn statistics_become_quotas_with_what_is_used_of_them() {
         let text = r#"{"storage_used":1073741824,"total_namespace_count":2,"namespace_quota":50,"total_image_count":7,
-            "image_repo_quota":3000,"long_term_quota":10,"sign_policy_count":null,"new_count":{"x":1},"notify_policy_quota":-1}"#;
+            "image_repo_quota":3000,"long_term_quota":10,"sign_policy_count":null,"new_count":{"x":1},"notify_policy_quota":-1,
+            "replica_policy_quota":-2,"retention_policy_count":1,"retention_policy_count":1}"#;
         let mut dropped = DroppedFields::default();
         let seen = statistics(text, &mut dropped).unwrap();
         let quota = |name: &str, limit, used| Quota { name: name.into(), limit, used };
@@ -206,7 +188,7 @@ mod tests {
             quota("namespace", Some(50), Some(2)),
         ];
         assert_eq!((seen.storage, seen.quotas.as_slice()), (Some(1 << 30), expected.as_slice()));
-        assert_eq!(dropped, DroppedFields { number: 1, ..DroppedFields::default() });
+        assert_eq!(dropped.number, 2, "-2, and a key that is there twice; -1 means unlimited");
         assert!(statistics("[]", &mut dropped).is_err());
     }
 
@@ -217,14 +199,15 @@ mod tests {
              "pull_count":9,"created_at":"2025-01-01T00:00:00Z","updated_at":"","instance_id":"5a","instance_name":"prod",
              "resource_urn":"x"},
             {"name":"plain","namespace_name":"team","instance_id":"5a","pull_count":"many"},
-            {"name":"lost","namespace_name":"team"}],"page_info":{"next_marker":"bWFyaw==","previous_marker":""}}"#;
+            {"name":"ccccc/test","namespace_id":36,"instance_id":"5a","pull_count":12},
+            {"name":"lost","instance_id":"5a"},{"name":"lost","namespace_name":"team"}],"page_info":{"next_marker":"bWFyaw==","previous_marker":""}}"#;
         let mut dropped = DroppedFields::default();
         let page = repositories(text, &mut dropped).unwrap();
-        assert_eq!((page.received, page.next.as_deref()), (3, Some("bWFyaw==")));
+        assert_eq!((page.received, page.next.as_deref()), (5, Some("bWFyaw==")));
         let keys: Vec<_> = page.rows.iter().map(InstanceRepository::key).collect();
-        assert_eq!(keys, [("5a", "team", "app/web"), ("5a", "team", "plain")]);
+        assert_eq!(keys, [("5a", "team", "app/web"), ("5a", "team", "plain"), ("5a", "ccccc", "test")]);
         assert_eq!((page.rows[0].downloads, page.rows[0].artifacts, page.rows[1].downloads), (Some(9), Some(5), None));
-        assert_eq!((dropped.number, dropped.name), (1, 1));
+        assert_eq!((dropped.number, dropped.name), (1, 2));
         let last = repositories(r#"{"repositories":[],"page_info":{"next_marker":null}}"#, &mut dropped).unwrap();
         assert_eq!(last.next, None);
     }

@@ -8,6 +8,7 @@ use crate::auth::AuthError;
 use crate::failure::{Failure, Reason, error_chain};
 use crate::transport::TransportError;
 pub use crate::transport::answer::{ErrorAnswer, LONGEST_PAUSE};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a call failed.
@@ -57,8 +58,8 @@ pub enum ApiError {
     #[error("the answer could not be understood")]
     Array(#[from] ArrayError),
     /// The body, or an object in it, is not valid JSON.
-    #[error("the answer could not be understood")]
-    Json(#[from] serde_json::Error),
+    #[error("the answer could not be understood: {0}")]
+    Json(String),
     /// The body is larger than the limit.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -84,18 +85,48 @@ pub enum ApiError {
     #[error("the list changed each time that it was read")]
     ListChanging,
     /// Requests are held back after repeated failures of the upstream.
-    #[error("held back for {} s because the upstream failed repeatedly", wait.as_secs().max(1))]
+    #[error("{} (held back for {} s because the upstream failed repeatedly)", cause.message, wait.as_secs().max(1))]
     CircuitOpen {
         /// The time until the next request.
         wait: Duration,
+        /// The latest failure that opened the circuit.
+        cause: Arc<Failure>,
     },
-    /// The wait for the rate limit, or for a pause that the upstream asked for, would end after the deadline; an optional
-    /// call does not wait for its pause at all.
-    #[error("the rate limit or a pause asked for by the upstream takes {} s, which is not waited for", wait.as_secs())]
+    /// A pause that the upstream asked for would end after the deadline; an optional call does not wait for a pause at all.
+    #[error("the upstream asked for a pause, of which {} s are left, which is not waited for", wait.as_secs())]
     WaitTooLong {
         /// How long the request would have to wait.
         wait: Duration,
     },
+    /// The rate limit leaves no request before the deadline.
+    #[error("the time of the refresh is up: the rate limit allows the next call in {} s", wait.as_secs_f64().ceil())]
+    RateLimited {
+        /// How long the request would have to wait.
+        wait: Duration,
+    },
+    /// The name is `.` or `..`, which no HTTP client sends as a path segment.
+    #[error("the name `{0}` cannot be part of a path")]
+    UnusableName(String),
+    /// A web application firewall refused the request.
+    #[error("blocked by a firewall in front of the API, which may not like this address or rate: {0}")]
+    Blocked(ErrorAnswer),
+}
+
+/// Whether the service itself answered, by its error code, and not a gateway before it.
+pub fn is_from_swr(answer: &ErrorAnswer) -> bool {
+    answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG."))
+}
+
+impl From<serde_json::Error> for ApiError {
+    /// Without the words of the library that quote the text: it may repeat what was sent.
+    fn from(error: serde_json::Error) -> Self {
+        let words = error.to_string();
+        let quotes = ["invalid type: ", "invalid value: ", "invalid length: ", "unknown "];
+        Self::Json(match quotes.iter().any(|quote| words.starts_with(quote)) {
+            true => format!("a value is not of the expected type at line {} column {}", error.line(), error.column()),
+            false => words,
+        })
+    }
 }
 
 impl ApiError {
@@ -111,8 +142,10 @@ impl ApiError {
             }
             // A resource of another account: a new token would change nothing.
             (false, "4011064" | "4011044") => return Self::Permission(answer),
-            // A bad key, or no token in the request, with status 400.
-            (false, "4000031" | "4001048" | "4019000") | (true, "0301" | "0307") => return Self::Auth(answer),
+            // A bad or missing key or token, with status 400 or 403.
+            (false, "4000031" | "4001013" | "4001048" | "4019000" | "4031043") | (true, "0301" | "0307") => {
+                return Self::Auth(answer);
+            }
             _ => {}
         }
         // SWR's codes begin with the intended status, which a proxy may have changed.
@@ -127,6 +160,8 @@ impl ApiError {
             403 => Self::Permission(answer),
             404 | 410 => Self::NotFound(answer),
             408 | 425 => Self::Server { answer, retry_after },
+            // The block page of the vendor's firewall.
+            418 => Self::Blocked(answer),
             429 => Self::Throttled { answer, retry_after },
             400..=499 => Self::Refused(answer),
             _ => Self::Server { answer, retry_after },
@@ -139,14 +174,17 @@ impl ApiError {
             Self::Auth(_) => Reason::Auth,
             Self::Credential(error) => error.reason(),
             Self::NoProject { source, .. } => source.as_ref().map_or(Reason::Internal, |error| error.reason()),
-            Self::Permission(_) => Reason::Permission,
+            Self::Permission(_) | Self::Blocked(_) => Reason::Permission,
+            // SWR itself knows the call, so the organization does not exist or may not be seen.
+            Self::NotFound(answer) if is_from_swr(answer) => Reason::Permission,
             Self::Throttled { .. } | Self::WaitTooLong { .. } => Reason::Throttled,
-            Self::Server { .. } | Self::CircuitOpen { .. } => Reason::Server,
-            Self::Timeout(_) => Reason::Timeout,
+            Self::Server { .. } => Reason::Server,
+            Self::CircuitOpen { cause, .. } => cause.reason,
+            Self::Timeout(_) | Self::RateLimited { .. } => Reason::Timeout,
             Self::Network(_) => Reason::Network,
             Self::Array(_) | Self::Json(_) | Self::TooLarge { .. } | Self::TooManyRows { .. } => Reason::Decode,
             Self::ListChanging => Reason::Incomplete,
-            Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) => Reason::Internal,
+            Self::NotFound(_) | Self::Refused(_) | Self::Redirect(_) | Self::UnusableName(_) => Reason::Internal,
         }
     }
 
@@ -160,7 +198,7 @@ impl ApiError {
     pub fn accepted_credential(&self) -> bool {
         match self {
             Self::Permission(_) => true,
-            Self::NotFound(answer) => answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG.")),
+            Self::NotFound(answer) => is_from_swr(answer),
             _ => false,
         }
     }
@@ -174,28 +212,50 @@ impl ApiError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
-            Self::CircuitOpen { wait } | Self::WaitTooLong { wait } => Some(*wait),
+            Self::CircuitOpen { wait, .. } | Self::WaitTooLong { wait } => Some(*wait),
             _ => None,
         }
     }
 }
 
+impl ApiError {
+    /// The failure of a refresh that this error ends.
+    pub fn describe(&self) -> Failure {
+        Failure { reason: self.reason(), message: error_chain(self), retry_after: self.retry_after() }
+    }
+}
+
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self { reason: error.reason(), message: error_chain(&error), retry_after: error.retry_after() }
+        error.describe()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::SentSecrets;
     use hyper::http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
-        let answer = ErrorAnswer::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
+        let answer = ErrorAnswer::read(
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            &SentSecrets::default(),
+        );
         ApiError::classify(answer, None).reason()
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_quoted() {
+        for text in ["[\"canary\"]", "{\"canary\":1}", "\"canary\"", "[canary]"] {
+            let error = ApiError::from(serde_json::from_str::<Vec<u64>>(text).unwrap_err());
+            let said = error_chain(&error);
+            assert!(said.starts_with("the answer could not be understood: ") && !said.contains("canary"), "{said}");
+        }
     }
 
     #[test]
@@ -216,6 +276,10 @@ mod tests {
             (401, "SVCSTG.S2I.4019000", Reason::Auth),
             (400, "SVCSTG.SWR.4001025", Reason::Internal),
             (404, "APIGW.0101", Reason::Internal),
+            (404, "SVCSTG.SWR.4040058", Reason::Permission),
+            (403, "SVCSTG.SWR.4031043", Reason::Auth),
+            (400, "SVCSTG.SWR.4001013", Reason::Auth),
+            (418, "", Reason::Permission),
             (500, "SVCSTG.SWR.5000003", Reason::Server),
             (200, "SVCSTG.SWR.5000003", Reason::Server),
             (503, "", Reason::Server),
@@ -244,7 +308,8 @@ mod tests {
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
         let failure: Failure =
-            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
+            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()), None)
+                .into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

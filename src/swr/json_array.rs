@@ -1,51 +1,51 @@
-//! Cuts a JSON array into its objects while the body is still arriving.
+//! Splits a JSON array into its objects while the body is still arriving.
 //!
-//! A page may be megabytes of tag names that nobody needs; here at most one object of it is held at a time. The cutter
-//! knows just enough of JSON to find where an object ends; each object then goes through a real parser.
+//! A page may contain megabytes of tag names that are not needed. The splitter holds at most one object at a time. It knows
+//! just enough JSON to find the end of an object; each object is then parsed by a real parser.
 
-/// How deep an object may nest. The API nests two deep; the parser's own limit is 128.
+/// The deepest nesting of an object. The API nests two levels; the parser's own limit is 128.
 const DEEPEST: usize = 32;
 
 /// Why a body is not an array of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArrayError {
-    /// Something else than `[` came first.
+    /// The body does not begin with `[`.
     #[error("expected a JSON array, found {found:?} at byte {at}")]
     NotAnArray {
-        /// The character, as far as it is one.
+        /// The byte that was found, as a character.
         found: char,
-        /// Where.
+        /// The position in bytes.
         at: u64,
     },
-    /// Something else than an object, a comma or the end stood in the array.
+    /// The array contains something other than objects.
     #[error("expected {expected}, found {found:?} at byte {at}")]
     Unexpected {
-        /// What could have stood there.
+        /// What could be there.
         expected: &'static str,
-        /// What did.
+        /// The byte that was found, as a character.
         found: char,
-        /// Where.
+        /// The position in bytes.
         at: u64,
     },
-    /// The body ended within the array.
+    /// The body ended before the array.
     #[error("the array was cut off after {at} bytes")]
     CutOff {
-        /// How long the body was.
+        /// The length of the body in bytes.
         at: u64,
     },
-    /// The body held nothing.
+    /// The body is empty.
     #[error("the body is empty")]
     Empty,
-    /// Nested deeper than any answer of the API.
+    /// Nested deeper than any response of the API.
     #[error("an object nests deeper than {DEEPEST} levels at byte {at}")]
     TooDeep {
-        /// Where.
+        /// The position in bytes.
         at: u64,
     },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SplitterState {
     Start,
     /// After `[`: an object or the end.
     First,
@@ -59,27 +59,27 @@ enum State {
     End,
 }
 
-/// The cutter; feed it the body piece by piece.
+/// The splitter, which takes the body piece by piece.
 #[derive(Debug)]
 pub struct JsonArraySplitter {
-    state: State,
+    state: SplitterState,
     depth: usize,
-    /// The beginning of an object that the next piece goes on with.
-    held: Vec<u8>,
-    seen: u64,
+    /// The beginning of an object that continues in the next piece.
+    partial: Vec<u8>,
+    consumed: u64,
 }
 
 impl Default for JsonArraySplitter {
     fn default() -> Self {
-        Self { state: State::Start, depth: 0, held: Vec::new(), seen: 0 }
+        Self { state: SplitterState::Start, depth: 0, partial: Vec::new(), consumed: 0 }
     }
 }
 
 impl JsonArraySplitter {
-    /// Takes the next piece of the body and hands each object that is complete to `object`.
+    /// Takes the next piece of the body, and passes each complete object to `object`.
     ///
     /// # Errors
-    /// What `object` says, or [`ArrayError`] when this can no longer be an array of objects.
+    /// The error of `object`, or [`ArrayError`] when the body is not an array of objects.
     pub fn feed<E: From<ArrayError>>(
         &mut self,
         piece: &[u8],
@@ -89,34 +89,38 @@ impl JsonArraySplitter {
         let mut at = 0;
         while at < piece.len() {
             match self.state {
-                State::Text => {
+                SplitterState::Text => {
                     let Some(found) = memchr::memchr2(b'"', b'\\', &piece[at..]) else {
                         break;
                     };
                     at += found;
-                    self.state = if piece[at] == b'"' { State::Object } else { State::Escape };
+                    self.state = if piece[at] == b'"' { SplitterState::Object } else { SplitterState::Escape };
                 }
-                State::Escape => self.state = State::Text,
-                State::Object => match piece[at] {
-                    b'"' => self.state = State::Text,
+                SplitterState::Escape => self.state = SplitterState::Text,
+                SplitterState::Object => match piece[at] {
+                    b'"' => self.state = SplitterState::Text,
                     b'{' | b'[' => self.open(at)?,
                     b'}' | b']' => {
                         self.depth -= 1;
                         if self.depth == 0 {
                             let end = &piece[start..=at];
-                            if self.held.is_empty() {
+                            if self.partial.is_empty() {
                                 object(end)?;
                             } else {
-                                self.held.extend_from_slice(end);
-                                object(&self.held)?;
-                                self.held.clear();
+                                self.partial.extend_from_slice(end);
+                                object(&self.partial)?;
+                                self.partial.clear();
                             }
-                            self.state = State::Between;
+                            self.state = SplitterState::Between;
                         }
                     }
                     _ => {}
                 },
-                State::Start | State::First | State::Next | State::Between | State::End => {
+                SplitterState::Start
+                | SplitterState::First
+                | SplitterState::Next
+                | SplitterState::Between
+                | SplitterState::End => {
                     if !piece[at].is_ascii_whitespace() {
                         start = at;
                         self.outside(piece[at], at)?;
@@ -125,50 +129,49 @@ impl JsonArraySplitter {
             }
             at += 1;
         }
-        if matches!(self.state, State::Object | State::Text | State::Escape) {
-            self.held.extend_from_slice(&piece[start..]);
+        if matches!(self.state, SplitterState::Object | SplitterState::Text | SplitterState::Escape) {
+            self.partial.extend_from_slice(&piece[start..]);
         }
-        self.seen += piece.len() as u64;
+        self.consumed += piece.len() as u64;
         Ok(())
     }
 
-    /// The body has ended.
-    ///
-    /// # Errors
-    /// When the array has not.
+    /// Ends the body, which must be the end of the array.
     pub fn finish(self) -> Result<(), ArrayError> {
         match self.state {
-            State::End => Ok(()),
-            State::Start => Err(ArrayError::Empty),
-            _ => Err(ArrayError::CutOff { at: self.seen }),
+            SplitterState::End => Ok(()),
+            SplitterState::Start => Err(ArrayError::Empty),
+            _ => Err(ArrayError::CutOff { at: self.consumed }),
         }
     }
 
     fn open(&mut self, at: usize) -> Result<(), ArrayError> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(ArrayError::TooDeep { at: self.seen + at as u64 });
+            return Err(ArrayError::TooDeep { at: self.consumed + at as u64 });
         }
         Ok(())
     }
 
     fn outside(&mut self, byte: u8, at: usize) -> Result<(), ArrayError> {
-        let at = self.seen + at as u64;
+        let at = self.consumed + at as u64;
         let unexpected = |expected| ArrayError::Unexpected { expected, found: char::from(byte), at };
         self.state = match (self.state, byte) {
-            (State::Start, b'[') => State::First,
-            (State::Start, _) => return Err(ArrayError::NotAnArray { found: char::from(byte), at }),
-            (State::First | State::Next, b'{') => {
+            (SplitterState::Start, b'[') => SplitterState::First,
+            (SplitterState::Start, _) => return Err(ArrayError::NotAnArray { found: char::from(byte), at }),
+            (SplitterState::First | SplitterState::Next, b'{') => {
                 self.depth = 1;
-                State::Object
+                SplitterState::Object
             }
-            (State::First | State::Between, b']') => State::End,
-            (State::Between, b',') => State::Next,
-            (State::First, _) => return Err(unexpected("an object or the end of the array")),
-            (State::Next, _) => return Err(unexpected("an object")),
-            (State::Between, _) => return Err(unexpected("a comma or the end of the array")),
-            (State::End, _) => return Err(unexpected("nothing after the array")),
-            (State::Object | State::Text | State::Escape, _) => unreachable!("handled where objects are read"),
+            (SplitterState::First | SplitterState::Between, b']') => SplitterState::End,
+            (SplitterState::Between, b',') => SplitterState::Next,
+            (SplitterState::First, _) => return Err(unexpected("an object or the end of the array")),
+            (SplitterState::Next, _) => return Err(unexpected("an object")),
+            (SplitterState::Between, _) => return Err(unexpected("a comma or the end of the array")),
+            (SplitterState::End, _) => return Err(unexpected("nothing after the array")),
+            (SplitterState::Object | SplitterState::Text | SplitterState::Escape, _) => {
+                unreachable!("handled where objects are read")
+            }
         };
         Ok(())
     }
@@ -179,16 +182,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cut(body: &[u8], piece: usize) -> Result<Vec<String>, ArrayError> {
-        let mut cutter = JsonArraySplitter::default();
+    fn split(body: &[u8], piece: usize) -> Result<Vec<String>, ArrayError> {
+        let mut splitter = JsonArraySplitter::default();
         let mut objects = Vec::new();
         for piece in body.chunks(piece.max(1)) {
-            cutter.feed(piece, |object| {
+            splitter.feed(piece, |object| {
                 objects.push(String::from_utf8_lossy(object).into_owned());
                 Ok::<_, ArrayError>(())
             })?;
         }
-        cutter.finish()?;
+        splitter.finish()?;
         Ok(objects)
     }
 
@@ -199,16 +202,16 @@ mod tests {
     fn objects_are_found_whatever_the_pieces() {
         let expected = [r#"{"a":"}]\"{","b":[1,{"c":[]}]}"#, r#"{"d":"\\"}"#, "{}"];
         for piece in 1..=PAGE.len() {
-            assert_eq!(cut(PAGE.as_bytes(), piece).unwrap(), expected, "pieces of {piece}");
+            assert_eq!(split(PAGE.as_bytes(), piece).unwrap(), expected, "pieces of {piece}");
         }
-        assert_eq!(cut(b"[]", 1).unwrap(), [""; 0]);
+        assert_eq!(split(b"[]", 1).unwrap(), [""; 0]);
     }
 
     #[test]
     fn a_body_cut_off_anywhere_is_an_error() {
         let whole = PAGE.trim_end().len();
         for end in 0..whole {
-            assert!(cut(&PAGE.as_bytes()[..end], 7).is_err(), "cut at {end}");
+            assert!(split(&PAGE.as_bytes()[..end], 7).is_err(), "cut at {end}");
         }
     }
 
@@ -225,16 +228,16 @@ mod tests {
             ("[{}{}]", "expected a comma or the end of the array, found '{' at byte 3"),
             ("[]x", "expected nothing after the array, found 'x' at byte 2"),
         ] {
-            assert_eq!(cut(body.as_bytes(), 64).unwrap_err().to_string(), message);
+            assert_eq!(split(body.as_bytes(), 64).unwrap_err().to_string(), message);
         }
         let deep = format!("[{}", "{\"a\":".repeat(100_000));
-        assert!(matches!(cut(deep.as_bytes(), 4096), Err(ArrayError::TooDeep { .. })));
+        assert!(matches!(split(deep.as_bytes(), 4096), Err(ArrayError::TooDeep { .. })));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces_give_one_verdict(body in proptest::collection::vec(any::<u8>(), 0..200), piece in 1usize..50) {
-            prop_assert_eq!(cut(&body, piece).ok(), cut(&body, body.len()).ok());
+        fn any_bytes_in_any_pieces_give_one_result(body in proptest::collection::vec(any::<u8>(), 0..200), piece in 1usize..50) {
+            prop_assert_eq!(split(&body, piece).ok(), split(&body, body.len()).ok());
         }
     }
 }

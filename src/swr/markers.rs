@@ -49,9 +49,6 @@ impl Client {
     }
 
     /// Whether the service says that it offers the v3 listing; `None` when it does not say.
-    ///
-    /// # Errors
-    /// When the call fails.
     pub async fn offers_markers(&self, project_id: &str, budget: &CallBudget) -> Result<Option<bool>, ApiError> {
         let path = format!("/v2/manage/projects/{project_id}/feature-gates");
         self.get_json(Call { operation: Operation::FeatureGates, path: &path, query: &[] }, budget, gate).await
@@ -59,28 +56,21 @@ impl Client {
 }
 
 /// Parses one page.
-///
-/// # Errors
-/// When the text has another form.
 pub fn page(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<Repository>, ApiError> {
     let [list, next_marker, snake_case] = wire::fields(text, ["repos", "nextMarker", "next_marker"])?;
     if list.is_none() {
         return Err(wire::missing("repos"));
     }
-    let objects = buffered::elements(list)?;
-    let mut interner = StringInterner::default();
-    let mut rows = Vec::with_capacity(objects.len());
-    for object in &objects {
-        rows.extend(wire::repository(object.get().as_bytes(), &mut interner, dropped)?.repository);
-    }
+    let (mut interner, mut rows) = (StringInterner::default(), Vec::new());
+    let received = buffered::for_each_row(list, |object| {
+        rows.extend(wire::repository(object.as_bytes(), &mut interner, dropped)?.repository);
+        Ok(())
+    })?;
     let next = buffered::marker(next_marker.or(snake_case))?;
-    Ok(MarkerPage { rows, received: objects.len() as u64, next })
+    Ok(MarkerPage { rows, received, next })
 }
 
 /// Parses the feature gates of a region: whether it offers the v3 listing, if that is stated.
-///
-/// # Errors
-/// When the text has another form.
 pub fn gate(text: &str, _: &mut DroppedFields) -> Result<Option<bool>, ApiError> {
     let [enabled] = wire::fields(text, ["enable_list_v3"])?;
     Ok(wire::boolean(enabled))

@@ -35,47 +35,39 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
+    /// The label value, the IAM permission that the vendor's documentation names for the call, and its purpose.
+    const fn properties(self) -> (&'static str, Option<&'static str>, Purpose) {
+        use Purpose::{Auxiliary, Images, Listing, Project};
         match self {
-            Self::ListRepositories => "list_repositories",
-            Self::ListTags => "list_tags",
-            Self::ShowRepository => "show_repository",
-            Self::ListNamespaces => "list_namespaces",
-            Self::Overview => "overview",
-            Self::Quotas => "quotas",
-            Self::FeatureGates => "feature_gates",
-            Self::ListInstances => "list_instances",
-            Self::InstanceStatistics => "instance_statistics",
-            Self::ListInstanceRepositories => "list_instance_repositories",
-            Self::FindProject => "find_project",
+            Self::ListRepositories => ("list_repositories", Some("swr:repo:listRepos"), Listing),
+            Self::ListTags => ("list_tags", Some("swr:repo:listRepoTags"), Images),
+            Self::ShowRepository => ("show_repository", Some("swr:repo:getRepo"), Images),
+            Self::ListNamespaces => ("list_namespaces", Some("swr:namespace:listNamespaces"), Auxiliary),
+            Self::Overview => ("overview", Some("swr::getDomainOverview"), Auxiliary),
+            Self::Quotas => ("quotas", None, Auxiliary),
+            Self::FeatureGates => ("feature_gates", None, Auxiliary),
+            Self::ListInstances => ("list_instances", Some("swr:instance:list"), Auxiliary),
+            Self::InstanceStatistics => ("instance_statistics", Some("swr:instance:getStatistics"), Auxiliary),
+            Self::ListInstanceRepositories => {
+                ("list_instance_repositories", Some("swr:repository:listAllInstanceRepositories"), Auxiliary)
+            }
+            Self::FindProject => ("find_project", Some("iam:projects:listProjects"), Project),
         }
     }
 
-    /// The IAM permission that the call needs, where the vendor's documentation names one.
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        self.properties().0
+    }
+
+    /// The IAM permission that the call needs, where it is known.
     pub const fn permission(self) -> Option<&'static str> {
-        match self {
-            Self::ListRepositories => Some("swr:repo:listRepos"),
-            Self::ListTags => Some("swr:repo:listRepoTags"),
-            Self::ShowRepository => Some("swr:repo:getRepo"),
-            Self::ListNamespaces => Some("swr:namespace:listNamespaces"),
-            Self::Overview => Some("swr::getDomainOverview"),
-            Self::ListInstances => Some("swr:instance:list"),
-            Self::InstanceStatistics => Some("swr:instance:getStatistics"),
-            Self::ListInstanceRepositories => Some("swr:repository:listAllInstanceRepositories"),
-            Self::FindProject => Some("iam:projects:listProjects"),
-            Self::Quotas | Self::FeatureGates => None,
-        }
+        self.properties().1
     }
 
     /// The purpose of the call.
     pub const fn purpose(self) -> Purpose {
-        match self {
-            Self::ListRepositories => Purpose::Listing,
-            Self::ListTags | Self::ShowRepository => Purpose::Images,
-            Self::FindProject => Purpose::Project,
-            _ => Purpose::Auxiliary,
-        }
+        self.properties().2
     }
 }
 

@@ -27,6 +27,11 @@ pub struct OffsetPage<T> {
 /// A page size that the API accepts everywhere, for repositories and tags, when it refuses a larger one.
 pub const FALLBACK_PAGE_SIZE: u64 = 100;
 
+/// The page size to try after a page of `limit` rows was too large: a quarter, so that a few tries are enough.
+pub fn smaller_page(limit: u64) -> u64 {
+    (limit / 4).max(1)
+}
+
 impl Client {
     /// Lists repositories by name from `offset` on: those of one organization, or all that the caller may see.
     ///
@@ -49,7 +54,7 @@ impl Client {
         ];
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v2/manage/repos", query: &query };
-        let mut page = self.get_array(call, budget, MAX_ROWS as u64, repository_row).await?;
+        let mut page = self.get_array(call, budget, MAX_ROWS, repository_row).await?;
         if let Some(namespace) = namespace {
             // Some versions of the service match the organization by a part of its name.
             page.rows.retain(|row| &*row.namespace == namespace);
@@ -170,7 +175,7 @@ mod tests {
     }
 
     fn read(body: &str, pieces: usize) -> Result<OffsetPage<Repository>, ApiError> {
-        let mut reader = ArrayReader::new(MAX_ROWS as u64, repository_row);
+        let mut reader = ArrayReader::new(MAX_ROWS, repository_row);
         for piece in body.as_bytes().chunks(pieces) {
             reader.feed(piece)?;
         }

@@ -59,13 +59,14 @@ fn projects(text: &str, _: &mut DroppedFields) -> Result<Vec<String>, ApiError> 
         return Err(wire::missing("projects"));
     }
     let mut ids = Vec::new();
-    for object in buffered::elements(projects)? {
-        let [id] = wire::fields(object.get(), ["id"])?;
+    buffered::for_each_row(projects, |object| {
+        let [id] = wire::fields(object, ["id"])?;
         let id = id.and_then(|raw| wire::string(raw.get())).unwrap_or_default();
         if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             ids.push(id.into_owned());
         }
-    }
+        Ok(())
+    })?;
     Ok(ids)
 }
 

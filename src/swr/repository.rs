@@ -13,31 +13,31 @@ use crate::model::tags::Details;
 
 /// The path of a repository, percent-encoded. A slash in its name is sent as `$`, which no legal name contains; for a
 /// plain slash or `%2F` the gateway answers that there is no such API.
-pub fn path(namespace: &str, repository: &str) -> String {
+///
+/// # Errors
+/// For the names `.` and `..`: HTTP clients remove such segments, encoded or not, after the path was signed.
+pub fn path(namespace: &str, repository: &str) -> Result<String, ApiError> {
+    if let Some(name) = [namespace, repository].into_iter().find(|name| matches!(*name, "." | "..")) {
+        return Err(ApiError::UnusableName(name.to_owned()));
+    }
     let repository = repository.replace('/', "$");
-    format!("/v2/manage/namespaces/{}/repos/{}", percent_encode(namespace), percent_encode(&repository))
+    Ok(format!("/v2/manage/namespaces/{}/repos/{}", percent_encode(namespace), percent_encode(&repository)))
 }
 
 impl Client {
     /// Reads the details of a repository. Dropping the future cancels the call.
-    ///
-    /// # Errors
-    /// When the call fails.
     pub async fn repository(
         &self,
         namespace: &str,
         repository: &str,
         budget: &CallBudget,
     ) -> Result<Details, ApiError> {
-        let path = path(namespace, repository);
+        let path = path(namespace, repository)?;
         self.get_json(Call { operation: Operation::ShowRepository, path: &path, query: &[] }, budget, details).await
     }
 }
 
 /// Parses the details of a repository.
-///
-/// # Errors
-/// When the text is not a JSON object.
 pub fn details(object: &str, dropped: &mut DroppedFields) -> Result<Details, ApiError> {
     let [id, creator, domain_id, priority] = wire::fields(object, ["id", "creator_name", "domain_id", "priority"])?;
     Ok(Details {
@@ -85,7 +85,18 @@ mod tests {
 
     #[test]
     fn slashes_travel_as_dollars_and_nothing_breaks_out_of_its_segment() {
+        let path = |namespace, repository| path(namespace, repository).unwrap();
         assert_eq!(path("org", "team/app"), "/v2/manage/namespaces/org/repos/team%24app");
         assert_eq!(path("a?b", "../x y%2f\u{fc}#"), "/v2/manage/namespaces/a%3Fb/repos/..%24x%20y%252f%C3%BC%23");
+    }
+
+    #[test]
+    fn names_that_clients_remove_from_a_path_make_no_path() {
+        for (namespace, repository) in [(".", "app"), ("..", "app"), ("org", "."), ("org", "..")] {
+            assert!(matches!(path(namespace, repository), Err(ApiError::UnusableName(_))), "{namespace}/{repository}");
+        }
+        for (namespace, repository) in [("...", ".a"), ("a..", "../.."), ("org", "a/../b")] {
+            assert!(path(namespace, repository).is_ok(), "{namespace}/{repository}");
+        }
     }
 }

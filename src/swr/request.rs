@@ -20,13 +20,7 @@ pub trait BodyReader: Send {
     /// The parsed body.
     type Output;
     /// Takes the next piece.
-    ///
-    /// # Errors
-    /// When the body has the wrong form.
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError>;
     /// Ends the body.
-    ///
-    /// # Errors
-    /// When the body is incomplete.
     fn finish(self, headers: &HeaderMap) -> Result<Self::Output, ApiError>;
 }

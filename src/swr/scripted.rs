@@ -1,4 +1,4 @@
-//! For tests: an upstream that is a function, and a client of it on a paused clock.
+//! For tests: an upstream that is a function, and a client for it on a paused clock.
 
 use super::client::{Client, Options};
 use super::error::ApiError;
@@ -19,15 +19,15 @@ use tokio::time::Instant;
 
 pub(super) enum Reply {
     Status(u16, Option<&'static str>),
-    /// An error with a code of the service's own.
+    /// An error with a code of the service.
     Error(u16, &'static str),
-    /// An error, and what time it is there.
+    /// An error with a `Date`.
     Dated(u16, SystemTime),
     /// A connection that breaks.
     Broken,
-    /// Never anything.
+    /// No response.
     Silence,
-    /// Pieces of the body, each after a pause; then nothing more, and no end, unless it is whole.
+    /// The pieces of the body, each after a pause, and how it ends.
     Pieces(Vec<(Duration, &'static str)>, BodyEnd),
 }
 
@@ -56,10 +56,10 @@ impl Sent {
     }
 }
 
-/// What the upstream does with a request, by its number from 0 and its address.
+/// The reply to a request, by its number from 0 and its URL.
 type Script = Box<dyn Fn(usize, &str) -> Reply + Send + Sync>;
 
-/// Takes the time that an answer takes, and notes each request.
+/// Replies after 20 ms, and records each request.
 struct Scripted {
     script: Script,
     sent: Arc<Mutex<Vec<Sent>>>,
@@ -115,7 +115,7 @@ pub(super) struct Setup {
     pub(super) started: Instant,
 }
 
-/// A client with a token that was given.
+/// A client with a configured token.
 pub(super) fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Setup {
     setup_by(Options::default(), Authenticator::new(given(), None), move |number, _| script(number))
 }
@@ -129,7 +129,7 @@ pub(super) fn setup_by(
     authenticator: Authenticator,
     script: impl Fn(usize, &str) -> Reply + Send + Sync + 'static,
 ) -> Setup {
-    // The waits' jitter comes from here: with it the whole test is the same each time.
+    // Seeds the jitter of waits, so that every run is the same.
     fastrand::seed(7);
     let sent = Arc::new(Mutex::default());
     let transport = Scripted { script: Box::new(script), sent: Arc::clone(&sent) };

@@ -7,7 +7,7 @@
 use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage};
+use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage, smaller_page};
 use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
@@ -32,7 +32,7 @@ impl Client {
     /// # Errors
     /// When a call fails, or the list cannot be read completely: never a shorter list.
     pub async fn tags(&self, namespace: &str, repository: &str, budget: &mut CallBudget) -> Result<Vec<Tag>, ApiError> {
-        let path = format!("{}/tags", repository::path(namespace, repository));
+        let path = format!("{}/tags", repository::path(namespace, repository)?);
         let mut latest = None;
         for walk in 0..MAX_WALKS {
             if walk > 0 {
@@ -50,7 +50,7 @@ impl Client {
 
     async fn tag_walk(&self, path: &str, budget: &mut CallBudget) -> Result<TagWalk, ApiError> {
         let mut tags: Vec<Tag> = Vec::new();
-        let mut limit = self.max_tag_page_size(MAX_PAGE_SIZE);
+        let mut limit = self.max_tag_page_size.get().unwrap_or(MAX_PAGE_SIZE);
         let (mut offset, mut total, mut moved) = (0, None, false);
         loop {
             let page = match self.tag_page(path, offset, limit, budget).await {
@@ -59,18 +59,26 @@ impl Client {
                     budget.next_call().await;
                     let page = self.tag_page(path, offset, limit, budget).await?;
                     // Set only after a success, because the repository may be the reason of the refusal.
-                    self.set_max_tag_page_size(limit);
+                    self.max_tag_page_size.set(limit);
                     page
+                }
+                Err(ApiError::TooLarge { .. }) if limit > 1 => {
+                    // The manifests of this repository are large, which says nothing of others. It is read again from its
+                    // beginning, because some versions accept only offsets that are multiples of the limit.
+                    (limit, offset, total, moved) = (smaller_page(limit), 0, None, false);
+                    tags.clear();
+                    budget.next_call().await;
+                    continue;
                 }
                 page => page?,
             };
+            if tags.len() + page.rows.len() > MAX_TAGS {
+                return Err(ApiError::TooManyRows { limit: MAX_TAGS as u64 });
+            }
             moved |= offset > 0 && total != page.total;
             total = page.total;
             offset += page.received;
             tags.extend(page.rows);
-            if tags.len() > MAX_TAGS {
-                return Err(ApiError::TooManyRows { limit: MAX_TAGS as u64 });
-            }
             // Without a total, only an empty page proves the end: the server's pages may be smaller than requested.
             let is_complete = total.map_or(page.received == 0, |total| offset >= total);
             if is_complete || page.received == 0 {
@@ -119,11 +127,8 @@ enum TagWalk {
 }
 
 /// Parses one tag; `None` when it has no usable name or was deleted.
-///
-/// # Errors
-/// When it is not a JSON object.
 pub fn tag(object: &[u8], dropped: &mut DroppedFields) -> Result<Option<Tag>, serde_json::Error> {
-    let text = String::from_utf8_lossy(object);
+    let text = wire::lossy(object);
     // The newer API spells the first key in lower case.
     let keys = [
         "Tag",

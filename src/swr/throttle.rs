@@ -18,6 +18,15 @@ pub struct Throttle {
     state: Mutex<ThrottleState>,
 }
 
+/// A wait that would end after the deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    /// For the rate limit.
+    RateLimit(Duration),
+    /// For a pause that the upstream asked for.
+    Pause(Duration),
+}
+
 #[derive(Debug)]
 struct ThrottleState {
     bucket: TokenBucket,
@@ -36,8 +45,8 @@ impl Throttle {
     /// Waits until a request may be sent, and returns how long that took.
     ///
     /// # Errors
-    /// The necessary wait, when it would end after the deadline. Nothing is taken from the bucket then.
-    pub async fn acquire(&self, deadline: Deadline) -> Result<Duration, Duration> {
+    /// [`TooLong`], when the wait would end after the deadline. Nothing is taken from the bucket then.
+    pub async fn acquire(&self, deadline: Deadline) -> Result<Duration, TooLong> {
         let start = Instant::now();
         let mut ready_at = self.reserve(start, deadline)?;
         while ready_at > Instant::now() {
@@ -47,7 +56,7 @@ impl Throttle {
             if let Some(until) = paused_until.filter(|until| *until > ready_at) {
                 let wait = until.saturating_duration_since(Instant::now());
                 if !deadline.allows(wait) {
-                    return Err(wait);
+                    return Err(TooLong::Pause(wait));
                 }
                 ready_at = until;
             }
@@ -67,14 +76,15 @@ impl Throttle {
         self.state.lock().bucket.reserve(self.rate, 1.0);
     }
 
-    fn reserve(&self, now: Instant, deadline: Deadline) -> Result<Instant, Duration> {
+    fn reserve(&self, now: Instant, deadline: Deadline) -> Result<Instant, TooLong> {
         let mut state = self.state.lock();
         let refilled_at = now + state.bucket.reserve(self.rate, 1.0);
         let ready_at = state.paused_until.map_or(refilled_at, |until| until.max(refilled_at));
         let wait = ready_at - now;
         if !wait.is_zero() && !deadline.allows(wait) {
             state.bucket.give(self.rate, 1.0);
-            return Err(wait);
+            let is_paused = state.paused_until.is_some_and(|until| until > now && !deadline.allows(until - now));
+            return Err(if is_paused { TooLong::Pause(wait) } else { TooLong::RateLimit(wait) });
         }
         Ok(ready_at)
     }
@@ -142,13 +152,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_beyond_the_deadline_is_refused_at_once_and_takes_no_acquire() {
+    async fn a_wait_beyond_the_deadline_is_refused_at_once_and_takes_no_token() {
         let throttle = Throttle::new(Rate { per_second: 0.1, burst: 1.0 });
         throttle.acquire(soon()).await.unwrap();
         let start = Instant::now();
         for _ in 0..3 {
-            let wait = throttle.acquire(Deadline::after(Duration::from_secs(1))).await.unwrap_err();
-            assert_eq!(wait.as_secs(), 10, "refusals do not lengthen the queue");
+            let refused = throttle.acquire(Deadline::after(Duration::from_secs(1))).await.unwrap_err();
+            assert_eq!(refused, TooLong::RateLimit(Duration::from_secs(10)), "refusals do not lengthen the queue");
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
     }

@@ -39,10 +39,8 @@ impl StringInterner {
     }
 }
 
-/// The values of some keys of a JSON object, in the order of the keys. A value of `null` is the same as no value.
-///
-/// # Errors
-/// When the text is not a JSON object.
+/// The values of some keys of a JSON object, in the order of the keys. A value of `null` is the same as no value. A key that
+/// is there twice has no usable value.
 pub(super) fn fields<'a, const N: usize>(
     object: &'a str,
     keys: [&str; N],
@@ -76,7 +74,8 @@ impl<'de, const N: usize> Visitor<'de> for Fields<'_, N> {
             };
             let value: &RawValue = map.next_value()?;
             if values[position].replace(value).is_some() {
-                return Err(A::Error::custom(format!("duplicate field `{}`", self.0[position])));
+                // Of no type that any key has, so it is counted as what the key should be.
+                values[position] = Some(serde_json::from_str("{}").map_err(A::Error::custom)?);
             }
         }
         Ok(values.map(|value| value.filter(|raw| raw.get() != "null")))
@@ -106,6 +105,23 @@ impl Visitor<'_> for KeyPosition<'_> {
     }
 }
 
+/// Bytes as text. One bad byte in one name must not cost the page: it becomes U+FFFD and its two hexadecimal digits, so that
+/// names which differ in such bytes stay different.
+pub(super) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            text.push_str(&hex::encode([*byte]));
+        }
+    }
+    Cow::Owned(text)
+}
+
 /// One row of the repository list.
 #[derive(Debug)]
 pub struct RepositoryRow {
@@ -116,16 +132,12 @@ pub struct RepositoryRow {
 }
 
 /// Parses one row of the repository list.
-///
-/// # Errors
-/// When it is not a JSON object.
 pub fn repository(
     object: &[u8],
     interner: &mut StringInterner,
     dropped: &mut DroppedFields,
 ) -> Result<RepositoryRow, serde_json::Error> {
-    // Invalid UTF-8 becomes U+FFFD: one bad byte in one name must not cost the page.
-    let text = String::from_utf8_lossy(object);
+    let text = lossy(object);
     let [
         namespace,
         namespace_name,
@@ -195,7 +207,7 @@ pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
     }
     // Parsed as bytes, because half a surrogate pair is an error only where a `str` is requested.
     let bytes: Unescaped = serde_json::from_str(raw).ok()?;
-    Some(Cow::Owned(String::from_utf8_lossy(&bytes.0).into_owned()))
+    Some(Cow::Owned(lossy(&bytes.0).into_owned()))
 }
 
 struct Unescaped(Vec<u8>);
@@ -221,9 +233,20 @@ pub(super) fn boolean(raw: Option<&RawValue>) -> Option<bool> {
     raw?.get().parse().ok()
 }
 
+/// The text of a number, which may be written as a string.
+fn number(raw: &RawValue) -> &str {
+    let text = raw.get();
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// A limit; -1 means that there is none.
+pub(super) fn limit(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<u64> {
+    integer(raw.filter(|raw| number(raw) != "-1"), dropped)
+}
+
 /// An integer that is not negative; a missing value is neither zero nor dropped.
 pub(super) fn integer(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<u64> {
-    let digits = raw?.get();
+    let digits = number(raw?);
     let value = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
     dropped.number += u64::from(value.is_none());
     value
@@ -231,8 +254,8 @@ pub(super) fn integer(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Op
 
 /// A number of any kind that is not negative, for values that the API gives in an unknown unit.
 pub(super) fn float(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<f64> {
-    // The JSON parser has checked the form; a number too large for a float becomes infinite here.
-    let value = raw?.get().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    // A number too large for a float becomes infinite here.
+    let value = number(raw?).parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
     dropped.number += u64::from(value.is_none());
     value
 }
@@ -293,13 +316,16 @@ mod tests {
             let (row, dropped) = read(&format!(r#"{{"name":"a","namespace":"b","size":{value}}}"#));
             (row.repository.unwrap().size, dropped.number)
         };
-        for value in ["-1", "1e400", "1.5", "\"12\"", "[]", "{}", "true", "18446744073709551616", "1e3"] {
+        for value in
+            ["-1", "1e400", "1.5", "\"many\"", "\"-12\"", "\"\"", "[]", "{}", "true", "18446744073709551616", "1e3"]
+        {
             assert_eq!(row(value), (None, 1), "{value}");
         }
         assert_eq!(row("null"), (None, 0));
         assert_eq!(row("9007199254740993"), (Some((1 << 53) + 1), 0));
         assert_eq!(row("9223372036854775807"), (Some(i64::MAX as u64), 0));
         assert_eq!(row("0"), (Some(0), 0));
+        assert_eq!(row("\"12\""), (Some(12), 0), "a number as text");
     }
 
     #[test]
@@ -312,7 +338,8 @@ mod tests {
         assert_eq!(read("99.21"), (Some(99.21), 0));
         assert_eq!(read("7"), (Some(7.0), 0));
         assert_eq!(read("1e3"), (Some(1000.0), 0));
-        for text in ["-0.5", "1e400", "\"3\"", "true", "[]"] {
+        assert_eq!(read("\"99.21\""), (Some(99.21), 0));
+        for text in ["-0.5", "1e400", "\"inf\"", "\"nan\"", "\"x\"", "true", "[]"] {
             let counted = read(text);
             assert_eq!(counted, (None, 1), "{text}");
         }
@@ -354,12 +381,35 @@ mod tests {
     fn evil_names_become_valid_text() {
         let (row, _) = read(r#"{"name":"a\ud800b\n\"\\","namespace":"\u0000\ud83d\ude00"}"#);
         let repository = row.repository.unwrap();
-        assert!(repository.name.starts_with("a\u{fffd}") && repository.name.ends_with("b\n\"\\"));
+        assert!(repository.name.starts_with("a\u{fffd}ed") && repository.name.ends_with("b\n\"\\"));
         assert_eq!(&*repository.namespace, "\0\u{1f600}");
         let mut dropped = DroppedFields::default();
         let bytes = b"{\"name\":\"x\xffy\",\"namespace\":\"n\"}";
         let row = repository_of(bytes, &mut dropped);
-        assert_eq!(&*row.name, "x\u{fffd}y");
+        assert_eq!(&*row.name, "x\u{fffd}ffy");
+    }
+
+    #[test]
+    fn names_that_differ_in_invalid_bytes_stay_different() {
+        let name = |bytes: &[u8]| {
+            let object = [b"{\"namespace\":\"n\",\"name\":\"".as_slice(), bytes, b"\"}"].concat();
+            repository_of(&object, &mut DroppedFields::default()).name
+        };
+        let names = [&b"x\xff"[..], b"x\xfe", b"x\xc3", b"x\xc3\xc3", b"x\\ud800", b"x\\udfff", b"x"].map(name);
+        let distinct: HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_costs_its_sample_and_no_more() {
+        let twice = r#"{"namespace":"n","name":"a","size":1,"size":2,"created_at":"","created_at":"","category":"x",
+            "category":"x","num_images":3,"unknown":1,"unknown":2,"total_range":5,"total_range":5}"#;
+        let (row, dropped) = read(twice);
+        let repository = row.repository.unwrap();
+        assert_eq!((repository.size, repository.category, repository.images), (None, None, Some(3)));
+        assert_eq!((row.total, dropped.number, dropped.timestamp), (None, 1, 1));
+        let (row, dropped) = read(r#"{"namespace":"n","name":"a","name":"b"}"#);
+        assert!(row.repository.is_none() && dropped.name == 1, "which of the two it is, is not known");
     }
 
     fn repository_of(bytes: &[u8], dropped: &mut DroppedFields) -> Repository {

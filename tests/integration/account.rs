@@ -1,4 +1,4 @@
-//! Figures beside the listing, as the exporter shows them: they come, degrade by themselves, and cost the listing nothing.
+//! The auxiliary collectors as the exporter shows them: they degrade independently and cost the listing nothing.
 
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use crate::upstream_support::{Account, account_of};
@@ -50,7 +50,7 @@ async fn figures_are_those_of_the_account() {
 }
 
 #[tokio::test]
-async fn what_is_not_permitted_is_absent_and_named_and_costs_nothing_else() {
+async fn a_denied_call_is_absent_and_named_and_costs_nothing_else() {
     let upstream = simulator(80, 4).await;
     upstream.handle.configure(|options| options.denied = vec![Operation::Overview, Operation::InstanceStatistics]);
     let account = account_of(upstream, &ON).await;
@@ -122,7 +122,7 @@ async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_acc
 }
 
 #[tokio::test]
-async fn calls_beside_the_listing_end_when_their_account_is_replaced() {
+async fn auxiliary_calls_end_when_their_account_is_replaced() {
     let upstream = simulator(30, 2).await;
     upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)).path("/v2/manage/overview"));
     let folder = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ async fn calls_beside_the_listing_end_when_their_account_is_replaced() {
 async fn figures_survive_a_restart() {
     let upstream = simulator(80, 4).await;
     let folder = tempfile::tempdir().unwrap();
-    let flags = [&ON[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+    let flags = [&ON[..], &["--cache.directory", folder.path().to_str().unwrap()]].concat();
     let mut first = crate::support::exporter(&upstream.url(), &flags).await;
     let before = first.scrape().await;
     let file = folder.path().join("default.snapshot");
@@ -180,7 +180,7 @@ async fn a_user_of_single_repositories_sees_how_many_it_does_not_see() {
 }
 
 #[tokio::test]
-async fn a_throttled_call_beside_the_listing_makes_everything_pause_as_it_was_asked() {
+async fn a_throttled_auxiliary_call_pauses_all_calls() {
     let account = served().await;
     let pause = Action::throttled(&RetryAfter::Seconds(3));
     account.upstream.handle.fault(Rule::once(pause).path("/v2/manage/overview"));

@@ -1,5 +1,5 @@
-//! Ten minutes of a hostile upstream's life in less than one: a third of all answers faulty, the list moving, scrapes all
-//! along. What is shown must be true all the time, and well again soon after.
+//! Ten simulated minutes of a hostile upstream in less than one: a third of all responses are faulty, the list moves, and
+//! scrapes continue. The metrics must be true all the time, and complete again soon after.
 
 use crate::peers::{self, SCRAPE};
 use crate::support::{Exporter, Scrape, exporter};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use swr_simulator::{Action, Delivery, Options, Response, RetryAfter, Rows, Shape, Simulator, Total, World};
 use tokio::time::Instant;
 
-/// How long the trouble lasts, and how much of the world's time passes in it.
+/// How long the faults last, and how much simulated time passes.
 const REAL: Duration = Duration::from_secs(24);
 const SIMULATED: Duration = Duration::from_secs(600);
 
@@ -18,10 +18,10 @@ const RATE: u64 = 40;
 const BURST: u64 = 20;
 const WINDOW: Duration = Duration::from_millis(300);
 
-/// Organisation and name.
+/// Organization and name.
 type Key = (String, String);
 
-/// Which sizes each repository ever had, and which repositories were there all the time.
+/// The sizes that each repository ever had, and the repositories that were there all the time.
 #[derive(Default)]
 struct History {
     sizes: BTreeMap<Key, BTreeSet<u64>>,
@@ -29,7 +29,7 @@ struct History {
 }
 
 impl History {
-    /// Notes the world as it is. To be called within the same lock as every change.
+    /// Records the current world. Called within the same lock as every change.
     fn note(&mut self, world: &World) {
         let mut present = BTreeSet::new();
         for repository in world.repositories() {
@@ -44,8 +44,8 @@ impl History {
     }
 }
 
-/// What may meet a request. Not among them: a refused credential, which is rightly held back for a quarter of an hour,
-/// and lies about a repository's name, which nobody could see through.
+/// The possible faults. Two are left out: a refused credential, which is held back for a quarter of an hour on purpose,
+/// and wrong repository names, which cannot be detected.
 fn kinds() -> Vec<Action> {
     let field = |row: usize, key: &str, json: &str| Action::Field(Rows::At(row), key.to_owned(), Some(json.to_owned()));
     let mut kinds = vec![
@@ -110,14 +110,14 @@ fn kinds() -> Vec<Action> {
     kinds
 }
 
-/// Lets the world live, in small steps that are all noted.
+/// Advances the world in small steps and records each.
 async fn live(simulator: Simulator, history: Arc<Mutex<History>>, end: Instant) {
     let mut random = fastrand::Rng::with_seed(7);
     let step = Duration::from_millis(20);
     while Instant::now() < end {
         simulator.with_world(|world| {
             world.advance(SIMULATED.mul_f64(step.as_secs_f64() / REAL.as_secs_f64()));
-            // Those that come and go sort before all others, so that every page behind them moves.
+            // Repositories that come and go sort first, so that every later page moves.
             if random.bool() {
                 world.insert(swr_simulator::Repository::new("moving", format!("000-{:02}", random.u8(..40))));
             } else {
@@ -129,7 +129,7 @@ async fn live(simulator: Simulator, history: Arc<Mutex<History>>, end: Instant) 
     }
 }
 
-/// Scrapes until the end; keeps each page that differs from the one before.
+/// Scrapes until the end, and keeps each scrape that differs from the one before.
 async fn watch(exporter: &Exporter, end: Instant) -> (Vec<String>, usize) {
     let (mut pages, mut scrapes) = (Vec::<String>::new(), 0);
     while Instant::now() < end {
@@ -145,8 +145,8 @@ async fn watch(exporter: &Exporter, end: Instant) -> (Vec<String>, usize) {
     (pages, scrapes)
 }
 
-/// Each repository that stood all the time is there once, with a size that it had at some time, or none where what came
-/// was no size.
+/// Each repository that was there all the time is shown once, with a size that it had at some time, or without one if the
+/// value was invalid.
 fn check(page: String, history: &History) {
     let scrape = Scrape::parse(page);
     let mut shown: BTreeMap<Key, usize> = BTreeMap::new();
@@ -159,7 +159,7 @@ fn check(page: String, history: &History) {
     let mut sized = BTreeSet::new();
     for (labels, size) in scrape.series("swr_repository_size_bytes") {
         let key = (labels["namespace"].clone(), labels["repository"].clone());
-        // What came to be within a request's own fault is not in the history.
+        // Repositories that a fault created are not in the history.
         if let Some(known) = history.sizes.get(&key) {
             assert!(known.contains(&size.parse().unwrap()), "{key:?} never had size {size}, but {known:?}");
         }
@@ -168,7 +168,7 @@ fn check(page: String, history: &History) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_upstream_does_what_is_shown_is_true_and_well_again_soon() {
+async fn metrics_stay_true_whatever_the_upstream_does_and_recover_soon() {
     let options = Options { repositories: 1000, namespaces: 8, events_per_day: 240.0, ..Options::default() };
     let upstream = Simulator::start(options).await.unwrap();
     let history = Arc::new(Mutex::new(History::default()));
@@ -201,7 +201,7 @@ async fn whatever_the_upstream_does_what_is_shown_is_true_and_well_again_soon() 
     let start = Instant::now();
     let end = start + REAL;
     upstream.handle.clear_journal();
-    // Another seed is another story; a failure says which one it was.
+    // The seed can be set to repeat a failure.
     let seed = std::env::var("CHAOS_SEED").map_or(3, |seed| seed.parse().unwrap());
     println!("CHAOS_SEED={seed}");
     upstream.handle.random_faults(seed, 1.0 / 3.0, kinds());
@@ -237,6 +237,6 @@ async fn whatever_the_upstream_does_what_is_shown_is_true_and_well_again_soon() 
     assert!(upstream.handle.max_in_flight() <= CONCURRENCY, "one refresh at a time, with so many requests");
     assert!(calls <= BURST + RATE * (lasted.as_secs() + 1), "{calls} calls in {lasted:?}");
     assert!(growth < 24 << 20, "{growth} bytes more than in the first quarter");
-    // The window, a circuit that may be open for its first length, a throttling's pause, and a loaded machine's slack.
+    // The window, an open circuit's first pause, a pause for throttling, and slack for a loaded machine.
     assert!(recovered < WINDOW + Duration::from_secs(15), "{recovered:?}");
 }

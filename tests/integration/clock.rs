@@ -1,7 +1,7 @@
-//! The wall clock of the exporter's machine jumps while it runs: the process itself sees another time than the upstream.
+//! The wall clock jumps while the exporter runs, so the process sees another time than the upstream.
 //!
-//! `libfaketime` (Debian package `faketime`, installed by `tests/run`) stands between the process and the clock; it leaves
-//! the monotonic one alone, as a machine does.
+//! `libfaketime` (Debian package `faketime`, installed by `tests/run`) changes the wall clock of the process and leaves the
+//! monotonic clock alone, as a real jump does.
 
 use crate::support::{Scrape, command, simulator, start};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn faketime() -> PathBuf {
     libraries.find(|library| library.is_file()).expect("libfaketime is installed, as tests/run does")
 }
 
-/// Every timestamp and duration there is, with what it must not be.
+/// Every timestamp and duration, with the values that it must not have.
 fn assert_times_are_sane(scrape: &Scrape, jump: &str) {
     for name in ["swr_snapshot_timestamp_seconds", "swr_refresh_timestamp_seconds", "swr_refresh_duration_seconds"] {
         assert!(scrape.get(name).unwrap() >= 0.0, "{name} at {jump}");
@@ -25,7 +25,7 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     let upstream = simulator(25, 3).await;
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");
-    // At once as a whole, lest the process read half of it.
+    // Replaced atomically, so that the process never reads half of it.
     let jump = |to: &str| {
         let next = folder.path().join("next");
         std::fs::write(&next, to).unwrap();
@@ -34,7 +34,7 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     jump("+0");
     let mut prepared = command();
     prepared.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms", "--cache.max-age", "30s"]);
-    prepared.args(["--cache.file", folder.path().to_str().unwrap()]);
+    prepared.args(["--cache.directory", folder.path().to_str().unwrap()]);
     prepared.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", &clock);
     prepared.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let mut exporter = start(prepared).await;
@@ -43,7 +43,7 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     let jumps = ["+1h", "-1h", "+10y", "-10y", "@1970-01-01 00:00:30", "+0"];
     for to in jumps {
         jump(to);
-        // Two refreshes: the first may have begun before.
+        // Two refreshes, because the first may have begun before.
         let wanted = before.get("swr_refreshes_total").unwrap() + 2.0;
         let scrape = exporter
             .scrape_until(to, |scrape| {

@@ -1,4 +1,4 @@
-//! More connections than anybody needs: idle ones by the thousand, and far more than are let in.
+//! More connections than the limits allow, and thousands of idle ones.
 
 use crate::peers::{self, SCRAPE};
 use crate::support::{Exporter, exporter, simulator};
@@ -11,15 +11,15 @@ use tokio::time::Instant;
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
 const MIB: u64 = 1 << 20;
 
-/// Each of the crowds takes more than half of the descriptors that a process usually may have.
+/// Each test needs more than half of the file descriptors that a process usually has.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// The longest queue of a listening socket that this system allows.
+/// The longest queue of a listening socket on this system.
 fn system_backlog() -> usize {
     std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap()
 }
 
-/// The slowest but one in a hundred of so many scrapes, one after the other.
+/// The 99th percentile of the duration of scrapes, made one after the other.
 async fn p99(exporter: &Exporter, scrapes: usize) -> Duration {
     let mut times = Vec::new();
     for _ in 0..scrapes {
@@ -32,7 +32,7 @@ async fn p99(exporter: &Exporter, scrapes: usize) -> Duration {
     times[scrapes * 99 / 100 - 1]
 }
 
-/// A connection that has had one answer and is kept.
+/// A connection that has had one response and stays open.
 async fn idle(address: &str, number: usize) -> TcpStream {
     let mut stream = peers::connect(address, number).await;
     stream.write_all(REQUEST).await.unwrap();
@@ -98,7 +98,7 @@ async fn ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_that_want_in_cost_what_five_hundred_cost() {
+async fn ten_thousand_connection_attempts_cost_as_much_as_five_hundred() {
     let _alone = ONE_AT_A_TIME.lock().await;
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
@@ -109,7 +109,7 @@ async fn ten_thousand_that_want_in_cost_what_five_hundred_cost() {
     for number in 0..10_000 {
         let address = exporter.address().to_owned();
         crowd.spawn(async move {
-            // Beyond the kernel's queue a connection is not even made.
+            // Beyond the kernel's queue, no connection is established.
             let connected = tokio::time::timeout(Duration::from_secs(5), peers::try_connect(&address, number)).await;
             let Ok(Ok(mut stream)) = connected else { return None };
             let _ = stream.write_all(REQUEST).await;
@@ -126,7 +126,7 @@ async fn ten_thousand_that_want_in_cost_what_five_hundred_cost() {
     }
     let (grown, more) = (most_bytes.saturating_sub(bytes), most_files - files);
     println!("{} connected, {more} files and {} KiB more at the most", held.len(), grown / 1024);
-    // Those that are served, and those that the kernel holds ready for them.
+    // The connections that are served, and those in the kernel's queue.
     let waiting = system_backlog().min(1024);
     assert!(held.len() >= 512 + waiting, "{} connected", held.len());
     assert!((400..=512 + 16).contains(&more), "{more} files more");
@@ -146,7 +146,7 @@ async fn one_address_gets_64_connections_and_another_is_served_at_once() {
     exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     let mut held = Vec::new();
     for _ in 0..512 {
-        // Every time from the same address.
+        // Always from the same address.
         let mut stream = peers::connect(exporter.address(), 0).await;
         let mut first = [0];
         let sent = stream.write_all(REQUEST).await;

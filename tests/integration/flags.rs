@@ -291,7 +291,7 @@ async fn the_cache_waits_keeps_and_withdraws() {
         ("SWR_EXPORTER_CACHE_WAIT", "0s"),
         ("SWR_EXPORTER_CACHE_MAX_AGE", "3s"),
         ("SWR_EXPORTER_SWR_REFRESH_TIMEOUT", "1s"),
-        ("SWR_EXPORTER_CACHE_FILE", folder.path().to_str().unwrap()),
+        ("SWR_EXPORTER_CACHE_DIRECTORY", folder.path().to_str().unwrap()),
     ];
     let exporter = with(&upstream, &environment).await;
     assert_eq!(exporter.scrape().await.get("swr_cache_window_seconds"), Some(0.5));

@@ -1,8 +1,8 @@
-//! A panic with secrets at hand, as a careless assertion or a fault of ours might cause it anywhere: what is printed and
-//! logged of it shows none of them.
+//! A panic while secrets are in memory, as a bug might cause it anywhere: neither its output nor the log shows any of
+//! them.
 //!
-//! The program has no way to be made to panic, so a second process of this test panics in its place: it builds the
-//! program's own parts, with marked secrets and the program's own log, and lets each of them fall.
+//! The program cannot be made to panic, so a second process of this test panics instead: it builds the program's own
+//! parts with marked secrets and the program's own log, and makes each of them panic.
 
 use crate::secrets::{CANARIES, assert_clean, sources};
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use swr_exporter::auth::{Authenticator, CredentialProvider, TokenClient};
+use swr_exporter::base::blocking_reader::BlockingReader;
 use swr_exporter::base::deadline::Deadline;
 use swr_exporter::cli::Cli;
 use swr_exporter::cli::flags::ALL;
@@ -21,10 +22,10 @@ use swr_exporter::logging;
 use swr_exporter::swr::{self, CallBudget, Client};
 use swr_exporter::transport::{Request, Response, Transport, TransportError};
 
-/// Tells the second process from the first.
+/// Marks the second process.
 const SECOND: &str = "SWR_TEST_PANICS_HERE";
 
-/// Falls with the request in its hands, as it stands.
+/// Panics with the request in its message.
 struct Falling;
 
 impl Transport for Falling {
@@ -33,7 +34,7 @@ impl Transport for Falling {
     }
 }
 
-/// The settings of an environment; those that are flags are given as such.
+/// The settings of an environment; those with a flag are passed as flags.
 fn resolve(environment: &[(&str, String)]) -> Config {
     let mut line: Vec<String> = ["swr-exporter", "--swr.endpoint=https://127.0.0.1:1"].map(str::to_owned).into();
     for (name, value) in environment {
@@ -45,20 +46,20 @@ fn resolve(environment: &[(&str, String)]) -> Config {
     config::resolve(&args, &Environment::from(&variables[..])).unwrap()
 }
 
-/// Panics with something printed in full, and lives on.
+/// Panics with a value printed in full, and catches the panic.
 fn fall(with: &dyn std::fmt::Debug) {
     let fallen = std::panic::catch_unwind(AssertUnwindSafe(|| panic!("here is what was at hand: {with:#?}")));
     assert!(fallen.is_err());
 }
 
-/// Everything of one source: how many panics there were.
+/// Panics with everything that belongs to one source, and returns the number of panics.
 async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let mut config = resolve(environment);
     fall(&config);
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.load();
+    let basis = source.load(&BlockingReader::new(Duration::from_secs(10))).await;
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
     let door = TokenClient {
@@ -68,7 +69,7 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
         wall_clock: SystemTime::now,
     };
     let authenticator = Authenticator::new(source, Some(door));
-    // An errand falls in its own task; a credential that is ready falls with the request that it signs.
+    // A token request panics in its own task; a ready credential with the request that it signs.
     let lease = authenticator.credential().await;
     fall(&lease);
     fall(&authenticator);

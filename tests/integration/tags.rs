@@ -1,4 +1,4 @@
-//! Tags and details: what is shown is what the registry holds, and no more is asked than has changed.
+//! Tags and details: the metrics match the registry, and only changes cost calls.
 
 use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
 use crate::tags_truth::{check, truth};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use swr_simulator::{Action, Operation, Options, Repository, Rule, Running, Simulator};
 use tokio::time::Instant;
 
-/// The path under which tags and details are.
+/// The path of tags and details.
 const ONE: &str = "/v2/manage/namespaces/";
 
-/// Nearly every scrape is a refresh, and tags are read as fast as the machine can.
+/// Nearly every scrape is a refresh, and tags are read without a wait.
 const FAST: [&str; 5] = [
     "--collector.tags",
     "--cache.window=50ms",
@@ -24,10 +24,10 @@ async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
     exporter(&upstream.url(), &flags).await
 }
 
-/// Scrapes until a refresh that began after now has left nothing pending.
+/// Scrapes until a refresh that begins from now on has left nothing pending.
 async fn settled(exporter: &Exporter) -> Scrape {
     let before = exporter.scrape().await.get("swr_refreshes_total").unwrap();
-    // One refresh may have begun before; the page that is seen with it is from one that began since.
+    // One refresh may have begun before; the second one began since.
     exporter
         .scrape_until("everything is read", |scrape| {
             scrape.get("swr_refreshes_total").unwrap() >= before + 2.0 && scrape.get("swr_tags_pending") == Some(0.0)
@@ -39,7 +39,7 @@ async fn settled(exporter: &Exporter) -> Scrape {
         .await
 }
 
-/// How often tags were asked for.
+/// The number of calls for tags.
 fn tag_calls(upstream: &Running) -> usize {
     upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
 }
@@ -49,7 +49,7 @@ fn up(scrape: &Scrape, collector: &str) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn what_is_shown_is_what_the_registry_holds() {
+async fn the_metrics_match_the_registry() {
     let upstream = simulator(300, 6).await;
     let exporter = fast(&upstream, &["--collector.details"]).await;
     let scrape = settled(&exporter).await;
@@ -60,7 +60,7 @@ async fn what_is_shown_is_what_the_registry_holds() {
     let unique: f64 =
         scrape.series("swr_repository_unique_layer_bytes").iter().map(|(_, bytes)| bytes.parse::<f64>().unwrap()).sum();
     assert!(scrape.get("swr_unique_layer_bytes").unwrap() < unique, "base layers are shared");
-    // Details of each, by the numbers that the API gave.
+    // The details of each repository, by their ids.
     assert_eq!(scrape.series("swr_repository_priority").len(), 300);
     let ids: BTreeSet<&String> =
         scrape.series("swr_repository_details_info").iter().map(|(labels, _)| &labels["id"]).collect();
@@ -104,7 +104,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     let options = Options { repositories: 1_000, namespaces: 20, events_per_day: 0.0, ..Options::default() };
     let upstream = Simulator::start(options).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.file={}", directory.path().display());
+    let cache = format!("--cache.directory={}", directory.path().display());
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let total =
@@ -145,7 +145,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
 async fn a_killed_process_loses_little() {
     let upstream = simulator(50, 3).await;
     let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.file={}", directory.path().display());
+    let cache = format!("--cache.directory={}", directory.path().display());
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let file = directory.path().join("default.tags");
@@ -156,7 +156,7 @@ async fn a_killed_process_loses_little() {
     let restarted = fast(&upstream, &[&cache]).await;
     settled(&restarted).await;
     assert_eq!(tag_calls(&upstream), 0);
-    // A damaged file is no more than a first round again.
+    // A damaged file only means that everything is read again.
     drop(restarted);
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
@@ -211,14 +211,14 @@ async fn an_account_that_is_taken_out_is_no_longer_read() {
     for name in ["stays", "goes"] {
         assert_eq!(exporter.get(&format!("/probe?account={name}")).await.status(), 200);
     }
-    // Five a second after the first ten: this goes on for a minute.
+    // Ten at once, then five a second: this takes a minute.
     eventually("the reading has begun", || tag_calls(&goes) > 10).await;
     std::fs::write(&file, format!("accounts:\n{}", account("stays", &stays))).unwrap();
     exporter.signal("HUP");
     eventually("the account is gone", || exporter.log().contains("1 removed")).await;
     eventually("its last call has ended", || goes.handle.in_flight() == 0).await;
     let then = tag_calls(&goes);
-    // As long as several calls would have taken.
+    // As long as several calls would take.
     let first = tag_calls(&stays);
     stays.handle.advance(Duration::from_secs(24 * 3_600));
     eventually_by(async || {
@@ -229,7 +229,7 @@ async fn an_account_that_is_taken_out_is_no_longer_read() {
     assert_eq!(tag_calls(&goes), then);
 }
 
-/// Does something until it says that this is enough.
+/// Repeats something until it returns true.
 async fn eventually_by(mut is_enough: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_enough().await {
@@ -241,7 +241,7 @@ async fn eventually_by(mut is_enough: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn a_first_round_goes_on_between_refreshes_at_its_own_rate() {
     let upstream = simulator(150, 3).await;
-    // The default window: all is read by the work that one refresh began.
+    // With the default window, one refresh starts all of the work.
     let flags = ["--collector.tags", "--collector.tags.rate-limit=50"];
     let exporter = exporter(&upstream.url(), &flags).await;
     let first = exporter.scrape().await;
@@ -270,12 +270,12 @@ async fn a_first_round_goes_on_between_refreshes_at_its_own_rate() {
         .map(|request| request.at)
         .collect();
     assert_eq!(calls.len(), 150);
-    // A hundred at once as the burst, then fifty a second.
+    // A burst of a hundred, then fifty a second.
     assert!(calls[149] - calls[0] > Duration::from_millis(900), "{:?}", calls[149] - calls[0]);
 }
 
 #[tokio::test]
-async fn what_is_not_permitted_costs_nothing_else() {
+async fn a_denied_call_for_tags_costs_nothing_else() {
     let upstream = simulator(40, 2).await;
     upstream.handle.configure(|options| options.denied = vec![Operation::ListTags]);
     let exporter = fast(&upstream, &["--collector.details"]).await;
@@ -298,7 +298,7 @@ async fn what_is_not_permitted_costs_nothing_else() {
     assert_eq!(exporter.log().matches("are not read until the next refresh").count(), 1, "{}", exporter.log());
 
     upstream.handle.configure(|options| options.denied.clear());
-    // Those that were asked for wait for half a minute; the others do not.
+    // The repositories that were refused wait for half a minute; the others do not.
     exporter.scrape_until("the permission is used", |scrape| scrape.series("swr_repository_tags").len() > 10).await;
 }
 
@@ -332,7 +332,7 @@ async fn one_repository_that_fails_delays_itself_alone() {
 async fn a_repository_that_vanishes_before_it_is_read_is_no_failure() {
     let upstream = simulator(40, 2).await;
     let gone = upstream.handle.repositories()[3].clone();
-    // Deleted in the moment in which its tags are asked for.
+    // Deleted at the moment when its tags are requested.
     let path = format!("{ONE}{}/repos/{}/", gone.namespace, gone.name.replace('/', "%24"));
     let (namespace, name) = (gone.namespace.clone(), gone.name.clone());
     let delete = Action::Before(std::sync::Arc::new(move |world, _| {
@@ -400,7 +400,7 @@ async fn long_lists_of_tags_are_read_in_pages() {
         repository.tags = (0..350).map(|number| format!("v{number}")).collect();
         upstream.handle.insert(repository);
     }
-    // The listing's own pages must be of a size that is taken, too.
+    // The pages of the listing need an accepted size too.
     let exporter = fast(&upstream, &["--swr.page-size=100"]).await;
     let scrape = settled(&exporter).await;
     check(&scrape, &truth(&upstream).await);
@@ -408,4 +408,23 @@ async fn long_lists_of_tags_are_read_in_pages() {
         scrape.series("swr_repository_tags").iter().map(|(_, tags)| tags.as_str()).collect::<Vec<_>>(),
         ["350", "350"]
     );
+}
+
+#[tokio::test]
+async fn a_repository_with_large_manifests_is_read_in_smaller_pages() {
+    let upstream = Simulator::start(Options { repositories: 0, namespaces: 0, ..Options::default() }).await.unwrap();
+    let mut repository = Repository::new("org", "app");
+    repository.tags = (0..1000).map(|number| format!("v{number}")).collect();
+    upstream.handle.insert(repository);
+    // Annotations of 40 KB in each manifest.
+    let annotations = format!(r#""manifest":"{{\"annotations\":{{\"x\":\"{}\"}},"#, "y".repeat(40_000));
+    let enlarge = Action::Change(std::sync::Arc::new(move |answer, _| {
+        let body = String::from_utf8(std::mem::take(&mut answer.body)).unwrap();
+        answer.body = body.replace(r#""manifest":"{"#, &annotations).into_bytes();
+    }));
+    upstream.handle.fault(Rule::always(enlarge).path(ONE));
+    let exporter = fast(&upstream, &[]).await;
+    let scrape = settled(&exporter).await;
+    assert_eq!((up(&scrape, "tags"), scrape.get("swr_repository_tags")), (Some(1.0), Some(1000.0)));
+    assert_eq!(scrape.get("swr_repository_unlayered_tags"), None);
 }

@@ -1,4 +1,4 @@
-//! The truth about tags, counted by brute force from what the simulated API answers, and without the exporter's code.
+//! The truth about tags, counted by brute force from the responses of the simulated API, without the exporter's code.
 
 use crate::support::{Scrape, client, text};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use swr_simulator::{DEMO_TOKEN, Running};
 /// A digest and its bytes.
 type Blob = (String, u64);
 
-/// One repository, as its tags tell.
+/// One repository, counted from its tags.
 #[derive(Debug, Default)]
 pub struct Counted {
     pub tags: usize,
@@ -20,7 +20,7 @@ pub struct Counted {
     pub digests: BTreeMap<String, String>,
 }
 
-/// All repositories by (organisation, name).
+/// All repositories by (organization, name).
 pub type Truth = BTreeMap<(String, String), Counted>;
 
 /// Reads the tags of every repository of the simulated account.
@@ -73,7 +73,7 @@ fn count(tags: &[Value]) -> Counted {
 
 fn seconds(time: &str) -> f64 {
     let time: jiff::Timestamp = time.parse().unwrap();
-    // As the scrape's text is read: to the nearest number, once.
+    // Parsed from text, so that it is rounded as the scrape's value is.
     format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()).parse().unwrap()
 }
 
@@ -81,7 +81,7 @@ fn bytes<'a>(blobs: impl IntoIterator<Item = &'a Blob>) -> f64 {
     blobs.into_iter().collect::<BTreeSet<_>>().into_iter().map(|(_, bytes)| *bytes as f64).sum()
 }
 
-/// Asserts that a scrape says what is true.
+/// Asserts that a scrape matches the truth.
 pub fn check(scrape: &Scrape, truth: &Truth) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     let mut owners: BTreeMap<&Blob, usize> = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! Listings that move, lie or repeat themselves while they are read: whole in the end, or the old data stays.
+//! Listings that move, lie or repeat themselves while they are read: complete in the end, or the old data stays.
 
 use crate::support::{Scrape, eventually, passes_promtool, simulator};
 use crate::upstream_support::{LISTING, account, account_of, failures, shown, standing};
 use futures_util::future::join_all;
 use swr_simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Simulator, Ties, Total};
 
-/// Pages small enough that a list has many, and no wait between them.
+/// Small pages, so that a list has many, and no wait between them.
 const SMALL_PAGES: [&str; 6] = ["--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
 
 fn inconsistencies(scrape: &Scrape, kind: &str) -> f64 {
@@ -13,23 +13,16 @@ fn inconsistencies(scrape: &Scrape, kind: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn insertions_before_the_cursor_lose_no_standing_repository() {
-    let account = account(3000, &SMALL_PAGES).await;
-    let standing = standing(&account.upstream);
-    account.listing(Action::insert_before(1));
-    let scrape = account.next_good().await;
-    assert!(shown(&scrape).is_superset(&standing));
-    assert!(inconsistencies(&scrape, "total_changed") > 0.0 && inconsistencies(&scrape, "border") > 0.0);
-}
-
-#[tokio::test]
-async fn deletions_before_the_cursor_lose_no_standing_repository() {
-    let account = account(3000, &SMALL_PAGES).await;
-    account.listing(Action::remove_before(1));
-    let scrape = account.next_good().await;
-    assert!(account.listed() > 60, "two listings of thirty pages and more");
-    assert!(shown(&scrape).is_superset(&standing(&account.upstream)));
-    assert!(inconsistencies(&scrape, "border") > 0.0);
+async fn insertions_and_deletions_before_the_cursor_lose_no_standing_repository() {
+    for action in [Action::insert_before(1), Action::remove_before(1)] {
+        let account = account(3000, &SMALL_PAGES).await;
+        account.listing(action);
+        let scrape = account.next_good().await;
+        assert!(account.listed() > 60, "two listings of thirty pages and more");
+        let throughout = &standing(&account.upstream) & &shown(&account.good);
+        assert!(shown(&scrape).is_superset(&throughout));
+        assert!(inconsistencies(&scrape, "total_changed") > 0.0 && inconsistencies(&scrape, "border") > 0.0);
+    }
 }
 
 #[tokio::test]
@@ -107,7 +100,7 @@ async fn rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
     let account = account(30, &[]).await;
     let twice = Action::Rows(std::sync::Arc::new(|rows| rows.insert(5, rows[5].clone())));
     account.listing(twice);
-    // A total that counts them; in the other test it does not.
+    // The total includes them; in the test before it does not.
     account.listing(Action::Total(Total::Off(1)));
     let scrape = account.next_good().await;
     assert_eq!(shown(&scrape), standing(&account.upstream));
@@ -118,7 +111,7 @@ async fn rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
 #[tokio::test]
 async fn odd_numbers_are_left_out_and_counted_and_never_zero() {
     let upstream = simulator(30, 3).await;
-    let odd = ["-1", "1e400", "\"12\"", "1.5", "true", "[]", "18446744073709551616"];
+    let odd = ["-1", "1e400", "\"many\"", "1.5", "true", "[]", "18446744073709551616"];
     for (place, value) in odd.iter().enumerate() {
         let field = Action::Field(Rows::At(place), "size".into(), Some((*value).into()));
         upstream.handle.fault(Rule::always(field).path(LISTING));
@@ -171,8 +164,12 @@ async fn a_page_size_that_is_clamped_or_refused_is_followed_and_remembered() {
         let scrape = account.next_good().await;
         assert_eq!(failures(&scrape, "internal"), 0.0);
         let limit = |request: &swr_simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
-        assert!(account.upstream.handle.requests().iter().all(|request| limit(request) <= 100), "{over_limit:?}");
-        assert!(account.listed() <= 6, "{over_limit:?}: {}", account.listed());
+        let requests = account.upstream.handle.requests();
+        let larger = requests.iter().filter(|request| limit(request) > 100).count();
+        // A clamp costs nothing, so a larger page is tried again with the first page of each listing.
+        let listings = requests.iter().filter(|request| request.query("offset") == Some("0")).count();
+        assert!(larger <= if over_limit == OverLimit::Clamp { listings } else { 0 }, "{over_limit:?}: {larger}");
+        assert!(account.listed() <= 2 * 6, "{over_limit:?}: {}", account.listed());
     }))
     .await;
 }
@@ -183,4 +180,52 @@ async fn offsets_are_multiples_of_the_limit_where_nothing_else_is_taken() {
     let account = account_of(Simulator::start(options).await.unwrap(), &[]).await;
     assert_eq!(shown(&account.good), standing(&account.upstream));
     assert_eq!(account.upstream.handle.statuses().into_iter().collect::<Vec<_>>(), [(200, 3)]);
+}
+
+#[tokio::test]
+async fn after_short_first_pages_a_long_listing_is_back_to_its_normal_calls() {
+    let account = account(20_000, &[]).await;
+    let normal = account.listed();
+    assert!(normal <= 22, "{normal}");
+    let refreshes = account.good.get("swr_refreshes_total").unwrap();
+    let short = Action::Query("limit".into(), "10".into());
+    let rule = account.upstream.handle.fault(Rule::always(short).path(LISTING).query("offset", "0").times(3));
+    let two_more = |scrape: &Scrape| scrape.get("swr_refreshes_total").unwrap() >= refreshes + 2.0;
+    let scrape = account.exporter.scrape_until("two refreshes more", two_more).await;
+    assert_eq!((account.upstream.handle.fault_hits(rule), scrape.get("swr_up")), (3, Some(1.0)));
+    assert_eq!(scrape.series("swr_refresh_failures_total").iter().filter(|(_, count)| count != "0").count(), 0);
+    account.upstream.handle.clear_journal();
+    let refreshes = account.exporter.scrape().await.get("swr_refreshes_total").unwrap();
+    let another = |scrape: &Scrape| scrape.get("swr_refreshes_total").unwrap() > refreshes;
+    account.exporter.scrape_until("another refresh", another).await;
+    assert!(account.listed() <= 2 * normal, "{}", account.listed());
+}
+
+#[tokio::test]
+async fn a_page_of_forty_megabytes_is_read_in_smaller_pages() {
+    for flags in [&[][..], &["--swr.list-api", "v3"]] {
+        let upstream = simulator(0, 1).await;
+        upstream.handle.with_world(|world| {
+            for number in 0..1000 {
+                let mut repository = swr_simulator::Repository::new("org", format!("app-{number:04}"));
+                repository.tags = (0..900).map(|tag| format!("{number:020}{tag:020}")).collect();
+                world.insert(repository);
+            }
+        });
+        // Enough time for a test build on a loaded machine.
+        let patient = ["--cache.window=100ms", "--swr.request-timeout=5m", "--swr.refresh-timeout=10m"];
+        let exporter = crate::support::exporter(&upstream.url(), &[&patient[..], flags].concat()).await;
+        let refreshed = |scrape: &Scrape, times: f64| scrape.get("swr_refreshes_total").unwrap() >= times;
+        let scrape = exporter.scrape_until("the first refresh", |scrape| refreshed(scrape, 1.0)).await;
+        assert_eq!(
+            (scrape.get("swr_up"), scrape.get("swr_repositories")),
+            (Some(1.0), Some(1000.0)),
+            "{}",
+            exporter.log()
+        );
+        upstream.handle.clear_journal();
+        exporter.scrape_until("another refresh", |scrape| refreshed(scrape, 2.0)).await;
+        let requests = upstream.handle.requests();
+        assert!(requests.iter().all(|request| request.query("limit") != Some("1000")), "the size is remembered");
+    }
 }

@@ -1,4 +1,4 @@
-//! The listing by markers while it moves, lies or breaks: whole in the end, or the old data stays.
+//! The v3 listing while it moves, lies or breaks: complete in the end, or the old data stays.
 
 use crate::support::simulator;
 use crate::upstream_support::{Account, Keys, account_of, all_failures, shown, standing};
@@ -9,7 +9,7 @@ use swr_simulator::{Action, Delivery, Response, Rule, Shape};
 /// The path of the listing by markers.
 const LISTING: &str = "/v3/manage/repos";
 
-/// Pages small enough that a list has many, and no wait between them.
+/// Small pages, so that a list has many, and no wait between them.
 const FLAGS: [&str; 8] =
     ["--swr.list-api", "v3", "--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
 
@@ -21,7 +21,7 @@ fn listed(account: &Account) -> u64 {
     account.upstream.handle.count(LISTING)
 }
 
-/// Changes the object that a page is.
+/// Changes the JSON object of a page.
 fn page(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Action {
     Action::Change(Arc::new(move |answer, _| {
         let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -38,7 +38,7 @@ async fn a_list_is_shown_as_it_stands() {
 }
 
 #[tokio::test]
-async fn what_comes_and_goes_before_the_marker_loses_no_standing_repository() {
+async fn changes_before_the_marker_lose_no_standing_repository() {
     for action in [Action::insert_before(1), Action::remove_before(1)] {
         let account = account(1500, &[]).await;
         account.upstream.handle.fault(Rule::always(action).path(LISTING));
@@ -53,7 +53,7 @@ async fn what_comes_and_goes_before_the_marker_loses_no_standing_repository() {
 
 #[tokio::test]
 async fn markers_without_an_end_are_noticed_and_the_old_data_stays() {
-    // The first page for ever, under one marker and under ever new ones.
+    // The first page for ever, with one marker and with new ones.
     let mut account = account(300, &[]).await;
     account.upstream.handle.fault(Rule::always(Action::Query("marker".into(), "0".into())).path(LISTING));
     let before = listed(&account);

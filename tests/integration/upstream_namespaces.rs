@@ -1,11 +1,11 @@
-//! Organisations listed one by one: what one of them loses does not cost the others.
+//! Organizations that are listed one by one: a failure of one does not affect the others.
 
 use crate::support::{Scrape, eventually, simulator};
 use crate::upstream_support::{Account, LISTING, account_of, failures};
 use std::collections::BTreeSet;
 use swr_simulator::{Action, Permission, Rule, Running, Shape, UnknownNamespace};
 
-/// Serves an account whose organisations are all named by flags.
+/// Starts an exporter that lists every organization by itself.
 async fn by_organisation(upstream: Running, flags: &[&str]) -> (Account, Vec<String>) {
     let names = upstream.handle.with_world(|world| world.namespaces());
     let named: Vec<String> = names.iter().map(|name| format!("--swr.namespace={name}")).collect();
@@ -13,7 +13,7 @@ async fn by_organisation(upstream: Running, flags: &[&str]) -> (Account, Vec<Str
     (account_of(upstream, &flags).await, names)
 }
 
-/// The sizes of one organisation's repositories, as they are written.
+/// The sizes of one organization's repositories, as text.
 fn sizes(scrape: &Scrape, namespace: &str) -> BTreeSet<(String, String)> {
     let series = scrape.series("swr_repository_size_bytes").iter();
     series
@@ -26,7 +26,7 @@ fn up(scrape: &Scrape, namespace: &str) -> Option<f64> {
     scrape.value("swr_namespace_up", &[("namespace", namespace)])
 }
 
-/// Makes every repository of an organisation larger by a byte.
+/// Makes every repository of an organization larger by a byte.
 fn grow(account: &Account, namespace: &str) {
     for repository in account.upstream.handle.repositories().iter().filter(|row| row.namespace == namespace) {
         account.upstream.handle.update(namespace, &repository.name, |row| row.size += 1);
@@ -60,12 +60,12 @@ async fn only_the_organisations_that_are_named_are_listed() {
     assert_eq!(asked, BTreeSet::from([names[1].clone(), names[3].clone()]));
 }
 
-/// When an organisation was read last.
+/// When an organization was last read.
 fn read_at(scrape: &Scrape, namespace: &str) -> Option<f64> {
     scrape.value("swr_namespace_snapshot_timestamp_seconds", &[("namespace", namespace)])
 }
 
-/// Lets one organisation fail and sees that it keeps what it had while the others advance.
+/// Makes one organization fail, and checks that it keeps its rows while the others advance.
 async fn only_itself_stands_still(account: &Account, names: &[String], failed: &str, action: Action, reason: &str) {
     let well = names.iter().find(|name| *name != failed).unwrap();
     account.upstream.handle.fault(Rule::always(action).path(LISTING).query("namespace", failed));
@@ -125,6 +125,7 @@ async fn an_organisation_that_does_not_exist_costs_only_itself() {
         (Some(0.0), Some(0.0), Some(1.0))
     );
     assert!(!sizes(&scrape, &names[0]).is_empty());
+    assert_eq!(failures(&scrape, "permission"), 1.0, "it does not exist, or may not be seen");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Hours of outage on a paused clock: the whole way from the transport to the cache, in memory.
+//! Hours of outage on a paused clock, in memory, from the transport to the cache.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -19,7 +19,7 @@ use swr_exporter::swr::{self, Client};
 use swr_exporter::transport::{Request, Response, Transport, TransportError};
 use tokio::time::Instant;
 
-/// How the upstream is; answers with this status, and a list of one repository where that is 200.
+/// The upstream's behaviour: this status, with a list of one repository if it is 200.
 #[derive(Clone, Copy, Debug)]
 struct Mood {
     status: u16,
@@ -57,7 +57,7 @@ impl Transport for Upstream {
     }
 }
 
-/// An account under a scraper, with the defaults of the program.
+/// An account that is scraped, with the defaults of the program.
 struct Scraped {
     upstream: Upstream,
     cache: Cache<Snapshot>,
@@ -99,7 +99,7 @@ impl Scraped {
         self.cache.get(Deadline::after(Duration::from_secs(10))).await
     }
 
-    /// Scrapes every fifteen seconds for so long.
+    /// Scrapes every fifteen seconds for this long.
     async fn scrapes(&self, span: Duration, mut each: impl FnMut(&Served<Snapshot>)) {
         let mut ticks = tokio::time::interval(Duration::from_secs(15));
         let end = Instant::now() + span;
@@ -140,7 +140,7 @@ async fn an_hour_of_500s_costs_few_requests_and_serves_the_last_good_value_with_
     assert!((60..=150).contains(&requests), "{requests}");
     assert_eq!(scraped.reason(), Some(Reason::Server));
 
-    // Older than the maximum age, it is withdrawn.
+    // Beyond the maximum age it is withdrawn.
     tokio::time::advance(Duration::from_secs(120)).await;
     assert_eq!(scraped.scrape().await.kind, ServedKind::Nothing);
 }

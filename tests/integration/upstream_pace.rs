@@ -1,4 +1,4 @@
-//! An upstream that asks for fewer requests, whose clock is off, or that says in many ways what is wrong.
+//! An upstream that throttles, whose clock is wrong, or whose errors have many forms.
 
 use crate::support::{Scrape, eventually, simulator};
 use crate::upstream_support::{LISTING, account, account_of, all_failures, failures};
@@ -10,7 +10,7 @@ const SMALL_PAGES: [&str; 2] = ["--swr.page-size", "20"];
 
 #[tokio::test]
 async fn after_a_429_no_request_comes_before_the_time_that_was_given() {
-    // A date has whole seconds, so the wait may be up to one shorter.
+    // A date has whole seconds, so the wait may be up to one second shorter.
     let cases = [(RetryAfter::Seconds(2), 2000), (RetryAfter::Date(3), 2000), (RetryAfter::Date(-60), 0)];
     join_all(cases.map(|(word, least)| async move {
         let upstream = simulator(400, 3).await;
@@ -19,7 +19,7 @@ async fn after_a_429_no_request_comes_before_the_time_that_was_given() {
         let requests = account.upstream.handle.requests();
         let refused = requests.iter().position(|request| request.status == Some(429)).unwrap();
         let at = requests[refused].at;
-        // Until the answer is there, the other three of the four in flight may end and be followed by others.
+        // Until the response arrives, the other three requests in flight may end and be followed by others.
         let late: Vec<_> = requests[refused + 1..].iter().map(|request| request.at - at).collect();
         let early = late.iter().filter(|after| **after < Duration::from_millis(least)).count();
         assert!(least == 0 || early <= 8, "{word:?}: {late:?}");

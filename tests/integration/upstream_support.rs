@@ -1,31 +1,31 @@
-//! What the upstream tests share: an account that is served and asked again at nearly every scrape.
+//! Shared by the upstream tests: an account that is refreshed at nearly every scrape.
 
 use crate::support::{Exporter, Scrape, exporter, simulator};
 use std::collections::BTreeSet;
 use swr_simulator::{Action, Delivery, Rule, RuleId, Running};
 
-/// The listing's path.
+/// The path of the listing.
 pub const LISTING: &str = "/v2/manage/repos";
 
-/// Flags with which nearly every scrape asks the upstream, and back-off is as short.
+/// Flags with which nearly every scrape is a refresh, and back-off is short.
 pub const EAGER: [&str; 2] = ["--cache.window", "100ms"];
 
-/// An account whose first refresh was good.
+/// An account whose first refresh succeeded.
 pub struct Account {
-    /// Whom the exporter asks.
+    /// The simulated API.
     pub upstream: Running,
-    /// Under test.
+    /// The exporter under test.
     pub exporter: Exporter,
-    /// The latest scrape of a good refresh.
+    /// The latest scrape after a successful refresh.
     pub good: Scrape,
 }
 
-/// Serves an account of so many repositories with some flags more, and lets the first refresh succeed.
+/// Starts an exporter for an account with this many repositories, and waits for the first refresh.
 pub async fn account(repositories: usize, flags: &[&str]) -> Account {
     account_of(simulator(repositories, 5).await, flags).await
 }
 
-/// Serves an account that stands already.
+/// Starts an exporter for a simulated account, and waits for the first refresh.
 pub async fn account_of(upstream: Running, flags: &[&str]) -> Account {
     let flags: Vec<&str> = EAGER.iter().chain(flags).copied().collect();
     let exporter = exporter(&upstream.url(), &flags).await;
@@ -35,17 +35,17 @@ pub async fn account_of(upstream: Running, flags: &[&str]) -> Account {
 }
 
 impl Account {
-    /// Lets something happen to every listing call from now on.
+    /// Applies an action to every listing call from now on.
     pub fn listing(&self, action: Action) -> RuleId {
         self.upstream.handle.fault(Rule::always(action).path(LISTING))
     }
 
-    /// Lets every listing call be answered in an unusual way from now on.
+    /// Delivers every response to a listing call this way from now on.
     pub fn delivers(&self, delivery: Delivery) -> RuleId {
         self.listing(Action::Deliver(delivery))
     }
 
-    /// Waits for a refresh that fails for this reason: what was good before is served as it was, and said to be old.
+    /// Waits for a refresh that fails for this reason, and checks that the old data is served and marked as old.
     pub async fn fails(&self, reason: &str) -> Scrape {
         let before = failures(&self.good, reason);
         let what = format!("a refresh fails for the reason {reason}");
@@ -54,7 +54,7 @@ impl Account {
         scrape
     }
 
-    /// Asserts that a scrape shows the old data, and says that it is old.
+    /// Asserts that a scrape shows the old data, marked as old.
     pub fn is_as_before(&self, scrape: &Scrape) {
         assert_eq!(scrape.get("swr_up"), Some(0.0));
         for family in ["swr_snapshot_timestamp_seconds", "swr_repository_size_bytes", "swr_repository_info"] {
@@ -62,13 +62,13 @@ impl Account {
         }
     }
 
-    /// Takes every fault back and waits for the next good refresh.
+    /// Removes every fault and waits for the next successful refresh.
     pub async fn recovers(&mut self) {
         self.upstream.handle.clear_faults();
         self.good = self.next_good().await;
     }
 
-    /// Waits for a good refresh that began after the one before, whatever goes wrong meanwhile.
+    /// Waits for a successful refresh that began after the previous one, whatever fails meanwhile.
     pub async fn next_good(&self) -> Scrape {
         let before = self.good.get("swr_snapshot_timestamp_seconds");
         let newer = |scrape: &Scrape| {
@@ -77,16 +77,16 @@ impl Account {
         self.exporter.scrape_until("a good refresh", newer).await
     }
 
-    /// Listing calls that the upstream has seen.
+    /// The number of listing calls so far.
     pub fn listed(&self) -> u64 {
         self.upstream.handle.count(LISTING)
     }
 }
 
-/// Organisation and name of repositories.
+/// Organizations and names of repositories.
 pub type Keys = BTreeSet<(String, String)>;
 
-/// What a scrape shows; that no series is there twice is seen to on the way.
+/// The repositories in a scrape; fails if a series is there twice.
 pub fn shown(scrape: &Scrape) -> Keys {
     let series = scrape.series("swr_repository_size_bytes");
     let keys: Keys =
@@ -95,17 +95,17 @@ pub fn shown(scrape: &Scrape) -> Keys {
     keys
 }
 
-/// What the upstream has.
+/// The repositories of the upstream.
 pub fn standing(upstream: &Running) -> Keys {
     upstream.handle.repositories().into_iter().map(|repository| (repository.namespace, repository.name)).collect()
 }
 
-/// ServedKind many refreshes failed for a reason.
+/// How many refreshes failed for a reason.
 pub fn failures(scrape: &Scrape, reason: &str) -> f64 {
     scrape.value("swr_refresh_failures_total", &[("reason", reason)]).unwrap()
 }
 
-/// ServedKind many refreshes failed.
+/// How many refreshes failed.
 pub fn all_failures(scrape: &Scrape) -> f64 {
     scrape.series("swr_refresh_failures_total").iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }

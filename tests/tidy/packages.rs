@@ -72,7 +72,7 @@ fn each_package_runs_it_as_nobody_in_particular_and_lets_it_write_nowhere_else()
             "automountServiceAccountToken: false",
             "path: /-/healthy",
             "path: /-/ready",
-            "--cache.file=/var/lib/swr-exporter",
+            "--cache.directory=/var/lib/swr-exporter",
             "mountPath: /var/lib/swr-exporter",
         ] {
             assert!(text.contains(needed), "{file} lacks {needed}");

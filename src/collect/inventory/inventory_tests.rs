@@ -1,4 +1,4 @@
-//! The inventory against listings that change, and across a restart.
+//! The inventory with listings that change, and across a restart.
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 
 use super::*;
@@ -46,7 +46,7 @@ fn reading(blobs: &[u8]) -> Reading {
     Reading::of(vec![tag], true)
 }
 
-/// Does every task of a plan; what the tags are follows from name and stamp.
+/// Performs every task of a plan.
 fn perform(inventory: &mut TagInventory, plan: Plan, read: impl Fn(&FetchSubject) -> Option<Reading>) -> Vec<String> {
     let mut done = Vec::new();
     for task in plan.tasks.into_iter().rev() {
@@ -98,6 +98,23 @@ async fn a_repository_that_vanishes_takes_its_bytes_along() {
 }
 
 #[tokio::test]
+async fn organizations_that_are_gone_take_no_memory() {
+    let mut inventory = TagInventory::default();
+    for round in 0..100 {
+        let names: Vec<_> = (0..20).map(|number| format!("{round:03}-{number:02}")).collect();
+        let mut rows: Vec<_> = names.iter().map(|name| (name.as_str(), "app", 1)).collect();
+        rows.insert(0, ("", "stays", 1));
+        let plan = update(&mut inventory, &listing(&rows));
+        perform(&mut inventory, plan, |subject| Some(reading(if &*subject.name == "app" { &[1, 2] } else { &[2, 3] })));
+        let images = inventory.images(&options(), NOW);
+        assert_eq!((images.namespaces.len(), images.unique_bytes), (21, Some(6)));
+        assert!(images.namespaces.iter().all(|(name, bytes)| *bytes == if name.is_empty() { 5 } else { 3 }));
+        assert_eq!(inventory.groups.len(), 21);
+        assert!(inventory.groups.values().all(|known| known.group < 2 * 21), "numbers are used again");
+    }
+}
+
+#[tokio::test]
 async fn exclusive_bytes_are_withheld_until_every_repository_was_read() {
     let mut inventory = TagInventory::default();
     let rows = [("a", "x", 9), ("a", "y", 8), ("b", "z", 7)];
@@ -111,7 +128,7 @@ async fn exclusive_bytes_are_withheld_until_every_repository_was_read() {
     let plan = update(&mut inventory, &listing(&rows));
     perform(&mut inventory, plan, |_| Some(reading(&[1, 2])));
     assert_eq!(exclusive(&inventory.images(&options(), NOW)), [Some(0), Some(0), Some(2)]);
-    // One that is new later is read within a window or so; the others do not lose their series over it.
+    // The others keep their series when a new repository appears later.
     update(&mut inventory, &listing(&[("a", "x", 9), ("a", "y", 8), ("b", "new", 1), ("b", "z", 7)]));
     assert_eq!(exclusive(&inventory.images(&options(), NOW)), [Some(0), Some(0), None, Some(2)]);
 }
@@ -130,7 +147,7 @@ async fn what_fails_waits_longer_each_time_and_is_not_waited_for_in_the_end() {
     let plan = inventory.update(&rows, &options(), NOW, now);
     assert_eq!((plan.tasks.len(), plan.delayed.len(), plan.pending()), (0, 1, 1));
     assert_eq!(inventory.images(&options(), NOW).unique_bytes, Some(0));
-    // The same task for another repository of that slot comes to nothing.
+    // The same task for another repository in that slot does nothing.
     let (_, task) = plan.delayed[0];
     inventory.update(&listing(&[("a", "other", 1)]), &options(), NOW, now);
     assert!(inventory.subject(&task).is_none());
@@ -178,7 +195,7 @@ fn restarted(inventory: &TagInventory) -> TagInventory {
 }
 
 proptest! {
-    /// Listings follow one another, some tasks are done and some are not, and now and then the process is restarted.
+    /// Listings change, some tasks are done and some are not, and sometimes the process restarts.
     #[test]
     fn the_book_keeps_what_was_read_and_bytes_are_those_counted_by_hand(
         listings in proptest::collection::vec(
@@ -186,7 +203,7 @@ proptest! {
         )
     ) {
         let mut inventory = TagInventory::default();
-        // What was read last of each repository that is still listed.
+        // The latest reading of each repository that is still listed.
         let mut known: BTreeMap<u8, i64> = BTreeMap::new();
         let blobs = |name: u8, updated: i64| -> Vec<u8> { vec![name % 5, 100 + name, 200 + (updated as u8) * 7 + name % 3] };
         for (rows, restarts, most) in listings {
@@ -250,7 +267,7 @@ async fn series_and_details_come_back_as_they_were() {
     assert!(restored.update(&rows, &everything, NOW, Instant::now()).tasks.is_empty());
     assert_eq!(restored.images(&everything, NOW), before);
     assert!(before.repositories[0].tags.as_ref().unwrap().series.is_some());
-    // Series that are no longer asked for are let go, and read again when they are.
+    // Series that are no longer wanted are dropped, and read again when they are wanted.
     restored.drop_unwanted_series(&options());
     assert!(restored.images(&everything, NOW).repositories[0].tags.as_ref().unwrap().series.is_none());
     assert_eq!(restored.update(&rows, &everything, NOW, Instant::now()).tasks.len(), 1);

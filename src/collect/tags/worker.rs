@@ -81,8 +81,11 @@ fn scope(error: &ApiError) -> FailureScope {
         ApiError::NotFound(answer) if answer.body.code.as_deref().is_some_and(|code| code.starts_with("APIG")) => {
             FailureScope::Refused
         }
-        ApiError::NotFound(_) => FailureScope::Gone,
-        ApiError::Permission(_) | ApiError::Redirect(_) | ApiError::Refused(_) => FailureScope::Refused,
+        ApiError::NotFound(_) | ApiError::UnusableName(_) => FailureScope::Gone,
+        ApiError::Permission(_) | ApiError::Blocked(_) | ApiError::Redirect(_) | ApiError::Refused(_) => {
+            FailureScope::Refused
+        }
+        ApiError::RateLimited { wait } => FailureScope::Pause((*wait).max(Duration::from_secs(1))),
         ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } | ApiError::CircuitOpen { .. } => {
             FailureScope::Pause(error.retry_after().unwrap_or(DEFAULT_PAUSE).max(Duration::from_secs(1)))
         }

@@ -1,4 +1,4 @@
-//! The task on a paused clock, against an upstream that is a function.
+//! The worker on a paused clock, with an upstream that is a function.
 
 use super::*;
 use crate::auth::{Authenticator, CredentialProvider, SecretSource, token};
@@ -14,10 +14,10 @@ use hyper::StatusCode;
 use hyper::http::HeaderMap;
 use std::io;
 
-/// What lists of tags are: the range and the body for the address.
+/// The `Content-Range` and the body for a URL.
 type Script = fn(&str) -> (&'static str, String);
 
-/// Takes the time that an answer takes, and counts requests.
+/// Replies after 20 ms, and counts requests.
 struct Upstream {
     script: Script,
     sent: Arc<Mutex<usize>>,
@@ -40,7 +40,7 @@ impl Transport for Upstream {
 /// The usual wait of a refresh.
 const BRIEFLY: WaitPolicy = WaitPolicy::AtMost(crate::collect::auxiliary::MAX_WAIT);
 
-/// How often the upstream was asked.
+/// The number of requests.
 type Sent = Arc<Mutex<usize>>;
 
 fn collector(options: Options, keep: Option<Persister>, script: Script) -> (TagCollector, Sent) {
@@ -59,7 +59,7 @@ fn collector(options: Options, keep: Option<Persister>, script: Script) -> (TagC
     (TagCollector::start(Arc::new(client), options, metrics, TagInventory::default(), keep, SystemTime::now), sent)
 }
 
-/// A listing of so many repositories of this size.
+/// A listing of this many repositories of this size.
 fn listing(repositories: usize, size: u64) -> Snapshot {
     let row = |number: usize| Repository {
         name: format!("r{number:04}").into(),
@@ -73,7 +73,7 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(100))
 }
 
-/// A hundred of five thousand tags.
+/// A page of a hundred of five thousand tags.
 fn one_of_fifty_pages(url: &str) -> (&'static str, String) {
     let offset: usize = url.split_once("offset=").unwrap().1.split('&').next().unwrap().parse().unwrap();
     let tags: Vec<String> = (offset..offset + 100).map(|number| format!(r#"{{"Tag":"t{number}"}}"#)).collect();
@@ -100,7 +100,7 @@ async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
     assert_eq!(read, [Some(5000); 3]);
 }
 
-/// One image of a configuration and a layer.
+/// One image with a configuration and a layer.
 fn one_image(_: &str) -> (&'static str, String) {
     let part = |digit: &str| format!(r#"{{"size":{digit},"digest":"sha256:{}"}}"#, digit.repeat(64));
     let manifest = format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, part("1"), part("2"));
@@ -108,7 +108,7 @@ fn one_image(_: &str) -> (&'static str, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
+async fn a_reading_without_new_layers_is_stored_when_the_limit_is_reached() {
     let (tags, sent) = collector(Options { max_layers: 2, ..Options::default() }, None, one_image);
     for (repositories, size) in [(1, 1), (1, 2), (2, 2)] {
         let images = tags.refresh(&listing(repositories, size), BRIEFLY, soon()).await;
@@ -117,7 +117,7 @@ async fn what_takes_no_more_memory_is_taken_in_where_there_is_no_more() {
         let state = tags.worker.state();
         assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
     }
-    assert_eq!((tags.layers(), *sent.lock()), (2, 3));
+    assert_eq!((tags.memory_in_layers(), *sent.lock()), (2, 3));
 }
 
 /// Collects what is written, and does something once the first frame of records is.
@@ -141,7 +141,7 @@ impl io::Write for Disk<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_kept_in_part() {
+async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_stored_in_part() {
     let generations: Arc<Mutex<Option<(TagCollector, TagCollector)>>> = Arc::default();
     // Repositories in each file that was written to its end.
     let kept: Arc<Mutex<Vec<usize>>> = Arc::default();

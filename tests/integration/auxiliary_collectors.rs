@@ -1,4 +1,4 @@
-//! Figures beside the listing, and the editions of the listing, by real requests to a simulated account.
+//! The auxiliary collectors and the versions of the listing API, with real requests to a simulated account.
 
 use prometheus::Registry;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use swr_exporter::swr::{Client, ProjectLookup};
 use swr_exporter::transport::{Https, HttpsOptions, Proxies};
 use swr_simulator as simulator;
 use swr_simulator::{
-    Action, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, ListV3, Operation as Call,
-    Permission, Rule, Running, Shape, Simulator,
+    Action, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, ListV3, Operation as Call, Rule, Running,
+    Shape, Simulator,
 };
 use tokio::time::Instant;
 
-/// One account of a simulated service, collected by hand.
+/// One simulated account, collected without the application.
 struct Setup {
     upstream: Running,
     client: Arc<Client>,
     options: Options,
-    beside: AuxiliaryCollectors,
+    auxiliary: AuxiliaryCollectors,
     metrics: Metrics,
     registry: Registry,
     snapshot: Option<Snapshot>,
@@ -57,12 +57,12 @@ async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup
         SystemTime::now,
     );
     let metrics = Metrics::new(&registry);
-    let beside = AuxiliaryCollectors::new(&options, &metrics);
-    Setup { upstream, client: Arc::new(client), options, beside, metrics, registry, snapshot: None }
+    let auxiliary = AuxiliaryCollectors::new(&options, &metrics);
+    Setup { upstream, client: Arc::new(client), options, auxiliary, metrics, registry, snapshot: None }
 }
 
 impl Setup {
-    /// One refresh, as the application makes it.
+    /// One refresh, as the application does it.
     async fn refresh(&mut self) -> &Snapshot {
         let deadline = Deadline::after(Duration::from_secs(60));
         let began = Timestamp::from(SystemTime::now());
@@ -73,7 +73,7 @@ impl Setup {
         assert_eq!(snapshot.repositories.len(), self.upstream.handle.repositories().len());
         let at = snapshot.read_at;
         (snapshot.account, snapshot.enterprise) =
-            self.beside.collect(&self.client, at, known.as_deref(), 1000, deadline).await;
+            self.auxiliary.collect(&self.client, at, known.as_deref(), 1000, deadline).await;
         self.snapshot.insert(snapshot)
     }
 
@@ -121,7 +121,7 @@ async fn everything_is_read_once_a_refresh_and_the_project_once_for_all() {
 }
 
 #[tokio::test]
-async fn what_is_switched_off_is_not_asked_for() {
+async fn disabled_collectors_make_no_calls() {
     let mut setup = prepared(|options, _| (options.account, options.enterprise) = (false, false)).await;
     let snapshot = setup.refresh().await;
     assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
@@ -157,7 +157,7 @@ async fn a_call_that_is_not_permitted_costs_its_part_alone() {
 }
 
 #[tokio::test]
-async fn what_failed_is_as_it_was_until_it_is_too_old() {
+async fn a_failed_call_keeps_the_previous_value_until_it_is_too_old() {
     let mut setup = prepared(|options, _| options.max_age = Duration::from_millis(400)).await;
     let first = setup.refresh().await.clone();
     setup.deny(&[Call::Overview, Call::InstanceStatistics]);
@@ -179,7 +179,7 @@ async fn what_failed_is_as_it_was_until_it_is_too_old() {
 }
 
 #[tokio::test]
-async fn failures_beside_the_listing_neither_open_the_circuit_nor_doubt_the_credential() {
+async fn failures_of_auxiliary_calls_neither_open_the_circuit_nor_hold_back_the_credential() {
     let mut setup = prepared(|_, _| {}).await;
     let broken = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
     for path in ["/v2/manage/overview", "/v2/manage/namespaces", "/v2/manage/projects"] {
@@ -222,40 +222,7 @@ async fn a_call_that_hangs_delays_the_listing_by_no_more_than_its_share_and_brin
 }
 
 #[tokio::test]
-async fn dropping_the_collectors_ends_their_reads() {
-    let mut setup = prepared(|options, _| options.enterprise = false).await;
-    setup.upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)).path("/v2/manage/overview"));
-    setup.refresh().await;
-    assert_eq!(setup.upstream.handle.in_flight(), 1);
-    drop(setup.beside);
-    let began = Instant::now();
-    while setup.upstream.handle.in_flight() > 0 {
-        assert!(began.elapsed() < Duration::from_secs(20));
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-#[tokio::test]
-async fn repositories_that_may_not_be_seen_are_counted_by_their_organisation() {
-    let setup = prepared(|options, _| options.enterprise = false).await;
-    let truth = setup.upstream.handle.repositories();
-    let seen = &truth[7];
-    let open = vec![(seen.namespace.clone(), seen.name.clone())];
-    setup.upstream.handle.configure(|options| options.permission = Permission::Only(open));
-    let deadline = Deadline::after(Duration::from_secs(60));
-    let mut snapshot =
-        collect(&setup.client, &setup.options, None, Timestamp(0), deadline, &setup.metrics).await.unwrap().snapshot;
-    let at = snapshot.read_at;
-    (snapshot.account, snapshot.enterprise) = setup.beside.collect(&setup.client, at, None, 1000, deadline).await;
-    assert_eq!(snapshot.repositories.len(), 1);
-    let organisations = &snapshot.account.organisations.as_ref().unwrap().value;
-    assert_eq!(organisations.len(), 1, "the one with something to see");
-    let all = truth.iter().filter(|row| row.namespace == seen.namespace).count() as u64;
-    assert_eq!(organisations[0].repositories, Some(all));
-}
-
-#[tokio::test]
-async fn without_a_project_only_what_needs_one_is_missing() {
+async fn without_a_project_only_the_calls_that_need_one_are_missing() {
     let mut setup = prepared(|_, client| client.project_lookup = None).await;
     let snapshot = setup.refresh().await;
     assert!(snapshot.account.overview.is_some() && snapshot.account.quotas.is_none());
@@ -270,7 +237,7 @@ async fn without_a_project_only_what_needs_one_is_missing() {
 }
 
 #[tokio::test]
-async fn the_third_edition_gives_the_same_rows_as_the_second() {
+async fn the_v3_listing_has_the_same_rows_as_the_v2_listing() {
     let rows = async |list_api| {
         let mut setup = prepared(|options, _| {
             (options.list_api, options.page_size) = (list_api, 25);
@@ -287,7 +254,7 @@ async fn the_third_edition_gives_the_same_rows_as_the_second() {
 }
 
 #[tokio::test]
-async fn auto_takes_the_second_edition_where_the_region_has_no_third_and_remembers() {
+async fn auto_uses_v2_where_the_region_has_no_v3_and_remembers_it() {
     let mut setup = prepared(|options, _| options.list_api = ListApi::Auto).await;
     setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
     for _ in 0..3 {
@@ -297,7 +264,7 @@ async fn auto_takes_the_second_edition_where_the_region_has_no_third_and_remembe
     let gates = format!("/v2/manage/projects/{DEMO_PROJECT_ID}/feature-gates");
     assert_eq!((count(&gates), count("/v3/manage"), count("/v2/manage/repos")), (1, 0, 3), "the gate told");
 
-    // Without the gate, one call is refused and the listing goes on at once.
+    // Without the feature gates, one call is refused and the listing continues at once.
     setup = prepared(|options, _| options.list_api = ListApi::Auto).await;
     setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
     setup.deny(&[Call::FeatureGates]);
@@ -309,14 +276,14 @@ async fn auto_takes_the_second_edition_where_the_region_has_no_third_and_remembe
 }
 
 #[tokio::test]
-async fn without_leave_to_look_at_the_gate_the_third_edition_is_found_all_the_same() {
+async fn auto_finds_v3_without_permission_to_read_the_feature_gates() {
     let mut setup = prepared(|options, _| options.list_api = ListApi::Auto).await;
     setup.deny(&[Call::FeatureGates]);
     for _ in 0..2 {
         setup.refresh().await;
     }
     assert_eq!((setup.upstream.handle.count("/v3/manage"), setup.upstream.handle.count("/v2/manage/repos")), (2, 0));
-    // A region that loses it is asked by offsets from then on.
+    // A region that no longer offers v3 is listed with v2 from then on.
     setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
     setup.refresh().await;
     setup.refresh().await;
@@ -324,7 +291,7 @@ async fn without_leave_to_look_at_the_gate_the_third_edition_is_found_all_the_sa
 }
 
 #[tokio::test]
-async fn a_third_edition_that_is_wanted_and_not_there_is_a_failure_that_says_so() {
+async fn a_missing_v3_that_is_configured_is_a_failure_with_its_code() {
     let setup = prepared(|options, _| options.list_api = ListApi::V3).await;
     setup.upstream.handle.configure(|options| options.list_v3 = ListV3::Absent);
     let deadline = Deadline::after(Duration::from_secs(60));
@@ -334,7 +301,7 @@ async fn a_third_edition_that_is_wanted_and_not_there_is_a_failure_that_says_so(
 }
 
 #[tokio::test]
-async fn a_larger_page_than_the_third_edition_takes_is_asked_for_once() {
+async fn a_page_size_that_v3_refuses_is_requested_once() {
     let mut setup = prepared(|options, _| options.list_api = ListApi::V3).await;
     setup.upstream.handle.configure(|options| {
         (options.max_limit, options.over_limit) = (100, simulator::OverLimit::Refuse);

@@ -15,7 +15,7 @@ RUN set -eu; \
 FROM scratch
 COPY --from=build /image/swr-exporter /swr-exporter
 COPY --from=build /image/sbom.cdx.json /sbom.cdx.json
-# Where a volume for --cache.file is mounted, it takes over this owner.
+# Where a volume for --cache.directory is mounted, it takes over this owner.
 COPY --from=build --chown=65534:65534 /image/snapshots /var/lib/swr-exporter
 USER 65534:65534
 EXPOSE 10179

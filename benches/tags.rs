@@ -112,7 +112,7 @@ fn with_tags(directory: &std::path::Path, window: &str) -> Vec<String> {
         "--collector.tags".to_owned(),
         "--collector.tags.rate-limit=10000".to_owned(),
         "--swr.burst=1000".to_owned(),
-        format!("--cache.file={}", directory.display()),
+        format!("--cache.directory={}", directory.display()),
         format!("--cache.window={window}"),
     ]
     .into()

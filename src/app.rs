@@ -10,6 +10,7 @@ mod live_metrics;
 mod account;
 mod reload_metrics;
 mod web_config;
+mod state_cleanup;
 mod account_manager;
 pub mod check;
 #[cfg(feature = "demo")]
@@ -20,12 +21,13 @@ pub mod scrape;
 pub mod service;
 
 use crate::cli::ServeArgs;
-use crate::config::Config;
+use crate::config::{Config, ListenAddress};
 use crate::web;
 use account_manager::AccountManager;
 use anyhow::Context;
+use rustix::io::Errno;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,10 +42,35 @@ const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 /// # Errors
 /// Those of the program, or if threads cannot be started.
 pub fn block_on(program: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    try_threads()?;
     let runtime = runtime()?;
-    let outcome = runtime.block_on(program);
+    let outcome = runtime.block_on(async {
+        // A write beyond a limit on file sizes then fails like one on a full disk, instead of ending the process.
+        let _file_size_signal = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+        program.await
+    });
     runtime.shutdown_timeout(BLOCKING_SHUTDOWN_TIMEOUT);
     outcome
+}
+
+/// Threads besides the main one without which nothing works: two of the runtime, and two for blocking work.
+const MIN_THREADS: usize = 4;
+
+/// Starts and ends as many threads as are needed at least: the runtime panics where it cannot start one.
+fn try_threads() -> anyhow::Result<()> {
+    let gate = parking_lot::RwLock::new(());
+    let closed = gate.write();
+    let started = std::thread::scope(|scope| {
+        let threads = (0..MIN_THREADS).map(|_| std::thread::Builder::new().spawn_scoped(scope, || drop(gate.read())));
+        let started = threads.collect::<io::Result<Vec<_>>>().map(drop);
+        drop(closed);
+        started
+    });
+    started.with_context(|| {
+        format!(
+            "cannot start {MIN_THREADS} threads: raise the limit of tasks (systemd: TasksMax, containers: pids limit)"
+        )
+    })
 }
 
 /// The runtime. Two threads are enough to serve responses, which are encoded beforehand. Blocking threads encode, sort and
@@ -160,7 +187,7 @@ pub async fn run(
     service::ready();
     tokio::select! {
         () = web::serve(listeners, accounts.sites(), web, security, accounts.web_metrics(), stop) => {}
-        () = async { tokio::join!(reloads, changes, accounts.web_config().follow(), service::heartbeat()); } => {}
+        () = async { tokio::join!(reloads, changes, accounts.clean_up(), accounts.web_config().follow(), service::heartbeat()); } => {}
     }
     accounts.last_writes().await;
     info!("stopped");
@@ -179,6 +206,7 @@ fn bounded(mut web: web::Options) -> web::Options {
         if free < web.limits.connections {
             info!(limit = free, open_files = files, "at most {free} connections are served: {files} files may be open");
             web.limits.connections = free;
+            web.limits.connections_per_address = web.limits.connections_per_address.min(free.div_ceil(4));
         }
     }
     web
@@ -195,18 +223,26 @@ fn most_open_files() -> Option<usize> {
 /// allow fewer (`net.core.somaxconn`).
 const BACKLOG: u32 = 1024;
 
-async fn listen(address: &str, fall_back: bool) -> anyhow::Result<TcpListener> {
-    // `:port` means any address, as in Go programs.
-    let full = if address.starts_with(':') { format!("[::]{address}") } else { address.to_owned() };
-    match bind(&full).await {
-        Err(_) if fall_back || address.starts_with(':') => {
-            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-            // The host has no IPv6. Any other error occurs again and is reported.
-            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
-        }
-        bound => bound,
+async fn listen(address: &ListenAddress, is_default: bool) -> anyhow::Result<TcpListener> {
+    match address {
+        ListenAddress::Any(port) => bind_any(*port).await,
+        ListenAddress::Socket(address) if is_default => bind_any(address.port()).await,
+        ListenAddress::Socket(address) => bind(address).await,
+        ListenAddress::Name(host, port) => bind((host.as_str(), *port)).await,
     }
     .with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Listens on every address: of IPv6 and IPv4, or of IPv4 alone if the host has no IPv6.
+async fn bind_any(port: u16) -> io::Result<TcpListener> {
+    let bound = bind((Ipv6Addr::UNSPECIFIED, port)).await;
+    let has_no_ipv6 = |error: &io::Error| {
+        matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT))
+    };
+    match bound {
+        Err(error) if has_no_ipv6(&error) => bind((Ipv4Addr::UNSPECIFIED, port)).await,
+        bound => bound,
+    }
 }
 
 /// Binds the first usable address of a name, as `TcpListener::bind` does, which cannot set the backlog.

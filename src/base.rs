@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod blocking;
+pub mod blocking_reader;
 pub mod clock;
 pub mod deadline;
 pub mod digest;

@@ -100,15 +100,15 @@ pub struct ScrapeArgs {
 /// Flags of `healthcheck`.
 #[derive(Args, Clone, Debug)]
 pub struct HealthcheckArgs {
-    /// Address that the exporter listens on; of several the first
+    /// Address that the exporter listens on, of several the first [default: where an exporter on this machine listens, or else
+    /// [::]:10179]
     #[arg(
         long = "web.listen-address",
         env = "SWR_EXPORTER_WEB_LISTEN_ADDRESS",
-        default_value = "[::]:10179",
         value_name = "ADDRESS",
         hide_env_values = true
     )]
-    pub listen_address: String,
+    pub listen_address: Option<String>,
     /// The longest that connecting and answering may take
     #[arg(long, default_value = "3s", value_name = "DURATION")]
     pub timeout: String,

@@ -4,22 +4,28 @@
 
 pub mod regions;
 pub mod yaml;
+pub mod environment;
 mod accounts_file;
 mod settings;
 mod account;
+mod listen_address;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;
 
 use crate::base::file_stamp::Stamp;
 use crate::cli::ServeArgs;
+use crate::cli::flags::{self, Flag};
 use crate::{logging, web};
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
+use environment::Environment;
+pub use listen_address::ListenAddress;
 use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
+use tracing::warn;
 use web_file::WebFile;
 
 /// Everything that `serve` needs.
@@ -28,7 +34,7 @@ pub struct Config {
     /// The configuration file with its stamp when it was read; without a file there is one account, from flags.
     pub file: Option<(PathBuf, Option<Stamp>)>,
     /// The addresses to listen on.
-    pub listen: Vec<String>,
+    pub listen: Vec<ListenAddress>,
     /// Whether the addresses are the default, which falls back to IPv4.
     pub listen_is_default: bool,
     /// Options of the server.
@@ -41,6 +47,8 @@ pub struct Config {
     pub log: logging::Options,
     /// The effective settings as YAML, without secrets.
     pub shown: String,
+    /// Settings that are valid but probably not meant, for the log and for `check`.
+    pub warnings: Vec<String>,
 }
 
 /// The default address to listen on.
@@ -51,13 +59,17 @@ pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// All problems with the settings, each with its place and remedy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<String>);
+pub struct Problems {
+    list: Vec<String>,
+    /// Remarks on settings that are valid but probably not meant.
+    warnings: Vec<String>,
+}
 
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.0.len();
+        let count = self.list.len();
         writeln!(f, "{count} problem{} with the settings:", if count == 1 { "" } else { "s" })?;
-        self.0.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
+        self.list.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
     }
 }
 
@@ -66,35 +78,74 @@ impl std::error::Error for Problems {}
 impl Problems {
     /// A single problem.
     pub fn of(problem: impl Into<String>) -> Self {
-        Self(vec![problem.into()])
+        let mut problems = Self::default();
+        problems.add(problem);
+        problems
     }
 
     /// The problems.
     pub fn list(&self) -> &[String] {
-        &self.0
+        &self.list
     }
 
-    /// Adds a problem, once: settings that several stages need are read several times.
+    /// Adds a warning, as [`Self::add`].
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        push_once(&mut self.warnings, &warning.into());
+    }
+
+    /// Adds a problem, once: settings that several stages need are read several times. Control characters of quoted values,
+    /// such as a line break that should not be there, are escaped.
     pub fn add(&mut self, problem: impl Into<String>) {
-        let problem = problem.into();
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
+        push_once(&mut self.list, &problem.into());
+    }
+}
+
+fn push_once(list: &mut Vec<String>, text: &str) {
+    let mut shown = String::new();
+    for character in text.chars() {
+        let is_hidden = character.is_control() || character.is_whitespace() && character != ' ';
+        if is_hidden { shown.extend(character.escape_default()) } else { shown.push(character) }
+    }
+    if !list.contains(&shown) {
+        list.push(shown);
+    }
+}
+
+impl Config {
+    /// Logs the warnings.
+    pub fn log_warnings(&self) {
+        for warning in &self.warnings {
+            warn!("about the settings: {warning}");
         }
     }
 }
 
-/// Looks up an environment variable: of the process in the program, in a table in tests.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// The format of the log, the default if the setting is wrong.
+pub fn log_format(args: &ServeArgs, environment: &Environment) -> logging::Format {
+    log_options(&Settings::of_process(args, environment), &mut Problems::default()).format
+}
+
+/// Whether settings are only to be checked.
+///
+/// # Errors
+/// If the setting is wrong.
+pub fn is_check_only(args: &ServeArgs, environment: &Environment) -> Result<bool, Problems> {
+    let mut problems = Problems::default();
+    let is_on = Settings::of_process(args, environment).is_on("config.check", false, &mut problems);
+    if problems.list.is_empty() { Ok(is_on) } else { Err(problems) }
+}
 
 /// Resolves all settings. Reads the configuration files.
 ///
 /// # Errors
 /// All problems at once.
-pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config, Problems> {
+pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Problems> {
     let mut found = Problems::default();
     let problems = &mut found;
     let process = Settings::of_process(args, environment);
     let log = log_options(&process, problems);
+    environment.check(problems);
+    environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
     let web = web_options(&process, problems);
     let listen = listen(&process, problems);
     let mut shown = "# The settings in force.\nprocess:\n".to_owned();
@@ -106,34 +157,36 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
     let file = path.as_deref().map(|path| accounts_file::read(path, environment, None, problems));
     let accounts = accounts(args, environment, file.as_ref());
     let mut resolved = Vec::new();
-    // Each problem of accounts with the names of those that have it.
-    let mut shared: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut of_accounts = AccountProblems::default();
     for (name, settings) in &accounts {
         shown += &format!("  {name}:\n");
         settings.show("    ", &mut shown);
         let mut own = Problems::default();
         resolved.extend(account::resolve(name, settings, &mut own));
-        for problem in own.0 {
-            match shared.iter_mut().find(|(known, _)| *known == problem) {
-                Some((_, names)) => names.push(name),
-                None => shared.push((problem, vec![name])),
-            }
-        }
+        of_accounts.add(name, own);
     }
-    for (problem, names) in shared {
-        problems.add(attributed(problem, &names, accounts.len()));
-    }
+    of_accounts.finish(accounts.len(), problems);
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
-        read.map_err(|(wrong, _)| wrong.0.into_iter().for_each(|problem| problems.add(problem))).ok()
+        read.map_err(|(wrong, _)| wrong.list.into_iter().for_each(|problem| problems.add(problem))).ok()
     });
-    if !found.0.is_empty() {
+    if !found.list.is_empty() {
         return Err(found);
     }
     let listen_is_default = listen.is_empty();
-    let listen = if listen_is_default { vec![DEFAULT_ADDRESS.to_owned()] } else { listen };
+    let listen = if listen_is_default { vec![DEFAULT_ADDRESS.parse().expect("the default is valid")] } else { listen };
     let file = path.map(|path| (path, stamp));
-    Ok(Config { file, listen, listen_is_default, web, web_file, accounts: resolved, log, shown })
+    Ok(Config {
+        file,
+        listen,
+        listen_is_default,
+        web,
+        web_file,
+        accounts: resolved,
+        log,
+        shown,
+        warnings: found.warnings,
+    })
 }
 
 /// Resolves the settings of one account, the named or the only one, and of the log if a level is given. Problems with web
@@ -143,12 +196,13 @@ pub fn resolve(args: &ServeArgs, environment: Environment<'_>) -> Result<Config,
 /// All problems at once.
 pub fn resolve_account(
     args: &ServeArgs,
-    environment: Environment<'_>,
+    environment: &Environment,
     name: Option<&str>,
 ) -> Result<(Account, Option<logging::Options>), Problems> {
     let mut found = Problems::default();
     let problems = &mut found;
     let process = Settings::of_process(args, environment);
+    environment.check(problems);
     let log = log_options(&process, problems);
     let path = process.text("config.file").map(PathBuf::from);
     let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, problems));
@@ -160,7 +214,9 @@ pub fn resolve_account(
     let account = chosen.and_then(|(name, settings)| {
         let mut own = Problems::default();
         let account = account::resolve(name, settings, &mut own);
-        own.0.into_iter().for_each(|problem| problems.add(attributed(problem, &[name], accounts.len())));
+        let mut of_accounts = AccountProblems::default();
+        of_accounts.add(name, own);
+        of_accounts.finish(accounts.len(), problems);
         account
     });
     if chosen.is_none() && !accounts.is_empty() {
@@ -172,7 +228,7 @@ pub fn resolve_account(
         });
     }
     match account {
-        Some(account) if found.0.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
+        Some(account) if found.list.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
         _ => Err(found),
     }
 }
@@ -180,7 +236,7 @@ pub fn resolve_account(
 /// The accounts of the file, or the one from flags.
 fn accounts<'a>(
     args: &'a ServeArgs,
-    environment: Environment<'a>,
+    environment: &'a Environment,
     file: Option<&'a accounts_file::AccountsFile>,
 ) -> Vec<(&'a str, Settings<'a>)> {
     let Some(file) = file else { return vec![(DEFAULT_ACCOUNT, Settings::of_process(args, environment))] };
@@ -195,6 +251,32 @@ fn log_options(process: &Settings<'_>, problems: &mut Problems) -> logging::Opti
     }
 }
 
+/// Problems and warnings of accounts, each with the names of the accounts that have it.
+#[derive(Default)]
+struct AccountProblems<'a> {
+    problems: Vec<(String, Vec<&'a str>)>,
+    warnings: Vec<(String, Vec<&'a str>)>,
+}
+
+impl<'a> AccountProblems<'a> {
+    fn add(&mut self, name: &'a str, of_account: Problems) {
+        for (shared, own) in [(&mut self.problems, of_account.list), (&mut self.warnings, of_account.warnings)] {
+            for text in own {
+                match shared.iter_mut().find(|(known, _)| *known == text) {
+                    Some((_, names)) => names.push(name),
+                    None => shared.push((text, vec![name])),
+                }
+            }
+        }
+    }
+
+    /// Adds each once, with the names of its accounts. `of` is the number of all accounts.
+    fn finish(self, of: usize, problems: &mut Problems) {
+        self.problems.into_iter().for_each(|(text, names)| problems.add(attributed(text, &names, of)));
+        self.warnings.into_iter().for_each(|(text, names)| problems.warn(attributed(text, &names, of)));
+    }
+}
+
 /// Names the accounts that have a problem, unless all have it or the problem itself names the account.
 fn attributed(problem: String, names: &[&str], of: usize) -> String {
     match names {
@@ -205,28 +287,24 @@ fn attributed(problem: String, names: &[&str], of: usize) -> String {
     }
 }
 
-fn listen(process: &Settings<'_>, problems: &mut Problems) -> Vec<String> {
-    let Some(found) = process.get("web.listen-address") else { return Vec::new() };
-    for address in &found.values {
-        if let Err(problem) = listen_address(address) {
-            problems.add(format!("{}: {problem}", found.place));
-        }
-    }
-    found.values
+/// The environment variables that are read.
+fn known_variables() -> Vec<String> {
+    let settings = flags::ALL.iter().map(Flag::variable);
+    settings.chain(environment::SECRETS.map(str::to_owned)).collect()
 }
 
-/// Checks an address to listen on.
-///
-/// # Errors
-/// What was expected.
-pub fn listen_address(text: &str) -> Result<(), String> {
-    const AS_IN: &str = "write it as in 127.0.0.1:10179 or [::]:10179";
-    let Some((host, _)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) else {
-        return Err(format!("`{text}` has no port; {AS_IN}"));
-    };
-    // A name, an address, an address in brackets with its zone, or nothing.
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]%".contains(&byte);
-    if host.bytes().all(is_host_byte) { Ok(()) } else { Err(format!("`{text}` is no address; {AS_IN}")) }
+/// A value without white space around it, or, of a password, without line ends around it.
+fn trimmed(text: &str, is_password: bool) -> &str {
+    let is_edge = |c: char| matches!(c, '\r' | '\n' | '\u{feff}') || !is_password && c.is_whitespace();
+    text.trim_matches(is_edge)
+}
+
+fn listen(process: &Settings<'_>, problems: &mut Problems) -> Vec<ListenAddress> {
+    let Some(found) = process.get("web.listen-address") else { return Vec::new() };
+    let parsed = found.values.iter().map(|address| address.parse());
+    parsed
+        .filter_map(|address| address.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
+        .collect()
 }
 
 fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
@@ -255,6 +333,7 @@ fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options 
         }),
         max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
         scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, problems, positive),
+        enable_lifecycle: process.is_on("web.enable-lifecycle", default.enable_lifecycle, problems),
         timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
         limits,
     };

@@ -50,6 +50,21 @@ pub struct Options {
     pub most_repositories: usize,
 }
 
+impl Options {
+    /// What the filters lack if they select no repository; a glob is a frequent mistake.
+    pub fn filter_hint(&self) -> &'static str {
+        let is_glob = |pattern: &Pattern| {
+            let text = pattern.as_str();
+            text.match_indices('*').any(|(at, _)| !text[..at].ends_with(['.', ')', ']']))
+        };
+        if self.include.as_ref().is_some_and(is_glob) {
+            "it looks like a glob, but is a regular expression: write .* for any text"
+        } else {
+            "they are regular expressions that match the whole `namespace/repository`"
+        }
+    }
+}
+
 /// The text formats that Prometheus reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -90,10 +90,7 @@ where
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let level = metadata.level().as_str().to_ascii_lowercase();
-        let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-        let head = [("ts", Value::from(time)), ("level", Value::from(level)), ("msg", Value::from(fields.message))];
-        let pairs = head.into_iter().chain(fields.others);
+        let pairs = head(*metadata.level(), fields.message).into_iter().chain(fields.others);
         self.format.write(&mut out, pairs)?;
         let spans = context.event_scope().into_iter().flatten();
         for span in spans.filter(|span| span.metadata().target().starts_with(self.ours)) {
@@ -101,11 +98,15 @@ where
                 out.write_str(&fields.fields)?;
             }
         }
-        out.write_str(match self.format {
-            Format::Logfmt => "\n",
-            Format::Json => "}\n",
-        })
+        out.write_str(self.format.end())
     }
+}
+
+/// The fields that every line begins with.
+fn head(level: tracing::Level, message: String) -> [(&'static str, Value); 3] {
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    let level = level.as_str().to_ascii_lowercase();
+    [("ts", Value::from(time)), ("level", Value::from(level)), ("msg", Value::from(message))]
 }
 
 /// Writes the fields of spans as a continuation of the event's.
@@ -120,6 +121,22 @@ impl<'writer> FormatFields<'writer> for SpanFormat {
 }
 
 impl Format {
+    /// A line of level ERROR, for errors before the log is started.
+    pub fn error(self, message: &str) -> String {
+        let mut line = String::new();
+        let pairs = head(tracing::Level::ERROR, message.to_owned());
+        self.write(&mut Writer::new(&mut line), pairs.into_iter()).expect("writing to memory cannot fail");
+        line + self.end()
+    }
+
+    /// The end of a line.
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Logfmt => "\n",
+            Self::Json => "}\n",
+        }
+    }
+
     /// Writes the pairs of a line, without its end.
     fn write(self, out: &mut Writer<'_>, mut pairs: impl Iterator<Item = (&'static str, Value)>) -> std::fmt::Result {
         if let Some(first) = pairs.next() {
@@ -144,16 +161,22 @@ impl Format {
     }
 }
 
-/// The value as JSON. Characters that JSON leaves alone but terminals obey are escaped too: C1 control characters, line
-/// separators and bidirectional marks.
+/// Whether a character controls how a terminal or browser shows the text around it: control characters, line separators and
+/// bidirectional marks.
+pub fn is_formatting(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As JSON, with formatting characters escaped that JSON leaves alone.
 fn escaped_json(value: &Value) -> String {
     let mut text = String::new();
     for character in value.to_string().chars() {
-        match character {
-            '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(character)));
-            }
-            character => text.push(character),
+        if is_formatting(character) {
+            // All of them have four hexadecimal digits at the most.
+            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            text.push(character);
         }
     }
     text

@@ -4,7 +4,8 @@
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
-use swr_exporter::cli::{Cli, Command, HealthcheckArgs};
+use swr_exporter::cli::{CheckArgs, Cli, Command, HealthcheckArgs, ServeArgs};
+use swr_exporter::config::environment::Environment;
 use swr_exporter::{app, config, logging};
 
 /// Returns memory to the system after a refresh; Cargo.toml has the figures.
@@ -14,14 +15,36 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     no_core_dumps();
     let cli = Cli::parse();
-    let outcome = match cli.command {
-        None => serve(&cli.serve),
-        Some(Command::Serve(args)) => serve(&args),
-        Some(Command::Check(args)) => match app::check::run(&args) {
-            Ok(true) => return ExitCode::SUCCESS,
-            Ok(false) => return ExitCode::FAILURE,
-            Err(error) => Err(error),
-        },
+    let environment = Environment::of_process();
+    let format = match &cli.command {
+        None => config::log_format(&cli.serve, &environment),
+        Some(Command::Serve(args)) => config::log_format(args, &environment),
+        Some(_) => logging::Format::Logfmt,
+    };
+    match run(cli, &environment) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let problems = error.downcast_ref::<config::Problems>();
+            let text = match (format, problems) {
+                // For programs that read the log; people read the lines as they are.
+                (logging::Format::Json, Some(problems)) => problems.list().iter().map(|it| format.error(it)).collect(),
+                (logging::Format::Json, None) => format.error(&format!("{error:#}")),
+                (logging::Format::Logfmt, _) => format!("swr-exporter: {error:#}\n"),
+            };
+            // If even this fails there is nobody left to tell.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::from(if problems.is_some() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Runs a command; false if a check failed.
+fn run(cli: Cli, environment: &Environment) -> anyhow::Result<bool> {
+    match cli.command {
+        None => return serve(&cli.serve, environment),
+        Some(Command::Serve(args)) => return serve(&args, environment),
+        Some(Command::Check(args)) => return app::check::run(&args),
         Some(Command::Scrape(args)) => app::scrape::run(&args),
         Some(Command::Completions { shell }) => app::manual::completions(shell),
         Some(Command::Man { command }) => app::manual::page(command.as_deref()),
@@ -30,15 +53,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Some(Command::Simulate(args)) => app::demo::simulate(&args),
         Some(Command::Healthcheck(args)) => healthcheck(&args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If even this fails there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "swr-exporter: {error:#}");
-            ExitCode::from(if error.is::<config::Problems>() { 2 } else { 1 })
-        }
     }
+    .map(|()| true)
 }
 
 /// Disables core dumps, which would contain secrets. Making the process undumpable would be stricter, but hides the files
@@ -49,17 +65,22 @@ fn no_core_dumps() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
 }
 
-fn serve(args: &swr_exporter::cli::ServeArgs) -> anyhow::Result<()> {
+fn serve(args: &ServeArgs, environment: &Environment) -> anyhow::Result<bool> {
+    if config::is_check_only(args, environment)? {
+        return app::check::run(&CheckArgs { serve: args.clone(), offline: true, format: "text".to_owned() });
+    }
     // Before any thread is started.
     let sockets = app::service::sockets()?;
-    let config = config::resolve(args, &|name| std::env::var(name).ok())?;
+    let config = config::resolve(args, environment)?;
     let _log = logging::start(config.log).map_err(anyhow::Error::msg)?;
-    app::block_on(async { app::serve(config, args.clone(), sockets, app::stop_signal()?).await })
+    config.log_warnings();
+    app::block_on(async { app::serve(config, args.clone(), sockets, app::stop_signal()?).await })?;
+    Ok(true)
 }
 
 fn healthcheck(args: &HealthcheckArgs) -> anyhow::Result<()> {
     let timeout = config::of_flag("--timeout", &args.timeout, config::positive)?;
     // An empty variable counts as unset, as for `serve`.
-    let first = args.listen_address.split(',').find(|address| !address.is_empty()).unwrap_or(config::DEFAULT_ADDRESS);
-    app::healthcheck::run(first, timeout)
+    let addresses = args.listen_address.iter().flat_map(|addresses| addresses.split(','));
+    app::healthcheck::run(addresses.map(str::trim).find(|address| !address.is_empty()), timeout)
 }

@@ -7,11 +7,17 @@
 pub mod answer;
 mod endpoint;
 pub mod error_body;
+mod gzip;
+mod resolver;
 mod https;
+pub mod proxy;
+mod sent_secrets;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use https::{BuildError, Https, HttpsOptions, Proxies, read_ca_file};
+pub use sent_secrets::SentSecrets;
 
+use crate::failure::error_chain;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -60,6 +66,16 @@ pub struct TransportError {
     /// Why.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl TransportError {
+    /// The same error in words that repeat no secret: an HTTP/2 connection is closed with a text, and a certificate has
+    /// names, that are the other side's.
+    pub fn hiding(self, secrets: &SentSecrets) -> Self {
+        let chain = error_chain(&*self.source);
+        let words = error_body::one_line(&secrets.hide(&chain)).unwrap_or_default();
+        Self { what: self.what, source: words.into() }
+    }
 }
 
 /// Sends requests.

@@ -10,6 +10,7 @@
 mod route;
 mod negotiate;
 mod metrics;
+mod places;
 mod body;
 mod response;
 mod monitored_stream;
@@ -27,6 +28,7 @@ mod peer;
 mod scrape;
 mod probe;
 mod discovery;
+mod lifecycle;
 mod admission;
 mod responder;
 mod http2;
@@ -51,6 +53,9 @@ pub use route::is_taken;
 /// Paths that cannot be the telemetry path. One that ends in `/` stands for everything below it.
 pub const TAKEN: [&str; 5] = ["/", "/probe", "/sd", "/config", "/-/"];
 
+/// The path that reads the settings again.
+const RELOAD: &str = "/-/reload";
+
 /// The liveness and readiness probes.
 pub(crate) const PROBES: [&str; 2] = ["/-/healthy", "/-/ready"];
 
@@ -59,12 +64,14 @@ pub(crate) const PROBES: [&str; 2] = ["/-/healthy", "/-/ready"];
 pub struct Options {
     /// Path of the metrics; begins with `/` and takes precedence over every other resource.
     pub telemetry_path: String,
-    /// Scrapes served at once; one more gets 503.
+    /// Scrapes served at once, without those that wait for a refresh; one more gets 503.
     pub max_requests: usize,
     /// How long a scrape may wait if the scraper does not send its timeout.
     pub scrape_timeout: Duration,
     /// Subtracted from the timeout of the scraper, so that the response arrives before it gives up.
     pub timeout_offset: Duration,
+    /// Whether anybody may reload by request. A client that had to log in may do so in any case.
+    pub enable_lifecycle: bool,
     /// Limits on connections.
     pub limits: Limits,
 }
@@ -76,6 +83,7 @@ impl Default for Options {
             max_requests: 40,
             scrape_timeout: Duration::from_secs(10),
             timeout_offset: Duration::from_millis(500),
+            enable_lifecycle: false,
             limits: Limits::default(),
         }
     }
@@ -89,7 +97,8 @@ pub const STREAMS: u32 = 32;
 pub struct Limits {
     /// Open connections. Further ones wait in the kernel's backlog.
     pub connections: usize,
-    /// Open connections of one address (IPv6: one /64), loopback included. Further ones are closed at once.
+    /// Open connections of one address (IPv6: one /64), loopback included. Further ones are closed at once. A
+    /// Prometheus needs one for each account whose refresh it waits for at the same time.
     pub connections_per_address: usize,
     /// Time from the accept to the first byte, and for a TLS handshake.
     pub first_byte: Duration,
@@ -113,7 +122,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            connections_per_address: 64,
+            connections_per_address: 128,
             first_byte: Duration::from_secs(10),
             header: Duration::from_secs(10),
             idle: Duration::from_secs(90),

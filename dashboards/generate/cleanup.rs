@@ -53,11 +53,13 @@ fn whole_repositories() -> Vec<Panel> {
         repositories("Public repositories", (12, 9), "The 20 largest repositories that everybody can pull from.", "none")
             .column(&format!("topk(20, {PUBLIC})"), "Size", "bytes")
             .column(&first(20, "repository(swr_repository_downloads)", PUBLIC), "Downloads", "short"),
-        panel(Kind::Lines, "Exclusive and distinct layers", (12, 9))
-            .about("Bytes of layers that only one repository refers to, and bytes of all distinct layers of the account. Needs the collector tags.", TAGS_OFF)
+        panel(Kind::Lines, "Distinct layers by organization", (12, 9))
+            .about("Bytes of the distinct layers of each organization, the 15 largest: whether clean-ups free anything. Needs the collector tags.", TAGS_OFF)
             .unit("bytes")
-            .query("sum(each(swr_repository_exclusive_layer_bytes))", "exclusive")
-            .query("sum(each(swr_unique_layer_bytes))", "distinct"),
+            .query(
+                "organization(swr_namespace_unique_layer_bytes) and topk(15, organization(swr_namespace_unique_layer_bytes @ end()))",
+                "{{cluster}} {{job}} {{account}} {{namespace}}",
+            ),
     ]
 }
 
@@ -70,9 +72,9 @@ pub const AGES: [(&str, &str); 5] = [
     ("older", "older"),
 ];
 
-/// Tags by the time since they were updated.
-pub fn tags_by_age() -> Panel {
-    let panel = panel(Kind::Stack, "Tags by age", (12, 9)).about(
+/// Tags by the time since they were updated. Over time it reads all chosen repositories for each point.
+pub fn tags_by_age(kind: Kind) -> Panel {
+    let panel = panel(kind, "Tags by age", (12, 9)).about(
         "Tags by the time since they were updated. Many old ones call for a retention rule. Needs the collector tags.",
         TAGS_OFF,
     );
@@ -85,7 +87,7 @@ fn tags() -> Vec<Panel> {
     let old = "(sum by (namespace, repository, $apart) (repository[age](swr_repository_tags_by_age{age=~\"365d|older\"})) > 0)";
     vec![
         row("Tags"),
-        tags_by_age(),
+        tags_by_age(Kind::Bars),
         repositories(
             "Repositories with the most old tags",
             (12, 9),

@@ -99,6 +99,7 @@ fn layers() -> Vec<Panel> {
         panel(Kind::Lines, "Distinct and exclusive layers", (12, 9))
             .about("Distinct layers, and of these what no other repository refers to, over the chosen repositories. Needs the collector tags.", TAGS_OFF)
             .unit("bytes")
+            .points(200)
             .query("sum(each(swr_repository_unique_layer_bytes))", "distinct")
             .query("sum(each(swr_repository_exclusive_layer_bytes))", "exclusive"),
         panel(Kind::Table, "Layers by repository", (12, 9))
@@ -113,7 +114,7 @@ fn tags() -> Vec<Panel> {
     let newest = "clamp_min(time() - repository(swr_repository_newest_tag_timestamp_seconds), 0)";
     vec![
         row("Tags"),
-        tags_by_age(),
+        tags_by_age(Kind::Stack).points(200),
         panel(Kind::Table, "Oldest and newest tags", (12, 9))
             .about("The age of the oldest and of the newest tag, of the 50 repositories with the oldest. Needs the collector tags.", TAGS_OFF)
             .column(&format!("topk(50, {oldest})"), "Oldest tag", "s")

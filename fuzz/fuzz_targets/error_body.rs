@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use swr_exporter::transport::error_body;
 
 fuzz_target!(|body: &[u8]| {
-    let said = error_body::read(body);
+    let said = error_body::read(body, &Default::default());
     for text in [said.code, said.message, said.request_id].into_iter().flatten() {
         assert!(!text.chars().any(char::is_control) && text.len() < 400);
     }

@@ -25,6 +25,7 @@ mod credential_options;
 mod options;
 mod repository_row;
 mod world;
+mod planned_growth;
 mod world_growth;
 mod http;
 mod response;

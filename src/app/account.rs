@@ -3,8 +3,8 @@
 use super::call_counter::CallCounter;
 use super::landing::AccountStatus;
 use super::live_metrics;
-use super::memory::MemoryShare;
-use super::refresh::{Collection, refresher, weight};
+use super::memory::{MemoryShare, weight};
+use super::refresh::{Collection, refresher};
 use super::shared_resources::SharedResources;
 use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
@@ -20,6 +20,7 @@ use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client};
+use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
 use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::{AbortHandle, JoinHandle};
-use tracing::{Instrument, Span, info};
+use tracing::{Instrument, Span, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
@@ -73,6 +74,12 @@ impl Account {
             config.client.endpoint,
             config.credentials
         );
+        let proxies = ProxySettings::from_environment().unwrap_or_default();
+        if let Some(proxy) =
+            config.client.endpoint.parse().ok().and_then(|uri| proxies.proxy_for(&uri).map(proxy::shown))
+        {
+            info!(proxy, "the API is called through the proxy {proxy}");
+        }
         let token_client = clients.token_client(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(token_client));
         let client =
@@ -82,13 +89,13 @@ impl Account {
             Some(files) => (files.snapshot, Some(files.tags), Some(shared.lock(files.lock))),
             None => (None, None, None),
         };
-        let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref());
-        let share = Arc::new(shared.budget.share());
+        let (share, max_file) = (Arc::new(shared.budget.share()), shared.budget.max_file());
+        let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref(), max_file);
         let metrics = collect::Metrics::new(&registry);
         let progress = metrics.progress().clone();
         let mut tags = None;
         if config.tags.tags || config.tags.details {
-            let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref());
+            let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref(), max_file);
             let inventory = match &file {
                 Some(file) => restored_tags(file).await,
                 None => TagInventory::default(),
@@ -206,7 +213,7 @@ impl Account {
     /// What the collectors beside the listing could not read, a sentence for each.
     pub(super) fn shortcomings(&self) -> Vec<String> {
         const WHY: &str = "(--log.level=warn says why)";
-        const HOW: &str = "(in the next run where --cache.file keeps the others; a longer --swr.refresh-timeout or a higher \
+        const HOW: &str = "(in the next run where --cache.directory keeps the others; a longer --swr.refresh-timeout or a higher \
                            --collector.tags.rate-limit reads more in one)";
         let families = self.registry.gather();
         let collectors = families.iter().filter(|family| family.name() == catalog::COLLECTOR_UP.name);
@@ -286,8 +293,9 @@ fn state_file<T: Persistent>(
     path: Option<PathBuf>,
     origin: Origin,
     lock: Option<&Arc<StateLock>>,
+    max_file: u64,
 ) -> Option<Arc<StateFile<T>>> {
-    Some(Arc::new(StateFile::new(path?, origin, lock?.clone())))
+    Some(Arc::new(StateFile::new(path?, origin, lock?.clone(), max_file)))
 }
 
 async fn restored_tags(file: &Arc<StateFile<TagInventory>>) -> TagInventory {
@@ -318,7 +326,11 @@ async fn restore_snapshot(
         "took over a snapshot of {repositories} repositories that is {} s old",
         age.as_secs()
     );
-    share.hold(weight(&snapshot), tags.map(TagCollector::layers));
+    if !share.has_room_for(weight(&snapshot)) {
+        warn!(repositories, "the snapshot of {repositories} repositories is ignored: it does not fit into memory");
+        return;
+    }
+    share.hold(weight(&snapshot), tags.map(TagCollector::memory_in_layers));
     snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
     let encoding = tokio::task::spawn_blocking(move || Exposition::build(Arc::new(snapshot), &exposition, None));
     if let Ok(exposition) = encoding.await {

@@ -9,27 +9,34 @@ use super::live_metrics;
 use super::memory::MemoryBudget;
 use super::reload_metrics::ReloadMetrics;
 use super::shared_resources::SharedResources;
+use super::state_cleanup;
 use super::web_config::WebConfig;
 use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::file_stamp::Stamp;
 use crate::base::file_watcher::FileWatcher;
+use crate::base::rate_limit::{Rate, TokenBucket};
 use crate::catalog;
 use crate::cli::ServeArgs;
+use crate::config::environment::Environment;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
 use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
 use prometheus::Registry;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 /// How long the end of the program waits for state files to be written. Operators are promised an end within 5 seconds.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Rate of log lines about reloads, so that requests to reload cannot fill a disk.
+const LOG_RATE: Rate = Rate { burst: 20.0, per_second: 0.2 };
 
 /// The running accounts. Clones share them.
 #[derive(Clone)]
@@ -48,6 +55,7 @@ struct Shared {
     reader: BlockingThreads,
     /// Held during a reload: one at a time.
     reloading: Mutex<()>,
+    log_lines: parking_lot::Mutex<TokenBucket>,
     running: parking_lot::Mutex<Running>,
 }
 
@@ -104,6 +112,7 @@ impl AccountManager {
                 sites,
                 reader: BlockingThreads::new(1),
                 reloading: Mutex::default(),
+                log_lines: parking_lot::Mutex::new(TokenBucket::full(LOG_RATE)),
                 running: parking_lot::Mutex::new(Running { accounts, last_writes: None }),
             }
         })))
@@ -132,13 +141,16 @@ impl AccountManager {
         let _one_at_a_time = self.0.reloading.lock().await;
         let outcome = self.try_reload().await;
         match &outcome {
-            Ok(done) => {
-                self.0.reload_metrics.success();
-                info!("settings were read again {why}: {}", done.trim_end());
-            }
+            Ok(_) => self.0.reload_metrics.success(),
+            Err(_) => self.0.reload_metrics.failure(),
+        }
+        if self.0.log_lines.lock().take(LOG_RATE, 1.0).is_err() {
+            return outcome;
+        }
+        match &outcome {
+            Ok(done) => info!("settings were read again {why}: {}", done.trim_end()),
             Err(problems) => {
-                self.0.reload_metrics.failure();
-                let problems = problems.trim_end().replace('\n', "; ");
+                let problems = problems.trim_end().replace(":\n  - ", ": ").replace("\n  - ", "; ").replace('\n', "; ");
                 error!("settings were read again {why} and those before stay in force: {problems}");
             }
         }
@@ -147,12 +159,16 @@ impl AccountManager {
 
     async fn try_reload(&self) -> Result<String, String> {
         let Some(args) = self.0.args.clone() else { return Ok("there is nothing to read them from\n".to_owned()) };
-        let read =
-            self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &|name| std::env::var(name).ok()));
+        let read = self.0.reader.run_within(FILE_TIMEOUT, move || config::resolve(&args, &Environment::of_process()));
         let read = read.await;
         let read =
             read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
-        let Config { accounts, web_file, shown, .. } = read.map_err(|problems| problems.to_string())?;
+        let config = read.map_err(|problems| problems.to_string())?;
+        config.log_warnings();
+        let Config { accounts, web_file, shown, .. } = config;
+        if let Some(problems) = web_file.as_ref().and_then(|file| self.0.web_config.refusal(&file.security)) {
+            return Err(problems.to_string());
+        }
         let before = self.0.running().accounts.clone();
         let locks = before.iter().filter_map(|account| account.lock().cloned()).collect();
         let shared = SharedResources::new(self.0.budget.clone(), locks);
@@ -174,6 +190,25 @@ impl AccountManager {
             watcher.changed(look).await;
             // Problems are in the log and in the metrics.
             let _ = self.reload("because their file changed").await;
+        }
+    }
+
+    /// Removes the state of accounts that are gone, now and then. Runs until it is dropped.
+    pub(super) async fn clean_up(&self) {
+        let threads = BlockingThreads::new(1);
+        loop {
+            let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+            for account in &self.0.running().accounts {
+                if let Some(directory) = account.lock().and_then(|lock| lock.path.parent()) {
+                    directories.entry(directory.to_owned()).or_default().push(account.name().to_owned());
+                }
+            }
+            for (directory, accounts) in directories {
+                let cleaning = move || state_cleanup::remove_abandoned(&directory, &accounts, SystemTime::now());
+                // A disk that hangs is not waited for.
+                let _ = threads.run_within(FILE_TIMEOUT, cleaning).await;
+            }
+            tokio::time::sleep(state_cleanup::INTERVAL).await;
         }
     }
 
@@ -310,8 +345,8 @@ mod tests {
     fn accounts() -> Vec<config::Account> {
         let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
         let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
-        let environment = |name: &str| (name == "SWR_EXPORTER_TOKEN").then(|| "token".to_owned());
-        config::resolve(&args, &environment).unwrap().accounts
+        let environment = [("SWR_EXPORTER_TOKEN", "token")];
+        config::resolve(&args, &Environment::from(&environment[..])).unwrap().accounts
     }
 
     async fn build() -> ReloadPlan {

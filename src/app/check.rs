@@ -12,18 +12,23 @@ pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
 use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider};
+use crate::base::blocking::FILE_TIMEOUT;
+use crate::base::blocking_reader::BlockingReader;
 use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cli::CheckArgs;
-use crate::collect::{self, ListApi};
+use crate::collect::{self, Collected, ListApi};
+use crate::config::environment::Environment;
 use crate::config::{self, Account, StateFiles};
+use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
-use crate::model::Repository;
+use crate::model::{Repository, Timestamp};
 use crate::swr::pages::OffsetPage;
 use crate::swr::{self, ApiError, CallBudget, Client};
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How long one step may take, retries included.
@@ -38,7 +43,7 @@ const MAX_SKEW_SECONDS: f64 = 300.0;
 /// Wrong settings, or output that cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
-    let config = match config::resolve(&args.serve, &|name| std::env::var(name).ok()) {
+    let config = match config::resolve(&args.serve, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
             if format == Format::Json {
@@ -50,9 +55,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     let offline = args.offline;
     let mut works = false;
     super::block_on(async {
-        let mut reports = Reports::new(offline);
+        let web = config.web_file.map(|file| file.security.summary());
+        let mut reports = Reports::new(offline, web, config.warnings);
         for account in config.accounts {
-            reports.add(if offline { offline_check(account) } else { check(account).await });
+            reports.add(if offline { offline_check(account).await } else { check(account).await });
         }
         works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -69,12 +75,12 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// The checks that need no network.
-fn offline_check(account: Account) -> Report {
+async fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load() {
+    report.add(match account.credentials.source.load(&BlockingReader::new(FILE_TIMEOUT)).await {
         Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
         Err(error) => no_credential(&error),
     });
@@ -89,7 +95,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load().err();
+    let unusable = account.credentials.source.load(&BlockingReader::new(FILE_TIMEOUT)).await.err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }
@@ -118,6 +124,10 @@ async fn check(account: Account) -> Report {
     }
     let client = Client::new(account.client, Box::new(clients.public), authenticator, metrics, SystemTime::now);
     let listed = calls(&client, &account.collect, &mut report).await;
+    if report.works() {
+        let timeout = account.cache.refresh_timeout;
+        whole_listing(&client, &account.collect, &account.exposition, timeout, &mut report).await;
+    }
     if listed.is_usable {
         tags::check(&client, &account.tags, listed.row.as_ref(), &mut report).await;
         auxiliary::check(&client, &account.collect, &mut report).await;
@@ -141,7 +151,7 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
         Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
         Err(error) => {
             let advice =
-                "create the directory that --cache.file names, and let the exporter's user write there".to_owned();
+                "let the exporter's user create the directory that --cache.directory names, and write there".to_owned();
             Step::fails("cache", format!("cannot be kept in {shown}: {error}"), advice)
         }
     });
@@ -185,6 +195,37 @@ fn describe_credential(credential: &Credential, expires_at: Option<SystemTime>) 
         Some(end) => format!("{kind} until {end:.0}"),
         None => kind.to_owned(),
     }
+}
+
+/// Reads the whole listing as a refresh does, and says how many repositories have series.
+async fn whole_listing(
+    client: &Client,
+    options: &collect::Options,
+    exposition: &exposition::Options,
+    timeout: Duration,
+    report: &mut Report,
+) {
+    const WHAT: &str = "read the whole list";
+    let metrics = collect::Metrics::new(&Registry::new());
+    let now = Timestamp::from(SystemTime::now());
+    let collected = collect::collect(client, options, None, now, Deadline::after(timeout), &metrics).await;
+    report.add(match collected {
+        Err(failure) | Ok(Collected { gap: Some(failure), .. }) => {
+            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md tells what this reason means".to_owned())
+        }
+        Ok(Collected { snapshot, gap: None }) => {
+            let all = snapshot.repositories.len();
+            let encoded = Exposition::build(Arc::new(snapshot), exposition, None);
+            match encoded.selected_repositories() {
+                0 if all > 0 => Step::fails(
+                    WHAT,
+                    format!("none of {all} repositories has series"),
+                    format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint()),
+                ),
+                selected => Step::works(WHAT, format!("{selected} of {all} repositories have series")),
+            }
+        }
+    });
 }
 
 /// The outcome of the listing's calls.

@@ -22,7 +22,7 @@ use tracing::debug;
 /// When a flag is wrong, an address cannot be listened on or a file cannot be written.
 pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
-    config::of_flag("--web.listen-address", &args.listen_address, config::listen_address)?;
+    let address = config::of_flag("--web.listen-address", &args.listen_address, str::parse)?;
     let world = world::options(&args.world, Duration::ZERO)?;
     let today = world::beginning_of(args.today.as_deref())?;
     if let (Some(length), Some(output)) = (&args.history, &args.output) {
@@ -40,7 +40,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let simulator = world::at(world, today, SystemTime::now());
         simulator.configure(|options| options.speed = speed);
         let (endpoint, serving) = serve(simulator).await?;
-        let listener = super::listen(&args.listen_address, false).await?;
+        let listener = super::listen(&address, false).await?;
         let address = to_open(listener.local_addr()?);
         print(&format!(
             "A simulated account of {} repositories is being exported. Open\n\
@@ -64,11 +64,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 /// When the address cannot be listened on.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     let latency = config::of_flag("--latency", &args.latency, config::duration)?;
-    config::of_flag("--listen-address", &args.listen_address, config::listen_address)?;
+    let address = config::of_flag("--listen-address", &args.listen_address, str::parse)?;
     let options = swr_simulator::Options { steady: args.steady, ..world::options(&args.world, latency)? };
     super::block_on(async {
         let stop = super::stop_signal()?;
-        let listener = super::listen(&args.listen_address, false).await?;
+        let listener = super::listen(&address, false).await?;
         print(&format!(
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
             to_open(listener.local_addr()?)
@@ -108,7 +108,10 @@ fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Conf
     let flags = ["swr-exporter", "--collector.account", "--collector.enterprise"].into_iter();
     let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
     // The environment belongs to the real exporter.
-    config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &|_| None)
+    config::resolve(
+        &cli.map_err(|error| Problems::of(error.to_string()))?.serve,
+        &config::environment::Environment::from_iter([]),
+    )
 }
 
 /// Scrapes the demo once per window, so that its status page lives without a Prometheus.

@@ -155,11 +155,17 @@ fn card(page: &mut String, condition: Condition, account: &AccountStatus<'_>, op
             ("Age of the data", or_none(served.map(|(_, age)| words::duration(age)))),
             ("Next refresh", next),
             ("Repositories", or_none(number_of(repositories))),
+            ("With series", or_none(number_of(|exposition| exposition.selected_repositories() as u64))),
             ("Series", or_none(number_of(|exposition| exposition.series() as u64))),
             ("Calls since start", words::number(account.calls_since_start)),
             ("Calls last refresh", words::number(account.calls_latest_refresh)),
         ],
     )?;
+    if served.is_some_and(|(exposition, _)| repositories(exposition) > 0 && exposition.selected_repositories() == 0) {
+        page.push_str(
+            "<p>No repository has series: --repositories.include and --repositories.exclude leave none.</p>\n",
+        );
+    }
     if let Some(PastFailure { failure, ago }) = &account.cache.last_failure {
         let over = if failed { "" } else { " It is over." };
         writeln!(

@@ -3,6 +3,8 @@
 //! A container that exceeds its limit is killed. A listing that would exceed it is refused instead, before it is read, and
 //! the last good one stays. Source: the kernel's cgroup documentation, versions 1 and 2.
 
+use crate::model::layers::Layers;
+use crate::model::{Repository, Snapshot};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +20,8 @@ const REPOSITORY: u64 = 850;
 /// measured by `cargo bench --bench tags`.
 const REPOSITORY_TAGS: u64 = 1_200;
 
-/// Bytes a distinct layer with its references, measured as above.
-const LAYER: u64 = 64;
+/// Bytes a distinct layer.
+const LAYER: u64 = Layers::BYTES as u64;
 
 /// The budget of all accounts, counted in repositories.
 #[derive(Debug)]
@@ -38,6 +40,11 @@ impl MemoryBudget {
 
     fn of(most: Option<u64>) -> Arc<Self> {
         Arc::new(Self { most, held: AtomicU64::new(0) })
+    }
+
+    /// The largest state file that is read: one that is larger than the memory limit does not fit.
+    pub(super) fn max_file(&self) -> u64 {
+        self.most.map_or(u64::MAX, |most| BASE + most * REPOSITORY)
     }
 
     /// How many repositories fit.
@@ -74,6 +81,11 @@ impl MemoryShare {
         Some(usize::try_from(left / LAYER).unwrap_or(usize::MAX))
     }
 
+    /// Whether so many repositories fit.
+    pub(super) fn has_room_for(&self, repositories: u64) -> bool {
+        self.most().is_none_or(|most| repositories <= most)
+    }
+
     /// Sets the share. `layers` are present where tags are collected.
     pub(super) fn hold(&self, repositories: u64, layers: Option<usize>) {
         let bytes = layers.map_or(0, |layers| repositories * REPOSITORY_TAGS + layers as u64 * LAYER);
@@ -95,6 +107,32 @@ impl Drop for MemoryShare {
     fn drop(&mut self) {
         self.of.held.fetch_sub(*self.held.get_mut(), Ordering::Relaxed);
     }
+}
+
+/// The memory that a snapshot and its exposition take, as a number of ordinary repositories. Long names and categories count
+/// for more than one.
+pub(super) fn weight(snapshot: &Snapshot) -> u64 {
+    let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len() as u64);
+    let bytes: u64 = snapshot.repositories.iter().map(bytes).sum();
+    instances + bytes.div_ceil(REPOSITORY)
+}
+
+/// Lines of the exposition for one repository.
+const LINES: u64 = 7;
+
+/// Bytes of a line without names: the name of the family and of the labels, and the value.
+const LINE: u64 = 70;
+
+/// Text of names that hardly compresses shrinks to this fraction at least.
+const COMPRESSION: u64 = 3;
+
+/// Rows and compressed text of two snapshots at the peak of a refresh; at least the ordinary.
+fn bytes(row: &Repository) -> u64 {
+    let category = row.category.as_ref().map_or(0, |category| category.len());
+    let names = (row.namespace.len() + row.name.len()) as u64;
+    let text = LINES * (LINE + names) + category as u64;
+    let row = size_of::<Repository>() as u64 + row.name.len() as u64 + category as u64;
+    (2 * (row + text / COMPRESSION)).max(REPOSITORY)
 }
 
 fn fitting(bytes: u64) -> u64 {
@@ -147,6 +185,22 @@ mod tests {
         write(root, "memory/memory.limit_in_bytes", "9223372036854771712\n");
         assert_eq!(limit(root, "4:memory:/x\n3:cpuset:/\n0::/a/b\n"), Some(67_108_864));
         assert_eq!(limit(root, "4:memory:/elsewhere\n"), None, "a missing group sets no limit");
+    }
+
+    #[test]
+    fn long_names_and_categories_weigh_more_than_ordinary_ones() {
+        let weight = |namespace: usize, name: usize, category: usize| {
+            let row = |number: usize| Repository {
+                name: format!("{number:0name$}").into(),
+                category: Some("c".repeat(category).into()),
+                ..Repository::unknown("n".repeat(namespace).into())
+            };
+            weight(&Snapshot::new(crate::model::Timestamp(0), (0..1000).map(row).collect()).0)
+        };
+        assert_eq!(weight(12, 24, 5), 1000, "ordinary names");
+        assert!((2000..2500).contains(&weight(64, 128, 5)), "{}", weight(64, 128, 5));
+        assert!(weight(12, 24, 1000) > 3000);
+        assert!(weight(1000, 1000, 0) > 10_000);
     }
 
     #[test]

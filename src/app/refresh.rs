@@ -1,17 +1,19 @@
 //! One refresh of an account: the listing, the auxiliary collectors and tags, and the exposition of the result.
 
 use super::call_counter::CallCounter;
-use super::memory::MemoryShare;
+use super::memory::{MemoryShare, weight};
 use crate::base::deadline::Deadline;
 use crate::cache::{self, Outcome};
 use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors};
 use crate::exposition::{self, Exposition};
 use crate::failure::{Failure, Reason};
-use crate::model::{Snapshot, Timestamp};
+use crate::model::Timestamp;
 use crate::swr::Client;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
+use tracing::warn;
 
 /// What a refresh needs.
 pub(super) struct Collection {
@@ -26,9 +28,10 @@ pub(super) struct Collection {
 
 /// The function that collects and encodes. The exposition is encoded once, when it is published.
 pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Options) -> cache::Refresh<Exposition> {
+    let (hint, filter_warned) = (exposition.filter_hint(), Arc::new(AtomicBool::new(false)));
     let exposition = Arc::new(exposition);
     Box::new(move |previous: Option<Arc<Exposition>>, deadline: Deadline| {
-        let (collection, exposition) = (collection.clone(), exposition.clone());
+        let (collection, exposition, filter_warned) = (collection.clone(), exposition.clone(), filter_warned.clone());
         Box::pin(async move {
             let Collection { client, options, metrics, auxiliary, share, tags, calls } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
@@ -39,6 +42,13 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             let _counting = calls.begin();
             let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
             let collect::Collected { mut snapshot, gap } = collected?;
+            if !share.has_room_for(weight(&snapshot)) {
+                let message = format!(
+                    "the names of {} repositories take more memory than the limit leaves room for",
+                    snapshot.repositories.len()
+                );
+                return Err(Failure::new(Reason::Incomplete, message));
+            }
             let known = previous.as_ref().map(|exposition| &**exposition.snapshot());
             let repositories = snapshot.repositories.len() as u64;
             let room = most_repositories.saturating_sub(repositories);
@@ -50,18 +60,17 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             };
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
-            share.hold(weight(&snapshot), tags.as_ref().map(TagCollector::layers));
+            share.hold(weight(&snapshot), tags.as_ref().map(TagCollector::memory_in_layers));
             let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let value = tokio::task::spawn_blocking(encode)
                 .await
                 .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+            let leaves_none = !value.snapshot().repositories.is_empty() && value.selected_repositories() == 0;
+            if leaves_none && !filter_warned.swap(leaves_none, Ordering::Relaxed) {
+                warn!("no repository has series: --repositories.include and --repositories.exclude leave none; {hint}");
+            }
+            filter_warned.store(leaves_none, Ordering::Relaxed);
             Ok(Outcome { value, gap })
         })
     })
-}
-
-/// The number of repositories held in memory, including those of the Enterprise Edition.
-pub(super) fn weight(snapshot: &Snapshot) -> u64 {
-    let instances = snapshot.enterprise.repositories.as_ref().map_or(0, |rows| rows.value.len());
-    (snapshot.repositories.len() + instances) as u64
 }

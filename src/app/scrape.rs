@@ -17,6 +17,7 @@ use crate::base::file;
 use crate::cache;
 use crate::cli::ScrapeArgs;
 use crate::collect::{self, WaitPolicy};
+use crate::config::environment::Environment;
 use crate::config::{self, StateFiles};
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
@@ -24,6 +25,7 @@ use anyhow::{Context, bail};
 use progress_bar::ProgressBar;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,8 +38,7 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Wrong settings, a collection that failed in whole or in part, or output that cannot be written. A file is replaced
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
-    let environment = |name: &str| std::env::var(name).ok();
-    let (account, log) = config::resolve_account(&args.serve, &environment, args.account.as_deref())?;
+    let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
     let account = config::Account {
         // The other files belong to `serve`, which may be running too.
         state: account.state.map(StateFiles::of_tags_beside),
@@ -66,8 +67,10 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         if let Some(directory) = directory
             && let Err(error) = keep(&account, &directory).await
         {
-            missing
-                .push(format!("--cache.file: cannot keep what is known of tags in {}: {error}", directory.display()));
+            missing.push(format!(
+                "--cache.directory: cannot keep what is known of tags in {}: {error}",
+                directory.display()
+            ));
         }
         written?;
         if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
@@ -99,6 +102,11 @@ fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> 
 /// Replaces the file, by way of a name that the textfile collector does not read. Readable by all, because another user
 /// reads it.
 fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+    // In a directory that others may write to, a link could lead anywhere.
+    let is_foreign = |owner: u32| owner != 0 && owner != rustix::process::geteuid().as_raw();
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink() && is_foreign(metadata.uid())) {
+        return Err(io::Error::other("it is a link of another user, which is not followed"));
+    }
     // The target of a link is replaced, not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {

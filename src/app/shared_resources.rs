@@ -50,11 +50,12 @@ impl SharedResources {
         let trials = locks.into_iter().map(|lock| async move {
             let tried = lock.clone();
             let answer = lock.threads.run_within(TRIAL_TIMEOUT, move || tried.is_ours());
-            if answer.await.is_none() {
+            let is_hung = answer.await.is_none();
+            if is_hung {
                 let path = lock.path.display();
                 warn!(file = %path, "{path} is on a disk that does not answer: the state of its account is not loaded");
-                lock.give_up_loading();
             }
+            lock.set_hung(is_hung);
             lock
         });
         self.locks = futures_util::future::join_all(trials).await;

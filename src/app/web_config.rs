@@ -1,12 +1,15 @@
 //! The web configuration file of a running server: read again when it changes or on request.
 //!
-//! The settings in force are replaced as a whole, and only by settings that are usable as a whole. A half-written file, or a
-//! certificate without its key yet, changes nothing and is tried again.
+//! The settings in force are replaced as a whole, and only by settings that are usable as a whole: a certificate without its
+//! key yet changes nothing and is tried again. A file may be cut off and still be valid, so
+//! 1. files are read only when they have stood still for one look, and
+//! 2. no change of a file takes a protection away from a running server. That needs a restart.
 
 use super::reload_metrics::ReloadMetrics;
 use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::digest::Digest;
 use crate::base::file_stamp::Stamp;
+use crate::base::file_watcher::{FileWatcher, INTERVAL, Stamps};
 use crate::catalog;
 use crate::config::Problems;
 use crate::config::web_file::{self, WebFile};
@@ -15,15 +18,9 @@ use prometheus::Registry;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::{Mutex, watch};
 use tracing::{error, info};
-
-/// How often the files are checked for changes: a few system calls, without reading them.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A file modified within this period may change again without a new time stamp, so it is read again.
-const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
 
 /// The security settings in force, and the file that they come from.
 pub(super) struct WebConfig {
@@ -41,7 +38,7 @@ struct File {
 /// What was read last.
 struct LastRead {
     files: web_file::Files,
-    stamps: Vec<Option<Stamp>>,
+    watcher: FileWatcher,
     /// Of the settings in force.
     digest: Digest,
     /// Why the files could not be used.
@@ -57,9 +54,9 @@ impl WebConfig {
         let path = files[0].clone();
         info!(file = %path.display(), "the web is served with {}", security.summary());
         let metrics = ReloadMetrics::new(registry, &catalog::WEB_CONFIG_RELOAD, &catalog::WEB_CONFIG_RELOAD_TIME);
-        // Without stamps, so that the first poll reads the files again: they may have changed since.
-        let last_read = Mutex::new(LastRead { files, stamps: Vec::new(), digest, problems: None });
-        let file = File { path, reader: BlockingThreads::new(1), last_read, metrics };
+        // Without stamps, so that the files are read again: they may have changed since.
+        let last_read = LastRead { files, watcher: FileWatcher::new(Vec::new()), digest, problems: None };
+        let file = File { path, reader: BlockingThreads::new(1), last_read: Mutex::new(last_read), metrics };
         Self { current: watch::Sender::new(Arc::new(security)), file: Some(file) }
     }
 
@@ -68,25 +65,41 @@ impl WebConfig {
         self.current.subscribe()
     }
 
-    /// Polls the files and reads them when one has changed. May be dropped at any time.
+    /// Polls the files, and reads them when one has changed and all have stood still for one look. May be dropped at any time.
     pub(super) async fn follow(&self) -> Infallible {
         let Some(file) = &self.file else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
+            tokio::time::sleep(INTERVAL).await;
             let mut last_read = file.last_read.lock().await;
-            let (files, before) = (last_read.files.clone(), last_read.stamps.clone());
-            if file.reader.run_within(FILE_TIMEOUT, move || is_unchanged(&files, &before)).await != Some(true) {
+            let files = last_read.files.clone();
+            let Some(stamps) = file.reader.run_within(FILE_TIMEOUT, move || stamps(&files)).await else {
+                file.report_hang();
+                continue;
+            };
+            if last_read.watcher.observe(stamps, SystemTime::now()) {
                 self.read(file, &mut last_read).await;
             }
         }
     }
 
-    /// Puts a file in force that was read together with all other settings.
+    /// Why these settings cannot replace those in force.
+    pub(super) fn refusal(&self, next: &Security) -> Option<Problems> {
+        let weakened = self.current.borrow().weakened_by(next);
+        let path = self.file.as_ref().map(|file| file.path.display().to_string()).unwrap_or_default();
+        (!weakened.is_empty()).then(|| {
+            let weakened = weakened.join(", ");
+            Problems::of(format!(
+                "{path}: {weakened}; a running exporter does not give that up, restart it if it is meant"
+            ))
+        })
+    }
+
+    /// Puts a file in force that was read together with all other settings, and that [`Self::refusal`] has nothing against.
     pub(super) async fn replace(&self, read: Option<WebFile>) {
         if let (Some(file), Some(read)) = (&self.file, read) {
             let mut last_read = file.last_read.lock().await;
             // The files may have changed since.
-            last_read.stamps.clear();
+            last_read.watcher = FileWatcher::new(Vec::new());
             self.accept(file, &mut last_read, read);
             file.metrics.success();
         }
@@ -95,23 +108,21 @@ impl WebConfig {
     /// Reads the files. Problems are logged once.
     async fn read(&self, file: &File, last_read: &mut LastRead) {
         let path = file.path.clone();
-        let read = file.reader.run_within(FILE_TIMEOUT, move || {
-            let read = web_file::read(&path);
-            let stamps = match &read {
-                Ok(WebFile { files, .. }) | Err((_, files)) => stamps(files),
-            };
-            (read, stamps)
-        });
-        let Some((read, stamps)) = read.await else {
-            error!("the web configuration could not be read within {} s", FILE_TIMEOUT.as_secs());
-            file.metrics.failure();
-            return;
+        let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else {
+            return file.report_hang();
         };
-        last_read.stamps = stamps;
-        match read {
+        let (files, usable) = match read {
+            Err((problems, files)) => (files, Err(problems)),
+            Ok(read) => (read.files.clone(), self.refusal(&read.security).map_or(Ok(read), Err)),
+        };
+        if files != last_read.files {
+            // The new ones may be half-written.
+            last_read.watcher = FileWatcher::new(Vec::new());
+            last_read.files = files;
+        }
+        match usable {
             Ok(read) => self.accept(file, last_read, read),
-            Err((problems, files)) => {
-                last_read.files = files;
+            Err(problems) => {
                 file.metrics.failure();
                 if last_read.problems.as_ref() != Some(&problems) {
                     let list = problems.list().join("; ");
@@ -137,13 +148,13 @@ impl WebConfig {
     }
 }
 
-/// Whether no file was modified since the stamps were taken, as far as stamps can tell.
-fn is_unchanged(files: &[PathBuf], before: &[Option<Stamp>]) -> bool {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
-    let is_recent = |stamp: &Stamp| now.abs_diff(stamp.changed.0) <= TIMESTAMP_GRANULARITY.as_secs();
-    stamps(files) == before && !before.iter().flatten().any(is_recent)
+impl File {
+    fn report_hang(&self) {
+        error!("the web configuration could not be read within {} s", FILE_TIMEOUT.as_secs());
+        self.metrics.failure();
+    }
 }
 
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+fn stamps(files: &[PathBuf]) -> Stamps {
     files.iter().map(|file| Stamp::of(file)).collect()
 }

@@ -4,7 +4,7 @@ use super::exchange::{Provider, ProviderState};
 use super::{AccessKey, AuthError, Credential, SecretSource};
 
 /// The parts of an access key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AccessKeyProvider {
     /// The access key id.
     pub id: SecretSource,

@@ -3,6 +3,7 @@
 use super::cached_credential::{CachedCredential, CredentialLease};
 use super::state::{CredentialState, RejectionOutcome};
 use super::{AuthError, CredentialProvider, ProviderState, REJECTION_PERIOD, TokenClient};
+use crate::base::blocking_reader::BlockingReader;
 use crate::base::digest::Digest;
 use crate::failure::error_chain;
 use crate::metrics::unix_seconds;
@@ -20,6 +21,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How often the secret files are read while something is wrong.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The longest that reading the secret files may take. A file system that takes longer hangs.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How many attempts a caller waits for that bring neither a credential nor an error.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -30,6 +34,7 @@ pub struct Authenticator(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     provider: CredentialProvider,
+    reader: BlockingReader,
     client: Option<TokenClient>,
     state: Mutex<CredentialState>,
     /// Held by the one request that finds out whether a credential is good.
@@ -47,6 +52,7 @@ impl Authenticator {
     pub fn new(provider: CredentialProvider, client: Option<TokenClient>) -> Self {
         Self(Arc::new(Shared {
             provider,
+            reader: BlockingReader::new(READ_TIMEOUT),
             client,
             state: Mutex::default(),
             probe_lock: Arc::default(),
@@ -96,7 +102,7 @@ impl Authenticator {
         let mut rounds = 0;
         let mut error_before: Option<Arc<AuthError>> = None;
         loop {
-            let loaded = self.0.provider.load();
+            let loaded = self.0.load().await;
             let mut attempts = {
                 let mut state = self.0.state();
                 let now = Instant::now();
@@ -220,7 +226,7 @@ impl Authenticator {
                 loop {
                     tokio::time::sleep(POLL_INTERVAL).await;
                     let Some(shared) = shared.upgrade() else { return };
-                    let changed = shared.provider.load().is_ok_and(|loaded| {
+                    let changed = shared.load().await.is_ok_and(|loaded| {
                         let secret = loaded.fingerprint();
                         Some(secret) != refused && !shared.state().is_suspect(&secret, Instant::now())
                     });
@@ -244,10 +250,14 @@ impl Shared {
         self.state.lock()
     }
 
+    async fn load(&self) -> Result<ProviderState, AuthError> {
+        self.provider.load(&self.reader).await
+    }
+
     /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if
     /// any could be read.
     async fn obtain(&self) -> Option<(Instant, Option<Digest>)> {
-        let loaded = match self.provider.load() {
+        let loaded = match self.load().await {
             Ok(loaded) => loaded,
             Err(error) => return Some((self.failed(error, [0; 32], false), None)),
         };
@@ -326,7 +336,7 @@ impl RenewalTask {
             if now >= retry_at {
                 return true;
             }
-            if shared.provider.load().ok().map(|loaded| loaded.fingerprint()) != secret {
+            if shared.load().await.is_ok_and(|loaded| Some(loaded.fingerprint()) != secret) {
                 info!("a secret has changed and is tried at once");
                 return true;
             }

@@ -40,6 +40,9 @@ pub enum AuthError {
         /// What is wrong with it, without quoting it.
         problem: &'static str,
     },
+    /// The file system of the secret files hangs.
+    #[error("the files of the credential cannot be read: their file system does not answer")]
+    FilesHang,
     /// Files of one key change faster than they can be read.
     #[error("the files of the credential keep changing while they are read")]
     Unsettled,

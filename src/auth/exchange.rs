@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 
 /// A source of credentials.
 pub trait Provider: std::fmt::Debug + Send + Sync {
-    /// Loads what is there now. Files are read again each time, so that a rotated secret needs no restart.
+    /// Loads what is there now. Files are read again each time, so that a rotated secret needs no restart. Blocks as long as
+    /// their file system does.
     ///
     /// # Errors
     /// If a file cannot be read or holds nothing usable.

@@ -3,7 +3,7 @@
 use super::exchange::{Provider, ProviderState, TokenService};
 use super::temporary::parse_timestamp;
 use super::token_client::Json::{List, Object, Text};
-use super::token_client::{HttpRequest, JSON_UTF8, Operation};
+use super::token_client::{HttpRequest, JSON_UTF8, Json, Operation};
 use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient};
 use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
@@ -57,7 +57,8 @@ struct Token {
 impl PasswordProvider {
     async fn log_in(&self, password: &Secret, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let domain = [("name", Text(&self.domain))];
-        let user = [("name", Text(&self.user)), ("password", Text(password.expose())), ("domain", Object(&domain))];
+        let user =
+            [("name", Text(&self.user)), ("password", Json::Secret(password.expose())), ("domain", Object(&domain))];
         let password = [("user", Object(&user))];
         let identity = [("methods", List(&[Text("password")])), ("password", Object(&password))];
         let project = match &self.project {

@@ -67,7 +67,7 @@ impl MetadataProvider {
         (name, value): (&'static str, &str),
     ) -> Result<HttpResponse, AuthError> {
         let request = HttpRequest::new(Operation::Metadata, method, format!("{}{path}", self.endpoint));
-        client.send(if value.is_empty() { request } else { request.header(name, value) }).await
+        client.send(if value.is_empty() { request } else { request.secret_header(name, value) }).await
     }
 }
 
@@ -78,12 +78,18 @@ impl TokenService for MetadataProvider {
         client: &'a TokenClient,
     ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
         Box::pin(async move {
-            match (self.send(client).await, self.because) {
-                (Err(error @ (AuthError::Network { .. } | AuthError::Timeout(_))), Selection::LastResort) => {
-                    Err(AuthError::NoCredential(Box::new(error)))
-                }
-                (result, _) => result,
-            }
+            let result = self.send(client).await;
+            result.map_err(|error| match (self.because, &error) {
+                // Whatever answers there is not the service of an instance with an agency.
+                (
+                    Selection::LastResort,
+                    AuthError::Network { .. }
+                    | AuthError::Timeout(_)
+                    | AuthError::UnexpectedAnswer { .. }
+                    | AuthError::Refused { hint: "", .. },
+                ) => AuthError::NoCredential(Box::new(error)),
+                _ => error,
+            })
         })
     }
 

@@ -14,7 +14,7 @@ use hyper::http::Method;
 const KEY_LIFETIME_SECONDS: u32 = 6 * 3600;
 
 /// An identity token and the service that takes it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OidcProvider {
     /// The identity token.
     pub id_token: SecretSource,
@@ -72,12 +72,12 @@ impl Exchange {
     async fn key(&self, id_token: &Secret, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let request = match self {
             Self::Iam { endpoint, idp_id } => {
-                let id_token = [("id", Text(id_token.expose()))];
+                let id_token = [("id", Json::Secret(id_token.expose()))];
                 let auth = [("id_token", Object(&id_token))];
                 let url = format!("{endpoint}/v3.0/OS-AUTH/id-token/tokens");
                 let request = post(url, &Object(&[("auth", Object(&auth))])).header("x-idp-id", idp_id);
                 let token = client.send(request).await?.success()?.subject_token()?;
-                let token = [("id", Text(token.expose())), ("duration_seconds", Number(KEY_LIFETIME_SECONDS))];
+                let token = [("id", Json::Secret(token.expose())), ("duration_seconds", Number(KEY_LIFETIME_SECONDS))];
                 let identity = [("methods", List(&[Text("token")])), ("token", Object(&token))];
                 let auth = [("identity", Object(&identity))];
                 post(format!("{endpoint}/v3.0/OS-CREDENTIAL/securitytokens"), &Object(&[("auth", Object(&auth))]))
@@ -88,7 +88,7 @@ impl Exchange {
                     ("provider_urn", Text(provider_urn)),
                     ("agency_urn", Text(agency_urn)),
                     ("agency_session_name", Text(session_name)),
-                    ("id_token", Text(id_token.expose())),
+                    ("id_token", Json::Secret(id_token.expose())),
                     ("duration_seconds", Number(*duration_seconds)),
                 ];
                 body.extend(policy.as_deref().map(|policy| ("policy", Text(policy))));

@@ -34,7 +34,7 @@ impl TokenService for PodIdentityProvider {
         client: &'a TokenClient,
     ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
         let request = HttpRequest::new(Operation::PodIdentity, Method::POST, self.url.clone())
-            .header("authorization", token.expose())
+            .secret_header("authorization", token.expose())
             .json("application/json", &Json::Object(&[]));
         Box::pin(async { read_key(&client.send(request).await?.success()?) })
     }

@@ -10,7 +10,7 @@ use crate::transport::Endpoint;
 use std::path::PathBuf;
 
 /// The file, and what it may leave out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProfileProvider {
     /// The file.
     pub path: PathBuf,
@@ -42,6 +42,9 @@ impl Provider for ProfileProvider {
         let (Some(id), Some(secret)) = (value("ak"), value("sk")) else {
             return Err(unusable("has neither ak and sk nor idp_id and id_token_file in its section [basic]"));
         };
+        if [id, secret].iter().any(|value| value.starts_with(['"', '\'']) && value.ends_with(['"', '\''])) {
+            return Err(unusable("has ak or sk in quotes, which are not part of them: leave them out"));
+        }
         Ok(ProviderState::Ready(Credential::AccessKey(AccessKey {
             id: id.to_owned(),
             secret: Secret::new(secret.to_owned()),
@@ -55,18 +58,23 @@ impl Provider for ProfileProvider {
     }
 }
 
-/// A value of section `[basic]`; `None` if it is absent or empty.
+/// A value of section `[basic]` or, as with the SDK's parser, of `[DEFAULT]`; `None` if it is absent or empty.
 fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+    let value = value_in("basic", text, wanted).or_else(|| value_in("DEFAULT", text, wanted));
+    value.filter(|value| !value.is_empty())
+}
+
+fn value_in<'a>(wanted_section: &str, text: &'a str, wanted: &str) -> Option<&'a str> {
     let mut in_section = false;
     for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
         if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            in_section = section.trim() == "basic";
+            in_section = section.trim() == wanted_section;
         } else if in_section
             && !line.starts_with(['#', ';'])
             && let Some((key, value)) = line.split_once(['=', ':'])
             && key.trim().eq_ignore_ascii_case(wanted)
         {
-            return Some(value.trim()).filter(|value| !value.is_empty());
+            return Some(value.trim());
         }
     }
     None
@@ -89,6 +97,10 @@ mod tests {
         let Ok(ProviderState::Ready(Credential::AccessKey(key))) = read(text) else { panic!("a key") };
         assert_eq!((key.id.as_str(), key.secret.expose(), key.project_id.as_deref()), ("A%K", "s=%%;#", Some("p")));
         assert!(key.security_token.is_none());
+        let inherited = "\u{feff}[basic]\nak = A\n[DEFAULT]\nak = other\nsk = S\nsecurity_token = T\n";
+        let Ok(ProviderState::Ready(Credential::AccessKey(key))) = read(inherited) else { panic!("a key") };
+        assert_eq!((key.id.as_str(), key.secret.expose()), ("A", "S"));
+        assert_eq!(key.security_token.as_ref().map(Secret::expose), Some("T"));
     }
 
     #[test]
@@ -97,6 +109,8 @@ mod tests {
             ("", "has neither ak and sk"),
             ("[basic]\nak = A\n", "has neither ak and sk"),
             ("[basic]\nak = A\nsk =\n", "has neither ak and sk"),
+            ("[DEFAULT]\nsk = S\n[basic]\nak = A\nsk =\n", "has neither ak and sk"),
+            ("[basic]\nak = \"A\"\nsk = \"S\"\n", "in quotes"),
             ("[basic]\nidp_id = i\nid_token_file = /x\n", "no iam_endpoint"),
             ("[basic]\nidp_id = i\nid_token_file = /x\niam_endpoint = http://example.com\n", "no https address"),
         ] {

@@ -1,10 +1,11 @@
 //! The provider chain: the provider that the settings name, or the first that is configured.
 
 use super::exchange::{Provider, ProviderState};
-use super::{AuthError, access_key, iam, metadata, oidc, pod_identity, profile, token};
+use super::{AuthError, SecretSource, access_key, iam, metadata, oidc, pod_identity, profile, token};
+use crate::base::blocking_reader::BlockingReader;
 
 /// A source of credentials. A new one is a file under `auth/` and a variant here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CredentialProvider {
     /// A ready-made token.
     Token(token::TokenProvider),
@@ -45,12 +46,31 @@ impl CredentialProvider {
         self.inner().1.owner()
     }
 
-    /// As [`Provider::load`].
+    fn reads_files(&self) -> bool {
+        match self {
+            Self::Token(provider) => provider.0.is_file(),
+            Self::AccessKey(provider) => {
+                let parts = [Some(&provider.id), Some(&provider.secret), provider.security_token.as_ref()];
+                parts.into_iter().flatten().any(SecretSource::is_file)
+            }
+            Self::Password(provider) => provider.password.is_file(),
+            Self::Oidc(provider) => provider.id_token.is_file(),
+            Self::Pod(provider) => provider.token.is_file(),
+            Self::Profile(_) => true,
+            Self::Metadata(_) => false,
+        }
+    }
+
+    /// As [`Provider::load`], with files read by `reader`.
     ///
     /// # Errors
-    /// As [`Provider::load`].
-    pub fn load(&self) -> Result<ProviderState, AuthError> {
-        self.inner().1.load()
+    /// As [`Provider::load`], and if the file system hangs.
+    pub async fn load(&self, reader: &BlockingReader) -> Result<ProviderState, AuthError> {
+        if !self.reads_files() {
+            return self.inner().1.load();
+        }
+        let provider = self.clone();
+        reader.run(move || provider.inner().1.load()).await.unwrap_or(Err(AuthError::FilesHang))
     }
 }
 

@@ -20,6 +20,11 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// Whether reading it reads a file.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// The path of the file; empty if it is in the settings.
     pub(super) fn path(&self) -> String {
         match self {
@@ -32,7 +37,9 @@ impl SecretSource {
     pub(super) fn read(&self, what: &'static str) -> Result<Secret, AuthError> {
         self.parse(what, |text| {
             let text = text.trim();
-            if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            if text.len() > 1 && ['"', '\''].iter().any(|quote| text.starts_with(*quote) && text.ends_with(*quote)) {
+                Err("is in quotes, which are not part of it: leave them out")
+            } else if text.bytes().all(|byte| byte.is_ascii_graphic()) {
                 Ok(text)
             } else {
                 Err("contains white space or characters that no header can carry")
@@ -50,7 +57,8 @@ impl SecretSource {
         what: &'static str,
         parse: impl Fn(&str) -> Result<&str, &'static str>,
     ) -> Result<Secret, AuthError> {
-        let parse = |text: &str| match parse(text)? {
+        // Editors of Windows begin a text with a byte order mark.
+        let parse = |text: &str| match parse(text.trim_start_matches('\u{feff}'))? {
             "" => Err("is empty"),
             text => Ok(Secret::new(text.to_owned())),
         };
@@ -94,6 +102,10 @@ mod tests {
             ("se cret\n", Err("white space"), Ok("se cret")),
             ("s\u{e9}cret", Err("no header can carry"), Ok("s\u{e9}cret")),
             ("\n", Err("is empty"), Err("is empty")),
+            ("\u{feff}secret\r\n", Ok("secret"), Ok("secret")),
+            ("\u{feff}\n", Err("is empty"), Err("is empty")),
+            ("\"secret\"\n", Err("is in quotes"), Ok("\"secret\"")),
+            ("'secret'", Err("is in quotes"), Ok("'secret'")),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();

@@ -4,7 +4,7 @@ use super::exchange::{Provider, ProviderState};
 use super::{AuthError, Credential, SecretSource};
 
 /// A token in the settings, or in a file that another program keeps fresh.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TokenProvider(pub SecretSource);
 
 impl Provider for TokenProvider {

@@ -4,7 +4,7 @@ use super::{AuthError, Credential, IssuedCredential};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
 use crate::transport::answer::{ErrorAnswer, date, retry_after};
-use crate::transport::{Request, Response, Transport};
+use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -94,26 +94,46 @@ pub(super) struct HttpRequest {
     url: String,
     headers: HeaderMap,
     body: Zeroizing<Vec<u8>>,
+    secrets: SentSecrets,
 }
 
 impl HttpRequest {
     pub(super) fn new(operation: Operation, method: Method, url: String) -> Self {
-        Self { operation, method, url, headers: HeaderMap::new(), body: Zeroizing::default() }
+        Self {
+            operation,
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Zeroizing::default(),
+            secrets: SentSecrets::default(),
+        }
     }
 
     /// Adds a header. A value that cannot be sent is left out, which the service will answer with an error.
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
-        if let Ok(mut value) = HeaderValue::from_str(value) {
-            value.set_sensitive(true);
+        if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(HeaderName::from_static(name), value);
         }
         self
+    }
+
+    /// As [`Self::header`], with a secret.
+    pub(super) fn secret_header(mut self, name: &'static str, secret: &str) -> Self {
+        self.secrets.add(secret);
+        let mut request = self.header(name, secret);
+        request
+            .headers
+            .iter_mut()
+            .filter(|(header, _)| *header == name)
+            .for_each(|(_, value)| value.set_sensitive(true));
+        request
     }
 
     /// Sets a JSON body, written without leaving copies behind.
     pub(super) fn json(mut self, content_type: &str, body: &Json<'_>) -> Self {
         self.body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE * 2));
         serde_json::to_writer(&mut *self.body, body).expect("texts and numbers can always be written");
+        body.collect_secrets(&mut self.secrets);
         self.header("content-type", content_type)
     }
 }
@@ -124,15 +144,27 @@ pub(super) const JSON_UTF8: &str = "application/json;charset=utf8";
 /// A JSON value made of borrowed texts: secrets in it are not copied.
 pub(super) enum Json<'a> {
     Text(&'a str),
+    Secret(&'a str),
     Number(u32),
     List(&'a [Json<'a>]),
     Object(&'a [(&'a str, Json<'a>)]),
 }
 
+impl Json<'_> {
+    fn collect_secrets(&self, secrets: &mut SentSecrets) {
+        match self {
+            Self::Secret(secret) => secrets.add(secret),
+            Self::List(items) => items.iter().for_each(|item| item.collect_secrets(secrets)),
+            Self::Object(fields) => fields.iter().for_each(|(_, value)| value.collect_secrets(secrets)),
+            Self::Text(_) | Self::Number(_) => {}
+        }
+    }
+}
+
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Text(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Secret(text) => serializer.serialize_str(text),
             Self::Number(number) => serializer.serialize_u32(*number),
             Self::List(items) => serializer.collect_seq(*items),
             Self::Object(fields) => {
@@ -152,6 +184,7 @@ pub(super) struct HttpResponse {
     pub(super) status: StatusCode,
     headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
+    secrets: SentSecrets,
     /// The time by the clock of the service, or by ours if it does not tell.
     now: SystemTime,
     requested: Instant,
@@ -164,7 +197,7 @@ impl HttpResponse {
             return Ok(self);
         }
         let operation = self.operation;
-        let answer = ErrorAnswer::read(self.status, &self.headers, &self.body);
+        let answer = ErrorAnswer::read(self.status, &self.headers, &self.body, &self.secrets);
         match self.status.as_u16() {
             408 | 425 | 429 | 500.. => {
                 let retry_after = retry_after(&self.headers, self.now);
@@ -228,7 +261,7 @@ fn service_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
 impl TokenClient {
     /// Sends a request once. Dropping the future cancels it.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, AuthError> {
-        let HttpRequest { operation, method, url, headers, body } = request;
+        let HttpRequest { operation, method, url, headers, body, secrets } = request;
         let transport = match operation {
             Operation::IamToken | Operation::Oidc => &self.public,
             Operation::Metadata | Operation::PodIdentity => &self.link_local,
@@ -248,13 +281,16 @@ impl TokenClient {
                 body.extend_from_slice(&piece[..piece.len().min(room)]);
             }
             let now = service_time(date(&headers), (self.wall_clock)());
-            Ok(HttpResponse { operation, status, headers, body, now, requested })
+            Ok((status, headers, body, now))
         };
         let result = tokio::time::timeout(operation.timeout(), exchange).await;
         self.metrics.calls.record(operation.as_str(), code, requested.elapsed());
         match result {
             Err(_) => Err(AuthError::Timeout(operation)),
-            Ok(result) => result.map_err(|source| AuthError::Network { operation, source }),
+            Ok(Err(source)) => Err(AuthError::Network { operation, source: TransportError::hiding(source, &secrets) }),
+            Ok(Ok((status, headers, body, now))) => {
+                Ok(HttpResponse { operation, status, headers, body, secrets, now, requested })
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ pub fn of<T: AsRef<[u8]>>(values: impl IntoIterator<Item = T>) -> Digest {
         hash.update((value.len() as u64).to_le_bytes());
         hash.update(value);
     }
-    hash.finalize().into()
+    // In place, and wiped when dropped: a hash that is moved would leave the end of a secret on the stack.
+    hash.finalize_reset().into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Opens a regular file for reading. Pipes and devices are refused: they could block for ever or have no end. A file system
@@ -110,11 +110,21 @@ pub fn is_temporary(name: &str, of: &str) -> bool {
     numbers.is_some_and(|numbers| numbers.split('.').all(|number| number.parse::<u64>().is_ok()))
 }
 
-/// Creates and removes a file, to find out whether files can be kept in a directory.
+/// Creates a directory of our own, with the directories above it, if it does not exist.
+///
+/// # Errors
+/// If it cannot be created.
+pub fn create_directory(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Creates and removes a file, to find out whether files can be kept in a directory. Creates the directory if it does not
+/// exist.
 ///
 /// # Errors
 /// Why they cannot.
 pub fn try_directory(directory: &Path) -> io::Result<()> {
+    create_directory(directory)?;
     let trial = temporary(&directory.join("trial"))?;
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&trial)?;
     fs::remove_file(trial)

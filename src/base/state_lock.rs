@@ -43,9 +43,9 @@ impl StateLock {
         }
     }
 
-    /// Lets nothing be loaded: the disk does not answer.
-    pub fn give_up_loading(&self) {
-        self.is_hung.store(true, Ordering::Relaxed);
+    /// Notes whether the disk answers; while it does not, nothing is loaded.
+    pub fn set_hung(&self, is_hung: bool) {
+        self.is_hung.store(is_hung, Ordering::Relaxed);
     }
 
     /// Whether state may be loaded.
@@ -70,6 +70,8 @@ impl StateLock {
         if held.is_some() {
             return true;
         }
+        // A directory that cannot be created is reported by the write.
+        let _ = self.path.parent().map(file::create_directory);
         let path = self.path.display();
         let is_news = || !self.is_problem_logged.swap(true, Ordering::Relaxed);
         let locked = file::open_own(&self.path, 0o600).map_err(TryLockError::Error).and_then(|file| {

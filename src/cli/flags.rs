@@ -31,7 +31,7 @@ pub enum FlagKind {
     One,
     /// Any number of values: a repeated flag, a list in the file, or separated by commas anywhere ([`split_list`]).
     Many,
-    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists its last part.
+    /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists the last part of the name.
     Switch,
 }
 
@@ -68,13 +68,17 @@ pub const ALL: &[Flag] = &[
     row("config.file", None, One, "FILE", "none, one account by flags",
         "File with several accounts and their settings; read again when it changes, on SIGHUP and on POST /-/reload"),
 
+    row("config.check", None, Switch, "", "off", "Check settings and secret files and exit, as `check --offline` does"),
+
     row("web.listen-address", None, Many, "ADDRESS", "[::]:10179", "Address to listen on; may be repeated"),
     row("web.telemetry-path", None, One, "PATH", "/metrics", "Path of the metrics"),
     row("web.config.file", None, One, "FILE", "none, plain HTTP for everybody",
         "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
-    row("web.max-requests", None, One, "N", "40", "Scrapes served at once; one more gets 503"),
+    row("web.enable-lifecycle", None, Switch, "", "off",
+        "Let anybody reload the settings by POST /-/reload; a client that has to log in may do so in any case"),
+    row("web.max-requests", None, One, "N", "40", "Scrapes served at once, without those that wait for a refresh; one more gets 503"),
     row("web.max-connections", None, One, "N", "512", "Connections held at once; further ones wait"),
-    row("web.max-connections-per-address", None, One, "N", "64",
+    row("web.max-connections-per-address", None, One, "N", "128",
         "Connections held at once from one address (IPv6: one /64); further ones are closed"),
 
     row("swr.region", Some("region"), One, "REGION", "none", "Region, which gives the endpoint, e.g. cn-north-4"),
@@ -82,6 +86,8 @@ pub const ALL: &[Flag] = &[
         "Address of the API where the region does not give it, e.g. https://swr-api.eu-de.otc.t-systems.com"),
     row("swr.iam-endpoint", Some("iam_endpoint"), One, "URL", "by the region",
         "Address of IAM where the region does not give it, e.g. https://iam.eu-de.otc.t-systems.com"),
+    row("swr.sts-endpoint", Some("sts_endpoint"), One, "URL", "by the region",
+        "Address of STS, for OIDC, where the region does not give it"),
     row("swr.project-id", Some("project_id"), One, "ID", "none", "Project id to send with signed requests, and to ask a token for"),
     row("swr.ca-file", Some("ca_file"), One, "FILE", "the system's alone", "Certificates in PEM form to trust besides the system's"),
     row("swr.namespace", Some("namespaces"), Many, "NAME", "all", "List only this organisation; may be repeated"),
@@ -117,8 +123,8 @@ pub const ALL: &[Flag] = &[
     row("cache.wait", Some("cache_wait"), One, "WAIT", "deadline",
         "How long a scrape waits for a refresh when it has older data: `deadline`, or a duration"),
     row("cache.max-age", Some("cache_max_age"), One, "DURATION", "1h", "Older data is withdrawn"),
-    row("cache.file", Some("cache_file"), One, "DIRECTORY", "none is kept",
-        "Directory for the last good snapshot, so that a restart serves at once"),
+    row("cache.directory", Some("cache_directory"), One, "DIRECTORY", "none is kept",
+        "Directory for the last good snapshot, so that a restart serves at once; created if it is missing"),
 
     row("scrape.timeout", None, One, "DURATION", "10s",
         "How long a scrape may take where the scraper sends no X-Prometheus-Scrape-Timeout-Seconds"),
@@ -154,12 +160,18 @@ pub const ALL: &[Flag] = &[
     row("log.format", None, One, "FORMAT", "logfmt", "logfmt or json"),
 ];
 
+/// Settings that have another name now, which stands for the default. They are answered with it.
+#[rustfmt::skip]
+pub const RENAMED: &[Flag] = &[
+    row("cache.file", Some("cache_file"), One, "DIRECTORY", "cache.directory", "Renamed"),
+];
+
 /// The row with this name.
 ///
 /// # Panics
 /// If there is none: names are literals of this program.
 pub fn flag(name: &str) -> &'static Flag {
-    ALL.iter().find(|flag| flag.name == name).unwrap_or_else(|| panic!("no setting is called {name}"))
+    ALL.iter().chain(RENAMED).find(|flag| flag.name == name).unwrap_or_else(|| panic!("no setting is called {name}"))
 }
 
 impl Flag {
@@ -183,6 +195,8 @@ impl Flag {
             .long(self.name)
             .env(self.variable())
             .hide_env_values(true)
+            // So that `config` can say what is wrong with -1.
+            .allow_negative_numbers(true)
             // Any bytes, because clap also parses the variable; `config` reports one that is not UTF-8.
             .value_parser(OsStringValueParser::new())
             .help(format!("{} [default: {}]", self.help, self.default))
@@ -230,6 +244,7 @@ impl ServeArgs {
 
 impl Args for ServeArgs {
     fn augment_args(command: Command) -> Command {
+        let command = RENAMED.iter().fold(command, |command, flag| command.arg(flag.arg().hide(true)));
         ALL.iter().fold(command, |command, flag| {
             let command = command.arg(flag.arg());
             if flag.kind != Switch {
@@ -253,7 +268,7 @@ impl Args for ServeArgs {
 impl FromArgMatches for ServeArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut given = Vec::new();
-        for flag in ALL {
+        for flag in ALL.iter().chain(RENAMED) {
             if flag.is_turned_off(matches) {
                 given.push((flag.name, vec!["false".to_owned()]));
             } else if matches.value_source(flag.name) == Some(ValueSource::CommandLine) {

@@ -12,7 +12,7 @@ use super::plan::{ChangeStamp, FetchTask, LastRead};
 use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
-use crate::model::tags::{Details, Reading};
+use crate::model::tags::{Details, Reading, TagSeries};
 use crate::model::{Repository, Snapshot, Timestamp};
 use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownTags, TagSummary};
 use std::cmp::{Ordering, Reverse};
@@ -44,6 +44,8 @@ pub struct TagInventory {
     groups: HashMap<Arc<str>, NamespaceGroup>,
     free_groups: Vec<Group>,
     layers: Layers,
+    /// The memory that series of tags take.
+    series_bytes: usize,
     next_generation: u32,
     /// Whether all repositories were known at some time. Until then, a layer may belong to a repository not read yet.
     was_complete: bool,
@@ -66,6 +68,7 @@ impl Default for TagInventory {
             groups: HashMap::new(),
             free_groups: Vec::new(),
             layers: Layers::default(),
+            series_bytes: 0,
             next_generation: fastrand::u32(..),
             was_complete: false,
         }
@@ -219,8 +222,21 @@ impl TagInventory {
 
     fn set_tags(&mut self, slot: u32, read: LastRead, reading: Option<Reading>) {
         let group = self.at(slot).group;
+        self.series_bytes -= self.series_bytes_of(slot);
         self.layers.set(slot, group, reading.as_ref().map_or(&[][..], |reading| &reading.blobs));
         self.at_mut(slot).tags = Some(KnownTags { read, summary: reading.map(TagSummary::of) });
+        self.series_bytes += self.series_bytes_of(slot);
+    }
+
+    /// The memory that series of tags take.
+    pub fn series_bytes(&self) -> usize {
+        self.series_bytes
+    }
+
+    /// The memory that the series of one repository's tags take.
+    pub fn series_bytes_of(&self, slot: u32) -> usize {
+        let summary = self.entry(slot).and_then(|entry| entry.tags.as_ref()?.summary.as_ref());
+        summary.and_then(|summary| summary.series.as_deref()).map_or(0, TagSeries::bytes)
     }
 
     /// Drops tag series that are no longer wanted. Series that become wanted are fetched.
@@ -233,6 +249,7 @@ impl TagInventory {
                 summary.series = None;
             }
         }
+        self.series_bytes = (0..self.slots()).map(|slot| self.series_bytes_of(slot)).sum();
     }
 
     /// Sorts restored entries; of two with the same name the later one stays.
@@ -287,6 +304,7 @@ impl TagInventory {
 
     /// Removes a repository, and its organization with the last one.
     fn remove(&mut self, slot: u32) {
+        self.series_bytes -= self.series_bytes_of(slot);
         self.layers.release(slot);
         let entry = self.entries[slot as usize].take().expect(LISTED);
         self.free.push(slot);

@@ -196,9 +196,9 @@ impl TagCollector {
         (state.remaining, state.is_dirty, state.matches_listing) = (0, true, false);
     }
 
-    /// Distinct layers and configurations that are known.
-    pub fn layers(&self) -> usize {
-        self.worker.state().inventory.layers().len()
+    /// The memory that layers and series of tags take, as a number of layers.
+    pub fn memory_in_layers(&self) -> usize {
+        self.worker.state().memory_in_layers()
     }
 
     /// Ends the task and writes the inventory once more, if it has changed. The returned task ends when nothing is being

@@ -1,13 +1,15 @@
 //! Resolves the settings of one account to the options of its stages.
 
 use super::settings::Settings;
-use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions};
-use crate::auth::{CredentialProvider, ResolvedProvider};
-use crate::base::digest::Digest;
+use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
+use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
+use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
+use crate::cli::flags;
 use crate::exposition::RepositoryMetrics;
 use crate::transport::Endpoint;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
 use crate::{cache, collect, exposition, swr};
 use std::path::{Path, PathBuf};
@@ -102,13 +104,22 @@ pub struct Origins {
 
 /// Resolves one account; `None` if it has no credential.
 pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Problems) -> Option<Account> {
+    for renamed in flags::RENAMED {
+        if let Some(found) = settings.get(renamed.name) {
+            let key = flags::flag(renamed.default).key.unwrap_or_default();
+            problems.add(format!("{}: it is called {} now, in the file {key}", found.place, renamed.default));
+        }
+    }
     let cache = cache_options(settings, problems);
     let endpoint = endpoint(settings, problems);
-    let credentials = credentials::choose(settings, problems);
+    let credentials = credentials::choose(settings, endpoint.as_ref(), problems);
     let client = client_options(settings, endpoint.as_ref(), problems);
     let collect = collect_options(settings, cache.max_age, problems);
     let tags = tag_options(settings, problems);
     let exposition = exposition_options(settings, problems);
+    if let Err(unusable) = ProxySettings::read(&|name| settings.variable(name)) {
+        unusable.iter().for_each(|problem| problems.add(problem.to_string()));
+    }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
     let about = About {
         region: settings.text("swr.region"),
@@ -121,7 +132,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
         all: settings.fingerprint("", &certificates),
         credentials: settings.fingerprint("credentials.", &[]),
     };
-    let state = settings.text("cache.file").map(|directory| StateFiles::of(&directory, name));
+    let state = settings.text("cache.directory").map(|directory| StateFiles::of(&directory, name));
     let credentials = credentials?;
     let origins = origins(&about, &credentials.source, &collect.namespaces);
     Some(Account {
@@ -143,9 +154,25 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
 fn origins(about: &About, source: &CredentialProvider, namespaces: &[String]) -> Origins {
     let owner = source.owner();
     let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
+    let inline = inline_identity(source);
+    let of_snapshot = account.into_iter().chain([inline.as_str()]);
     Origins {
-        snapshot: Origin::of(account.into_iter().chain(namespaces.iter().map(String::as_str))),
+        snapshot: Origin::of(of_snapshot.chain(namespaces.iter().map(String::as_str))),
         tags: Origin::of(account),
+    }
+}
+
+/// A digest that tells whose an inline credential is, where settings name neither file nor user: of an access key's id, or of
+/// a token.
+fn inline_identity(source: &CredentialProvider) -> String {
+    let identity = match source {
+        CredentialProvider::Token(token) => &token.0,
+        CredentialProvider::AccessKey(key) => &key.id,
+        _ => return String::new(),
+    };
+    match identity {
+        SecretSource::Given(secret) => hex::encode(digest::of([secret.expose()])),
+        SecretSource::File(_) => String::new(),
     }
 }
 
@@ -173,24 +200,35 @@ fn cache_options(settings: &Settings<'_>, problems: &mut Problems) -> cache::Opt
 /// The endpoint as given, or that of the region.
 fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint> {
     match (settings.get("swr.endpoint"), settings.get("swr.region")) {
-        (Some(endpoint), _) => credentials::checked(&endpoint.place, endpoint.text(), problems),
+        (Some(endpoint), _) => credentials::checked(&endpoint.place, endpoint.text(), "swr-api", problems),
         (None, Some(region)) => {
             let own = sdk_regions::endpoint(settings, region.text(), problems)?;
+            let own_is_absent = own.is_none();
             let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
             if endpoint.is_none() {
+                let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
                 problems.add(format!(
-                    "{}: `{}` is not known; known are {}; for another region or cloud give --swr.endpoint",
+                    "{}: `{}` is not known{}; for another region or cloud give {way}",
                     region.place,
                     region.text(),
-                    regions::KNOWN.join(", ")
+                    yaml::did_you_mean(region.text(), regions::KNOWN)
+                ));
+            } else if own_is_absent && let Some(cloud) = regions::partner(region.text()) {
+                let way =
+                    settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
+                problems.warn(format!(
+                    "{}: the address of {} belongs to Huawei Cloud; customers of {cloud} give {way}",
+                    region.place,
+                    region.text()
                 ));
             }
             endpoint
         }
         (None, None) => {
-            problems.add(
+            problems.add(settings.how_to_give(
                 "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
-            );
+                "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
+            ));
             None
         }
     }
@@ -215,7 +253,7 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         // The default project of a region has the region's name.
         project_lookup: settings
             .text("swr.region")
-            .zip(credentials::iam_endpoint(settings, problems))
+            .zip(credentials::iam_endpoint(settings, problems).ok().flatten())
             .map(|(name, iam_endpoint)| swr::ProjectLookup { iam_endpoint, name }),
         concurrency: settings.read("swr.concurrency", default.concurrency, problems, |text| number(text, 1, 64)),
         rate,

@@ -3,20 +3,18 @@
 //! Belongs here: which keys there are and where. Values are parsed where the value of the flag is parsed, so that the same
 //! rules hold for both.
 
+use super::environment::Environment;
 use super::yaml::{self, Place, Table};
-use super::{Environment, Problems};
+use super::{Problems, trimmed};
 use crate::base::secret::Secret;
 use crate::cli::flags::{self, Flag, FlagKind};
 use std::path::Path;
 
 /// The keys of secrets that the file may contain, preferably as `${NAME}`.
-pub(super) const SECRETS: [&str; 5] = [
-    "credentials.token",
-    "credentials.access_key",
-    "credentials.secret_key",
-    "credentials.security_token",
-    "credentials.password",
-];
+pub(super) const SECRETS: [&str; 5] =
+    ["credentials.token", "credentials.access_key", "credentials.secret_key", "credentials.security_token", PASSWORD];
+
+const PASSWORD: &str = "credentials.password";
 
 /// The most bytes in an account's name, which is a label value and a part of URLs and file names.
 const LONGEST_NAME: usize = 64;
@@ -26,6 +24,8 @@ const LONGEST_NAME: usize = 64;
 pub(super) struct Entries {
     settings: Vec<Entry>,
     secrets: Vec<(&'static str, Secret)>,
+    /// Whether settings of credentials could not be read; the problem is reported with their place.
+    pub(super) has_wrong_credentials: bool,
 }
 
 /// One setting in the file.
@@ -69,7 +69,7 @@ pub(super) struct AccountsFile {
 /// Reads a file. If only one account is wanted, problems with the others are ignored.
 pub(super) fn read(
     path: &Path,
-    environment: Environment<'_>,
+    environment: &Environment,
     wanted: Option<&str>,
     problems: &mut Problems,
 ) -> AccountsFile {
@@ -105,7 +105,7 @@ pub(super) fn read(
     if let Some((node, place)) = table.take("accounts") {
         let mut accounts = Table::of(node, place, reader.problems);
         for (key, node, place) in accounts.rest() {
-            let before = reader.problems.0.len();
+            let before = reader.problems.list.len();
             if !is_name(&key.text) {
                 reader.problems.add(format!(
                     "{place}: an account's name has up to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
@@ -115,7 +115,7 @@ pub(super) fn read(
             let table = Table::of(node, place, reader.problems);
             let entries = reader.account(table);
             if wanted.is_some_and(|wanted| wanted != key.text) {
-                reader.problems.0.truncate(before);
+                reader.problems.list.truncate(before);
             }
             file.accounts.push((key.text, entries));
         }
@@ -136,7 +136,7 @@ pub(super) fn is_name(name: &str) -> bool {
 
 /// Reads the entries of accounts.
 struct EntryReader<'a, 'b> {
-    environment: Environment<'a>,
+    environment: &'a Environment,
     /// Relative paths start here.
     directory: &'a Path,
     problems: &'b mut Problems,
@@ -146,6 +146,7 @@ impl EntryReader<'_, '_> {
     fn account(&mut self, mut table: Table<'_>) -> Entries {
         let mut entries = Entries::default();
         if let Some((node, place)) = table.take("credentials") {
+            let before = self.problems.list.len();
             let mut credentials = Table::of(node, place, self.problems);
             for flag in flags::ALL {
                 if let Some(key) = flag.key.and_then(|key| key.strip_prefix("credentials.")) {
@@ -155,14 +156,15 @@ impl EntryReader<'_, '_> {
             for name in SECRETS {
                 let key = name.strip_prefix("credentials.").unwrap_or(name);
                 if let Some((text, place)) = credentials.text(key, self.problems)
-                    && let Some(values) = self.values(FlagKind::One, &[text], &place)
+                    && let Some(values) = self.values(FlagKind::One, &[text], name == PASSWORD, &place)
                 {
                     entries.secrets.extend(values.into_iter().map(|secret| (name, Secret::new(secret))));
                 }
             }
             credentials.finish(self.problems);
+            entries.has_wrong_credentials = self.problems.list.len() > before;
         }
-        for flag in flags::ALL {
+        for flag in flags::ALL.iter().chain(flags::RENAMED) {
             match flag.key {
                 Some(key) if flag.kind != FlagKind::Switch && !key.starts_with("credentials.") => {
                     self.setting(flag, key, &mut table, &mut entries);
@@ -181,7 +183,7 @@ impl EntryReader<'_, '_> {
             FlagKind::One | FlagKind::Switch => table.text(key, self.problems).map(|(text, place)| (vec![text], place)),
         };
         let Some((texts, place)) = found else { return };
-        let Some(mut values) = self.values(flag.kind, &texts, &place) else { return };
+        let Some(mut values) = self.values(flag.kind, &texts, false, &place) else { return };
         if matches!(flag.value, "FILE" | "DIRECTORY") {
             // Paths are relative to the file that contains them, as in Prometheus' own files.
             for value in &mut values {
@@ -191,32 +193,40 @@ impl EntryReader<'_, '_> {
         entries.settings.push(Entry { name: flag.name, values, place: place.to_string() });
     }
 
-    /// Reads `collectors`, the list of collectors that are on; the others are off.
+    /// Reads `collectors`, a list of collectors to turn on or, with `-` before the name, off. Others keep their default.
     fn collectors(&mut self, table: &mut Table<'_>, entries: &mut Entries) {
         let Some((texts, place)) = table.texts("collectors", self.problems) else { return };
-        let Some(names) = self.values(FlagKind::Many, &texts, &place) else { return };
-        let switches: Vec<(&'static str, &'static str)> = flags::ALL
-            .iter()
-            .filter(|flag| flag.kind == FlagKind::Switch && flag.key == Some("collectors"))
-            .filter_map(|flag| Some((flag.name, flag.name.strip_prefix("collector.")?)))
-            .collect();
-        for name in names.iter().filter(|name| switches.iter().all(|(_, known)| known != name)) {
-            let known = switches.iter().map(|(_, known)| *known);
-            self.problems.add(format!("{place}: `{name}` is not known{}", yaml::did_you_mean(name, known)));
-        }
-        for (flag, collector) in switches {
-            let is_on = names.iter().any(|name| name == collector);
-            entries.settings.push(Entry { name: flag, values: vec![is_on.to_string()], place: place.to_string() });
+        let Some(names) = self.values(FlagKind::Many, &texts, false, &place) else { return };
+        let switches = flags::ALL.iter().filter(|flag| flag.kind == FlagKind::Switch && flag.key == Some("collectors"));
+        let known: Vec<&str> = switches.filter_map(|flag| flag.name.strip_prefix("collector.")).collect();
+        for text in &names {
+            let (name, is_on) = text.strip_prefix('-').map_or((text.as_str(), true), |name| (name.trim(), false));
+            let Some(flag) = known.contains(&name).then(|| flags::flag(&format!("collector.{name}")).name) else {
+                let hint = yaml::did_you_mean(name, known.iter().copied());
+                self.problems.add(format!("{place}: `{name}` is not known{hint}"));
+                continue;
+            };
+            let values = vec![is_on.to_string()];
+            if entries.get(flag).is_some_and(|entry| entry.values != values) {
+                self.problems.add(format!("{place}: `{name}` is both on and off"));
+            }
+            entries.settings.push(Entry { name: flag, values, place: place.to_string() });
         }
     }
 
     /// The values with their variables expanded. `None` if that fails, which is reported, or if all are empty, as in files
     /// filled from templates. A list without entries is a value.
-    fn values(&mut self, kind: FlagKind, texts: &[String], place: &Place<'_>) -> Option<Vec<String>> {
+    fn values(
+        &mut self,
+        kind: FlagKind,
+        texts: &[String],
+        is_password: bool,
+        place: &Place<'_>,
+    ) -> Option<Vec<String>> {
         let mut expanded = Vec::new();
         for text in texts {
             match expand(text, self.environment) {
-                Ok(text) => expanded.push(text),
+                Ok(text) => expanded.push(trimmed(&text, is_password).to_owned()),
                 Err(problem) => self.problems.add(format!("{place}: {problem}")),
             }
         }
@@ -226,7 +236,7 @@ impl EntryReader<'_, '_> {
 }
 
 /// Expands `${NAME}` to the environment variable; `$${` stands for `${`.
-fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
+fn expand(text: &str, environment: &Environment) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(index) = rest.find("${") {
@@ -246,7 +256,7 @@ fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
         if name.is_empty() || !is_name || name.as_bytes()[0].is_ascii_digit() {
             return Err("what stands in `${}` is no name of an environment variable".to_owned());
         }
-        out.push_str(&environment(name).ok_or_else(|| format!("the environment variable {name} is not set"))?);
+        out.push_str(environment.inserted(name)?);
         rest = &reference[end + 1..];
     }
     out.push_str(rest);
@@ -259,7 +269,7 @@ mod tests {
 
     #[test]
     fn variables_are_expanded_and_dollars_can_be_escaped() {
-        let environment = |name: &str| (name == "NAME").then(|| "va$lue".to_owned());
+        let environment = Environment::from(&[("NAME", "va$lue\n")][..]);
         assert_eq!(expand("a${NAME}b${NAME}", &environment).unwrap(), "ava$luebva$lue");
         assert_eq!(expand("$${NAME} $5 $", &environment).unwrap(), "${NAME} $5 $");
         assert_eq!(expand("${OTHER}", &environment).unwrap_err(), "the environment variable OTHER is not set");
@@ -275,7 +285,7 @@ mod tests {
         let keys = SECRETS.map(|name| name.replace("credentials.", "      ") + ": \"can${MIDDLE}y\"\n").concat();
         std::fs::write(&path, format!("accounts:\n  one:\n    region: here\n    credentials:\n{keys}")).unwrap();
         let mut problems = Problems::default();
-        let file = read(&path, &|name| (name == "MIDDLE").then(|| "ar".to_owned()), None, &mut problems);
+        let file = read(&path, &Environment::from(&[("MIDDLE", "ar")][..]), None, &mut problems);
         assert_eq!(problems.list(), [""; 0]);
         let (_, account) = &file.accounts[0];
         assert!(SECRETS.iter().all(|name| account.secret(name).unwrap().expose() == "canary"));

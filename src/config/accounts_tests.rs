@@ -52,7 +52,7 @@ fn a_secret_of_an_account_wins_over_the_default_wherever_each_is_kept() {
 fn an_empty_value_counts_as_absent() {
     let accounts = good(
         "defaults: { region: cn-north-4, cache_window: 7m, namespaces: [a], credentials: { access_key: AK, secret_key: sk } }\n\
-         accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_file: \"\"\n    \
+         accounts:\n  one:\n    ca_file: ''\n    cache_window: ''\n    namespaces: ''\n    collectors: ''\n    cache_directory: \"\"\n    \
          credentials: { token: '', secret_key: '', token_file: '' }\n",
     );
     let [account] = &accounts[..] else { panic!("one account") };
@@ -63,12 +63,12 @@ fn an_empty_value_counts_as_absent() {
     );
     assert_eq!(account.credentials.source.name(), "access-key");
     assert!(!account.tags.tags);
-    // A list without entries is a value: all organizations, no collector.
+    // A list without entries is a value: all organizations. Collectors are only added and removed by name.
     let accounts = good(
         "defaults: { region: cn-north-4, namespaces: [a], collectors: [tags], credentials: { token: t } }\n\
          accounts: { one: { namespaces: [], collectors: [] } }\n",
     );
-    assert!(accounts[0].collect.namespaces.is_empty() && !accounts[0].tags.tags);
+    assert!(accounts[0].collect.namespaces.is_empty() && accounts[0].tags.tags);
     // An empty variable, and then credentials come from the environment.
     let yaml =
         "accounts: { one: { region: cn-north-4, ca_file: \"${EMPTY}\", credentials: { token: \"${EMPTY}\" } } }\n";
@@ -122,7 +122,7 @@ fn a_problem_of_several_accounts_is_reported_once() {
     );
     let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: "), "{said:?}");
+    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: give `region`"), "{said:?}");
     assert!(said[1].starts_with("account `c`: the secret key has no access key: "), "{said:?}");
     let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
     assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: `0` is no number from 10 to 1000"]);
@@ -148,4 +148,72 @@ fn a_variable_that_yaml_takes_for_a_mapping_gets_a_hint_to_quote_it() {
     }
     let said = problems("accounts:\n  a: { region: 'x }\n  b: ${NAME}\n", "");
     assert!(!said[0].contains("quotes"), "{said:?}");
+}
+
+#[test]
+fn collectors_are_added_to_the_default_and_removed_by_name() {
+    let of = |defaults: &str, account: &str| {
+        let accounts = good(&format!(
+            "defaults: {{ region: cn-north-4, credentials: {{ token: t }}, {defaults} }}\naccounts: {{ one: {{ {account} }} }}\n"
+        ));
+        let of = &accounts[0];
+        (of.exposition.repository_metrics != crate::exposition::RepositoryMetrics::NONE, of.tags.tags, of.tags.details)
+    };
+    assert_eq!(of("", "collectors: [tags, details]"), (true, true, true));
+    assert_eq!(of("", "collectors: [tags, -repositories]"), (false, true, false));
+    assert_eq!(of("", "collectors: -repositories"), (false, false, false));
+    assert_eq!(of("collectors: [tags]", "collectors: details"), (true, true, true));
+    assert_eq!(of("collectors: 'tags, details'", "collectors: '- tags'"), (true, false, true));
+    let account = "accounts: { one: { region: cn-north-4, credentials: { token: t }, ";
+    let said = problems(&format!("{account}collectors: [-tagz, tags, -tags] }} }}\n"), "");
+    assert_eq!(
+        said,
+        [
+            "accounts.yml:1: accounts.one.collectors: `tagz` is not known; did you mean `tags`?",
+            "accounts.yml:1: accounts.one.collectors: `tags` is both on and off",
+        ]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_white_space_around_values_are_removed() {
+    let yaml = "\u{feff}accounts:\n  one:\n    region: |\n      cn-north-4\n    project_id: ' 0a '\n    credentials:\n      \
+                username: \"${USER_NAME}\"\n      domain_name: \"d\\n\"\n      password: \" ${PW} \\n\"\n";
+    let config = of(yaml, "", &[("USER_NAME", " exporter\r\n"), ("PW", "p w\n")]).unwrap();
+    let account = &config.accounts[0];
+    assert_eq!(account.about.region.as_deref(), Some("cn-north-4"));
+    let CredentialProvider::Password(login) = &account.credentials.source else { panic!("a password") };
+    let SecretSource::Given(password) = &login.password else { panic!("given") };
+    assert_eq!((&*login.user, &*login.domain, password.expose()), ("exporter", "d", " p w "));
+}
+
+#[test]
+fn problems_of_accounts_are_told_in_the_words_of_the_file_and_only_their_cause() {
+    let said = problems("accounts: { a: { credentials: { secret_key: s } } }\n", "");
+    assert_eq!(
+        said,
+        [
+            "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
+            "the secret key has no access key: set `access_key` or `access_key_file` below `credentials`",
+        ]
+    );
+    let said = problems(
+        "accounts: { a: { region: cn-north-4, credentials: { access_key: \"${NOPE}\", secret_key: s } } }\n",
+        "",
+    );
+    assert_eq!(said, ["accounts.yml:1: accounts.a.credentials.access_key: the environment variable NOPE is not set"]);
+}
+
+#[test]
+fn warnings_name_their_accounts() {
+    let yaml = "accounts:\n  a: { region: cn-north-4, credentials: { token: t, access_key: k, secret_key: s } }\n  \
+                b: { region: cn-north-4, credentials: { token: t } }\n";
+    let config = of(yaml, "", &[("SWR_EXPORTER_REGION", "x"), ("SWR_EXPORTER_SERVICE_HOST", "x")]).unwrap();
+    assert_eq!(
+        config.warnings,
+        [
+            "nothing reads the environment variable SWR_EXPORTER_REGION; did you mean `SWR_EXPORTER_SWR_REGION`?",
+            "account `a`: the credential is token; also configured and not used: access-key",
+        ]
+    );
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::auth::CredentialProvider;
 use crate::auth::oidc::Exchange;
+use crate::auth::{CredentialProvider, SecretSource};
 use crate::cli::flags::{self, FlagKind};
 
 pub(super) fn args(line: &str) -> ServeArgs {
@@ -12,8 +12,8 @@ fn problems(line: &str, environment: &[(&str, &str)]) -> String {
     resolve(&args(line), &table(environment)).unwrap_err().to_string()
 }
 
-pub(super) fn table<'a>(entries: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
-    |name| entries.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+pub(super) fn table(variables: &[(&str, &str)]) -> Environment {
+    Environment::from(variables)
 }
 
 const KEY: [(&str, &str); 2] = [("SWR_EXPORTER_ACCESS_KEY", "AK"), ("SWR_EXPORTER_SECRET_KEY", "sk-secret")];
@@ -23,7 +23,7 @@ fn a_region_and_a_key_are_enough() {
     let config = resolve(&args("--swr.region cn-north-4"), &table(&KEY)).unwrap();
     assert_eq!(config.accounts[0].client.endpoint, "https://swr-api.cn-north-4.myhuaweicloud.com");
     assert_eq!(config.accounts[0].credentials.source.name(), "access-key");
-    assert_eq!(config.listen, [DEFAULT_ADDRESS]);
+    assert_eq!(config.listen, [DEFAULT_ADDRESS.parse().unwrap()]);
     assert!(!format!("{config:?}").contains("sk-secret"));
 }
 
@@ -97,7 +97,7 @@ fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
         };
         std::fs::write(&path, format!("accounts: {{ one: {{ {entry} }} }}")).unwrap();
         let mut problems = Problems::default();
-        let file = accounts_file::read(&path, &|_| None, None, &mut problems);
+        let file = accounts_file::read(&path, &Environment::default(), None, &mut problems);
         assert_eq!(problems.list(), [""; 0]);
         let variable = flag.variable();
         for (is_flag, is_variable) in [(true, true), (false, true), (false, false)] {
@@ -205,7 +205,7 @@ fn auto_takes_the_first_configured_source_and_tells_why_others_were_skipped() {
 fn a_named_source_reports_what_is_missing() {
     for (source, lacking) in [
         ("token", "SWR_EXPORTER_TOKEN or --credentials.token-file"),
-        ("access-key", "SWR_EXPORTER_ACCESS_KEY and SWR_EXPORTER_SECRET_KEY"),
+        ("access-key", "set SWR_EXPORTER_ACCESS_KEY or --credentials.access-key-file; set SWR_EXPORTER_SECRET_KEY"),
         ("password", "--credentials.domain-name, --credentials.username and SWR_EXPORTER_PASSWORD"),
         ("oidc", "HUAWEICLOUD_OIDC_PROVIDER_URN"),
         ("profile", "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set"),
@@ -311,7 +311,13 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
     let with = |more: &str| format!("{line} {more}");
     let before = origins(line, &KEY);
     let rotated = [("SWR_EXPORTER_ACCESS_KEY", "AK2"), ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
-    assert_eq!(origins(line, &rotated), before);
+    let other = origins(line, &rotated);
+    assert_ne!(other.snapshot, before.snapshot, "another inline key may be another customer's");
+    assert_eq!(other.tags, before.tags);
+    let rotated = [KEY[0], ("SWR_EXPORTER_SECRET_KEY", "sk-2")];
+    assert_eq!(origins(line, &rotated), before, "another secret of the same key");
+    let token = |token: &str| origins(line, &[("SWR_EXPORTER_TOKEN", token)]).snapshot;
+    assert!(token("a") != token("b") && token("a") == token("a"));
     assert_eq!(origins(&with("--swr.list-api v3 --cache.window 1m --collector.tags"), &KEY), before);
     let fewer = origins(&with("--swr.namespace infra"), &KEY);
     assert_ne!(fewer.snapshot, before.snapshot);
@@ -349,15 +355,122 @@ fn invalid_paths_and_listen_addresses_are_refused() {
         let text = problems(&format!("--swr.region cn-north-4 --web.telemetry-path {path}"), &KEY);
         assert!(text.contains(&format!("--web.telemetry-path: `{path}` is no path")), "{text}");
     }
-    for address in ["http://localhost:10179", "a/b:1", "é:1", "user@host:1"] {
+    for address in ["http://localhost:10179", "::1:10179"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.listen-address {address}"), &KEY);
-        assert!(text.contains(&format!("--web.listen-address: `{address}` is no address")), "{text}");
-    }
-    for address in [":0", "localhost:1", "a_b.example:1", "[::1]:1", "[fe80::1%eth0]:1", "0.0.0.0:65535"] {
-        assert_eq!(listen_address(address), Ok(()));
+        assert!(text.contains(&format!("--web.listen-address: `{address}` ")), "{text}");
     }
     for path in ["/metrics", "/v1/swr-exporter_metrics.txt", "/~a"] {
         let line = format!("--swr.region cn-north-4 --web.telemetry-path {path}");
         assert_eq!(resolve(&args(&line), &table(&KEY)).unwrap().web.telemetry_path, path);
+    }
+}
+
+#[test]
+fn white_space_around_variables_and_flags_is_removed_and_inner_line_breaks_are_shown() {
+    let variables = [
+        ("SWR_EXPORTER_SWR_REGION", "cn-north-4\n"),
+        ("SWR_EXPORTER_CREDENTIALS_USERNAME", "\texporter\r\n"),
+        ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", "\u{feff}domain "),
+        ("SWR_EXPORTER_PASSWORD", " p \n"),
+        ("SWR_EXPORTER_REPOSITORIES_INCLUDE", "org/.*\n"),
+        ("SWR_EXPORTER_SWR_NAMESPACE", "a, b\n"),
+        ("SWR_EXPORTER_SWR_CONCURRENCY", " 2 "),
+    ];
+    let config = resolve(&args("--cache.window=7m\u{a0}"), &table(&variables)).unwrap();
+    let account = &config.accounts[0];
+    let CredentialProvider::Password(login) = &account.credentials.source else { panic!("a password") };
+    let SecretSource::Given(password) = &login.password else { panic!("given") };
+    assert_eq!((&*login.user, &*login.domain, password.expose()), ("exporter", "domain", " p "));
+    assert_eq!(account.exposition.include, Some("org/.*".parse().unwrap()));
+    assert_eq!(
+        (&account.collect.namespaces[..], account.client.concurrency),
+        (&["a".to_owned(), "b".to_owned()][..], 2)
+    );
+    assert_eq!(account.cache.window, Duration::from_secs(420));
+    let text = problems("", &[KEY[0], KEY[1], ("SWR_EXPORTER_SWR_REGION", "cn-\nnorth-4\u{85}x")]);
+    assert!(text.contains("SWR_EXPORTER_SWR_REGION: `cn-\\nnorth-4\\u{85}x` is not known"), "{text}");
+}
+
+#[test]
+fn an_identity_token_goes_to_no_sts_of_another_cloud() {
+    let oidc = [
+        ("HUAWEICLOUD_OIDC_PROVIDER_URN", "p"),
+        ("HUAWEICLOUD_OIDC_AGENCY_URN", "a"),
+        ("HUAWEICLOUD_OIDC_TOKEN_FILE", "/t"),
+    ];
+    let sts = |line: &str, more: &[(&str, &str)]| {
+        let config =
+            resolve(&args(line), &table(&[&oidc[..], more].concat())).map_err(|problems| problems.to_string())?;
+        let CredentialProvider::Oidc(oidc) = &config.accounts[0].credentials.source else { panic!("OIDC") };
+        let Exchange::Sts { endpoint, .. } = &oidc.exchange else { panic!("STS") };
+        Ok::<_, String>(endpoint.clone())
+    };
+    let otc =
+        "--swr.endpoint https://swr-api.eu-de.otc.t-systems.com --swr.iam-endpoint https://iam.eu-de.otc.t-systems.com";
+    assert_eq!(sts("--swr.region cn-north-4", &[]).unwrap(), "https://sts.cn-north-4.myhuaweicloud.com");
+    for line in [otc, "--swr.region eu-west-101", "--swr.region cn-north-1", &format!("--swr.region cn-north-4 {otc}")]
+    {
+        let said = sts(line, &[]).unwrap_err();
+        assert!(said.contains("1 problem ") && said.contains("give --swr.sts-endpoint"), "{line}: {said}");
+    }
+    let own = [("HUAWEICLOUD_SDK_REGION_SWR_CN_NORTH_4", "https://swr.example.com")];
+    assert!(sts("--swr.region cn-north-4", &own).is_err());
+    assert_eq!(
+        sts(&format!("{otc} --swr.sts-endpoint https://sts.example.com"), &[]).unwrap(),
+        "https://sts.example.com"
+    );
+    let variable = [("HUAWEICLOUD_SDK_STS_ENDPOINT", "https://sts.example.org")];
+    assert_eq!(sts(otc, &variable).unwrap(), "https://sts.example.org");
+    assert!(sts("--swr.sts-endpoint sts.example.com", &[]).unwrap_err().contains("such as https://sts.cn-north-4"));
+    // OIDC that is not used needs no STS.
+    assert!(resolve(&args(otc), &table(&[&oidc[..], &KEY].concat())).is_ok());
+}
+
+#[test]
+fn settings_that_are_probably_not_meant_get_a_warning() {
+    let warnings =
+        |line: &str, environment: &[(&str, &str)]| resolve(&args(line), &table(environment)).unwrap().warnings;
+    assert_eq!(warnings("--swr.region cn-north-4", &KEY), [""; 0]);
+    assert_eq!(
+        warnings("--swr.region eu-west-0", &KEY),
+        [
+            "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine give --swr.endpoint and \
+          --swr.iam-endpoint"
+        ]
+    );
+    let own = [KEY[0], KEY[1], ("HUAWEICLOUD_SDK_REGION_SWR_EU_WEST_0", "https://swr.example.com")];
+    assert_eq!(warnings("--swr.region eu-west-0", &own), [""; 0]);
+    let none = "no credential is configured, so the metadata service of the machine is asked for one";
+    assert_eq!(warnings("--swr.region cn-north-4", &[]), [none]);
+    assert_eq!(warnings("--swr.region cn-north-4 --credentials.source metadata", &[]), [""; 0]);
+    assert_eq!(
+        warnings("--swr.region cn-north-4", &[("HW_ACCESS_KEY", "k")]),
+        [format!("{none}; HW_ACCESS_KEY is not read, SWR_EXPORTER_ACCESS_KEY is")]
+    );
+    let token_too = [KEY[0], KEY[1], ("SWR_EXPORTER_TOKEN", "t")];
+    assert_eq!(
+        warnings("--swr.region cn-north-4", &token_too),
+        ["the credential is token; also configured and not used: access-key"]
+    );
+}
+
+#[test]
+fn likely_mistakes_are_named() {
+    let region = "--swr.region cn-north-4";
+    for (line, environment, said) in [
+        ("--swr.region cn-north4".to_owned(), &KEY[..], "`cn-north4` is not known; did you mean `cn-north-4`?"),
+        (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "has a port above 65535"),
+        (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: `-1` is no number from 0"),
+        (region.to_owned(), &[("SWR_EXPORTER_ACCESS_KEY", "\"AK\""), KEY[1]], "the access key begins with a quote"),
+        (
+            format!(
+                "{region} --swr.iam-endpoint https://iam.example.com/v3 --credentials.username u --credentials.domain-name d"
+            ),
+            &[("SWR_EXPORTER_PASSWORD", "p")],
+            "--swr.iam-endpoint: it must be scheme, host and port alone, as in https://iam.cn-north-4.myhuaweicloud.com",
+        ),
+    ] {
+        let text = problems(&line, environment);
+        assert!(text.starts_with("1 problem ") && text.contains(said), "{line}\n{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the credential provider of an account: the one that is named, or the first that is configured.
 
 use super::settings::Settings;
-use super::{Problems, number, regions};
+use super::{Problems, environment, number, regions};
 use crate::auth::metadata::{self, Selection};
 use crate::auth::provider::Candidate;
 use crate::auth::{
@@ -14,11 +14,21 @@ use std::path::PathBuf;
 /// The names of the providers, in the order in which `auto` tries them.
 pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "profile", "pod-identity", "metadata"];
 
-/// The STS endpoint of regions without one of their own, as in the vendor's SDK.
-const DEFAULT_STS: &str = "https://sts.cn-north-4.myhuaweicloud.com";
-
 /// The shortest and longest lifetime of an STS key in seconds, from the vendor's reference of `AssumeAgencyWithOIDC`.
 const STS_LIFETIMES: (u32, u32) = (900, 43_200);
+
+/// How to give a secret, by variable or flag, and in the configuration file.
+type Ways = (&'static str, &'static str);
+const TOKEN: Ways =
+    ("set SWR_EXPORTER_TOKEN or --credentials.token-file", "set `token` or `token_file` below `credentials`");
+const ACCESS_KEY: Ways = (
+    "set SWR_EXPORTER_ACCESS_KEY or --credentials.access-key-file",
+    "set `access_key` or `access_key_file` below `credentials`",
+);
+const SECRET_KEY: Ways = (
+    "set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file",
+    "set `secret_key` or `secret_key_file` below `credentials`",
+);
 
 type Found = Result<CredentialProvider, NotConfigured>;
 
@@ -28,51 +38,108 @@ enum NotConfigured {
     Absent(String),
     /// Some of its settings are there and some are missing, which is a problem.
     Incomplete(String),
+    /// A setting is wrong, and that is reported already.
+    Reported,
 }
 
 struct Search<'a> {
     settings: &'a Settings<'a>,
-    iam: Option<String>,
+    /// The endpoint of the API.
+    endpoint: Option<&'a Endpoint>,
+    iam: Iam,
 }
 
-/// Finds the provider.
-pub(super) fn choose(settings: &Settings<'_>, problems: &mut Problems) -> Option<ResolvedProvider> {
-    let search = Search { settings, iam: iam_endpoint(settings, problems) };
+/// The IAM endpoint.
+enum Iam {
+    Known(String),
+    /// It was given and is wrong, which is reported.
+    Wrong,
+    Unknown,
+}
+
+impl Iam {
+    fn known(&self) -> Option<String> {
+        if let Self::Known(endpoint) = self { Some(endpoint.clone()) } else { None }
+    }
+}
+
+/// Finds the provider. `endpoint` is that of the API.
+pub(super) fn choose(
+    settings: &Settings<'_>,
+    endpoint: Option<&Endpoint>,
+    problems: &mut Problems,
+) -> Option<ResolvedProvider> {
+    if settings.has_wrong_credentials() {
+        // What else is missing follows from the problem that is reported already.
+        return None;
+    }
+    let iam = match iam_endpoint(settings, problems) {
+        Ok(Some(endpoint)) => Iam::Known(endpoint),
+        Ok(None) => Iam::Unknown,
+        Err(()) => Iam::Wrong,
+    };
+    let search = Search { settings, endpoint, iam };
     let named = settings.get("credentials.source");
     let name = named.as_ref().map_or("auto", |found| found.text());
     let place = named.as_ref().map_or("", |found| &found.place);
-    if name != "auto" && !SOURCES.contains(&name) {
+    if name == "auto" {
+        return search.first(problems);
+    }
+    if !SOURCES.contains(&name) {
         problems.add(format!("{place}: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
         return None;
     }
-    let mut candidates = Vec::new();
-    for candidate in SOURCES.into_iter().filter(|candidate| name == "auto" || *candidate == name) {
-        let selection = if name == "auto" { Selection::LastResort } else { Selection::Chosen };
-        let found = match search.find(candidate, selection, problems) {
-            Ok(provider) if name != "auto" => return Some(ResolvedProvider::named(provider)),
-            Ok(provider) => Ok(provider),
-            Err(NotConfigured::Absent(why)) => Err(why),
-            Err(NotConfigured::Incomplete(problem)) => {
-                problems.add(problem);
-                return None;
-            }
-        };
-        let is_found = found.is_ok();
-        candidates.push(Candidate { name: candidate, found });
-        if is_found {
-            break;
-        }
-    }
-    if name == "auto" {
-        return ResolvedProvider::first(candidates);
-    }
-    for why in candidates.into_iter().filter_map(|candidate| candidate.found.err()) {
-        problems.add(format!("{place} is {name}, but {why}"));
+    match search.find(name, Selection::Chosen, problems) {
+        Ok(provider) => return Some(ResolvedProvider::named(provider)),
+        Err(NotConfigured::Absent(why)) => problems.add(format!("{place} is {name}, but {why}")),
+        Err(NotConfigured::Incomplete(problem)) => problems.add(problem),
+        Err(NotConfigured::Reported) => {}
     }
     None
 }
 
 impl Search<'_> {
+    /// The first provider that is configured. Others that are configured too get a warning.
+    fn first(&self, problems: &mut Problems) -> Option<ResolvedProvider> {
+        let mut candidates = Vec::new();
+        for (index, name) in SOURCES.into_iter().enumerate() {
+            let found = match self.find(name, Selection::LastResort, problems) {
+                Ok(provider) => Ok(provider),
+                Err(NotConfigured::Absent(why)) => Err(why),
+                Err(NotConfigured::Incomplete(problem)) => {
+                    problems.add(problem);
+                    return None;
+                }
+                Err(NotConfigured::Reported) => return None,
+            };
+            let is_found = found.is_ok();
+            candidates.push(Candidate { name, found });
+            if is_found {
+                self.warn(name, &SOURCES[index + 1..], problems);
+                break;
+            }
+        }
+        ResolvedProvider::first(candidates)
+    }
+
+    /// Warns of a provider that was probably not meant.
+    fn warn(&self, name: &str, later: &[&str], problems: &mut Problems) {
+        let unused = later.iter().filter(|other| **other != "metadata");
+        let unused = unused.filter(|other| self.find(other, Selection::LastResort, &mut Problems::default()).is_ok());
+        let unused: Vec<&str> = unused.copied().collect();
+        if !unused.is_empty() {
+            problems.warn(format!("the credential is {name}; also configured and not used: {}", unused.join(", ")));
+        }
+        if name == "metadata" {
+            let terraform = ["HW_ACCESS_KEY", "HW_SECRET_KEY"].into_iter().find(|name| self.variable(name).is_some());
+            let hint = terraform.map(|name| format!("; {name} is not read, SWR_EXPORTER_{} is", &name[3..]));
+            problems.warn(format!(
+                "no credential is configured, so the metadata service of the machine is asked for one{}",
+                hint.unwrap_or_default()
+            ));
+        }
+    }
+
     fn find(&self, name: &str, because: Selection, problems: &mut Problems) -> Found {
         match name {
             "token" => self.token(),
@@ -89,60 +156,75 @@ impl Search<'_> {
         self.settings.credential_variable(name)
     }
 
+    /// Without a file, or where the account takes its credentials from the environment, both ways are open.
+    fn how_to_give(&self, (outside, in_file): Ways) -> String {
+        self.settings.how_to_give(outside, in_file)
+    }
+
     /// The source of a secret: a file of its own, the configuration file, or the first of these environment variables.
     fn secret(&self, file: &str, key: &str, names: &[&str]) -> Option<SecretSource> {
         let variable = || names.iter().find_map(|name| self.variable(name));
         self.settings.secret_source(file, key).or_else(|| variable().map(|text| SecretSource::Given(Secret::new(text))))
     }
 
+    /// As [`Self::secret`], for secrets that never contain quotes: those of an environment file are part of the value.
+    fn unquoted(&self, file: &str, key: &str, names: &[&str]) -> Result<Option<SecretSource>, NotConfigured> {
+        let source = self.secret(file, key, names);
+        match &source {
+            Some(SecretSource::Given(secret)) if secret.expose().starts_with(['"', '\'']) => {
+                let name = key.trim_start_matches("credentials.").replace('_', " ");
+                Err(NotConfigured::Incomplete(format!("the {name} begins with a quote: give it without quotes")))
+            }
+            _ => Ok(source),
+        }
+    }
+
     fn token(&self) -> Found {
-        match self.secret("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"]) {
+        match self.unquoted("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"])? {
             Some(source) => Ok(CredentialProvider::Token(token::TokenProvider(source))),
-            None => Err(NotConfigured::Absent(
-                "there is no token: set SWR_EXPORTER_TOKEN or --credentials.token-file".to_owned(),
-            )),
+            None => Err(NotConfigured::Absent(format!("there is no token: {}", self.how_to_give(TOKEN)))),
         }
     }
 
     fn access_key(&self) -> Found {
-        let id = self.secret(
+        let id = self.unquoted(
             "credentials.access-key-file",
             "credentials.access_key",
             &["SWR_EXPORTER_ACCESS_KEY", "HUAWEICLOUD_SDK_AK"],
-        );
-        let secret = self.secret(
+        )?;
+        let secret = self.unquoted(
             "credentials.secret-key-file",
             "credentials.secret_key",
             &["SWR_EXPORTER_SECRET_KEY", "HUAWEICLOUD_SDK_SK"],
-        );
-        let security_token = self.secret(
+        )?;
+        let security_token = self.unquoted(
             "credentials.security-token-file",
             "credentials.security_token",
             &["SWR_EXPORTER_SECURITY_TOKEN", "HUAWEICLOUD_SDK_SECURITY_TOKEN"],
-        );
+        )?;
         match (id, secret) {
             (Some(id), Some(secret)) => {
                 Ok(CredentialProvider::AccessKey(access_key::AccessKeyProvider { id, secret, security_token }))
             }
-            (Some(_), None) => Err(NotConfigured::Incomplete(
-                "the access key has no secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file"
-                    .to_owned(),
-            )),
-            (None, Some(_)) => Err(NotConfigured::Incomplete(
-                "the secret key has no access key: set SWR_EXPORTER_ACCESS_KEY or --credentials.access-key-file"
-                    .to_owned(),
-            )),
-            (None, None) => Err(NotConfigured::Absent(
-                "there is no access key: set SWR_EXPORTER_ACCESS_KEY and SWR_EXPORTER_SECRET_KEY, or \
-                 --credentials.access-key-file and --credentials.secret-key-file"
-                    .to_owned(),
-            )),
+            (Some(_), None) => Err(NotConfigured::Incomplete(format!(
+                "the access key has no secret key: {}",
+                self.how_to_give(SECRET_KEY)
+            ))),
+            (None, Some(_)) => Err(NotConfigured::Incomplete(format!(
+                "the secret key has no access key: {}",
+                self.how_to_give(ACCESS_KEY)
+            ))),
+            (None, None) => Err(NotConfigured::Absent(format!(
+                "there is no access key: {}; {}",
+                self.how_to_give(ACCESS_KEY),
+                self.how_to_give(SECRET_KEY)
+            ))),
         }
     }
 
     fn password(&self) -> Found {
         let settings = self.settings;
-        let password = self.secret("credentials.password-file", "credentials.password", &["SWR_EXPORTER_PASSWORD"]);
+        let password = self.secret("credentials.password-file", "credentials.password", &[environment::PASSWORD]);
         let (user, domain) = (settings.text("credentials.username"), settings.text("credentials.domain-name"));
         let id = settings.text("swr.project-id").or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
         let project = match (id, settings.text("swr.region")) {
@@ -161,16 +243,17 @@ impl Search<'_> {
             (user.is_some(), "--credentials.username (the IAM user)"),
             (password.is_some(), "SWR_EXPORTER_PASSWORD or --credentials.password-file"),
             (project.is_some(), "--swr.project-id or --swr.region (the project that the token is for)"),
-            (self.iam.is_some(), "--swr.iam-endpoint or a known --swr.region"),
+            (!matches!(self.iam, Iam::Unknown), "--swr.iam-endpoint or a known --swr.region"),
         ] {
             if !is_there {
                 lacking.push(what);
             }
         }
-        match (self.iam.clone(), domain, user, password, project) {
+        match (self.iam.known(), domain, user, password, project) {
             (Some(endpoint), Some(domain), Some(user), Some(password), Some(project)) => {
                 Ok(CredentialProvider::Password(iam::PasswordProvider { endpoint, domain, user, password, project }))
             }
+            _ if lacking.is_empty() => Err(NotConfigured::Reported),
             _ => Err(NotConfigured::Incomplete(format!("the login with a password lacks {}", lacking.join(", ")))),
         }
     }
@@ -193,7 +276,7 @@ impl Search<'_> {
             })?;
             let ids = self.variable("HUAWEICLOUD_OIDC_POLICY_IDS").unwrap_or_default();
             let exchange = oidc::Exchange::Sts {
-                endpoint: self.sts_endpoint(problems),
+                endpoint: self.sts_endpoint(problems)?,
                 provider_urn,
                 agency_urn,
                 session_name: self
@@ -206,11 +289,12 @@ impl Search<'_> {
             return Ok(CredentialProvider::Oidc(oidc::OidcProvider { id_token, exchange }));
         }
         let (idp_id, id_token) = (self.variable("HUAWEICLOUD_SDK_IDP_ID"), file("HUAWEICLOUD_SDK_ID_TOKEN_FILE"));
-        match (idp_id, id_token, self.iam.clone()) {
+        match (idp_id, id_token, self.iam.known()) {
             (Some(idp_id), Some(id_token), Some(endpoint)) => Ok(CredentialProvider::Oidc(oidc::OidcProvider {
                 id_token,
                 exchange: oidc::Exchange::Iam { endpoint, idp_id },
             })),
+            (Some(_), Some(_), None) if matches!(self.iam, Iam::Wrong) => Err(NotConfigured::Reported),
             (Some(_), Some(_), None) => {
                 Err(NotConfigured::Incomplete("OIDC lacks --swr.iam-endpoint or a known --swr.region".to_owned()))
             }
@@ -232,7 +316,7 @@ impl Search<'_> {
         let path = named.or_else(|| usual().filter(|path| wanted || path.is_file()));
         match path {
             Some(path) => {
-                Ok(CredentialProvider::Profile(profile::ProfileProvider { path, iam_endpoint: self.iam.clone() }))
+                Ok(CredentialProvider::Profile(profile::ProfileProvider { path, iam_endpoint: self.iam.known() }))
             }
             None => Err(NotConfigured::Absent(
                 "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set and there is no ~/.huaweicloud/credentials".to_owned(),
@@ -261,37 +345,61 @@ impl Search<'_> {
     /// The metadata service speaks plain HTTP on a link-local address.
     fn metadata(&self, because: Selection, problems: &mut Problems) -> CredentialProvider {
         let given = self.settings.get("credentials.metadata-endpoint");
-        let endpoint = given.as_ref().map_or(metadata::LINK_LOCAL, |found| found.text());
-        let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-        if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', '@', '?', '#', ' '])) {
+        let text = given.as_ref().map_or(metadata::LINK_LOCAL, |found| found.text());
+        let endpoint = Endpoint::link_local(text.trim_end_matches('/')).map(|endpoint| endpoint.to_string());
+        let endpoint = endpoint.unwrap_or_else(|_| {
             let place = given.map_or_else(String::new, |found| found.place);
             problems.add(format!("{place}: it must be scheme, host and port alone, as in http://169.254.169.254"));
-        }
+            String::new()
+        });
         CredentialProvider::Metadata(metadata::MetadataProvider { endpoint, because })
     }
 
-    fn sts_endpoint(&self, problems: &mut Problems) -> String {
-        let given = self.settings.variable("HUAWEICLOUD_SDK_STS_ENDPOINT");
-        let given = given.and_then(|text| checked("HUAWEICLOUD_SDK_STS_ENDPOINT", &text, problems));
-        let given = given.map(|endpoint| endpoint.to_string());
-        let regional = || regions::sts_endpoint(&self.settings.text("swr.region")?);
-        given.or_else(regional).unwrap_or_else(|| DEFAULT_STS.to_owned())
+    /// The STS endpoint as given, or that of the region. An identity token must not go to another cloud, so the region
+    /// counts only if the API is that of the region too, and there is no default.
+    fn sts_endpoint(&self, problems: &mut Problems) -> Result<String, NotConfigured> {
+        let given = self.settings.get("swr.sts-endpoint").map(|found| (found.place.clone(), found.text().to_owned()));
+        let variable = || {
+            let name = "HUAWEICLOUD_SDK_STS_ENDPOINT";
+            Some((name.to_owned(), self.settings.variable(name)?))
+        };
+        if let Some((place, text)) = given.or_else(variable) {
+            let endpoint = checked(&place, &text, "sts", problems).ok_or(NotConfigured::Reported)?;
+            return Ok(endpoint.to_string());
+        }
+        let region = self.settings.text("swr.region").unwrap_or_default();
+        let of_region = self.endpoint.is_some_and(|endpoint| regions::endpoint(&region) == Some(endpoint.to_string()));
+        regions::sts_endpoint(&region).filter(|_| of_region).ok_or_else(|| {
+            let way = self.settings.how_to_give("--swr.sts-endpoint", "`sts_endpoint`");
+            NotConfigured::Incomplete(format!(
+                "OIDC lacks the address of STS, which is not known for this region or endpoint: give {way}"
+            ))
+        })
     }
 }
 
 /// The IAM endpoint as given, or that of the region.
-pub(super) fn iam_endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<String> {
-    if let Some(found) = settings.get("swr.iam-endpoint") {
-        return checked(&found.place, found.text(), problems).map(|endpoint| endpoint.to_string());
-    }
-    match settings.variable("HUAWEICLOUD_SDK_IAM_ENDPOINT") {
-        Some(text) => checked("HUAWEICLOUD_SDK_IAM_ENDPOINT", &text, problems).map(|endpoint| endpoint.to_string()),
-        None => regions::iam_endpoint(&settings.text("swr.region")?),
+///
+/// # Errors
+/// If it was given and is wrong, which is reported.
+pub(super) fn iam_endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Result<Option<String>, ()> {
+    let given = settings.get("swr.iam-endpoint").map(|found| (found.place.clone(), found.text().to_owned()));
+    let variable = || {
+        let name = "HUAWEICLOUD_SDK_IAM_ENDPOINT";
+        Some((name.to_owned(), settings.variable(name)?))
+    };
+    match given.or_else(variable) {
+        Some((place, text)) => Ok(Some(checked(&place, &text, "iam", problems).ok_or(())?.to_string())),
+        None => Ok(settings.text("swr.region").and_then(|region| regions::iam_endpoint(&region))),
     }
 }
 
-/// Parses an endpoint; `place` is named in the problem.
-pub(super) fn checked(place: &str, text: &str, problems: &mut Problems) -> Option<Endpoint> {
-    text.parse().map_err(|problem| problems.add(format!("{place}: {problem}"))).ok()
+/// Parses the endpoint of a service; `place` is named in the problem.
+pub(super) fn checked(place: &str, text: &str, service: &str, problems: &mut Problems) -> Option<Endpoint> {
+    text.parse::<Endpoint>()
+        .map_err(|problem| {
+            let problem = problem.to_string().replace("https://swr-api.", &format!("https://{service}."));
+            problems.add(format!("{place}: {problem}"));
+        })
+        .ok()
 }

@@ -64,6 +64,19 @@ const WITH_STS: [&str; 12] = [
     "tr-west-1",
 ];
 
+/// Regions of partner clouds. The addresses of the SDK lead to Huawei Cloud, where customers of the partner are unknown.
+const PARTNERS: [(&str, &str); 4] = [
+    ("ae-ad-1", "G42 Cloud"),
+    ("eu-west-0", "Flexible Engine"),
+    ("my-kualalumpur-1", "TM Cloud"),
+    ("ru-moscow-1", "Cloud.ru"),
+];
+
+/// The partner cloud with a region of this name.
+pub fn partner(region: &str) -> Option<&'static str> {
+    PARTNERS.iter().find(|(name, _)| *name == region).map(|(_, cloud)| *cloud)
+}
+
 /// The IAM endpoint of a known region.
 pub fn iam_endpoint(region: &str) -> Option<String> {
     let known = KNOWN.iter().find(|known| **known == region)?;

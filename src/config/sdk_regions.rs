@@ -19,7 +19,7 @@ pub(super) fn endpoint(settings: &Settings<'_>, region: &str, problems: &mut Pro
     let variable = format!("HUAWEICLOUD_SDK_REGION_{SERVICE}_{}", region.to_ascii_uppercase().replace('-', "_"));
     if let Some(addresses) = settings.variable(&variable) {
         let first = addresses.split(',').next().unwrap_or_default();
-        return checked(&variable, first.trim(), problems).map(Some);
+        return checked(&variable, first.trim(), "swr-api", problems).map(Some);
     }
     let named = settings.variable("HUAWEICLOUD_SDK_REGIONS_FILE").map(PathBuf::from);
     let usual = || Some(PathBuf::from(settings.variable("HOME")?).join(".huaweicloud/regions.yaml"));
@@ -27,7 +27,7 @@ pub(super) fn endpoint(settings: &Settings<'_>, region: &str, problems: &mut Pro
     let file = path.display().to_string();
     match in_file(&path, region) {
         Ok(None) => Some(None),
-        Ok(Some((line, address))) => checked(&format!("{file}:{line}"), &address, problems).map(Some),
+        Ok(Some((line, address))) => checked(&format!("{file}:{line}"), &address, "swr-api", problems).map(Some),
         Err(problem) => {
             problems.add(format!("{file}{problem}"));
             None

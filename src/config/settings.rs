@@ -1,7 +1,8 @@
 //! The settings of one account, or of the process, as they were given: flag before environment before file before default.
 
 use super::accounts_file::{Entries, SECRETS};
-use super::{Environment, Problems};
+use super::environment::Environment;
+use super::{Problems, trimmed};
 use crate::auth::SecretSource;
 use crate::base::digest::{self, Digest};
 use crate::base::secret::Secret;
@@ -28,21 +29,21 @@ impl FoundSetting {
 /// The settings of one account, or of the process.
 pub(super) struct Settings<'a> {
     args: &'a ServeArgs,
-    environment: Environment<'a>,
+    environment: &'a Environment,
     /// Entries of the file: those of the account, then the defaults for all accounts.
     entries: Vec<&'a Entries>,
 }
 
 impl<'a> Settings<'a> {
     /// Settings without a file.
-    pub(super) fn of_process(args: &'a ServeArgs, environment: Environment<'a>) -> Self {
+    pub(super) fn of_process(args: &'a ServeArgs, environment: &'a Environment) -> Self {
         Self { args, environment, entries: Vec::new() }
     }
 
     /// Settings of an account of the file.
     pub(super) fn of_account(
         args: &'a ServeArgs,
-        environment: Environment<'a>,
+        environment: &'a Environment,
         account: &'a Entries,
         defaults: &'a Entries,
     ) -> Self {
@@ -60,7 +61,8 @@ impl<'a> Settings<'a> {
     /// The setting if it was given by its flag or its environment variable.
     fn outside_file(&self, name: &str) -> Option<FoundSetting> {
         if let Some(values) = self.args.get(name) {
-            return Some(FoundSetting { values: values.to_vec(), place: format!("--{name}") });
+            let values = values.iter().map(|value| trimmed(value, false).to_owned()).collect();
+            return Some(FoundSetting { values, place: format!("--{name}") });
         }
         let flag = flags::flag(name);
         let value = self.variable(&flag.variable())?;
@@ -110,6 +112,26 @@ impl<'a> Settings<'a> {
         })
     }
 
+    /// Whether the account is one of the configuration file, and problems are told in its words.
+    pub(super) fn is_in_file(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// Whether settings of credentials in the file could not be read.
+    pub(super) fn has_wrong_credentials(&self) -> bool {
+        self.entries.iter().any(|entries| entries.has_wrong_credentials)
+    }
+
+    /// Whether credentials come from the file alone.
+    fn has_own_credentials(&self) -> bool {
+        self.entries.iter().any(|entries| entries.has_credentials())
+    }
+
+    /// How to give a setting, as an alternative of ways: by flag or variable, or in the words of the file.
+    pub(super) fn how_to_give(&self, outside: &str, in_file: &str) -> String {
+        if self.is_in_file() { in_file.to_owned() } else { outside.to_owned() }
+    }
+
     /// A secret in the configuration file.
     fn secret(&self, key: &str) -> Option<&Secret> {
         self.entries.iter().find_map(|entries| entries.secret(key))
@@ -118,12 +140,12 @@ impl<'a> Settings<'a> {
     /// An environment variable about credentials. An account with credentials in the file does not look at the environment,
     /// which may hold those of another account.
     pub(super) fn credential_variable(&self, name: &str) -> Option<String> {
-        if self.entries.iter().any(|entries| entries.has_credentials()) { None } else { self.variable(name) }
+        if self.has_own_credentials() { None } else { self.variable(name) }
     }
 
     /// An environment variable, unless it is empty.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        (self.environment)(name).filter(|value| !value.is_empty())
+        self.environment.get(name).ok().filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
     /// The digest of the settings whose names begin with `prefix`, of the secrets, and of `extra`. Files that settings name

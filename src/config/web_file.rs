@@ -70,6 +70,10 @@ impl WebFileReader<'_> {
                 return None;
             }
         };
+        if root.value == Value::Nothing {
+            problems.add(format!("{shown}: it is empty; leave out --web.config.file to serve plain HTTP to everybody"));
+            return None;
+        }
         let mut root = Table::of(root, Place::root(&shown), problems);
         let mut sources = Sources::default();
         let mut http2 = true;
@@ -140,7 +144,14 @@ fn headers(table: &mut Table<'_>, problems: &mut Problems) -> Vec<Header> {
 }
 
 fn users(root: &mut Table<'_>, problems: &mut Problems) -> HashMap<String, PasswordHash> {
+    const NOBODY: &str = "it names nobody; leave it out to let everybody in";
+    if let Some(place) = root.blank("basic_auth_users") {
+        problems.add(format!("{place}: {NOBODY}"));
+    }
     let Some((node, place)) = root.take("basic_auth_users") else { return HashMap::new() };
+    if node.value == Value::Map(Vec::new()) {
+        problems.add(format!("{place}: {NOBODY}"));
+    }
     let mut users = HashMap::new();
     for (key, node, place) in Table::of(node, place, problems).rest() {
         if key.text.contains(':') {

@@ -63,7 +63,11 @@ impl Value {
 /// # Errors
 /// The reason why it cannot be read, without the file's name.
 pub fn load(path: &Path) -> Result<String, String> {
-    let bytes = file::read(path, LONGEST_FILE).map_err(|error| error.to_string())?;
+    let mut bytes = file::read(path, LONGEST_FILE).map_err(|error| error.to_string())?;
+    // Editors of Windows write a byte order mark.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
@@ -212,6 +216,12 @@ impl<'a> Table<'a> {
         (node.value != Value::Nothing).then_some((node, place))
     }
 
+    /// The place of a key that is there without a value.
+    pub fn blank(&self, key: &str) -> Option<Place<'a>> {
+        let (key, _) = self.entries.iter().find(|(entry, node)| entry.text == key && node.value == Value::Nothing)?;
+        Some(self.place.inner(&key.text, key.line))
+    }
+
     /// Takes a text.
     pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, Place<'a>)> {
         let (node, place) = self.take(key)?;
@@ -263,15 +273,16 @@ impl<'a> Table<'a> {
 /// `; did you mean X?` if a known word is similar, otherwise the list of known words.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(given, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min();
-    match near {
-        Some((_, name)) => format!("; did you mean `{name}`?"),
+    match nearest(given, known.iter().copied()) {
+        Some(name) => format!("; did you mean `{name}`?"),
         None => format!("; known are {}", known.join(", ")),
     }
+}
+
+/// The most similar word, if one is similar.
+pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known.into_iter().map(|name| (strsim::damerau_levenshtein(given, name), name));
+    distances.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)
 }
 
 #[cfg(test)]

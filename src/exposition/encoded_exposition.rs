@@ -55,6 +55,12 @@ impl Exposition {
         &self.top
     }
 
+    /// The number of repositories that have series of their own.
+    pub fn selected_repositories(&self) -> usize {
+        let omitted = self.selection.omitted();
+        self.snapshot.repositories.len() - omitted.filter - omitted.limit
+    }
+
     /// The number of series.
     pub fn series(&self) -> usize {
         self.counts.series

@@ -97,6 +97,20 @@ pub struct TagSeries {
     pub updated: Option<Timestamp>,
 }
 
+impl TagSeries {
+    /// The memory that the series of a repository's tags take at the peak of a refresh: their values, and their lines in two
+    /// compressed expositions.
+    pub fn bytes(series: &[Self]) -> usize {
+        const LINES: usize = 4;
+        const LINE: usize = 120;
+        let of = |tag: &Self| {
+            let text = LINES * (LINE + tag.name.len()) + tag.digest.len();
+            size_of::<Self>() + tag.name.len() + tag.digest.len() + 2 * text / 3
+        };
+        series.iter().map(of).sum()
+    }
+}
+
 /// The kind of a manifest: the `type` label.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum ManifestKind {

@@ -58,8 +58,8 @@ pub enum ApiError {
     #[error("the answer could not be understood")]
     Array(#[from] ArrayError),
     /// The body, or an object in it, is not valid JSON.
-    #[error("the answer could not be understood")]
-    Json(#[from] serde_json::Error),
+    #[error("the answer could not be understood: {0}")]
+    Json(String),
     /// The body is larger than the limit.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -115,6 +115,18 @@ pub enum ApiError {
 /// Whether the service itself answered, by its error code, and not a gateway before it.
 pub fn is_from_swr(answer: &ErrorAnswer) -> bool {
     answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG."))
+}
+
+impl From<serde_json::Error> for ApiError {
+    /// Without the words of the library that quote the text: it may repeat what was sent.
+    fn from(error: serde_json::Error) -> Self {
+        let words = error.to_string();
+        let quotes = ["invalid type: ", "invalid value: ", "invalid length: ", "unknown "];
+        Self::Json(match quotes.iter().any(|quote| words.starts_with(quote)) {
+            true => format!("a value is not of the expected type at line {} column {}", error.line(), error.column()),
+            false => words,
+        })
+    }
 }
 
 impl ApiError {
@@ -222,13 +234,28 @@ impl From<ApiError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::SentSecrets;
     use hyper::http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
-        let answer = ErrorAnswer::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes());
+        let answer = ErrorAnswer::read(
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            &SentSecrets::default(),
+        );
         ApiError::classify(answer, None).reason()
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_quoted() {
+        for text in ["[\"canary\"]", "{\"canary\":1}", "\"canary\"", "[canary]"] {
+            let error = ApiError::from(serde_json::from_str::<Vec<u64>>(text).unwrap_err());
+            let said = error_chain(&error);
+            assert!(said.starts_with("the answer could not be understood: ") && !said.contains("canary"), "{said}");
+        }
     }
 
     #[test]
@@ -281,7 +308,8 @@ mod tests {
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
         let failure: Failure =
-            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body), None).into();
+            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()), None)
+                .into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

@@ -1,5 +1,6 @@
 //! An error response: what it says in words, when to come back, and what time it is there.
 
+use super::SentSecrets;
 use super::error_body::{self, ErrorBody};
 use hyper::http::{HeaderMap, StatusCode};
 use std::time::{Duration, SystemTime};
@@ -17,10 +18,10 @@ pub struct ErrorAnswer {
 }
 
 impl ErrorAnswer {
-    /// Reads an error response.
-    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let mut body = error_body::read(body);
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).and_then(error_body::one_line);
+    /// Reads an error response. What it repeats of the request's secrets is hidden.
+    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &SentSecrets) -> Self {
+        let mut body = error_body::read(body, secrets);
+        let header = |name| error_body::one_line(&secrets.hide(headers.get(name)?.to_str().ok()?));
         body.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(body.request_id);
         Self { status, body }
     }

@@ -3,6 +3,7 @@
 //! Five JSON shapes are in use: SWR's flat pair with its arrays (A), the arrays alone (B), a bare array (C), the gateway's
 //! flat pair (D), IAM's nested object (E). Load balancers answer in HTML or without a body.
 
+use super::SentSecrets;
 use serde_json::Value;
 
 /// The longest text that is kept, in bytes; error texts can quote whole requests.
@@ -19,16 +20,15 @@ pub struct ErrorBody {
     pub request_id: Option<String>,
 }
 
-/// Reads the body of an error response. Any bytes will do.
-pub fn read(body: &[u8]) -> ErrorBody {
+/// Reads the body of an error response. Any bytes will do. What it repeats of the request's secrets is hidden.
+pub fn read(body: &[u8], secrets: &SentSecrets) -> ErrorBody {
+    let mut found = ErrorBody::default();
     match serde_json::from_slice::<Value>(body) {
-        Ok(value) => {
-            let mut found = ErrorBody::default();
-            visit(&value, 0, &mut found);
-            found
-        }
-        Err(_) => ErrorBody { message: readable(&String::from_utf8_lossy(body)), ..ErrorBody::default() },
+        Ok(value) => visit(&value, 0, &mut found),
+        Err(_) => found.message = readable(&String::from_utf8_lossy(body)),
     }
+    let shown = |text: Option<String>| text.and_then(|text| one_line(&secrets.hide(&text)));
+    ErrorBody { code: shown(found.code), message: shown(found.message), request_id: shown(found.request_id) }
 }
 
 const CODES: [&str; 3] = ["error_code", "errorCode", "code"];
@@ -43,7 +43,7 @@ fn visit(value: &Value, depth: usize, found: &mut ErrorBody) {
                 found.code = first(&CODES);
             }
             if found.message.is_none() {
-                found.message = first(&MESSAGES).and_then(|text| one_line(&text));
+                found.message = first(&MESSAGES);
             }
             if found.request_id.is_none() {
                 found.request_id = first(&["request_id"]);
@@ -68,7 +68,7 @@ fn visit(value: &Value, depth: usize, found: &mut ErrorBody) {
 /// A text or a number; a code or message is nothing else.
 fn plain(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => one_line(text),
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -78,13 +78,13 @@ fn plain(value: &Value) -> Option<String> {
 fn readable(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     if !lower.contains('<') {
-        return one_line(text);
+        return Some(text.to_owned());
     }
     let title = lower.find("<title>").and_then(|start| {
         let end = lower[start..].find("</title>")? + start;
         text.get(start + "<title>".len()..end)
     });
-    one_line(&format!("an HTML page{}{}", if title.is_some() { ": " } else { "" }, title.unwrap_or_default()))
+    Some(format!("an HTML page{}{}", if title.is_some() { ": " } else { "" }, title.unwrap_or_default()))
 }
 
 /// The text as one line without control characters, cut to [`MAX_TEXT`], so that it cannot forge log lines.
@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn said(body: &str) -> (Option<String>, Option<String>) {
-        let said = read(body.as_bytes());
+        let said = read(body.as_bytes(), &SentSecrets::default());
         (said.code, said.message)
     }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(said(&format!("[{pair}]")), denied, "C");
         let d = r#"{"error_msg":"verify aksk signature fail","error_code":"APIGW.0301","request_id":"0ab"}"#;
         assert_eq!(said(d), both("APIGW.0301", "verify aksk signature fail"), "D");
-        assert_eq!(read(d.as_bytes()).request_id.as_deref(), Some("0ab"));
+        assert_eq!(read(d.as_bytes(), &SentSecrets::default()).request_id.as_deref(), Some("0ab"));
         let e = r#"{"error":{"code":401,"message":"The username or password is wrong.","title":"Unauthorized"}}"#;
         assert_eq!(said(e), both("401", "The username or password is wrong."), "E");
         let html = "<html><head><title>502 Bad\nGateway</title></head><body>...</body></html>";
@@ -149,7 +149,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_body_gives_a_short_printable_text(body in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let said = read(&body);
+            let said = read(&body, &SentSecrets::default());
             for text in [said.code, said.message, said.request_id].into_iter().flatten() {
                 prop_assert!(text.len() <= MAX_TEXT + 3 && !text.chars().any(char::is_control));
             }

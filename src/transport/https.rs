@@ -1,9 +1,13 @@
 //! HTTP and HTTPS by reqwest and rustls.
 
-use super::{Request, Response, Transport, TransportError};
+use super::proxy::{ProxyError, ProxySettings};
+use super::resolver::Resolver;
+use super::{Request, Response, Transport, TransportError, gzip};
 use crate::base::file;
 use futures_util::future::BoxFuture;
 use futures_util::stream::StreamExt;
+use hyper::http::header;
+use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, pem, pem::PemObject};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +15,13 @@ use std::time::Duration;
 
 /// The largest CA file, in bytes. The bundle of a distribution has a quarter of a mebibyte.
 const MAX_CA_FILE: u64 = 4 << 20;
+
+/// How often an HTTP/2 connection is pinged, used or not, and how long the answer may take: a connection that is dead is
+/// given up after both, at the latest.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// See [`PING_INTERVAL`].
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of [`Https`].
 #[derive(Clone, Debug)]
@@ -42,13 +53,12 @@ impl Default for HttpsOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The CA file is missing, unreadable or not PEM.
-    #[error("cannot read certificates from {}", path.display())]
+    #[error("cannot read certificates from {}: {problem}", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: pem::Error,
+        /// Why, without quoting the file.
+        problem: String,
     },
     /// The CA file holds no certificate.
     #[error("{} holds no certificate in PEM form", .0.display())]
@@ -62,6 +72,9 @@ pub enum BuildError {
         #[source]
         source: rustls::Error,
     },
+    /// A proxy variable is unusable.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
@@ -71,14 +84,32 @@ pub enum BuildError {
 }
 
 /// The HTTP client. Clones share their connections.
-#[derive(Clone, Debug)]
-pub struct Https(reqwest::Client);
+#[derive(Clone)]
+pub struct Https(Arc<Shared>);
+
+struct Shared {
+    build: Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
+    client: Mutex<Numbered>,
+}
+
+/// A client and its connections, and how many there were before it.
+#[derive(Clone)]
+struct Numbered {
+    number: u64,
+    client: reqwest::Client,
+}
+
+impl std::fmt::Debug for Https {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Https")
+    }
+}
 
 impl Https {
     /// Builds the client.
     ///
     /// # Errors
-    /// If the CA file is unusable or TLS cannot be set up.
+    /// If the CA file or a proxy variable is unusable, or TLS cannot be set up.
     pub fn new(options: &HttpsOptions) -> Result<Self, BuildError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -86,20 +117,61 @@ impl Https {
             .with_root_certificates(trusted(options.ca_file.as_deref())?)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let mut client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("swr-exporter/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(Duration::from_secs(60))
-            // A listing is one burst a window; connections beyond the usual concurrency are not worth keeping.
-            .pool_max_idle_per_host(8)
-            .tcp_nodelay(true);
-        if options.proxies == Proxies::Never {
-            client = client.no_proxy();
+        let proxies = match options.proxies {
+            Proxies::Never => None,
+            Proxies::FromEnvironment => {
+                // All of them are problems of the settings, and told there.
+                let settings = ProxySettings::from_environment().map_err(|problems| problems[0].clone())?;
+                Some(Arc::new(settings))
+            }
+        };
+        let connect_timeout = options.connect_timeout;
+        let resolver = Arc::new(Resolver::default());
+        let build = move || {
+            let mut client = reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("swr-exporter/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .connect_timeout(connect_timeout)
+                .pool_idle_timeout(Duration::from_secs(60))
+                // A listing is one burst a window; connections beyond the usual concurrency are not worth keeping.
+                .pool_max_idle_per_host(8)
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .http2_keep_alive_timeout(PING_TIMEOUT)
+                .http2_keep_alive_while_idle(true)
+                .tcp_nodelay(true)
+                .dns_resolver(resolver.clone())
+                .no_proxy();
+            if let Some(proxies) = proxies.clone() {
+                client = client
+                    .proxy(reqwest::Proxy::custom(move |url| proxies.proxy_for(&url.as_str().parse().ok()?).cloned()));
+            }
+            client.build()
+        };
+        let client = Mutex::new(Numbered { number: 0, client: build()? });
+        Ok(Self(Arc::new(Shared { build: Box::new(build), client })))
+    }
+}
+
+/// Gives up a client's connections if its request is dropped before a response came, which is how a request times out: an
+/// HTTP/2 connection that a middlebox forgot would otherwise be used again and again. Requests that are under way on other
+/// connections of that client go on.
+struct GiveUpOnTimeout {
+    https: Arc<Shared>,
+    number: u64,
+    is_answered: bool,
+}
+
+impl Drop for GiveUpOnTimeout {
+    fn drop(&mut self) {
+        let mut current = self.https.client.lock();
+        if self.is_answered || current.number != self.number {
+            return;
         }
-        Ok(Self(client.build()?))
+        if let Ok(client) = (self.https.build)() {
+            *current = Numbered { number: self.number + 1, client };
+        }
     }
 }
 
@@ -112,15 +184,25 @@ fn trusted(ca_file: Option<&Path>) -> Result<rustls::RootCertStore, BuildError> 
         roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
     }
     let Some(path) = ca_file else { return Ok(roots) };
-    let unreadable = |source| BuildError::CaFile { path: path.to_owned(), source };
-    let text = read_ca_file(path).map_err(|error| unreadable(pem::Error::Io(error)))?;
+    let unreadable = |problem: String| BuildError::CaFile { path: path.to_owned(), problem };
+    let text = read_ca_file(path).map_err(|error| unreadable(error.to_string()))?;
     let before = roots.len();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         roots
-            .add(certificate.map_err(unreadable)?)
+            .add(certificate.map_err(|error| unreadable(pem_problem(&error).to_owned()))?)
             .map_err(|source| BuildError::Certificate { path: path.to_owned(), source })?;
     }
     if roots.len() == before { Err(BuildError::NoCertificate(path.to_owned())) } else { Ok(roots) }
+}
+
+/// What is wrong with a PEM file. The library's own words quote the file, which may hold a private key as well.
+fn pem_problem(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no end line, such as -----END CERTIFICATE-----",
+        pem::Error::IllegalSectionStart { .. } => "the first line of a section is malformed",
+        pem::Error::Base64Decode(_) => "a section is not valid base64",
+        _ => "it is not in PEM form",
+    }
 }
 
 /// The content of a CA file.
@@ -134,22 +216,24 @@ pub fn read_ca_file(path: &Path) -> std::io::Result<Vec<u8>> {
 impl Transport for Https {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
-            let response = self
-                .0
+            let Numbered { number, client } = self.0.client.lock().clone();
+            let mut watch = GiveUpOnTimeout { https: self.0.clone(), number, is_answered: false };
+            let sent = client
                 .request(request.method, request.url)
                 .headers(request.headers)
+                .header(header::ACCEPT_ENCODING, "gzip")
                 .body(request.body)
-                .send()
-                .await
-                .map_err(|error| failed("no answer came", error))?;
-            Ok(Response {
-                status: response.status(),
-                headers: response.headers().clone(),
-                body: response
-                    .bytes_stream()
-                    .map(|piece| piece.map_err(|error| failed("the answer broke off", error)))
-                    .boxed(),
-            })
+                .send();
+            let answered = sent.await;
+            watch.is_answered = true;
+            let response = answered.map_err(|error| failed("no answer came", error))?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = response
+                .bytes_stream()
+                .map(|piece| piece.map_err(|error| failed("the answer broke off", error)))
+                .boxed();
+            let body = if gzip::is_gzip(&headers) { gzip::decoded(body) } else { body };
+            Ok(Response { status, headers, body })
         })
     }
 }

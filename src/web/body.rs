@@ -1,14 +1,14 @@
 //! The body of a response: several blocks of bytes, sent one after the other without copying.
 
+use super::places::ScrapePlace;
 use crate::exposition::ResponseBody;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::OwnedSemaphorePermit;
 
-/// Bytes of a frame. Small enough that a permit is released soon after most of the body is sent; large enough that the
+/// Bytes of a frame. Small enough that a place is released soon after most of the body is sent; large enough that the
 /// calls do not matter: with 128 KiB a body of 25 MB took 1.5 times as long. Frames are slices, so they cost no memory.
 const FRAME: usize = 1024 * 1024;
 
@@ -22,12 +22,12 @@ pub(super) trait BodyObserver: Send {
     fn taken(&mut self, last: bool);
 }
 
-/// The bytes left to send, and the permit held until they are sent.
+/// The bytes left to send, and the place held until they are sent.
 pub(super) struct Body {
     current: Bytes,
     rest: ResponseBody,
     frame: usize,
-    _permit: Option<OwnedSemaphorePermit>,
+    _place: Option<ScrapePlace>,
     observer: Option<Box<dyn BodyObserver>>,
 }
 
@@ -39,12 +39,12 @@ impl Body {
 
     /// The pieces of a scrape's response, made as they are sent.
     pub(super) fn streamed(rest: ResponseBody) -> Self {
-        Self { current: Bytes::new(), rest, frame: FRAME, _permit: None, observer: None }
+        Self { current: Bytes::new(), rest, frame: FRAME, _place: None, observer: None }
     }
 
-    /// Holds a permit until the body is sent or dropped.
-    pub(super) fn with_permit(self, permit: OwnedSemaphorePermit) -> Self {
-        Self { _permit: Some(permit), ..self }
+    /// Holds a place until the body is sent or dropped.
+    pub(super) fn with_place(self, place: ScrapePlace) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// Reports progress to the connection's timer.

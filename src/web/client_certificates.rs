@@ -29,6 +29,23 @@ pub enum ClientAuth {
     Verified(Vec<u8>, Vec<String>),
 }
 
+impl ClientAuth {
+    /// Whether a certificate is required.
+    pub(super) fn is_required(&self) -> bool {
+        matches!(self, Self::Any(_) | Self::Verified(..))
+    }
+
+    /// Whether `next` accepts clients for a reason that this policy does not know: no certificate, one that no authority
+    /// verifies, or one with any name. Authorities and names themselves may change.
+    pub(super) fn is_weakened_by(&self, next: &Self) -> bool {
+        let is_verified = |policy: &Self| matches!(policy, Self::Verified(..) | Self::VerifiedIfGiven(_));
+        let is_named =
+            |policy: &Self| matches!(policy, Self::Any(names) | Self::Verified(_, names) if !names.is_empty());
+        let properties = [Self::is_required, is_verified, is_named];
+        properties.iter().any(|has| has(self) && !has(next))
+    }
+}
+
 /// The verifier for a policy. `optional`: the handshake succeeds without a certificate too.
 ///
 /// # Errors

@@ -111,8 +111,8 @@ async fn http1<S>(
         .header_read_timeout(None)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes.max(MIN_BUFFER))
-        // A client that has closed its sending side may still read the response.
-        .half_close(true)
+        // A client that hangs up while it waits ends its connection at once. No scraper closes its sending side alone.
+        .half_close(false)
         .serve_connection(TokioIo::new(stream), service);
     let end = drive(
         &mut connection,

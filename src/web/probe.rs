@@ -1,5 +1,5 @@
-//! `/probe?account=NAME`: one configured account. A name and never an address, so that nobody can make this process connect
-//! anywhere.
+//! `/probe?account=NAME`, or `?target=NAME` as the operator's resource `Probe` sends it: one configured account. A name and
+//! never an address, so that nobody can make this process connect anywhere.
 
 use super::{Account, Site};
 use hyper::StatusCode;
@@ -19,11 +19,15 @@ pub(super) fn account<'a>(site: &'a Site, query: Option<&str>) -> Result<&'a Acc
     }
     let mut name = None;
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if key != "account" {
-            return malformed("there is no other parameter than `account`");
-        }
-        if name.replace(value).is_some() {
-            return malformed("`account` is there more than once");
+        match &*key {
+            "account" | "target" => {
+                if name.replace(value).is_some() {
+                    return malformed("there is more than one account");
+                }
+            }
+            // Means nothing here, but the operator may send it.
+            "module" => {}
+            _ => return malformed("there is no other parameter than `account`"),
         }
     }
     let Some(name) = name.filter(|name| !name.is_empty()) else { return malformed("`account` is missing or empty") };

@@ -4,20 +4,21 @@ use super::admission::Admission;
 use super::body::Body;
 use super::metrics::Metrics;
 use super::peer::Peer;
+use super::places::ScrapePlaces;
 use super::response::{closing, content, plain};
 use super::route::{Resource, Route, route};
 use super::scrape::{ScrapeTarget, scrape};
 use super::security::{CurrentSecurity, Security};
-use super::{HtmlPage, Limits, Options, Site, Sites, discovery, probe};
+use super::{HtmlPage, Limits, Options, RELOAD, Site, Sites, discovery, lifecycle, probe};
 use futures_util::FutureExt;
 use hyper::body::Body as HttpBody;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, Response, StatusCode, Version};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// A request that declares a body of more bytes gets 413. Smaller bodies are ignored: no resource takes one.
 const MAX_BODY: u64 = 64 * 1024;
@@ -33,7 +34,7 @@ pub(super) struct ConnectionContext {
 pub(super) struct Responder {
     sites: Sites,
     options: Options,
-    scrapes: Arc<Semaphore>,
+    places: ScrapePlaces,
     admission: Admission,
     metrics: Metrics,
 }
@@ -41,8 +42,8 @@ pub(super) struct Responder {
 impl Responder {
     /// Answers from the site and by the settings in force at each request.
     pub(super) fn new(sites: Sites, options: Options, security: CurrentSecurity, metrics: Metrics) -> Self {
-        let scrapes = Arc::new(Semaphore::new(options.max_requests.min(Semaphore::MAX_PERMITS)));
-        Self { sites, options, scrapes, admission: Admission::new(security), metrics }
+        let places = ScrapePlaces::new(options.max_requests);
+        Self { sites, options, places, admission: Admission::new(security), metrics }
     }
 
     /// The security settings in force.
@@ -59,9 +60,10 @@ impl Responder {
         let version = request.version();
         let (site, security) = (Arc::clone(&self.sites.borrow()), self.security());
         let (request, body) = request.into_parts();
+        let address = peer.address;
         let handled = async {
             match self.admission.admit(&security, &request, peer, &self.metrics).await {
-                Ok(()) => self.handle(&site, Request::from_parts(request, body)).await,
+                Ok(()) => self.handle(&site, &security, Request::from_parts(request, body), address).await,
                 Err(refusal) => refusal,
             }
         };
@@ -85,7 +87,13 @@ impl Responder {
         response
     }
 
-    async fn handle<B: HttpBody>(&self, site: &Site, request: Request<B>) -> Response<Body> {
+    async fn handle<B: HttpBody>(
+        &self,
+        site: &Site,
+        security: &Security,
+        request: Request<B>,
+        peer: IpAddr,
+    ) -> Response<Body> {
         let (request, body) = request.into_parts();
         let declared = body.size_hint().lower();
         drop(body);
@@ -97,7 +105,8 @@ impl Responder {
         if declared > MAX_BODY {
             return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "no page takes a body\n"));
         }
-        let scrape = async |target| scrape(target, &self.options, &self.scrapes, &request.headers, &self.metrics).await;
+        let scrape =
+            async |target| scrape(target, &self.options, (&self.places, peer), &request.headers, &self.metrics).await;
         match route(&request.method, request.uri.path(), &self.options.telemetry_path) {
             Route::Found(Resource::Metrics) => {
                 // The series of several accounts would clash here: each account has a page of its own.
@@ -110,22 +119,36 @@ impl Responder {
             },
             Route::Found(Resource::Discovery) => discovery::targets(site, &request),
             Route::Found(Resource::Settings) => plain(StatusCode::OK, site.settings.clone()),
-            Route::Found(Resource::Reload) => match (site.reload)().await {
-                Ok(done) => plain(StatusCode::OK, done),
-                Err(problems) => plain(StatusCode::INTERNAL_SERVER_ERROR, problems),
-            },
+            Route::Found(Resource::Reload) => {
+                let authenticated = !security.is_for_everybody() && !security.is_open(RELOAD);
+                if let Err(refusal) = lifecycle::authorize(&request, self.options.enable_lifecycle, authenticated) {
+                    return plain(StatusCode::FORBIDDEN, refusal);
+                }
+                match (site.reload)().await {
+                    Ok(done) => plain(StatusCode::OK, done),
+                    Err(problems) => plain(StatusCode::INTERNAL_SERVER_ERROR, problems),
+                }
+            }
             Route::Found(Resource::Landing) => html((site.landing)()),
             Route::Found(Resource::Healthy) => plain(StatusCode::OK, "healthy\n"),
             // The settings were read and the sockets bound before the first accept; the upstream does not matter.
             Route::Found(Resource::Ready) => plain(StatusCode::OK, "ready\n"),
             Route::NotFound => plain(StatusCode::NOT_FOUND, "not found\n"),
-            Route::MethodNotAllowed(allow) => {
-                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+            Route::Options(methods) => {
+                let mut response = allowing(methods, plain(StatusCode::NO_CONTENT, ""));
+                response.headers_mut().remove(CONTENT_TYPE);
                 response
+            }
+            Route::MethodNotAllowed(methods) => {
+                allowing(methods, plain(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
             }
         }
     }
+}
+
+fn allowing(methods: &'static str, mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 fn html(HtmlPage { body, security_policy }: HtmlPage) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! The route table, a pure function.
 
-use super::TAKEN;
+use super::{RELOAD, TAKEN};
 use hyper::Method;
 
 /// A resource of the site.
@@ -29,6 +29,8 @@ pub(super) enum Resource {
 pub(super) enum Route {
     /// Handle this resource.
     Found(Resource),
+    /// 204, with the value of the `Allow` header.
+    Options(&'static str),
     /// 404.
     NotFound,
     /// 405, with the value of the `Allow` header.
@@ -42,12 +44,12 @@ struct Methods {
 }
 
 /// Resources that are read.
-const READ: Methods = Methods { all: &[Method::GET, Method::HEAD], allow: "GET, HEAD" };
+const READ: Methods = Methods { all: &[Method::GET, Method::HEAD], allow: "GET, HEAD, OPTIONS" };
 
 /// Actions. Not GET, so that no link or crawler triggers them.
-const ACT: Methods = Methods { all: &[Method::POST, Method::PUT], allow: "POST, PUT" };
+const ACT: Methods = Methods { all: &[Method::POST, Method::PUT], allow: "POST, PUT, OPTIONS" };
 
-/// Routes a request. The method only matters on a path that exists.
+/// Routes a request.
 pub(super) fn route(method: &Method, path: &str, telemetry_path: &str) -> Route {
     let (resource, methods) = match path {
         _ if path == telemetry_path => (Resource::Metrics, READ),
@@ -57,12 +59,18 @@ pub(super) fn route(method: &Method, path: &str, telemetry_path: &str) -> Route 
         "/config" => (Resource::Settings, READ),
         "/-/healthy" => (Resource::Healthy, READ),
         "/-/ready" => (Resource::Ready, READ),
-        "/-/reload" => (Resource::Reload, ACT),
-        // The server as a whole (OPTIONS *), or no path at all (CONNECT).
-        "*" | "" => return Route::MethodNotAllowed(READ.allow),
+        RELOAD => (Resource::Reload, ACT),
+        // On every path, as load balancers check servers by OPTIONS.
+        _ if method == Method::OPTIONS => return Route::Options(READ.allow),
+        // No path at all (CONNECT).
+        "" => return Route::MethodNotAllowed(READ.allow),
         _ => return Route::NotFound,
     };
-    if methods.all.contains(method) { Route::Found(resource) } else { Route::MethodNotAllowed(methods.allow) }
+    match method {
+        _ if methods.all.contains(method) => Route::Found(resource),
+        &Method::OPTIONS => Route::Options(methods.allow),
+        _ => Route::MethodNotAllowed(methods.allow),
+    }
 }
 
 /// Whether a path cannot be the telemetry path because another resource is there.
@@ -87,10 +95,13 @@ mod tests {
             (Method::GET, "/-/ready", Route::Found(Resource::Ready)),
             (Method::POST, "/-/reload", Route::Found(Resource::Reload)),
             (Method::PUT, "/-/reload", Route::Found(Resource::Reload)),
-            (Method::GET, "/-/reload", Route::MethodNotAllowed("POST, PUT")),
-            (Method::POST, "/metrics", Route::MethodNotAllowed("GET, HEAD")),
-            (Method::OPTIONS, "*", Route::MethodNotAllowed("GET, HEAD")),
-            (Method::CONNECT, "", Route::MethodNotAllowed("GET, HEAD")),
+            (Method::GET, "/-/reload", Route::MethodNotAllowed("POST, PUT, OPTIONS")),
+            (Method::POST, "/metrics", Route::MethodNotAllowed("GET, HEAD, OPTIONS")),
+            (Method::OPTIONS, "/", Route::Options("GET, HEAD, OPTIONS")),
+            (Method::OPTIONS, "/-/reload", Route::Options("POST, PUT, OPTIONS")),
+            (Method::OPTIONS, "*", Route::Options("GET, HEAD, OPTIONS")),
+            (Method::OPTIONS, "/nowhere", Route::Options("GET, HEAD, OPTIONS")),
+            (Method::CONNECT, "", Route::MethodNotAllowed("GET, HEAD, OPTIONS")),
             (Method::GET, "/metrics/", Route::NotFound),
             (Method::GET, "/Metrics", Route::NotFound),
             (Method::DELETE, "/nowhere", Route::NotFound),

@@ -3,15 +3,17 @@
 use super::body::Body;
 use super::metrics::Metrics;
 use super::negotiate::{Negotiated, NotAcceptable, negotiate};
+use super::places::ScrapePlaces;
 use super::response::{content, plain, retry_later};
 use super::{Account, LiveMetrics, Options};
 use crate::base::deadline::Deadline;
 use crate::exposition::{self, Encoding, Exposition};
+use futures_util::FutureExt;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// The header in which Prometheus sends its scrape timeout, in seconds.
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
@@ -31,25 +33,38 @@ pub(super) struct ScrapeTarget<'a> {
     pub(super) account: Option<&'a Account>,
 }
 
-/// Answers a scrape.
+/// Answers a scrape. It takes one of the places once its data is there: waiting for a refresh takes none.
 pub(super) async fn scrape(
     target: ScrapeTarget<'_>,
     options: &Options,
-    permits: &Arc<Semaphore>,
+    (places, peer): (&ScrapePlaces, IpAddr),
     headers: &HeaderMap,
     metrics: &Metrics,
 ) -> Response<Body> {
-    let mut response = match (negotiate(headers), Arc::clone(permits).try_acquire_owned()) {
-        (Err(NotAcceptable), _) => {
+    let mut response = match negotiate(headers) {
+        Err(NotAcceptable) => {
             plain(StatusCode::NOT_ACCEPTABLE, "the metrics are to be had as gzip, zstd or identity\n")
         }
-        (Ok(_), Err(_)) => {
-            metrics.scrapes_refused.inc();
-            retry_later(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n", Duration::ZERO)
-        }
-        (Ok(negotiated), Ok(permit)) => {
+        Ok(negotiated) => {
             let header = headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
-            respond(target, negotiated, timeout(header, options)).await.map(|body| body.with_permit(permit))
+            let timeout = timeout(header, options);
+            let deadline = Deadline::after(timeout + GRACE);
+            let (exposition, waited) = match target.account {
+                Some(account) => exposition_of(account, timeout, deadline).await,
+                None => (None, false),
+            };
+            let place = match places.try_take(peer) {
+                // Many scrapes wait for the same refresh; they are served one after the other.
+                None if waited => deadline.bound(places.take(peer)).await.ok(),
+                place => place,
+            };
+            match place {
+                Some(place) => respond(target, exposition, negotiated).await.map(|body| body.with_place(place)),
+                None => {
+                    metrics.scrapes_refused.inc();
+                    retry_later(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n", Duration::ZERO)
+                }
+            }
         }
     };
     // On refusals too: a client with other headers may be accepted.
@@ -66,13 +81,9 @@ fn timeout(header: Option<&str>, options: &Options) -> Duration {
 
 async fn respond(
     target: ScrapeTarget<'_>,
+    exposition: Option<Arc<Exposition>>,
     Negotiated { format, encoding }: Negotiated,
-    timeout: Duration,
 ) -> Response<Body> {
-    let exposition = match target.account {
-        Some(account) => exposition_of(account, timeout).await,
-        None => None,
-    };
     if let Some(exposition) = &exposition {
         prepare(exposition, encoding).await;
     }
@@ -91,12 +102,17 @@ async fn respond(
     response
 }
 
-async fn exposition_of(account: &Account, timeout: Duration) -> Option<Arc<Exposition>> {
-    let scrape = (account.scrape)(Deadline::after(timeout));
-    Deadline::after(timeout + GRACE).bound(scrape).await.unwrap_or_else(|_| {
+/// The exposition of an account, and whether it had to be waited for.
+async fn exposition_of(account: &Account, timeout: Duration, deadline: Deadline) -> (Option<Arc<Exposition>>, bool) {
+    let mut scrape = (account.scrape)(Deadline::after(timeout));
+    if let Some(exposition) = (&mut scrape).now_or_never() {
+        return (exposition, false);
+    }
+    let exposition = deadline.bound(scrape).await.unwrap_or_else(|_| {
         tracing::error!(account = account.name, "the page of account {} missed its deadline", account.name);
         None
-    })
+    });
+    (exposition, true)
 }
 
 /// Encodes the exposition if that is still to be done, on a blocking thread.

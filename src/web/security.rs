@@ -119,6 +119,27 @@ impl Security {
         format!("{tls}, {}", if self.users.is_empty() { "no passwords" } else { "passwords" })
     }
 
+    /// What would be served without the protection that it has now, if `next` took the place of these settings.
+    pub fn weakened_by(&self, next: &Self) -> Vec<String> {
+        let mut weakened = Vec::new();
+        if self.tls.is_some() && next.tls.is_none() {
+            weakened.push("TLS would be off".to_owned());
+        }
+        if !self.users.is_empty() && next.users.is_empty() {
+            weakened.push("no password would be needed".to_owned());
+        }
+        if let (Some(now), Some(next)) = (&self.tls, &next.tls)
+            && now.client_auth().is_weakened_by(next.client_auth())
+        {
+            weakened.push("other client certificates, or none, would be enough".to_owned());
+        }
+        if !self.is_for_everybody() {
+            let opened = next.open_paths.iter().filter(|path| !self.is_open(path));
+            weakened.extend(opened.map(|path| format!("`{path}` would be open to everybody")));
+        }
+        weakened
+    }
+
     /// Whether no request needs authentication.
     pub(super) fn is_for_everybody(&self) -> bool {
         self.users.is_empty() && self.tls.as_ref().is_none_or(|tls| !tls.needs_certificate())
@@ -143,6 +164,7 @@ pub type CurrentSecurity = watch::Receiver<Arc<Security>>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::client_certificates::ClientAuth;
 
     #[test]
     fn only_certain_headers_can_be_set_and_some_only_to_certain_values() {
@@ -167,5 +189,51 @@ mod tests {
         for (name, value, expected) in cases {
             assert_eq!(Header::new(name, value).map(drop), expected.map_err(str::to_owned), "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn settings_that_take_a_protection_away_are_recognized() {
+        let user = |name: &str| (name.to_owned(), bcrypt::hash("x", 4).unwrap().parse().unwrap());
+        let with = |users: &[&str], open_paths: &[&str]| {
+            let users = users.iter().map(|name| user(name)).collect();
+            let open_paths = open_paths.iter().map(|path| (*path).to_owned()).collect();
+            Security::new(Options { users, open_paths, ..Options::default() }).unwrap()
+        };
+        let (open, guarded) = (with(&[], &[]), with(&["a"], &["/-/healthy"]));
+        assert_eq!(open.weakened_by(&guarded), [""; 0]);
+        assert_eq!(open.weakened_by(&with(&[], &["/metrics"])), [""; 0], "everything is open already");
+        assert_eq!(guarded.weakened_by(&with(&["b"], &[])), [""; 0], "users may change");
+        assert_eq!(guarded.weakened_by(&open), ["no password would be needed"]);
+        assert_eq!(guarded.weakened_by(&with(&["a"], &["/-/healthy", "/"])), ["`/` would be open to everybody"]);
+    }
+
+    #[test]
+    fn client_certificates_may_be_asked_for_more_strictly_but_not_less() {
+        let (ca, names) = (|| b"ca".to_vec(), || vec!["a".to_owned()]);
+        let policies = [
+            ClientAuth::None,
+            ClientAuth::Any(Vec::new()),
+            ClientAuth::Any(names()),
+            ClientAuth::Verified(ca(), Vec::new()),
+            ClientAuth::Verified(ca(), names()),
+        ];
+        let weakened: Vec<Vec<bool>> =
+            policies.iter().map(|now| policies.iter().map(|next| now.is_weakened_by(next)).collect()).collect();
+        assert_eq!(
+            weakened,
+            [
+                [false, false, false, false, false],
+                [true, false, false, false, false],
+                [true, true, false, true, false],
+                [true, true, true, false, false],
+                [true, true, true, true, false],
+            ]
+        );
+        let given = ClientAuth::VerifiedIfGiven(ca());
+        assert!(!ClientAuth::Requested.is_weakened_by(&ClientAuth::None) && given.is_weakened_by(&ClientAuth::None));
+        assert!(
+            !policies[3].is_weakened_by(&ClientAuth::Verified(b"another".to_vec(), Vec::new())),
+            "CAs may be rotated"
+        );
     }
 }

@@ -41,6 +41,8 @@ struct Plan {
     accounts: usize,
     /// Replaces the scrape that passes through the gate.
     scrape: Option<Scrape>,
+    /// Replaces the scrape of the second account.
+    second_scrape: Option<Scrape>,
     security: super::security::Options,
 }
 
@@ -53,6 +55,7 @@ impl Default for Plan {
             live: Arc::new(|_| b"live 1\n".to_vec()),
             accounts: 1,
             scrape: None,
+            second_scrape: None,
             security: super::security::Options::default(),
         }
     }
@@ -104,7 +107,7 @@ impl Server {
             name: format!("account-{number}"),
             meta_labels: vec![("__meta_swr_region", "cn-north-4".to_owned())],
             live: Arc::new(|_| Vec::new()),
-            scrape: Arc::clone(&scrape),
+            scrape: plan.second_scrape.clone().filter(|_| number == 1).unwrap_or_else(|| Arc::clone(&scrape)),
         };
         let metrics = Metrics::new(&prometheus::Registry::new());
         let site = Arc::new(Site {

@@ -173,9 +173,14 @@ impl Tls {
         Ok(Self { config: Arc::new(config), client_auth: Arc::new(options.client_auth) })
     }
 
+    /// The certificates that clients must present.
+    pub(super) fn client_auth(&self) -> &ClientAuth {
+        &self.client_auth
+    }
+
     /// Whether a certificate is required, except for the paths that are open to all.
     pub(super) fn needs_certificate(&self) -> bool {
-        matches!(*self.client_auth, ClientAuth::Any(_) | ClientAuth::Verified(..))
+        self.client_auth.is_required()
     }
 
     /// Whether a client that complied with an earlier policy complies with this one: it must be the same policy.

@@ -149,7 +149,7 @@ async fn auxiliary_calls_end_when_their_account_is_replaced() {
 async fn figures_survive_a_restart() {
     let upstream = simulator(80, 4).await;
     let folder = tempfile::tempdir().unwrap();
-    let flags = [&ON[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+    let flags = [&ON[..], &["--cache.directory", folder.path().to_str().unwrap()]].concat();
     let mut first = crate::support::exporter(&upstream.url(), &flags).await;
     let before = first.scrape().await;
     let file = folder.path().join("default.snapshot");

@@ -61,7 +61,12 @@ async fn what_works_is_said_and_the_exit_code_is_zero() {
     for name in &names {
         assert!(result.said.contains(&format!("list repositories of `{name}`: ")), "{}", result.said);
     }
-    assert_eq!((upstream.handle.count("/v2"), result.complained.as_str()), (2, ""), "each call once");
+    assert!(result.said.contains("ok    read the whole list: 20 of 20 repositories have series"), "{}", result.said);
+    assert_eq!(
+        (upstream.handle.count("/v2"), result.complained.as_str()),
+        (4, ""),
+        "by itself and within the whole list"
+    );
 
     let (upstream, (_folder, password)) = (account().await, file_with(DEMO_PASSWORD));
     let result = checked(with_password(&upstream, &password), &["--format", "json"]).await;
@@ -221,17 +226,17 @@ async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_r
 async fn a_directory_that_nothing_can_be_kept_in_is_named() {
     let upstream = account().await;
     let folder = tempfile::tempdir().unwrap();
-    let none = folder.path().join("none");
-    let there = format!("--cache.file={}", folder.path().display());
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let there = format!("--cache.directory={}", folder.path().join("created").display());
     for flags in [&[there.as_str()][..], &[&there, "--offline"]] {
         let result = checked(prepared(&upstream.url()), flags).await;
         assert_eq!(result.code, 0, "{}", result.said);
         assert!(result.said.contains("  ok    cache: "), "{}", result.said);
     }
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left there");
-    let missing = format!("--cache.file={}", none.display());
-    for flags in [&[missing.as_str()][..], &[&missing, "--offline"]] {
-        names(prepared(&upstream.url()), flags, "cache", "No such file or directory", "create the directory").await;
+    assert_eq!(std::fs::read_dir(folder.path().join("created")).unwrap().count(), 0, "nothing is left there");
+    let blocked = format!("--cache.directory={}", folder.path().join("file/below").display());
+    for flags in [&[blocked.as_str()][..], &[&blocked, "--offline"]] {
+        names(prepared(&upstream.url()), flags, "cache", "Not a directory", "create the directory").await;
     }
 }
 
@@ -282,8 +287,8 @@ async fn an_api_or_a_proxy_that_is_not_there_is_named() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "open the way out").await;
     let upstream = account().await;
-    let mut proxied = prepared(&upstream.url());
-    proxied.env("HTTP_PROXY", format!("http://{nobody}"));
+    let mut proxied = prepared("https://swr-api.test.example");
+    proxied.env("HTTPS_PROXY", format!("http://{nobody}"));
     names(proxied, &[], "connection", "cannot connect to the proxy", "name the API in NO_PROXY").await;
     assert_eq!(upstream.handle.total(), 0);
 }
@@ -306,4 +311,20 @@ async fn a_throttled_user_is_named() {
     let upstream = account().await;
     upstream.handle.fault(Rule::always(Action::throttled(&RetryAfter::Seconds(600))).path("/v2"));
     names(prepared(&upstream.url()), &[], "list repositories", "throttled", "lower --swr.rate-limit").await;
+}
+
+#[tokio::test]
+async fn a_filter_that_leaves_no_repository_is_named_and_a_glob_is_recognised() {
+    let upstream = account().await;
+    let one = upstream.handle.repositories()[0].clone();
+    let flags = [format!("--repositories.include={}/{}", one.namespace, one.name)];
+    let result = checked(prepared(&upstream.url()), &flags.each_ref().map(String::as_str)).await;
+    assert_eq!(result.code, 0, "{}", result.said);
+    assert!(result.said.contains("1 of 20 repositories have series"), "{}", result.said);
+    for (flag, hint) in
+        [("--repositories.include=org-0000/*", "write .*"), ("--repositories.exclude=.*", "regular expressions")]
+    {
+        let command = prepared(&upstream.url());
+        names(command, &[flag], "read the whole list", "none of 20 repositories has series", hint).await;
+    }
 }

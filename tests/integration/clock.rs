@@ -34,7 +34,7 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     jump("+0");
     let mut prepared = command();
     prepared.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms", "--cache.max-age", "30s"]);
-    prepared.args(["--cache.file", folder.path().to_str().unwrap()]);
+    prepared.args(["--cache.directory", folder.path().to_str().unwrap()]);
     prepared.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", &clock);
     prepared.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let mut exporter = start(prepared).await;

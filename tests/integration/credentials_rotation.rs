@@ -35,7 +35,7 @@ async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {
         std::fs::write(&next, upstream.handle.issue_token(Duration::from_secs(600))).unwrap();
         std::fs::rename(&next, &file).unwrap();
         scrapes_well(&exporter, Duration::from_millis(300)).await;
-        // Whoever keeps it fresh lets the old one go once the new one is there.
+        // The old token ends once the new one is there.
         let current = std::fs::read_to_string(&file).unwrap();
         upstream.handle.revoke_issued_tokens();
         upstream.handle.accept_token(&current, Duration::from_secs(600));

@@ -4,8 +4,8 @@ use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use swr_simulator::{
-    DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROJECT,
-    DEMO_PROJECT_ID, DEMO_PROVIDER_URN, DEMO_USER, KeyLife, MetadataMode, Running,
+    Action, DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROJECT,
+    DEMO_PROJECT_ID, DEMO_PROVIDER_URN, DEMO_USER, KeyLife, MetadataMode, Rule, Running, Shape,
 };
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -109,18 +109,6 @@ async fn the_metadata_service_is_asked_with_a_token_first() {
 }
 
 #[tokio::test]
-async fn what_means_this_machine_is_never_asked_through_a_proxy() {
-    let upstream = short_lived().await;
-    let mut command = without_credential(&upstream);
-    command.args(["--credentials.metadata-endpoint", &upstream.url()]);
-    // Nobody is there, and the API itself is asked through it.
-    command.env("HTTP_PROXY", "http://127.0.0.1:9");
-    let exporter = start(command).await;
-    exporter.scrape_until("the API fails", |scrape| sum(scrape, "swr_refresh_failures_total") >= 1.0).await;
-    assert_eq!((upstream.handle.count("/v2"), upstream.handle.count("/openstack")), (0, 1), "{}", exporter.log());
-}
-
-#[tokio::test]
 async fn a_metadata_service_without_tokens_is_asked_plainly() {
     for status in [404, 405, 503] {
         let upstream = short_lived().await;
@@ -143,7 +131,7 @@ async fn pod_identity_outlives_its_keys() {
 }
 
 #[tokio::test]
-async fn an_identity_token_is_exchanged_by_iam_and_read_anew() {
+async fn an_identity_token_is_exchanged_by_iam_and_read_again() {
     let (upstream, (_folder, token)) = (short_lived().await, file_with(DEMO_ID_TOKEN));
     let mut command = without_credential(&upstream);
     command
@@ -204,6 +192,18 @@ async fn a_machine_that_gives_nothing_is_told_from_one_that_refuses() {
     exporter.scrape_until("a failure", failed).await;
     let nothing = "no credential is configured and this machine's metadata service gives none";
     eventually("the log says that there is nothing", || exporter.log().contains(nothing)).await;
+
+    // Something on the way, or the metadata service of another cloud.
+    for status in [403, 404] {
+        let refusal = Action::error(status, Shape::Html, "", "");
+        upstream.handle.fault(Rule::always(refusal).path("/openstack"));
+        let mut command = without_credential(&upstream);
+        command.args(["--credentials.metadata-endpoint", &upstream.url()]);
+        let exporter = start(command).await;
+        exporter.scrape_until("a failure", failed).await;
+        eventually("the log says that there is nothing", || exporter.log().contains(nothing)).await;
+        upstream.handle.clear_faults();
+    }
 
     upstream.handle.configure(|options| options.metadata.agency = swr_simulator::Agency::Missing);
     let mut command = without_credential(&upstream);

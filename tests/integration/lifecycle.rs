@@ -70,7 +70,7 @@ async fn stopped_at_any_moment_it_ends_in_time_and_leaves_nothing_half_done() {
         tasks.spawn(async move {
             let folder = tempfile::tempdir().unwrap();
             let flags = ["--swr.page-size", "20", "--swr.rate-limit", "1000", "--cache.window", "100ms"];
-            let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+            let flags = [&flags[..], &["--cache.directory", folder.path().to_str().unwrap()]].concat();
             let mut exporter = exporter(&url, &flags).await;
             let scrapes: Vec<_> = (0..3)
                 .map(|_| {
@@ -149,14 +149,10 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn neither_a_reader_nor_a_disk_that_hangs_holds_up_the_end() {
+async fn a_slow_reader_does_not_hold_up_the_end() {
     let upstream = simulator(20_000, 20).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut exporter = exporter(&upstream.url(), &["--cache.file", folder.path().to_str().unwrap()]).await;
-    // Opening a pipe that nobody reads waits for ever, as a network disk may.
-    let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
-    assert!(std::process::Command::new("mkfifo").arg(&temporary).status().unwrap().success());
-    exporter.scrape_until("data, whatever the disk does", Scrape::is_up).await;
+    let mut exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape_until("data", Scrape::is_up).await;
     let reader = slow_reader(exporter.address()).await;
     reader.readable().await.unwrap();
     stops(&mut exporter, "TERM").await;
@@ -178,7 +174,7 @@ async fn with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_process
     command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(inner.as_std().get_program());
     command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.args(["--swr.endpoint", &upstream.url(), "--cache.window", "200ms"]);
-    command.args(["--cache.file", folder.path().to_str().unwrap()]);
+    command.args(["--cache.directory", folder.path().to_str().unwrap()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let exporter = start(command).await;
     let mut scraper = peers::connect(exporter.address(), 240).await;
@@ -308,4 +304,21 @@ async fn a_failing_upstream_neither_floods_nor_forges_the_log() {
         );
         assert!(line.starts_with("ts=2"), "every line is one of ours: {line}");
     }
+}
+
+#[tokio::test]
+async fn where_threads_cannot_be_started_that_is_said_at_the_start() {
+    let upstream = simulator(3, 1).await;
+    // Root is not bound by this limit, so it takes another user, whose threads are counted.
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=64123", "--clear-groups", "sh", "-c", "ulimit -u 3; exec \"$0\" \"$@\""]);
+    command.args([env!("CARGO_BIN_EXE_swr-exporter"), "--swr.endpoint", &upstream.url()]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token").stdin(Stdio::null());
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot start 4 threads: raise the limit of tasks"), "{said}");
 }

@@ -58,14 +58,30 @@ async fn healthcheck_finds_the_address_where_serve_does() {
     assert!(command.status().await.unwrap().success());
 }
 
-/// As Compose sets a variable that has no value.
+/// Whatever flag, variable or file says where the exporter listens. An empty variable is how Compose leaves one out.
 #[tokio::test]
-async fn healthcheck_takes_an_empty_address_as_serve_does() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-    command.env_clear().args(["healthcheck", "--timeout=1ms"]).env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "");
-    let output = command.output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() || said.contains("127.0.0.1:10179") || said.contains("[::1]:10179"), "{said}");
+async fn healthcheck_without_an_address_finds_the_exporter_beside_it() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    // An executable of its own, so that no other test's exporter is found.
+    let program = folder.path().join("swr-exporter");
+    std::fs::copy(env!("CARGO_BIN_EXE_swr-exporter"), &program).unwrap();
+    let healthcheck = async || {
+        let mut command = Command::new(&program);
+        command.env_clear().args(["healthcheck", "--timeout=10s"]).env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "");
+        command.output().await.unwrap()
+    };
+    let said = String::from_utf8(healthcheck().await.stderr).unwrap();
+    assert!(said.contains(":10179"), "the default address: {said}");
+    let mut command = Command::new(&program);
+    command.env_clear().args(["--swr.endpoint", &upstream.url(), "--web.listen-address", "127.0.0.1:0"]).envs(KEYS);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut exporter = start_as_it_is(command).await;
+    let output = healthcheck().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    exporter.signal("TERM");
+    exporter.ended().await;
+    assert_eq!(healthcheck().await.status.code(), Some(1));
 }
 
 /// A refusal is a sign of life, and probes are not counted where they need no login.

@@ -12,9 +12,11 @@ use std::panic::AssertUnwindSafe;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use swr_exporter::auth::{Authenticator, CredentialProvider, TokenClient};
+use swr_exporter::base::blocking_reader::BlockingReader;
 use swr_exporter::base::deadline::Deadline;
 use swr_exporter::cli::Cli;
 use swr_exporter::cli::flags::ALL;
+use swr_exporter::config::environment::Environment;
 use swr_exporter::config::{self, Config};
 use swr_exporter::logging;
 use swr_exporter::swr::{self, CallBudget, Client};
@@ -40,8 +42,8 @@ fn resolve(environment: &[(&str, String)]) -> Config {
         line.extend(flag.map(|flag| format!("--{}={value}", flag.name)));
     }
     let args = Cli::try_parse_from(line).unwrap().serve;
-    let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-    config::resolve(&args, &variable).unwrap()
+    let variables: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    config::resolve(&args, &Environment::from(&variables[..])).unwrap()
 }
 
 /// Panics with a value printed in full, and catches the panic.
@@ -57,7 +59,7 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.load();
+    let basis = source.load(&BlockingReader::new(Duration::from_secs(10))).await;
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
     let door = TokenClient {

@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 /// One scrape that closes its connection.
 pub const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n\r\n";
 
-/// Connections from one address, well below the exporter's bound of 64.
+/// Connections from one address, well below the exporter's limit.
 const PER_ADDRESS: usize = 50;
 
 /// An answer as it came.

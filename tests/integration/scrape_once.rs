@@ -96,6 +96,43 @@ async fn a_file_is_replaced_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn the_file_is_readable_whatever_the_umask_and_keeps_its_mode() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("swr.prom");
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    let inner = scrape(&upstream, &["--output", file.to_str().unwrap()]);
+    for expected in [0o644, 0o640] {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+            .arg(inner.as_std().get_program())
+            .args(inner.as_std().get_args());
+        command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        assert_eq!(done(command).await.0, Some(0));
+        assert_eq!(mode(), expected);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    }
+}
+
+/// Whoever may write to the directory must not choose what is overwritten.
+#[tokio::test]
+async fn neither_a_planted_link_nor_a_planted_temporary_file_is_followed() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (file, precious) = (folder.path().join("swr.prom"), folder.path().join("precious"));
+    std::fs::write(&precious, "precious").unwrap();
+    std::os::unix::fs::symlink(&precious, &file).unwrap();
+    // Only root can plant a link of another user.
+    if std::os::unix::fs::lchown(&file, Some(65534), Some(65534)).is_ok() {
+        let (code, _, said) = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
+        assert_eq!(code, Some(1));
+        assert!(said.contains("it is a link of another user"), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(precious).unwrap(), "precious");
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_to_is_a_failure() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
@@ -204,7 +241,7 @@ async fn figures_are_waited_for_and_a_collector_that_is_down_is_told() {
 async fn what_is_left_at_the_deadline_is_told_and_the_next_run_goes_on_from_there() {
     let upstream = simulator(60, 4).await;
     let folder = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.file={}", folder.path().display());
+    let cache = format!("--cache.directory={}", folder.path().display());
     let run = async |more: &[&str]| done(scrape(&upstream, &[&["--collector.tags", &cache], more].concat())).await;
     let read = |metrics: &str| Scrape::parse(metrics.to_owned()).series("swr_repository_tags").len();
     let (code, metrics, said) = run(&["--swr.refresh-timeout=2s"]).await;
@@ -263,10 +300,11 @@ async fn what_would_be_refused_again_is_not_waited_for() {
 async fn a_cache_that_cannot_be_kept_is_told() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.file={}/none", folder.path().display());
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let cache = format!("--cache.directory={}/file/below", folder.path().display());
     let (code, metrics, said) = done(scrape(&upstream, &["--collector.tags", &cache])).await;
     assert_eq!((code, Scrape::parse(metrics).get("swr_tags_pending")), (Some(1), Some(0.0)));
-    assert!(said.contains("--cache.file") && said.contains("No such file or directory"), "{said}");
+    assert!(said.contains("--cache.directory") && said.contains("Not a directory"), "{said}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use crate::support::{Exporter, command, simulator, start, text};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use std::process::Stdio;
 use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
@@ -104,7 +105,7 @@ async fn no_log_line_and_no_page_shows_a_secret() {
     upstream.handle.configure(known);
     let folder = tempfile::tempdir().unwrap();
     let mut command = talkative(&upstream);
-    command.args(["--cache.file", folder.path().to_str().unwrap()]);
+    command.args(["--cache.directory", folder.path().to_str().unwrap()]);
     let mut exporter = start(command).await;
     exporter.scrape_until("a good refresh", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     fail_in_many_ways(&upstream, &exporter).await;
@@ -298,4 +299,85 @@ fn the_search_finds_what_is_there() {
         assert!(std::panic::catch_unwind(|| assert_clean("a test", text)).is_err(), "{text}");
     }
     assert_clean("a test", "nothing of the kind");
+}
+
+/// A service that repeats in its errors whatever it was sent: in texts, titles and request ids, in many spellings.
+async fn echo() -> String {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for number in 0_usize.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(repeat(stream, number));
+        }
+    });
+    url
+}
+
+async fn repeat(mut stream: tokio::net::TcpStream, number: usize) {
+    let mut request = Vec::new();
+    let heard = async {
+        // The head and the body, which come at once or nearly so.
+        while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        while stream.read_buf(&mut request).await.unwrap() > 0 {}
+    };
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(50), heard).await;
+    let text = String::from_utf8_lossy(&request).replace(['\r', '\n'], " ");
+    let secrets: Vec<&str> = text
+        .split(' ')
+        .filter(|word| word.len() > 12 && !word.contains('/') || CANARIES.iter().any(|canary| word.contains(canary)))
+        .collect();
+    let id = secrets.last().copied().unwrap_or_default();
+    let all = secrets.join(" ");
+    let percent = percent_encoding::utf8_percent_encode(&all, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let message = |text: &str| serde_json::json!({"error_code": id, "error_msg": format!("wrong: {text}")}).to_string();
+    let body = match number % 7 {
+        0 => message(&all),
+        1 => message(&percent),
+        2 => message(&BASE64_STANDARD_NO_PAD.encode(&all)),
+        3 => message(&serde_json::to_string(&all).unwrap()),
+        4 => format!("<html><title>{}</title></html>", all.replace('"', "&quot;")),
+        5 => format!("the body was {}", text.rsplit("  ").next().unwrap_or_default()),
+        _ => message(&secrets.iter().map(|secret| &secret[..secret.len().min(20)]).collect::<Vec<_>>().join(" ")),
+    };
+    let status = [401, 403, 500, 400, 429, 404, 409, 302][number / 7 % 8];
+    let head =
+        format!("HTTP/1.1 {status} No\r\nX-Request-Id: {id}\r\nConnection: close\r\nContent-Length: {}", body.len());
+    let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await;
+}
+
+#[tokio::test]
+async fn what_an_upstream_repeats_of_a_request_shows_no_secret() {
+    let (url, folder) = (echo().await, tempfile::tempdir().unwrap());
+    let kinds = sources(&url, folder.path());
+    futures_util::future::join_all(kinds.into_iter().map(|(source, environment)| {
+        let url = &url;
+        async move {
+            let run = |arguments: &[&str]| {
+                let mut command = command();
+                command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+                command.envs(environment.clone()).args(arguments);
+                command.args(["--swr.endpoint", url, "--credentials.source", source, "--cache.window", "100ms"]);
+                command
+            };
+            let mut exporter = start(run(&["--log.level", "trace"])).await;
+            for _ in 0..20 {
+                exporter.scrape().await;
+                assert_pages_clean(&exporter).await;
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            exporter.signal("TERM");
+            exporter.ended().await;
+            assert!(exporter.log().contains("a refresh failed"), "{source}: {}", exporter.log());
+            assert_clean(&format!("the log with {source}"), &exporter.log());
+            let checked = run(&["check"]).stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
+            let said =
+                String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+            assert!(said.contains("FAIL"), "{source}: {said}");
+            assert_clean(&format!("check with {source}"), &said);
+        }
+    }))
+    .await;
 }

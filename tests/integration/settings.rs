@@ -105,3 +105,51 @@ async fn pipes_and_devices_are_refused_as_files() {
         assert_eq!(code, 1, "{said}");
     }
 }
+
+#[tokio::test]
+async fn config_check_ends_as_an_offline_check_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "k").unwrap();
+    let key = key.to_str().unwrap();
+    let files = ["--swr.endpoint=https://swr.example", "--credentials.access-key-file", key];
+    for (secret, code) in [(Some(key), 0), (Some("/nowhere"), 1), (None, 2)] {
+        let mut command = command();
+        command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+        command.env("SWR_EXPORTER_CONFIG_CHECK", "true").args(files);
+        command.args(secret.iter().flat_map(|secret| ["--credentials.secret-key-file", secret]));
+        let output = run(command).await;
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+}
+
+#[tokio::test]
+async fn errors_before_the_log_are_lines_of_the_json_log_too() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let lines = async |arguments: &[&str]| {
+        let (_, said) = exit_of(&[&["--log.format", "json"], arguments].concat()).await;
+        let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{said}"));
+        said.lines().map(json).collect::<Vec<_>>()
+    };
+    let problems =
+        lines(&["--cache.window", "x", "--swr.page-size", "y", "--swr.endpoint", "https://swr.example"]).await;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems.iter().all(|line| line["level"] == "error" && line["ts"].is_string()), "{problems:?}");
+    let listening = lines(&["--web.listen-address", &taken, "--swr.endpoint", "https://swr.example"]).await;
+    let last = listening.last().unwrap();
+    assert!(last["msg"].as_str().unwrap().contains(&format!("cannot listen on {taken}: ")), "{listening:?}");
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_utf_8_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let latin1 = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    for name in ["SWR_EXPORTER_TOKEN", "SWR_EXPORTER_SWR_REGION", "HUAWEICLOUD_SDK_AK"] {
+        let mut command = command();
+        command.env(name, latin1).args(["check", "--offline", "--swr.endpoint", "https://swr.example"]);
+        let output = run(command).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(&format!("{name}: the value is not UTF-8")), "{said}");
+    }
+}

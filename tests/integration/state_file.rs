@@ -5,8 +5,9 @@ use crate::peers;
 use crate::support::{Exporter, Scrape, command, eventually, exporter, simulator, start};
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swr_exporter::base::state_file::{self, Loaded, Origin};
@@ -22,7 +23,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 async fn keeping_in(folder: &Path, upstream: &Running, window: &str) -> Exporter {
-    exporter(&upstream.url(), &["--cache.file", folder.to_str().unwrap(), "--cache.window", window]).await
+    exporter(&upstream.url(), &["--cache.directory", folder.to_str().unwrap(), "--cache.window", window]).await
 }
 
 /// What lies in a directory.
@@ -93,14 +94,15 @@ async fn a_restart_serves_at_once_and_asks_nothing_inside_the_window() {
     // Past its window it is asked for anew, and past its age it is nothing to serve.
     let third = exporter(
         &upstream.url(),
-        &["--cache.file", folder.path().to_str().unwrap(), "--cache.window", "1ms", "--cache.max-age", "1h"],
+        &["--cache.directory", folder.path().to_str().unwrap(), "--cache.window", "1ms", "--cache.max-age", "1h"],
     )
     .await;
     let stale = third.scrape().await;
     assert_eq!((sizes(&stale), stale.value("swr_scrapes_total", &[("served", "stale")])), (300, Some(1.0)));
     assert!(upstream.handle.total() > 0);
     drop(third);
-    let flags = ["--cache.file", folder.path().to_str().unwrap(), "--cache.window", "1ms", "--cache.max-age", "1ms"];
+    let flags =
+        ["--cache.directory", folder.path().to_str().unwrap(), "--cache.window", "1ms", "--cache.max-age", "1ms"];
     let fourth = exporter(&upstream.url(), &flags).await;
     assert_eq!(sizes(&fourth.scrape().await), 0);
 }
@@ -176,14 +178,13 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
         fs::write(&file, &whole).unwrap();
         let mut command = command();
         command.env("SWR_EXPORTER_ACCESS_KEY", key.0).env("SWR_EXPORTER_SECRET_KEY", key.1);
-        command.args(["--swr.endpoint", url, "--cache.file", folder.path().to_str().unwrap()]).args(flags);
+        command.args(["--swr.endpoint", url, "--cache.directory", folder.path().to_str().unwrap()]).args(flags);
         start(command).await
     };
     let demo = (DEMO_ACCESS_KEY, DEMO_SECRET_KEY);
-    // What says of a list whose it is, or how it is read, and a key that has been replaced.
+    // Settings that say how a list is read, not whose it is.
     for (flags, key) in [
-        (&[][..], ("another-key", "another-secret")),
-        (&["--swr.list-api=v3", "--swr.page-size=20", "--cache.window=20m"], demo),
+        (&["--swr.list-api=v3", "--swr.page-size=20", "--cache.window=20m"][..], demo),
         (&["--collector.tags", "--collector.account"], demo),
     ] {
         let exporter = start_with(&url, flags, key).await;
@@ -191,6 +192,11 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
         assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(1.0), "{flags:?}");
         assert_eq!(sizes(&scrape), 30);
     }
+    // An inline key may be another customer's. This one is refused by the upstream, so there is nothing to show.
+    let exporter = start_with(&url, &[], ("another-key", "another-secret")).await;
+    assert_eq!(sizes(&exporter.scrape().await), 0);
+    assert!(exporter.log().contains("is ignored: it was read from another endpoint"), "{}", exporter.log());
+    drop(exporter);
     for (url, flags) in [
         (&other_url, &[][..]),
         (&url, &["--swr.namespace", &organisation]),
@@ -219,7 +225,7 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     let folder = tempfile::tempdir().unwrap();
     let text = |upstream: &Running, collector: &str| {
         let (url, folder) = (upstream.url(), folder.path().display());
-        let more = format!("    cache_file: {folder}\n    collectors: [repositories, {collector}]\n");
+        let more = format!("    cache_directory: {folder}\n    collectors: [repositories, {collector}]\n");
         format!("accounts:\n  one:\n    endpoint: {url}\n{more}")
     };
     let accounts = Accounts::new(&text(&upstream, "tags"));
@@ -230,7 +236,7 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     eventually("it is kept", || kept.iter().all(|file| file.exists())).await;
 
     // What a process is writing while settings are read again is its own.
-    let temporary = folder.path().join(format!("one.snapshot.{}.0.tmp", exporter.pid()));
+    let temporary = folder.path().join(format!("one.snapshot.{}.1.tmp", exporter.pid()));
     fs::write(&temporary, "half").unwrap();
     accounts.write(&text(&other, "tags"));
     exporter.signal("HUP");
@@ -251,7 +257,7 @@ async fn of_two_processes_the_first_keeps_the_state_until_it_is_killed_and_then_
     let (folder, file) = folder();
     let (url, directory) = (upstream.url(), folder.path().display());
     let settings = |window| {
-        format!("accounts:\n  default: {{ endpoint: {url}, cache_file: {directory}, cache_window: {window} }}\n")
+        format!("accounts:\n  default: {{ endpoint: {url}, cache_directory: {directory}, cache_window: {window} }}\n")
     };
     let accounts = Accounts::new(&settings("10m"));
     let mut first = accounts.start().await;
@@ -283,7 +289,7 @@ async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
     fs::write(&a_file, "not a directory").unwrap();
     let occupied = folder.path().join("occupied");
     fs::create_dir_all(occupied.join("default.snapshot/full")).unwrap();
-    for directory in [folder.path().join("does-not-exist"), a_file, occupied, "/proc".into(), "/dev/null".into()] {
+    for directory in [a_file, occupied, "/proc".into(), "/dev/null".into()] {
         let exporter = keeping_in(&directory, &upstream, "100ms").await;
         for generation in 1..=4 {
             let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(f64::from(generation));
@@ -296,23 +302,135 @@ async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
     }
 }
 
+/// A limit on the size of files stands for a full disk; without further ado its signal would end the process.
 #[tokio::test]
 async fn a_full_disk_costs_a_warning_and_no_more() {
-    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
     let upstream = simulator(30, 2).await;
     let (folder, file) = folder();
-    let exporter = keeping_in(folder.path(), &upstream, "100ms").await;
-    // The device that is always full, in the place of the temporary file.
-    let temporary = folder.path().join(format!("default.snapshot.{}.0.tmp", exporter.pid()));
-    std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
-    let scrape = exporter.scrape_until("data", Scrape::is_up).await;
-    assert_eq!(sizes(&scrape), 30);
-    eventually("it is said", || exporter.log().contains("cannot keep the snapshot")).await;
-    assert!(exporter.log().contains("No space left on device"), "{}", exporter.log());
-    // What was left of the attempt is gone, so the next one finds room.
-    exporter.scrape_until("the next refresh", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
-    eventually("the snapshot is kept", || file.exists()).await;
+    let inner = command();
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", "ulimit -Sf 1; exec \"$0\" \"$@\""]).arg(inner.as_std().get_program());
+    command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms"]);
+    command.args(["--cache.directory", folder.path().to_str().unwrap()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let exporter = start(command).await;
+    let refreshed = |times: f64| move |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(times);
+    assert_eq!(sizes(&exporter.scrape_until("refreshes go on", refreshed(4.0)).await), 30);
+    let log = exporter.log();
+    assert_eq!(log.matches("cannot keep the snapshot").count(), 1, "once, not at every refresh: {log}");
+    assert!(log.contains("File too large") && files(folder.path()) == ["default.lock"], "{log}");
+    // Once there is room, the snapshot is kept, and that is said as well.
+    let done = std::process::Command::new("prlimit")
+        .args(["--pid", &exporter.pid().to_string(), "--fsize=unlimited"])
+        .status();
+    assert!(done.unwrap().success());
+    exporter.scrape_until("the next refreshes", refreshed(8.0)).await;
+    eventually("it is said", || exporter.log().contains("the snapshot is kept in")).await;
     assert_eq!(repositories(&file), 30);
+}
+
+#[tokio::test]
+async fn the_directory_is_created_and_its_old_setting_is_answered_with_the_new_one() {
+    let upstream = simulator(3, 1).await;
+    let (folder, _) = folder();
+    let directory = folder.path().join("a/b");
+    let exporter = keeping_in(&directory, &upstream, "10m").await;
+    exporter.scrape_until("data", Scrape::is_up).await;
+    eventually("the snapshot is kept", || directory.join("default.snapshot").exists()).await;
+    assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+    let mut old = command();
+    old.args(["--swr.endpoint", &upstream.url(), "--cache.file=/x"]);
+    let output = old.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("--cache.file: it is called cache.directory now, in the file cache_directory"), "{said}");
+}
+
+/// Odd files in the place of each file of the directory, of which some would block whoever opens them.
+#[tokio::test]
+async fn odd_files_in_the_directory_stop_neither_the_start_nor_refreshes() {
+    let upstream = simulator(30, 2).await;
+    for name in ["default.lock", "default.snapshot", "default.tags"] {
+        let (folder, _) = folder();
+        let path = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let flags = ["--cache.directory", folder.path().to_str().unwrap(), "--cache.window=100ms", "--collector.tags"];
+        let mut exporter = exporter(&upstream.url(), &flags).await;
+        let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(3.0);
+        assert!(exporter.scrape_until("refreshes go on", refreshed).await.is_up(), "{name}");
+        assert!(exporter.log().contains("it is no regular file"), "{name}: {}", exporter.log());
+        exporter.signal("TERM");
+        assert_eq!(exporter.ended().await.code(), Some(0), "{name}");
+    }
+}
+
+/// As `sh` builds a library that lets each sync of a file below a directory hang, as a network disk may.
+fn hanging_disk(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("hang.c"), folder.join("hang.so"));
+    let code = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n\
+                int fsync(int file) {\n\
+                  char link[64], path[4096]; ssize_t size;\n\
+                  snprintf(link, sizeof link, \"/proc/self/fd/%d\", file);\n\
+                  size = readlink(link, path, sizeof path - 1);\n\
+                  if (size > 0) { path[size] = 0; if (strstr(path, \"/hung/\")) for (;;) pause(); }\n\
+                  return 0;\n\
+                }\n";
+    fs::write(&source, code).unwrap();
+    let built = std::process::Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.unwrap().success());
+    library
+}
+
+#[tokio::test]
+async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_the_end() {
+    let upstream = simulator(30, 2).await;
+    let (folder, _) = folder();
+    let library = hanging_disk(folder.path());
+    let account = |name: String, directory: &str| {
+        let directory = folder.path().join(directory);
+        format!(
+            "  {name}: {{ endpoint: {}, cache_directory: {}, cache_window: 200ms }}\n",
+            upstream.url(),
+            directory.display()
+        )
+    };
+    let hung: String = (0..8).map(|number| account(format!("hung-{number}"), "hung/disk")).collect();
+    let accounts = Accounts::new(&format!("accounts:\n{hung}{}", account("fine".to_owned(), "fine")));
+    let mut command = command();
+    command.arg("--config.file").arg(accounts.path()).env("LD_PRELOAD", &library);
+    let mut exporter = start(command).await;
+    let probe = async |name: &str, encoding: &str| {
+        let url = format!("http://{}/probe?account={name}", exporter.address());
+        let start = Instant::now();
+        let answer = crate::support::client().get(url).header("accept-encoding", encoding).send().await.unwrap();
+        let bytes = answer.bytes().await.unwrap();
+        (start.elapsed(), bytes)
+    };
+    // Long enough for every account to hang.
+    let mut refreshes = 0.0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        for number in 0..8 {
+            for encoding in ["identity", "gzip", "zstd"] {
+                let (took, bytes) = probe(&format!("hung-{number}"), encoding).await;
+                assert!(took < Duration::from_secs(3) && !bytes.is_empty(), "{took:?}");
+            }
+        }
+        let (_, bytes) = probe("fine", "identity").await;
+        let scrape = Scrape::parse(String::from_utf8(bytes.to_vec()).unwrap());
+        assert!(scrape.is_up());
+        refreshes = scrape.get("swr_refreshes_total").unwrap();
+        let start = Instant::now();
+        assert_eq!(exporter.get("/-/healthy").await.status(), 200);
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    }
+    assert!(refreshes > 4.0, "{refreshes} refreshes of the healthy account");
+    assert!(folder.path().join("fine/fine.snapshot").exists());
+    let start = Instant::now();
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -326,7 +444,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
         lanes.spawn(async move {
             let (folder, file) = folder();
             let flags = ["--cache.window", "1ms", "--swr.rate-limit", "1000"];
-            let flags = [&flags[..], &["--cache.file", folder.path().to_str().unwrap()]].concat();
+            let flags = [&flags[..], &["--cache.directory", folder.path().to_str().unwrap()]].concat();
             let mut random = fastrand::Rng::with_seed(lane);
             // How long the first one takes to its first file; on a loaded machine everything takes longer.
             let mut usual: Option<Duration> = None;
@@ -354,7 +472,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
                 assert_eq!(repositories(&file), 600);
                 wrote += usize::from(fs::read(&file).unwrap() != before);
             }
-            let last = exporter(&url, &["--cache.file", folder.path().to_str().unwrap()]).await;
+            let last = exporter(&url, &["--cache.directory", folder.path().to_str().unwrap()]).await;
             assert!(last.log().contains("took over a snapshot of 600 repositories"), "{}", last.log());
             let left = files(folder.path());
             assert_eq!(left, ["default.lock", "default.snapshot"], "what the killed left behind is swept up");

@@ -104,7 +104,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     let options = Options { repositories: 1_000, namespaces: 20, events_per_day: 0.0, ..Options::default() };
     let upstream = Simulator::start(options).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.file={}", directory.path().display());
+    let cache = format!("--cache.directory={}", directory.path().display());
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let total =
@@ -145,7 +145,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
 async fn a_killed_process_loses_little() {
     let upstream = simulator(50, 3).await;
     let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.file={}", directory.path().display());
+    let cache = format!("--cache.directory={}", directory.path().display());
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let file = directory.path().join("default.tags");

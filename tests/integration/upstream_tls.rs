@@ -215,3 +215,23 @@ async fn a_redirect_from_https_to_http_is_not_followed() {
     exporter.scrape_until("it fails", |scrape| failures(scrape, "internal") >= 1.0).await;
     assert_eq!(plain.handle.connections(), 0);
 }
+
+#[tokio::test]
+async fn an_unusable_ca_file_is_refused_without_quoting_it() {
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let certificate = authority("ours").pem;
+    for (content, problem) in [
+        (format!("{certificate}{}", key.replace('\n', " ")), "a section has no end line"),
+        (format!("{certificate}-----BEGIN PRIVATE KEY\n{}", &key[28..]), "the first line of a section is malformed"),
+        (certificate.replacen("MII", "M!I", 1), "not valid base64"),
+        (key.clone(), "holds no certificate"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &content).unwrap();
+        let options = HttpsOptions { ca_file: Some(file.path().to_owned()), ..HttpsOptions::default() };
+        let said = swr_exporter::failure::error_chain(&Https::new(&options).unwrap_err());
+        assert!(said.contains(problem) && said.contains(file.path().to_str().unwrap()), "{said}");
+        // Neither as text nor in the decimal numbers of a byte string.
+        assert!(!said.contains('[') && !said.contains(&key[40..60]), "{said}");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::peers::{self, SCRAPE};
 use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, text};
 use crate::upstream_tls::{Issued, authority};
-use crate::web_support::{Folder, https, of_client};
+use crate::web_support::{Folder, fixtures, https, of_client};
 use rcgen::{IsCa, SanType, date_time_ymd};
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -312,7 +312,8 @@ async fn certificates_are_replaced_under_load_without_a_failed_request() {
 #[tokio::test]
 async fn an_invalid_file_changes_nothing_and_the_next_valid_one_is_accepted() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
-    let exporter = folder.exporter_with("tls.good", &upstream.url()).await;
+    folder.fill_in(&fixtures().join("tls.good.yml"));
+    let exporter = folder.exporter(&upstream.url(), &["--web.enable-lifecycle"]).await;
     let good = folder.read("web.yml");
     let frame_options = async || {
         let answer = folder.client(None).get(https(&exporter, "/-/healthy")).send().await.unwrap();

@@ -27,6 +27,20 @@ fn variables(dashboard: &Value) -> BTreeSet<&str> {
     list.iter().map(|variable| variable["name"].as_str().unwrap()).collect()
 }
 
+/// Grafana takes every JSON file below the folder that it is given for a dashboard.
+#[test]
+fn the_folder_that_grafana_reads_holds_no_other_json() {
+    let mut folders = vec![root().join("dashboards")];
+    let mut found = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            found += usize::from(path.extension().is_some_and(|ending| ending == "json"));
+            folders.extend(path.is_dir().then_some(path));
+        }
+    }
+    assert_eq!(found, dashboards().len());
+}
+
 #[test]
 fn every_panel_says_what_it_shows_in_which_unit_and_what_an_empty_one_means() {
     for dashboard in dashboards() {

@@ -28,6 +28,9 @@ fn run(program: &str, arguments: &[&str], file: &Path) -> Result<(), String> {
     output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
 }
 
+/// The variables of examples with two accounts.
+const OTC: [(&str, &str); 2] = [("OTC_PASSWORD", "abc123"), ("OTC_PROJECT", "abc123")];
+
 /// Parses a command of ours and tells whether it serves; commands of other programs are ignored. `accounts.yml` stands for
 /// `example`.
 fn serves(words: &[String], example: &Path) -> bool {
@@ -51,7 +54,7 @@ fn serves(words: &[String], example: &Path) -> bool {
         Some(Command::Check(args)) => &args.serve,
         Some(_) => return false,
     };
-    let resolved = config::resolve(settings, &|name| name.starts_with("OTC_").then(|| "abc123".to_owned()));
+    let resolved = config::resolve(settings, &config::environment::Environment::from(&OTC[..]));
     assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
     cli.command.is_none()
 }

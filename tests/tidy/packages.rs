@@ -22,7 +22,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
 fn serves(words: &[String]) {
     let line = std::iter::once("swr-exporter").chain(words.iter().map(String::as_str));
     let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-    let resolved = config::resolve(&cli.serve, &|_| None);
+    let resolved = config::resolve(&cli.serve, &config::environment::Environment::default());
     assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
 }
 
@@ -72,7 +72,7 @@ fn each_package_runs_it_as_nobody_in_particular_and_lets_it_write_nowhere_else()
             "automountServiceAccountToken: false",
             "path: /-/healthy",
             "path: /-/ready",
-            "--cache.file=/var/lib/swr-exporter",
+            "--cache.directory=/var/lib/swr-exporter",
             "mountPath: /var/lib/swr-exporter",
         ] {
             assert!(text.contains(needed), "{file} lacks {needed}");

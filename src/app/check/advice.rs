@@ -1,6 +1,6 @@
 //! Advice on failures.
 
-use crate::auth::{AuthError, profile};
+use crate::auth::{self, AuthError, profile};
 use crate::swr::{ApiError, Operation};
 use crate::transport::answer::ErrorAnswer;
 
@@ -77,6 +77,7 @@ fn on_refusal(answer: &ErrorAnswer) -> &'static str {
 pub(super) fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
+        AuthError::FilesHang => "check the file system that holds the files, such as a network share".to_owned(),
         AuthError::UnusableFile { what: profile::WHAT, .. } => {
             "write the values into the section [basic] of the file, one a line, as in `ak = ...`".to_owned()
         }
@@ -84,6 +85,12 @@ pub(super) fn on_credential(error: &AuthError) -> String {
         AuthError::UnusableSetting { .. } => "give the secret alone, as it was downloaded".to_owned(),
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
         AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
+        AuthError::Refused { operation: auth::Operation::Metadata, .. } => {
+            "bind an agency to this instance, and check --credentials.metadata-endpoint".to_owned()
+        }
+        AuthError::Refused { operation: auth::Operation::PodIdentity, .. } => {
+            "associate the pod's service account with an agency, and check that its token is mounted".to_owned()
+        }
         AuthError::Refused { .. } => {
             "check account, user, password and project of a login, or provider, agency and identity token; repeated failures \
              lock the user"

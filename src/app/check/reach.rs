@@ -4,10 +4,11 @@ use super::MAX_SKEW_SECONDS;
 use super::report::{Report, Step};
 use crate::failure::error_chain;
 use crate::transport::answer::date;
+use crate::transport::proxy::ProxySettings;
 use crate::transport::{Https, Request, Transport, TransportError};
 use bytes::Bytes;
 use hyper::http::{HeaderMap, Method, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 
@@ -40,18 +41,14 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
             return false;
         }
     };
-    let addresses: Vec<_> = addresses;
-    let Some(first) = addresses.first() else {
+    let addresses: Vec<SocketAddr> = addresses;
+    if addresses.is_empty() {
         report.add(Step::fails("name", format!("{role}{host} has no address"), on_name(*is_proxy)));
         return false;
-    };
-    report.add(Step::works("name", format!("{role}{host} is {}", first.ip())));
-    let connected = tokio::time::timeout(TIMEOUT, TcpStream::connect(addresses.as_slice())).await;
-    let problem = match connected {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some("no answer".to_owned()),
-    };
+    }
+    let listed = addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
+    report.add(Step::works("name", format!("{role}{host} is {listed}")));
+    let (connected, problem) = connect(&addresses).await;
     if let Some(problem) = problem {
         let advice = if *is_proxy {
             "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not there: correct it, or name the API in NO_PROXY"
@@ -62,18 +59,37 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
         report.add(Step::fails("connection", message, advice.to_owned()));
         return false;
     }
-    report.add(Step::works("connection", format!("{role}{host} port {port}")));
+    let unreachable = match addresses.len() - connected {
+        0 => String::new(),
+        some => format!("; {some} of {} addresses do not answer", addresses.len()),
+    };
+    report.add(Step::works("connection", format!("{role}{host} port {port}{unreachable}")));
     request_root(endpoint, transport, report).await
+}
+
+/// Tries every address at once, as a client would try one after the other: how many answer, and why none does.
+async fn connect(addresses: &[SocketAddr]) -> (usize, Option<String>) {
+    let trials = addresses.iter().map(|address| tokio::time::timeout(TIMEOUT, TcpStream::connect(address)));
+    let outcomes = futures_util::future::join_all(trials).await;
+    let connected = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Ok(_)))).count();
+    let problem = outcomes.into_iter().find_map(|outcome| match outcome {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("no answer".to_owned()),
+    });
+    (connected, problem.filter(|_| connected == 0))
 }
 
 fn first_hop(endpoint: &str) -> Option<Hop> {
     let uri: Uri = endpoint.parse().ok()?;
-    // The rules of the HTTP client.
-    let proxy = Matcher::from_env().intercept(&uri).map(|intercept| intercept.uri().clone());
-    let is_proxy = proxy.is_some();
-    let uri = proxy.unwrap_or(uri);
+    // The same rules that the HTTP client uses.
+    let settings = ProxySettings::from_environment().unwrap_or_default();
+    if let Some(proxy) = settings.proxy_for(&uri) {
+        let host = proxy.host_str()?.trim_matches(['[', ']']).to_owned();
+        return Some(Hop { host, port: proxy.port_or_known_default()?, is_proxy: true });
+    }
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    Some(Hop { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy })
+    Some(Hop { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy: false })
 }
 
 fn on_name(is_proxy: bool) -> String {
@@ -135,6 +151,11 @@ fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'stati
         ("tls", "the certificate is of another host: check --swr.endpoint")
     } else if text.contains("Expired") || text.contains("NotValidYet") {
         ("tls", "the certificate is not valid now: check this machine's clock, then the certificate")
+    } else if text.contains("BadSignature") || text.contains("UnsupportedSignatureAlgorithm") {
+        (
+            "tls",
+            "the certificate's key is not supported: RSA needs 2048 bits or more, elliptic curves are P-256 and P-384",
+        )
     } else if text.contains("invalid peer certificate") {
         ("tls", "the certificate cannot be verified: check --swr.endpoint, then --swr.ca-file")
     } else if text.contains("tunnel") || text.contains("proxy") {
@@ -143,5 +164,24 @@ fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'stati
         ("tls", "there is no TLS where it should be: check --swr.endpoint, and proxies in between")
     } else {
         ("answer", "check --swr.endpoint")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_that_answers_is_enough_wherever_it_stands() {
+        let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
+        let (listener, closed) = (bind().await.unwrap(), bind().await.unwrap());
+        let (good, dead) = (listener.local_addr().unwrap(), closed.local_addr().unwrap());
+        drop(closed);
+        for addresses in [[dead, good], [good, dead]] {
+            assert_eq!(connect(&addresses).await, (1, None));
+        }
+        drop(listener);
+        let (connected, problem) = connect(&[dead, good]).await;
+        assert!(connected == 0 && problem.unwrap().contains("refused"));
     }
 }

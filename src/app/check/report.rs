@@ -121,13 +121,17 @@ impl Report {
 #[derive(Debug)]
 pub struct Reports {
     offline: bool,
+    /// What the web configuration file amounts to.
+    web: Option<String>,
+    /// Warnings about the settings.
+    warnings: Vec<String>,
     reports: Vec<Report>,
 }
 
 impl Reports {
-    /// `offline`: no step used the network.
-    pub(super) fn new(offline: bool) -> Self {
-        Self { offline, reports: Vec::new() }
+    /// `offline`: no step used the network. `web`: what the web configuration file amounts to. `warnings`: about the settings.
+    pub(super) fn new(offline: bool, web: Option<String>, warnings: Vec<String>) -> Self {
+        Self { offline, web, warnings, reports: Vec::new() }
     }
 
     pub(super) fn add(&mut self, report: Report) {
@@ -143,9 +147,17 @@ impl Reports {
     pub fn render(&self, format: Format, colour: bool) -> String {
         if format == Format::Json {
             let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
-            return line(&json!({"ok": self.works(), "accounts": accounts}));
+            let mut report = json!({"ok": self.works(), "accounts": accounts, "warnings": self.warnings});
+            if let Some(web) = &self.web {
+                report["web"] = json!(web);
+            }
+            return line(&report);
         }
-        let mut text: String = self.reports.iter().map(|report| report.text(colour)).collect();
+        let web = self.web.iter().map(|web| format!("web server: {web}\n"));
+        let mut text: String = web.chain(self.reports.iter().map(|report| report.text(colour))).collect();
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
         text += &match self.reports.iter().map(Report::failed).sum() {
             0 if self.offline => "the settings are in order; nobody was asked whether they work\n".to_owned(),
             0 => "everything works\n".to_owned(),
@@ -172,7 +184,9 @@ mod tests {
     #[test]
     fn a_report_tells_what_works_and_what_to_do() {
         let of = |steps: Vec<Step>, offline| Reports {
+            web: None,
             offline,
+            warnings: Vec::new(),
             reports: vec![Report { account: "default".to_owned(), steps }],
         };
         let works = || Step::works("name", "found");

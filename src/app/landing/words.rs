@@ -1,26 +1,24 @@
 //! Numbers, times and texts for an HTML page.
 
-use std::fmt;
+use crate::logging::is_formatting;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// Escapes a text for element content and quoted attributes.
+/// Escapes a text for element content and quoted attributes. Characters that change how the text around them is shown become
+/// visible.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-            f.write_str(&rest[..at])?;
-            f.write_str(match rest.as_bytes()[at] {
-                b'&' => "&amp;",
-                b'<' => "&lt;",
-                b'>' => "&gt;",
-                b'"' => "&quot;",
-                _ => "&#39;",
-            })?;
-            rest = &rest[at + 1..];
-        }
-        f.write_str(rest)
+        self.0.chars().try_for_each(|character| match character {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            character if is_formatting(character) => write!(f, "\\u{:04x}", u32::from(character)),
+            character => f.write_char(character),
+        })
     }
 }
 
@@ -91,6 +89,7 @@ mod tests {
             "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;\u{fc}"
         );
         assert_eq!(Escaped("").to_string(), "");
+        assert_eq!(Escaped("a\u{202e}b\u{2066}c\u{61c}\n").to_string(), "a\\u202eb\\u2066c\\u061c\\u000a");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
 use crate::collect::plan::{FetchTask, Need};
 use crate::failure::Reason;
 use crate::model::Timestamp;
-use crate::model::tags::{self, Reading};
+use crate::model::layers::Layers;
+use crate::model::tags::{self, Reading, TagSeries};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
 use parking_lot::{Mutex, MutexGuard};
@@ -99,10 +100,17 @@ impl TagWorkerState {
         }
     }
 
-    /// Whether the layers of a reading fit. A reading that adds none is stored even if there are too many already.
+    /// Whether a reading fits. One that takes no more memory is stored even if there is too much already.
     pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
-        let layers = self.inventory.layers();
-        layers.len_with(task.slot, &reading.blobs) <= self.max_layers.max(layers.len())
+        let layers = self.inventory.layers().len_with(task.slot, &reading.blobs);
+        let series = self.inventory.series_bytes() - self.inventory.series_bytes_of(task.slot)
+            + reading.series.as_deref().map_or(0, TagSeries::bytes);
+        layers + series / Layers::BYTES <= self.max_layers.max(self.memory_in_layers())
+    }
+
+    /// The memory that layers and series of tags take, as a number of layers.
+    pub(super) fn memory_in_layers(&self) -> usize {
+        self.inventory.layers().len() + self.inventory.series_bytes() / Layers::BYTES
     }
 
     /// Whether there is nothing to do but wait.

@@ -117,7 +117,7 @@ async fn a_reading_without_new_layers_is_stored_when_the_limit_is_reached() {
         let state = tags.worker.state();
         assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
     }
-    assert_eq!((tags.layers(), *sent.lock()), (2, 3));
+    assert_eq!((tags.memory_in_layers(), *sent.lock()), (2, 3));
 }
 
 /// Collects what is written, and does something once the first frame of records is.
@@ -141,7 +141,7 @@ impl io::Write for Disk<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_kept_in_part() {
+async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_stored_in_part() {
     let generations: Arc<Mutex<Option<(TagCollector, TagCollector)>>> = Arc::default();
     // Repositories in each file that was written to its end.
     let kept: Arc<Mutex<Vec<usize>>> = Arc::default();

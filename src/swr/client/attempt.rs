@@ -8,7 +8,7 @@ use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
 use crate::base::deadline::Deadline;
 use crate::transport::answer::{date, retry_after};
-use crate::transport::{Request, Response};
+use crate::transport::{Request, Response, SentSecrets, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -68,7 +68,9 @@ impl Client {
     ) -> Result<R::Output, ApiError> {
         info.offset_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
         let request = self.request(call, lease, info.offset_seconds);
-        let Response { status, headers, mut body } = self.transport.send(request).await.map_err(ApiError::Network)?;
+        let secrets = SentSecrets::of_headers(&request.headers);
+        let network = |error: TransportError| ApiError::Network(error.hiding(&secrets));
+        let Response { status, headers, mut body } = self.transport.send(request).await.map_err(network)?;
         info.status = Some(status.as_u16());
         let now = (self.wall_clock)();
         info.skew = self.note_skew(&headers, now);
@@ -76,7 +78,7 @@ impl Client {
             Err(_) => Err(ApiError::Timeout("waiting for more of the answer")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
-            Ok(Some(Err(error))) => Err(ApiError::Network(error)),
+            Ok(Some(Err(error))) => Err(network(error)),
         };
         if status != hyper::StatusCode::OK {
             let mut text = Vec::new();
@@ -87,7 +89,8 @@ impl Client {
                     break;
                 }
             }
-            return Err(ApiError::classify(ErrorAnswer::read(status, &headers, &text), retry_after(&headers, now)));
+            let answer = ErrorAnswer::read(status, &headers, &text, &secrets);
+            return Err(ApiError::classify(answer, retry_after(&headers, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

@@ -33,8 +33,8 @@ async fn request_limits() {
         ("two hosts", get("Host: b\r\n"), &[400]),
         ("absolute form", "GET http://a/-/healthy HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[200]),
         ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[405]),
-        ("OPTIONS", "OPTIONS /metrics HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[405]),
-        ("OPTIONS of the server", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[405]),
+        ("OPTIONS", "OPTIONS / HTTP/1.0\r\n\r\n".to_owned(), &[204]),
+        ("OPTIONS of the server", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[204]),
         ("TRACE", "TRACE /metrics HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[405]),
         ("no method", " / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), &[400]),
         ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".to_owned(), &[400]),
@@ -59,15 +59,23 @@ async fn an_answer_to_a_request_that_is_still_being_sent_arrives() {
 }
 
 #[tokio::test]
-async fn half_closed_clients_are_answered() {
-    let server = Server::start(Plan::default()).await;
+async fn a_client_that_hangs_up_while_it_waits_gives_its_connection_back_at_once() {
+    let mut plan = Plan::default();
+    plan.options.limits.connections = 2;
+    let server = Server::start(plan).await;
     server.gate.send_replace(false);
-    let mut client = server.request("/metrics").await;
-    client.0.shutdown().await.unwrap();
-    until("it waits", || server.scrapes() == 1).await;
-    server.gate.send_replace(true);
-    assert_eq!(client.answer().await.status, 200);
-    assert_eq!(client.rest().await, b"");
+    for round in 1..=5 {
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            let mut client = server.connect().await;
+            client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nX-Prometheus-Scrape-Timeout-Seconds: 600\r\n\r\n").await;
+            waiting.push(client);
+        }
+        until("both wait", || server.scrapes() == 2 * round).await;
+        drop(waiting);
+    }
+    assert_eq!(server.get("/-/healthy").await.status, 200);
+    assert_eq!(server.metrics.connections_overdue.get(), 0);
 }
 
 #[tokio::test]

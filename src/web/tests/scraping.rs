@@ -48,47 +48,112 @@ async fn each_format_has_its_exact_type_and_openmetrics_its_end() {
     assert!(open.body.ends_with(b"# EOF\n"));
 }
 
+/// A server with a response of 4 MiB.
+async fn large(max_requests: usize) -> Server {
+    let body = vec![b'#'; 4 << 20];
+    let mut plan = Plan { live: Arc::new(move |_| body.clone()), ..Plan::default() };
+    plan.options.max_requests = max_requests;
+    Server::start(plan).await
+}
+
+/// Clients that read the head of a response and nothing more, until one is refused.
+async fn slow_readers(server: &Server) -> Vec<Client> {
+    let mut readers = Vec::new();
+    loop {
+        let mut client = server.connect_narrow().await;
+        client.get("/metrics").await;
+        match client.head().await.0 {
+            200 => readers.push(client),
+            status => {
+                assert_eq!(status, 503);
+                return readers;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_scrape_too_many_gets_503_at_once() {
-    let mut plan = Plan::default();
-    plan.options.max_requests = 3;
-    let server = Server::start(plan).await;
-    server.gate.send_replace(false);
-    let mut waiting = Vec::new();
-    for _ in 0..3 {
-        let client = server.request("/metrics").await;
-        waiting.push(client);
-    }
-    until("three wait", || server.scrapes() == 3).await;
+    let server = large(3).await;
+    let readers = slow_readers(&server).await;
+    assert_eq!(readers.len(), 3);
     let started = Instant::now();
     let refused = server.get("/metrics").await;
     assert!(started.elapsed() < Duration::from_secs(1));
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(server.metrics.scrapes_refused.get(), 1);
-    assert_eq!(server.get("/-/healthy").await.status, 200, "other pages are not affected");
-    server.gate.send_replace(true);
-    for client in &mut waiting {
-        assert_eq!(client.answer().await.status, 200);
-    }
-    assert_eq!(server.get("/metrics").await.status, 200, "the places are free again");
+    assert_eq!(server.metrics.scrapes_refused.get(), 2);
+    assert_eq!(server.get("/-/healthy").await.status, 200, "other resources are not affected");
+    drop(readers);
+    soon(async { while server.get("/metrics").await.status != 200 {} }).await;
 }
 
 #[tokio::test]
-async fn slow_readers_keep_their_places() {
-    let body = vec![b'#'; 4 << 20];
-    let mut plan = Plan { live: Arc::new(move |_| body.clone()), ..Plan::default() };
-    plan.options.max_requests = 2;
+async fn slow_readers_of_one_address_do_not_take_the_places_of_another() {
+    let server = large(40).await;
+    let readers = slow_readers(&server).await;
+    assert_eq!(readers.len(), 30);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = Client(socket.connect(server.address).await.unwrap());
+    other.get("/metrics").await;
+    assert_eq!(other.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn scrapes_that_wait_for_a_refresh_take_no_place() {
+    let nothing: Scrape = Arc::new(|_| Box::pin(async { None }));
+    let mut plan = Plan { accounts: 2, ..Plan::default() };
+    plan.options.max_requests = 1;
+    plan.second_scrape = Some(nothing);
     let server = Server::start(plan).await;
-    let mut slow = Vec::new();
-    for _ in 0..2 {
-        let mut client = server.connect_narrow().await;
-        client.get("/metrics").await;
-        assert_eq!(client.head().await.0, 200);
-        slow.push(client);
+    server.gate.send_replace(false);
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        waiting.push(server.request("/probe?account=account-0").await);
     }
-    assert_eq!(server.get("/metrics").await.status, 503);
-    drop(slow);
-    soon(async { while server.get("/metrics").await.status != 200 {} }).await;
+    until("all wait", || server.scrapes() == 50).await;
+    for path in ["/probe?account=account-1", "/metrics"] {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+    server.gate.send_replace(true);
+    for client in &mut waiting {
+        assert_eq!(client.answer().await.status, 200, "they are served one after the other");
+    }
+    assert_eq!(server.metrics.scrapes_refused.get(), 0);
+}
+
+#[tokio::test]
+async fn a_probe_is_named_by_account_or_target() {
+    let server = Server::start(Plan { accounts: 2, ..Plan::default() }).await;
+    for (query, status) in [
+        ("account=account-0", 200),
+        ("target=account-1", 200),
+        ("module=http_2xx&target=account-1", 200),
+        ("target=account-1&account=account-0", 400),
+        ("target=unknown", 404),
+        ("target=http://127.0.0.1/", 400),
+        ("module=account-0", 400),
+        ("account=account-0&other=x", 400),
+    ] {
+        assert_eq!(server.get(&format!("/probe?{query}")).await.status, status, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn options_is_answered_on_every_path() {
+    let server = Server::start(Plan::default()).await;
+    for (path, methods) in [
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/metrics", "GET, HEAD, OPTIONS"),
+        ("/nowhere", "GET, HEAD, OPTIONS"),
+        ("/-/reload", "POST, PUT, OPTIONS"),
+    ] {
+        let mut client = server.connect().await;
+        client.send(format!("OPTIONS {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
+        let all = String::from_utf8(client.rest().await).unwrap();
+        assert!(all.starts_with("HTTP/1.1 204 ") && all.contains(&format!("\r\nallow: {methods}\r\n")), "{all}");
+    }
+    assert_eq!(server.scrapes(), 0);
 }
 
 #[tokio::test]
@@ -182,11 +247,11 @@ async fn every_resource_has_its_type_and_the_common_headers() {
 #[tokio::test]
 async fn a_wrong_method_gets_405_with_the_allowed_ones() {
     let server = Server::start(Plan::default()).await;
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+    for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
         let mut client = server.connect().await;
         client.send(format!("{method} /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")).await;
         let answer = client.answer().await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")), "{method}");
     }
     assert_eq!(server.scrapes(), 0);
 }

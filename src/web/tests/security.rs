@@ -69,3 +69,30 @@ async fn probes_are_exempt_from_the_rate_limit_where_they_need_no_login() {
     assert_eq!(server.get("/metrics").await.status, 429);
     assert_eq!((server.get("/-/healthy").await.status, server.get("/-/ready").await.status), (200, 200));
 }
+
+#[tokio::test]
+async fn a_reload_by_request_needs_the_flag_or_a_login_and_no_other_site() {
+    let mut plan = Plan::default();
+    plan.options.enable_lifecycle = true;
+    let (closed, enabled) = (Server::start(Plan::default()).await, Server::start(plan).await);
+    let guarded_server = Server::start(Plan { security: guarded(), ..Plan::default() }).await;
+    let mut open = guarded();
+    open.open_paths.push("/-/reload".to_owned());
+    let excluded = Server::start(Plan { security: open, ..Plan::default() }).await;
+    // The settings of these servers cannot be read again, so 500 says that it was tried.
+    for (server, headers, status) in [
+        (&closed, "", 403),
+        (&enabled, "", 500),
+        (&enabled, "Origin: http://evil.example\r\n", 403),
+        (&enabled, "Sec-Fetch-Site: cross-site\r\nContent-Type: application/x-www-form-urlencoded\r\n", 403),
+        (&enabled, "Origin: http://a\r\nSec-Fetch-Site: same-origin\r\n", 500),
+        (&guarded_server, "", 401),
+        (&guarded_server, LOGIN, 500),
+        (&guarded_server, &format!("{LOGIN}Origin: http://evil.example\r\n"), 403),
+        (&excluded, "", 403),
+    ] {
+        let mut client = server.connect().await;
+        client.send(format!("POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{headers}\r\n")).await;
+        assert_eq!(client.answer().await.status, status, "{headers}");
+    }
+}

@@ -310,6 +310,7 @@ fn repositories(
         month("swr_namespace_repositories", &|before| of(before).count() as f64);
         month("swr_namespace_images", &|before| of(before).map(|repository| repository.tags).sum());
         month("swr_namespace_downloads", &|before| 1_000.0 * (DAYS * DAY - before) as f64 / DAY as f64);
+        samples.add("swr_namespace_unique_layer_bytes", &labels, lately, end, |_| Some(0.95 * size(0)));
         samples.add("swr_namespace_unlisted_repositories", &labels, lately, end, |_| Some(0.0));
     }
 }

@@ -1,0 +1,137 @@
+//! Addresses to listen on.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+/// An address to listen on. Whatever cannot be understood exactly is refused: a server must never listen where nobody asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `:10179`: every address of the host, as in Go.
+    Any(u16),
+    /// An IP address.
+    Socket(SocketAddr),
+    /// A host name to resolve.
+    Name(String, u16),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any(port) => write!(f, ":{port}"),
+            Self::Socket(address) => address.fmt(f),
+            Self::Name(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    /// # Errors
+    /// What is wrong, and how to write it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        const AS_IN: &str = "write it as in 127.0.0.1:10179 or [::]:10179";
+        if text.parse::<Ipv6Addr>().is_ok() {
+            return Err(format!(
+                "`{text}` is an IPv6 address without brackets and port; write it as in [::1]:10179, the port last"
+            ));
+        }
+        let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
+        let Some((host, port)) = text.rsplit_once(':').and_then(|(host, text)| Some((host, port(text)?))) else {
+            return Err(format!("`{text}` has no port; {AS_IN}"));
+        };
+        if host.parse::<Ipv6Addr>().is_ok() {
+            return Err(format!("`{text}` has an IPv6 address without brackets; write it as [{host}]:{port}"));
+        }
+        if host.is_empty() {
+            return Ok(Self::Any(port));
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            // Of an IPv4-mapped address only the IPv4 address is meant, also on a host without IPv6.
+            return Ok(Self::Socket(match address.ip().to_canonical() {
+                address @ IpAddr::V4(_) => SocketAddr::new(address, port),
+                IpAddr::V6(_) => address,
+            }));
+        }
+        if host.contains('%') {
+            return Err(format!("`{text}` names its zone; write the number of the interface, as in [fe80::1%2]:10179"));
+        }
+        let is_of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        // Resolvers read `0`, `127.1` and `0x7f000001` as IPv4 addresses.
+        let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        let is_number = last.starts_with(|first: char| first.is_ascii_digit())
+            && last.trim_start_matches("0x").bytes().all(|byte| byte.is_ascii_hexdigit());
+        if last.is_empty() || is_number || !host.bytes().all(is_of_a_name) {
+            return Err(format!("`{text}` is no address; {AS_IN}"));
+        }
+        Ok(Self::Name(host.to_owned(), port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_as_it_is_meant_or_refused() {
+        for (text, expected) in [
+            (":0", ":0"),
+            (":10179", ":10179"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("0.0.0.0:65535", "0.0.0.0:65535"),
+            ("[::]:1", "[::]:1"),
+            ("[::1]:1", "[::1]:1"),
+            ("[fe80::1%2]:1", "[fe80::1%2]:1"),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1"),
+            ("[::ffff:7f00:1]:1", "127.0.0.1:1"),
+            ("localhost:1", "localhost:1"),
+            ("a_b.example.:1", "a_b.example.:1"),
+            ("host1:1", "host1:1"),
+        ] {
+            assert_eq!(
+                text.parse::<ListenAddress>().map(|address| address.to_string()),
+                Ok(expected.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_address_is_refused_with_the_way_to_write_it() {
+        for (text, expected) in [
+            ("::1:10179", "`::1:10179` has an IPv6 address without brackets; write it as [::1]:10179"),
+            ("fe80::1:10179", "write it as [fe80::1]:10179"),
+            ("2001:db8::1:80", "without brackets and port; write it as in [::1]:10179"),
+            ("::ffff:127.0.0.1:10179", "write it as [::ffff:127.0.0.1]:10179"),
+            (":::10179", "write it as [::]:10179"),
+            ("::", "without brackets and port"),
+            ("::1", "without brackets and port"),
+            ("[::1]", "has no port"),
+            ("10179", "has no port"),
+            ("127.0.0.1", "has no port"),
+            ("localhost:http", "has no port"),
+            (":+80", "has no port"),
+            (":99999", "has no port"),
+            (":", "has no port"),
+            ("0:80", "is no address"),
+            ("127.1:80", "is no address"),
+            ("2130706433:80", "is no address"),
+            ("0x7f000001:80", "is no address"),
+            ("256.0.0.1:80", "is no address"),
+            ("[]:80", "is no address"),
+            ("[127.0.0.1]:80", "is no address"),
+            ("[::1:80", "is no address"),
+            ("[fe80::1%eth0]:1", "names its zone"),
+            ("http://localhost:10179", "is no address"),
+            ("user@host:1", "is no address"),
+            ("a b:1", "is no address"),
+            ("é:1", "is no address"),
+            (".:1", "is no address"),
+            ("*:80", "is no address"),
+        ] {
+            let error = text.parse::<ListenAddress>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

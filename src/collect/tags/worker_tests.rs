@@ -141,7 +141,7 @@ impl io::Write for Disk<'_> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_kept_in_part() {
+async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_stored_in_part() {
     let generations: Arc<Mutex<Option<(TagCollector, TagCollector)>>> = Arc::default();
     // Repositories in each file that was written to its end.
     let kept: Arc<Mutex<Vec<usize>>> = Arc::default();

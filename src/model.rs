@@ -13,7 +13,7 @@ pub mod tags;
 use figures::{Account, Enterprise};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-pub use tags::Images;
+pub use tags::{Images, RepositoryImages};
 
 /// One complete listing of an account's repositories.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -26,12 +26,19 @@ impl fmt::Display for Escaped<'_> {
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (count, unit) = match seconds {
-        0..120 => (seconds, ["second", "seconds"]),
-        120..7_200 => (seconds / 60, ["minute", "minutes"]),
-        7_200..172_800 => (seconds / 3_600, ["hour", "hours"]),
-        _ => (seconds / 86_400, ["day", "days"]),
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
     };
-    counted(count, unit)
+    format!("{} {unit}", number(count))
+}
+
+/// Makes a sentence of words that begin in small letters and have no full stop.
+pub(super) fn sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).chain(['.']).collect()
 }
 
 /// A number and its noun, in the singular or the plural.
@@ -95,15 +102,15 @@ mod tests {
     #[test]
     fn numbers_have_the_precision_that_matters() {
         for (seconds, words) in [
-            (0, "0 seconds"),
-            (1, "1 second"),
-            (119, "119 seconds"),
-            (120, "2 minutes"),
-            (7_200, "2 hours"),
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7_200, "2 h"),
             (172_800, "2 days"),
         ] {
             assert_eq!(duration(Duration::from_secs(seconds)), words);
         }
+        assert_eq!(sentence("lower --swr.rate-limit"), "Lower --swr.rate-limit.");
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(number(value), text);
         }

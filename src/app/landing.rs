@@ -143,7 +143,9 @@ fn headline(accounts: &[Row<'_>]) -> (Condition, String) {
 /// Totals of all accounts.
 fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let served: Vec<_> = accounts.iter().filter_map(|(_, account)| account.served()).collect();
-    let sum = |count: fn(&Exposition) -> u64| served.iter().map(|(exposition, _)| count(exposition)).fold(0, u64::saturating_add);
+    let sum = |count: fn(&Exposition) -> u64| {
+        served.iter().map(|(exposition, _)| count(exposition)).fold(0, u64::saturating_add)
+    };
     let or_none = |text: String| if served.is_empty() { "none".to_owned() } else { text };
     let oldest = served.iter().map(|(_, age)| *age).max().unwrap_or_default();
     let oldest = or_none(format!("{} ago", words::duration(oldest)));
@@ -215,7 +217,7 @@ impl fmt::Display for Shape {
 mod tests {
     use super::*;
     use crate::cache::{Attempt, Status};
-    use crate::exposition::Options;
+    use crate::exposition::Options as ExpositionOptions;
     use crate::failure::{Failure, Reason};
     use crate::model::{Repository, Snapshot, Timestamp};
     use std::time::SystemTime;
@@ -229,11 +231,12 @@ mod tests {
         let (app, api) = (("app/<web>", sizes[0]), ("api", sizes[1]));
         let rows = [app, api].into_iter().map(row).collect();
         let snapshot = Snapshot::new(Timestamp(1_505_098_802_000_000_000), rows).0;
-        Exposition::build(Arc::new(snapshot), &Options::default(), previous)
+        Exposition::build(Arc::new(snapshot), &ExpositionOptions::default(), previous)
     }
 
     fn failure() -> Failure {
-        Failure::new(Reason::Auth, "the API answered <html>&\"'")
+        let advice = "check <the> credential".to_owned();
+        Failure { advice, ..Failure::new(Reason::Auth, "the API answered <html>&\"'") }
     }
 
     fn working() -> AccountStatus<'static> {
@@ -247,7 +250,15 @@ mod tests {
             running: false,
             next_in: Duration::from_secs(30),
         };
-        AccountStatus { name: "a", cache, calls_since_start: 5_000, calls_latest_refresh: 3 }
+        let collectors = BTreeMap::from([("repositories", CollectorState::Complete)]);
+        AccountStatus {
+            name: "a",
+            cache,
+            collectors,
+            unread: (0, 0),
+            calls_since_start: 5_000,
+            calls_latest_refresh: 3,
+        }
     }
 
     fn recovered() -> AccountStatus<'static> {
@@ -267,8 +278,27 @@ mod tests {
         account
     }
 
+    fn empty() -> AccountStatus<'static> {
+        let mut account = working();
+        let none = Exposition::build(Arc::default(), &ExpositionOptions::default(), None);
+        account.cache.held.as_mut().unwrap().0 = Arc::new(none);
+        account
+    }
+
+    fn incomplete() -> AccountStatus<'static> {
+        let mut account = working();
+        account.collectors.extend([
+            ("account", CollectorState::Incomplete(Some(failure()))),
+            ("tags", CollectorState::Complete),
+            ("details", CollectorState::Pending),
+        ]);
+        account.unread = (1_470, 0);
+        account
+    }
+
     fn page_of(accounts: Vec<AccountStatus<'_>>) -> String {
-        page(accounts, "/metrics\"><script>").body
+        let links = vec![Link { name: "Graf<ana>".into(), url: "https://g.example.com/?a=1&b".into() }];
+        page(accounts, &Options { telemetry_path: "/metrics\"><script>".into(), links }).body
     }
 
     fn has(page: &str, parts: &[&str]) {
@@ -278,77 +308,148 @@ mod tests {
     }
 
     #[test]
-    fn a_working_account_shows_its_numbers_and_rankings() {
+    fn an_account_that_is_alone_shows_each_number_once() {
         let page = page_of(vec![AccountStatus { name: "<b>prod</b>", ..working() }]);
         has(
             &page,
             &[
-                "<title>All is well - swr-exporter</title>",
+                "<title>The account is OK - swr-exporter</title>",
+                "<meta http-equiv=\"refresh\" content=\"30\">",
                 concat!("<h1>swr-exporter <small>", env!("CARGO_PKG_VERSION"), "</small></h1>"),
-                "<details open><summary><h3>&lt;b&gt;prod&lt;/b&gt;</h3> <span class=\"working\">",
-                "<span>2 repositories</span> <span>read 5 minutes ago</span></summary>",
-                "<dt>Age of the data</dt><dd>5 minutes</dd>",
-                "<dt>Next refresh</dt><dd>not before 30 seconds from now</dd>",
-                "<dt>Repositories</dt><dd>2</dd>",
-                "<dt>Calls since start</dt><dd>5,000</dd>",
-                "<dt>Calls last refresh</dt><dd>3</dd>",
-                "<th scope=\"row\">team/app/&lt;web&gt;</th><td>3.00 GiB<svg",
+                "<a href=\"https://g.example.com/?a=1&amp;b\">Graf&lt;ana&gt;</a>",
+                "<h2 id=\"account\">&lt;b&gt;prod&lt;/b&gt;</h2>",
+                "<dt>Total size</dt><dd>4.00 GiB</dd>",
+                "<dt>Data read</dt><dd>5 min ago</dd>",
+                "<dt>Organizations</dt><dd>1</dd>",
+                "<dt>Next refresh</dt><dd>in 30 s at the earliest</dd>",
+                "<dt>API calls since start</dt><dd>5,000</dd>",
+                "<dt>API calls of the latest refresh</dt><dd>3</dd>",
+                "<th scope=\"row\">team</th><td class=\"number\">4.00 GiB<svg",
+                "<th scope=\"row\">team/app/&lt;web&gt;</th><td class=\"number\">3.00 GiB<svg",
                 "<rect width=\"33.3\" height=\"1\"/>",
                 "<caption>Grown most since 2017-09-11 03:00 UTC</caption>",
-                "<td>1.00 MiB<svg",
+                "<td class=\"number\">1.00 MiB<svg",
+                "<caption>Not updated for 180 days (0 in all)</caption>",
+                "<th scope=\"row\">repositories</th><td>complete</td>",
+                "Collectors that are off: account, tags, details, enterprise</p>",
                 "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
             ],
         );
-        assert!(!page.contains("<script") && !page.contains("Latest failure"));
+        assert_eq!(page.matches("<dt>Repositories</dt><dd>2</dd>").count(), 1);
+        assert!(!page.contains("<script") && !page.contains("<details"));
     }
 
     #[test]
-    fn a_failure_is_shown_in_plain_words_and_in_full_until_and_after_it_is_over() {
-        let page = page_of(vec![degraded()]);
+    fn a_failure_is_shown_once_with_its_advice_and_the_error_is_folded() {
+        let sentence = "The cloud does not accept the credential, or there is none.";
+        let folded = "<code>auth: the API answered &lt;html&gt;&amp;&quot;&#39;</code></details>";
+        for accounts in [vec![degraded()], vec![degraded(), working()]] {
+            let page = page_of(accounts);
+            has(
+                &page,
+                &[
+                    "<p>Check &lt;the&gt; credential.</p>",
+                    "<details class=\"error\"><summary>The error, 2 h ago</summary>",
+                    folded,
+                    "<dt>Next attempt</dt><dd>in 30 s at the earliest, or when the credential changes</dd>",
+                ],
+            );
+            assert_eq!(page.matches(sentence).count(), 1, "{page}");
+        }
+        let over = page_of(vec![recovered()]);
         has(
-            &page,
+            &over,
             &[
-                "<title>The latest refresh failed - swr-exporter</title>",
-                "</span><p>The cloud does not accept the credential, or there is none.</p></summary>",
-                "Latest failure, 2 hours ago: The cloud does not accept the credential, or there is none.<br>\
-                 <code>auth: the API answered &lt;html&gt;&amp;&quot;&#39;</code>",
-                "<code>swr-exporter check</code>",
+                "The account is OK",
+                &format!("<summary>Latest failure, 2 h ago: {sentence} It is over.</summary>"),
+                folded,
             ],
         );
-        let over = page_of(vec![recovered()]);
-        has(&over, &["All is well", "The cloud does not accept the credential, or there is none. It is over.<br>"]);
-        assert!(!over.contains("swr-exporter check</code>"));
+        assert!(!over.contains("Check &lt;the&gt;") && !over.contains("Next attempt"));
+    }
+
+    #[test]
+    fn a_failure_without_advice_names_the_command_that_finds_it() {
+        let mut account = degraded();
+        account.cache.last_failure.as_mut().unwrap().failure.advice.clear();
+        has(&page_of(vec![account]), &["<code>swr-exporter check</code>"]);
+    }
+
+    #[test]
+    fn a_credential_that_is_held_back_decides_when_the_next_attempt_is() {
+        let mut account = degraded();
+        let past = account.cache.last_failure.as_mut().unwrap();
+        (past.failure.held_for, past.ago) = (Some(Duration::from_secs(900)), Duration::from_secs(300));
+        has(&page_of(vec![account]), &["<dd>in 10 min at the earliest, or when the credential changes</dd>"]);
+    }
+
+    #[test]
+    fn each_collector_shows_its_state_its_failure_and_what_is_left_to_read() {
+        has(
+            &page_of(vec![incomplete()]),
+            &[
+                "<th scope=\"row\">account</th><td><span class=\"incomplete\">failed</span><p>The cloud does not accept",
+                "<p>Check &lt;the&gt; credential.</p>",
+                "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
+                "<th scope=\"row\">details</th><td>not read yet</td>",
+                "Collectors that are off: enterprise</p>",
+            ],
+        );
     }
 
     #[test]
     fn conditions_follow_from_the_latest_refresh_and_what_is_served() {
         let mut unread = working();
         unread.cache.latest = None;
-        for (account, word, headline) in [
-            (working(), "working", "All is well"),
-            (degraded(), "degraded", "The latest refresh failed"),
-            (without_data(degraded()), "failing", "There is no data"),
-            (without_data(working()), "waiting", "Waiting to be scraped"),
-            (unread, "waiting", "Waiting to be scraped"),
+        let fine = || AccountStatus { name: "fine", ..working() };
+        for (account, word, alone, of_two) in [
+            (working(), "working", "The account is OK", "All accounts OK"),
+            (empty(), "empty", "The account lists no repository", "1 of 2 accounts need attention"),
+            (incomplete(), "incomplete", "A collector failed", "1 of 2 accounts need attention"),
+            (degraded(), "degraded", "The latest refresh failed", "1 of 2 accounts need attention"),
+            (without_data(degraded()), "failing", "There is no data", "1 of 2 accounts need attention"),
+            (without_data(working()), "waiting", "Waiting for the first scrape", "Waiting for the first scrape"),
+            (unread, "waiting", "Waiting for the first scrape", "Waiting for the first scrape"),
         ] {
-            let page = page_of(vec![account]);
-            has(&page, &[&format!("</svg>{word}</span>"), &format!("</svg>{headline}</h2>")]);
+            assert_eq!(headline(&[(Condition::of(&account), without_data(working()))]).1, alone);
+            let page = page_of(vec![fine(), account]);
+            has(&page, &[&format!("</svg>{word}</span>"), &format!("</svg>{of_two}</h2>")]);
         }
-        has(&page_of(Vec::new()), &["No account is configured", "<dd>0 of 0</dd>"]);
+        has(
+            &page_of(vec![empty()]),
+            &["<p>If there should be some, the user lacks permission in their organizations.</p>"],
+        );
+        has(&page_of(Vec::new()), &["No account is configured", "<dd>0 of 0</dd>", "<dt>Total size</dt><dd>none</dd>"]);
     }
 
     #[test]
-    fn of_many_accounts_failing_ones_come_first_and_all_are_collapsed() {
+    fn of_many_accounts_failing_ones_come_first_and_a_few_are_unfolded() {
         let named = |name, account| AccountStatus { name, ..account };
-        let page = page_of(vec![
-            named("one", working()),
-            named("two", degraded()),
-            named("three", working()),
-            named("four", without_data(degraded())),
-        ]);
-        has(&page, &["2 of 4 accounts need attention", "<dd>2 of 4</dd>", "<dt>Repositories</dt><dd>6</dd>"]);
+        let accounts = || {
+            vec![
+                named("one", working()),
+                named("two", degraded()),
+                named("three", working()),
+                named("four", without_data(degraded())),
+            ]
+        };
+        let page = page_of(accounts());
+        has(
+            &page,
+            &[
+                "2 of 4 accounts need attention",
+                "<dt>Accounts OK</dt><dd>2 of 4</dd>",
+                "<dt>Repositories</dt><dd>6</dd>",
+                "<dt>Total size</dt><dd>12.0 GiB</dd>",
+                "<dt>Oldest data read</dt><dd>5 min ago</dd>",
+                "series, 20,000 API calls since start</p>",
+                "<span>4.00 GiB</span> <span>2 repositories</span> <span>read 5 min ago</span>",
+            ],
+        );
         let order: Vec<_> = page.split("<h3>").skip(1).map(|rest| rest.split("</h3>").next().unwrap()).collect();
         assert_eq!(order, ["four", "two", "one", "three"]);
-        assert!(!page.contains("<details open"));
+        assert_eq!(page.matches("<details class=\"account\" open>").count(), 2);
+        let many = accounts().into_iter().chain(accounts()).collect();
+        assert!(!page_of(many).contains("<details class=\"account\" open>"));
     }
 }

@@ -118,7 +118,8 @@ impl Baseline {
             organization_count += 1;
             organizations.offer(size, rows);
         }
-        let organization = |(bytes, rows): (u64, &[Repository])| TopOrganization { name: rows[0].namespace.clone(), bytes };
+        let organization =
+            |(bytes, rows): (u64, &[Repository])| TopOrganization { name: rows[0].namespace.clone(), bytes };
         TopRepositories {
             bytes,
             organization_count,
@@ -248,7 +249,10 @@ mod tests {
         assert_eq!((top.bytes, top.organization_count, top.stale_count), (53, 2, 2));
         let organizations: Vec<_> = top.organizations.iter().map(|one| (&*one.name, one.bytes)).collect();
         assert_eq!(organizations, [("a", 45), ("b", 8)]);
-        assert_eq!((listed(&top.stale), listed(&top.reclaimable)), (vec![("older", 7), ("old", 5)], vec![("old", 4), ("older", 2)]));
+        assert_eq!(
+            (listed(&top.stale), listed(&top.reclaimable)),
+            (vec![("older", 7), ("old", 5)], vec![("old", 4), ("older", 2)])
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Checks of the auxiliary collectors: each of their calls once.
 
-use super::report::{Report, Step};
 use super::STEP_TIMEOUT;
+use super::report::{Report, Step};
 use crate::base::deadline::Deadline;
 use crate::collect;
 use crate::failure::error_chain;

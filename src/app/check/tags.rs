@@ -1,7 +1,7 @@
 //! Checks of the calls for tags and details: each once, on a repository of the listing.
 
-use super::report::{Report, Step};
 use super::STEP_TIMEOUT;
+use super::report::{Report, Step};
 use crate::base::deadline::Deadline;
 use crate::collect::tags::Options;
 use crate::failure::error_chain;

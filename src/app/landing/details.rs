@@ -52,7 +52,10 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
     let (term, next) = next_refresh(account);
     let mut list = Vec::new();
     if above == Above::Failure {
-        list.push(("Size", served.map_or_else(|| "none".to_owned(), |(it, _)| words::bytes(it.top_repositories().bytes))));
+        list.push((
+            "Size",
+            served.map_or_else(|| "none".to_owned(), |(it, _)| words::bytes(it.top_repositories().bytes)),
+        ));
         list.push(("Organizations", number_of(|exposition| exposition.top_repositories().organization_count)));
     }
     list.extend([

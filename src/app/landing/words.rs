@@ -101,13 +101,7 @@ mod tests {
 
     #[test]
     fn numbers_have_the_precision_that_matters() {
-        for (seconds, words) in [
-            (0, "0 s"),
-            (119, "119 s"),
-            (120, "2 min"),
-            (7_200, "2 h"),
-            (172_800, "2 days"),
-        ] {
+        for (seconds, words) in [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h"), (172_800, "2 days")] {
             assert_eq!(duration(Duration::from_secs(seconds)), words);
         }
         assert_eq!(sentence("lower --swr.rate-limit"), "Lower --swr.rate-limit.");

@@ -1,8 +1,8 @@
 //! The state that the worker task and its handle share: the inventory, the tasks, and how they fare.
 
 use super::{Options, Persister};
-use crate::collect::metrics::{CollectorState, DETAILS, Metrics, TAGS};
 use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
+use crate::collect::metrics::{CollectorState, DETAILS, Metrics, TAGS};
 use crate::collect::plan::{FetchTask, Need};
 use crate::failure::Failure;
 use crate::model::Timestamp;

@@ -17,10 +17,12 @@ use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
 use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
+use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client};
 use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
+use parking_lot::Mutex;
 use prometheus::Registry;
 use prometheus::proto::MetricType;
 use std::path::PathBuf;
@@ -107,6 +109,7 @@ impl Account {
             tags =
                 Some(TagCollector::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
         }
+        let size_history = Arc::new(Mutex::new(SizeHistory::default()));
         let collection = Collection {
             client,
             auxiliary: AuxiliaryCollectors::new(&config.collect, &metrics),
@@ -115,6 +118,7 @@ impl Account {
             share: share.clone(),
             tags: tags.clone(),
             calls: calls.clone(),
+            size_history: size_history.clone(),
         };
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
@@ -129,6 +133,7 @@ impl Account {
         if let Some(file) = snapshot_file
             && let Some(loaded) = file.load(SystemTime::now()).await
         {
+            size_history.lock().clone_from(&loaded.value.size_history);
             restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());

@@ -151,16 +151,28 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let oldest = or_none(format!("{} ago", words::duration(oldest)));
     let size = ("Total size", or_none(words::bytes(sum(|exposition| exposition.top_repositories().bytes))));
     let repositories = ("Repositories", or_none(words::number(sum(repositories))));
+    let growth = |days: u64| {
+        let of = |exposition: &Exposition| {
+            let (snapshot, bytes) = (exposition.snapshot(), exposition.top_repositories().bytes);
+            snapshot.size_history.growth(snapshot.read_at, bytes, Duration::from_secs(days * 24 * 3_600))
+        };
+        // Growth of a part of the accounts would look like that of all.
+        let all: Option<i128> = served.iter().map(|(exposition, _)| of(exposition)).sum();
+        all.filter(|_| !served.is_empty()).map_or_else(|| "not known yet".to_owned(), words::change)
+    };
+    let growth = format!("Growth in 24 h: {}, in 7 days: {}", growth(1), growth(7));
     if accounts.len() == 1 {
         let organizations = sum(|exposition| exposition.top_repositories().organization_count);
-        return facts(
+        facts(
             page,
             &[size, repositories, ("Organizations", or_none(words::number(organizations))), ("Data read", oldest)],
-        );
+        )?;
+        return writeln!(page, "<p>{growth}</p>");
     }
     let working = accounts.iter().filter(|(condition, _)| *condition == Condition::Working).count();
     let ok = format!("{working} of {}", accounts.len());
     facts(page, &[size, repositories, ("Accounts OK", ok), ("Oldest data read", oldest)])?;
+    writeln!(page, "<p>{growth}</p>")?;
     let series = words::number(sum(|exposition| exposition.series() as u64));
     let calls = words::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum());
     writeln!(page, "<p class=\"minor\">{series} series, {calls} API calls since start</p>")
@@ -230,7 +242,8 @@ mod tests {
         };
         let (app, api) = (("app/<web>", sizes[0]), ("api", sizes[1]));
         let rows = [app, api].into_iter().map(row).collect();
-        let snapshot = Snapshot::new(Timestamp(1_505_098_802_000_000_000), rows).0;
+        let mut snapshot = Snapshot::new(Timestamp(1_505_098_802_000_000_000), rows).0;
+        snapshot.size_history.record(Timestamp(1_505_098_802_000_000_000 - 86_400_000_000_000), 3 << 30);
         Exposition::build(Arc::new(snapshot), &ExpositionOptions::default(), previous)
     }
 
@@ -320,6 +333,7 @@ mod tests {
                 "<h2 id=\"account\">&lt;b&gt;prod&lt;/b&gt;</h2>",
                 "<dt>Total size</dt><dd>4.00 GiB</dd>",
                 "<dt>Data read</dt><dd>5 min ago</dd>",
+                "<p>Growth in 24 h: +1.00 GiB, in 7 days: not known yet</p>",
                 "<dt>Organizations</dt><dd>1</dd>",
                 "<dt>Next refresh</dt><dd>in 30 s at the earliest</dd>",
                 "<dt>API calls since start</dt><dd>5,000</dd>",
@@ -441,6 +455,7 @@ mod tests {
                 "<dt>Accounts OK</dt><dd>2 of 4</dd>",
                 "<dt>Repositories</dt><dd>6</dd>",
                 "<dt>Total size</dt><dd>12.0 GiB</dd>",
+                "<p>Growth in 24 h: +3.00 GiB, in 7 days: not known yet</p>",
                 "<dt>Oldest data read</dt><dd>5 min ago</dd>",
                 "series, 20,000 API calls since start</p>",
                 "<span>4.00 GiB</span> <span>2 repositories</span> <span>read 5 min ago</span>",

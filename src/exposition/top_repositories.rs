@@ -111,17 +111,16 @@ impl Baseline {
                 reclaimable.offer(freed, row);
             }
         }
-        let (mut bytes, mut organization_count, mut organizations) = (0_u64, 0, TopList::default());
+        let (mut organization_count, mut organizations) = (0, TopList::default());
         for rows in snapshot.by_namespace() {
             let size = rows.iter().filter_map(|row| row.size).fold(0, u64::saturating_add);
-            bytes = bytes.saturating_add(size);
             organization_count += 1;
             organizations.offer(size, rows);
         }
         let organization =
             |(bytes, rows): (u64, &[Repository])| TopOrganization { name: rows[0].namespace.clone(), bytes };
         TopRepositories {
-            bytes,
+            bytes: snapshot.bytes(),
             organization_count,
             organizations: organizations.0.into_iter().map(organization).collect(),
             largest: largest.entries(),

@@ -79,6 +79,16 @@ pub(super) fn bytes(bytes: u64) -> String {
     format!("{value:.decimals$} {}", UNITS[unit])
 }
 
+/// A growth or, with a minus sign, a decrease in bytes.
+pub(super) fn change(change: i128) -> String {
+    let sign = match change {
+        ..0 => "\u{2212}",
+        0 => "",
+        1.. => "+",
+    };
+    format!("{sign}{}", bytes(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
 /// A time in seconds since the epoch, to the minute.
 pub(super) fn minute(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
@@ -121,6 +131,7 @@ mod tests {
         ] {
             assert_eq!(bytes(size), text);
         }
+        assert_eq!([-2_048, 0, 2_048].map(change), ["\u{2212}2.00 KiB", "0 B", "+2.00 KiB"]);
         assert_eq!(minute(1_505_098_802), "2017-09-11 03:00 UTC");
         assert_eq!(minute(i64::MAX), "an unknown time");
     }

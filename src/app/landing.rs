@@ -158,9 +158,14 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
         };
         // Growth of a part of the accounts would look like that of all.
         let all: Option<i128> = served.iter().map(|(exposition, _)| of(exposition)).sum();
-        all.filter(|_| !served.is_empty()).map_or_else(|| "not known yet".to_owned(), words::change)
+        all.filter(|_| !served.is_empty()).map(words::change)
     };
-    let growth = format!("Growth in 24 h: {}, in 7 days: {}", growth(1), growth(7));
+    let growth = match (growth(1), growth(7)) {
+        (None, None) => "Growth is known after 24 h of scrapes.".to_owned(),
+        (Some(day), None) => format!("Growth in 24 h: {day}"),
+        (None, Some(week)) => format!("Growth in 7 days: {week}"),
+        (Some(day), Some(week)) => format!("Growth in 24 h: {day}, in 7 days: {week}"),
+    };
     if accounts.len() == 1 {
         let organizations = sum(|exposition| exposition.top_repositories().organization_count);
         facts(
@@ -175,7 +180,13 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     writeln!(page, "<p>{growth}</p>")?;
     let series = words::number(sum(|exposition| exposition.series() as u64));
     let calls = words::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum());
-    writeln!(page, "<p class=\"minor\">{series} series, {calls} API calls since start</p>")
+    let without = match accounts.len() - served.len() {
+        0 => String::new(),
+        missing => {
+            format!(", without {} no data", words::counted(missing as u64, ["account that has", "accounts that have"]))
+        }
+    };
+    writeln!(page, "<p class=\"minor\">{series} series{without}, {calls} API calls since start</p>")
 }
 
 fn repositories(exposition: &Exposition) -> u64 {
@@ -333,18 +344,16 @@ mod tests {
                 "<h2 id=\"account\">&lt;b&gt;prod&lt;/b&gt;</h2>",
                 "<dt>Total size</dt><dd>4.00 GiB</dd>",
                 "<dt>Data read</dt><dd>5 min ago</dd>",
-                "<p>Growth in 24 h: +1.00 GiB, in 7 days: not known yet</p>",
+                "<p>Growth in 24 h: +1.00 GiB</p>",
                 "<dt>Organizations</dt><dd>1</dd>",
-                "<dt>Next refresh</dt><dd>in 30 s at the earliest</dd>",
-                "<dt>API calls since start</dt><dd>5,000</dd>",
-                "<dt>API calls of the latest refresh</dt><dd>3</dd>",
+                "<p>The latest refresh was complete. Next refresh in 30 s at the earliest.</p>",
+                "series of 2 repositories, 5,000 API calls since start, 3 in the latest refresh</p>",
                 "<th scope=\"row\">team</th><td class=\"number\">4.00 GiB<svg",
                 "<th scope=\"row\">team/app/&lt;web&gt;</th><td class=\"number\">3.00 GiB<svg",
                 "<rect width=\"33.3\" height=\"1\"/>",
                 "<caption>Grown most since 2017-09-11 03:00 UTC</caption>",
                 "<td class=\"number\">1.00 MiB<svg",
                 "<caption>Not updated for 180 days (0 in all)</caption>",
-                "<th scope=\"row\">repositories</th><td>complete</td>",
                 "Collectors that are off: account, tags, details, enterprise</p>",
                 "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
             ],
@@ -365,7 +374,7 @@ mod tests {
                     "<p>Check &lt;the&gt; credential.</p>",
                     "<details class=\"error\"><summary>The error, 2 h ago</summary>",
                     folded,
-                    "<dt>Next attempt</dt><dd>in 30 s at the earliest, or when the credential changes</dd>",
+                    "Next attempt in 30 s at the earliest, or when the credential changes.</p>",
                 ],
             );
             assert_eq!(page.matches(sentence).count(), 1, "{page}");
@@ -394,7 +403,7 @@ mod tests {
         let mut account = degraded();
         let past = account.cache.last_failure.as_mut().unwrap();
         (past.failure.held_for, past.ago) = (Some(Duration::from_secs(900)), Duration::from_secs(300));
-        has(&page_of(vec![account]), &["<dd>in 10 min at the earliest, or when the credential changes</dd>"]);
+        has(&page_of(vec![account]), &["Next attempt in 10 min at the earliest, or when the credential changes."]);
     }
 
     #[test]
@@ -455,9 +464,9 @@ mod tests {
                 "<dt>Accounts OK</dt><dd>2 of 4</dd>",
                 "<dt>Repositories</dt><dd>6</dd>",
                 "<dt>Total size</dt><dd>12.0 GiB</dd>",
-                "<p>Growth in 24 h: +3.00 GiB, in 7 days: not known yet</p>",
+                "<p>Growth in 24 h: +3.00 GiB</p>",
                 "<dt>Oldest data read</dt><dd>5 min ago</dd>",
-                "series, 20,000 API calls since start</p>",
+                "series, without 1 account that has no data, 20,000 API calls since start</p>",
                 "<span>4.00 GiB</span> <span>2 repositories</span> <span>read 5 min ago</span>",
             ],
         );

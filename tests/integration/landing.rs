@@ -51,10 +51,8 @@ async fn an_account_waits_works_fails_and_works_again() {
     assert_eq!(account.fact("Total size"), Some(format!("{tebibytes:.1} TiB")));
     assert_eq!(account.fact("Repositories").as_deref(), Some("27"));
     let scrape = exporter.scrape().await;
-    assert_eq!(
-        account.fact("Series").as_deref(),
-        Some(scrape.get("swr_exporter_page_series").unwrap().to_string().as_str())
-    );
+    let series = format!("{} series of 27 repositories", scrape.get("swr_exporter_page_series").unwrap());
+    assert!(account.text().contains(&series), "{series}: {}", account.text());
     let largest = table(&page, "Largest repositories").unwrap();
     assert_eq!(
         (largest.len(), &largest[..2]),
@@ -62,7 +60,7 @@ async fn an_account_waits_works_fails_and_works_again() {
     );
     assert_eq!(table(&page, "Largest organizations").unwrap()[0].split(' ').next(), Some("zeta"));
     assert_eq!(table(&page, "Grown most since").unwrap(), ["No repository has grown"]);
-    assert_eq!(table(&page, "Collectors").unwrap(), ["repositories complete"]);
+    assert!(table(&page, "Collectors").is_none(), "the listing is the only one");
 
     upstream.handle.remove("zeta", "b/second");
     upstream.handle.insert(Repository { size: 7 << 40, ..Repository::new("zeta", "b/second") });
@@ -100,8 +98,9 @@ async fn the_page_counts_the_calls_that_the_upstream_received() {
     exporter.scrape_until("two refreshes", |scrape| scrape.get("swr_refreshes_total") == Some(2.0)).await;
     let page = look(&exporter).await;
     let total = upstream.handle.total();
-    assert_eq!(page.document.fact("API calls since start"), Some(total.to_string()));
-    assert_eq!(page.document.fact("API calls of the latest refresh"), Some((total / 2).to_string()));
+    let calls = format!("{total} API calls since start, {} in the latest refresh", total / 2);
+    let said = page.document.text();
+    assert!(said.contains(&calls), "{calls}: {said}");
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! The details of one account: what failed and what to do, its facts, its collectors and its lists.
 
-use super::{AccountStatus, Condition, facts, lists, repositories, words};
+use super::{AccountStatus, Condition, lists, repositories, words};
 use crate::cache::PastFailure;
 use crate::collect::CollectorState;
-use crate::exposition::Exposition;
 use crate::failure::{Failure, Reason};
 use crate::swr::advice;
 use std::fmt::{self, Write};
@@ -24,7 +23,7 @@ pub(super) enum Above {
 
 /// Writes the details.
 pub(super) fn write(page: &mut String, condition: Condition, account: &AccountStatus<'_>, above: Above) -> fmt::Result {
-    writeln!(page, "<p>{}</p>", condition.meaning())?;
+    writeln!(page, "<p>{} {}.</p>", condition.meaning(), next_refresh(account))?;
     let served = account.served();
     if let Some(PastFailure { failure, ago }) = &account.cache.last_failure {
         if account.is_failing() {
@@ -46,32 +45,36 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
             "<p>No repository has series: --repositories.include and --repositories.exclude leave none.</p>\n",
         );
     }
-    let number_of = |count: fn(&Exposition) -> u64| {
-        served.map_or_else(|| "none".to_owned(), |(exposition, _)| words::number(count(exposition)))
-    };
-    let (term, next) = next_refresh(account);
-    let mut list = Vec::new();
-    if above == Above::Failure {
-        list.push((
-            "Size",
-            served.map_or_else(|| "none".to_owned(), |(it, _)| words::bytes(it.top_repositories().bytes)),
-        ));
-        list.push(("Organizations", number_of(|exposition| exposition.top_repositories().organization_count)));
+    figures(page, account)?;
+    // What failed comes before what is there.
+    let collectors_first = condition == Condition::Incomplete;
+    if collectors_first {
+        collectors(page, account)?;
     }
-    list.extend([
-        (term, next),
-        ("Repositories with series", number_of(|exposition| exposition.selected_repositories() as u64)),
-        ("Series", number_of(|exposition| exposition.series() as u64)),
-        ("API calls since start", words::number(account.calls_since_start)),
-        ("API calls of the latest refresh", words::number(account.calls_latest_refresh)),
-    ]);
-    facts(page, &list)?;
     if let Some((exposition, _)) = served {
         lists::write(page, exposition.top_repositories())?;
     }
-    collectors(page, account)?;
+    if !collectors_first {
+        collectors(page, account)?;
+    }
     let name = Escaped(account.name);
     writeln!(page, "<p><a href=\"/probe?account={name}\">Metrics of {name}</a></p>")
+}
+
+/// What an operator of the exporter wants to know, in small print.
+fn figures(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
+    page.push_str("<p class=\"minor\">");
+    if let Some((exposition, _)) = account.served() {
+        let count = |count: usize, noun| words::counted(count as u64, noun);
+        write!(
+            page,
+            "{} of {}, ",
+            count(exposition.series(), ["series", "series"]),
+            count(exposition.selected_repositories(), ["repository", "repositories"])
+        )?;
+    }
+    let calls = words::counted(account.calls_since_start, ["API call", "API calls"]);
+    writeln!(page, "{calls} since start, {} in the latest refresh</p>", words::number(account.calls_latest_refresh))
 }
 
 fn advise(page: &mut String, failure: &Failure) -> fmt::Result {
@@ -88,27 +91,38 @@ fn error(page: &mut String, summary: &str, failure: &Failure) -> fmt::Result {
     writeln!(page, "<details class=\"error\"><summary>{summary}</summary><code>{}</code></details>", Escaped(&error))
 }
 
-/// When the next refresh starts, and what to call it.
-fn next_refresh(account: &AccountStatus<'_>) -> (&'static str, String) {
+/// When the next refresh starts, as a sentence without its full stop.
+fn next_refresh(account: &AccountStatus<'_>) -> String {
     if account.cache.running {
-        return ("Next refresh", "under way".to_owned());
+        return "A refresh is under way".to_owned();
     }
     let failed = account.cache.last_failure.as_ref().filter(|_| account.is_failing());
     // The credential may be held back for longer than the refresh.
     let held = failed.and_then(|past| Some(past.failure.held_for?.saturating_sub(past.ago))).unwrap_or_default();
     let when = match account.cache.next_in.max(held) {
-        Duration::ZERO => "with the next scrape".to_owned(),
+        wait if wait < Duration::from_secs(1) => "with the next scrape".to_owned(),
         wait => format!("in {} at the earliest", words::duration(wait)),
     };
     match failed.map(|past| past.failure.reason) {
-        Some(Reason::Auth) => ("Next attempt", format!("{when}, or when the credential changes")),
-        Some(_) => ("Next attempt", when),
-        None => ("Next refresh", when),
+        Some(Reason::Auth) => format!("Next attempt {when}, or when the credential changes"),
+        Some(_) => format!("Next attempt {when}"),
+        None => format!("Next refresh {when}"),
     }
 }
 
-/// A line for each enabled collector, and the names of the others.
+/// A line for each enabled collector, and the names of the others. The state of the listing alone is that of the account.
 fn collectors(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
+    if account.collectors.len() > 1 {
+        collector_table(page, account)?;
+    }
+    let off: Vec<_> = COLLECTORS.into_iter().filter(|name| !account.collectors.contains_key(name)).collect();
+    if !off.is_empty() {
+        writeln!(page, "<p class=\"minor\">Collectors that are off: {}</p>", off.join(", "))?;
+    }
+    Ok(())
+}
+
+fn collector_table(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
     page.push_str(
         "<table class=\"collectors\"><caption>Collectors</caption><thead><tr><th scope=\"col\">Collector</th>\
          <th scope=\"col\">State</th></tr></thead><tbody>\n",
@@ -142,9 +156,5 @@ fn collectors(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
         page.push_str("</td></tr>\n");
     }
     page.push_str("</tbody></table>\n");
-    let off: Vec<_> = COLLECTORS.into_iter().filter(|name| !account.collectors.contains_key(name)).collect();
-    if !off.is_empty() {
-        writeln!(page, "<p class=\"minor\">Collectors that are off: {}</p>", off.join(", "))?;
-    }
     Ok(())
 }

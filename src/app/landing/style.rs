@@ -4,7 +4,7 @@
 //! colour alone.
 
 /// Nothing may be loaded or run; only the stylesheet below applies, by its hash.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-5+UA+QyncKpPFNx11kWESZ44YxKNKcgrG8BkLlAwNlg='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-M0JmPvmdDFXDrWJGDPoVdrFBTNOikWFn/gTxFVfxvL4='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The stylesheet.
 pub(super) const STYLE: &str = "\
@@ -29,7 +29,7 @@ code{overflow-wrap:anywhere}
 .lists{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.5rem 2rem}
 table{width:100%;margin-top:.75rem;border-collapse:collapse;align-self:start}caption{padding-bottom:.25rem;text-align:left}
 th,td{padding:.25rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top;font-weight:400}
-tr{position:relative}th[scope=row]{padding-right:1rem;overflow-wrap:anywhere}.collectors th{width:9rem}
+tr{position:relative}th[scope=row]{padding-right:1rem;overflow-wrap:anywhere}.collectors th:first-child{width:9rem}
 .number{width:7.5rem;text-align:right;font-variant-numeric:tabular-nums}
 .bar{position:absolute;left:0;bottom:0;width:100%;height:.1875rem}.bar rect{fill:var(--bar)}footer a{margin-right:1rem}
 ";

@@ -103,7 +103,7 @@ fn document(page: &mut String, options: &Options, accounts: &[Row<'_>]) -> fmt::
     summary(page, accounts)?;
     page.push_str("</section>\n");
     if let [(condition, account)] = accounts {
-        write!(page, "<section aria-labelledby=\"account\"><h2 id=\"account\">{}</h2>\n", Escaped(account.name))?;
+        writeln!(page, "<section aria-labelledby=\"account\"><h2 id=\"account\">{}</h2>", Escaped(account.name))?;
         details::write(page, *condition, account, Above::Totals)?;
         page.push_str("</section>");
     } else {

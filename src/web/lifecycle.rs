@@ -30,8 +30,8 @@ fn is_cross_site(request: &Parts) -> bool {
     }
     let Some(origin) = request.headers.get(ORIGIN) else { return false };
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-    let origin = origin.as_ref().and_then(Uri::authority).map(|authority| authority.as_str());
-    let host = request.uri.authority().map(|authority| authority.as_str()).or_else(|| host(&request.headers));
+    let origin = origin.as_ref().and_then(Uri::authority).map(hyper::http::uri::Authority::as_str);
+    let host = request.uri.authority().map(hyper::http::uri::Authority::as_str).or_else(|| host(&request.headers));
     !origin.zip(host).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
 }
 

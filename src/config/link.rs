@@ -1,6 +1,5 @@
 //! A link that the operator puts on the landing page.
 
-use hyper::Uri;
 use std::str::FromStr;
 
 /// A name and an address over HTTP, `NAME=URL`.
@@ -20,15 +19,18 @@ impl FromStr for Link {
         const EXPECTED: &str = "is no link such as Grafana=https://grafana.example.com/d/swr-overview";
         let (name, url) = text.split_once('=').ok_or_else(|| format!("the value {EXPECTED}"))?;
         let (name, url) = (name.trim(), url.trim());
-        let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-        match uri.as_ref().and_then(Uri::authority) {
-            _ if name.is_empty() => Err(format!("the value {EXPECTED}: it has no name")),
-            None => Err(format!("the value for `{name}` {EXPECTED}")),
-            Some(authority) if authority.as_str().contains('@') => {
-                Err(format!("the address of `{name}` holds a user or a password, which everybody could read"))
-            }
-            Some(_) => Ok(Self { name: name.to_owned(), url: url.to_owned() }),
+        if name.is_empty() {
+            return Err(format!("the value {EXPECTED}: it has no name"));
         }
+        let after_scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let host = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+        if host.is_empty() || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("the value for `{name}` {EXPECTED}"));
+        }
+        if host.contains('@') {
+            return Err(format!("the address of `{name}` holds a user or a password, which everybody could read"));
+        }
+        Ok(Self { name: name.to_owned(), url: url.to_owned() })
     }
 }
 
@@ -46,6 +48,8 @@ mod tests {
             ("Grafana=javascript:alert(1)", "is no link"),
             ("Grafana=ftp://grafana.example.com", "is no link"),
             ("Grafana=/d/x", "is no link"),
+            ("Grafana=https:///d/x", "is no link"),
+            ("Grafana=https://a b", "is no link"),
             ("Grafana=https://user:canary@grafana.example.com", "holds a user or a password"),
         ] {
             let said = text.parse::<Link>().unwrap_err();

@@ -154,8 +154,8 @@ pub async fn run(
     // process, as when its terminal is closed.
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
     let mut stop = std::pin::pin!(stop);
-    let starting =
-        AccountManager::start(config.accounts, config.web_file, config.shown, &config.web.telemetry_path, args);
+    let landing = landing::Options { telemetry_path: config.web.telemetry_path.clone(), links: config.links };
+    let starting = AccountManager::start(config.accounts, config.web_file, config.shown, landing, args);
     let accounts = tokio::select! {
         started = starting => started?,
         () = &mut stop => {

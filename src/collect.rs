@@ -27,7 +27,7 @@ use crate::swr::{CallBudget, Client};
 pub use api_version::ListApi;
 pub use auxiliary::AuxiliaryCollectors;
 use listing::ListingContext;
-pub use metrics::Metrics;
+pub use metrics::{CollectorState, Metrics};
 pub use progress::Progress;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +122,11 @@ pub async fn collect(
     } else {
         namespaces::collect(context, list_api, previous.as_deref(), began).await
     };
-    metrics.read(metrics::REPOSITORIES, collected.as_ref().is_ok_and(|collected| collected.gap.is_none()));
+    let failure = match &collected {
+        Ok(Collected { gap, .. }) => gap.as_ref(),
+        Err(failure) => Some(failure),
+    };
+    let state = failure.map_or(CollectorState::Complete, |failure| CollectorState::Incomplete(Some(failure.clone())));
+    metrics.set_state(metrics::REPOSITORIES, state);
     collected
 }

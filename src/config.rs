@@ -9,6 +9,7 @@ mod accounts_file;
 mod settings;
 mod account;
 mod listen_address;
+mod link;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;
@@ -20,6 +21,7 @@ use crate::logging::{self, is_formatting};
 use crate::web;
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use environment::Environment;
+pub use link::Link;
 pub use listen_address::ListenAddress;
 use settings::Settings;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,8 @@ pub struct Config {
     pub listen_is_default: bool,
     /// Options of the server.
     pub web: web::Options,
+    /// Links of the operator on the landing page.
+    pub links: Vec<Link>,
     /// The content of `--web.config.file`; without one, everybody is served over plain HTTP.
     pub web_file: Option<WebFile>,
     /// The accounts to collect, in the order of the file.
@@ -147,7 +151,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     environment.check(problems);
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
     let web = web_options(&process, problems);
-    let listen = listen(&process, problems);
+    let listen = parsed_values(&process, "web.listen-address", problems);
     let mut shown = "# The settings in force.\nprocess:\n".to_owned();
     process.show_process(&mut shown);
     shown += "accounts:\n";
@@ -166,6 +170,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
         of_accounts.add(name, own);
     }
     of_accounts.finish(accounts.len(), problems);
+    let links = parsed_values(&process, "web.link", problems);
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
         read.map_err(|(wrong, _)| wrong.list.into_iter().for_each(|problem| problems.add(problem))).ok()
@@ -181,6 +186,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
         listen,
         listen_is_default,
         web,
+        links,
         web_file,
         accounts: resolved,
         log,
@@ -299,11 +305,16 @@ fn trimmed(text: &str, is_password: bool) -> &str {
     text.trim_matches(is_edge)
 }
 
-fn listen(process: &Settings<'_>, problems: &mut Problems) -> Vec<ListenAddress> {
-    let Some(found) = process.get("web.listen-address") else { return Vec::new() };
-    let parsed = found.values.iter().map(|address| address.parse());
+/// Parses each value of a setting that may have several.
+fn parsed_values<T: FromStr<Err: std::fmt::Display>>(
+    process: &Settings<'_>,
+    name: &str,
+    problems: &mut Problems,
+) -> Vec<T> {
+    let Some(found) = process.get(name) else { return Vec::new() };
+    let parsed = found.values.iter().map(|value| value.parse());
     parsed
-        .filter_map(|address| address.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
+        .filter_map(|value| value.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
         .collect()
 }
 

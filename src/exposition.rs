@@ -34,7 +34,7 @@ pub use live_families::live;
 pub use repository_metrics::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
 pub use snapshot_families::write_snapshot;
 pub use text::Counts;
-pub use top_repositories::{TOP_LENGTH, TopRepositories, TopRepository};
+pub use top_repositories::{STALE_DAYS, TOP_LENGTH, TopRepositories, TopRepository};
 
 /// What the exposition of a snapshot contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -72,14 +72,18 @@ pub struct Failure {
     pub reason: Reason,
     /// The error with all its causes, without secrets and control characters.
     pub message: String,
+    /// What the operator can do; empty if that is not known.
+    pub advice: String,
     /// How long the upstream asked us to wait.
     pub retry_after: Option<Duration>,
+    /// How long the exporter itself holds the credential back. A changed credential is tried at once.
+    pub held_for: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure after which the upstream asked for no wait.
+    /// A failure without advice, after which the upstream asked for no wait.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), retry_after: None }
+        Self { reason, message: message.into(), advice: String::new(), retry_after: None, held_for: None }
     }
 }
 

@@ -8,12 +8,14 @@ pub mod layers;
 pub mod names;
 pub mod pattern;
 pub mod records;
+pub mod size_history;
 pub mod tags;
 
 use figures::{Account, Enterprise};
 use serde::{Deserialize, Serialize};
+use size_history::SizeHistory;
 use std::sync::Arc;
-pub use tags::Images;
+pub use tags::{Images, RepositoryImages};
 
 /// One complete listing of an account's repositories.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +32,8 @@ pub struct Snapshot {
     pub enterprise: Arc<Enterprise>,
     /// Figures from tags and details, if they are collected.
     pub images: Option<Arc<Images>>,
+    /// The total size over the last days.
+    pub size_history: SizeHistory,
 }
 
 impl Snapshot {
@@ -39,6 +43,11 @@ impl Snapshot {
         let dropped = sort_unique(&mut repositories);
         repositories.shrink_to_fit();
         (Self { read_at, repositories, ..Self::default() }, dropped)
+    }
+
+    /// Bytes of all repositories whose size is known.
+    pub fn bytes(&self) -> u64 {
+        self.repositories.iter().filter_map(|row| row.size).fold(0, u64::saturating_add)
     }
 
     /// The repositories grouped by organization, in order.

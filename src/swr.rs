@@ -4,6 +4,7 @@
 //! any way for a failed call to become an empty list.
 
 pub mod error;
+pub mod advice;
 pub mod metrics;
 pub mod throttle;
 pub mod tag_rate_limiter;

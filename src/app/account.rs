@@ -11,20 +11,20 @@ use crate::base::deadline::Deadline;
 use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFile};
 use crate::base::state_lock::StateLock;
 use crate::cache::{self, Cache};
-use crate::catalog;
 use crate::collect::inventory::TagInventory;
 use crate::collect::tags::TagCollector;
-use crate::collect::{self, AuxiliaryCollectors};
+use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
 use crate::exposition::{self, Exposition};
 use crate::failure::Failure;
+use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client};
 use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
+use parking_lot::Mutex;
 use prometheus::Registry;
-use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
-use std::collections::BTreeSet;
+use prometheus::proto::MetricType;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -42,7 +42,7 @@ pub(super) struct Account {
     authenticator: Authenticator,
     cache: Cache<Exposition>,
     calls: CallCounter,
-    progress: Arc<collect::Progress>,
+    metrics: collect::Metrics,
     /// Present where tags or details are collected.
     tags: Option<TagCollector>,
     /// Present where state is kept in files.
@@ -92,7 +92,6 @@ impl Account {
         let (share, max_file) = (Arc::new(shared.budget.share()), shared.budget.max_file());
         let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref(), max_file);
         let metrics = collect::Metrics::new(&registry);
-        let progress = metrics.progress().clone();
         let mut tags = None;
         if config.tags.tags || config.tags.details {
             let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref(), max_file);
@@ -110,14 +109,16 @@ impl Account {
             tags =
                 Some(TagCollector::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
         }
+        let size_history = Arc::new(Mutex::new(SizeHistory::default()));
         let collection = Collection {
             client,
             auxiliary: AuxiliaryCollectors::new(&config.collect, &metrics),
             options: config.collect,
-            metrics,
+            metrics: metrics.clone(),
             share: share.clone(),
             tags: tags.clone(),
             calls: calls.clone(),
+            size_history: size_history.clone(),
         };
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
@@ -132,6 +133,7 @@ impl Account {
         if let Some(file) = snapshot_file
             && let Some(loaded) = file.load(SystemTime::now()).await
         {
+            size_history.lock().clone_from(&loaded.value.size_history);
             restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
@@ -156,7 +158,7 @@ impl Account {
             authenticator,
             cache,
             calls,
-            progress,
+            metrics,
             tags,
             lock,
             registry,
@@ -199,7 +201,7 @@ impl Account {
 
     /// The progress of the running refresh.
     pub(super) fn progress(&self) -> Arc<collect::Progress> {
-        self.progress.clone()
+        self.metrics.progress().clone()
     }
 
     /// Waits for a refresh: what there is to show then, and what failed.
@@ -212,27 +214,30 @@ impl Account {
 
     /// What the collectors beside the listing could not read, a sentence for each.
     pub(super) fn shortcomings(&self) -> Vec<String> {
-        const WHY: &str = "(--log.level=warn says why)";
         const HOW: &str = "(in the next run where --cache.directory keeps the others; a longer --swr.refresh-timeout or a higher \
                            --collector.tags.rate-limit reads more in one)";
-        let families = self.registry.gather();
-        let collectors = families.iter().filter(|family| family.name() == catalog::COLLECTOR_UP.name);
-        let metrics = collectors.flat_map(MetricFamily::get_metric);
-        let down = metrics.filter(|metric| metric.get_gauge().get_value() == 0.0);
-        let mut down: BTreeSet<&str> = down.flat_map(Metric::get_label).map(LabelPair::value).collect();
+        let mut states = self.metrics.collectors();
         // The failure of the refresh says why the listing could not be read.
-        down.remove("repositories");
+        states.remove("repositories");
         let mut all = Vec::new();
         let (tags, details) = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
         for (what, unread) in [("tags", tags), ("details", details)] {
-            match (unread, down.contains(what)) {
-                (0, _) => continue,
-                (_, true) => all.push(format!("the {what} of {unread} repositories could not be read {WHY}")),
-                (_, false) => all.push(format!("the {what} of {unread} repositories are still to be read {HOW}")),
+            match (unread, states.remove(what)) {
+                (0, Some(CollectorState::Incomplete(failure))) => all.push(incomplete(what, failure)),
+                (0, _) => {}
+                (_, Some(CollectorState::Incomplete(failure))) => {
+                    all.push(format!("the {what} of {unread} repositories could not be read{}", why(failure)));
+                }
+                (_, _) => all.push(format!("the {what} of {unread} repositories are still to be read {HOW}")),
             }
-            down.remove(what);
         }
-        all.extend(down.iter().map(|name| format!("the collector `{name}` could not read everything {WHY}")));
+        for (name, state) in states {
+            match state {
+                CollectorState::Complete => {}
+                CollectorState::Pending => all.push(incomplete(name, None)),
+                CollectorState::Incomplete(failure) => all.push(incomplete(name, failure)),
+            }
+        }
         all
     }
 
@@ -283,10 +288,20 @@ impl Account {
         AccountStatus {
             name: &self.name,
             cache: self.cache.status(),
+            collectors: self.metrics.collectors(),
+            unread: self.tags.as_ref().map(TagCollector::unread).unwrap_or_default(),
             calls_since_start: self.calls.since_start(),
             calls_latest_refresh: self.calls.latest_refresh(),
         }
     }
+}
+
+fn incomplete(collector: &str, failure: Option<Failure>) -> String {
+    format!("the collector `{collector}` could not read everything{}", why(failure))
+}
+
+fn why(failure: Option<Failure>) -> String {
+    failure.map_or_else(String::new, |failure| format!(": {}", failure.message))
 }
 
 fn state_file<T: Persistent>(

@@ -48,7 +48,7 @@ struct Shared {
     budget: Arc<MemoryBudget>,
     live: web::LiveMetrics,
     web_metrics: web::Metrics,
-    telemetry_path: String,
+    landing: Arc<landing::Options>,
     web_config: WebConfig,
     reload_metrics: ReloadMetrics,
     sites: watch::Sender<Arc<Site>>,
@@ -74,7 +74,7 @@ impl AccountManager {
         accounts: Vec<config::Account>,
         web_file: Option<WebFile>,
         shown: String,
-        telemetry_path: &str,
+        landing: landing::Options,
         args: Option<ServeArgs>,
     ) -> anyhow::Result<Self> {
         let registry = Registry::new();
@@ -96,17 +96,17 @@ impl AccountManager {
         for account in accounts {
             built.push(Arc::new(Account::build(account, &mut shared).await?));
         }
-        let accounts = built;
+        let (accounts, landing) = (built, Arc::new(landing));
         Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
             let live = live_metrics::encoder(registry);
-            let site = site(&accounts, live.clone(), telemetry_path, shown, reload_function(this.clone()));
+            let site = site(&accounts, live.clone(), landing.clone(), shown, reload_function(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
                 args,
                 budget,
                 live,
                 web_metrics,
-                telemetry_path: telemetry_path.to_owned(),
+                landing,
                 web_config,
                 reload_metrics,
                 sites,
@@ -247,7 +247,7 @@ impl Shared {
         let added = accounts.iter().filter(|account| !named(&before, account)).count();
         let removed = before.iter().filter(|account| !named(&accounts, account)).count();
         let changed = accounts.len() - kept - added;
-        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), &self.telemetry_path, shown, reload)));
+        self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), self.landing.clone(), shown, reload)));
         // After the swap: a scrape that came before it is answered by the accounts it found.
         for account in before.iter().filter(|account| !is_in(account, &accounts)) {
             match accounts.iter().find(|other| other.name() == account.name()) {
@@ -313,15 +313,15 @@ impl Drop for ReloadPlan {
 fn site(
     accounts: &[Arc<Account>],
     live: web::LiveMetrics,
-    telemetry_path: &str,
+    landing: Arc<landing::Options>,
     settings: String,
     reload: web::Reload,
 ) -> Site {
-    let (listed, path) = (accounts.to_vec(), telemetry_path.to_owned());
+    let listed = accounts.to_vec();
     Site {
         accounts: accounts.iter().map(|account| account.on_the_web()).collect(),
         live,
-        landing: Arc::new(move || landing::page(listed.iter().map(|account| account.status()).collect(), &path)),
+        landing: Arc::new(move || landing::page(listed.iter().map(|account| account.status()).collect(), &landing)),
         settings,
         reload,
     }

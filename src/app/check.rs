@@ -2,7 +2,6 @@
 //!
 //! It stops where further steps could only fail for the same reason. A wrong credential is sent once.
 
-mod advice;
 mod auxiliary;
 mod tags;
 mod reach;
@@ -22,7 +21,7 @@ use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
 use crate::model::{Repository, Timestamp};
 use crate::swr::pages::OffsetPage;
-use crate::swr::{self, ApiError, CallBudget, Client};
+use crate::swr::{self, ApiError, CallBudget, Client, advice};
 use prometheus::Registry;
 use report::Step;
 use std::io::{IsTerminal, Write};
@@ -272,7 +271,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
                     .to_owned(),
             ),
             Ok(page) => Step::works(what, match page.total {
-                Some(0) => "none; if there should be some, the user lacks permission in their organisations".to_owned(),
+                Some(0) => format!("none; {}", advice::ON_EMPTY_LIST),
                 Some(total) => format!("{total}"),
                 None => format!("{} or more", page.rows.len()),
             }),

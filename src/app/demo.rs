@@ -4,6 +4,7 @@ mod history;
 mod world;
 
 use crate::cli::{Cli, DemoArgs, SimulateArgs};
+use crate::config::environment::Environment;
 use crate::config::{self, Config, Problems};
 use crate::logging;
 use anyhow::Context;

@@ -1,25 +1,51 @@
-//! The landing page: whether all is well, the status of each account in plain words, and links to the other pages.
+//! The landing page: the size of all accounts, whether all is well, and the status of each account in plain words.
 //!
-//! One document without scripts or external resources. Everything from outside is escaped. Rendering computes nothing
-//! expensive: rankings were made with the exposition. Accounts with problems come first, each as an expandable line.
+//! One document without scripts or external resources, which reloads itself. Everything from outside is escaped. Rendering
+//! computes nothing expensive: rankings were made with the exposition. Accounts with problems come first, each as an
+//! expandable line; an account that is alone has the page to itself.
 
 mod condition;
-mod style;
 mod words;
+mod lists;
+mod details;
+mod style;
 
 use crate::cache::{self, PastFailure};
-use crate::exposition::{Exposition, TopRepositories, TopRepository};
+use crate::collect::CollectorState;
+use crate::config::Link;
+use crate::exposition::Exposition;
 use crate::web::HtmlPage;
 use condition::Condition;
+use details::Above;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 use words::Escaped;
 
+/// Seconds after which a browser loads the page again.
+const RELOAD_SECONDS: u32 = 30;
+
+/// The most accounts with problems that are unfolded from the start.
+const MOST_UNFOLDED: usize = 3;
+
+/// Where the page leads.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// The path of the metrics.
+    pub(super) telemetry_path: String,
+    /// Links of the operator, e.g. to Prometheus and Grafana.
+    pub(super) links: Vec<Link>,
+}
+
 /// An account and its status.
 pub(super) struct AccountStatus<'a> {
     pub(super) name: &'a str,
     pub(super) cache: cache::Status<Exposition>,
+    /// The enabled collectors.
+    pub(super) collectors: BTreeMap<&'static str, CollectorState>,
+    /// The number of repositories whose tags, and whose details, are still to be read.
+    pub(super) unread: (usize, usize),
     pub(super) calls_since_start: u64,
     pub(super) calls_latest_refresh: u64,
 }
@@ -30,49 +56,71 @@ impl AccountStatus<'_> {
         let (exposition, _) = self.cache.held.as_ref()?;
         Some((exposition, self.cache.age?))
     }
+
+    /// Whether the latest refresh failed.
+    fn is_failing(&self) -> bool {
+        self.cache.latest.as_ref().is_some_and(|latest| latest.failure.is_some())
+    }
 }
 
 /// Renders the page.
-pub(super) fn page(accounts: Vec<AccountStatus<'_>>, telemetry_path: &str) -> HtmlPage {
+pub(super) fn page(accounts: Vec<AccountStatus<'_>>, options: &Options) -> HtmlPage {
     let mut rows: Vec<Row<'_>> = accounts.into_iter().map(|account| (Condition::of(&account), account)).collect();
     // Stable: among equals the order of the settings.
     rows.sort_by_key(|(condition, _)| *condition);
-    let mut body = String::with_capacity(8 << 10);
-    document(&mut body, telemetry_path, &rows).expect("writing to a string cannot fail");
+    let mut body = String::with_capacity(16 << 10);
+    document(&mut body, options, &rows).expect("writing to a string cannot fail");
     HtmlPage { body, security_policy: style::POLICY }
 }
 
 type Row<'a> = (Condition, AccountStatus<'a>);
 
-fn document(page: &mut String, telemetry_path: &str, accounts: &[Row<'_>]) -> fmt::Result {
+fn document(page: &mut String, options: &Options, accounts: &[Row<'_>]) -> fmt::Result {
     let (condition, headline) = headline(accounts);
     write!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta http-equiv=\"refresh\" content=\"{RELOAD_SECONDS}\">\
          <title>{headline} - swr-exporter</title><style>{style}</style></head><body>\n\
          <header><h1>swr-exporter <small>{version}</small></h1>\n<p>Metrics of Huawei Cloud SWR, for Prometheus.</p>\n\
          <nav aria-label=\"Pages\"><ul><li><a href=\"{path}\">Metrics</a></li>\
-         <li><a href=\"/sd\">Service discovery</a></li><li><a href=\"/config\">Settings</a></li>\
-         <li><a href=\"/-/healthy\">Health</a></li><li><a href=\"/-/ready\">Readiness</a></li></ul></nav></header>\n\
-         <main><section aria-labelledby=\"summary\"><h2 id=\"summary\" class=\"{class}\">{shape}{headline}</h2>\n",
+         <li><a href=\"/sd\">Service discovery</a></li><li><a href=\"/config\">Settings</a></li>",
         style = style::STYLE,
         version = env!("CARGO_PKG_VERSION"),
-        path = Escaped(telemetry_path),
+        path = Escaped(&options.telemetry_path),
+    )?;
+    for Link { name, url } in &options.links {
+        write!(page, "<li><a href=\"{}\">{}</a></li>", Escaped(url), Escaped(name))?;
+    }
+    write!(
+        page,
+        "</ul></nav></header>\n<main><section aria-labelledby=\"summary\">\
+         <h2 id=\"summary\" class=\"{class}\">{shape}{headline}</h2>\n",
         class = condition.word(),
         shape = Shape(condition),
     )?;
     summary(page, accounts)?;
-    page.push_str("</section>\n<section aria-labelledby=\"accounts\"><h2 id=\"accounts\">Accounts</h2>\n");
-    for (condition, account) in accounts {
-        card(page, *condition, account, accounts.len() == 1)?;
+    page.push_str("</section>\n");
+    if let [(condition, account)] = accounts {
+        writeln!(page, "<section aria-labelledby=\"account\"><h2 id=\"account\">{}</h2>", Escaped(account.name))?;
+        details::write(page, *condition, account, Above::Totals)?;
+        page.push_str("</section>");
+    } else {
+        page.push_str("<section aria-labelledby=\"accounts\"><h2 id=\"accounts\">Accounts</h2>\n");
+        let troubled = accounts.iter().filter(|(condition, _)| condition.needs_attention()).count();
+        for (condition, account) in accounts {
+            fold(page, *condition, account, condition.needs_attention() && troubled <= MOST_UNFOLDED)?;
+        }
+        page.push_str("</section>");
     }
     let now = jiff::Timestamp::now();
     writeln!(
         page,
-        "</section></main>\n<footer><p>As of <time datetime=\"{}\">{}</time>. Looking at this page asks the cloud nothing. \
-         Dashboards and rules for Prometheus come with the source code, in <code>dashboards</code>.</p>\
-         </footer>\n</body></html>",
+        "</main>\n<footer><p>As of <time datetime=\"{}\">{}</time>, reloaded every {RELOAD_SECONDS} s. Viewing this page \
+         makes no API calls.</p>\n<p><a href=\"/-/healthy\">Health</a> <a href=\"/-/ready\">Readiness</a></p>\n\
+         <p>The documentation is in the directory <code>docs</code> of the source code, dashboards and rules for \
+         Prometheus in <code>dashboards</code>.</p></footer>\n</body></html>",
         now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         now.strftime("%Y-%m-%d %H:%M:%S UTC")
     )
@@ -81,13 +129,12 @@ fn document(page: &mut String, telemetry_path: &str, accounts: &[Row<'_>]) -> fm
 /// The worst condition, and a headline for it.
 fn headline(accounts: &[Row<'_>]) -> (Condition, String) {
     let worst = accounts.first().map_or(Condition::Waiting, |(condition, _)| *condition);
-    let troubled = accounts.iter().filter(|(condition, _)| *condition < Condition::Waiting).count();
+    let troubled = accounts.iter().filter(|(condition, _)| condition.needs_attention()).count();
     let text = match (worst, accounts.len()) {
         (_, 0) => "No account is configured".to_owned(),
-        (Condition::Working, _) => "All is well".to_owned(),
-        (Condition::Waiting, _) => "Waiting to be scraped".to_owned(),
-        (Condition::Degraded, 1) => "The latest refresh failed".to_owned(),
-        (Condition::Failing, 1) => "There is no data".to_owned(),
+        (condition, 1) => condition.headline().to_owned(),
+        (Condition::Working, _) => "All accounts OK".to_owned(),
+        (Condition::Waiting, _) => "Waiting for the first scrape".to_owned(),
         (_, all) => format!("{troubled} of {all} accounts need attention"),
     };
     (worst, text)
@@ -95,18 +142,51 @@ fn headline(accounts: &[Row<'_>]) -> (Condition, String) {
 
 /// Totals of all accounts.
 fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
+    let served: Vec<_> = accounts.iter().filter_map(|(_, account)| account.served()).collect();
+    let sum = |count: fn(&Exposition) -> u64| {
+        served.iter().map(|(exposition, _)| count(exposition)).fold(0, u64::saturating_add)
+    };
+    let or_none = |text: String| if served.is_empty() { "none".to_owned() } else { text };
+    let oldest = served.iter().map(|(_, age)| *age).max().unwrap_or_default();
+    let oldest = or_none(format!("{} ago", words::duration(oldest)));
+    let size = ("Total size", or_none(words::bytes(sum(|exposition| exposition.top_repositories().bytes))));
+    let repositories = ("Repositories", or_none(words::number(sum(repositories))));
+    let growth = |days: u64| {
+        let of = |exposition: &Exposition| {
+            let (snapshot, bytes) = (exposition.snapshot(), exposition.top_repositories().bytes);
+            snapshot.size_history.growth(snapshot.read_at, bytes, Duration::from_secs(days * 24 * 3_600))
+        };
+        // Growth of a part of the accounts would look like that of all.
+        let all: Option<i128> = served.iter().map(|(exposition, _)| of(exposition)).sum();
+        all.filter(|_| !served.is_empty()).map(words::change)
+    };
+    let growth = match (growth(1), growth(7)) {
+        (None, None) => "Growth is known after 24 h of scrapes.".to_owned(),
+        (Some(day), None) => format!("Growth in 24 h: {day}"),
+        (None, Some(week)) => format!("Growth in 7 days: {week}"),
+        (Some(day), Some(week)) => format!("Growth in 24 h: {day}, in 7 days: {week}"),
+    };
+    if accounts.len() == 1 {
+        let organizations = sum(|exposition| exposition.top_repositories().organization_count);
+        facts(
+            page,
+            &[size, repositories, ("Organizations", or_none(words::number(organizations))), ("Data read", oldest)],
+        )?;
+        return writeln!(page, "<p>{growth}</p>");
+    }
     let working = accounts.iter().filter(|(condition, _)| *condition == Condition::Working).count();
-    let served = || accounts.iter().filter_map(|(_, account)| account.served()).map(|(exposition, _)| exposition);
-    let calls = accounts.iter().map(|(_, account)| account.calls_since_start).sum();
-    facts(
-        page,
-        &[
-            ("Accounts working", format!("{working} of {}", accounts.len())),
-            ("Repositories", words::number(served().map(|served| repositories(served)).sum())),
-            ("Series", words::number(served().map(|served| served.series() as u64).sum())),
-            ("Calls since start", words::number(calls)),
-        ],
-    )
+    let ok = format!("{working} of {}", accounts.len());
+    facts(page, &[size, repositories, ("Accounts OK", ok), ("Oldest data read", oldest)])?;
+    writeln!(page, "<p>{growth}</p>")?;
+    let series = words::number(sum(|exposition| exposition.series() as u64));
+    let calls = words::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum());
+    let without = match accounts.len() - served.len() {
+        0 => String::new(),
+        missing => {
+            format!(", without {} no data", words::counted(missing as u64, ["account that has", "accounts that have"]))
+        }
+    };
+    writeln!(page, "<p class=\"minor\">{series} series{without}, {calls} API calls since start</p>")
 }
 
 fn repositories(exposition: &Exposition) -> u64 {
@@ -122,109 +202,28 @@ fn facts(page: &mut String, facts: &[(&str, String)]) -> fmt::Result {
     Ok(())
 }
 
-/// One account: a line with the essentials, and the details inside.
-fn card(page: &mut String, condition: Condition, account: &AccountStatus<'_>, open: bool) -> fmt::Result {
+/// One account of several: a line with the essentials, and the details inside.
+fn fold(page: &mut String, condition: Condition, account: &AccountStatus<'_>, is_open: bool) -> fmt::Result {
     write!(
         page,
-        "<details{}><summary><h3>{}</h3> <span class=\"{word}\">{}{word}</span>",
-        if open { " open" } else { "" },
+        "<details class=\"account\"{}><summary><h3>{}</h3> <span class=\"{word}\">{}{word}</span>",
+        if is_open { " open" } else { "" },
         Escaped(account.name),
         Shape(condition),
         word = condition.word(),
     )?;
-    let served = account.served();
-    if let Some((exposition, age)) = served {
+    if let Some((exposition, age)) = account.served() {
         let repositories = words::counted(repositories(exposition), ["repository", "repositories"]);
-        write!(page, " <span>{repositories}</span> <span>read {} ago</span>", words::duration(age))?;
+        let size = words::bytes(exposition.top_repositories().bytes);
+        let age = words::duration(age);
+        write!(page, " <span>{size}</span> <span>{repositories}</span> <span>read {age} ago</span>")?;
     }
-    let failed = condition < Condition::Waiting;
-    if let (Some(PastFailure { failure, .. }), true) = (&account.cache.last_failure, failed) {
+    if let (Some(PastFailure { failure, .. }), true) = (&account.cache.last_failure, account.is_failing()) {
         write!(page, "<p>{}</p>", Escaped(failure.reason.sentence()))?;
     }
-    writeln!(page, "</summary>\n<p>{}</p>", condition.meaning())?;
-    let next = match account.cache.next_in {
-        _ if account.cache.running => "under way".to_owned(),
-        Duration::ZERO => "with the next scrape".to_owned(),
-        wait => format!("not before {} from now", words::duration(wait)),
-    };
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
-    let number_of = |count: fn(&Exposition) -> u64| served.map(|(exposition, _)| words::number(count(exposition)));
-    facts(
-        page,
-        &[
-            ("Age of the data", or_none(served.map(|(_, age)| words::duration(age)))),
-            ("Next refresh", next),
-            ("Repositories", or_none(number_of(repositories))),
-            ("With series", or_none(number_of(|exposition| exposition.selected_repositories() as u64))),
-            ("Series", or_none(number_of(|exposition| exposition.series() as u64))),
-            ("Calls since start", words::number(account.calls_since_start)),
-            ("Calls last refresh", words::number(account.calls_latest_refresh)),
-        ],
-    )?;
-    if served.is_some_and(|(exposition, _)| repositories(exposition) > 0 && exposition.selected_repositories() == 0) {
-        page.push_str(
-            "<p>No repository has series: --repositories.include and --repositories.exclude leave none.</p>\n",
-        );
-    }
-    if let Some(PastFailure { failure, ago }) = &account.cache.last_failure {
-        let over = if failed { "" } else { " It is over." };
-        writeln!(
-            page,
-            "<p>Latest failure, {} ago: {}{over}<br><code>{}</code></p>{}",
-            words::duration(*ago),
-            Escaped(failure.reason.sentence()),
-            Escaped(&failure.to_string()),
-            if failed {
-                "\n<p><code>swr-exporter check</code> with the same settings says what to do.</p>"
-            } else {
-                ""
-            },
-        )?;
-    }
-    if let Some((exposition, _)) = served {
-        lists(page, exposition.top_repositories())?;
-    }
-    let name = Escaped(account.name);
-    writeln!(page, "<p><a href=\"/probe?account={name}\">Metrics of {name}</a></p></details>")
-}
-
-/// The largest repositories and those that grew most.
-fn lists(page: &mut String, leaders: &TopRepositories) -> fmt::Result {
-    if leaders.largest.is_empty() {
-        return Ok(());
-    }
-    page.push_str("<div class=\"lists\">");
-    list(page, "The largest repositories", "Size", &leaders.largest)?;
-    let since = words::minute(leaders.since.parts().0);
-    if leaders.grown.is_empty() {
-        write!(page, "<p>No repository has grown since {since}.</p>")?;
-    } else {
-        list(page, &format!("Grown most since {since}"), "Growth", &leaders.grown)?;
-    }
-    page.push_str("</div>\n");
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
-fn list(page: &mut String, caption: &str, value: &str, leaders: &[TopRepository]) -> fmt::Result {
-    writeln!(
-        page,
-        "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">Repository</th>\
-         <th scope=\"col\" class=\"number\">{value}</th></tr></thead><tbody>"
-    )?;
-    let largest = leaders.first().map_or(1, |leader| leader.bytes) as f64;
-    for TopRepository { namespace, repository, bytes } in leaders {
-        writeln!(
-            page,
-            "<tr><th scope=\"row\">{}/{}</th><td>{}<svg class=\"bar\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" \
-             aria-hidden=\"true\"><rect width=\"{:.1}\" height=\"1\"/></svg></td></tr>",
-            Escaped(namespace),
-            Escaped(repository),
-            words::bytes(*bytes),
-            *bytes as f64 / largest * 100.0,
-        )?;
-    }
-    page.push_str("</tbody></table>");
+    page.push_str("</summary>\n");
+    details::write(page, condition, account, Above::Failure)?;
+    page.push_str("</details>\n");
     Ok(())
 }
 
@@ -241,7 +240,7 @@ impl fmt::Display for Shape {
 mod tests {
     use super::*;
     use crate::cache::{Attempt, Status};
-    use crate::exposition::Options;
+    use crate::exposition::Options as ExpositionOptions;
     use crate::failure::{Failure, Reason};
     use crate::model::{Repository, Snapshot, Timestamp};
     use std::time::SystemTime;
@@ -254,12 +253,14 @@ mod tests {
         };
         let (app, api) = (("app/<web>", sizes[0]), ("api", sizes[1]));
         let rows = [app, api].into_iter().map(row).collect();
-        let snapshot = Snapshot::new(Timestamp(1_505_098_802_000_000_000), rows).0;
-        Exposition::build(Arc::new(snapshot), &Options::default(), previous)
+        let mut snapshot = Snapshot::new(Timestamp(1_505_098_802_000_000_000), rows).0;
+        snapshot.size_history.record(Timestamp(1_505_098_802_000_000_000 - 86_400_000_000_000), 3 << 30);
+        Exposition::build(Arc::new(snapshot), &ExpositionOptions::default(), previous)
     }
 
     fn failure() -> Failure {
-        Failure::new(Reason::Auth, "the API answered <html>&\"'")
+        let advice = "check <the> credential".to_owned();
+        Failure { advice, ..Failure::new(Reason::Auth, "the API answered <html>&\"'") }
     }
 
     fn working() -> AccountStatus<'static> {
@@ -273,7 +274,15 @@ mod tests {
             running: false,
             next_in: Duration::from_secs(30),
         };
-        AccountStatus { name: "a", cache, calls_since_start: 5_000, calls_latest_refresh: 3 }
+        let collectors = BTreeMap::from([("repositories", CollectorState::Complete)]);
+        AccountStatus {
+            name: "a",
+            cache,
+            collectors,
+            unread: (0, 0),
+            calls_since_start: 5_000,
+            calls_latest_refresh: 3,
+        }
     }
 
     fn recovered() -> AccountStatus<'static> {
@@ -293,8 +302,27 @@ mod tests {
         account
     }
 
+    fn empty() -> AccountStatus<'static> {
+        let mut account = working();
+        let none = Exposition::build(Arc::default(), &ExpositionOptions::default(), None);
+        account.cache.held.as_mut().unwrap().0 = Arc::new(none);
+        account
+    }
+
+    fn incomplete() -> AccountStatus<'static> {
+        let mut account = working();
+        account.collectors.extend([
+            ("account", CollectorState::Incomplete(Some(failure()))),
+            ("tags", CollectorState::Complete),
+            ("details", CollectorState::Pending),
+        ]);
+        account.unread = (1_470, 0);
+        account
+    }
+
     fn page_of(accounts: Vec<AccountStatus<'_>>) -> String {
-        page(accounts, "/metrics\"><script>").body
+        let links = vec![Link { name: "Graf<ana>".into(), url: "https://g.example.com/?a=1&b".into() }];
+        page(accounts, &Options { telemetry_path: "/metrics\"><script>".into(), links }).body
     }
 
     fn has(page: &str, parts: &[&str]) {
@@ -304,77 +332,148 @@ mod tests {
     }
 
     #[test]
-    fn a_working_account_shows_its_numbers_and_rankings() {
+    fn an_account_that_is_alone_shows_each_number_once() {
         let page = page_of(vec![AccountStatus { name: "<b>prod</b>", ..working() }]);
         has(
             &page,
             &[
-                "<title>All is well - swr-exporter</title>",
+                "<title>The account is OK - swr-exporter</title>",
+                "<meta http-equiv=\"refresh\" content=\"30\">",
                 concat!("<h1>swr-exporter <small>", env!("CARGO_PKG_VERSION"), "</small></h1>"),
-                "<details open><summary><h3>&lt;b&gt;prod&lt;/b&gt;</h3> <span class=\"working\">",
-                "<span>2 repositories</span> <span>read 5 minutes ago</span></summary>",
-                "<dt>Age of the data</dt><dd>5 minutes</dd>",
-                "<dt>Next refresh</dt><dd>not before 30 seconds from now</dd>",
-                "<dt>Repositories</dt><dd>2</dd>",
-                "<dt>Calls since start</dt><dd>5,000</dd>",
-                "<dt>Calls last refresh</dt><dd>3</dd>",
-                "<th scope=\"row\">team/app/&lt;web&gt;</th><td>3.00 GiB<svg",
+                "<a href=\"https://g.example.com/?a=1&amp;b\">Graf&lt;ana&gt;</a>",
+                "<h2 id=\"account\">&lt;b&gt;prod&lt;/b&gt;</h2>",
+                "<dt>Total size</dt><dd>4.00 GiB</dd>",
+                "<dt>Data read</dt><dd>5 min ago</dd>",
+                "<p>Growth in 24 h: +1.00 GiB</p>",
+                "<dt>Organizations</dt><dd>1</dd>",
+                "<p>The latest refresh was complete. Next refresh in 30 s at the earliest.</p>",
+                "series of 2 repositories, 5,000 API calls since start, 3 in the latest refresh</p>",
+                "<th scope=\"row\">team</th><td class=\"number\">4.00 GiB<svg",
+                "<th scope=\"row\">team/app/&lt;web&gt;</th><td class=\"number\">3.00 GiB<svg",
                 "<rect width=\"33.3\" height=\"1\"/>",
                 "<caption>Grown most since 2017-09-11 03:00 UTC</caption>",
-                "<td>1.00 MiB<svg",
+                "<td class=\"number\">1.00 MiB<svg",
+                "<caption>Not updated for 180 days (0 in all)</caption>",
+                "Collectors that are off: account, tags, details, enterprise</p>",
                 "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
             ],
         );
-        assert!(!page.contains("<script") && !page.contains("Latest failure"));
+        assert_eq!(page.matches("<dt>Repositories</dt><dd>2</dd>").count(), 1);
+        assert!(!page.contains("<script") && !page.contains("<details"));
     }
 
     #[test]
-    fn a_failure_is_shown_in_plain_words_and_in_full_until_and_after_it_is_over() {
-        let page = page_of(vec![degraded()]);
+    fn a_failure_is_shown_once_with_its_advice_and_the_error_is_folded() {
+        let sentence = "The cloud does not accept the credential, or there is none.";
+        let folded = "<code>auth: the API answered &lt;html&gt;&amp;&quot;&#39;</code></details>";
+        for accounts in [vec![degraded()], vec![degraded(), working()]] {
+            let page = page_of(accounts);
+            has(
+                &page,
+                &[
+                    "<p>Check &lt;the&gt; credential.</p>",
+                    "<details class=\"error\"><summary>The error, 2 h ago</summary>",
+                    folded,
+                    "Next attempt in 30 s at the earliest, or when the credential changes.</p>",
+                ],
+            );
+            assert_eq!(page.matches(sentence).count(), 1, "{page}");
+        }
+        let over = page_of(vec![recovered()]);
         has(
-            &page,
+            &over,
             &[
-                "<title>The latest refresh failed - swr-exporter</title>",
-                "</span><p>The cloud does not accept the credential, or there is none.</p></summary>",
-                "Latest failure, 2 hours ago: The cloud does not accept the credential, or there is none.<br>\
-                 <code>auth: the API answered &lt;html&gt;&amp;&quot;&#39;</code>",
-                "<code>swr-exporter check</code>",
+                "The account is OK",
+                &format!("<summary>Latest failure, 2 h ago: {sentence} It is over.</summary>"),
+                folded,
             ],
         );
-        let over = page_of(vec![recovered()]);
-        has(&over, &["All is well", "The cloud does not accept the credential, or there is none. It is over.<br>"]);
-        assert!(!over.contains("swr-exporter check</code>"));
+        assert!(!over.contains("Check &lt;the&gt;") && !over.contains("Next attempt"));
+    }
+
+    #[test]
+    fn a_failure_without_advice_names_the_command_that_finds_it() {
+        let mut account = degraded();
+        account.cache.last_failure.as_mut().unwrap().failure.advice.clear();
+        has(&page_of(vec![account]), &["<code>swr-exporter check</code>"]);
+    }
+
+    #[test]
+    fn a_credential_that_is_held_back_decides_when_the_next_attempt_is() {
+        let mut account = degraded();
+        let past = account.cache.last_failure.as_mut().unwrap();
+        (past.failure.held_for, past.ago) = (Some(Duration::from_secs(900)), Duration::from_secs(300));
+        has(&page_of(vec![account]), &["Next attempt in 10 min at the earliest, or when the credential changes."]);
+    }
+
+    #[test]
+    fn each_collector_shows_its_state_its_failure_and_what_is_left_to_read() {
+        has(
+            &page_of(vec![incomplete()]),
+            &[
+                "<th scope=\"row\">account</th><td><span class=\"incomplete\">failed</span><p>The cloud does not accept",
+                "<p>Check &lt;the&gt; credential.</p>",
+                "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
+                "<th scope=\"row\">details</th><td>not read yet</td>",
+                "Collectors that are off: enterprise</p>",
+            ],
+        );
     }
 
     #[test]
     fn conditions_follow_from_the_latest_refresh_and_what_is_served() {
         let mut unread = working();
         unread.cache.latest = None;
-        for (account, word, headline) in [
-            (working(), "working", "All is well"),
-            (degraded(), "degraded", "The latest refresh failed"),
-            (without_data(degraded()), "failing", "There is no data"),
-            (without_data(working()), "waiting", "Waiting to be scraped"),
-            (unread, "waiting", "Waiting to be scraped"),
+        let fine = || AccountStatus { name: "fine", ..working() };
+        for (account, word, alone, of_two) in [
+            (working(), "working", "The account is OK", "All accounts OK"),
+            (empty(), "empty", "The account lists no repository", "1 of 2 accounts need attention"),
+            (incomplete(), "incomplete", "A collector failed", "1 of 2 accounts need attention"),
+            (degraded(), "degraded", "The latest refresh failed", "1 of 2 accounts need attention"),
+            (without_data(degraded()), "failing", "There is no data", "1 of 2 accounts need attention"),
+            (without_data(working()), "waiting", "Waiting for the first scrape", "Waiting for the first scrape"),
+            (unread, "waiting", "Waiting for the first scrape", "Waiting for the first scrape"),
         ] {
-            let page = page_of(vec![account]);
-            has(&page, &[&format!("</svg>{word}</span>"), &format!("</svg>{headline}</h2>")]);
+            assert_eq!(headline(&[(Condition::of(&account), without_data(working()))]).1, alone);
+            let page = page_of(vec![fine(), account]);
+            has(&page, &[&format!("</svg>{word}</span>"), &format!("</svg>{of_two}</h2>")]);
         }
-        has(&page_of(Vec::new()), &["No account is configured", "<dd>0 of 0</dd>"]);
+        has(
+            &page_of(vec![empty()]),
+            &["<p>If there should be some, the user lacks permission in their organizations.</p>"],
+        );
+        has(&page_of(Vec::new()), &["No account is configured", "<dd>0 of 0</dd>", "<dt>Total size</dt><dd>none</dd>"]);
     }
 
     #[test]
-    fn of_many_accounts_failing_ones_come_first_and_all_are_collapsed() {
+    fn of_many_accounts_failing_ones_come_first_and_a_few_are_unfolded() {
         let named = |name, account| AccountStatus { name, ..account };
-        let page = page_of(vec![
-            named("one", working()),
-            named("two", degraded()),
-            named("three", working()),
-            named("four", without_data(degraded())),
-        ]);
-        has(&page, &["2 of 4 accounts need attention", "<dd>2 of 4</dd>", "<dt>Repositories</dt><dd>6</dd>"]);
+        let accounts = || {
+            vec![
+                named("one", working()),
+                named("two", degraded()),
+                named("three", working()),
+                named("four", without_data(degraded())),
+            ]
+        };
+        let page = page_of(accounts());
+        has(
+            &page,
+            &[
+                "2 of 4 accounts need attention",
+                "<dt>Accounts OK</dt><dd>2 of 4</dd>",
+                "<dt>Repositories</dt><dd>6</dd>",
+                "<dt>Total size</dt><dd>12.0 GiB</dd>",
+                "<p>Growth in 24 h: +3.00 GiB</p>",
+                "<dt>Oldest data read</dt><dd>5 min ago</dd>",
+                "series, without 1 account that has no data, 20,000 API calls since start</p>",
+                "<span>4.00 GiB</span> <span>2 repositories</span> <span>read 5 min ago</span>",
+            ],
+        );
         let order: Vec<_> = page.split("<h3>").skip(1).map(|rest| rest.split("</h3>").next().unwrap()).collect();
         assert_eq!(order, ["four", "two", "one", "three"]);
-        assert!(!page.contains("<details open"));
+        assert_eq!(page.matches("<details class=\"account\" open>").count(), 2);
+        let many = accounts().into_iter().chain(accounts()).collect();
+        assert!(!page_of(many).contains("<details class=\"account\" open>"));
     }
 }

@@ -9,7 +9,9 @@ use crate::collect::{self, AuxiliaryCollectors};
 use crate::exposition::{self, Exposition};
 use crate::failure::{Failure, Reason};
 use crate::model::Timestamp;
+use crate::model::size_history::SizeHistory;
 use crate::swr::Client;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -24,6 +26,8 @@ pub(super) struct Collection {
     pub(super) share: Arc<MemoryShare>,
     pub(super) tags: Option<TagCollector>,
     pub(super) calls: CallCounter,
+    /// Kept apart from the snapshots, which are withdrawn when they are too old.
+    pub(super) size_history: Arc<Mutex<SizeHistory>>,
 }
 
 /// The function that collects and encodes. The exposition is encoded once, when it is published.
@@ -33,7 +37,7 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
     Box::new(move |previous: Option<Arc<Exposition>>, deadline: Deadline| {
         let (collection, exposition, filter_warned) = (collection.clone(), exposition.clone(), filter_warned.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, auxiliary, share, tags, calls } = &*collection;
+            let Collection { client, options, metrics, auxiliary, share, tags, calls, size_history } = &*collection;
             let most_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
             let options = collect::Options { max_repositories: most_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
@@ -60,6 +64,13 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             };
             let ((account, enterprise), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
+            {
+                let mut history = size_history.lock();
+                if gap.is_none() {
+                    history.record(snapshot.read_at, snapshot.bytes());
+                }
+                snapshot.size_history = history.clone();
+            }
             share.hold(weight(&snapshot), tags.as_ref().map(TagCollector::memory_in_layers));
             let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let value = tokio::task::spawn_blocking(encode)

@@ -139,6 +139,17 @@ impl AuthError {
         }
     }
 
+    /// How long this credential is not tried again.
+    pub fn held_for(&self) -> Option<Duration> {
+        match self {
+            Self::HeldBack { wait_seconds, .. } | Self::Waiting { wait_seconds, .. } => {
+                Some(Duration::from_secs(*wait_seconds))
+            }
+            Self::Unobtained(last) => last.held_for(),
+            _ => None,
+        }
+    }
+
     /// The pause that the service asked for.
     pub(super) fn retry_after(&self) -> Duration {
         match self {

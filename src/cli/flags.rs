@@ -76,6 +76,7 @@ pub const ALL: &[Flag] = &[
         "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
     row("web.enable-lifecycle", None, Switch, "", "off",
         "Let anybody reload the settings by POST /-/reload; a client that has to log in may do so in any case"),
+    row("web.link", None, Many, "NAME=URL", "none", "Link on the status page, e.g. to Grafana; may be repeated"),
     row("web.max-requests", None, One, "N", "40", "Scrapes served at once, without those that wait for a refresh; one more gets 503"),
     row("web.max-connections", None, One, "N", "512", "Connections held at once; further ones wait"),
     row("web.max-connections-per-address", None, One, "N", "128",

@@ -5,7 +5,7 @@
 //! refresh. A failed call leaves its part as it was, until that is too old, and affects no other part.
 
 use super::partial::{FailedCall, Previous};
-use super::{Metrics, Options, WaitPolicy, account, enterprise};
+use super::{CollectorState, Metrics, Options, WaitPolicy, account, enterprise};
 use crate::base::deadline::Deadline;
 use crate::failure::Reason;
 use crate::model::figures::{Account, Enterprise};
@@ -87,7 +87,7 @@ struct BackgroundRead<T> {
 
 impl<T: Send + 'static> BackgroundRead<T> {
     fn new(collector: &'static str, metrics: &Metrics) -> Self {
-        metrics.expect(collector);
+        metrics.set_state(collector, CollectorState::Pending);
         Self { collector, running: tokio::sync::Mutex::default(), logged: Mutex::default() }
     }
 
@@ -109,10 +109,14 @@ impl<T: Send + 'static> BackgroundRead<T> {
         drop(running);
         let Ok((values, failed)) = latest? else {
             // The read panicked, which has been logged.
-            metrics.read(self.collector, false);
+            metrics.set_state(self.collector, CollectorState::Incomplete(None));
             return None;
         };
-        metrics.read(self.collector, failed.is_empty());
+        let state = match failed.first() {
+            Some(call) => CollectorState::Incomplete(Some(call.failure.clone())),
+            None => CollectorState::Complete,
+        };
+        metrics.set_state(self.collector, state);
         self.log(&failed);
         Some(Arc::new(values))
     }
@@ -131,7 +135,8 @@ impl<T: Send + 'static> BackgroundRead<T> {
                 continue;
             }
             logged.push(key(call));
-            let FailedCall { operation, failure, advice } = call;
+            let FailedCall { operation, failure } = call;
+            let advice = &failure.advice;
             let separator = if advice.is_empty() { "" } else { "; " };
             warn!(
                 collector, %operation, reason = %failure.reason,

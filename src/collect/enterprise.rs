@@ -70,7 +70,7 @@ async fn instances(client: &Client, budget: &CallBudget) -> Result<Vec<Instance>
         if offset > MAX_INSTANCES || (offset == MAX_INSTANCES && !is_last) {
             let message = format!("there are more than {MAX_INSTANCES} instances, the most that are read");
             let failure = Failure::new(Reason::Incomplete, message);
-            return Err(FailedCall::without_advice(Operation::ListInstances, failure));
+            return Err(FailedCall { operation: Operation::ListInstances, failure });
         }
         if is_last {
             break;
@@ -93,7 +93,7 @@ async fn repositories(
     let timeout = WalkFailure::Call(ApiError::Timeout("the listing of repositories"));
     let mut rows = walked.unwrap_or(Err(timeout)).map_err(|failure| match failure {
         WalkFailure::Call(error) => FailedCall::of(Operation::ListInstanceRepositories)(error),
-        failure => FailedCall::without_advice(Operation::ListInstanceRepositories, failure.into()),
+        failure => FailedCall { operation: Operation::ListInstanceRepositories, failure: failure.into() },
     })?;
     // The sort is stable, so the row that was read last is kept.
     rows.reverse();

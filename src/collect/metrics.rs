@@ -2,8 +2,11 @@
 
 use super::Progress;
 use crate::catalog;
+use crate::failure::Failure;
 use crate::metrics::{self, OptionalGauge};
+use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, Registry};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A sign that the list changed, or was incomplete, while it was read.
@@ -33,11 +36,23 @@ impl Inconsistency {
     }
 }
 
+/// The state of a collector that is enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CollectorState {
+    /// No read has ended yet.
+    Pending,
+    /// The latest read was complete.
+    Complete,
+    /// The latest read failed in part or as a whole, with its first failure if that is known.
+    Incomplete(Option<Failure>),
+}
+
 /// The metrics of the collection.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     inconsistencies: IntCounterVec,
     up: GaugeVec,
+    collectors: Arc<Mutex<BTreeMap<&'static str, CollectorState>>>,
     progress: Arc<Progress>,
     tags_pending: OptionalGauge,
 }
@@ -46,8 +61,8 @@ pub struct Metrics {
 pub(super) const REPOSITORIES: &str = "repositories";
 
 /// The `collector` labels of the per-repository collectors.
-const TAGS: &str = "tags";
-const DETAILS: &str = "details";
+pub(super) const TAGS: &str = "tags";
+pub(super) const DETAILS: &str = "details";
 
 impl Metrics {
     /// Creates the metrics in this registry.
@@ -56,6 +71,7 @@ impl Metrics {
         Self {
             inconsistencies: metrics::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
             up: metrics::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
+            collectors: Arc::new(Mutex::new(BTreeMap::from([(REPOSITORIES, CollectorState::Pending)]))),
             progress: Arc::default(),
             tags_pending: OptionalGauge::new(registry, &catalog::TAGS_PENDING),
         }
@@ -66,29 +82,22 @@ impl Metrics {
         &self.progress
     }
 
-    /// Adds a collector that is enabled and has not ended a read yet.
-    pub(super) fn expect(&self, collector: &str) {
-        self.up.with_label_values(&[collector]).set(0.0);
+    /// The state of each enabled collector, by its name.
+    pub fn collectors(&self) -> BTreeMap<&'static str, CollectorState> {
+        self.collectors.lock().clone()
     }
 
-    /// Records the end of a collector's read.
-    pub(super) fn read(&self, collector: &str, complete: bool) {
-        self.up.with_label_values(&[collector]).set(f64::from(u8::from(complete)));
+    /// Sets the state of a collector.
+    pub(super) fn set_state(&self, collector: &'static str, state: CollectorState) {
+        let is_up = state == CollectorState::Complete;
+        self.up.with_label_values(&[collector]).set(f64::from(u8::from(is_up)));
+        self.collectors.lock().insert(collector, state);
     }
 
     /// Sets the number of repositories whose tags are known to be out of date.
     pub(super) fn tags_pending(&self, repositories: usize) {
         #[expect(clippy::cast_precision_loss, reason = "no account has 2^53 repositories")]
         self.tags_pending.set(Some(repositories as f64));
-    }
-
-    /// Sets the state of the per-repository collectors; `None` for one that is disabled.
-    pub(super) fn images_up(&self, tags: Option<bool>, details: Option<bool>) {
-        for (collector, up) in [(TAGS, tags), (DETAILS, details)] {
-            if let Some(up) = up {
-                self.read(collector, up);
-            }
-        }
     }
 
     /// Counts inconsistencies of one kind.

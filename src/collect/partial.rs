@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::model::Timestamp;
 use crate::model::figures::Dated;
-use crate::swr::{ApiError, Operation};
+use crate::swr::{ApiError, Operation, advice};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,6 @@ use std::time::Duration;
 pub(super) struct FailedCall {
     pub(super) operation: Operation,
     pub(super) failure: Failure,
-    /// What the operator can do about it; empty if that is not known.
-    pub(super) advice: String,
 }
 
 impl FailedCall {
@@ -27,14 +25,10 @@ impl FailedCall {
                     None => "give the user SWR ReadOnlyAccess".to_owned(),
                 },
                 ApiError::NotFound(_) => "it may be that this region or cloud does not offer it".to_owned(),
-                _ => String::new(),
+                error => advice::on_call(error, None),
             };
-            Self { operation, failure: error.into(), advice }
+            Self { operation, failure: Failure { advice, ..error.into() } }
         }
-    }
-
-    pub(super) fn without_advice(operation: Operation, failure: Failure) -> Self {
-        Self { operation, failure, advice: String::new() }
     }
 }
 

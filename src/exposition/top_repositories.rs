@@ -1,23 +1,40 @@
-//! The largest repositories, and those that grew most since this process first saw them, for the landing page.
+//! The totals and the short lists of the landing page: the largest organizations and repositories, those that grew most
+//! since this process first saw them, and the stale ones with what their deletion frees.
 //!
 //! They are found when a snapshot is encoded, so that viewing the page does not sort a million rows. The baseline of
 //! growth costs eight bytes per repository: both snapshots are sorted, so one walk along both carries it over.
 
 use super::repository_selection::RepositorySelection;
-use crate::model::{Repository, Snapshot, Timestamp};
+use crate::model::{Repository, RepositoryImages, Snapshot, Timestamp};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The most entries in each list.
-pub const TOP_LENGTH: usize = 10;
+pub const TOP_LENGTH: usize = 5;
 
-/// The top repositories among those that have series of their own.
+/// A repository that was not updated for this many days is stale.
+pub const STALE_DAYS: u16 = 180;
+
+/// The totals of all repositories, and the top ones among those that have series of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopRepositories {
+    /// Bytes of all repositories whose size is known.
+    pub bytes: u64,
+    /// The number of organizations that have repositories.
+    pub organization_count: u64,
+    /// The largest organizations, by descending size.
+    pub organizations: Vec<TopOrganization>,
     /// The largest, by descending size.
     pub largest: Vec<TopRepository>,
     /// Those that grew since they were first seen, by descending growth.
     pub grown: Vec<TopRepository>,
+    /// The number of stale repositories.
+    pub stale_count: u64,
+    /// The largest stale ones, by descending size.
+    pub stale: Vec<TopRepository>,
+    /// The stale ones whose deletion frees most, by descending bytes that no other repository refers to; empty while tags
+    /// are not collected.
+    pub reclaimable: Vec<TopRepository>,
     /// Start of the first listing, which growth is counted from. A repository that came later counts from when it came.
     pub since: Timestamp,
 }
@@ -30,6 +47,15 @@ pub struct TopRepository {
     /// The name within the organization.
     pub repository: Box<str>,
     /// The size or the growth.
+    pub bytes: u64,
+}
+
+/// An organization in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopOrganization {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Bytes of its repositories.
     pub bytes: u64,
 }
 
@@ -67,22 +93,65 @@ impl Baseline {
     /// The top repositories of the snapshot that this was made for.
     pub(super) fn top(&self, snapshot: &Snapshot, selection: &RepositorySelection) -> TopRepositories {
         let (mut largest, mut grown) = (TopList::default(), TopList::default());
+        let (mut stale, mut reclaimable, mut stale_count) = (TopList::default(), TopList::default(), 0);
+        let stale_before = Timestamp(snapshot.read_at.0.saturating_sub(i64::from(STALE_DAYS) * NANOSECONDS_PER_DAY));
+        let images = snapshot.images.as_ref().map_or(&[][..], |images| &images.repositories);
         for (index, (row, first)) in snapshot.repositories.iter().zip(&self.sizes).enumerate() {
-            if let Some(size) = row.size.filter(|_| selection.has(index)) {
+            if !selection.has(index) {
+                continue;
+            }
+            let is_stale = row.updated.is_some_and(|updated| updated < stale_before);
+            stale_count += u64::from(is_stale);
+            if let Some(size) = row.size {
                 largest.offer(size, row);
                 grown.offer(size.saturating_sub(*first), row);
+                stale.offer(if is_stale { size } else { 0 }, row);
+            }
+            if let Some(freed) = images.get(index).and_then(exclusive_bytes).filter(|_| is_stale) {
+                reclaimable.offer(freed, row);
             }
         }
-        TopRepositories { largest: largest.entries(), grown: grown.entries(), since: self.since }
+        let (mut organization_count, mut organizations) = (0, TopList::default());
+        for rows in snapshot.by_namespace() {
+            let size = rows.iter().filter_map(|row| row.size).fold(0, u64::saturating_add);
+            organization_count += 1;
+            organizations.offer(size, rows);
+        }
+        let organization =
+            |(bytes, rows): (u64, &[Repository])| TopOrganization { name: rows[0].namespace.clone(), bytes };
+        TopRepositories {
+            bytes: snapshot.bytes(),
+            organization_count,
+            organizations: organizations.0.into_iter().map(organization).collect(),
+            largest: largest.entries(),
+            grown: grown.entries(),
+            stale_count,
+            stale: stale.entries(),
+            reclaimable: reclaimable.entries(),
+            since: self.since,
+        }
     }
 }
 
-/// The repositories with the highest values so far; of equal ones, the first.
-#[derive(Default)]
-struct TopList<'a>(Vec<(u64, &'a Repository)>);
+const NANOSECONDS_PER_DAY: i64 = 24 * 3_600 * 1_000_000_000;
 
-impl<'a> TopList<'a> {
-    fn offer(&mut self, value: u64, row: &'a Repository) {
+/// Bytes that the deletion of a repository frees, if that is known.
+fn exclusive_bytes(images: &RepositoryImages) -> Option<u64> {
+    let bytes = images.tags.as_ref()?.exclusive_bytes?;
+    Some(u64::try_from(bytes).unwrap_or(u64::MAX))
+}
+
+/// The items with the highest values so far; of equal ones, the first.
+struct TopList<T>(Vec<(u64, T)>);
+
+impl<T> Default for TopList<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> TopList<T> {
+    fn offer(&mut self, value: u64, item: T) {
         let full = self.0.len() == TOP_LENGTH;
         if value == 0 || (full && self.0.last().is_some_and(|(least, _)| *least >= value)) {
             return;
@@ -91,9 +160,11 @@ impl<'a> TopList<'a> {
             self.0.pop();
         }
         let index = self.0.partition_point(|(other, _)| *other >= value);
-        self.0.insert(index, (value, row));
+        self.0.insert(index, (value, item));
     }
+}
 
+impl TopList<&Repository> {
     fn entries(self) -> Vec<TopRepository> {
         let entry = |(bytes, row): (u64, &Repository)| TopRepository {
             namespace: row.namespace.clone(),
@@ -109,6 +180,8 @@ mod tests {
     use super::*;
     use crate::exposition::Options;
     use crate::exposition::testing::row;
+    use crate::model::Images;
+    use crate::model::tags::TagFigures;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -134,6 +207,51 @@ mod tests {
         let now = Baseline::new(&third, Some((&second, &then))).top(&third, &RepositorySelection::All);
         assert_eq!(listed(&now.grown), [("new", 20), ("a", 3), ("b", 1)]);
         assert_eq!(now.since, Timestamp(1));
+    }
+
+    #[test]
+    fn totals_count_every_repository_and_only_stale_ones_are_reclaimable() {
+        let day = NANOSECONDS_PER_DAY;
+        let sized = |namespace: &str, name: &str, size, updated| Repository {
+            size: Some(size),
+            updated: Some(Timestamp(updated)),
+            ..row(namespace, name)
+        };
+        let rows = vec![
+            sized("a", "fresh", 40, 20 * day + 1),
+            sized("a", "old", 5, 20 * day - 1),
+            sized("b", "older", 7, 0),
+            sized("b", "unread", 1, 0),
+        ];
+        let (mut snapshot, _) = Snapshot::new(Timestamp(200 * day), rows);
+        let read = |bytes| RepositoryImages {
+            tags: Some(TagFigures {
+                tags: 1,
+                unlayered: 0,
+                by_age: [0; 5],
+                unique_bytes: bytes,
+                exclusive_bytes: Some(bytes),
+                newest: None,
+                oldest: None,
+                series: None,
+            }),
+            details: None,
+        };
+        let repositories = vec![read(30), read(4), read(2), RepositoryImages::default()];
+        snapshot.images = Some(Arc::new(Images { repositories, ..Images::default() }));
+        let selection = RepositorySelection::new(
+            &snapshot,
+            &Options { exclude: Some("b/unread".parse().unwrap()), ..Options::default() },
+            None,
+        );
+        let top = Baseline::new(&snapshot, None).top(&snapshot, &selection);
+        assert_eq!((top.bytes, top.organization_count, top.stale_count), (53, 2, 2));
+        let organizations: Vec<_> = top.organizations.iter().map(|one| (&*one.name, one.bytes)).collect();
+        assert_eq!(organizations, [("a", 45), ("b", 8)]);
+        assert_eq!(
+            (listed(&top.stale), listed(&top.reclaimable)),
+            (vec![("older", 7), ("old", 5)], vec![("old", 4), ("older", 2)])
+        );
     }
 
     #[test]

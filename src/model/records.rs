@@ -1,6 +1,7 @@
 //! A snapshot as records of a state file: a head, then the rows one by one. Tags are kept in a file of their own.
 
 use super::figures::{Account, Dated, Enterprise, InstanceRepository};
+use super::size_history::SizeHistory;
 use super::{NamespaceRead, Repository, Snapshot, Timestamp};
 use crate::base::state_file::{Persistent, RecordReader, RecordWriter, Unusable};
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ struct Head {
     enterprise: Enterprise,
     instance_repositories: Option<Dated<u64>>,
     repositories: u64,
+    size_history: SizeHistory,
 }
 
 /// Writes a snapshot.
@@ -34,6 +36,7 @@ pub fn write(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<
         enterprise: Enterprise { instances: instances.clone(), repositories: None },
         instance_repositories: repositories.as_ref().map(count),
         repositories: snapshot.repositories.len() as u64,
+        size_history: snapshot.size_history.clone(),
     })?;
     repositories.iter().flat_map(|rows| &rows.value).try_for_each(|row| records.push(row))?;
     snapshot.repositories.iter().try_for_each(|row| records.push(row))
@@ -62,7 +65,13 @@ impl Persistent for Snapshot {
         if dropped > 0 {
             return Err(Unusable::Content);
         }
-        Ok(Self { namespaces: head.namespaces, account: head.account, enterprise: enterprise.into(), ..snapshot })
+        Ok(Self {
+            namespaces: head.namespaces,
+            account: head.account,
+            enterprise: enterprise.into(),
+            size_history: head.size_history,
+            ..snapshot
+        })
     }
 }
 
@@ -195,6 +204,7 @@ mod tests {
             let (mut snapshot, _) = Snapshot::new(Timestamp(at), rows);
             snapshot.namespaces = vec![NamespaceRead { name: "a".into(), read_at: Some(Timestamp(at)), complete }];
             (snapshot.account, snapshot.enterprise) = (account.into(), enterprise.into());
+            snapshot.size_history.record(Timestamp(at), snapshot.bytes());
             let loaded = read(|records| write(&snapshot, records)).unwrap();
             prop_assert_eq!(&loaded, &snapshot);
             for pair in loaded.repositories.windows(2) {

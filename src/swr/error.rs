@@ -3,6 +3,7 @@
 //! Status *and* error code decide the class: throttling comes as 429, 403 and 409, and a resource of another account as
 //! 401. The codes are those of the vendor's error code pages.
 
+use super::advice;
 use super::json_array::ArrayError;
 use crate::auth::AuthError;
 use crate::failure::{Failure, Reason, error_chain};
@@ -221,7 +222,16 @@ impl ApiError {
 impl ApiError {
     /// The failure of a refresh that this error ends.
     pub fn describe(&self) -> Failure {
-        Failure { reason: self.reason(), message: error_chain(self), retry_after: self.retry_after() }
+        let advice = match self {
+            Self::CircuitOpen { cause, .. } => cause.advice.clone(),
+            error => advice::on_call(error, None),
+        };
+        let held_for = match self {
+            Self::Credential(error) => error.held_for(),
+            _ => None,
+        };
+        let (reason, retry_after) = (self.reason(), self.retry_after());
+        Failure { reason, message: error_chain(self), advice, retry_after, held_for }
     }
 }
 

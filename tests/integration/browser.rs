@@ -234,7 +234,10 @@ pub fn barriers(document: &Element) -> Vec<String> {
             expect(same == 1, format!("`{id}` is the name of {same} elements"));
         }
         // Colour alone says nothing: what has a colour of its own has a word.
-        if ["working", "waiting", "degraded", "failing"].iter().any(|state| element.get("class") == Some(state)) {
+        if ["working", "waiting", "empty", "incomplete", "degraded", "failing"]
+            .iter()
+            .any(|state| element.get("class") == Some(state))
+        {
             expect(has_text(element), "a state told by colour alone".to_owned());
         }
     }

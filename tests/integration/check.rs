@@ -156,7 +156,7 @@ async fn a_missing_permission_is_named() {
     let step = format!("list repositories of `{}`", namespaces[0]);
     let flag = namespaces.join(",");
     let flags = ["--swr.namespace", flag.as_str()];
-    let checked = names(prepared(&upstream.url()), &flags, &step, "not permitted", "in the organisation").await;
+    let checked = names(prepared(&upstream.url()), &flags, &step, "not permitted", "in the organization").await;
     assert!(
         checked.said.contains(&format!("ok    list repositories of `{}`", namespaces[1])),
         "the other is tried too"

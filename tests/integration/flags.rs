@@ -54,6 +54,16 @@ async fn listen_addresses_and_telemetry_path() {
 }
 
 #[tokio::test]
+async fn links_on_the_status_page() {
+    let upstream = simulator(3, 1).await;
+    let links = "Prometheus=http://127.0.0.1:9090,Grafana=http://127.0.0.1:3000/d/swr";
+    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_LINK", links)]).await;
+    let page = text(exporter.get("/").await).await;
+    assert!(page.contains("<a href=\"http://127.0.0.1:9090\">Prometheus</a>"), "{page}");
+    assert!(page.contains("<a href=\"http://127.0.0.1:3000/d/swr\">Grafana</a>"), "{page}");
+}
+
+#[tokio::test]
 async fn web_config_file() {
     let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
     let file = folder.path().join("web.yml");

@@ -2,7 +2,7 @@
 
 use crate::browser::{Visit, barriers, visit};
 use crate::support::{Exporter, exporter, simulator, text};
-use swr_simulator::{Action, Repository, Rule, Shape};
+use swr_simulator::{Action, Operation, Repository, Rule, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -17,6 +17,14 @@ fn headline(visit: &Visit) -> String {
     visit.document.all(&["h2"])[0].text()
 }
 
+/// The rows of the table whose caption begins so.
+fn table(page: &Visit, caption: &str) -> Option<Vec<String>> {
+    let tables = page.document.all(&["table"]);
+    let table = tables.into_iter().find(|table| table.all(&["caption"])[0].text().starts_with(caption))?;
+    let rows = table.all(&["tbody"])[0].all(&["tr"]);
+    Some(rows.into_iter().map(crate::browser::Element::text).collect())
+}
+
 #[tokio::test]
 async fn an_account_waits_works_fails_and_works_again() {
     let upstream = simulator(25, 3).await;
@@ -26,36 +34,33 @@ async fn an_account_waits_works_fails_and_works_again() {
     let exporter = exporter(&upstream.url(), &["--cache.window", "200ms"]).await;
 
     let page = look(&exporter).await;
-    assert_eq!(headline(&page), "Waiting to be scraped");
-    assert!(page.document.all(&["table"]).is_empty());
+    assert_eq!(headline(&page), "Waiting for the first scrape");
+    assert!(table(&page, "Largest repositories").is_none());
 
     exporter.scrape_until("all is read", |scrape| scrape.get("swr_repositories") == Some(27.0)).await;
     let page = look(&exporter).await;
     assert_eq!(
         (headline(&page), page.document.all(&["title"])[0].text()),
-        ("All is well".into(), "All is well - swr-exporter".into())
+        ("The account is OK".into(), "The account is OK - swr-exporter".into())
     );
-    let account = page.document.all(&["details"])[0];
-    assert_eq!(account.get("open"), Some(""), "the only account is open");
-    assert_eq!(account.all(&["h3"])[0].text(), "default");
+    let account = &page.document;
+    assert_eq!(account.all(&["h2"])[1].text(), "default");
+    let organizations = exporter.scrape().await;
+    let sizes = organizations.series("swr_namespace_size_bytes").iter().map(|(_, size)| size.parse::<f64>().unwrap());
+    let tebibytes = sizes.sum::<f64>() / (1_u64 << 40) as f64;
+    assert_eq!(account.fact("Total size"), Some(format!("{tebibytes:.1} TiB")));
     assert_eq!(account.fact("Repositories").as_deref(), Some("27"));
     let scrape = exporter.scrape().await;
-    assert_eq!(
-        account.fact("Series").as_deref(),
-        Some(scrape.get("swr_exporter_page_series").unwrap().to_string().as_str())
-    );
-    let rows = |page: &Visit, table: usize| -> Vec<String> {
-        let table = page.document.all(&["table"])[table];
-        table.all(&["tr"]).into_iter().skip(1).map(crate::browser::Element::text).collect()
-    };
-    let largest = rows(&page, 0);
+    let series = format!("{} series of 27 repositories", scrape.get("swr_exporter_page_series").unwrap());
+    assert!(account.text().contains(&series), "{series}: {}", account.text());
+    let largest = table(&page, "Largest repositories").unwrap();
     assert_eq!(
         (largest.len(), &largest[..2]),
-        (10, &["zeta/b/largest 50.0 TiB".into(), "zeta/b/second 5.00 TiB".into()][..])
+        (5, &["zeta/b/largest 50.0 TiB".into(), "zeta/b/second 5.00 TiB".into()][..])
     );
-    let bars: Vec<_> = page.document.all(&["rect"]).iter().map(|bar| bar.get("width").unwrap().to_owned()).collect();
-    assert_eq!(bars[..2], ["100.0", "10.0"]);
-    assert_eq!(page.document.all(&["table"]).len(), 1, "nothing has grown");
+    assert_eq!(table(&page, "Largest organizations").unwrap()[0].split(' ').next(), Some("zeta"));
+    assert_eq!(table(&page, "Grown most since").unwrap(), ["No repository has grown"]);
+    assert!(table(&page, "Collectors").is_none(), "the listing is the only one");
 
     upstream.handle.remove("zeta", "b/second");
     upstream.handle.insert(Repository { size: 7 << 40, ..Repository::new("zeta", "b/second") });
@@ -64,7 +69,7 @@ async fn an_account_waits_works_fails_and_works_again() {
             scrape.value("swr_repository_size_bytes", &[("repository", "b/second")]) == Some((7_u64 << 40) as f64)
         })
         .await;
-    assert_eq!(rows(&look(&exporter).await, 1), ["zeta/b/second 2.00 TiB"]);
+    assert_eq!(table(&look(&exporter).await, "Grown most since").unwrap(), ["zeta/b/second 2.00 TiB"]);
 
     let refusal =
         upstream.handle.fault(Rule::always(Action::error(403, Shape::Current, "SVCSTG.SWR.4030170", "no permission")));
@@ -72,13 +77,16 @@ async fn an_account_waits_works_fails_and_works_again() {
     let page = look(&exporter).await;
     assert_eq!(headline(&page), "The latest refresh failed");
     let said = page.document.text();
-    assert!(said.contains("its user may not do what is needed") && said.contains("permission: "), "{said}");
-    assert_eq!(page.document.all(&["table"]).len(), 2, "what was read before is still there");
+    assert_eq!(said.matches("its user may not do what is needed").count(), 1, "{said}");
+    assert!(said.contains("Give the user the IAM permission swr:repo:listRepos"), "{said}");
+    let error = page.document.all(&["details"])[0];
+    assert!(error.get("open").is_none() && error.text().contains("permission: "), "{said}");
+    assert!(table(&page, "Largest repositories").is_some(), "what was read before is still there");
 
     upstream.handle.clear_fault(refusal);
     exporter.scrape_until("refreshes succeed again", |scrape| scrape.get("swr_up") == Some(1.0)).await;
     let page = look(&exporter).await;
-    assert_eq!(headline(&page), "All is well");
+    assert_eq!(headline(&page), "The account is OK");
     assert!(page.document.text().contains("It is over."));
 }
 
@@ -90,8 +98,35 @@ async fn the_page_counts_the_calls_that_the_upstream_received() {
     exporter.scrape_until("two refreshes", |scrape| scrape.get("swr_refreshes_total") == Some(2.0)).await;
     let page = look(&exporter).await;
     let total = upstream.handle.total();
-    assert_eq!(page.document.fact("Calls since start"), Some(total.to_string()));
-    assert_eq!(page.document.fact("Calls last refresh"), Some((total / 2).to_string()));
+    let calls = format!("{total} API calls since start, {} in the latest refresh", total / 2);
+    let said = page.document.text();
+    assert!(said.contains(&calls), "{calls}: {said}");
+}
+
+#[tokio::test]
+async fn a_collector_that_fails_and_links_of_the_operator_are_shown() {
+    let upstream = simulator(5, 1).await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::Overview]);
+    let flags = ["--collector.account", "--web.link", "Grafana=http://127.0.0.1:9/d/x?a=1&b=2"];
+    let exporter = exporter(&upstream.url(), &flags).await;
+    exporter.scrape().await;
+    let page = look(&exporter).await;
+    assert_eq!(headline(&page), "A collector failed");
+    let rows = table(&page, "Collectors").unwrap();
+    assert_eq!(rows[0], "repositories complete");
+    assert!(rows[1].starts_with("account failed") && rows[1].contains("Give the user the IAM permission"), "{rows:?}");
+    let link = page.document.all(&["a"]).into_iter().find(|link| link.text() == "Grafana").unwrap();
+    assert_eq!(link.get("href"), Some("http://127.0.0.1:9/d/x?a=1&b=2"));
+}
+
+#[tokio::test]
+async fn an_account_without_repositories_is_not_called_fine() {
+    let upstream = simulator(0, 1).await;
+    let exporter = exporter(&upstream.url(), &[]).await;
+    exporter.scrape().await;
+    let page = look(&exporter).await;
+    assert_eq!(headline(&page), "The account lists no repository");
+    assert!(page.document.text().contains("the user lacks permission in their organizations"));
 }
 
 #[tokio::test]
@@ -103,8 +138,8 @@ async fn names_that_contain_markup_are_shown_as_text() {
     exporter.scrape().await;
     let page = look(&exporter).await;
     assert!(page.document.all(&["img"]).is_empty());
-    let name = page.document.all(&["th"])[2].text();
-    assert_eq!(name, format!("zeta/{evil}"));
+    let largest = table(&page, "Largest repositories").unwrap();
+    assert_eq!(largest[0], format!("zeta/{evil} 1.00 EiB"));
 }
 
 /// A page that violates the policy, to show that the browser would report it.

@@ -404,8 +404,11 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
     let probe = async |name: &str, encoding: &str| {
         let url = format!("http://{}/probe?account={name}", exporter.address());
         let start = Instant::now();
-        let answer = crate::support::client().get(url).header("accept-encoding", encoding).send().await.unwrap();
-        let bytes = answer.bytes().await.unwrap();
+        let mut answer = crate::support::client().get(url).header("accept-encoding", encoding).send().await.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(piece) = answer.chunk().await.unwrap() {
+            bytes.extend_from_slice(&piece);
+        }
         (start.elapsed(), bytes)
     };
     // Long enough for every account to hang.

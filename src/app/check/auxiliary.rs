@@ -1,11 +1,11 @@
 //! Checks of the auxiliary collectors: each of their calls once.
 
+use super::STEP_TIMEOUT;
 use super::report::{Report, Step};
-use super::{STEP_TIMEOUT, advice};
 use crate::base::deadline::Deadline;
 use crate::collect;
 use crate::failure::error_chain;
-use crate::swr::{ApiError, CallBudget, Client, Operation};
+use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
 const ACCOUNT: &str = "--collector.account";
 const ENTERPRISE: &str = "--collector.enterprise";

@@ -1,12 +1,12 @@
 //! Checks of the calls for tags and details: each once, on a repository of the listing.
 
+use super::STEP_TIMEOUT;
 use super::report::{Report, Step};
-use super::{STEP_TIMEOUT, advice};
 use crate::base::deadline::Deadline;
 use crate::collect::tags::Options;
 use crate::failure::error_chain;
 use crate::model::Repository;
-use crate::swr::{ApiError, CallBudget, Client, Operation};
+use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
 /// Adds a step for each of the two that is enabled.
 pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repository>, report: &mut Report) {

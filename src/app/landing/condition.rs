@@ -2,6 +2,8 @@
 
 use super::AccountStatus;
 use crate::cache::Attempt;
+use crate::collect::CollectorState;
+use crate::exposition::Exposition;
 
 /// Ordered by urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,6 +12,10 @@ pub(super) enum Condition {
     Failing,
     /// The latest refresh failed; older or incomplete data is served.
     Degraded,
+    /// The list is complete, and another collector failed.
+    Incomplete,
+    /// The list is complete and has no repository.
+    Empty,
     /// No refresh yet, or none for so long that the data expired, because nobody scrapes.
     Waiting,
     /// The latest refresh was complete, and its data is served.
@@ -21,9 +27,16 @@ impl Condition {
         match (&status.cache.latest, &status.cache.held) {
             (Some(Attempt { failure: Some(_), .. }), None) => Self::Failing,
             (Some(Attempt { failure: Some(_), .. }), Some(_)) => Self::Degraded,
-            (Some(Attempt { failure: None, .. }), Some(_)) => Self::Working,
             (None, _) | (Some(_), None) => Self::Waiting,
+            (Some(_), Some(_)) if status.collectors.values().any(is_incomplete) => Self::Incomplete,
+            (Some(_), Some((exposition, _))) if is_empty(exposition) => Self::Empty,
+            (Some(_), Some(_)) => Self::Working,
         }
+    }
+
+    /// Whether somebody should look at the account.
+    pub(super) fn needs_attention(self) -> bool {
+        self < Self::Waiting
     }
 
     /// Its word, which is also its CSS class.
@@ -31,8 +44,22 @@ impl Condition {
         match self {
             Self::Failing => "failing",
             Self::Degraded => "degraded",
+            Self::Incomplete => "incomplete",
+            Self::Empty => "empty",
             Self::Waiting => "waiting",
             Self::Working => "working",
+        }
+    }
+
+    /// The headline of a page with this account alone.
+    pub(super) const fn headline(self) -> &'static str {
+        match self {
+            Self::Failing => "There is no data",
+            Self::Degraded => "The latest refresh failed",
+            Self::Incomplete => "A collector failed",
+            Self::Empty => "The account lists no repository",
+            Self::Waiting => "Waiting for the first scrape",
+            Self::Working => "The account is OK",
         }
     }
 
@@ -40,7 +67,9 @@ impl Condition {
     pub(super) const fn meaning(self) -> &'static str {
         match self {
             Self::Failing => "The latest refresh failed, and there is no data to serve.",
-            Self::Degraded => "The latest refresh failed. What was read before is served.",
+            Self::Degraded => "The latest refresh failed. Earlier data is served.",
+            Self::Incomplete => "The list of repositories is complete. Another collector failed.",
+            Self::Empty => "The latest refresh was complete and listed no repository.",
             Self::Waiting => "Nothing is wrong. The next scrape reads the account.",
             Self::Working => "The latest refresh was complete.",
         }
@@ -50,9 +79,19 @@ impl Condition {
     pub(super) const fn shape(self) -> &'static str {
         match self {
             Self::Failing => r#"<path d="M4 0 0 4l4 4-4 4 4 4 4-4 4 4 4-4-4-4 4-4-4-4-4 4z"/>"#,
-            Self::Degraded => r#"<path d="M8 0 16 15H0z"/>"#,
+            Self::Degraded | Self::Incomplete | Self::Empty => r#"<path d="M8 0 16 15H0z"/>"#,
             Self::Waiting => r#"<path d="M0 0h16v16H0zm3 3v10h10V3z"/>"#,
             Self::Working => r#"<circle cx="8" cy="8" r="8"/>"#,
         }
     }
+}
+
+fn is_incomplete(state: &CollectorState) -> bool {
+    matches!(state, CollectorState::Incomplete(_))
+}
+
+/// An account that uses instances of the Enterprise Edition alone is not empty.
+fn is_empty(exposition: &Exposition) -> bool {
+    let snapshot = exposition.snapshot();
+    snapshot.repositories.is_empty() && snapshot.enterprise.instances.is_none()
 }

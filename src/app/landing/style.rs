@@ -4,7 +4,7 @@
 //! colour alone.
 
 /// Nothing may be loaded or run; only the stylesheet below applies, by its hash.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-edX8qlutj74qw7kxDbn2BRwNwCqI5U/ywVQ9HAWzZkU='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-M0JmPvmdDFXDrWJGDPoVdrFBTNOikWFn/gTxFVfxvL4='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The stylesheet.
 pub(super) const STYLE: &str = "\
@@ -19,17 +19,19 @@ h2{margin:0 0 .75rem;font-size:1.25rem}h3{display:inline;margin:0;font-size:1rem
 p{margin:.25rem 0}a{color:var(--link)}section{margin-top:1.5rem}footer{margin-top:2rem;color:var(--muted)}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:.5rem 0 0;padding:0;list-style:none}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.75rem;margin:.5rem 0}
-dt,caption,thead{color:var(--muted)}dd{margin:0;font-variant-numeric:tabular-nums}section>dl dd{font-size:1.25rem}
+dt,caption,thead,.minor{color:var(--muted)}dd{margin:0;font-variant-numeric:tabular-nums}.minor{font-size:.875rem}
+section:first-child>dl dd{font-size:1.75rem;line-height:1.2}
 .shape{width:.875em;height:.875em;margin-right:.375em;fill:currentColor}
-.working{color:var(--working)}.waiting{color:var(--waiting)}.degraded{color:var(--degraded)}.failing{color:var(--failing)}
-details{margin-bottom:.25rem;padding:.25rem .75rem;background:var(--panel);border:1px solid var(--line);border-radius:.375rem}
-summary{cursor:pointer}summary span{margin-left:.75rem;white-space:nowrap}summary p{margin-left:1rem}
+.working{color:var(--working)}.waiting{color:var(--waiting)}.degraded,.incomplete,.empty{color:var(--degraded)}.failing{color:var(--failing)}
+.account{margin-bottom:.25rem;padding:.25rem .75rem;background:var(--panel);border:1px solid var(--line);border-radius:.375rem}
+summary{cursor:pointer}summary span{margin-left:.75rem;white-space:nowrap}summary p{margin-left:1rem}.error{color:var(--muted)}
 code{overflow-wrap:anywhere}
 .lists{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.5rem 2rem}
 table{width:100%;margin-top:.75rem;border-collapse:collapse;align-self:start}caption{padding-bottom:.25rem;text-align:left}
 th,td{padding:.25rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top;font-weight:400}
-th[scope=row]{padding-right:1rem;overflow-wrap:anywhere}td,th.number{width:7.5rem;text-align:right;font-variant-numeric:tabular-nums}
-.bar{display:block;width:100%;height:.375rem}.bar rect{fill:var(--bar)}
+tr{position:relative}th[scope=row]{padding-right:1rem;overflow-wrap:anywhere}.collectors th:first-child{width:9rem}
+.number{width:7.5rem;text-align:right;font-variant-numeric:tabular-nums}
+.bar{position:absolute;left:0;bottom:0;width:100%;height:.1875rem}.bar rect{fill:var(--bar)}footer a{margin-right:1rem}
 ";
 
 #[cfg(test)]

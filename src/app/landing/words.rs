@@ -26,12 +26,19 @@ impl fmt::Display for Escaped<'_> {
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (count, unit) = match seconds {
-        0..120 => (seconds, ["second", "seconds"]),
-        120..7_200 => (seconds / 60, ["minute", "minutes"]),
-        7_200..172_800 => (seconds / 3_600, ["hour", "hours"]),
-        _ => (seconds / 86_400, ["day", "days"]),
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
     };
-    counted(count, unit)
+    format!("{} {unit}", number(count))
+}
+
+/// Makes a sentence of words that begin in small letters and have no full stop.
+pub(super) fn sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).chain(['.']).collect()
 }
 
 /// A number and its noun, in the singular or the plural.
@@ -72,6 +79,16 @@ pub(super) fn bytes(bytes: u64) -> String {
     format!("{value:.decimals$} {}", UNITS[unit])
 }
 
+/// A growth or, with a minus sign, a decrease in bytes.
+pub(super) fn change(change: i128) -> String {
+    let sign = match change {
+        ..0 => "\u{2212}",
+        0 => "",
+        1.. => "+",
+    };
+    format!("{sign}{}", bytes(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
 /// A time in seconds since the epoch, to the minute.
 pub(super) fn minute(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
@@ -94,16 +111,10 @@ mod tests {
 
     #[test]
     fn numbers_have_the_precision_that_matters() {
-        for (seconds, words) in [
-            (0, "0 seconds"),
-            (1, "1 second"),
-            (119, "119 seconds"),
-            (120, "2 minutes"),
-            (7_200, "2 hours"),
-            (172_800, "2 days"),
-        ] {
+        for (seconds, words) in [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h"), (172_800, "2 days")] {
             assert_eq!(duration(Duration::from_secs(seconds)), words);
         }
+        assert_eq!(sentence("lower --swr.rate-limit"), "Lower --swr.rate-limit.");
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(number(value), text);
         }
@@ -120,6 +131,7 @@ mod tests {
         ] {
             assert_eq!(bytes(size), text);
         }
+        assert_eq!([-2_048, 0, 2_048].map(change), ["\u{2212}2.00 KiB", "0 B", "+2.00 KiB"]);
         assert_eq!(minute(1_505_098_802), "2017-09-11 03:00 UTC");
         assert_eq!(minute(i64::MAX), "an unknown time");
     }

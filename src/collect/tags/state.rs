@@ -1,10 +1,10 @@
 //! The state that the worker task and its handle share: the inventory, the tasks, and how they fare.
 
 use super::{Options, Persister};
-use crate::collect::Metrics;
 use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
+use crate::collect::metrics::{CollectorState, DETAILS, Metrics, TAGS};
 use crate::collect::plan::{FetchTask, Need};
-use crate::failure::Reason;
+use crate::failure::Failure;
 use crate::model::Timestamp;
 use crate::model::layers::Layers;
 use crate::model::tags::{self, Reading, TagSeries};
@@ -74,7 +74,7 @@ pub(super) struct WorkerStatus {
     /// Refusals in a row.
     pub(super) refusals: u32,
     /// The failure that was logged last, and whether it concerned all repositories; each is logged once.
-    pub(super) logged: Option<(Reason, bool)>,
+    pub(super) logged: Option<(Failure, bool)>,
 }
 
 impl TagWorkerState {
@@ -157,9 +157,18 @@ impl TagWorker {
             self.metrics.tags_pending(state.pending);
         }
         let has_delayed = |details: bool| state.delayed.iter().any(|(_, task)| (task.need == Need::Details) == details);
-        let up = |status: &WorkerStatus, details: bool| !status.is_stopped && !has_delayed(details);
-        let tags = self.options.tags.then(|| up(&state.tags, false));
-        self.metrics.images_up(tags, self.options.details.then(|| up(&state.details, true)));
+        let collectors = [
+            (TAGS, self.options.tags, &state.tags, has_delayed(false)),
+            (DETAILS, self.options.details, &state.details, has_delayed(true)),
+        ];
+        for (collector, _, status, has_delayed) in collectors.into_iter().filter(|(_, is_enabled, ..)| *is_enabled) {
+            let collector_state = if status.is_stopped || has_delayed {
+                CollectorState::Incomplete(status.logged.as_ref().map(|(failure, _)| failure.clone()))
+            } else {
+                CollectorState::Complete
+            };
+            self.metrics.set_state(collector, collector_state);
+        }
     }
 
     /// The next task, if one can be done now.

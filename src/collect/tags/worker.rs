@@ -3,7 +3,7 @@
 use super::state::{FIRST_DELAY, TagWorker, TagWorkerState, kind};
 use crate::collect::inventory::FetchSubject;
 use crate::collect::plan::{FetchTask, Need};
-use crate::failure::{Reason, error_chain};
+use crate::failure::{Failure, Reason};
 use crate::model::tags::{Details, Reading};
 use crate::swr::{ApiError, CallBudget};
 use futures_util::stream::FuturesUnordered;
@@ -129,7 +129,8 @@ impl TagWorker {
         let mut is_done = true;
         match result {
             Ok(Fetched::Tags(reading)) if !state.has_room_for(&task, &reading) => {
-                self.stop(state, &task, Reason::Incomplete, "there are more layers than memory leaves room for");
+                let message = "there are more layers than memory leaves room for";
+                self.stop(state, &task, Failure::new(Reason::Incomplete, message));
                 is_done = false;
             }
             Ok(fetched) => {
@@ -164,7 +165,8 @@ impl TagWorker {
     /// Handles a failure, and returns whether the task is done nevertheless.
     fn failed(&self, state: &mut TagWorkerState, task: FetchTask, subject: &FetchSubject, error: &ApiError) -> bool {
         let (now, seconds) = (Instant::now(), self.seconds());
-        let message = error_chain(error);
+        let failure = error.describe();
+        let (reason, message) = (failure.reason, &failure.message);
         debug!(namespace = %subject.namespace, repository = %subject.name, "reading failed: {message}");
         match scope(error) {
             FailureScope::Gone => {
@@ -181,7 +183,7 @@ impl TagWorker {
                 return false;
             }
             FailureScope::All => {
-                self.stop(state, &task, error.reason(), &message);
+                self.stop(state, &task, failure);
                 (state.tags.is_stopped, state.details.is_stopped) = (true, true);
                 return false;
             }
@@ -189,21 +191,21 @@ impl TagWorker {
                 let status = state.status(&task);
                 status.refusals += 1;
                 if status.refusals >= MAX_REFUSALS {
-                    self.stop(state, &task, error.reason(), &message);
+                    self.stop(state, &task, failure.clone());
                 }
             }
             FailureScope::Repository => {}
         }
         let status = state.status(&task);
-        if status.logged.is_none_or(|(reason, _)| reason != error.reason()) {
-            status.logged = Some((error.reason(), false));
+        if status.logged.as_ref().is_none_or(|(logged, _)| logged.reason != reason) {
             warn!(
-                reason = %error.reason(),
+                %reason,
                 "the {} of `{}/{}` could not be read, and are tried again later: {message}",
                 kind(&task),
                 subject.namespace,
                 subject.name,
             );
+            status.logged = Some((failure, false));
         }
         let until = state.inventory.delay(&task, now, FIRST_DELAY);
         state.delayed.insert((until, task));
@@ -211,12 +213,13 @@ impl TagWorker {
     }
 
     /// Stops calls of this kind until the next refresh.
-    fn stop(&self, state: &mut TagWorkerState, task: &FetchTask, reason: Reason, why: &str) {
+    fn stop(&self, state: &mut TagWorkerState, task: &FetchTask, failure: Failure) {
         let (pending, status) = (state.pending, state.status(task));
         status.is_stopped = true;
-        if status.logged != Some((reason, true)) {
-            status.logged = Some((reason, true));
-            warn!(%reason, pending, "{} are not read until the next refresh: {why}", kind(task));
+        let reason = failure.reason;
+        if status.logged.as_ref().is_none_or(|(logged, of_all)| !of_all || logged.reason != reason) {
+            warn!(%reason, pending, "{} are not read until the next refresh: {}", kind(task), failure.message);
+            status.logged = Some((failure, true));
         }
         let is_details = task.need == Need::Details;
         state.tasks.retain(|other| (other.need == Need::Details) != is_details);

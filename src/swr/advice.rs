@@ -1,19 +1,22 @@
-//! Advice on failures.
+//! Advice on failures: what the operator can do. `check`, the log and the landing page give the same.
 
+use super::{ApiError, Operation};
 use crate::auth::{self, AuthError, profile};
-use crate::swr::{ApiError, Operation};
 use crate::transport::answer::ErrorAnswer;
 
-/// Advice on a failed call of the listing.
-pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
+/// Advice on a listing without repositories.
+pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permission in their organizations";
+
+/// Advice on a failed call of the listing; empty if there is none.
+pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
     match error {
         ApiError::Auth(answer) => on_refusal(answer).to_owned(),
         ApiError::Credential(error) => on_credential(error),
         ApiError::Permission(_) => match namespace {
             None => "give the user the IAM permission swr:repo:listRepos (it is part of SWR ReadOnlyAccess)".to_owned(),
             Some(name) => format!(
-                "give the user the IAM permission swr:repo:listRepos, or read permission in the organisation `{name}` (SWR \
-                 console, organisation, users)"
+                "give the user the IAM permission swr:repo:listRepos, or read permission in the organization `{name}` (SWR \
+                 console, organization, users)"
             ),
         },
         ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } => {
@@ -22,7 +25,7 @@ pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
                 .to_owned()
         }
         ApiError::NotFound(_) if namespace.is_some() => {
-            "the organisation does not exist here: check its name in --swr.namespace and the region".to_owned()
+            "the organization does not exist here: check its name in --swr.namespace and the region".to_owned()
         }
         ApiError::NotFound(_) | ApiError::Redirect(_) | ApiError::Array(_) | ApiError::Json(_) => {
             "this is not the SWR API: check --swr.region or --swr.endpoint".to_owned()
@@ -38,7 +41,7 @@ pub(super) fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
 }
 
 /// Advice on a failed call of an optional collector, which `flag` enables.
-pub(super) fn on_auxiliary_call(error: &ApiError, operation: Operation, flag: &str) -> String {
+pub fn on_auxiliary_call(error: &ApiError, operation: Operation, flag: &str) -> String {
     match error {
         ApiError::Permission(_) => match operation.permission() {
             Some(permission) => format!("give the user the IAM permission {permission}, or leave out {flag}"),
@@ -50,7 +53,7 @@ pub(super) fn on_auxiliary_call(error: &ApiError, operation: Operation, flag: &s
 }
 
 /// Advice on an unknown project id.
-pub(super) fn on_project() -> String {
+pub fn on_project() -> String {
     let permission = Operation::FindProject.permission().unwrap_or_default();
     format!("give --swr.project-id; or give --swr.region and the user the IAM permission {permission}")
 }
@@ -74,7 +77,7 @@ fn on_refusal(answer: &ErrorAnswer) -> &'static str {
 }
 
 /// Advice on a credential that could not be obtained.
-pub(super) fn on_credential(error: &AuthError) -> String {
+pub fn on_credential(error: &AuthError) -> String {
     match error {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
         AuthError::FilesHang => "check the file system that holds the files, such as a network share".to_owned(),
@@ -101,6 +104,10 @@ pub(super) fn on_credential(error: &AuthError) -> String {
         }
         AuthError::Failed { .. } | AuthError::UnexpectedAnswer { .. } => {
             "check that the address is right; if it is, the service fails: try again later".to_owned()
+        }
+        AuthError::HeldBack { last: Some(last), .. } => on_credential(last),
+        AuthError::HeldBack { last: None, .. } => {
+            "check the credential, that it is enabled, and that it belongs to this region's cloud".to_owned()
         }
         AuthError::NoCredential(_) => "docs/credentials.md lists every source".to_owned(),
         _ => String::new(),

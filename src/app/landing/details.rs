@@ -1,0 +1,160 @@
+//! The details of one account: what failed and what to do, its facts, its collectors and its lists.
+
+use super::{AccountStatus, Condition, lists, repositories, words};
+use crate::cache::PastFailure;
+use crate::collect::CollectorState;
+use crate::failure::{Failure, Reason};
+use crate::swr::advice;
+use std::fmt::{self, Write};
+use std::time::Duration;
+use words::Escaped;
+
+/// Every collector, by its name.
+const COLLECTORS: [&str; 5] = ["repositories", "account", "tags", "details", "enterprise"];
+
+/// Whether a sentence or a total of the account is already on the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Above {
+    /// The age of the data and the number of repositories, in the totals of the page.
+    Totals,
+    /// The sentence on the failure, in the line of the account.
+    Failure,
+}
+
+/// Writes the details.
+pub(super) fn write(page: &mut String, condition: Condition, account: &AccountStatus<'_>, above: Above) -> fmt::Result {
+    writeln!(page, "<p>{} {}.</p>", condition.meaning(), next_refresh(account))?;
+    let served = account.served();
+    if let Some(PastFailure { failure, ago }) = &account.cache.last_failure {
+        if account.is_failing() {
+            if above == Above::Totals {
+                writeln!(page, "<p>{}</p>", Escaped(failure.reason.sentence()))?;
+            }
+            advise(page, failure)?;
+            error(page, &format!("The error, {} ago", words::duration(*ago)), failure)?;
+        } else {
+            let sentence = failure.reason.sentence();
+            error(page, &format!("Latest failure, {} ago: {sentence} It is over.", words::duration(*ago)), failure)?;
+        }
+    }
+    if condition == Condition::Empty {
+        writeln!(page, "<p>{}</p>", words::sentence(advice::ON_EMPTY_LIST))?;
+    }
+    if served.is_some_and(|(exposition, _)| repositories(exposition) > 0 && exposition.selected_repositories() == 0) {
+        page.push_str(
+            "<p>No repository has series: --repositories.include and --repositories.exclude leave none.</p>\n",
+        );
+    }
+    figures(page, account)?;
+    // What failed comes before what is there.
+    let collectors_first = condition == Condition::Incomplete;
+    if collectors_first {
+        collectors(page, account)?;
+    }
+    if let Some((exposition, _)) = served {
+        lists::write(page, exposition.top_repositories())?;
+    }
+    if !collectors_first {
+        collectors(page, account)?;
+    }
+    let name = Escaped(account.name);
+    writeln!(page, "<p><a href=\"/probe?account={name}\">Metrics of {name}</a></p>")
+}
+
+/// What an operator of the exporter wants to know, in small print.
+fn figures(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
+    page.push_str("<p class=\"minor\">");
+    if let Some((exposition, _)) = account.served() {
+        let count = |count: usize, noun| words::counted(count as u64, noun);
+        write!(
+            page,
+            "{} of {}, ",
+            count(exposition.series(), ["series", "series"]),
+            count(exposition.selected_repositories(), ["repository", "repositories"])
+        )?;
+    }
+    let calls = words::counted(account.calls_since_start, ["API call", "API calls"]);
+    writeln!(page, "{calls} since start, {} in the latest refresh</p>", words::number(account.calls_latest_refresh))
+}
+
+fn advise(page: &mut String, failure: &Failure) -> fmt::Result {
+    if failure.advice.is_empty() {
+        writeln!(page, "<p>Run <code>swr-exporter check</code> with the same settings to narrow it down.</p>")
+    } else {
+        writeln!(page, "<p>{}</p>", Escaped(&words::sentence(&failure.advice)))
+    }
+}
+
+/// The error itself, folded: it may be long.
+fn error(page: &mut String, summary: &str, failure: &Failure) -> fmt::Result {
+    let (summary, error) = (Escaped(summary), failure.to_string());
+    writeln!(page, "<details class=\"error\"><summary>{summary}</summary><code>{}</code></details>", Escaped(&error))
+}
+
+/// When the next refresh starts, as a sentence without its full stop.
+fn next_refresh(account: &AccountStatus<'_>) -> String {
+    if account.cache.running {
+        return "A refresh is under way".to_owned();
+    }
+    let failed = account.cache.last_failure.as_ref().filter(|_| account.is_failing());
+    // The credential may be held back for longer than the refresh.
+    let held = failed.and_then(|past| Some(past.failure.held_for?.saturating_sub(past.ago))).unwrap_or_default();
+    let when = match account.cache.next_in.max(held) {
+        wait if wait < Duration::from_secs(1) => "with the next scrape".to_owned(),
+        wait => format!("in {} at the earliest", words::duration(wait)),
+    };
+    match failed.map(|past| past.failure.reason) {
+        Some(Reason::Auth) => format!("Next attempt {when}, or when the credential changes"),
+        Some(_) => format!("Next attempt {when}"),
+        None => format!("Next refresh {when}"),
+    }
+}
+
+/// A line for each enabled collector, and the names of the others. The state of the listing alone is that of the account.
+fn collectors(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
+    if account.collectors.len() > 1 {
+        collector_table(page, account)?;
+    }
+    let off: Vec<_> = COLLECTORS.into_iter().filter(|name| !account.collectors.contains_key(name)).collect();
+    if !off.is_empty() {
+        writeln!(page, "<p class=\"minor\">Collectors that are off: {}</p>", off.join(", "))?;
+    }
+    Ok(())
+}
+
+fn collector_table(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
+    page.push_str(
+        "<table class=\"collectors\"><caption>Collectors</caption><thead><tr><th scope=\"col\">Collector</th>\
+         <th scope=\"col\">State</th></tr></thead><tbody>\n",
+    );
+    for name in COLLECTORS {
+        let Some(state) = account.collectors.get(name) else { continue };
+        write!(page, "<tr><th scope=\"row\">{name}</th><td>")?;
+        let unread = match name {
+            "tags" => account.unread.0 as u64,
+            "details" => account.unread.1 as u64,
+            _ => 0,
+        };
+        let left = words::counted(unread, ["repository", "repositories"]);
+        match state {
+            CollectorState::Pending => page.push_str("not read yet"),
+            CollectorState::Complete if unread > 0 => write!(page, "reading, {left} to go")?,
+            CollectorState::Complete => page.push_str("complete"),
+            CollectorState::Incomplete(failure) => {
+                page.push_str("<span class=\"incomplete\">failed</span>");
+                if unread > 0 {
+                    write!(page, ", {left} to go")?;
+                }
+                // What the listing failed of is said above.
+                if let Some(failure) = failure.as_ref().filter(|_| name != "repositories") {
+                    writeln!(page, "<p>{}</p>", Escaped(failure.reason.sentence()))?;
+                    advise(page, failure)?;
+                    error(page, "The error", failure)?;
+                }
+            }
+        }
+        page.push_str("</td></tr>\n");
+    }
+    page.push_str("</tbody></table>\n");
+    Ok(())
+}

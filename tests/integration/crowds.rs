@@ -140,7 +140,7 @@ async fn ten_thousand_connection_attempts_cost_as_much_as_five_hundred() {
 }
 
 #[tokio::test]
-async fn one_address_gets_64_connections_and_another_is_served_at_once() {
+async fn one_address_gets_128_connections_and_another_is_served_at_once() {
     let upstream = simulator(100, 4).await;
     let exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
@@ -154,12 +154,12 @@ async fn one_address_gets_64_connections_and_another_is_served_at_once() {
             held.push(stream);
         }
     }
-    assert_eq!(held.len(), 64);
+    assert_eq!(held.len(), 128);
     let began = Instant::now();
     let answer = peers::exchange(peers::connect(exporter.address(), 100).await, SCRAPE).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    let refused = Some(512.0 - 64.0);
+    let refused = Some(512.0 - 128.0);
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.value("swr_exporter_connections_closed_total", &[("reason", "address_limit")]), refused);
 }

@@ -74,17 +74,34 @@ async fn web_config_file() {
 
 #[tokio::test]
 async fn scrapes_at_once_are_limited() {
+    let upstream = simulator(20_000, 20).await;
+    let mut exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
+    exporter.scrape_until("data", is_up).await;
+    // A client that reads nothing holds the only place.
+    let mut slow = crate::peers::connect(exporter.address(), 0).await;
+    slow.write_all(crate::peers::SCRAPE.as_bytes()).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let start = Instant::now();
+        let answer = exporter.get("/metrics").await;
+        if answer.status() == 503 {
+            assert_eq!(answer.headers()["retry-after"], "1");
+            assert!(start.elapsed() < Duration::from_secs(5), "at once: {:?}", start.elapsed());
+            break;
+        }
+        assert!(Instant::now() < deadline, "the second scrape was never refused");
+    }
+}
+
+#[tokio::test]
+async fn reloads_by_request_are_allowed_by_a_setting() {
     let upstream = simulator(3, 1).await;
-    upstream.handle.fault(hang());
-    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
-    let first =
-        tokio::spawn(crate::peers::exchange(crate::peers::connect(exporter.address(), 0).await, crate::peers::SCRAPE));
-    eventually("the first scrape waits", || upstream.handle.in_flight() == 1).await;
-    let start = Instant::now();
-    let second = exporter.get("/metrics").await;
-    assert_eq!((second.status().as_u16(), &second.headers()["retry-after"]), (503, &"1".parse().unwrap()));
-    assert!(start.elapsed() < Duration::from_secs(5), "at once, not after the first: {:?}", start.elapsed());
-    first.abort();
+    for (value, status) in [("false", 403), ("true", 200)] {
+        let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_ENABLE_LIFECYCLE", value)]).await;
+        let url = format!("http://{}/-/reload", exporter.address());
+        let answer = crate::support::client().post(url).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{value}");
+    }
 }
 
 #[tokio::test]

@@ -254,7 +254,7 @@ async fn scrapes_go_on_when_nobody_reads_the_log() {
         let (mut process, address, log) = with_log(command).await;
         let log = if close { None } else { Some(log) };
         // Each connection above the bound for one address is a line: together more than a pipe holds.
-        let held: Vec<TcpStream> = futures_util::future::join_all((0..64).map(|_| peers::connect(&address, 0))).await;
+        let held: Vec<TcpStream> = futures_util::future::join_all((0..128).map(|_| peers::connect(&address, 0))).await;
         for _ in 0..1500 {
             peers::closed(&mut peers::connect(&address, 0).await).await;
         }

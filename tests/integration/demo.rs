@@ -162,7 +162,7 @@ async fn the_demo_reads_without_being_scraped_and_tells_its_settings() {
     let page = async |path: &str| text(demo.get(path).await).await;
     // Looking at the page reads nothing.
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !page("/").await.contains("research/model-") {
+    while !page("/").await.contains("feature-store") {
         assert!(tokio::time::Instant::now() < deadline, "{}", page("/").await);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -1,9 +1,10 @@
 //! Clean-up: what could be deleted, what that would free, and whom to ask.
 
-use crate::dashboard::{Dashboard, Variable};
+use crate::dashboard::Dashboard;
 use crate::panel::{Kind, Panel, panel, row};
 use crate::query::{creators, first};
 use crate::tables::{self, FREED, SIZE, STALE, TAGS_OFF, repositories};
+use crate::variable::Variable;
 
 pub fn dashboard() -> Dashboard {
     Dashboard {

@@ -4,7 +4,8 @@
 
 use crate::panel::{Kind, Panel};
 use crate::query::{APART, CHOSEN};
-use serde_json::{Map, Value, json};
+use crate::variable::{Variable, source};
+use serde_json::{Value, json};
 
 /// A dashboard: rows of panels, laid out from left to right.
 pub struct Dashboard {
@@ -17,18 +18,6 @@ pub struct Dashboard {
     /// The time shown at first, such as `now-7d`.
     pub from: &'static str,
     pub panels: Vec<Panel>,
-}
-
-/// A choice at the top of a dashboard.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Variable {
-    Namespace,
-    Repository,
-    Instance,
-    /// How far back growth and downloads are counted.
-    Period,
-    /// How long nobody has pushed to a stale repository, in seconds.
-    StaleAfter,
 }
 
 impl Dashboard {
@@ -169,9 +158,4 @@ fn by(label: &str) -> Value {
         "regex": "/by=\"([^\"]*)\"/", "refresh": 2, "sort": 0, "hide": 2, "skipUrlSync": true,
         "multi": false, "includeAll": false, "current": { "text": "", "value": "" },
     })
-}
-
-pub fn source() -> Value {
-    let pairs = [("type", "prometheus"), ("uid", "${datasource}")];
-    Value::Object(Map::from_iter(pairs.map(|(key, value)| (key.to_owned(), value.into()))))
 }

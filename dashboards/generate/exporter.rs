@@ -1,9 +1,10 @@
 //! The exporter itself: is the data fresh, what does it ask of the API, what does it cost.
 
-use crate::dashboard::{Dashboard, Variable};
+use crate::dashboard::Dashboard;
 use crate::panel::{Kind, Panel, panel, row};
 use crate::query::{self, CHOSEN};
 use crate::tables::NO_DATA;
+use crate::variable::Variable;
 
 const NONE: &str = "none";
 const LEGEND: &str = "{{instance}} {{account}}";

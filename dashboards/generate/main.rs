@@ -10,6 +10,7 @@ mod panel;
 mod query;
 mod repository;
 mod tables;
+mod variable;
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! The overview: what fires, what grows, who owns it, what is stale.
 
-use crate::dashboard::{Dashboard, Variable};
+use crate::dashboard::Dashboard;
 use crate::panel::{Kind, Panel, panel, row};
 use crate::query::{self, CHOSEN, creators, first, growth, growth_ratio};
 use crate::tables::{self, CLEANUP, EXPORTER, FREED, NO_DATA, REPOSITORY, SIZE, TAGS_OFF};
+use crate::variable::Variable;
 
 const NAMESPACE_SIZE: &str = "swr_namespace_size_bytes";
 const NOTHING_GREW: &str = "nothing grew, or there is no data from the start of the period";

@@ -1,7 +1,7 @@
 //! A panel: its queries, columns and colours, and the JSON that Grafana reads.
 
-use crate::dashboard::{Variable, source};
 use crate::query::expand;
+use crate::variable::{Variable, source};
 use serde_json::{Map, Value, json};
 
 /// What every link carries along.

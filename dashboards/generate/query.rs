@@ -1,6 +1,6 @@
 //! PromQL with shorthands: metrics are narrowed to the chosen variables, and replicas are aggregated away.
 
-use crate::dashboard::Variable;
+use crate::variable::Variable;
 
 /// Labels that tell replicas of one exporter apart.
 const REPLICA: &str = "instance, pod, node, replica";

@@ -1,10 +1,11 @@
 //! One repository, or several side by side.
 
 use crate::cleanup::tags_by_age;
-use crate::dashboard::{Dashboard, Variable};
+use crate::dashboard::Dashboard;
 use crate::panel::{Kind, Panel, panel, row};
 use crate::query::{creators, first, growth, total_growth, total_growth_ratio};
 use crate::tables::{FREED, NO_DATA, SIZE, TAGS_OFF};
+use crate::variable::Variable;
 
 const OVERVIEW: (&str, &str, &str) = ("Show the overview", "swr-overview", "${namespace:queryparam}");
 const UNIQUE: &str = "repository(swr_repository_unique_layer_bytes)";

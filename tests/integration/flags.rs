@@ -75,7 +75,7 @@ async fn web_config_file() {
 #[tokio::test]
 async fn scrapes_at_once_are_limited() {
     let upstream = simulator(20_000, 20).await;
-    let mut exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
+    let exporter = with(&upstream, &[("SWR_EXPORTER_WEB_MAX_REQUESTS", "1")]).await;
     exporter.scrape_until("data", is_up).await;
     // A client that reads nothing holds the only place.
     let mut slow = crate::peers::connect(exporter.address(), 0).await;

@@ -24,6 +24,7 @@ use tracing::{error, info};
 
 /// The security settings in force, and the file that they come from.
 pub(super) struct WebConfig {
+    at_start: Arc<Security>,
     current: watch::Sender<Arc<Security>>,
     file: Option<File>,
 }
@@ -49,7 +50,7 @@ impl WebConfig {
     /// Starts with a file that was read, or without one: plain HTTP for everybody.
     pub(super) fn new(file: Option<WebFile>, registry: &Registry) -> Self {
         let Some(WebFile { security, files, digest }) = file else {
-            return Self { current: watch::Sender::new(Arc::default()), file: None };
+            return Self { at_start: Arc::default(), current: watch::Sender::default(), file: None };
         };
         let path = files[0].clone();
         info!(file = %path.display(), "the web is served with {}", security.summary());
@@ -57,7 +58,8 @@ impl WebConfig {
         // Without stamps, so that the files are read again: they may have changed since.
         let last_read = LastRead { files, watcher: FileWatcher::new(Vec::new()), digest, problems: None };
         let file = File { path, reader: BlockingThreads::new(1), last_read: Mutex::new(last_read), metrics };
-        Self { current: watch::Sender::new(Arc::new(security)), file: Some(file) }
+        let at_start = Arc::new(security);
+        Self { current: watch::Sender::new(at_start.clone()), at_start, file: Some(file) }
     }
 
     /// The settings in force.
@@ -84,7 +86,7 @@ impl WebConfig {
 
     /// Why these settings cannot replace those in force.
     pub(super) fn refusal(&self, next: &Security) -> Option<Problems> {
-        let weakened = self.current.borrow().weakened_by(next);
+        let weakened = self.current.borrow().weakened_by(next, &self.at_start);
         let path = self.file.as_ref().map(|file| file.path.display().to_string()).unwrap_or_default();
         (!weakened.is_empty()).then(|| {
             let weakened = weakened.join(", ");

@@ -120,7 +120,9 @@ impl Security {
     }
 
     /// What would be served without the protection that it has now, if `next` took the place of these settings.
-    pub fn weakened_by(&self, next: &Self) -> Vec<String> {
+    ///
+    /// A path that was open `at_start` may be opened again: a file that was cut off may have closed it.
+    pub fn weakened_by(&self, next: &Self, at_start: &Self) -> Vec<String> {
         let mut weakened = Vec::new();
         if self.tls.is_some() && next.tls.is_none() {
             weakened.push("TLS would be off".to_owned());
@@ -134,7 +136,7 @@ impl Security {
             weakened.push("other client certificates, or none, would be enough".to_owned());
         }
         if !self.is_for_everybody() {
-            let opened = next.open_paths.iter().filter(|path| !self.is_open(path));
+            let opened = next.open_paths.iter().filter(|path| !self.is_open(path) && !at_start.is_open(path));
             weakened.extend(opened.map(|path| format!("`{path}` would be open to everybody")));
         }
         weakened
@@ -200,11 +202,13 @@ mod tests {
             Security::new(Options { users, open_paths, ..Options::default() }).unwrap()
         };
         let (open, guarded) = (with(&[], &[]), with(&["a"], &["/-/healthy"]));
-        assert_eq!(open.weakened_by(&guarded), [""; 0]);
-        assert_eq!(open.weakened_by(&with(&[], &["/metrics"])), [""; 0], "everything is open already");
-        assert_eq!(guarded.weakened_by(&with(&["b"], &[])), [""; 0], "users may change");
-        assert_eq!(guarded.weakened_by(&open), ["no password would be needed"]);
-        assert_eq!(guarded.weakened_by(&with(&["a"], &["/-/healthy", "/"])), ["`/` would be open to everybody"]);
+        assert_eq!(open.weakened_by(&guarded, &open), [""; 0]);
+        assert_eq!(open.weakened_by(&with(&[], &["/metrics"]), &open), [""; 0], "everything is open already");
+        assert_eq!(guarded.weakened_by(&with(&["b"], &[]), &guarded), [""; 0], "users may change");
+        assert_eq!(guarded.weakened_by(&open, &open), ["no password would be needed"]);
+        let opened = with(&["a"], &["/-/healthy", "/"]);
+        assert_eq!(guarded.weakened_by(&opened, &guarded), ["`/` would be open to everybody"]);
+        assert_eq!(guarded.weakened_by(&opened, &opened), [""; 0], "it was open at the start");
     }
 
     #[test]

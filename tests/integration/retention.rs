@@ -3,18 +3,21 @@
 use crate::support::{Exporter, Scrape, exporter, simulator};
 use swr_simulator::{Action, Operation, RetentionRule, Rule, Running, Shape};
 
-/// Nearly every scrape is a refresh.
-const FAST: [&str; 6] = [
+/// Nearly every scrape is a refresh, unless a test sets another window.
+const FAST: [&str; 5] = [
     "--collector.retention",
-    "--cache.window=50ms",
     "--swr.rate-limit=10000",
     "--swr.burst=1000",
     "--collector.tags.rate-limit=10000",
     "--log.level=info",
 ];
 
+/// One refresh for a whole test.
+const LONG: &str = "--cache.window=1h";
+
 async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
-    let flags: Vec<&str> = FAST.iter().chain(flags).copied().collect();
+    let window = if flags.contains(&LONG) { LONG } else { "--cache.window=50ms" };
+    let flags: Vec<&str> = FAST.iter().chain(flags).copied().filter(|flag| *flag != LONG).chain([window]).collect();
     exporter(&upstream.url(), &flags).await
 }
 
@@ -103,8 +106,8 @@ async fn a_region_without_the_call_is_asked_for_few_repositories() {
     let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
     let only = |request: &swr_simulator::Request| request.path.ends_with("/retentions");
     upstream.handle.fault(Rule::always(gone).when(only));
-    // One refresh, so that each refused call belongs to it.
-    let exporter = fast(&upstream, &["--cache.window=1h", "--swr.concurrency=2"]).await;
+    // Each refused call belongs to one refresh.
+    let exporter = fast(&upstream, &[LONG, "--swr.concurrency=2"]).await;
     exporter
         .scrape_until("the collector has failed", |scrape| {
             up(scrape, "retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)

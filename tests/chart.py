@@ -328,6 +328,17 @@ def check_notes(helm):
     assert "WARNING" not in said and "http://swr.example.com/" in said and "labels of the monitor" in said, said
 
 
+def check_readme():
+    """The examples of the README are values."""
+    examples = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+    assert len(examples) >= 5
+    for example in examples:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(example)
+            file.flush()
+            check_objects(Rendered(run("helm4", "template", "example", CHART, "--values", file.name)), VERSIONS[-1])
+
+
 def check_package(folder):
     """Whoever has the package has the rules and dashboards too, and nothing that is for developers."""
     run("helm4", "package", CHART, "--destination", folder)
@@ -380,6 +391,7 @@ def main():
                     jsonschema.validate(each, OPERATOR[each["kind"]])
                 else:
                     kubernetes_validate.validate(each, version, strict=True)
+    check_readme()
     with tempfile.TemporaryDirectory() as folder:
         check_package(folder)
     print(f"tests/chart: all fit Kubernetes {' and '.join(VERSIONS)}, rendered by {' and '.join(HELMS)}")

@@ -150,6 +150,26 @@ async fn in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_l
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_in_time_also_between_two_refreshes_and_no_longer_once_nobody_uses_it() {
+    const LIFE: Duration = Duration::from_secs(3600);
+    let iam = Iam::new(LIFE);
+    let authenticator = iam.authenticator(right());
+    // More than the time by which a token is renewed early.
+    const WINDOW: Duration = Duration::from_secs(600);
+    for _ in 0..60 {
+        succeed_with(&authenticator).await.unwrap();
+        tokio::time::sleep(WINDOW).await;
+    }
+    let logins = iam.logins();
+    for pair in logins.windows(2) {
+        let left = LIFE - (pair[1] - pair[0]);
+        assert!((295..=450).contains(&left.as_secs()), "renewed {left:?} before its end");
+    }
+    tokio::time::sleep(10 * LIFE).await;
+    assert!(iam.logins().len() <= logins.len() + 1, "the last token was used, the one after it was not");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
     /// The wall clock, which stands still between jumps.

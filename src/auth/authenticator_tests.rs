@@ -1,6 +1,6 @@
 //! The authenticator on a paused clock, against an IAM that is a function.
 
-use super::super::{Credential, MOST_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token};
+use super::super::{Credential, MAX_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token};
 use super::*;
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
@@ -280,7 +280,7 @@ async fn a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(SecretSource::File(path.clone()));
     succeed_with(&authenticator).await.unwrap_err();
-    while iam.logins().len() < MOST_REJECTIONS {
+    while iam.logins().len() < MAX_REJECTIONS {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     std::fs::write(&path, "right").unwrap();
@@ -301,7 +301,7 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
         }
         tokio::time::sleep(Duration::from_secs(59)).await;
     }
-    assert_eq!(iam.logins().len(), MOST_REJECTIONS);
+    assert_eq!(iam.logins().len(), MAX_REJECTIONS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,7 +315,7 @@ async fn a_caller_that_hangs_up_cancels_no_renewal() {
 }
 
 async fn reject_twice(authenticator: &Authenticator) {
-    for _ in 0..MOST_REJECTIONS {
+    for _ in 0..MAX_REJECTIONS {
         let credential = authenticator.credential().await.unwrap();
         assert!(!authenticator.report_rejected(&credential).await);
     }

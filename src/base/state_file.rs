@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use tracing::{error, info, warn};
 
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const HEADER: usize = 52;
 const CHECKSUM: usize = 32;
 

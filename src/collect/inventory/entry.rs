@@ -3,7 +3,9 @@
 use super::TagOptions;
 use crate::collect::plan::{ChangeStamp, LastRead, Need, need_of_tags};
 use crate::model::layers::Group;
-use crate::model::tags::{Details, Reading, TagSeries};
+use crate::model::reading::Reading;
+use crate::model::tag_list::TagList;
+use crate::model::tags::{Details, TagSeries};
 use crate::model::{Repository, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -40,17 +42,25 @@ pub(super) struct TagSummary {
     pub(super) unlayered: u32,
     pub(super) newest: Option<Timestamp>,
     pub(super) oldest: Option<Timestamp>,
-    pub(super) updated: Box<[u32]>,
+    pub(super) list: TagList,
     pub(super) series: Option<Arc<[TagSeries]>>,
     pub(super) by_age: [u32; 5],
-    /// The period in which `by_age` is valid, in seconds since 1970.
-    pub(super) by_age_valid: (u32, u32),
+    /// The number of tags that each rule picks.
+    pub(super) picked: Box<[u32]>,
+    /// The period in which `by_age` and `picked` are valid, in seconds since 1970.
+    pub(super) valid: (u32, u32),
 }
 
 impl TagSummary {
     pub(super) fn of(reading: Reading) -> Self {
-        let Reading { tags, unlayered, newest, oldest, updated, blobs: _, series } = reading;
-        Self { tags, unlayered, newest, oldest, updated, series, by_age: [0; 5], by_age_valid: (0, 0) }
+        let Reading { tags, unlayered, newest, oldest, list, blobs: _, series } = reading;
+        let picked = Box::default();
+        Self { tags, unlayered, newest, oldest, list, series, by_age: [0; 5], picked, valid: (0, 0) }
+    }
+
+    /// The memory it takes beyond its fixed size, and beyond its lines in two compressed expositions.
+    pub(super) fn bytes(&self) -> usize {
+        self.list.len() + self.series.as_deref().map_or(0, TagSeries::bytes)
     }
 }
 
@@ -90,6 +100,10 @@ impl InventoryEntry {
         (&self.namespace, &self.name)
     }
 
+    pub(super) fn summary(&self) -> Option<&TagSummary> {
+        self.tags.as_ref()?.summary.as_ref()
+    }
+
     pub(super) fn failures(&mut self, need: Need) -> &mut FetchFailures {
         if need == Need::Details { &mut self.detail_failures } else { &mut self.tag_failures }
     }
@@ -101,9 +115,8 @@ impl InventoryEntry {
             let phase = self.generation.wrapping_mul(0x9e37_79b9);
             let read = self.tags.as_ref().map(|tags| &tags.read);
             of_tags = need_of_tags(read, self.listed, phase, now, options.full_interval);
-            let summary = self.tags.as_ref().and_then(|tags| tags.summary.as_ref());
             if of_tags.is_none()
-                && summary.is_some_and(|summary| summary.series.is_none())
+                && self.summary().is_some_and(|summary| summary.series.is_none())
                 && options.series.as_ref().is_some_and(|series| series.matches(&self.namespace, &self.name))
             {
                 of_tags = Some(Need::Drift);

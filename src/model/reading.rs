@@ -82,7 +82,7 @@ impl Reading {
 }
 
 /// Indexes that list indexes, this deep at most.
-const MAX_DEPTH: u32 = 8;
+const MAX_DEPTH: u32 = 32;
 
 /// The manifests of a repository by their digest.
 struct Manifests<'a> {

@@ -125,11 +125,9 @@ impl World {
 }
 
 impl Repository {
-    /// The blobs of an image below an index: those of all tags with that digest, or those that are remembered.
-    fn below(&self, digest: Digest32, seen: &mut BTreeSet<Digest32>) -> (BTreeSet<Blob>, bool) {
-        if !seen.insert(digest) {
-            return Default::default();
-        }
+    /// The blobs of an image below an index, and whether these are all: those of all tags with that digest, or those that
+    /// are remembered. No index lists itself here.
+    fn below(&self, digest: Digest32) -> (BTreeSet<Blob>, bool) {
         let tagged: Vec<&Tag> =
             self.tags.values().filter(|tag| tag.digest.as_deref() == Some(&*text(digest))).collect();
         if tagged.is_empty() {
@@ -141,8 +139,7 @@ impl Repository {
                 Contents::Unknown => is_whole = false,
                 Contents::Image(parts) => blobs.extend(parts),
                 Contents::Index(images) => {
-                    for image in images {
-                        let (below, is_known) = self.below(*image, seen);
+                    for (below, is_known) in images.iter().map(|image| self.below(*image)) {
                         blobs.extend(below);
                         is_whole &= is_known;
                     }
@@ -156,10 +153,12 @@ impl Repository {
         match &tag.contents {
             Contents::Unknown => BTreeSet::new(),
             Contents::Image(parts) => parts.iter().copied().collect(),
-            Contents::Index(images) => {
-                images.iter().flat_map(|image| self.below(*image, &mut BTreeSet::new()).0).collect()
-            }
+            Contents::Index(images) => images.iter().flat_map(|image| self.below(*image).0).collect(),
         }
+    }
+
+    fn blobs_of_tags(&self) -> Vec<(&str, BTreeSet<Blob>)> {
+        self.tags.values().map(|tag| (&*tag.name, self.blobs(tag))).collect()
     }
 
     /// Remembers what is below the indexes there are, and nothing else.
@@ -172,7 +171,7 @@ impl Repository {
         }
         let mut remembered = BTreeMap::new();
         while let Some(digest) = open.pop() {
-            let (blobs, is_whole) = self.below(digest, &mut BTreeSet::new());
+            let (blobs, is_whole) = self.below(digest);
             if is_whole && remembered.insert(digest, blobs).is_none() {
                 for tag in self.tags.values().filter(|tag| tag.digest.as_deref() == Some(&*text(digest))) {
                     if let Contents::Index(images) = &tag.contents {
@@ -204,15 +203,20 @@ impl Repository {
 type Row = (usize, usize, u128);
 
 /// What a rule frees: in each repository with picked tags, in each organization, in all.
-fn count(world: &World, rule: Rule, keep: &str) -> (Vec<Row>, BTreeMap<&'static str, u128>, u128) {
+fn count(
+    world: &World,
+    blobs: &[Vec<(&str, BTreeSet<Blob>)>],
+    rule: Rule,
+    keep: &str,
+) -> (Vec<Row>, BTreeMap<&'static str, u128>, u128) {
     // For each blob, who refers to it and whether anything there keeps it.
     let mut referring: BTreeMap<Blob, BTreeMap<usize, bool>> = BTreeMap::new();
     let mut picked = BTreeMap::new();
     for (index, repository) in world.repositories.iter().enumerate() {
         let names = repository.picked(rule, keep, world.now);
-        for tag in repository.tags.values() {
-            for blob in repository.blobs(tag) {
-                *referring.entry(blob).or_default().entry(index).or_default() |= !names.contains(&*tag.name);
+        for (tag, blobs) in &blobs[index] {
+            for blob in blobs {
+                *referring.entry(*blob).or_default().entry(index).or_default() |= !names.contains(tag);
             }
         }
         picked.insert(index, names.len());
@@ -289,8 +293,9 @@ async fn ten_thousand_changes_of_tags_and_of_the_time_lose_no_byte() {
         }
         let images = inventory.images(&options, world.now);
         assert_eq!(images.reclaimable.len(), options.reclaim.rules.len());
+        let blobs: Vec<_> = world.repositories.iter().map(Repository::blobs_of_tags).collect();
         for of_rule in &images.reclaimable {
-            let counted = count(&world, of_rule.rule, keep);
+            let counted = count(&world, &blobs, of_rule.rule, keep);
             freed += u32::from(counted.2 > 0);
             assert_eq!(shown(of_rule, &listing), counted, "{} after step {step} in {changed}", of_rule.rule);
         }

@@ -2,6 +2,7 @@
 
 use super::entry::TagSummary;
 use super::{LISTED, TagInventory, TagOptions};
+use crate::collect::plan::FetchKind;
 use crate::model::Images;
 use crate::model::layers::{Group, Layers};
 use crate::model::reclaim::Rule;
@@ -13,20 +14,21 @@ use std::sync::Arc;
 const MAX_FAILURES: u32 = 3;
 
 impl TagInventory {
-    /// The tags, details and layer sizes of the latest listing.
+    /// What is known of the latest listing's repositories, and the layer sizes.
     pub fn images(&mut self, options: &TagOptions, seconds: u32) -> Images {
         let mut unread: HashMap<Group, usize> = HashMap::new();
         // Once the inventory was complete, it stays so.
         for slot in self.order.iter().filter(|_| !self.was_complete) {
             let entry = self.at(*slot);
-            if entry.tags.is_none() && entry.tag_failures.count < MAX_FAILURES {
+            if entry.tags.is_none() && entry.failures[FetchKind::Tags].count < MAX_FAILURES {
                 *unread.entry(entry.group).or_default() += 1;
             }
         }
-        self.was_complete |= options.tags && unread.is_empty();
+        self.was_complete |= options.enabled[FetchKind::Tags] && unread.is_empty();
         self.set_rules(&options.reclaim.rules);
         let Self { entries, order, layers, was_complete, rules, .. } = self;
-        let mut reclaimable: Vec<Reclaimable> = rules.iter().filter(|_| options.tags).map(nothing).collect();
+        let mut reclaimable: Vec<Reclaimable> =
+            rules.iter().filter(|_| options.enabled[FetchKind::Tags]).map(nothing).collect();
         let mut figures = |index: u32, slot: u32, summary: &mut TagSummary| {
             if !(summary.valid.0..summary.valid.1).contains(&seconds) {
                 summary.update(slot, layers, rules, seconds);
@@ -52,15 +54,22 @@ impl TagInventory {
             .zip(&*order)
             .map(|(index, slot)| {
                 let entry = entries[*slot as usize].as_mut().expect(LISTED);
-                let summary = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut()).filter(|_| options.tags);
-                let details = entry.details.as_ref().filter(|_| options.details);
+                let summary = entry
+                    .tags
+                    .as_mut()
+                    .and_then(|tags| tags.summary.as_mut())
+                    .filter(|_| options.enabled[FetchKind::Tags]);
+                let details = entry.details.as_ref().filter(|_| options.enabled[FetchKind::Details]);
+                let retention = entry.retention.filter(|_| options.enabled[FetchKind::Retention]);
                 RepositoryImages {
                     tags: summary.map(|summary| figures(index, *slot, summary)),
                     details: details.and_then(|details| details.details.clone()),
+                    retention_rules: retention.and_then(|retention| retention.rules),
                 }
             })
             .collect();
-        let is_known = |group: &Group| options.tags && (*was_complete || !unread.contains_key(group));
+        let is_known =
+            |group: &Group| options.enabled[FetchKind::Tags] && (*was_complete || !unread.contains_key(group));
         // The order is by organization first. One that is not listed is absent, not 0.
         let at = |slot: u32| entries[slot as usize].as_ref().expect(LISTED);
         let groups = || {
@@ -71,7 +80,7 @@ impl TagInventory {
             .filter(|(_, group)| is_known(group))
             .map(|(name, group)| (name.clone(), layers.of_group(group)))
             .collect();
-        let unique_bytes = (options.tags && *was_complete).then(|| layers.total());
+        let unique_bytes = (options.enabled[FetchKind::Tags] && *was_complete).then(|| layers.total());
         for (rule, of_rule) in reclaimable.iter_mut().enumerate().filter(|_| *was_complete) {
             let of_group = |(name, group): (&Arc<str>, _)| (name.clone(), layers.reclaimable_in_group(group, rule));
             of_rule.namespaces = groups().map(of_group).collect();

@@ -3,6 +3,7 @@
 
 use super::tests::{restarted, update_with};
 use super::*;
+use crate::collect::plan::FetchKind;
 use crate::model::reading::ReadingOptions;
 use crate::model::tags::{Blob, Contents, Digest32, Reclaimable, Tag};
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,8 +256,7 @@ async fn ten_thousand_changes_of_tags_and_of_the_time_lose_no_byte() {
     };
     let rules = ["older_than_1d", "older_than_3d", "older_than_9d", "beyond_newest_1", "beyond_newest_3"];
     let mut options = TagOptions {
-        tags: true,
-        details: false,
+        enabled: PerKind::from_fn(|kind| kind == FetchKind::Tags),
         series: None,
         full_interval: Duration::from_secs(u64::from(DAY) * 10_000),
         reclaim: Reclaim { rules: crate::model::reclaim::parse(rules).unwrap(), keep: None },

@@ -287,6 +287,7 @@ fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tag
     collect::tags::Options {
         tags: settings.is_on("collector.tags", false, problems),
         details: settings.is_on("collector.details", false, problems),
+        retention: settings.is_on("collector.retention", false, problems),
         series: settings.read("collector.tags.detail", None, problems, |text| {
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }),
@@ -323,7 +324,7 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         repository_metrics,
         include: pattern("repositories.include"),
         exclude: pattern("repositories.exclude"),
-        most_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
+        max_series_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
     }
 }
 

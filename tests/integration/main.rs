@@ -48,6 +48,7 @@ mod manual;
 mod exposition;
 mod tags;
 mod tags_truth;
+mod reclaim;
 mod retention;
 mod artifacts;
 mod upstream_bodies;

@@ -48,7 +48,7 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
             report.add(step("read an instance's statistics", Operation::InstanceStatistics, ENTERPRISE, read));
         }
         let listed = client.instance_repositories(None, &budget()).await;
-        let found = listed.map(or_more);
+        let found = listed.map(|page| or_more(&page));
         report.add(step("list the instances' repositories", Operation::ListInstanceRepositories, ENTERPRISE, found));
         if let Some(instance) = first.filter(|_| options.artifacts) {
             check_artifacts(client, &instance, report).await;
@@ -64,12 +64,12 @@ async fn check_artifacts(client: &Client, instance: &Instance, report: &mut Repo
         return;
     }
     let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
-    let found = client.artifacts(&instance.id, None, &budget).await.map(or_more);
+    let found = client.artifacts(&instance.id, None, &budget).await.map(|page| or_more(&page));
     report.add(step(WHAT, Operation::ListArtifacts, ARTIFACTS, found));
 }
 
-fn or_more<T>(page: MarkerPage<T>) -> String {
-    match page.next {
+fn or_more<T>(page: &MarkerPage<T>) -> String {
+    match &page.next {
         None => page.received.to_string(),
         Some(_) => format!("{} or more", page.received),
     }

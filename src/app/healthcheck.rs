@@ -21,7 +21,7 @@ use std::time::Duration;
 pub fn run(address: Option<&str>, timeout: Duration) -> anyhow::Result<()> {
     let deadline = Deadline::after(timeout);
     let addresses = match address {
-        Some(address) => reachable(address).with_context(|| format!("{address} is no address"))?,
+        Some(address) => reachable(address).with_context(|| format!("invalid address {address}"))?,
         None => match listening_beside() {
             found if found.is_empty() => reachable(DEFAULT_ADDRESS)?,
             found => found,

@@ -105,13 +105,13 @@ fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> 
     // In a directory that others may write to, a link could lead anywhere.
     let is_foreign = |owner: u32| owner != 0 && owner != rustix::process::geteuid().as_raw();
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink() && is_foreign(metadata.uid())) {
-        return Err(io::Error::other("it is a link of another user, which is not followed"));
+        return Err(io::Error::other("it is a symbolic link of another user, which is not followed"));
     }
     // The target of a link is replaced, not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {
             return Err(io::Error::other(
-                "it is there and is no file; without --output, standard output is written to",
+                "it exists and is not a file; without --output, metrics go to standard output",
             ));
         }
         Ok(path) => path,

@@ -109,8 +109,8 @@ fn a_problem_of_several_accounts_is_reported_once() {
     assert_eq!(
         problems(&all, "--swr.page-size 0"),
         [
-            "accounts.yml:3: defaults.cache_window: `never` is no duration such as 500ms, 30s or 5m",
-            "--swr.page-size: `0` is no number from 10 to 1000"
+            "accounts.yml:3: defaults.cache_window: invalid duration `never` (examples: 500ms, 30s, 5m)",
+            "--swr.page-size: invalid number `0` (allowed: 10 to 1000)"
         ]
     );
     let some = format!("{defaults}accounts: {{ a: {{}}, b: {{ cache_window: 5m }}, c: {{}} }}\n");
@@ -123,9 +123,9 @@ fn a_problem_of_several_accounts_is_reported_once() {
     let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: give `region`"), "{said:?}");
-    assert!(said[1].starts_with("account `c`: the secret key has no access key: "), "{said:?}");
+    assert!(said[1].starts_with("account `c`: the secret key lacks its access key: "), "{said:?}");
     let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
-    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: `0` is no number from 10 to 1000"]);
+    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: invalid number `0` (allowed: 10 to 1000)"]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn collectors_are_added_to_the_default_and_removed_by_name() {
     assert_eq!(
         said,
         [
-            "accounts.yml:1: accounts.one.collectors: `tagz` is not known; did you mean `tags`?",
+            "accounts.yml:1: accounts.one.collectors: unknown collector `tagz` (did you mean `tags`?)",
             "accounts.yml:1: accounts.one.collectors: `tags` is both on and off",
         ]
     );
@@ -194,7 +194,7 @@ fn problems_of_accounts_are_told_in_the_words_of_the_file_and_only_their_cause()
         said,
         [
             "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
-            "the secret key has no access key: set `access_key` or `access_key_file` below `credentials`",
+            "the secret key lacks its access key: set `access_key` or `access_key_file` below `credentials`",
         ]
     );
     let said = problems(
@@ -212,7 +212,7 @@ fn warnings_name_their_accounts() {
     assert_eq!(
         config.warnings,
         [
-            "nothing reads the environment variable SWR_EXPORTER_REGION; did you mean `SWR_EXPORTER_SWR_REGION`?",
+            "unknown environment variable SWR_EXPORTER_REGION (did you mean `SWR_EXPORTER_SWR_REGION`?)",
             "account `a`: the credential is token; also configured and not used: access-key",
         ]
     );

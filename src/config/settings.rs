@@ -94,7 +94,7 @@ impl<'a> Settings<'a> {
 
     /// Whether a switch is on.
     pub(super) fn is_on(&self, name: &str, default: bool, problems: &mut Problems) -> bool {
-        let parse = |text: &str| text.parse().map_err(|_| format!("`{text}` is neither true nor false"));
+        let parse = |text: &str| text.parse().map_err(|_| format!("invalid value `{text}` (allowed: true, false)"));
         self.read(name, default, problems, parse)
     }
 

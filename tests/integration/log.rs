@@ -43,12 +43,12 @@ async fn a_failed_refresh_is_logged_with_account_level_and_request_id() {
     ] {
         bad.handle.clear_faults();
         bad.handle.fault(Rule::always(action));
-        let line = logged(&exporter, "a refresh failed", &format!("reason={reason}")).await;
+        let line = logged(&exporter, "refresh failed", &format!("reason={reason}")).await;
         assert!(line.contains(&format!("level={level}")) && line.ends_with(" account=two"), "{line}");
         let id = line.split_once("(request ").expect("the request's id").1.split_once(')').unwrap().0;
         assert_eq!(id.len(), 32, "{line}");
     }
-    let first = lines(&exporter, "the first refresh is complete");
+    let first = lines(&exporter, "first refresh complete");
     assert!(first.len() == 1 && first[0].ends_with(" account=one"), "{first:?}");
     let started = lines(&exporter, "collecting from");
     assert!(started.len() == 2 && started[0].ends_with(" account=one") && started[1].ends_with(" account=two"));
@@ -84,6 +84,6 @@ async fn a_snapshot_that_cannot_be_kept_is_logged_with_its_account() {
     let upstream = simulator(3, 1).await;
     let exporter = crate::support::exporter(&upstream.url(), &["--cache.directory", "/proc/nowhere"]).await;
     exporter.scrape().await;
-    eventually("it is logged", || !lines(&exporter, "cannot keep the snapshot").is_empty()).await;
-    assert!(lines(&exporter, "cannot keep the snapshot")[0].ends_with(" account=default"));
+    eventually("it is logged", || !lines(&exporter, "cannot save the snapshot").is_empty()).await;
+    assert!(lines(&exporter, "cannot save the snapshot")[0].ends_with(" account=default"));
 }

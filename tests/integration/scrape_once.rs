@@ -182,7 +182,7 @@ async fn of_several_accounts_one_is_named() {
     for (arguments, problem) in [
         (&[][..], "--account: name one of the accounts one, two"),
         (&["--account", "three"], "--account: there is no account `three`; there are one, two"),
-        (&["--account", "two", "--cache.window", "soon"], "--cache.window: `soon` is no duration"),
+        (&["--account", "two", "--cache.window", "soon"], "--cache.window: invalid duration `soon`"),
     ] {
         let (code, out, said) = run(arguments).await;
         assert_eq!((code, out.as_str()), (Some(2), ""));

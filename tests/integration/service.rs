@@ -83,7 +83,7 @@ async fn a_missing_notification_socket_is_harmless() {
     command.args(["--swr.endpoint", "http://127.0.0.1:9"]).env("NOTIFY_SOCKET", "/nowhere/notify");
     let exporter = start(command).await;
     assert_eq!(exporter.get("/-/ready").await.status(), 200);
-    eventually("it is told", || exporter.log().contains("systemd cannot be told")).await;
+    eventually("it is told", || exporter.log().contains("cannot notify systemd")).await;
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn required_client_certificates_stay_required() {
     let names = good.lines().position(|line| line.contains("client_allowed_sans")).unwrap();
     let cut: String = good.lines().take(names).map(|line| format!("{line}\n")).collect();
     folder.write("web.yml", &good);
-    eventually("as before", || exporter.log().contains("is as it was again")).await;
+    eventually("as before", || exporter.log().contains("is valid again")).await;
     folder.write("web.yml", &cut);
     eventually("any name", || refused() == 2).await;
     assert!(folder.client(None).get(https(&exporter, "/metrics")).send().await.is_err());

@@ -200,7 +200,7 @@ impl TagWorker {
         if status.logged.as_ref().is_none_or(|(logged, _)| logged.reason != reason) {
             warn!(
                 %reason,
-                "the {} of `{}/{}` could not be read, and are tried again later: {message}",
+                "cannot read the {} of `{}/{}`, trying again later: {message}",
                 kind(&task),
                 subject.namespace,
                 subject.name,
@@ -218,7 +218,7 @@ impl TagWorker {
         status.is_stopped = true;
         let reason = failure.reason;
         if status.logged.as_ref().is_none_or(|(logged, of_all)| !of_all || logged.reason != reason) {
-            warn!(%reason, pending, "{} are not read until the next refresh: {}", kind(task), failure.message);
+            warn!(%reason, pending, "not reading {} until the next refresh: {}", kind(task), failure.message);
             status.logged = Some((failure, true));
         }
         let is_details = task.need == Need::Details;

@@ -3,6 +3,7 @@
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls, reason = "these comments are what --help prints")]
 
 pub mod flags;
+pub mod help;
 #[cfg(feature = "demo")]
 mod demo;
 
@@ -12,35 +13,6 @@ pub use demo::{DemoArgs, SimulateArgs, WorldArgs};
 pub use flags::ServeArgs;
 use std::path::PathBuf;
 
-/// What every help ends with.
-macro_rules! notes {
-    () => {
-        "Every flag of `serve` is also an environment variable: --cache.window is SWR_EXPORTER_CACHE_WINDOW."
-    };
-}
-
-const EXAMPLES: &str = concat!(
-    "Examples:
-  Try it without an account:
-    swr-exporter demo
-  Validate settings and credentials before you use them:
-    swr-exporter check --swr.region cn-north-4 --credentials.access-key-file ak --credentials.secret-key-file sk
-  Export several accounts:
-    swr-exporter --config.file accounts.yml
-
-",
-    notes!(),
-    "\n`--help` shows all flags."
-);
-
-const LONG_NOTES: &str = concat!(
-    notes!(),
-    "
-Secrets are never flags: they come from files, or from the variables named there.
-
-Exit codes: 0 done, or all checks passed; 1 failed, or a check failed; 2 invalid flags or settings."
-);
-
 /// Prometheus exporter for Huawei Cloud SWR (Software Repository for Container).
 #[derive(Debug, Parser)]
 #[command(
@@ -48,8 +20,7 @@ Exit codes: 0 done, or all checks passed; 1 failed, or a check failed; 2 invalid
     version,
     args_conflicts_with_subcommands = true,
     max_term_width = 120,
-    after_help = EXAMPLES,
-    after_long_help = LONG_NOTES
+    after_help = help::short(), after_long_help = help::LONG
 )]
 pub struct Cli {
     /// The command; `serve` by default.
@@ -64,10 +35,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the exporter (default)
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
     Serve(Box<ServeArgs>),
     /// Verify settings, credentials, connectivity and permissions
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
     Check(Box<CheckArgs>),
     /// Collect once and write the metrics, for cron and node_exporter
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
     Scrape(Box<ScrapeArgs>),
     /// Run the exporter with a simulated account
     #[cfg(feature = "demo")]

@@ -152,7 +152,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
     let web = web_options(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
-    let mut shown = "# The settings in force.\nprocess:\n".to_owned();
+    let mut shown = "# The settings in force, as a file for --config.file. Settings of the process, which are flags or variables:\n".to_owned();
     process.show_process(&mut shown);
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);

@@ -27,7 +27,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the end of the program waits for the tag inventory to be written.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -54,6 +54,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     super::block_on(async {
         let account =
             Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
+        let began = Instant::now();
         let progress_bar = ProgressBar::start(account.progress());
         let (exposition, failure) = account.read().await;
         progress_bar.stop().await;
@@ -63,12 +64,21 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
             missing.extend(account.shortcomings());
             let metrics = exposition::response(&account.gauges(format), Some(&*exposition), format, Encoding::Identity);
             written = write(args.output.as_deref(), metrics);
+            if let (Ok(()), Some(path)) = (&written, &args.output) {
+                progress_bar::say(&format!(
+                    "wrote {} series of {} repositories to {} in {} s",
+                    exposition.series(),
+                    exposition.selected_repositories(),
+                    path.display(),
+                    began.elapsed().as_secs()
+                ));
+            }
         }
         if let Some(directory) = directory
             && let Err(error) = keep(&account, &directory).await
         {
             missing.push(format!(
-                "--cache.directory: cannot keep what is known of tags in {}: {error}",
+                "--cache.directory: cannot save the tags in {}: {error}",
                 directory.display()
             ));
         }

@@ -165,22 +165,6 @@ pub const ALL: &[Flag] = &[
     row("log.format", None, One, "FORMAT", "logfmt", "logfmt or json, on standard error"),
 ];
 
-/// The settings that `-h` shows; `--help` shows all.
-const COMMON: [&str; 12] = [
-    "config.file",
-    "web.listen-address",
-    "web.config.file",
-    "swr.region",
-    "swr.endpoint",
-    "swr.namespace",
-    "credentials.access-key-file",
-    "credentials.secret-key-file",
-    "cache.window",
-    "cache.directory",
-    "collector.tags",
-    "log.level",
-];
-
 /// Settings that have another name now, which stands for the default. They are answered with it.
 #[rustfmt::skip]
 pub const RENAMED: &[Flag] = &[
@@ -227,7 +211,8 @@ impl Flag {
             .value_parser(OsStringValueParser::new())
             .help(self.short_help())
             .long_help(format!("{}\n[env: {}]", self.short_help(), self.variable()))
-            .hide_short_help(!COMMON.contains(&self.name))
+            // The end of the short help names the common ones.
+            .hide_short_help(true)
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),

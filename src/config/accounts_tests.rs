@@ -217,3 +217,12 @@ fn warnings_name_their_accounts() {
         ]
     );
 }
+
+#[test]
+fn the_settings_that_are_shown_are_a_configuration_file() {
+    let line = "--swr.region cn-north-4 --swr.namespace a,b --collector.tags --no-collector.repositories --cache.window 7m \
+                --credentials.access-key-file /access --credentials.secret-key-file /secret";
+    let config = resolve(&args(line), &table(&[])).unwrap();
+    let again = of(&config.shown, "", &[]).unwrap_or_else(|problems| panic!("{problems}\n{}", config.shown));
+    assert_eq!(format!("{:?}", again.accounts), format!("{:?}", config.accounts), "{}", config.shown);
+}

@@ -124,11 +124,11 @@ fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
 #[test]
 fn a_flag_turns_a_switch_whatever_its_variable_is() {
     for (variable, flag, shown) in [
-        ("true", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("false", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("false", "--collector.tags", "collector.tags: \"true\" # --collector.tags\n"),
-        ("true", "", "collector.tags: \"true\" # SWR_EXPORTER_COLLECTOR_TAGS\n"),
+        ("true", "--no-collector.tags", "collectors: [-tags] # --collector.tags\n"),
+        ("false", "--no-collector.tags", "collectors: [-tags] # --collector.tags\n"),
+        ("", "--no-collector.tags", "collectors: [-tags] # --collector.tags\n"),
+        ("false", "--collector.tags", "collectors: [tags] # --collector.tags\n"),
+        ("true", "", "collectors: [tags] # SWR_EXPORTER_COLLECTOR_TAGS\n"),
         ("", "", "# collector.tags: off (default)\n"),
     ] {
         let environment = [&KEY[..], &[("SWR_EXPORTER_COLLECTOR_TAGS", variable)]].concat();

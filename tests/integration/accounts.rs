@@ -290,11 +290,11 @@ async fn the_settings_in_force_are_shown_without_secrets() {
     let exporter = accounts.start_with(&["--swr.page-size=50"]).await;
     let shown = text(exporter.get("/config").await).await;
     for line in [
-        "  web.listen-address: [\"127.0.0.1:0\"] # --web.listen-address",
+        "#   web.listen-address: [\"127.0.0.1:0\"] # --web.listen-address",
         "    cache_window: \"7m\" # ",
         "    page_size: \"50\" # --swr.page-size",
         "    namespaces: [\"a\",\"b\"] # ",
-        "    credentials.token: <secret>",
+        "      # token: <secret>",
         "    # cache_max_age: 1h (default)",
     ] {
         assert!(shown.replace(", ", ",").contains(&line.replace(", ", ",")), "{line}\n---\n{shown}");

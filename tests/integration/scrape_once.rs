@@ -351,7 +351,9 @@ async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
     assert!(!shown.contains("tags"), "{shown:?}");
-    assert!(shown.ends_with("\r\u{1b}[K"), "the line is cleared: {shown:?}");
+    let (_, end) = shown.rsplit_once("\r\u{1b}[K").expect("the line is cleared");
+    let wrote = format!(" of 300 repositories to {} in ", file.display());
+    assert!(end.starts_with("wrote ") && end.contains(&wrote), "{shown:?}");
     assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).is_up());
     let elsewhere = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
     assert_eq!(elsewhere, (Some(0), String::new(), String::new()));
@@ -364,7 +366,7 @@ async fn progress_goes_on_while_tags_are_read() {
     let (_, shown) = done_on_a_terminal(&upstream, arguments).await;
     let read: Vec<u64> = shown
         .split("] ")
-        .filter_map(|rest| rest.split_once(" of 60 readings of tags"))
+        .filter_map(|rest| rest.split_once(" of 60 lists of tags"))
         .map(|(number, _)| number.parse().unwrap())
         .collect();
     assert!(read.is_sorted() && read.iter().any(|number| (1..60).contains(number)), "{read:?} in {shown:?}");

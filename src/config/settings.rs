@@ -163,8 +163,9 @@ impl<'a> Settings<'a> {
     /// Appends the effective settings of an account as in the configuration file, and the defaults as comments after them.
     /// Secrets are not shown.
     pub(super) fn show(&self, indent: &str, out: &mut String) {
-        let (given, default): (Vec<_>, Vec<_>) = account_flags().partition(|flag| self.get(flag.name).is_some());
-        let (switches, given): (Vec<_>, Vec<_>) = given.into_iter().partition(|flag| flag.kind == FlagKind::Switch);
+        type Flags = Vec<&'static Flag>;
+        let (given, default): (Flags, Flags) = account_flags().partition(|flag| self.get(flag.name).is_some());
+        let (switches, given): (Flags, Flags) = given.into_iter().partition(|flag| flag.kind == FlagKind::Switch);
         let secrets: Vec<_> = SECRETS.into_iter().filter(|name| self.secret(name).is_some()).collect();
         let of_credentials = |key: &'static str| key.strip_prefix("credentials.");
         let keys = given.into_iter().filter_map(|flag| Some((flag, flag.key?)));

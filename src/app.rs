@@ -208,7 +208,11 @@ fn bounded(mut web: web::Options) -> web::Options {
         // Of few, clients get half.
         let free = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
         if free < web.limits.connections {
-            info!(limit = free, open_files = files, "serving at most {free} connections: the limit is {files} open files");
+            info!(
+                limit = free,
+                open_files = files,
+                "serving at most {free} connections: the limit is {files} open files"
+            );
             web.limits.connections = free;
             web.limits.connections_per_address = web.limits.connections_per_address.min(free.div_ceil(4));
         }

@@ -77,10 +77,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         if let Some(directory) = directory
             && let Err(error) = keep(&account, &directory).await
         {
-            missing.push(format!(
-                "--cache.directory: cannot save the tags in {}: {error}",
-                directory.display()
-            ));
+            missing.push(format!("--cache.directory: cannot save the tags in {}: {error}", directory.display()));
         }
         written?;
         if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }

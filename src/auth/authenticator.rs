@@ -123,7 +123,10 @@ impl Authenticator {
                         // A file that is empty or gone is being replaced: keep its credential while that is valid.
                         if let Some(current) = state.usable_unread(now) {
                             if !std::mem::replace(&mut state.unreadable_logged, true) {
-                                warn!("cannot read the credential again; the previous one stays in use: {}", error_chain(&error));
+                                warn!(
+                                    "cannot read the credential again; the previous one stays in use: {}",
+                                    error_chain(&error)
+                                );
                             }
                             return Ok(current);
                         }

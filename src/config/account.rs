@@ -241,7 +241,9 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         given.as_ref().map(|found| found.text().to_owned()).or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
     if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
-        problems.add(format!("{place}: invalid project id (letters and digits only, such as 0123456789abcdef0123456789abcdef)"));
+        problems.add(format!(
+            "{place}: invalid project id (letters and digits only, such as 0123456789abcdef0123456789abcdef)"
+        ));
     }
     let rate = Rate {
         per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),

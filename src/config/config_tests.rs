@@ -154,10 +154,7 @@ fn contradicting_settings_are_refused() {
 #[test]
 fn problems_quote_no_secret() {
     let text = problems("--swr.region mars-1 --credentials.source token", &KEY);
-    assert!(
-        text.contains("--credentials.source is token, but no token") && !text.contains("sk-secret"),
-        "{text}"
-    );
+    assert!(text.contains("--credentials.source is token, but no token") && !text.contains("sk-secret"), "{text}");
 }
 
 #[test]

@@ -33,9 +33,7 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         const AS_IN: &str = "(examples: 127.0.0.1:10179, [::]:10179)";
         if text.parse::<Ipv6Addr>().is_ok() {
-            return Err(format!(
-                "IPv6 address `{text}` without brackets and port (example: [::1]:10179)"
-            ));
+            return Err(format!("IPv6 address `{text}` without brackets and port (example: [::1]:10179)"));
         }
         let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
         let Some((host, port)) = text.rsplit_once(':').and_then(|(host, text)| Some((host, port(text)?))) else {

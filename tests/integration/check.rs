@@ -241,8 +241,7 @@ async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_r
     let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
     upstream.handle.fault(Rule::always(gone).path("/v2/manage/repos"));
     let flags = ["--swr.list-api=v3", "--collector.tags", "--collector.details"];
-    let checked =
-        names(prepared(&upstream.url()), &flags, "tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
+    let checked = names(prepared(&upstream.url()), &flags, "tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
     assert!(checked.said.contains("ok    details of `"), "{}", checked.said);
 }
 
@@ -309,7 +308,8 @@ async fn a_name_without_an_address_is_named() {
 #[tokio::test]
 async fn an_api_or_a_proxy_that_is_not_there_is_named() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "allow outgoing connections").await;
+    names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "allow outgoing connections")
+        .await;
     let upstream = account().await;
     let mut proxied = prepared("https://swr-api.test.example");
     proxied.env("HTTPS_PROXY", format!("http://{nobody}"));

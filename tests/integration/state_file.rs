@@ -240,10 +240,8 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     fs::write(&temporary, "half").unwrap();
     accounts.write(&text(&other, "tags"));
     exporter.signal("HUP");
-    eventually("it is read", || {
-        exporter.log().contains("settings reloaded on SIGHUP: 0 accounts unchanged, 1 c")
-    })
-    .await;
+    eventually("it is read", || exporter.log().contains("settings reloaded on SIGHUP: 0 accounts unchanged, 1 c"))
+        .await;
     assert!(temporary.exists());
     let scrape = exporter.scrape_until("data of the other", Scrape::is_up).await;
     assert_eq!((sizes(&scrape), scrape.value("swr_scrapes_total", &[("served", "fresh")])), (20, Some(0.0)));

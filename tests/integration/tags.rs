@@ -129,11 +129,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     assert!(exporter.ended().await.success());
     upstream.handle.clear_journal();
     let restarted = fast(&upstream, &[&cache]).await;
-    assert!(
-        restarted.log().contains("loaded the saved tags of 1000 repositories"),
-        "{}",
-        restarted.log()
-    );
+    assert!(restarted.log().contains("loaded the saved tags of 1000 repositories"), "{}", restarted.log());
     let first = restarted.scrape().await;
     assert_eq!(first.series("swr_repository_exclusive_layer_bytes").len(), 1_000, "from the first scrape on");
     let again = settled(&restarted).await;

@@ -37,7 +37,11 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
             return false;
         }
         Err(_) => {
-            report.add(Step::fails("name", format!("{role}{host} cannot be resolved: no answer from a name server"), on_name(*is_proxy)));
+            report.add(Step::fails(
+                "name",
+                format!("{role}{host} cannot be resolved: no answer from a name server"),
+                on_name(*is_proxy),
+            ));
             return false;
         }
     };
@@ -47,10 +51,13 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
         return false;
     }
     let listed = addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
-    report.add(Step::works("name", match host.parse::<std::net::IpAddr>() {
-        Ok(_) => format!("{role}{host} is an address"),
-        Err(_) => format!("{role}{host} resolves to {listed}"),
-    }));
+    report.add(Step::works(
+        "name",
+        match host.parse::<std::net::IpAddr>() {
+            Ok(_) => format!("{role}{host} is an address"),
+            Err(_) => format!("{role}{host} resolves to {listed}"),
+        },
+    ));
     let (connected, problem) = connect(&addresses).await;
     if let Some(problem) = problem {
         let advice = if *is_proxy {

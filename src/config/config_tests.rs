@@ -57,11 +57,11 @@ fn every_problem_is_listed_with_its_place_and_remedy() {
         "--cache.window: invalid duration `never` (examples: 500ms, 30s, 5m)",
         "--swr.concurrency: invalid number `0` (allowed: 1 to 64)",
         "--log.level: unknown value `loud` (known: trace, debug, info, warn, error)",
-        "--web.listen-address: `nowhere` has no port",
+        "--web.listen-address: no port in `nowhere`",
         "--collector.repositories.metrics: unknown",
         "--swr.rate-limit: invalid number `-1` (allowed: 0.01 to 10000)",
-        "--web.telemetry-path: `metrics` is no path",
-        "no endpoint: give --swr.region",
+        "--web.telemetry-path: invalid path `metrics`",
+        "no endpoint: set --swr.region",
     ] {
         assert!(text.contains(expected), "{expected}\n---\n{text}");
     }
@@ -271,7 +271,7 @@ fn regions_defined_for_the_sdk_are_known() {
     assert_eq!(endpoint("cn-north-9", &[]).unwrap(), "https://swr-api.cn-north-9.myhuaweicloud.com");
     let variable = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "https://third.example.com,https://fourth.example.com");
     assert_eq!(endpoint("mars-1", &[variable]).unwrap(), "https://third.example.com");
-    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:12: the region `moon-1` has no endpoint"));
+    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:12: region `moon-1` without endpoint"));
     let unencrypted = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "http://third.example.com");
     assert!(endpoint("mars-1", &[unencrypted]).unwrap_err().contains("REGION_SWR_MARS_1: `http://third"));
     for (text, problem) in [
@@ -352,11 +352,11 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
 fn invalid_paths_and_listen_addresses_are_refused() {
     for path in ["/m%C3%A9trics", "/métrics", "/a?b", "/a\"b", "/a|b"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.telemetry-path {path}"), &KEY);
-        assert!(text.contains(&format!("--web.telemetry-path: `{path}` is no path")), "{text}");
+        assert!(text.contains(&format!("--web.telemetry-path: invalid path `{path}`")), "{text}");
     }
     for address in ["http://localhost:10179", "::1:10179"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.listen-address {address}"), &KEY);
-        assert!(text.contains(&format!("--web.listen-address: `{address}` ")), "{text}");
+        assert!(text.contains(&format!("`{address}`")), "{text}");
     }
     for path in ["/metrics", "/v1/swr-exporter_metrics.txt", "/~a"] {
         let line = format!("--swr.region cn-north-4 --web.telemetry-path {path}");
@@ -420,7 +420,7 @@ fn an_identity_token_goes_to_no_sts_of_another_cloud() {
     );
     let variable = [("HUAWEICLOUD_SDK_STS_ENDPOINT", "https://sts.example.org")];
     assert_eq!(sts(otc, &variable).unwrap(), "https://sts.example.org");
-    assert!(sts("--swr.sts-endpoint sts.example.com", &[]).unwrap_err().contains("such as https://sts.cn-north-4"));
+    assert!(sts("--swr.sts-endpoint sts.example.com", &[]).unwrap_err().contains("(example: https://sts.cn-north-4"));
     // OIDC that is not used needs no STS.
     assert!(resolve(&args(otc), &table(&[&oidc[..], &KEY].concat())).is_ok());
 }
@@ -433,7 +433,7 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
     assert_eq!(
         warnings("--swr.region eu-west-0", &KEY),
         [
-            "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine give --swr.endpoint and \
+            "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine set --swr.endpoint and \
           --swr.iam-endpoint"
         ]
     );
@@ -462,8 +462,8 @@ fn likely_mistakes_are_named() {
     let region = "--swr.region cn-north-4";
     for (line, environment, said) in [
         ("--swr.region cn-north4".to_owned(), &KEY[..], "unknown region `cn-north4` (did you mean `cn-north-4`?)"),
-        (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "has a port above 65535"),
-        (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: `-1` is no number from 0"),
+        (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "port out of range"),
+        (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: invalid number `-1` (allowed: 0 to"),
         (region.to_owned(), &[("SWR_EXPORTER_ACCESS_KEY", "\"AK\""), KEY[1]], "the access key begins with a quote"),
         (
             format!(

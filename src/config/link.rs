@@ -50,7 +50,7 @@ mod tests {
             ("Grafana=/d/x", "invalid link"),
             ("Grafana=https:///d/x", "invalid link"),
             ("Grafana=https://a b", "invalid link"),
-            ("Grafana=https://user:canary@grafana.example.com", "holds a user or a password"),
+            ("Grafana=https://user:canary@grafana.example.com", "contains a user or password"),
         ] {
             let said = text.parse::<Link>().unwrap_err();
             assert!(said.contains(problem) && !said.contains("canary"), "{text}: {said}");

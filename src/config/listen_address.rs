@@ -101,11 +101,11 @@ mod tests {
     #[test]
     fn an_ambiguous_address_is_refused_with_the_way_to_write_it() {
         for (text, expected) in [
-            ("::1:10179", "`::1:10179` has an IPv6 address without brackets; write it as [::1]:10179"),
-            ("fe80::1:10179", "write it as [fe80::1]:10179"),
-            ("2001:db8::1:80", "without brackets and port; write it as in [::1]:10179"),
-            ("::ffff:127.0.0.1:10179", "write it as [::ffff:127.0.0.1]:10179"),
-            (":::10179", "write it as [::]:10179"),
+            ("::1:10179", "IPv6 address without brackets in `::1:10179`: write [::1]:10179"),
+            ("fe80::1:10179", "write [fe80::1]:10179"),
+            ("2001:db8::1:80", "without brackets and port (example: [::1]:10179)"),
+            ("::ffff:127.0.0.1:10179", "write [::ffff:127.0.0.1]:10179"),
+            (":::10179", "write [::]:10179"),
             ("::", "without brackets and port"),
             ("::1", "without brackets and port"),
             ("[::1]", "no port in"),
@@ -123,7 +123,7 @@ mod tests {
             ("[]:80", "invalid address"),
             ("[127.0.0.1]:80", "invalid address"),
             ("[::1:80", "invalid address"),
-            ("[fe80::1%eth0]:1", "names its zone"),
+            ("[fe80::1%eth0]:1", "zone name in"),
             ("http://localhost:10179", "invalid address"),
             ("user@host:1", "invalid address"),
             ("a b:1", "invalid address"),

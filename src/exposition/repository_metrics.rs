@@ -135,7 +135,7 @@ mod tests {
     fn every_unknown_name_is_reported_with_the_known_ones() {
         let message = |text: &str| text.parse::<RepositoryMetrics>().unwrap_err().to_string();
         let known = "known: size,images,downloads,created,updated,info";
-        assert_eq!(message("size,tags,Info"), format!("unknown repository metrics `tags`, `Info`; {known}"));
-        assert_eq!(message("size,"), format!("unknown repository metrics ``; {known}"));
+        assert_eq!(message("size,tags,Info"), format!("unknown metrics `tags`, `Info` ({known})"));
+        assert_eq!(message("size,"), format!("unknown metrics `` ({known})"));
     }
 }

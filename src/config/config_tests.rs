@@ -71,10 +71,10 @@ fn every_problem_is_listed_with_its_place_and_remedy() {
 fn no_duration_is_longer_than_ten_years() {
     assert_eq!(duration("10y").map_err(drop), humantime::parse_duration("10y").map_err(drop));
     for absurd in ["11y", "500000000000y"] {
-        assert_eq!(duration(absurd), Err(format!("`{absurd}` is longer than ten years")));
+        assert_eq!(duration(absurd), Err(format!("duration `{absurd}` is longer than ten years")));
     }
     let text = problems("--swr.region cn-north-4 --cache.window 500000000000y --cache.max-age 500000000000y", &KEY);
-    assert!(text.contains("--cache.window: `500000000000y` is longer than ten years"), "{text}");
+    assert!(text.contains("--cache.window: duration `500000000000y` is longer than ten years"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Checks of the calls for tags and details: each once, on a repository of the listing.
+//! Checks of the calls for single repositories: each once, on a repository of the listing.
 
 use super::STEP_TIMEOUT;
 use super::report::{Report, Step};
@@ -8,14 +8,14 @@ use crate::failure::error_chain;
 use crate::model::Repository;
 use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
-/// Adds a step for each of the two that is enabled.
+/// Adds a step for each that is enabled.
 pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repository>, report: &mut Report) {
-    if !options.tags && !options.details {
+    if !options.fetches_any() {
         return;
     }
     let budget = || CallBudget::until(Deadline::after(STEP_TIMEOUT));
     let Some(row) = row else {
-        report.add(Step::skipped("tags and details", "no repository to try them on"));
+        report.add(Step::skipped("single repositories", "no repository to try them on"));
         return;
     };
     let of = |what: &str| format!("{what} of `{}/{}`", row.namespace, row.name);
@@ -27,12 +27,16 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repos
         let found = client.repository(&row.namespace, &row.name, &budget()).await.map(|_| None);
         report.add(step(of("details"), Operation::ShowRepository, "details", found));
     }
+    if options.retention {
+        let found = client.retention_rules(&row.namespace, &row.name, &budget()).await.map(|rules| Some(rules.into()));
+        report.add(step(of("retention rules"), Operation::ListRetentions, "retention", found));
+    }
 }
 
-/// The step of a call; `found` is the number of tags, if the call returns tags.
+/// The step of a call; `found` is the number of tags or rules, if the call returns a list.
 fn step(what: String, operation: Operation, collector: &'static str, found: Result<Option<u64>, ApiError>) -> Step {
     let step = match found {
-        Ok(Some(tags)) => Step::works(what, format!("{tags} tags listed")).counting(Some(tags)),
+        Ok(Some(count)) => Step::works(what, format!("{count} listed")).counting(Some(count)),
         Ok(None) => Step::works(what, "can be read"),
         Err(error) => {
             let advice = advice::on_auxiliary_call(&error, operation, collector);

@@ -74,7 +74,7 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
         format!("[{}{}] {done} of {total} {what}, {seconds} s{left}", "#".repeat(filled), "-".repeat(empty))
     };
     match (progress.fetches(), progress.total()) {
-        (Some((done, total)), _) => bar(done, total, "lists of tags and details"),
+        (Some((done, total)), _) => bar(done, total, "reads of repositories"),
         (None, Some(total)) => bar(rows, total, "repositories"),
         (None, None) => format!("{rows} repositories, {seconds} s"),
     }

@@ -211,7 +211,7 @@ async fn whole_listing(
     let metrics = collect::Metrics::new(&Registry::new());
     let now = Timestamp::from(SystemTime::now());
     let collected = collect::collect(client, options, None, now, Deadline::after(timeout), &metrics).await;
-    report.add(match collected {
+    let step = match collected {
         Err(failure) | Ok(Collected { gap: Some(failure), .. }) => {
             Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md explains this reason".to_owned())
         }
@@ -224,11 +224,14 @@ async fn whole_listing(
                     format!("none of {all} repositories has series"),
                     format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint()),
                 ),
-                selected => Step::works(WHAT, format!("{all} repositories, {selected} of them have series"))
-                    .counting(Some(all as u64)),
+                selected => {
+                    let step = Step::works(WHAT, format!("{all} repositories, {selected} of them have series"));
+                    return report.add_found(step.counting(Some(all as u64)));
+                }
             }
         }
-    });
+    };
+    report.add(step);
 }
 
 /// The outcome of the listing's calls.

@@ -122,7 +122,7 @@ fn a_problem_of_several_accounts_is_reported_once() {
     );
     let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: give `region`"), "{said:?}");
+    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: set `region`"), "{said:?}");
     assert!(said[1].starts_with("account `c`: the secret key lacks its access key: "), "{said:?}");
     let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
     assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: invalid number `0` (allowed: 10 to 1000)"]);

@@ -439,11 +439,11 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
     );
     assert_eq!(
         warnings("--swr.region cn-north-4 --repositories.include org/*", &KEY),
-        ["--repositories.include: `org/*` looks like a glob, but is a regular expression; write `org/.*`"]
+        ["--repositories.include: `org/*` is a regular expression, but looks like a glob: write `org/.*`"]
     );
     let own = [KEY[0], KEY[1], ("HUAWEICLOUD_SDK_REGION_SWR_EU_WEST_0", "https://swr.example.com")];
     assert_eq!(warnings("--swr.region eu-west-0", &own), [""; 0]);
-    let none = "no credential is configured, so the metadata service of the machine is asked for one";
+    let none = "no credential is configured; trying the metadata service of this machine";
     assert_eq!(warnings("--swr.region cn-north-4", &[]), [none]);
     assert_eq!(warnings("--swr.region cn-north-4 --credentials.source metadata", &[]), [""; 0]);
     assert_eq!(

@@ -134,7 +134,7 @@ impl Search<'_> {
             let terraform = ["HW_ACCESS_KEY", "HW_SECRET_KEY"].into_iter().find(|name| self.variable(name).is_some());
             let hint = terraform.map(|name| format!("; {name} is not read, SWR_EXPORTER_{} is", &name[3..]));
             problems.warn(format!(
-                "no credential is configured, so the metadata service of the machine is asked for one{}",
+                "no credential is configured; trying the metadata service of this machine{}",
                 hint.unwrap_or_default()
             ));
         }

@@ -91,7 +91,7 @@ async fn several_accounts_have_a_line_each_and_only_failures_are_shown() {
     };
     let said = run(&[]).await;
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("ok    account one: ") && lines[0].ends_with(" checks passed"), "{said}");
+    assert!(lines[0].starts_with("ok    account one: ") && lines[0].ends_with(" checks passed; 20 repositories, 20 of them have series"), "{said}");
     assert!(lines[1].starts_with("FAIL  account two: 1 of "), "{said}");
     assert!(lines[2].starts_with("  FAIL  list repositories: ") && lines[3].starts_with("        -> "), "{said}");
     assert_eq!((lines.len(), lines[4]), (5, "1 check failed"), "{said}");

@@ -109,15 +109,23 @@ impl Outcome {
 pub struct Report {
     account: String,
     steps: Vec<Step>,
+    /// What the account has, for its line.
+    found: Option<String>,
 }
 
 impl Report {
     pub(super) fn new(account: String) -> Self {
-        Self { account, steps: Vec::new() }
+        Self { account, steps: Vec::new(), found: None }
     }
 
     pub(super) fn add(&mut self, step: Step) {
         self.steps.push(step);
+    }
+
+    /// Adds a step that succeeded and whose message is also in the account's line.
+    pub(super) fn add_found(&mut self, step: Step) {
+        self.found = Some(step.message.clone());
+        self.add(step);
     }
 
     /// Whether nothing failed.
@@ -139,6 +147,9 @@ impl Report {
         };
         if skipped > 0 {
             let _ = write!(summary, ", {skipped} skipped");
+        }
+        if let (0, Some(found)) = (failed, &self.found) {
+            let _ = write!(summary, "; {found}");
         }
         let mut text = format!("{}  account {}: {summary}\n", outcome.word(colour), self.account);
         let shown = self.steps.iter().filter(|step| verbose || step.outcome != Outcome::Works);
@@ -227,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_report_has_a_line_for_each_account_and_every_failure_with_what_to_do() {
-        let account = |name: &str, steps: Vec<Step>| Report { account: name.to_owned(), steps };
+        let account = |name: &str, steps: Vec<Step>| Report { account: name.to_owned(), steps, found: None };
         let of = |reports: Vec<Report>, offline| Reports { web: None, offline, warnings: Vec::new(), reports };
         let works = || Step::works("name", "found");
         let fails = || Step::fails("clock", "wrong".to_owned(), "set it".to_owned());

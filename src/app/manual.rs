@@ -49,8 +49,8 @@ pub fn page(command: Option<&str>) -> anyhow::Result<()> {
     if is_program {
         man.render_subcommands_section(&mut page)?;
         page.extend(help::MANUAL.as_bytes());
+        man.render_version_section(&mut page)?;
     }
-    man.render_version_section(&mut page)?;
     print(&page)
 }
 

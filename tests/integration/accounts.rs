@@ -109,7 +109,7 @@ async fn each_account_has_its_page_and_the_process_has_its_own() {
 
     let missing = exporter.get("/probe?account=three").await;
     assert_eq!(missing.status(), 404);
-    assert_eq!(text(missing).await, "there is no account `three`; there are one, two\n");
+    assert_eq!(text(missing).await, "unknown account `three` (known: one, two)\n");
 }
 
 #[tokio::test]

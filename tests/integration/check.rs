@@ -107,7 +107,7 @@ async fn offline_nobody_is_asked() {
     let result = checked(with_password(&upstream, &password), &["--offline"]).await;
     assert_eq!(result.code, 0, "{}", result.said);
     std::fs::write(&password, "").unwrap();
-    names(with_password(&upstream, &password), &["--offline"], "credential", "is empty", "write the secret").await;
+    names(with_password(&upstream, &password), &["--offline"], "credential", "is empty", "write only the secret").await;
     drop(folder);
     names(with_password(&upstream, &password), &["--offline"], "credential", "cannot read", "may read it").await;
     assert_eq!((upstream.handle.total(), upstream.handle.connections()), (0, 0));

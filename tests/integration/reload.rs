@@ -37,27 +37,27 @@ fn mutations(good: &str) -> Vec<Mutation> {
     let mut all = vec![
         // The file.
         Mutation::Other(|path| replaced(path, |_| {}), "No such file"),
-        Mutation::Other(|path| replaced(path, |path| std::fs::create_dir(path).unwrap()), "no regular file"),
+        Mutation::Other(|path| replaced(path, |path| std::fs::create_dir(path).unwrap()), "not a regular file"),
         Mutation::Other(
             |path| {
                 std::fs::remove_dir(path).unwrap();
                 run("mkfifo", &[path.to_str().unwrap()]);
             },
-            "no regular file",
+            "not a regular file",
         ),
         Mutation::Other(|path| replaced(path, |path| std::os::unix::fs::symlink(path, path).unwrap()), "symbolic link"),
         Mutation::Other(
             |path| replaced(path, |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
-            "no regular file",
+            "not a regular file",
         ),
         Mutation::Other(
             |path| replaced(path, |path| std::fs::File::create(path).unwrap().set_len(1 << 30).unwrap()),
             "larger than 1 MiB",
         ),
         Mutation::Other(|path| replaced(path, |path| std::fs::write(path, [0xff, 0xfe, 0x00]).unwrap()), "UTF-8"),
-        Mutation::Text(String::new(), "there is no account"),
-        Mutation::Text("# nothing\n".to_owned(), "there is no account"),
-        Mutation::Text("accounts:\n".to_owned(), "there is no account"),
+        Mutation::Text(String::new(), "no accounts"),
+        Mutation::Text("# nothing\n".to_owned(), "no accounts"),
+        Mutation::Text("accounts:\n".to_owned(), "no accounts"),
         // Syntax.
         text("accounts:", "accounts", ":"),
         text("  one:", "\tone:", ":2:"),
@@ -83,8 +83,8 @@ fn mutations(good: &str) -> Vec<Mutation> {
         text("token:", "tokn:", ":4: accounts.one.credentials.tokn: unknown key (did you mean `token`?)"),
         appended("    cache-window: 5m\n", "accounts.one.cache-window: unknown key (did you mean `cache_window`?)"),
         appended("    ? [a]\n    : b\n", "a key must be a text"),
-        appended("  '../two':\n    region: cn-north-4\n", "an account's name has up to 64"),
-        appended("  'a b':\n    region: cn-north-4\n", "an account's name has up to 64"),
+        appended("  '../two':\n    region: cn-north-4\n", "invalid account name (up to 64"),
+        appended("  'a b':\n    region: cn-north-4\n", "invalid account name (up to 64"),
         appended("defaults: [a]\n", "defaults: expected a mapping, found a list"),
         // Values.
         text("endpoint: ", "endpoint: ftp://", ":3: accounts.one.endpoint:"),
@@ -100,7 +100,7 @@ fn mutations(good: &str) -> Vec<Mutation> {
         appended("    ca_file: nowhere.pem\n", "nowhere.pem"),
         appended("    project_id: '../x'\n", "letters and digits only"),
         appended("    region: ${UNSET_VARIABLE}\n", "the environment variable UNSET_VARIABLE is not set"),
-        appended("    region: ${\n", "has no `}`"),
+        appended("    region: ${\n", "without `}`"),
     ];
     all.push(text("credentials: {", "credentials: { source: vault,", "unknown source `vault` (known: auto, token"));
     all
@@ -230,7 +230,7 @@ async fn a_probe_takes_the_name_of_an_account_and_nothing_else() {
     assert_eq!(refused(&format!("account={}", "a".repeat(10_000))).await.0, 400);
     for name in NAMES {
         let (status, said) = refused(&format!("account={name}")).await;
-        assert_eq!((status, said.contains("there are one")), (404, true), "{name}: {said}");
+        assert_eq!((status, said.contains("(known: one")), (404, true), "{name}: {said}");
         assert_eq!(refused(&format!("target={name}")).await.0, 404);
     }
     let hosts = ["a@b", "", "a b", "a/b", "[::1", "a\\b"];

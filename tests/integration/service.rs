@@ -125,7 +125,7 @@ async fn only_the_sockets_of_socket_activation_are_served() {
         assert_eq!(exporter.address(), first);
         assert_eq!(exporter.get("/-/healthy").await.status(), 200);
         let log = exporter.log();
-        assert!(log.contains("--web.listen-address is left alone") && !log.contains("127.0.0.1:1\n"), "{log}");
+        assert!(log.contains("--web.listen-address is ignored") && !log.contains("127.0.0.1:1\n"), "{log}");
         return;
     }
     panic!("the tool does not start the exporter, five times");

@@ -32,10 +32,10 @@ async fn every_problem_is_listed_before_anything_listens() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     for expected in [
         "4 problems",
-        "SWR_EXPORTER_SWR_CONCURRENCY: `many`",
-        "--log.level: `shout`",
-        "no endpoint: give --swr.region",
-        "no secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file",
+        "SWR_EXPORTER_SWR_CONCURRENCY: invalid number `many`",
+        "--log.level: unknown value `shout`",
+        "no endpoint: set --swr.region",
+        "lacks its secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file",
     ] {
         assert!(said.contains(expected), "{expected}\n---\n{said}");
     }

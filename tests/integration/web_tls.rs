@@ -345,6 +345,6 @@ async fn an_invalid_file_changes_nothing_and_the_next_valid_one_is_accepted() {
     assert_eq!(frame_options().await, None, "at once");
     folder.write("web.yml", &format!("{good}http_server_config: {{ headers: {{ X-Frame-Options: sameorigin }} }}\n"));
     exporter.signal("HUP");
-    eventually("it is read again", || exporter.log().contains("read again on SIGHUP")).await;
+    eventually("it is read again", || exporter.log().contains("settings reloaded on SIGHUP")).await;
     assert_eq!(frame_options().await.as_deref(), Some("sameorigin"));
 }

@@ -149,6 +149,11 @@ pub const ALL: &[Flag] = &[
         "Calls per second for tags, details and retention rules, within --swr.rate-limit"),
     row("collector.tags.full-interval", Some("tags_full_interval"), One, "DURATION", "24h",
         "Read the tags and retention rules of every repository again within this time, changed or not"),
+    row("collector.tags.reclaim", Some("tags_reclaim"), Many, "RULE", "older_than_90d,beyond_newest_10",
+        "Clean-up rules, at most 8: older_than_<N>d selects tags last updated at least N days ago, beyond_newest_<K> all but the \
+         K updated last; `none` for none"),
+    row("collector.tags.reclaim.keep", Some("tags_reclaim_keep"), One, "REGEX", "none",
+        "Tags that no clean-up rule selects, by their whole name"),
     row("collector.details", Some("collectors"), Switch, "", "off", "Read id, creator and priority of each repository, once"),
     row("collector.retention", Some("collectors"), Switch, "", "off",
         "Read how many retention rules each repository has: a call per repository within --collector.tags.full-interval"),

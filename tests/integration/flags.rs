@@ -33,8 +33,9 @@ fn is_up(scrape: &Scrape) -> bool {
 #[test]
 fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
-    // Tests of reloads, of `settings` and a unit test of `config`.
-    let elsewhere = ["config.file", "config.check", "swr.sts-endpoint"];
+    // Tests of reloads, of `settings`, of `reclaim` and a unit test of `config`.
+    let of_rules = ["collector.tags.reclaim", "collector.tags.reclaim.keep"];
+    let elsewhere = [&["config.file", "config.check", "swr.sts-endpoint"][..], &of_rules].concat();
     for variable in ALL.iter().filter(|flag| !elsewhere.contains(&flag.name)).map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
     }

@@ -17,10 +17,10 @@ use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
 use crate::exposition::{self, Exposition};
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
-use crate::swr::{self, Client};
+use crate::swr::{self, Client, advice};
 use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
 use parking_lot::Mutex;
@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::{AbortHandle, JoinHandle};
-use tracing::{Instrument, Span, debug, info, warn};
+use tracing::{Instrument, Span, debug, error, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
@@ -84,6 +84,14 @@ impl Account {
         }
         let token_client = clients.token_client(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(token_client));
+        // A wrong path is reported now, and not with the first scrape. On its own: a file system may hang.
+        let tried = authenticator.clone();
+        let try_inputs = async move {
+            if let Err(error) = tried.try_inputs().await {
+                error!("cannot read the credential: {}; {}", error_chain(&error), advice::on_credential(&error));
+            }
+        };
+        tokio::spawn(try_inputs.instrument(span.clone()));
         let client =
             Client::new(config.client, Box::new(clients.public), authenticator.clone(), metrics, SystemTime::now);
         let client = Arc::new(client);

@@ -71,6 +71,14 @@ impl Authenticator {
         self.0.state().inherit_lockout(lockout);
     }
 
+    /// Reads what the provider needs locally, such as files, and obtains nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn try_inputs(&self) -> Result<(), AuthError> {
+        self.0.load().await.map(drop)
+    }
+
     /// Counts the events after which a failed refresh may succeed: a secret has changed, or a credential was obtained.
     pub fn recoveries(&self) -> watch::Receiver<u64> {
         self.0.recoveries.subscribe()

@@ -47,7 +47,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let listener = super::listen(&address, false).await?;
         let address = to_open(listener.local_addr()?);
         print(&format!(
-            "A simulated account of {} repositories is being exported. Open\n\
+            "Exporting a simulated account with {} repositories. Open\n\
              \n  http://{address}/          how it stands\
              \n  http://{address}/metrics   what Prometheus scrapes\n\
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",

@@ -269,7 +269,9 @@ async fn bind(name: impl ToSocketAddrs) -> io::Result<TcpListener> {
         }
     }
     outcome.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => io::Error::new(error.kind(), format!("{error}; choose another address or port with --web.listen-address")),
+        io::ErrorKind::AddrInUse => {
+            io::Error::new(error.kind(), format!("{error}; choose another address or port with --web.listen-address"))
+        }
         _ => error,
     })
 }

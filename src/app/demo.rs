@@ -48,8 +48,8 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let address = to_open(listener.local_addr()?);
         print(&format!(
             "Exporting a simulated account with {} repositories. Open\n\
-             \n  http://{address}/          how it stands\
-             \n  http://{address}/metrics   what Prometheus scrapes\n\
+             \n  http://{address}/          status\
+             \n  http://{address}/metrics   metrics, as Prometheus scrapes them\n\
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
         ))?;

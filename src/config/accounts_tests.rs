@@ -117,7 +117,8 @@ fn a_problem_of_several_accounts_is_reported_once() {
     let said = problems(&some, "");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].starts_with("accounts `a`, `c`: ") && said[0].contains(":3: defaults.cache_window: invalid duration `never`"),
+        said[0].starts_with("accounts `a`, `c`: ")
+            && said[0].contains(":3: defaults.cache_window: invalid duration `never`"),
         "{said:?}"
     );
     let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
@@ -226,7 +227,8 @@ fn the_settings_that_are_shown_are_a_configuration_file() {
     let again = of(&config.shown, "", &[]).unwrap_or_else(|problems| panic!("{problems}\n{}", config.shown));
     // The two ways to give a credential are told in other words.
     let resolved = |config: &Config| {
-        let words = ["set SWR_EXPORTER_TOKEN or --credentials.token-file", "set `token` or `token_file` below `credentials`"];
+        let words =
+            ["set SWR_EXPORTER_TOKEN or --credentials.token-file", "set `token` or `token_file` below `credentials`"];
         words.iter().fold(format!("{:?}", config.accounts), |text, words| text.replace(words, ""))
     };
     assert_eq!(resolved(&again), resolved(&config), "{}", config.shown);

@@ -91,7 +91,11 @@ async fn several_accounts_have_a_line_each_and_only_failures_are_shown() {
     };
     let said = run(&[]).await;
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("ok    account one: ") && lines[0].ends_with(" checks passed; 20 repositories, 20 of them have series"), "{said}");
+    assert!(
+        lines[0].starts_with("ok    account one: ")
+            && lines[0].ends_with(" checks passed; 20 repositories, 20 of them have series"),
+        "{said}"
+    );
     assert!(lines[1].starts_with("FAIL  account two: 1 of "), "{said}");
     assert!(lines[2].starts_with("  FAIL  list repositories: ") && lines[3].starts_with("        -> "), "{said}");
     assert_eq!((lines.len(), lines[4]), (5, "1 check failed"), "{said}");
@@ -227,11 +231,7 @@ async fn calls_for_single_repositories_are_tried_where_they_are_collected() {
     for (denied, step, permission) in [
         (Operation::ListTags, "tags of", "swr:repo:listRepoTags, or remove --collector.tags"),
         (Operation::ShowRepository, "details of", "swr:repo:getRepo, or remove --collector.details"),
-        (
-            Operation::ListRetentions,
-            "retention rules of",
-            "swr:repo:listRetentions, or remove --collector.retention",
-        ),
+        (Operation::ListRetentions, "retention rules of", "swr:repo:listRetentions, or remove --collector.retention"),
     ] {
         upstream.handle.configure(|options| options.denied = vec![denied]);
         names(prepared(&upstream.url()), &all, step, "SVCSTG.SWR.4030170", permission).await;

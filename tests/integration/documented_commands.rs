@@ -10,7 +10,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use swr_simulator::{DEMO_ACCESS_KEY, DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_USER, Running};
+use swr_simulator::{
+    DEMO_ACCESS_KEY, DEMO_DOMAIN, DEMO_PASSWORD, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_USER, Running,
+};
 use tokio::process::Command;
 
 /// Blocks that begin so are not run here, and why.
@@ -56,7 +58,8 @@ impl Sandbox {
     async fn new() -> Self {
         let upstream = simulator(30, 2).await;
         let running = exporter(&upstream.url(), &[]).await;
-        let sandbox = Self { root: tempfile::tempdir().unwrap(), running, upstream, alertmanager: alertmanager().await };
+        let sandbox =
+            Self { root: tempfile::tempdir().unwrap(), running, upstream, alertmanager: alertmanager().await };
         for folder in [
             "bin",
             "etc/systemd/system",
@@ -91,7 +94,9 @@ impl Sandbox {
 
     /// What a person writes with an editor.
     fn write_secrets(&self) {
-        for (name, secret) in [("access-key", DEMO_ACCESS_KEY), ("secret-key", DEMO_SECRET_KEY), ("password", DEMO_PASSWORD)] {
+        for (name, secret) in
+            [("access-key", DEMO_ACCESS_KEY), ("secret-key", DEMO_SECRET_KEY), ("password", DEMO_PASSWORD)]
+        {
             fs::write(self.path("etc/swr-exporter").join(name), format!("{secret}\n")).unwrap();
         }
     }
@@ -143,7 +148,8 @@ impl Sandbox {
             assert!(said.ends_with("all checks passed\n"), "{said}");
         } else if script.contains("install target/release/swr-exporter") {
             assert!(self.path("usr/local/bin/swr-exporter").is_file());
-            let mode = |name: &str| fs::metadata(self.path("etc/swr-exporter").join(name)).unwrap().permissions().mode();
+            let mode =
+                |name: &str| fs::metadata(self.path("etc/swr-exporter").join(name)).unwrap().permissions().mode();
             assert_eq!([mode("access-key"), mode("secret-key")].map(|mode| mode & 0o777), [0o600; 2]);
             self.write_secrets();
         } else if script.contains("swr-exporter.service") {
@@ -166,7 +172,10 @@ impl Sandbox {
             assert!(read("usr/share/bash-completion/completions/swr-exporter").contains("complete -F"));
         } else if script.starts_with("sed -i") {
             let thresholds = read("checkout/thresholds.yml");
-            assert!(thresholds.contains("git.example.com") && thresholds.contains("grafana.example.com"), "{thresholds}");
+            assert!(
+                thresholds.contains("git.example.com") && thresholds.contains("grafana.example.com"),
+                "{thresholds}"
+            );
         } else if script.starts_with("amtool alert add") {
             let alerts = self.alertmanager.json("/api/v2/alerts", &[]).await;
             assert_eq!(alerts[0]["labels"]["alertname"], "SwrRepositoryGrowsFast", "{alerts}");

@@ -70,7 +70,10 @@ async fn a_change_of_the_file_never_takes_a_protection_away() {
     assert_eq!(reload.status(), 500);
     assert!(text(reload).await.contains("no password would be needed"));
     exporter.signal("HUP");
-    eventually("SIGHUP", || exporter.log().contains("cannot reload settings on SIGHUP; the previous ones stay in force")).await;
+    eventually("SIGHUP", || {
+        exporter.log().contains("cannot reload settings on SIGHUP; the previous ones stay in force")
+    })
+    .await;
     assert_eq!(without_password(&client, &exporter, "/metrics").await, Some(401));
 
     folder.write("web.yml", &good);

@@ -168,10 +168,7 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::MAX_LENGTH as u64))),
         ("TLS handshake", seconds(web.first_byte)),
         ("time until the first byte of a request", seconds(web.first_byte)),
-        (
-            "request header",
-            format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers),
-        ),
+        ("request header", format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers)),
         ("idle time between two requests", seconds(web.idle)),
         ("time without reading a byte of a response", seconds(web.write_progress)),
         ("time to read a response", seconds(web.response_total)),

@@ -184,7 +184,8 @@ impl<'a> Settings<'a> {
             *out += &format!("{inner}# {}: <secret>\n", of_credentials(key).unwrap_or(key));
         }
         if !switches.is_empty() {
-            let found = switches.iter().filter_map(|flag| Some((flag.name.rsplit('.').next()?, self.get(flag.name)?)));
+            let name = |flag: &Flag| flag.name.strip_prefix("collector.").unwrap_or(flag.name);
+            let found = switches.iter().filter_map(|flag| Some((name(flag), self.get(flag.name)?)));
             let (names, places): (Vec<_>, Vec<_>) = found
                 .map(|(name, found)| (format!("{}{name}", if found.text() == "true" { "" } else { "-" }), found.place))
                 .unzip();

@@ -82,7 +82,7 @@ async fn refused_credentials_are_logged_with_their_account() {
 #[tokio::test]
 async fn a_snapshot_that_cannot_be_kept_is_logged_with_its_account() {
     let upstream = simulator(3, 1).await;
-    let exporter = crate::support::exporter(&upstream.url(), &["--cache.directory", "/proc/nowhere"]).await;
+    let exporter = exporter(&upstream.url(), &["--cache.directory", "/proc/nowhere"]).await;
     exporter.scrape().await;
     eventually("it is logged", || !lines(&exporter, "cannot save the snapshot").is_empty()).await;
     assert!(lines(&exporter, "cannot save the snapshot")[0].ends_with(" account=default"));

@@ -27,7 +27,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long the end of the program waits for the tag inventory to be written.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -22,15 +22,15 @@ fn now() -> Vec<Panel> {
         |title, about, empty, query: &str| panel(Kind::Stat, title, (3, 4)).about(about, empty).query(query, "");
     let freed = "sum(each(swr_reclaimable_layer_bytes{rule=\"$rule\"}))";
     vec![
-        number("Rule frees", "What deleting all tags frees that the chosen clean-up rule picks, in all chosen accounts. Needs the collector tags.", TAGS_OFF, freed)
+        number("Rule frees", "What deleting all tags frees that the selected clean-up rule picks, in all selected accounts. Needs the collector tags.", TAGS_OFF, freed)
             .unit("bytes"),
         number("Share of layers", "The same as a share of all distinct layers. Needs the collector tags.", TAGS_OFF, &format!("{freed} / sum(each(swr_unique_layer_bytes))"))
             .unit("percentunit"),
-        number("Tags picked", "Tags that the chosen clean-up rule picks. Needs the collector tags.", "none", "sum(repository(swr_repository_reclaimable_tags{rule=\"$rule\"}))"),
+        number("Tags picked", "Tags that the selected clean-up rule picks. Needs the collector tags.", "none", "sum(repository(swr_repository_reclaimable_tags{rule=\"$rule\"}))"),
         number("No retention", "Repositories without a retention rule of the service. Needs the collector retention.", "none, or collector retention is off", &format!("count({RETENTION} == 0)")),
-        number("Stale frees", "What deleting all stale repositories frees at least: what only they share goes as well. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
+        number("Stale frees", "Bytes freed at least by deleting all stale repositories; layers that only they share add to it. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
             .unit("bytes"),
-        number("Stale", "Repositories that nobody has pushed to for the chosen time.", "none", &format!("count({STALE})")),
+        number("Stale", "Repositories that nobody has pushed to for the selected time.", "none", &format!("count({STALE})")),
         number("Not downloaded", "Repositories that hold tags and were never downloaded.", "none", &format!("count({NEVER_DOWNLOADED})")),
         number("Without tags", "Repositories that hold no tags.", "none", "count(repository(swr_repository_images) == 0)"),
     ]
@@ -48,14 +48,14 @@ fn rules() -> Vec<Panel> {
             .unit("bytes")
             .query("account[rule](swr_reclaimable_layer_bytes)", "{{cluster}} {{job}} {{account}} {{rule}}"),
         panel(Kind::Table, "Organizations by what the rule frees", (12, 9))
-            .about("The 20 organizations in which the chosen rule frees most, applied to all repositories of the organization at once. Needs the collector tags.", TAGS_OFF)
+            .about("The 20 organizations in which the selected rule frees most, applied to all repositories of the organization at once. Needs the collector tags.", TAGS_OFF)
             .column(&format!("topk(20, {organizations})"), "Rule frees", "bytes")
             .column(&format!("{layers} and topk(20, {organizations})"), "Layers", "bytes")
             .column(&format!("{organizations} / {layers} and topk(20, {organizations})"), "Share", "percentunit"),
         repositories(
             "Repositories by what the rule frees",
             (24, 10),
-            "The 20 repositories in which the chosen rule frees most, each by itself. *Retention* is the number of retention rules. Needs the collector tags; the retention rules need the collector retention, the creator the collector details.",
+            "The 20 repositories in which the selected rule frees most, each by itself. *Retention* is the number of retention rules. Needs the collector tags; the retention rules need the collector retention, the creator the collector details.",
             TAGS_OFF,
         )
         .column(&format!("topk(20, {RULE_FREES})"), "Rule frees", "bytes")
@@ -67,7 +67,7 @@ fn rules() -> Vec<Panel> {
         repositories(
             "Largest repositories without retention",
             (24, 9),
-            "The 20 largest repositories for which the service has no retention rule, and how much they grew in the chosen period. Needs the collector retention.",
+            "The 20 largest repositories for which the service has no retention rule, and how much they grew in the selected period. Needs the collector retention.",
             "none, or collector retention is off",
         )
         .column(&format!("topk(20, {endless})"), "Size", "bytes")
@@ -101,7 +101,7 @@ fn whole_repositories() -> Vec<Panel> {
             .column(&format!("topk(20, {PUBLIC})"), "Size", "bytes")
             .column(&first(20, "repository(swr_repository_downloads)", PUBLIC), "Downloads", "short"),
         panel(Kind::Lines, "Distinct layers by organization", (12, 9))
-            .about("Bytes of the distinct layers of each organization, the 15 largest: whether clean-ups free anything. Needs the collector tags.", TAGS_OFF)
+            .about("Bytes of distinct layers of the 15 largest organizations. A clean-up that frees storage lowers the line. Needs the collector tags.", TAGS_OFF)
             .unit("bytes")
             .query(
                 "organization(swr_namespace_unique_layer_bytes) and topk(15, organization(swr_namespace_unique_layer_bytes @ end()))",
@@ -122,7 +122,7 @@ pub const AGES: [(&str, &str); 5] = [
 /// Tags by the time since they were updated. Over time it reads all chosen repositories for each point.
 pub fn tags_by_age(kind: Kind) -> Panel {
     let panel = panel(kind, "Tags by age", (12, 9)).about(
-        "Tags by the time since they were updated. Many old ones call for a retention rule. Needs the collector tags.",
+        "Tags by time since their last update. Many old ones call for a retention rule. Needs the collector tags.",
         TAGS_OFF,
     );
     AGES.into_iter().fold(panel, |panel, (age, legend)| {
@@ -156,7 +156,7 @@ fn enterprise() -> Vec<Panel> {
     vec![
         folded("Enterprise Edition"),
         panel(Kind::Table, "Not pulled for ${stale_after:text}", (12, 9))
-            .about("The 20 largest repositories of instances that nobody has pulled from for the chosen time. Needs the collector enterprise.artifacts.", OFF)
+            .about("The 20 largest repositories of instances that nobody has pulled from for the selected time. Needs the collector enterprise.artifacts.", OFF)
             .column(&format!("topk(20, {unused})"), "Size", "bytes")
             .column(&first(20, &format!("(time() - {pulled})"), &unused), "Not pulled", "s"),
         panel(Kind::Table, "Never pulled", (12, 9))

@@ -49,7 +49,7 @@ pub fn stale(size: (u64, u64), number: Number) -> Panel {
     repositories(
         "Stale repositories, not pushed to for ${stale_after:text}",
         size,
-        "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum: what only they share goes as well. *Retention* is the number of retention rules. The creator needs the collector details, the rules the collector retention.",
+        "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum, because layers that only they share go as well. *Retention* is the number of retention rules and needs the collector retention; the creator needs the collector details.",
         "none",
     )
     .column(&column(age), "Not pushed for", "s")

@@ -20,10 +20,10 @@
 mod timestamp;
 mod image;
 mod names;
+mod repository_row;
 mod plan;
 mod credential_options;
 mod options;
-mod repository_row;
 mod world;
 mod planned_growth;
 mod world_growth;
@@ -51,6 +51,7 @@ mod listing;
 mod markers;
 mod account_calls;
 mod enterprise_calls;
+mod artifact_calls;
 mod repository_calls;
 mod routes;
 mod connection;
@@ -81,7 +82,7 @@ pub use options::{
     Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
 };
 pub use plan::{Activity, Plan};
-pub use repository_row::Repository;
+pub use repository_row::{Repository, RetentionRule};
 pub use response::{ApiError, Response, Shape};
 pub use timestamp::rfc3339;
 pub use world::World;
@@ -182,6 +183,11 @@ impl Simulator {
     /// Pushes an image under a tag; returns whether the repository existed.
     pub fn push(&self, namespace: &str, name: &str, tag: &str) -> bool {
         self.with_world(|world| world.push(namespace, name, tag))
+    }
+
+    /// Deletes a tag; returns whether it existed.
+    pub fn untag(&self, namespace: &str, name: &str, tag: &str) -> bool {
+        self.with_world(|world| world.untag(namespace, name, tag))
     }
 
     /// Adds downloads; returns whether the repository existed.

@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::image;
+use super::image::{self, mix};
 use super::names;
 use super::options::Options;
-use super::repository_row::{RepositoryRow, Tags};
+use super::repository_row::{RepositoryRow, RetentionRule, Tags};
 use super::world::World;
 
 const NANOS_PER_DAY: f64 = 86_400e9;
@@ -215,6 +215,7 @@ impl World {
         if self.rng.u32(..10) == 0 {
             row.description = Some(format!("Built by the pipeline of \"{}\"", row.name).into_boxed_str());
         }
+        row.retention = retention(row.id);
         row.downloads = heavy_tail(self.rng.f64(), 40.0, 5_000_000);
         // One in fifty was never pushed to.
         let count = if self.rng.u32(..50) == 0 { 0 } else { heavy_tail(self.rng.f64(), 1.0, u64::from(MOST_TAGS)) };
@@ -261,6 +262,15 @@ impl World {
             _ => 1,
         };
         nanos - nanos.rem_euclid(unit)
+    }
+}
+
+/// The rule of a generated repository: most have none. It is not drawn from the world's random numbers.
+fn retention(id: u32) -> Option<RetentionRule> {
+    match mix(u64::from(id) ^ 0x2e7e) % 8 {
+        0 => Some(RetentionRule::Days(30)),
+        1 => Some(RetentionRule::Newest(20)),
+        _ => None,
     }
 }
 

@@ -46,7 +46,7 @@ pub enum Unusable {
     #[error("is no state file of this exporter")]
     Foreign,
     /// State of another account, or of other settings.
-    #[error("was read from another endpoint, with another's credential or of other organisations")]
+    #[error("was read from another endpoint, with another's credential or of other organizations")]
     Origin,
     /// Written by another version of the exporter.
     #[error("has format {found}, this exporter reads {VERSION}")]

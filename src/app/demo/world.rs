@@ -5,7 +5,7 @@ use crate::config::Problems;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::time::{Duration, SystemTime};
-use swr_simulator::{Activity, Options, Plan, Simulator};
+use swr_simulator::{Activity, Options, Plan, RetentionRule, Simulator};
 
 /// Age of the world at the beginning of today, in days. It settles during the first of them.
 const AGE_DAYS: u32 = 65;
@@ -93,11 +93,12 @@ fn plans() -> Vec<Plan> {
             activity: Activity::Pushes { from: ago(0.85), every: 4 * HOUR },
             ..Plan::new("ml", "llm-train", 12 * GIB, 3)
         },
-        plan(
-            "ci-bot",
-            Activity::SawTooth { from: 2.0 / 24.0, pushes_per_day: 96, kept: 30 },
-            Plan::new("web", "nightly", GIB / 5, 60),
-        ),
+        Plan {
+            creator: "ci-bot",
+            retention: Some(RetentionRule::Newest(30)),
+            activity: Activity::SawTooth { from: 2.0 / 24.0, pushes_per_day: 96, kept: 30 },
+            ..Plan::new("web", "nightly", GIB / 5, 60)
+        },
         Plan { creator: "bob", deleted: Some(ago(1.7)), ..Plan::new("data", "old-dataset", 2 * GIB, 40) },
         Plan {
             is_public: true,

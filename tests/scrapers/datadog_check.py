@@ -1,4 +1,4 @@
-"""Runs Datadog's OpenMetrics check once without an agent: URL and limit. Prints how many samples it submits and how many warnings."""
+"""Runs Datadog's OpenMetrics check once without an agent: URL and limit. Prints the numbers of samples and of warnings."""
 
 import sys
 

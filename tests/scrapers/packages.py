@@ -121,11 +121,11 @@ def debian_mirror() -> str:
     raise Failed("no Debian mirror in the settings of apt")
 
 
-def run(command: list, **more) -> str:
+def run(command: list, stdin=subprocess.DEVNULL, **more) -> str:
     """Runs a command and returns what it prints; fails with that if its exit code is not 0."""
     done = subprocess.run(
         [str(word) for word in command],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

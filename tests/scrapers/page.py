@@ -15,7 +15,6 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 TEXT = "text/plain;version=0.0.4"
 # A series that a program stores itself.
 OF_THE_SCRAPER = re.compile(r"(up|scrape_\w+)(\{|$)")
-OF_A_REPOSITORY = "swr_repository_"
 
 Samples = dict[str, float]
 
@@ -40,12 +39,12 @@ def plain(body: bytes, encoding: str) -> str:
 
 
 def series(name: str, labels: dict[str, str]) -> str:
-    """A series written in one way."""
-    return name + "{" + ",".join(f"{key}={labels[key]!r}" for key in sorted(labels)) + "}"
+    """A series written in one way. An empty label is none."""
+    return name + "{" + ",".join(f"{key}={labels[key]!r}" for key in sorted(labels) if labels[key]) + "}"
 
 
 def parse(text: str, without: tuple[str, ...] = ()) -> Samples:
-    """The samples of a page in either format, less some labels. Fails on a line that it cannot read and on a series that is there twice."""
+    """The samples of a page in either format, less some labels. Fails on a line that is no sample and on a repeated series."""
     samples: Samples = {}
     for line in text.splitlines():
         if not line or line.startswith("#"):
@@ -55,6 +54,9 @@ def parse(text: str, without: tuple[str, ...] = ()) -> Samples:
             raise Failed(f"no sample: {line!r}")
         name, labels, value = found.groups()
         pairs = {key: unescape(text) for key, text in LABEL.findall(labels or "") if key not in without}
+        # OpenMetrics and Prometheus 3 write `1.0` where the text format has `1`.
+        if "le" in pairs:
+            pairs["le"] = str(float(pairs["le"]))
         key = series(name, pairs)
         if key in samples:
             raise Failed(f"twice: {key}")

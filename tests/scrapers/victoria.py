@@ -4,10 +4,10 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from accounts import two_accounts
+from bench import Bench
 from packages import Failed, run
 from page import compare, parse
-from row import SIZES, Bench, Row, sizes
+from row import SIZES, Row, sizes
 from rules import RULE_FILES, RULES, evaluated_often, failing_rule, group_order, split_groups
 from servers import Server, wait_for
 
@@ -49,7 +49,7 @@ def agent(bench: Bench, version: str, job: str, flags: list[str]):
 
 
 def job(bench: Bench, repositories: int, settings: str = "") -> str:
-    return f"  - {{ job_name: swr, static_configs: [{{ targets: ['{bench.demo(repositories).address}'] }}]{settings} }}\n"
+    return f"  - {{ job_name: swr, static_configs: [{{ targets: ['{bench.exporter(repositories).address}'] }}]{settings} }}\n"
 
 
 def scrapes(version: str, numbers: list[int], settings: str = "", flags: tuple[str, ...] = ()):
@@ -88,7 +88,7 @@ def discovers(version: str):
     """A check that vmagent scrapes each account that `/sd` names."""
 
     def check(bench: Bench):
-        with two_accounts(bench) as exporter:
+        with bench.two_accounts() as exporter:
             text = f"""  - job_name: swr
     http_sd_configs: [{{ url: '{exporter.url}/sd' }}]
     relabel_configs: [{{ source_labels: [__meta_swr_account], target_label: account }}]
@@ -150,28 +150,27 @@ def tests_rules(version: str):
     return check
 
 
-PAGE = "every series and value"
-
-
 def rows() -> list[Row]:
-    small = SIZES[:2]
+    small, relabeling = SIZES[:2], "[relabeling](configuration.md#several-accounts)"
     found = []
     for version in ["1.112.0", "1.145.0"]:
+        large = scrapes(version, [100_000], f", {BY_JOB}")
         found += [
-            Row("vmagent", version, f"text, gzip: {sizes(small)}", PAGE, "nothing", scrapes(version, small)),
-            Row("vmagent", version, f"text, gzip: {sizes([100_000])}", PAGE, f"`{BY_JOB}` in the job", scrapes(version, [100_000], f", {BY_JOB}")),
-            Row("vmagent", version, "the same with nothing set", "refused: `up` is 0, nothing is stored", "see above", refuses(version)),
+            Row("vmagent", version, f"text, gzip: {sizes(small)}", scrapes(version, small)),
+            Row("vmagent", version, f"text, gzip: {sizes([100_000])}", large, to_set=f"`{BY_JOB}` in the job"),
+            Row("vmagent", version, "the same with nothing set", refuses(version), "`up` is 0, nothing is stored", "see above"),
         ]
-    flag = (BY_FLAG,)
+    found.append(Row("vmagent", "1.145.0", "two accounts from `/sd`", discovers("1.145.0"), "both are scraped", relabeling))
+    large, part = scrapes("1.79.5", [100_000], "", (BY_FLAG,)), refuses("1.79.5", stores_a_part=True)
     found += [
-        Row("vmagent", "1.79.5", f"text, gzip: {sizes(small)}", PAGE, "nothing", scrapes("1.79.5", small)),
-        Row("vmagent", "1.79.5", f"text, gzip: {sizes([100_000])}", PAGE, f"`{BY_FLAG}`", scrapes("1.79.5", [100_000], "", flag)),
-        Row("vmagent", "1.79.5", "the same with nothing set", "`up` is 0, a part is stored", "see above", refuses("1.79.5", stores_a_part=True)),
-        Row("vmagent", "1.145.0", "two accounts from `/sd`", "both are scraped", "[relabeling](configuration.md#several-accounts)", discovers("1.145.0")),
+        Row("vmagent", "1.79.5", f"text, gzip: {sizes(small)}", scrapes("1.79.5", small)),
+        Row("vmagent", "1.79.5", f"text, gzip: {sizes([100_000])}", large, to_set=f"`{BY_FLAG}`"),
+        Row("vmagent", "1.79.5", "the same with nothing set", part, "`up` is 0, a part is stored", "see above"),
     ]
-    found += [Row("vmalert", version, "rules", "accepted", "nothing", loads_rules(version)) for version in ["1.79.5", "1.112.0"]]
+    found += [Row("vmalert", version, "rules", loads_rules(version), "accepted") for version in ["1.79.5", "1.112.0"]]
+    labels, form = "[no external label](alerting.md#victoriametrics)", "[another form](alerting.md#victoriametrics)"
     found += [
-        Row("vmalert", "1.145.0", "rules", "each is evaluated without an error", "[no external label](alerts.md#with-victoriametrics)", evaluates_rules("1.145.0")),
-        Row("vmalert-tool", "1.145.0", "rules and their tests", "all pass", "[another form](alerts.md#with-victoriametrics)", tests_rules("1.145.0")),
+        Row("vmalert", "1.145.0", "rules", evaluates_rules("1.145.0"), "each is evaluated without an error", labels),
+        Row("vmalert-tool", "1.145.0", "rules and their tests", tests_rules("1.145.0"), "all pass", form),
     ]
     return found

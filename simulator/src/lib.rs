@@ -76,7 +76,6 @@ pub use credential_options::{
 pub use fault_rules::{Rule, RuleId};
 pub use faults::{Action, Delivery, Framing, ResponseHook, RetryAfter, Rows, RowsHook, Total, WorldHook};
 pub use http::Request;
-pub use journal::Journaling;
 pub use options::{
     AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, ListV3,
     Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
@@ -90,7 +89,7 @@ pub use world::World;
 use state::SimulatorState;
 
 /// Most concurrent connections. Further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 4_096;
+const MAX_CONNECTIONS: usize = 4_096;
 /// Pause after a failed accept: file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -137,7 +136,7 @@ impl Simulator {
             tokio::select! {
                 () = &mut shutdown => return,
                 Some(_) = connections.join_next() => {}
-                accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, _)) => {
                         self.state.connections.fetch_add(1, Ordering::Relaxed);
                         connections.spawn(connection::serve(Arc::clone(&self.state), stream));
@@ -277,11 +276,6 @@ impl Simulator {
     /// Clears recorded requests and counts.
     pub fn clear_journal(&self) {
         self.state.journal.lock().clear();
-    }
-
-    /// Turns recording of requests on or off. Counters continue.
-    pub fn set_journal(&self, journaling: Journaling) {
-        self.state.journal.lock().set(journaling);
     }
 }
 

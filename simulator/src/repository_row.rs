@@ -147,7 +147,7 @@ impl RepositoryRow {
             Ok(place) => self.pushes[place].1 = time,
             Err(place) => self.pushes.insert(place, (number, time)),
         }
-        if self.pushes.len() > MOST_PUSHES {
+        if self.pushes.len() > MAX_PUSHES {
             self.pushes.remove(0);
         }
     }
@@ -177,7 +177,7 @@ impl RepositoryRow {
 }
 
 /// Pushes kept; no generated repository has more tags.
-const MOST_PUSHES: usize = 400;
+const MAX_PUSHES: usize = 400;
 
 /// The tags of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]

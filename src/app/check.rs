@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A larger clock skew fails the check, although requests are signed by the API's clock.
-const MAX_SKEW_SECONDS: f64 = 300.0;
+const MAX_TOLERATED_SKEW: f64 = 300.0;
 
 /// Checks all accounts and prints a report. Returns whether everything works.
 ///

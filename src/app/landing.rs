@@ -12,6 +12,7 @@ mod style;
 
 use crate::cache::{self, PastFailure};
 use crate::collect::CollectorState;
+use crate::collect::plan::PerKind;
 use crate::config::Link;
 use crate::exposition::Exposition;
 use crate::web::HtmlPage;
@@ -27,7 +28,7 @@ use words::Escaped;
 const RELOAD_SECONDS: u32 = 30;
 
 /// The most accounts with problems that are unfolded from the start.
-const MOST_UNFOLDED: usize = 3;
+const MAX_UNFOLDED: usize = 3;
 
 /// Where the page leads.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub(super) struct AccountStatus<'a> {
     pub(super) cache: cache::Status<Exposition>,
     /// The enabled collectors.
     pub(super) collectors: BTreeMap<&'static str, CollectorState>,
-    /// The number of repositories whose tags, and whose details, are still to be read.
-    pub(super) unread: (usize, usize),
+    /// The number of repositories of which each kind is still to be read.
+    pub(super) unread: PerKind<usize>,
     pub(super) calls_since_start: u64,
     pub(super) calls_latest_refresh: u64,
 }
@@ -110,7 +111,7 @@ fn document(page: &mut String, options: &Options, accounts: &[Row<'_>]) -> fmt::
         page.push_str("<section aria-labelledby=\"accounts\"><h2 id=\"accounts\">Accounts</h2>\n");
         let troubled = accounts.iter().filter(|(condition, _)| condition.needs_attention()).count();
         for (condition, account) in accounts {
-            fold(page, *condition, account, condition.needs_attention() && troubled <= MOST_UNFOLDED)?;
+            fold(page, *condition, account, condition.needs_attention() && troubled <= MAX_UNFOLDED)?;
         }
         page.push_str("</section>");
     }
@@ -240,6 +241,7 @@ impl fmt::Display for Shape {
 mod tests {
     use super::*;
     use crate::cache::{Attempt, Status};
+    use crate::collect::plan::FetchKind;
     use crate::exposition::Options as ExpositionOptions;
     use crate::failure::{Failure, Reason};
     use crate::model::{Repository, Snapshot, Timestamp};
@@ -279,7 +281,7 @@ mod tests {
             name: "a",
             cache,
             collectors,
-            unread: (0, 0),
+            unread: PerKind::default(),
             calls_since_start: 5_000,
             calls_latest_refresh: 3,
         }
@@ -316,7 +318,7 @@ mod tests {
             ("tags", CollectorState::Complete),
             ("details", CollectorState::Pending),
         ]);
-        account.unread = (1_470, 0);
+        account.unread = PerKind::from_fn(|kind| if kind == FetchKind::Tags { 1_470 } else { 0 });
         account
     }
 
@@ -354,7 +356,7 @@ mod tests {
                 "<caption>Grown most since 2017-09-11 03:00 UTC</caption>",
                 "<td class=\"number\">1.00 MiB<svg",
                 "<caption>Not updated for 180 days (0 in all)</caption>",
-                "Collectors that are off: account, tags, details, enterprise</p>",
+                "Collectors that are off: account, tags, details, retention, enterprise</p>",
                 "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
             ],
         );
@@ -415,7 +417,7 @@ mod tests {
                 "<p>Check &lt;the&gt; credential.</p>",
                 "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
                 "<th scope=\"row\">details</th><td>not read yet</td>",
-                "Collectors that are off: enterprise</p>",
+                "Collectors that are off: retention, enterprise</p>",
             ],
         );
     }

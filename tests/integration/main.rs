@@ -48,6 +48,8 @@ mod manual;
 mod exposition;
 mod tags;
 mod tags_truth;
+mod reclaim;
+mod retention;
 mod upstream_bodies;
 mod upstream_connections;
 mod upstream_dead_connections;

@@ -160,10 +160,10 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MAX_ATTEMPTS.to_string()),
         ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
-        ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
+        ("pause that the API can ask for", seconds(swr::error::MAX_PAUSE)),
         (
             "refusals before a credential is held back",
-            format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
+            format!("{} in {}", auth::MAX_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::MAX_LENGTH as u64))),
         ("TLS handshake", seconds(web.first_byte)),

@@ -10,9 +10,9 @@ use swr_simulator::{Activity, Options, Plan, RetentionRule, Simulator};
 /// Age of the world at the beginning of today, in days. It settles during the first of them.
 const AGE_DAYS: u32 = 65;
 /// Random events until today at most, so that a large world is ready within seconds as well.
-const MOST_EVENTS: f64 = 1_500_000.0;
+const MAX_EVENTS: f64 = 1_500_000.0;
 /// The longest history that can be written.
-pub(super) const LONGEST_HISTORY: Duration = Duration::from_secs(45 * 86_400);
+pub(super) const MAX_HISTORY: Duration = Duration::from_secs(45 * 86_400);
 /// Highest `--speed`: nobody can watch a year in five minutes.
 const FASTEST: f64 = 100_000.0;
 
@@ -61,7 +61,7 @@ pub(super) fn at(options: Options, today: SystemTime, time: SystemTime) -> Simul
         repositories: options.repositories - plans.iter().filter(|plan| plan.deleted.is_none()).count(),
         plans,
         // Calm apart from the plans.
-        events_per_day: (MOST_EVENTS / f64::from(AGE_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
+        events_per_day: (MAX_EVENTS / f64::from(AGE_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
         turnover: false,
         abandoned: 8,
         ..options

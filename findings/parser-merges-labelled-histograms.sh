@@ -4,7 +4,7 @@
 # Expected: parse-prometheus-text-format gives one entry for each label set of a histogram or summary, as it does for gauges.
 # Found: there is one entry for the family, without labels. Buckets of later label sets overwrite those of earlier ones, and no
 # error says so. Sum and count are missing.
-# Concerns: whoever reads pages in Node.js with this package, which is the first that a search finds.
+# Concerns: whoever reads pages in Node.js with this package.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -61,11 +61,14 @@ class Server:
         return self.log_file.read_text(errors="replace")[-4000:]
 
     def get(self, path: str, **query) -> bytes:
-        """The body of an answer. Raises urllib's errors."""
+        """The body of an answer. Fails with the body of one that is no success."""
         if query:
             path += "?" + urllib.parse.urlencode(query, doseq=True)
-        with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
-            return answer.read()
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            raise Failed(f"{self.name} answers {path} with {error.code}: {error.read()[:2000].decode(errors='replace')}")
 
     def json(self, path: str, **query):
         return json.loads(self.get(path, **query))

@@ -24,7 +24,8 @@ def program(bench: Bench, name: str, version: str) -> Path:
 def database(bench: Bench, version: str) -> Server:
     def arguments(folder: Path, address: str) -> list[str]:
         storage = [f"-storageDataPath={folder}/data", "-retentionPeriod=10y", "-search.latencyOffset=0s"]
-        return [f"-httpListenAddr={address}", *storage, "-search.maxSeries=2000000"]
+        limits = ["-search.maxSeries=2000000", "-search.maxUniqueTimeseries=2000000", "-search.maxQueryDuration=5m"]
+        return [f"-httpListenAddr={address}", *storage, *limits]
 
     return Server(program(bench, "victoria-metrics", version), arguments, "/health")
 
@@ -60,8 +61,9 @@ def scrapes(version: str, numbers: list[int], settings: str = "", flags: tuple[s
             before = bench.page(number)
             with agent(bench, version, job(bench, number, settings), list(flags)) as (store, _):
                 wait_for(lambda: store.value('up{job="swr"}') == 1, f"a whole scrape of {number} repositories")
-                whole = f'count({{job="swr", __name__=~"swr_repository_.+"}}) >= {6 * number}'
-                wait_for(lambda: store.value(whole), f"{number} repositories in the database")
+                for name in ["size_bytes", "images", "downloads", "created_timestamp_seconds", "updated_timestamp_seconds", "info"]:
+                    whole = f'count(swr_repository_{name}{{job="swr"}}) >= {number}'
+                    wait_for(lambda: store.value(whole), f"{name} of {number} repositories in the database")
                 stored = store.get("/federate", **{"match[]": '{job="swr"}'}).decode()
             compare(before, bench.page(number), parse(stored, without=("job", "instance")), TOLERANCE)
 

@@ -56,12 +56,13 @@ receivers: [{ name: nobody }]
 inhibit_rules:
   - { source_matchers: [name=~"cause|effect"], target_matchers: [name="effect"], equal: [host] }
 EOF
-# The state of the alert `effect` when two alerts come one after the other.
+# The state of the alert `effect` when two alerts come one after the other. Called in a subshell, whose end ends the server.
 state() { # programs, first, second
-    local port answer
+    local port
     port=$(free_port)
     "$1/prometheus-alertmanager" --config.file=alertmanager.yml --storage.path="$folder/data-$port" \
         --web.listen-address="127.0.0.1:$port" --cluster.listen-address= >/dev/null 2>&1 &
+    trap "kill $!; wait" EXIT
     until_true curl -sf -o /dev/null "http://127.0.0.1:$port/-/ready"
     for name in "$2" "$3"; do
         curl -sf -o /dev/null -H 'Content-Type: application/json' -d "[{\"labels\": {\"name\": \"$name\", \"host\": \"a\"}}]" \

@@ -15,7 +15,7 @@ use crate::collect::inventory::TagInventory;
 use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
-use crate::exposition::{self, Exposition};
+use crate::exposition::{self, ConstantLabels, Exposition};
 use crate::failure::Failure;
 use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
@@ -48,6 +48,8 @@ pub(super) struct Account {
     /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
+    /// Labels of all its series.
+    labels: ConstantLabels,
     /// Refreshes at once when a credential may work again.
     retry_task: AbortHandle,
 }
@@ -120,6 +122,7 @@ impl Account {
             calls: calls.clone(),
             size_history: size_history.clone(),
         };
+        let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
             Box::new(move |exposition, read_at| {
@@ -162,6 +165,7 @@ impl Account {
             tags,
             lock,
             registry,
+            labels,
             retry_task,
         })
     }
@@ -246,7 +250,7 @@ impl Account {
         let mut families = self.registry.gather();
         families.retain(|family| family.get_field_type() == MetricType::GAUGE);
         let mut out = Vec::new();
-        exposition::live(&families, format, &mut out);
+        exposition::live(&families, &self.labels, format, &mut out);
         out
     }
 
@@ -275,7 +279,7 @@ impl Account {
         web::Account {
             name: self.name.clone(),
             meta_labels,
-            live: live_metrics::encoder(self.registry.clone()),
+            live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = cache.clone();
                 Box::pin(async move { cache.get(deadline).await.value }.instrument(span.clone()))

@@ -31,16 +31,20 @@ pub enum FlagKind {
     One,
     /// Any number of values: a repeated flag, a list in the file, or separated by commas anywhere ([`split_list`]).
     Many,
+    /// Names with values: a repeated `NAME=VALUE`, separated by commas in the variable, or a mapping in the file. What is
+    /// given in several places is joined; the nearer place wins.
+    Map,
     /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists the last part of the name.
     Switch,
 }
 
 /// The heading in help, by the first part of a setting's name.
-const HEADINGS: [(&str, &str); 9] = [
+const HEADINGS: [(&str, &str); 10] = [
     ("config", "Configuration"),
     ("web", "Web"),
     ("swr", "SWR"),
     ("credentials", "Credentials (secrets come from the environment or, better, from files)"),
+    ("account", "Account"),
     ("cache", "Cache"),
     ("scrape", "Scrape"),
     ("collector", "Collectors"),
@@ -60,7 +64,7 @@ const fn row(
     Flag { name, key, kind, value, default, help }
 }
 
-use FlagKind::{Many, One, Switch};
+use FlagKind::{Many, Map, One, Switch};
 
 /// Every setting, in the order of help.
 #[rustfmt::skip]
@@ -72,6 +76,10 @@ pub const ALL: &[Flag] = &[
 
     row("web.listen-address", None, Many, "ADDRESS", "[::]:10179", "Address to listen on; may be repeated"),
     row("web.telemetry-path", None, One, "PATH", "/metrics", "Path of the metrics"),
+    row("web.external-url", None, One, "URL", "the host that a request names",
+        "URL under which others reach the exporter, e.g. through a proxy; /sd and the checks of a reload's origin go by it"),
+    row("web.route-prefix", None, One, "PATH", "the path of --web.external-url",
+        "Prefix of all paths but /-/healthy and /-/ready, for a proxy that does not cut it off; / where it does"),
     row("web.config.file", None, One, "FILE", "none, plain HTTP for everybody",
         "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
     row("web.enable-lifecycle", None, Switch, "", "off",
@@ -119,6 +127,9 @@ pub const ALL: &[Flag] = &[
         "File that holds the password [environment: SWR_EXPORTER_PASSWORD for the password itself]"),
     row("credentials.metadata-endpoint", Some("credentials.metadata_endpoint"), One, "URL", "http://169.254.169.254",
         "Address of the metadata service"),
+
+    row("account.label", Some("labels"), Map, "NAME=VALUE", "none",
+        "Label of all series of the account, where no scraper adds labels, e.g. account=production; may be repeated"),
 
     row("cache.window", Some("cache_window"), One, "DURATION", "5m", "How long a snapshot is served without asking again"),
     row("cache.wait", Some("cache_wait"), One, "WAIT", "deadline",
@@ -204,7 +215,7 @@ impl Flag {
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),
-            Many => arg.value_name(self.value).action(ArgAction::Append),
+            Many | Map => arg.value_name(self.value).action(ArgAction::Append),
             // A value needs `=`, so that the next argument is not taken for one. The flag overrides only itself: clap would
             // see a conflict between its negation and the variable.
             Switch => arg
@@ -237,7 +248,7 @@ pub fn split_list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String
 pub struct ServeArgs(Vec<(&'static str, Vec<String>)>);
 
 impl ServeArgs {
-    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`].
+    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`] and [`FlagKind::Map`].
     pub fn get(&self, name: &str) -> Option<&[String]> {
         self.0.iter().find(|(given, _)| *given == name).map(|(_, values)| &values[..])
     }

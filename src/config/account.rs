@@ -7,7 +7,7 @@ use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
-use crate::exposition::RepositoryMetrics;
+use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::transport::Endpoint;
 use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
@@ -324,7 +324,24 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         include: pattern("repositories.include"),
         exclude: pattern("repositories.exclude"),
         most_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
+        labels: constant_labels(settings, problems),
     }
+}
+
+fn constant_labels(settings: &Settings<'_>, problems: &mut Problems) -> ConstantLabels {
+    let mut labels = ConstantLabels::default();
+    if let Some(found) = settings.get("account.label") {
+        for pair in &found.values {
+            let set = match pair.split_once('=') {
+                Some((name, value)) => labels.set(name.trim(), value.trim()),
+                None => Err(format!("`{pair}` is no NAME=VALUE")),
+            };
+            if let Err(problem) = set {
+                problems.add(format!("{}: {problem}", found.place));
+            }
+        }
+    }
+    labels
 }
 
 /// Parses a number of requests per second.

@@ -180,6 +180,7 @@ impl EntryReader<'_, '_> {
     fn setting(&mut self, flag: &'static Flag, key: &'static str, table: &mut Table<'_>, entries: &mut Entries) {
         let found = match flag.kind {
             FlagKind::Many => table.texts(key, self.problems),
+            FlagKind::Map => table.pairs(key, self.problems),
             FlagKind::One | FlagKind::Switch => table.text(key, self.problems).map(|(text, place)| (vec![text], place)),
         };
         let Some((texts, place)) = found else { return };

@@ -29,6 +29,7 @@ mod lifecycle;
 mod state_file;
 mod serving;
 mod crowds;
+mod reverse_proxies;
 mod chaos;
 mod client_clock;
 mod auxiliary_collectors;

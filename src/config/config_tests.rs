@@ -85,11 +85,13 @@ fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
         let [by_flag, by_variable, in_file] = match flag.kind {
             FlagKind::Switch => ["true", "false", "true"],
             FlagKind::Many => ["1, 2", "3,4", "5 ,6"],
+            FlagKind::Map => ["a=1", "a=2", "a=3"],
             FlagKind::One => ["/1", "/2", "/3"],
         };
         let entry = match flag.key {
             None => String::new(),
             Some(_) if flag.kind == FlagKind::Switch => format!("collectors: [{}]", &flag.name["collector.".len()..]),
+            Some(key) if flag.kind == FlagKind::Map => format!("{key}: {{ a: 3 }}"),
             Some(key) => match key.split_once('.') {
                 Some((outer, inner)) => format!("{outer}: {{ {inner}: '{in_file}' }}"),
                 None => format!("{key}: '{in_file}'"),

@@ -11,6 +11,7 @@ mod account;
 mod listen_address;
 mod link;
 mod web_options;
+mod agency;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;

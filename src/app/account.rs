@@ -16,7 +16,7 @@ use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
 use crate::exposition::{self, ConstantLabels, Exposition};
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client};
@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::{AbortHandle, JoinHandle};
-use tracing::{Instrument, Span, info, warn};
+use tracing::{Instrument, Span, error, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
@@ -84,6 +84,7 @@ impl Account {
         }
         let token_client = clients.token_client(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(token_client));
+        try_secrets(authenticator.clone());
         let client =
             Client::new(config.client, Box::new(clients.public), authenticator.clone(), metrics, SystemTime::now);
         let client = Arc::new(client);
@@ -298,6 +299,16 @@ impl Account {
             calls_latest_refresh: self.calls.latest_refresh(),
         }
     }
+}
+
+/// Tells of secrets that cannot be read, before the first scrape needs them. A file system that hangs delays nothing.
+fn try_secrets(authenticator: Authenticator) {
+    let trial = async move {
+        if let Err(error) = authenticator.try_secrets().await {
+            error!("there is no usable credential: {}", error_chain(&error));
+        }
+    };
+    tokio::spawn(trial.in_current_span());
 }
 
 fn incomplete(collector: &str, failure: Option<Failure>) -> String {

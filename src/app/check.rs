@@ -77,7 +77,7 @@ async fn offline_check(account: Account) -> Report {
     report.add(settings(&account.client.endpoint, &account.credentials));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load(&SecretReader::default()).await {
+    report.add(match account.credentials.source.load_by(&SecretReader::default()).await {
         Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
         Err(error) => no_credential(&error),
     });
@@ -92,7 +92,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load(&SecretReader::default()).await.err();
+    let unusable = account.credentials.source.load_by(&SecretReader::default()).await.err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }

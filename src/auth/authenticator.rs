@@ -66,6 +66,14 @@ impl Authenticator {
         self.0.state().inherit_lockout(lockout);
     }
 
+    /// Reads the secrets once, to find out early what is wrong with them. Nothing is requested.
+    ///
+    /// # Errors
+    /// If they cannot be read or used.
+    pub async fn try_secrets(&self) -> Result<(), AuthError> {
+        self.0.load().await.map(drop)
+    }
+
     /// Counts the events after which a failed refresh may succeed: a secret has changed, or a credential was obtained.
     pub fn recoveries(&self) -> watch::Receiver<u64> {
         self.0.recoveries.subscribe()
@@ -247,7 +255,7 @@ impl Shared {
     }
 
     async fn load(&self) -> Result<ProviderState, AuthError> {
-        self.provider.load(&self.reader).await
+        self.provider.load_by(&self.reader).await
     }
 
     /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if

@@ -125,6 +125,12 @@ pub const ALL: &[Flag] = &[
     row("credentials.username", Some("credentials.username"), One, "NAME", "none", "IAM user who logs in with a password"),
     row("credentials.password-file", Some("credentials.password_file"), One, "FILE", "none",
         "File that holds the password [environment: SWR_EXPORTER_PASSWORD for the password itself]"),
+    row("credentials.agency-name", Some("credentials.agency_name"), One, "NAME", "none",
+        "Agency of another account to take on with that credential, so that one user reads many accounts"),
+    row("credentials.agency-domain-name", Some("credentials.agency_domain_name"), One, "NAME", "none",
+        "Account of the agency, by its name"),
+    row("credentials.agency-domain-id", Some("credentials.agency_domain_id"), One, "ID", "none",
+        "Account of the agency, by its id"),
     row("credentials.metadata-endpoint", Some("credentials.metadata_endpoint"), One, "URL", "http://169.254.169.254",
         "Address of the metadata service"),
 

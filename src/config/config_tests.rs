@@ -439,7 +439,8 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
         warnings("--swr.region eu-west-0", &KEY),
         [
             "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine give --swr.endpoint and \
-          --swr.iam-endpoint"
+             --swr.iam-endpoint (https://swr-api.eu-west-0.prod-cloud-ocb.orange-business.com and \
+             https://iam.eu-west-0.prod-cloud-ocb.orange-business.com)"
         ]
     );
     assert_eq!(
@@ -467,6 +468,11 @@ fn likely_mistakes_are_named() {
     let region = "--swr.region cn-north-4";
     for (line, environment, said) in [
         ("--swr.region cn-north4".to_owned(), &KEY[..], "`cn-north4` is not known; did you mean `cn-north-4`?"),
+        (
+            "--swr.region eu-de".to_owned(),
+            &KEY,
+            "is a region of Open Telekom Cloud, whose customers give --swr.endpoint and",
+        ),
         (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "has a port above 65535"),
         (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: `-1` is no number from 0"),
         (region.to_owned(), &[("SWR_EXPORTER_ACCESS_KEY", "\"AK\""), KEY[1]], "the access key begins with a quote"),

@@ -36,6 +36,7 @@ mod auxiliary_collectors;
 mod clock;
 mod account;
 mod check;
+mod credentials_agency;
 mod credentials_hung_files;
 mod credentials_memory;
 mod credentials_proxies;

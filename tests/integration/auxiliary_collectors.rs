@@ -130,7 +130,11 @@ async fn more_instances_than_are_read_cost_their_figures_alone() {
     assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (1.0, 0.0, 1.0));
     let requests = setup.upstream.handle.requests();
     let of = |ending: &str| requests.iter().filter(|request| request.path.ends_with(ending)).count();
-    assert_eq!((of("/instances"), of("/statistics")), (10, 0), "no page after the bound, and no call for each instance");
+    assert_eq!(
+        (of("/instances"), of("/statistics")),
+        (10, 0),
+        "no page after the bound, and no call for each instance"
+    );
     // Exactly as many as are read are read.
     setup.upstream.handle.configure(|options| options.enterprise_instances = 2);
     assert_eq!(setup.refresh().await.enterprise.instances.as_ref().unwrap().value.len(), 2);

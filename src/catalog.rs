@@ -120,6 +120,8 @@ families! {
         "Constant 1 with identifier, creator and account of the repository (API fields id, creator_name and domain_id), read once.";
     PRIORITY = "swr_repository_priority", Gauge, None, REPOSITORY,
         "Sorting priority of the repository (API field priority), read once.";
+    REPOSITORY_RETENTION = "swr_repository_retention_rules", Gauge, None, REPOSITORY,
+        "Number of rules by which the service deletes tags of the repository by itself (retention API); 0 where there are none.";
     // The account as a whole, where that is collected.
     ACCOUNT_REPOSITORIES = "swr_account_repositories", Gauge, None, [],
         "Number of repositories of the account by the API's own count (API field repo_num), whoever may see them; an earlier one while swr_collector_up of account is 0.";

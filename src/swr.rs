@@ -21,6 +21,7 @@ mod project;
 pub mod pages;
 pub mod markers;
 pub mod repository;
+pub mod retention;
 pub mod manifest;
 pub mod tags;
 pub mod account;

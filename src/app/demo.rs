@@ -17,6 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
+/// The collectors that make a call per repository.
+const SINGLE_REPOSITORIES: [&str; 3] = ["--collector.tags", "--collector.details", "--collector.retention"];
+
 /// Runs the simulator and the exporter in one process until a signal comes, or writes the past of the simulated world.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
         ))?;
-        let config = demo_config(&endpoint, &args.cache_window, &["--collector.tags", "--collector.details"])?;
+        let config = demo_config(&endpoint, &args.cache_window, &SINGLE_REPOSITORIES)?;
         let scraping = tokio::spawn(scrape_regularly(address, window));
         let outcome = super::run(config, vec![listener], None, stop).await;
         scraping.abort();

@@ -1,4 +1,4 @@
-//! The inventory of every repository's tags and details, between listings and between processes.
+//! The inventory of what was fetched of every repository, between listings and between processes.
 //!
 //! Each listing is compared with the inventory: new repositories get a slot, repositories that are gone lose theirs and
 //! with it their layers, and changed ones become fetch tasks. The results are stored here. Pure: no calls, and the time is a
@@ -8,13 +8,14 @@ mod entry;
 mod images;
 pub mod records;
 
-use super::plan::{ChangeStamp, FetchTask, LastRead};
+use super::plan::{ChangeStamp, FetchTask, LastRead, PerKind};
 use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
 use crate::model::tags::{Details, Reading, TagSeries};
 use crate::model::{Repository, Snapshot, Timestamp};
-use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownTags, TagSummary};
+use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownRetention, KnownTags, TagSummary};
+use records::EntryRecord;
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,13 +25,11 @@ use tokio::time::Instant;
 /// What is collected of each repository.
 #[derive(Clone, Debug)]
 pub struct TagOptions {
-    /// Whether tags are collected.
-    pub tags: bool,
-    /// Whether details are collected.
-    pub details: bool,
+    /// Whether each kind is collected.
+    pub enabled: PerKind<bool>,
     /// The repositories whose tags have series of their own.
     pub series: Option<Pattern>,
-    /// The maximum age of a reading of tags.
+    /// The maximum age of a reading of tags and of retention rules.
     pub full_interval: Duration,
 }
 
@@ -88,7 +87,7 @@ impl Plan {
     /// The number of repositories whose tags are known to be out of date.
     pub fn pending(&self) -> usize {
         let all = self.tasks.iter().chain(self.delayed.iter().map(|(_, task)| task));
-        all.filter(|task| task.need.is_pending()).count()
+        all.filter(|task| task.is_pending()).count()
     }
 }
 
@@ -127,10 +126,10 @@ impl TagInventory {
             order.push(slot);
             let entry = self.at_mut(slot);
             (entry.listed, entry.created) = (ChangeStamp::of(row), row.created);
-            for need in entry.needs(options, seconds) {
+            for (need, kind) in entry.needs(options, seconds) {
                 let size = Reverse(entry.listed.size.unwrap_or(0));
-                let task = FetchTask { need, size, slot, generation: entry.generation };
-                match entry.failures(need).not_before.filter(|until| *until > now) {
+                let task = FetchTask { need, kind, size, slot, generation: entry.generation };
+                match entry.failures[kind].not_before.filter(|until| *until > now) {
                     Some(until) => plan.delayed.push((until, task)),
                     None => plan.tasks.push(task),
                 }
@@ -162,7 +161,7 @@ impl TagInventory {
     ) -> bool {
         let Some(entry) = self.entry_mut(task) else { return true };
         let is_latest = entry.listed == subject.listed;
-        entry.tag_failures = FetchFailures::default();
+        entry.failures[task.kind] = FetchFailures::default();
         self.set_tags(task.slot, LastRead { stamp: subject.listed, at: seconds }, reading);
         is_latest
     }
@@ -170,8 +169,16 @@ impl TagInventory {
     /// Stores the details of a repository; `None` if it has none that can be read.
     pub fn store_details(&mut self, task: &FetchTask, subject: &FetchSubject, details: Option<Details>) {
         if let Some(entry) = self.entry_mut(task) {
-            entry.detail_failures = FetchFailures::default();
+            entry.failures[task.kind] = FetchFailures::default();
             entry.details = Some(KnownDetails { created: subject.created, details: details.map(Arc::new) });
+        }
+    }
+
+    /// Stores the number of a repository's retention rules; `None` if it has none that can be read.
+    pub fn store_retention(&mut self, task: &FetchTask, subject: &FetchSubject, rules: Option<u32>, seconds: u32) {
+        if let Some(entry) = self.entry_mut(task) {
+            entry.failures[task.kind] = FetchFailures::default();
+            entry.retention = Some(KnownRetention { created: subject.created, at: seconds, rules });
         }
     }
 
@@ -179,7 +186,7 @@ impl TagInventory {
     /// hour.
     pub fn delay(&mut self, task: &FetchTask, now: Instant, first: Duration) -> Instant {
         let Some(entry) = self.entry_mut(task) else { return now };
-        let failures = entry.failures(task.need);
+        let failures = &mut entry.failures[task.kind];
         failures.count = failures.count.saturating_add(1);
         let until = now + Backoff::new(first, Duration::from_secs(3600)).delay(failures.count);
         failures.not_before = Some(until);
@@ -211,13 +218,15 @@ impl TagInventory {
     }
 
     /// Adds an entry from before a restart. [`TagInventory::sort`] has to follow before the next listing.
-    fn restore(&mut self, row: &Repository, tags: Option<(LastRead, Option<Reading>)>, details: Option<KnownDetails>) {
-        let slot = self.insert(row);
+    fn restore(&mut self, record: EntryRecord) {
+        let row = Repository { name: record.name, ..Repository::unknown(record.namespace) };
+        let slot = self.insert(&row);
         self.order.push(slot);
-        if let Some((read, reading)) = tags {
+        if let Some((read, reading)) = record.tags {
             self.set_tags(slot, read, reading);
         }
-        self.at_mut(slot).details = details;
+        let entry = self.at_mut(slot);
+        (entry.details, entry.retention) = (record.details, record.retention);
     }
 
     fn set_tags(&mut self, slot: u32, read: LastRead, reading: Option<Reading>) {

@@ -299,6 +299,7 @@ fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tag
     collect::tags::Options {
         tags: settings.is_on("collector.tags", false, problems),
         details: settings.is_on("collector.details", false, problems),
+        retention: settings.is_on("collector.retention", false, problems),
         series: settings.read("collector.tags.detail", None, problems, |text| {
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }),

@@ -67,6 +67,10 @@ pub(super) fn write_images(
     let priority = |(details, _): (&Details, _)| details.priority.map(Value::Signed);
     writer.family(&catalog::PRIORITY, details(), priority, |(_, prefix), out| out.extend_from_slice(prefix))?;
 
+    let family = &catalog::REPOSITORY_RETENTION;
+    let rules = |(of, _): (&RepositoryImages, _)| of.retention_rules.map(|rules| Value::Integer(rules.into()));
+    writer.family(family, repositories(), rules, |(_, prefix), out| out.extend_from_slice(prefix))?;
+
     let tags = || {
         repositories().flat_map(|(of, prefix)| {
             let series = of.tags.iter().filter_map(|tags| tags.series.as_deref()).flatten();
@@ -163,9 +167,13 @@ mod tests {
         let snapshot = Snapshot {
             images: Some(Arc::new(Images {
                 repositories: vec![
-                    RepositoryImages { tags: Some(figures), details: Some(Arc::new(details)) },
-                    RepositoryImages { tags: Some(unlayered), details: None },
-                    RepositoryImages { tags: None, details: None },
+                    RepositoryImages {
+                        tags: Some(figures),
+                        details: Some(Arc::new(details)),
+                        retention_rules: Some(0),
+                    },
+                    RepositoryImages { tags: Some(unlayered), details: None, retention_rules: Some(2) },
+                    RepositoryImages::default(),
                 ],
                 namespaces: vec![("team".into(), 77)],
                 unique_bytes: Some(u128::from(u64::MAX) * 2),
@@ -193,6 +201,8 @@ mod tests {
                 "swr_tag_info{one},tag=\"latest\",digest=\"{digest}\",type=\"index\",schema=\"2\",trusted=\"false\",scanned=\"\"}} 1"
             ),
             "swr_repository_unlayered_tags{namespace=\"team\",repository=\"2\"} 1".to_owned(),
+            format!("swr_repository_retention_rules{one}}} 0"),
+            "swr_repository_retention_rules{namespace=\"team\",repository=\"2\"} 2".to_owned(),
             "swr_namespace_unique_layer_bytes{namespace=\"team\"} 77".to_owned(),
             "swr_unique_layer_bytes 36893488147419103230".to_owned(),
         ] {

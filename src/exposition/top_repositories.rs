@@ -235,7 +235,7 @@ mod tests {
                 oldest: None,
                 series: None,
             }),
-            details: None,
+            ..RepositoryImages::default()
         };
         let repositories = vec![read(30), read(4), read(2), RepositoryImages::default()];
         snapshot.images = Some(Arc::new(Images { repositories, ..Images::default() }));

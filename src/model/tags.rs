@@ -292,6 +292,8 @@ pub struct RepositoryImages {
     pub tags: Option<TagFigures>,
     /// `None` until they have been read.
     pub details: Option<Arc<Details>>,
+    /// The number of rules by which the service deletes tags by itself.
+    pub retention_rules: Option<u32>,
 }
 
 /// Figures from tags and details of an account.

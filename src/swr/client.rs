@@ -82,7 +82,7 @@ pub struct Client {
     throttle: Throttle,
     cooldowns: Cooldowns,
     breaker: Breaker,
-    /// The circuit of tags and details. They are retried continuously, so their failures must not open the listing's.
+    /// The circuit of the calls for single repositories. They are retried continuously, so their failures must not open the listing's.
     images_breaker: Breaker,
     in_flight: Arc<Semaphore>,
     pub(super) metrics: Metrics,

@@ -69,7 +69,7 @@ async fn a_token_that_ends_in_the_middle_of_a_refresh_is_renewed_and_the_refresh
     command.args(["--swr.page-size", "10", "--swr.rate-limit", "1000", "--swr.burst", "1000", "--cache.window", "1h"]);
     let exporter = start(command).await;
     let scrape = tokio::spawn(async move { (exporter.scrape().await, exporter) });
-    crate::support::eventually("page 57", || upstream.handle.count(LISTING) >= 57).await;
+    eventually("page 57", || upstream.handle.count(LISTING) >= 57).await;
     upstream.handle.revoke_issued_tokens();
     let (scrape, exporter) = scrape.await.unwrap();
     assert_eq!(scrape.get("swr_up"), Some(1.0), "{}", exporter.log());

@@ -484,7 +484,7 @@ async fn the_listing_uses_the_set_api_version() {
 }
 
 #[tokio::test]
-async fn auxiliary_collectors_can_be_enabled() {
+async fn optional_collectors_can_be_enabled() {
     let project = ("SWR_EXPORTER_SWR_PROJECT_ID", DEMO_PROJECT_ID);
     let upstream = simulator(30, 2).await;
     let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]).await;
@@ -496,6 +496,9 @@ async fn auxiliary_collectors_can_be_enabled() {
     let scrape = exporter.scrape().await;
     assert_eq!((scrape.get("swr_instances"), scrape.get("swr_account_repositories")), (Some(2.0), None));
     assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 30);
+    let rate = ("SWR_EXPORTER_COLLECTOR_TAGS_RATE_LIMIT", "1000");
+    let exporter = with(&upstream, &[rate, ("SWR_EXPORTER_COLLECTOR_RETENTION", "true")]).await;
+    assert_eq!(exporter.scrape().await.series("swr_repository_retention_rules").len(), 30);
 }
 
 #[tokio::test]

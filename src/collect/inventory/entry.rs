@@ -1,7 +1,7 @@
 //! The inventory's entry of one repository.
 
 use super::TagOptions;
-use crate::collect::plan::{ChangeStamp, LastRead, Need, need_of_tags};
+use crate::collect::plan::{ChangeStamp, FetchKind, LastRead, Need, PerKind, is_due, need_of_tags};
 use crate::model::layers::Group;
 use crate::model::tags::{Details, Reading, TagSeries};
 use crate::model::{Repository, Timestamp};
@@ -21,8 +21,8 @@ pub(super) struct InventoryEntry {
     pub(super) created: Option<Timestamp>,
     pub(super) tags: Option<KnownTags>,
     pub(super) details: Option<KnownDetails>,
-    pub(super) tag_failures: FetchFailures,
-    pub(super) detail_failures: FetchFailures,
+    pub(super) retention: Option<KnownRetention>,
+    pub(super) failures: PerKind<FetchFailures>,
 }
 
 /// The result of the latest fetch of tags.
@@ -63,6 +63,17 @@ pub(super) struct KnownDetails {
     pub(super) details: Option<Arc<Details>>,
 }
 
+/// The result of the latest fetch of retention rules.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct KnownRetention {
+    /// When the repository was created: another repository of the same name differs.
+    pub(super) created: Option<Timestamp>,
+    /// The time of the fetch in seconds since 1970.
+    pub(super) at: u32,
+    /// The number of rules; `None` when the repository is gone.
+    pub(super) rules: Option<u32>,
+}
+
 /// The failures of a fetch in a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FetchFailures {
@@ -81,8 +92,8 @@ impl InventoryEntry {
             created: row.created,
             tags: None,
             details: None,
-            tag_failures: FetchFailures::default(),
-            detail_failures: FetchFailures::default(),
+            retention: None,
+            failures: PerKind::default(),
         }
     }
 
@@ -90,27 +101,36 @@ impl InventoryEntry {
         (&self.namespace, &self.name)
     }
 
-    pub(super) fn failures(&mut self, need: Need) -> &mut FetchFailures {
-        if need == Need::Details { &mut self.detail_failures } else { &mut self.tag_failures }
+    pub(super) fn needs(&self, options: &TagOptions, now: u32) -> impl Iterator<Item = (Need, FetchKind)> + use<> {
+        // Generations are consecutive; the multiplication spreads them evenly.
+        let phase = self.generation.wrapping_mul(0x9e37_79b9);
+        let needs = PerKind::from_fn(|kind| match kind {
+            _ if !options.enabled[kind] => None,
+            FetchKind::Tags => self.need_of_tags(options, phase, now),
+            FetchKind::Details => {
+                let known = self.details.as_ref().is_some_and(|details| details.created == self.created);
+                (!known).then_some(Need::Unread)
+            }
+            FetchKind::Retention => match self.retention.filter(|known| known.created == self.created) {
+                None => Some(Need::Unread),
+                // Half a turn from the tags.
+                Some(known) => {
+                    let phase = phase.wrapping_add(1 << 31);
+                    is_due(known.at, phase, now, options.full_interval).then_some(Need::Drift)
+                }
+            },
+        });
+        FetchKind::ALL.into_iter().filter_map(move |kind| Some((needs[kind]?, kind)))
     }
 
-    pub(super) fn needs(&self, options: &TagOptions, now: u32) -> impl Iterator<Item = Need> + use<> {
-        let mut of_tags = None;
-        if options.tags {
-            // Generations are consecutive; the multiplication spreads them evenly.
-            let phase = self.generation.wrapping_mul(0x9e37_79b9);
-            let read = self.tags.as_ref().map(|tags| &tags.read);
-            of_tags = need_of_tags(read, self.listed, phase, now, options.full_interval);
-            let summary = self.tags.as_ref().and_then(|tags| tags.summary.as_ref());
-            if of_tags.is_none()
-                && summary.is_some_and(|summary| summary.series.is_none())
+    fn need_of_tags(&self, options: &TagOptions, phase: u32, now: u32) -> Option<Need> {
+        let read = self.tags.as_ref().map(|tags| &tags.read);
+        let summary = self.tags.as_ref().and_then(|tags| tags.summary.as_ref());
+        let lacks_series = || {
+            summary.is_some_and(|summary| summary.series.is_none())
                 && options.series.as_ref().is_some_and(|series| series.matches(&self.namespace, &self.name))
-            {
-                of_tags = Some(Need::Drift);
-            }
-        }
-        let known = self.details.as_ref().is_some_and(|details| details.created == self.created);
-        let of_details = (options.details && !known).then_some(Need::Details);
-        of_tags.into_iter().chain(of_details)
+        };
+        need_of_tags(read, self.listed, phase, now, options.full_interval)
+            .or_else(|| lacks_series().then_some(Need::Drift))
     }
 }

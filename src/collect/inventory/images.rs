@@ -2,6 +2,7 @@
 
 use super::entry::TagSummary;
 use super::{LISTED, TagInventory, TagOptions};
+use crate::collect::plan::FetchKind;
 use crate::model::Images;
 use crate::model::layers::Group;
 use crate::model::tags::{RepositoryImages, TagFigures, by_age};
@@ -11,17 +12,17 @@ use std::collections::HashMap;
 const MAX_FAILURES: u32 = 3;
 
 impl TagInventory {
-    /// The tags, details and layer sizes of the latest listing.
+    /// What is known of the latest listing's repositories, and the layer sizes.
     pub fn images(&mut self, options: &TagOptions, seconds: u32) -> Images {
         let mut unread: HashMap<Group, usize> = HashMap::new();
         // Once the inventory was complete, it stays so.
         for slot in self.order.iter().filter(|_| !self.was_complete) {
             let entry = self.at(*slot);
-            if entry.tags.is_none() && entry.tag_failures.count < MAX_FAILURES {
+            if entry.tags.is_none() && entry.failures[FetchKind::Tags].count < MAX_FAILURES {
                 *unread.entry(entry.group).or_default() += 1;
             }
         }
-        self.was_complete |= options.tags && unread.is_empty();
+        self.was_complete |= options.enabled[FetchKind::Tags] && unread.is_empty();
         let Self { entries, order, layers, was_complete, .. } = self;
         let figures = |slot: u32, summary: &mut TagSummary| {
             if !(summary.by_age_valid.0..summary.by_age_valid.1).contains(&seconds) {
@@ -43,15 +44,22 @@ impl TagInventory {
             .iter()
             .map(|slot| {
                 let entry = entries[*slot as usize].as_mut().expect(LISTED);
-                let summary = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut()).filter(|_| options.tags);
-                let details = entry.details.as_ref().filter(|_| options.details);
+                let summary = entry
+                    .tags
+                    .as_mut()
+                    .and_then(|tags| tags.summary.as_mut())
+                    .filter(|_| options.enabled[FetchKind::Tags]);
+                let details = entry.details.as_ref().filter(|_| options.enabled[FetchKind::Details]);
+                let retention = entry.retention.filter(|_| options.enabled[FetchKind::Retention]);
                 RepositoryImages {
                     tags: summary.map(|summary| figures(*slot, summary)),
                     details: details.and_then(|details| details.details.clone()),
+                    retention_rules: retention.and_then(|retention| retention.rules),
                 }
             })
             .collect();
-        let is_known = |group: &Group| options.tags && (*was_complete || !unread.contains_key(group));
+        let is_known =
+            |group: &Group| options.enabled[FetchKind::Tags] && (*was_complete || !unread.contains_key(group));
         // The order is by organization first. One that is not listed is absent, not 0.
         let at = |slot: u32| entries[slot as usize].as_ref().expect(LISTED);
         let namespaces = order
@@ -60,7 +68,7 @@ impl TagInventory {
             .filter(|entry| is_known(&entry.group))
             .map(|entry| (entry.namespace.clone(), layers.of_group(entry.group)))
             .collect();
-        let unique_bytes = (options.tags && *was_complete).then(|| layers.total());
+        let unique_bytes = (options.enabled[FetchKind::Tags] && *was_complete).then(|| layers.total());
         Images { repositories, namespaces, unique_bytes }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::base::state_file::{self, Origin, RecordWriter};
-use crate::collect::plan::Need;
+use crate::collect::plan::{FetchKind, Need};
 use crate::model::Images;
 use crate::model::tags::{Blob, Contents, Digest32, Tag};
 use proptest::prelude::*;
@@ -14,7 +14,15 @@ use std::time::SystemTime;
 const NOW: u32 = 1_700_000_000;
 
 fn options() -> TagOptions {
-    TagOptions { tags: true, details: false, series: None, full_interval: Duration::from_secs(86_400) }
+    TagOptions {
+        enabled: PerKind::from_fn(|kind| kind == FetchKind::Tags),
+        series: None,
+        full_interval: Duration::from_secs(86_400),
+    }
+}
+
+fn only(kind: FetchKind) -> TagOptions {
+    TagOptions { enabled: PerKind::from_fn(|other| other == kind), ..options() }
 }
 
 fn row(namespace: &str, name: &str, updated: i64) -> Repository {
@@ -165,7 +173,7 @@ async fn a_repository_that_is_gone_when_its_tags_are_read_is_not_pending() {
 
 #[tokio::test]
 async fn details_are_read_once_for_each_repository_by_its_birth() {
-    let options = TagOptions { tags: false, details: true, ..options() };
+    let options = only(FetchKind::Details);
     let mut inventory = TagInventory::default();
     let mut rows = listing(&[("a", "x", 1)]);
     let mut plan = inventory.update(&rows, &options, NOW, Instant::now());
@@ -248,18 +256,46 @@ proptest! {
 }
 
 #[tokio::test]
-async fn series_and_details_come_back_as_they_were() {
-    let everything = TagOptions { details: true, series: Some("a/.*".parse().unwrap()), ..options() };
+async fn retention_rules_are_read_again_within_the_interval_and_for_a_new_repository() {
+    let options = only(FetchKind::Retention);
+    let listing_of = |created| {
+        let row = Repository { created: Some(Timestamp(created)), ..row("a", "x", 1) };
+        Snapshot::new(Timestamp(0), vec![row]).0
+    };
+    let mut inventory = TagInventory::default();
+    let mut tasks = |listing: &Snapshot, seconds, rules| {
+        let plan = inventory.update(listing, &options, seconds, Instant::now());
+        for task in &plan.tasks {
+            let subject = inventory.subject(task).unwrap();
+            inventory.store_retention(task, &subject, rules, seconds);
+        }
+        let shown = inventory.images(&options, seconds).repositories[0].retention_rules;
+        (plan.tasks.iter().map(|task| task.need).collect::<Vec<_>>(), plan.pending(), shown)
+    };
+    assert_eq!(tasks(&listing_of(1), NOW, Some(2)), (vec![Need::Unread], 0, Some(2)), "only tags are pending");
+    assert_eq!(tasks(&listing_of(1), NOW + 60, Some(3)), (vec![], 0, Some(2)));
+    assert_eq!(tasks(&listing_of(1), NOW + 86_400, Some(3)), (vec![Need::Drift], 0, Some(3)));
+    assert_eq!(tasks(&listing_of(2), NOW + 86_400, None), (vec![Need::Unread], 0, None), "another of the same name");
+}
+
+#[tokio::test]
+async fn everything_comes_back_as_it_was() {
+    let everything =
+        TagOptions { enabled: PerKind::from_fn(|_| true), series: Some("a/.*".parse().unwrap()), ..options() };
     let rows = listing(&[("a", "x", 1)]);
     let mut inventory = TagInventory::default();
     let plan = inventory.update(&rows, &everything, NOW, Instant::now());
     for task in plan.tasks {
         let subject = inventory.subject(&task).unwrap();
-        if task.need == Need::Details {
-            let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
-            inventory.store_details(&task, &subject, Some(details));
-        } else {
-            inventory.store_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
+        match task.kind {
+            FetchKind::Tags => {
+                inventory.store_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
+            }
+            FetchKind::Details => {
+                let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
+                inventory.store_details(&task, &subject, Some(details));
+            }
+            FetchKind::Retention => inventory.store_retention(&task, &subject, Some(2), NOW),
         }
     }
     let before = inventory.images(&everything, NOW);

@@ -5,10 +5,9 @@
 //! whatever happens between two batches.
 
 use super::TagInventory;
-use super::entry::KnownDetails;
+use super::entry::{KnownDetails, KnownRetention};
 use crate::base::state_file::{Persistent, RecordReader, Unusable};
 use crate::collect::plan::LastRead;
-use crate::model::Repository;
 use crate::model::tags::Reading;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -25,10 +24,11 @@ pub struct Head {
 /// What is known of one repository.
 #[derive(Deserialize, Serialize)]
 pub struct EntryRecord {
-    namespace: Arc<str>,
-    name: Box<str>,
-    tags: Option<(LastRead, Option<Reading>)>,
-    details: Option<KnownDetails>,
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Box<str>,
+    pub(super) tags: Option<(LastRead, Option<Reading>)>,
+    pub(super) details: Option<KnownDetails>,
+    pub(super) retention: Option<KnownRetention>,
 }
 
 /// The first record of an inventory.
@@ -44,7 +44,7 @@ pub fn batch(inventory: &TagInventory, from: u32) -> Option<Vec<EntryRecord>> {
 
 fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
     let entry = inventory.entry(slot)?;
-    if entry.tags.is_none() && entry.details.is_none() {
+    if entry.tags.is_none() && entry.details.is_none() && entry.retention.is_none() {
         return None;
     }
     let tags = entry.tags.as_ref().map(|tags| {
@@ -64,6 +64,7 @@ fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
         name: entry.name.clone(),
         tags,
         details: entry.details.clone(),
+        retention: entry.retention,
     })
 }
 
@@ -73,9 +74,8 @@ impl Persistent for TagInventory {
     fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
         let Head { was_complete } = records.expect()?;
         let mut inventory = Self { was_complete, ..Self::default() };
-        while let Some(EntryRecord { namespace, name, tags, details }) = records.read()? {
-            let row = Repository { name, ..Repository::unknown(namespace) };
-            inventory.restore(&row, tags, details);
+        while let Some(record) = records.read()? {
+            inventory.restore(record);
         }
         inventory.sort();
         Ok(inventory)

@@ -33,8 +33,15 @@ fn is_up(scrape: &Scrape) -> bool {
 #[test]
 fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
-    // Tests of reloads, of `settings` and a unit test of `config`.
-    let elsewhere = ["config.file", "config.check", "swr.sts-endpoint"];
+    // Tests of reloads, of `settings`, of agencies, and a unit test of `config`.
+    let elsewhere = [
+        "config.file",
+        "config.check",
+        "credentials.agency-name",
+        "credentials.agency-domain-name",
+        "credentials.agency-domain-id",
+        "swr.sts-endpoint",
+    ];
     for variable in ALL.iter().filter(|flag| !elsewhere.contains(&flag.name)).map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
     }

@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::credentials_sources::{file_with, scrapes_well, short_lived, sum, with_password, without_credential};
-use crate::support::{Exporter, command, start};
+use crate::support::{Exporter, command, eventually, start};
 use std::time::Duration;
 use swr_simulator::{DEMO_DELEGATED_AGENCY, DEMO_DELEGATING_DOMAIN, DEMO_PASSWORD, Running};
 use tokio::process::Command;
@@ -83,6 +83,6 @@ async fn one_key_of_the_environment_reads_the_accounts_of_a_file() {
     let bad = probe("bad").await;
     assert_eq!((bad.get("swr_up"), sum(&bad, "swr_refresh_failures_total")), (Some(0.0), 1.0));
     assert_eq!(bad.value("swr_refresh_failures_total", &[("reason", "auth")]), Some(1.0));
-    let log = exporter.log();
-    assert!(log.contains("the request for a key of the agency was refused") && log.contains("Agent Operator"), "{log}");
+    let is_told = |log: String| log.contains("a key of the agency was refused") && log.contains("Agent Operator");
+    eventually("the log says why and what to do", || is_told(exporter.log())).await;
 }

@@ -108,6 +108,14 @@ families! {
         "Bytes of the distinct layers and configurations of all tags of the organization, each counted once; absent until all its repositories were read once.";
     UNIQUE_LAYERS = "swr_unique_layer_bytes", Gauge, BYTES, [],
         "Bytes of the distinct layers and configurations of all tags listed, each counted once; absent until all repositories were read once.";
+    REPOSITORY_RECLAIMABLE_LAYERS = "swr_repository_reclaimable_layer_bytes", Gauge, BYTES, ["namespace", "repository", "rule"],
+        "Bytes that go when the tags of this repository alone that the rule picks are deleted: layers and configurations that only these tags refer to, and no other repository listed; only where there are any, and absent until all repositories were read once.";
+    REPOSITORY_RECLAIMABLE_TAGS = "swr_repository_reclaimable_tags", Gauge, None, ["namespace", "repository", "rule"],
+        "Number of tags of the repository that the rule picks, as of swr_snapshot_timestamp_seconds; only where there are any.";
+    NAMESPACE_RECLAIMABLE_LAYERS = "swr_namespace_reclaimable_layer_bytes", Gauge, BYTES, ["namespace", "rule"],
+        "Bytes that go when the tags that the rule picks are deleted in all repositories of the organisation at once, which is more than the sum over its repositories where these share layers; absent until all repositories were read once.";
+    RECLAIMABLE_LAYERS = "swr_reclaimable_layer_bytes", Gauge, BYTES, ["rule"],
+        "Bytes that go when the tags that the rule picks are deleted in all repositories listed at once; absent until all were read once.";
     TAG_SIZE = "swr_tag_size_bytes", Gauge, BYTES, TAG,
         "Size of the image of the tag in bytes (API field size).";
     TAG_CREATED = "swr_tag_created_timestamp_seconds", Gauge, SECONDS, TAG,

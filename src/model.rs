@@ -7,8 +7,11 @@ pub mod figures;
 pub mod layers;
 pub mod names;
 pub mod pattern;
+pub mod reading;
+pub mod reclaim;
 pub mod records;
 pub mod size_history;
+pub mod tag_list;
 pub mod tags;
 
 use figures::{Account, Enterprise};

@@ -18,6 +18,7 @@ use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::WriteRecords;
 use crate::model::pattern::Pattern;
+use crate::model::reclaim::Reclaim;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
@@ -48,6 +49,8 @@ pub struct Options {
     pub full_interval: Duration,
     /// The most distinct layers, which bounds memory.
     pub max_layers: usize,
+    /// The clean-up rules.
+    pub reclaim: Reclaim,
 }
 
 impl Options {
@@ -77,6 +80,7 @@ impl Default for Options {
             full_interval: Duration::from_secs(24 * 3600),
             // About 2 GB.
             max_layers: 32 << 20,
+            reclaim: Reclaim::default(),
         }
     }
 }
@@ -113,8 +117,9 @@ impl TagCollector {
             enabled: PerKind::from_fn(|kind| options.fetches(kind)),
             series: options.series.clone(),
             full_interval: options.full_interval,
+            reclaim: options.reclaim.clone(),
         };
-        inventory.drop_unwanted_series(&tag_options);
+        inventory.adapt(&tag_options);
         let state = TagWorkerState::new(inventory, options.max_layers);
         let worker = Arc::new(TagWorker {
             client,
@@ -200,7 +205,7 @@ impl TagCollector {
             (before.is_handed_over, before.matches_listing) = (true, false);
             std::mem::take(&mut before.inventory)
         };
-        inventory.drop_unwanted_series(&self.worker.tag_options);
+        inventory.adapt(&self.worker.tag_options);
         let mut state = self.worker.state();
         if inventory.len() < state.inventory.len() {
             return;
@@ -212,7 +217,7 @@ impl TagCollector {
         (state.remaining, state.is_dirty, state.matches_listing) = (0, true, false);
     }
 
-    /// The memory that layers and series of tags take, as a number of layers.
+    /// The memory that layers, lists and series of tags take, as a number of layers.
     pub fn memory_in_layers(&self) -> usize {
         self.worker.state().memory_in_layers()
     }

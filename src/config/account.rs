@@ -9,6 +9,7 @@ use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
 use crate::exposition::{ConstantLabels, RepositoryMetrics};
+use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
 use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
@@ -305,8 +306,30 @@ fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tag
         }),
         per_second: settings.read("collector.tags.rate-limit", default.per_second, problems, rate),
         full_interval: settings.read("collector.tags.full-interval", default.full_interval, problems, positive),
+        reclaim: reclaim_options(settings, problems),
         ..default
     }
+}
+
+/// The clean-up rules.
+pub(super) fn reclaim_options(settings: &Settings<'_>, problems: &mut Problems) -> Reclaim {
+    let default = Reclaim::default();
+    let mut rules = default.rules;
+    if let Some(found) = settings.get("collector.tags.reclaim") {
+        let texts: Vec<&str> = match found.values.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            // A variable cannot be empty and set.
+            ["" | "none"] => Vec::new(),
+            ref texts => texts.to_vec(),
+        };
+        match reclaim::parse(texts) {
+            Ok(parsed) => rules = parsed,
+            Err(wrong) => wrong.iter().for_each(|problem| problems.add(format!("{}: {problem}", found.place))),
+        }
+    }
+    let keep = settings.read("collector.tags.reclaim.keep", default.keep, problems, |text| {
+        if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+    });
+    Reclaim { rules, keep }
 }
 
 fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> exposition::Options {

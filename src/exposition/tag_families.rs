@@ -4,7 +4,7 @@ use super::label_prefixes::LabelPrefixes;
 use super::text::{Value, Writer, label, open_label};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use crate::model::tags::{Details, ManifestKind, RepositoryImages, TagFigures, TagSeries};
+use crate::model::tags::{Details, ManifestKind, ReclaimableHere, RepositoryImages, TagFigures, TagSeries};
 use std::io::{self, Write};
 
 /// The `age` label, youngest class first.
@@ -22,7 +22,57 @@ pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io
             label(b'{', family.labels[0], name, out);
         },
     )?;
-    writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})
+    writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})?;
+    let rules: Vec<String> = images.reclaimable.iter().map(|of_rule| of_rule.rule.to_string()).collect();
+    let of_rules = || rules.iter().zip(&images.reclaimable);
+    let family = &catalog::NAMESPACE_RECLAIMABLE_LAYERS;
+    writer.family(
+        family,
+        of_rules().flat_map(|(rule, of_rule)| of_rule.namespaces.iter().map(move |namespace| (rule, namespace))),
+        |(_, (_, bytes))| Some(Value::Sum(*bytes)),
+        |(rule, (name, _)), out| {
+            label(b'{', family.labels[0], name, out);
+            label(b',', family.labels[1], rule, out);
+        },
+    )?;
+    let family = &catalog::RECLAIMABLE_LAYERS;
+    writer.family(
+        family,
+        of_rules(),
+        |(_, of_rule)| of_rule.bytes.map(Value::Sum),
+        |(rule, _), out| label(b'{', family.labels[0], rule, out),
+    )
+}
+
+/// Writes what each rule would free in each repository.
+fn write_reclaimable(images: &Images, prefixes: &LabelPrefixes, writer: &mut Writer<impl Write>) -> io::Result<()> {
+    // The label is put together once for all repositories.
+    let rules = images.reclaimable.iter().map(|of_rule| {
+        let mut text = Vec::new();
+        label(b',', catalog::REPOSITORY_RECLAIMABLE_TAGS.labels[2], &of_rule.rule.to_string(), &mut text);
+        (text, &*of_rule.repositories)
+    });
+    let rules: Vec<(Vec<u8>, &[ReclaimableHere])> = rules.collect();
+    let samples = || {
+        rules.iter().flat_map(|(rule, here)| {
+            // Both are in the order of the listing.
+            let mut here = here.iter().peekable();
+            prefixes.iter().filter_map(move |(index, prefix)| {
+                while here.next_if(|of| (of.index as usize) < index).is_some() {}
+                let of = here.next_if(|of| of.index as usize == index)?;
+                Some((of, prefix, &**rule))
+            })
+        })
+    };
+    let mut write = |family, value: fn(&ReclaimableHere) -> Option<Value>| {
+        let labels = |(_, prefix, rule): (_, &[u8], &[u8]), out: &mut Vec<u8>| {
+            out.extend_from_slice(prefix);
+            out.extend_from_slice(rule);
+        };
+        writer.family(family, samples(), |(of, _, _)| value(of), labels)
+    };
+    write(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, |of| of.bytes.filter(|bytes| *bytes > 0).map(Value::Sum))?;
+    write(&catalog::REPOSITORY_RECLAIMABLE_TAGS, |of| Some(Value::Integer(of.tags.into())))
 }
 
 /// Writes the families with samples per repository.
@@ -60,6 +110,8 @@ pub(super) fn write_images(
             label(b',', family.labels[2], age, out);
         },
     )?;
+
+    write_reclaimable(images, prefixes, writer)?;
 
     let details = || repositories().filter_map(|(of, prefix)| Some((of.details.as_deref()?, prefix)));
     let info = |(details, prefix), out: &mut Vec<u8>| details_labels(details, prefix, out);
@@ -133,7 +185,10 @@ fn number_label(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
 mod tests {
     use crate::exposition::testing::{parse, row};
     use crate::exposition::{Options, write_snapshot};
-    use crate::model::tags::{Details, Images, ManifestKind, RepositoryImages, TagFigures, TagSeries};
+    use crate::model::reclaim::Rule;
+    use crate::model::tags::{
+        Details, Images, ManifestKind, Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, TagSeries,
+    };
     use crate::model::{Snapshot, Timestamp};
     use std::sync::Arc;
 
@@ -177,6 +232,23 @@ mod tests {
                 ],
                 namespaces: vec![("team".into(), 77)],
                 unique_bytes: Some(u128::from(u64::MAX) * 2),
+                reclaimable: vec![
+                    Reclaimable {
+                        rule: Rule::OlderThan { days: 90 },
+                        repositories: vec![
+                            ReclaimableHere { index: 0, tags: 2, bytes: Some(20) },
+                            ReclaimableHere { index: 1, tags: 1, bytes: Some(0) },
+                        ],
+                        namespaces: vec![("team".into(), 25)],
+                        bytes: Some(26),
+                    },
+                    Reclaimable {
+                        rule: Rule::BeyondNewest { count: 10 },
+                        repositories: Vec::new(),
+                        namespaces: vec![("team".into(), 0)],
+                        bytes: None,
+                    },
+                ],
             })),
             ..Snapshot::new(Timestamp(0), rows).0
         };
@@ -205,6 +277,12 @@ mod tests {
             "swr_repository_retention_rules{namespace=\"team\",repository=\"2\"} 2".to_owned(),
             "swr_namespace_unique_layer_bytes{namespace=\"team\"} 77".to_owned(),
             "swr_unique_layer_bytes 36893488147419103230".to_owned(),
+            format!("swr_repository_reclaimable_layer_bytes{one},rule=\"older_than_90d\"}} 20"),
+            format!("swr_repository_reclaimable_tags{one},rule=\"older_than_90d\"}} 2"),
+            "swr_repository_reclaimable_tags{namespace=\"team\",repository=\"2\",rule=\"older_than_90d\"} 1".to_owned(),
+            "swr_namespace_reclaimable_layer_bytes{namespace=\"team\",rule=\"older_than_90d\"} 25".to_owned(),
+            "swr_namespace_reclaimable_layer_bytes{namespace=\"team\",rule=\"beyond_newest_10\"} 0".to_owned(),
+            "swr_reclaimable_layer_bytes{rule=\"older_than_90d\"} 26".to_owned(),
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
         }
@@ -213,6 +291,8 @@ mod tests {
             "swr_tag_created",
             "repository=\"3\"",
             "swr_repository_unlayered_tags{namespace=\"team\",repository=\"1\"",
+            "swr_repository_reclaimable_layer_bytes{namespace=\"team\",repository=\"2\"",
+            "swr_reclaimable_layer_bytes{rule=\"beyond",
         ] {
             assert!(!text.contains(absent), "{absent}: absent is not zero");
         }

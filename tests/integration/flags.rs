@@ -33,10 +33,12 @@ fn is_up(scrape: &Scrape) -> bool {
 #[test]
 fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
-    // Tests of reloads, of `settings`, of agencies, and a unit test of `config`.
+    // Tests of reloads, of `settings`, of `reclaim`, of agencies, and a unit test of `config`.
     let elsewhere = [
         "config.file",
         "config.check",
+        "collector.tags.reclaim",
+        "collector.tags.reclaim.keep",
         "credentials.agency-name",
         "credentials.agency-domain-name",
         "credentials.agency-domain-id",

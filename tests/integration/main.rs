@@ -50,6 +50,7 @@ mod manual;
 mod exposition;
 mod tags;
 mod tags_truth;
+mod reclaim;
 mod retention;
 mod upstream_bodies;
 mod upstream_connections;

@@ -3,7 +3,9 @@
 use super::TagOptions;
 use crate::collect::plan::{ChangeStamp, FetchKind, LastRead, Need, PerKind, is_due, need_of_tags};
 use crate::model::layers::Group;
-use crate::model::tags::{Details, Reading, TagSeries};
+use crate::model::reading::Reading;
+use crate::model::tag_list::TagList;
+use crate::model::tags::{Details, TagSeries};
 use crate::model::{Repository, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -40,17 +42,25 @@ pub(super) struct TagSummary {
     pub(super) unlayered: u32,
     pub(super) newest: Option<Timestamp>,
     pub(super) oldest: Option<Timestamp>,
-    pub(super) updated: Box<[u32]>,
+    pub(super) list: TagList,
     pub(super) series: Option<Arc<[TagSeries]>>,
     pub(super) by_age: [u32; 5],
-    /// The period in which `by_age` is valid, in seconds since 1970.
-    pub(super) by_age_valid: (u32, u32),
+    /// The number of tags that each rule picks.
+    pub(super) picked: Box<[u32]>,
+    /// The period in which `by_age` and `picked` are valid, in seconds since 1970.
+    pub(super) valid: (u32, u32),
 }
 
 impl TagSummary {
     pub(super) fn of(reading: Reading) -> Self {
-        let Reading { tags, unlayered, newest, oldest, updated, blobs: _, series } = reading;
-        Self { tags, unlayered, newest, oldest, updated, series, by_age: [0; 5], by_age_valid: (0, 0) }
+        let Reading { tags, unlayered, newest, oldest, list, blobs: _, series } = reading;
+        let picked = Box::default();
+        Self { tags, unlayered, newest, oldest, list, series, by_age: [0; 5], picked, valid: (0, 0) }
+    }
+
+    /// The memory it takes beyond its fixed size, and beyond its lines in two compressed expositions.
+    pub(super) fn bytes(&self) -> usize {
+        self.list.len() + self.series.as_deref().map_or(0, TagSeries::bytes)
     }
 }
 
@@ -123,11 +133,14 @@ impl InventoryEntry {
         FetchKind::ALL.into_iter().filter_map(move |kind| Some((needs[kind]?, kind)))
     }
 
+    pub(super) fn summary(&self) -> Option<&TagSummary> {
+        self.tags.as_ref()?.summary.as_ref()
+    }
+
     fn need_of_tags(&self, options: &TagOptions, phase: u32, now: u32) -> Option<Need> {
         let read = self.tags.as_ref().map(|tags| &tags.read);
-        let summary = self.tags.as_ref().and_then(|tags| tags.summary.as_ref());
         let lacks_series = || {
-            summary.is_some_and(|summary| summary.series.is_none())
+            self.summary().is_some_and(|summary| summary.series.is_none())
                 && options.series.as_ref().is_some_and(|series| series.matches(&self.namespace, &self.name))
         };
         need_of_tags(read, self.listed, phase, now, options.full_interval)

@@ -4,9 +4,11 @@ use super::entry::TagSummary;
 use super::{LISTED, TagInventory, TagOptions};
 use crate::collect::plan::FetchKind;
 use crate::model::Images;
-use crate::model::layers::Group;
-use crate::model::tags::{RepositoryImages, TagFigures, by_age};
+use crate::model::layers::{Group, Layers};
+use crate::model::reclaim::Rule;
+use crate::model::tags::{Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, by_age};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// After this many failures, a repository no longer keeps the inventory from counting as complete.
 const MAX_FAILURES: u32 = 3;
@@ -23,11 +25,19 @@ impl TagInventory {
             }
         }
         self.was_complete |= options.enabled[FetchKind::Tags] && unread.is_empty();
-        let Self { entries, order, layers, was_complete, .. } = self;
-        let figures = |slot: u32, summary: &mut TagSummary| {
-            if !(summary.by_age_valid.0..summary.by_age_valid.1).contains(&seconds) {
-                let (counts, until) = by_age(&summary.updated, seconds);
-                (summary.by_age, summary.by_age_valid) = (counts, (seconds, until));
+        self.set_rules(&options.reclaim.rules);
+        let Self { entries, order, layers, was_complete, rules, .. } = self;
+        let mut reclaimable: Vec<Reclaimable> =
+            rules.iter().filter(|_| options.enabled[FetchKind::Tags]).map(nothing).collect();
+        let mut figures = |index: u32, slot: u32, summary: &mut TagSummary| {
+            if !(summary.valid.0..summary.valid.1).contains(&seconds) {
+                summary.update(slot, layers, rules, seconds);
+            }
+            for (rule, (of_rule, tags)) in reclaimable.iter_mut().zip(&summary.picked).enumerate() {
+                if *tags > 0 {
+                    let bytes = was_complete.then(|| layers.reclaimable(slot, rule));
+                    of_rule.repositories.push(ReclaimableHere { index, tags: *tags, bytes });
+                }
             }
             TagFigures {
                 tags: summary.tags,
@@ -40,9 +50,9 @@ impl TagInventory {
                 series: summary.series.clone(),
             }
         };
-        let repositories = order
-            .iter()
-            .map(|slot| {
+        let repositories = (0..)
+            .zip(&*order)
+            .map(|(index, slot)| {
                 let entry = entries[*slot as usize].as_mut().expect(LISTED);
                 let summary = entry
                     .tags
@@ -52,7 +62,7 @@ impl TagInventory {
                 let details = entry.details.as_ref().filter(|_| options.enabled[FetchKind::Details]);
                 let retention = entry.retention.filter(|_| options.enabled[FetchKind::Retention]);
                 RepositoryImages {
-                    tags: summary.map(|summary| figures(*slot, summary)),
+                    tags: summary.map(|summary| figures(index, *slot, summary)),
                     details: details.and_then(|details| details.details.clone()),
                     retention_rules: retention.and_then(|retention| retention.rules),
                 }
@@ -62,13 +72,47 @@ impl TagInventory {
             |group: &Group| options.enabled[FetchKind::Tags] && (*was_complete || !unread.contains_key(group));
         // The order is by organization first. One that is not listed is absent, not 0.
         let at = |slot: u32| entries[slot as usize].as_ref().expect(LISTED);
-        let namespaces = order
-            .chunk_by(|one, next| at(*one).group == at(*next).group)
-            .map(|slots| at(slots[0]))
-            .filter(|entry| is_known(&entry.group))
-            .map(|entry| (entry.namespace.clone(), layers.of_group(entry.group)))
+        let groups = || {
+            let groups = order.chunk_by(|one, next| at(*one).group == at(*next).group);
+            groups.map(|slots| (&at(slots[0]).namespace, at(slots[0]).group))
+        };
+        let namespaces = groups()
+            .filter(|(_, group)| is_known(group))
+            .map(|(name, group)| (name.clone(), layers.of_group(group)))
             .collect();
         let unique_bytes = (options.enabled[FetchKind::Tags] && *was_complete).then(|| layers.total());
-        Images { repositories, namespaces, unique_bytes }
+        for (rule, of_rule) in reclaimable.iter_mut().enumerate().filter(|_| *was_complete) {
+            let of_group = |(name, group): (&Arc<str>, _)| (name.clone(), layers.reclaimable_in_group(group, rule));
+            of_rule.namespaces = groups().map(of_group).collect();
+            of_rule.bytes = Some(layers.reclaimable_in_all(rule));
+        }
+        Images { repositories, namespaces, unique_bytes, reclaimable }
     }
+
+    /// Sets the rules. If they are others than before, each repository is looked at again.
+    fn set_rules(&mut self, rules: &Arc<[Rule]>) {
+        if self.rules != *rules {
+            self.rules = rules.clone();
+            self.layers.set_rules(rules.len());
+            let tags = self.entries.iter_mut().flatten().filter_map(|entry| entry.tags.as_mut());
+            tags.filter_map(|tags| tags.summary.as_mut()).for_each(|summary| summary.valid = (0, 0));
+        }
+    }
+}
+
+impl TagSummary {
+    /// Computes what depends on the time.
+    fn update(&mut self, slot: u32, layers: &mut Layers, rules: &[Rule], seconds: u32) {
+        let (counts, until) = by_age(&self.list.updated(), seconds);
+        let picks = self.list.picks(rules, seconds);
+        for (rule, (_, blobs)) in picks.by_rule.iter().enumerate() {
+            layers.pick(slot, rule, *blobs);
+        }
+        self.picked = picks.by_rule.into_iter().map(|(tags, _)| tags).collect();
+        (self.by_age, self.valid) = (counts, (seconds, until.min(picks.until)));
+    }
+}
+
+fn nothing(rule: &Rule) -> Reclaimable {
+    Reclaimable { rule: *rule, repositories: Vec::new(), namespaces: Vec::new(), bytes: None }
 }

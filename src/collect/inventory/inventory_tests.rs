@@ -5,6 +5,7 @@ use super::*;
 use crate::base::state_file::{self, Origin, RecordWriter};
 use crate::collect::plan::{FetchKind, Need};
 use crate::model::Images;
+use crate::model::reading::ReadingOptions;
 use crate::model::tags::{Blob, Contents, Digest32, Tag};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ fn options() -> TagOptions {
         enabled: PerKind::from_fn(|kind| kind == FetchKind::Tags),
         series: None,
         full_interval: Duration::from_secs(86_400),
+        reclaim: Reclaim::default(),
     }
 }
 
@@ -51,7 +53,7 @@ fn reading(blobs: &[u8]) -> Reading {
         contents,
         ..Tag::default()
     };
-    Reading::of(vec![tag], true)
+    Reading::of(vec![tag], &ReadingOptions { with_series: true, ..ReadingOptions::default() })
 }
 
 /// Performs every task of a plan.
@@ -66,7 +68,11 @@ fn perform(inventory: &mut TagInventory, plan: Plan, read: impl Fn(&FetchSubject
 }
 
 fn update(inventory: &mut TagInventory, listing: &Snapshot) -> Plan {
-    inventory.update(listing, &options(), NOW, Instant::now())
+    update_with(inventory, listing, &options(), NOW)
+}
+
+pub(super) fn update_with(inventory: &mut TagInventory, listing: &Snapshot, options: &TagOptions, now: u32) -> Plan {
+    inventory.update(listing, options, now, Instant::now())
 }
 
 fn exclusive(images: &Images) -> Vec<Option<u128>> {
@@ -198,7 +204,7 @@ fn bytes(inventory: &TagInventory) -> Vec<u8> {
     out
 }
 
-fn restarted(inventory: &TagInventory) -> TagInventory {
+pub(super) fn restarted(inventory: &TagInventory) -> TagInventory {
     state_file::decode(&mut Cursor::new(bytes(inventory)), SystemTime::now()).unwrap().0.value
 }
 
@@ -304,7 +310,7 @@ async fn everything_comes_back_as_it_was() {
     assert_eq!(restored.images(&everything, NOW), before);
     assert!(before.repositories[0].tags.as_ref().unwrap().series.is_some());
     // Series that are no longer wanted are dropped, and read again when they are wanted.
-    restored.drop_unwanted_series(&options());
+    restored.adapt(&options());
     assert!(restored.images(&everything, NOW).repositories[0].tags.as_ref().unwrap().series.is_none());
     assert_eq!(restored.update(&rows, &everything, NOW, Instant::now()).tasks.len(), 1);
 }

@@ -7,7 +7,8 @@ use crate::collect::plan::{FetchKind, FetchTask, Need, PerKind};
 use crate::failure::Failure;
 use crate::model::Timestamp;
 use crate::model::layers::Layers;
-use crate::model::tags::{self, Reading, TagSeries};
+use crate::model::reading::Reading;
+use crate::model::tags::{self, TagSeries};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
 use parking_lot::{Mutex, MutexGuard};
@@ -101,15 +102,16 @@ impl TagWorkerState {
     /// Whether a reading fits. One that takes no more memory is stored even if there is too much already.
     pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
         let layers = self.inventory.layers().len_with(task.slot, &reading.blobs);
-        let series = self.inventory.series_bytes() - self.inventory.series_bytes_of(task.slot)
+        let tags = self.inventory.tag_bytes() - self.inventory.tag_bytes_of(task.slot)
+            + reading.list.len()
             // Twice, because as much again is taken while the next repository like it is read.
             + 2 * reading.series.as_deref().map_or(0, TagSeries::bytes);
-        layers + series / Layers::BYTES <= self.max_layers.max(self.memory_in_layers())
+        layers + tags / Layers::BYTES <= self.max_layers.max(self.memory_in_layers())
     }
 
-    /// The memory that layers and series of tags take, as a number of layers.
+    /// The memory that layers, lists and series of tags take, as a number of layers.
     pub(super) fn memory_in_layers(&self) -> usize {
-        self.inventory.layers().len() + self.inventory.series_bytes() / Layers::BYTES
+        self.inventory.layers().len() + self.inventory.tag_bytes() / Layers::BYTES
     }
 
     /// Whether there is nothing to do but wait.

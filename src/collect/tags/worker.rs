@@ -4,7 +4,8 @@ use super::state::{FIRST_DELAY, TagWorker, TagWorkerState};
 use crate::collect::inventory::FetchSubject;
 use crate::collect::plan::{FetchKind, FetchTask, Need};
 use crate::failure::{Failure, Reason};
-use crate::model::tags::{Details, Reading};
+use crate::model::reading::{Reading, ReadingOptions};
+use crate::model::tags::Details;
 use crate::swr::{ApiError, CallBudget};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -113,7 +114,9 @@ impl TagWorker {
             FetchKind::Tags => {
                 let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
                 let tags = self.client.tags(namespace, name, &mut budget).await;
-                tags.map(|tags| Fetched::Tags(Reading::of(tags, with_series)))
+                let keep = self.options.reclaim.keep.as_ref();
+                let options = ReadingOptions { with_series, keep, indexed: &subject.indexed };
+                tags.map(|tags| Fetched::Tags(Reading::of(tags, &options)))
             }
             FetchKind::Details => self.client.repository(namespace, name, &budget).await.map(Fetched::Details),
             FetchKind::Retention => self.client.retention_rules(namespace, name, &budget).await.map(Fetched::Retention),

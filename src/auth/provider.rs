@@ -73,6 +73,16 @@ impl CredentialProvider {
     }
 }
 
+/// For the log: its name, or the agency and how it is taken on.
+impl std::fmt::Display for CredentialProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Agency(of) => write!(f, "the agency {}, by {}", of.owner(), of.base_name),
+            source => f.write_str(source.name()),
+        }
+    }
+}
+
 impl Provider for CredentialProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
         self.inner().1.load()
@@ -123,10 +133,7 @@ impl ResolvedProvider {
 /// For the log: the name of the provider and why each one before it was skipped.
 impl std::fmt::Display for ResolvedProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.source {
-            CredentialProvider::Agency(of) => write!(f, "the agency {}, by {}", of.owner(), of.base_name)?,
-            source => f.write_str(source.name())?,
-        }
+        write!(f, "{}", self.source)?;
         for (index, (name, why)) in self.passed_over.iter().enumerate() {
             f.write_str(if index == 0 { "; not " } else { ", not " })?;
             write!(f, "{name} ({why})")?;

@@ -25,8 +25,8 @@ pub(super) fn taken_on(
         (None, None, None) => return base,
         (None, ..) => {
             problems.add(settings.how_to_give(
-                "the account of an agency is given and the agency is not: give --credentials.agency-name",
-                "the account of an agency is given and the agency is not: give `agency_name` below `credentials`",
+                "the account of an agency is given and the agency is not: set --credentials.agency-name",
+                "the account of an agency is given and the agency is not: set `agency_name` below `credentials`",
             ));
             return None;
         }
@@ -36,10 +36,10 @@ pub(super) fn taken_on(
             let problem = if one.is_some() { "two accounts" } else { "no account" };
             problems.add(settings.how_to_give(
                 &format!(
-                    "the agency has {problem}: give --credentials.agency-domain-name or --credentials.agency-domain-id"
+                    "the agency has {problem}: set --credentials.agency-domain-name or --credentials.agency-domain-id"
                 ),
                 &format!(
-                    "the agency has {problem}: give `agency_domain_name` or `agency_domain_id` below `credentials`"
+                    "the agency has {problem}: set `agency_domain_name` or `agency_domain_id` below `credentials`"
                 ),
             ));
             return None;
@@ -48,7 +48,7 @@ pub(super) fn taken_on(
     let Some(endpoint) = iam? else {
         let way = settings.how_to_give("--swr.iam-endpoint", "`iam_endpoint`");
         problems.add(format!(
-            "the agency needs the address of IAM, which is not known for this region or endpoint: give {way}"
+            "the agency needs the address of IAM, which is not known for this region or endpoint: set {way}"
         ));
         return None;
     };
@@ -83,13 +83,13 @@ mod tests {
         let account = "--credentials.agency-domain-name b";
         let of_other_cloud = "--swr.endpoint https://swr-api.example.com --swr.region cn-north-4";
         for (line, problem) in [
-            (format!("--swr.region cn-north-4 {account}"), "the agency is not: give --credentials.agency-name"),
-            ("--swr.region cn-north-4 --credentials.agency-name a".to_owned(), "the agency has no account: give"),
+            (format!("--swr.region cn-north-4 {account}"), "the agency is not: set --credentials.agency-name"),
+            ("--swr.region cn-north-4 --credentials.agency-name a".to_owned(), "the agency has no account: set"),
             (
                 format!(
                     "--swr.region cn-north-4 --credentials.agency-name a {account} --credentials.agency-domain-id c"
                 ),
-                "the agency has two accounts: give",
+                "the agency has two accounts: set",
             ),
             (format!("{of_other_cloud} --credentials.agency-name a {account}"), "the agency needs the address of IAM"),
         ] {

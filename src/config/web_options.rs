@@ -17,7 +17,7 @@ pub(super) fn read(process: &Settings<'_>, problems: &mut Problems) -> web::Opti
                 Ok(path.to_owned())
             } else {
                 let taken = web::TAKEN.join(", ");
-                Err(format!("`{path}` is no path such as /metrics, with nothing to escape in it; {taken} are taken"))
+                Err(format!("invalid path `{path}` (example: /metrics; no characters to escape; {taken} are taken)"))
             }
         }),
         route_prefix: process.read("web.route-prefix", of_url, problems, web::prefix),
@@ -29,7 +29,7 @@ pub(super) fn read(process: &Settings<'_>, problems: &mut Problems) -> web::Opti
         limits: limits(process, problems),
     };
     if options.timeout_offset >= options.scrape_timeout {
-        problems.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
+        problems.add("--scrape.timeout-offset: must be shorter than --scrape.timeout");
     }
     options
 }

@@ -24,7 +24,7 @@ impl ConstantLabels {
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !is_name || name.starts_with("__") {
             return Err(format!(
-                "`{name}` is no name of a label: letters, digits and `_`, no digit first, and not `__` first"
+                "invalid label name `{name}` (allowed: letters, digits and `_`, no digit first, not `__` first)"
             ));
         }
         if matches!(name, "le" | "quantile") || catalog::ALL.iter().any(|family| family.labels.contains(&name)) {
@@ -82,11 +82,11 @@ mod tests {
     fn names_and_values_are_checked() {
         let mut labels = ConstantLabels::default();
         for (name, value, problem) in [
-            ("", "x", "no name of a label"),
-            ("1a", "x", "no name of a label"),
-            ("a-b", "x", "no name of a label"),
-            ("ä", "x", "no name of a label"),
-            ("__meta", "x", "no name of a label"),
+            ("", "x", "invalid label name"),
+            ("1a", "x", "invalid label name"),
+            ("a-b", "x", "invalid label name"),
+            ("ä", "x", "invalid label name"),
+            ("__meta", "x", "invalid label name"),
             ("namespace", "x", "have already"),
             ("reason", "x", "have already"),
             ("le", "x", "have already"),

@@ -21,19 +21,19 @@ impl FromStr for ExternalUrl {
 
     /// What is wrong with it. The text is not repeated: it may hold a password.
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = "it must be like https://example.com/exporters/swr";
-        let uri: Uri = text.parse().map_err(|_| format!("this is no URL; {form}"))?;
+        let form = "(example: https://example.com/exporters/swr)";
+        let uri: Uri = text.parse().map_err(|_| format!("invalid URL {form}"))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(format!("this is no URL with scheme and host; {form}"));
+            return Err(format!("URL without scheme or host {form}"));
         };
         if !matches!(scheme, "http" | "https") {
-            return Err(format!("its scheme is neither http nor https; {form}"));
+            return Err(format!("the scheme is neither http nor https {form}"));
         }
         if authority.as_str().contains('@') {
-            return Err("it holds a user or a password, which everybody would see".to_owned());
+            return Err("the URL holds a user or a password, which everybody would see".to_owned());
         }
         if authority.host().is_empty() || text.contains(['?', '#']) {
-            return Err(format!("it has no host, or more than scheme, host, port and path; {form}"));
+            return Err(format!("the URL has no host, or more than scheme, host, port and path {form}"));
         }
         let path = prefix(uri.path())?;
         Ok(Self { scheme: scheme.to_owned(), authority: authority.clone(), path })
@@ -59,7 +59,7 @@ pub fn prefix(text: &str) -> Result<String, String> {
     if is_plain_path(inner) && inner.split('/').all(is_usual) {
         return Ok(format!("/{inner}"));
     }
-    Err(format!("`{text}` is no path such as /exporters/swr, with nothing to escape in it"))
+    Err(format!("invalid path `{text}` (example: /exporters/swr; no characters to escape)"))
 }
 
 /// Whether a request path may contain all its characters unescaped.
@@ -107,14 +107,14 @@ mod tests {
             assert_eq!(text.parse::<ExternalUrl>().unwrap().to_string(), shown);
         }
         for (text, problem) in [
-            ("example.com/swr", "no URL"),
-            ("/swr", "no URL with scheme and host"),
+            ("example.com/swr", "invalid URL"),
+            ("/swr", "URL without scheme or host"),
             ("ftp://example.com/", "neither http nor https"),
             ("https://user:canary@example.com/", "a user or a password"),
             ("https://example.com/swr?canary=1", "more than scheme, host, port and path"),
-            ("https://example.com/a%20b", "no path such as"),
-            ("https://example.com/a/../b", "no path such as"),
-            ("https://a canary", "no URL"),
+            ("https://example.com/a%20b", "invalid path"),
+            ("https://example.com/a/../b", "invalid path"),
+            ("https://a canary", "invalid URL"),
         ] {
             let said = text.parse::<ExternalUrl>().unwrap_err();
             assert!(said.contains(problem) && !said.contains("canary"), "{text}: {said}");

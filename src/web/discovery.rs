@@ -19,7 +19,7 @@ pub(super) fn targets(site: &Site, request: &Parts, options: &Options) -> Respon
             (authority.to_string(), path)
         }
         (None, Some(host)) => (host, &options.route_prefix),
-        (None, None) => return plain(StatusCode::BAD_REQUEST, "the Host header is no name of a server\n"),
+        (None, None) => return plain(StatusCode::BAD_REQUEST, "the Host header is not the name of a server\n"),
     };
     base.insert("__metrics_path__".to_owned(), format!("{prefix}/probe").into());
     let groups: Vec<Value> = site.accounts.iter().map(|account| target_group(account, &host, base.clone())).collect();

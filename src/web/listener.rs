@@ -58,7 +58,7 @@ pub(super) async fn run(
                 metrics.accept_errors.inc();
                 failures += 1;
                 if log.admit((), Instant::now()).is_some() {
-                    tracing::error!(%error, "connections cannot be accepted: {error}");
+                    tracing::error!(%error, "cannot accept connections: {error}");
                 }
                 tokio::select! {
                     () = &mut shutdown => break,
@@ -74,7 +74,7 @@ pub(super) async fn run(
                 tracing::warn!(
                     %address,
                     suppressed,
-                    "{address} has {} connections, and one more was closed: if it is a proxy, raise \
+                    "{address} has {} connections, closing more of them; if it is a proxy, raise \
                      --web.max-connections-per-address",
                     addresses.limit
                 );
@@ -95,7 +95,7 @@ pub(super) async fn run(
         }
     };
     if tokio::time::timeout(limits.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "{} connections are cut off", connections.len());
+        tracing::warn!(connections = connections.len(), "closing {} unfinished connections", connections.len());
     }
     connections.shutdown().await;
 }

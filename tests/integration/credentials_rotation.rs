@@ -16,7 +16,7 @@ async fn a_secret_that_cannot_be_read_is_told_at_the_start_and_taken_once_it_is_
     let mut command = without_credential(&upstream);
     command.arg("--credentials.access-key-file").arg(&id).arg("--credentials.secret-key-file").arg(&secret);
     let exporter = start(command).await;
-    let told = "level=error msg=\"there is no usable credential: cannot read the secret key from";
+    let told = "level=error msg=\"cannot read the credential: cannot read the secret key from";
     eventually("the log tells it before any scrape", || exporter.log().contains(told)).await;
     assert_eq!(exporter.get("/-/ready").await.status(), 200);
     assert_eq!(upstream.handle.total(), 0, "nothing is called for it");

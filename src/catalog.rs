@@ -177,6 +177,12 @@ families! {
         "Unix time at which the repository of the instance was created (API field created_at).";
     INSTANCE_REPOSITORY_UPDATED = "swr_instance_repository_updated_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
         "Unix time at which the repository of the instance was last updated (API field updated_at); an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORY_SIZE = "swr_instance_repository_size_bytes", Gauge, BYTES, INSTANCE_REPOSITORY,
+        "Sum of the sizes of the repository's distinct artifact digests in bytes (API field size of the artifacts); layers that artifacts share count once for each, so it is more than is stored.";
+    INSTANCE_REPOSITORY_PUSHED = "swr_instance_repository_last_push_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
+        "Unix time of the latest push to the repository of the instance (API field push_time of the artifacts).";
+    INSTANCE_REPOSITORY_PULLED = "swr_instance_repository_last_pull_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
+        "Unix time of the latest pull from the repository of the instance (API field pull_time of the artifacts); absent if it was never pulled.";
 
     // The collection: live.
     UP = "swr_up", Gauge, None, [],

@@ -14,7 +14,7 @@ pub mod size_history;
 pub mod tag_list;
 pub mod tags;
 
-use figures::{Account, Enterprise};
+use figures::{Account, Artifacts, Enterprise};
 use serde::{Deserialize, Serialize};
 use size_history::SizeHistory;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub account: Arc<Account>,
     /// Figures of the Enterprise Edition; all absent if they are not collected.
     pub enterprise: Arc<Enterprise>,
+    /// Artifacts of the Enterprise Edition; none if they are not collected.
+    pub artifacts: Arc<Artifacts>,
     /// Figures from tags and details, if they are collected.
     pub images: Option<Arc<Images>>,
     /// The total size over the last days.

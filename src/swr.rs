@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod tags;
 pub mod account;
 pub mod enterprise;
+pub mod artifacts;
 
 pub use client::{Client, Options, ProjectLookup};
 pub use error::ApiError;

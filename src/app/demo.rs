@@ -109,7 +109,7 @@ fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Conf
         ("--web.max-connections-per-address", "2048"),
     ];
     let settings = settings.iter().flat_map(|(flag, value)| [*flag, *value]);
-    let flags = ["swr-exporter", "--collector.account", "--collector.enterprise"].into_iter();
+    let flags = ["swr-exporter", "--collector.account", "--collector.enterprise.artifacts"].into_iter();
     let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
     // The environment belongs to the real exporter.
     config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &Environment::default())

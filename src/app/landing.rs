@@ -356,7 +356,7 @@ mod tests {
                 "<caption>Grown most since 2017-09-11 03:00 UTC</caption>",
                 "<td class=\"number\">1.00 MiB<svg",
                 "<caption>Not updated for 180 days (0 in all)</caption>",
-                "Collectors that are off: account, tags, details, retention, enterprise</p>",
+                "Collectors that are off: account, tags, details, retention, enterprise, enterprise.artifacts</p>",
                 "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
             ],
         );
@@ -417,7 +417,7 @@ mod tests {
                 "<p>Check &lt;the&gt; credential.</p>",
                 "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
                 "<th scope=\"row\">details</th><td>not read yet</td>",
-                "Collectors that are off: retention, enterprise</p>",
+                "Collectors that are off: retention, enterprise, enterprise.artifacts</p>",
             ],
         );
     }

@@ -156,6 +156,8 @@ pub const ALL: &[Flag] = &[
         "Quotas and totals of the account, and repositories of its organizations that are not listed; needs further permissions"),
     row("collector.enterprise", Some("collectors"), Switch, "", "off",
         "Instances of the Enterprise Edition with their repositories; needs further permissions and the project id"),
+    row("collector.enterprise.artifacts", Some("collectors"), Switch, "", "off",
+        "Size, latest push and latest pull of each repository of the Enterprise Edition; a call per 100 images and hour"),
     row("repositories.include", Some("repositories_include"), One, "REGEX", "all",
         "Only repositories whose whole `namespace/repository` matches get series; the rest stay in the sums of their organization"),
     row("repositories.exclude", Some("repositories_exclude"), One, "REGEX", "none",

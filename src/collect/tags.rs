@@ -124,7 +124,7 @@ impl TagCollector {
         let state = TagWorkerState::new(inventory, options.max_layers);
         let worker = Arc::new(TagWorker {
             client,
-            limiter: Arc::new(TagRateLimiter::new(rate(options.per_second), worker::CALL_TIMEOUT)),
+            limiter: Arc::new(TagRateLimiter::new(Rate::with_short_burst(options.per_second), worker::CALL_TIMEOUT)),
             options,
             tag_options,
             metrics,
@@ -145,7 +145,7 @@ impl TagCollector {
         let (mut remaining, mut idle) = (self.worker.remaining.subscribe(), self.worker.idle.subscribe());
         self.schedule(listing);
         let until = policy.until(deadline);
-        let rate = rate(self.worker.options.per_second);
+        let rate = Rate::with_short_burst(self.worker.options.per_second);
         #[expect(clippy::cast_precision_loss, reason = "compared with what fits into seconds")]
         let in_time = |remaining: usize| remaining as f64 <= rate.burst + rate.per_second * until.left().as_secs_f64();
         // When the time is up, what is known is shown.
@@ -272,10 +272,6 @@ impl TagCollector {
         };
         worker.remaining.send_replace(remaining);
     }
-}
-
-fn rate(per_second: f64) -> Rate {
-    Rate { per_second, burst: (per_second * 2.0).trunc().max(1.0) }
 }
 
 #[cfg(test)]

@@ -272,11 +272,15 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
         problems.add(format!("{}: a name is empty", found.place));
     }
+    let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {
         namespaces,
         list_api: settings.read("swr.list-api", default.list_api, problems, str::parse),
         account: settings.is_on("collector.account", false, problems),
-        enterprise: settings.is_on("collector.enterprise", false, problems),
+        // Artifacts belong to repositories.
+        enterprise: settings.is_on("collector.enterprise", false, problems) || artifacts,
+        artifacts,
+        artifacts_per_second: settings.read("collector.tags.rate-limit", default.artifacts_per_second, problems, rate),
         page_size: settings.read("swr.page-size", default.page_size, problems, |text| number(text, 10, 1000)),
         max_age,
         ..default

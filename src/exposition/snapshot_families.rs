@@ -47,7 +47,7 @@ pub(super) fn write_selected(
         |(reason, _), out| label(b'{', family.labels[0], reason, out),
     )?;
     account_families::account(snapshot, &mut writer)?;
-    account_families::enterprise(&snapshot.enterprise, &mut writer)?;
+    account_families::enterprise(&snapshot.enterprise, &snapshot.artifacts, &mut writer)?;
     if let Some(images) = &snapshot.images {
         write_images(images, &prefixes, &mut writer)?;
     }

@@ -32,6 +32,8 @@ pub enum Operation {
     InstanceStatistics,
     /// `GET /v2/{project}/repositories`.
     ListInstanceRepositories,
+    /// `GET /v2/{project}/instances/{instance}/artifacts`.
+    ListArtifacts,
     /// `GET /v3/projects` of IAM.
     FindProject,
 }
@@ -54,6 +56,7 @@ impl Operation {
             Self::ListInstanceRepositories => {
                 ("list_instance_repositories", Some("swr:repository:listAllInstanceRepositories"), Auxiliary)
             }
+            Self::ListArtifacts => ("list_artifacts", Some("swr:instance:listAllArtifacts"), Auxiliary),
             Self::FindProject => ("find_project", Some("iam:projects:listProjects"), Project),
         }
     }

@@ -464,6 +464,9 @@ async fn optional_collectors_can_be_enabled() {
     let scrape = exporter.scrape().await;
     assert_eq!((scrape.get("swr_instances"), scrape.get("swr_account_repositories")), (Some(2.0), None));
     assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 30);
+    assert!(scrape.series("swr_instance_repository_size_bytes").is_empty());
+    let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ENTERPRISE_ARTIFACTS", "true")]).await;
+    assert!(!exporter.scrape().await.series("swr_instance_repository_size_bytes").is_empty());
     let rate = ("SWR_EXPORTER_COLLECTOR_TAGS_RATE_LIMIT", "1000");
     let exporter = with(&upstream, &[rate, ("SWR_EXPORTER_COLLECTOR_RETENTION", "true")]).await;
     assert_eq!(exporter.scrape().await.series("swr_repository_retention_rules").len(), 30);

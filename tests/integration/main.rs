@@ -50,6 +50,7 @@ mod tags;
 mod tags_truth;
 mod reclaim;
 mod retention;
+mod artifacts;
 mod upstream_bodies;
 mod upstream_connections;
 mod upstream_dead_connections;

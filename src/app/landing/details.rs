@@ -11,7 +11,8 @@ use std::time::Duration;
 use words::Escaped;
 
 /// Every collector, by its name.
-const COLLECTORS: [&str; 6] = ["repositories", "account", "tags", "details", "retention", "enterprise"];
+const COLLECTORS: [&str; 7] =
+    ["repositories", "account", "tags", "details", "retention", "enterprise", "enterprise.artifacts"];
 
 /// Whether a sentence or a total of the account is already on the page.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -100,6 +100,33 @@ pub struct Report {
     pub public: Listed,
     /// The repositories without a retention rule, the largest first; `None` if rules were not read.
     pub without_retention: Option<Listed>,
+    /// The repositories of the Enterprise Edition that were not pulled for [`STALE_DAYS`], the largest first; `None` if their
+    /// artifacts were not read.
+    pub not_pulled: Option<NotPulled>,
+}
+
+/// Repositories that were not pulled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotPulled {
+    /// The first ones.
+    pub rows: Vec<NotPulledRow>,
+    /// The number of all.
+    pub count: u64,
+    /// Bytes of all whose size is known.
+    pub bytes: u128,
+}
+
+/// A repository of the Enterprise Edition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPulledRow {
+    /// The instance's name.
+    pub instance: Arc<str>,
+    /// The repository.
+    pub name: Name,
+    /// Bytes of its distinct artifacts.
+    pub bytes: Option<u64>,
+    /// The latest pull; `None` if there was none.
+    pub pulled: Option<Timestamp>,
 }
 
 /// Sums over the account.
@@ -238,3 +265,7 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "report/report_tests.rs"]
+mod tests;

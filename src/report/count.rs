@@ -4,13 +4,17 @@
 //! belong to several repositories. Only these go into a layer index; the others are counted where they are.
 
 use super::order::{Order, Picked};
-use super::{Freed, Listed, Name, Options, Readings, Report, RepositoryRow, RuleReport, STALE_DAYS, Totals};
+use super::{
+    Freed, Listed, Name, NotPulled, NotPulledRow, Options, Readings, Report, RepositoryRow, RuleReport, STALE_DAYS,
+    Totals,
+};
 use crate::model::layers::{Group, Layers};
 use crate::model::reading::{KnownRepository, Reading};
 use crate::model::tags::{Blob, seconds};
 use crate::model::{Repository, Snapshot, Timestamp, Visibility};
 use hashbrown::HashTable;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Counts.
@@ -218,6 +222,7 @@ impl<'a> Counter<'a> {
             largest: self.list(|_| true, size),
             stale: self.list(|index| is_stale(&self.listing.repositories[index]), exclusive),
             public: self.list(|index| self.listing.repositories[index].visibility == Some(Visibility::Public), size),
+            not_pulled: self.not_pulled(),
             without_retention: self
                 .knows_retention
                 .then(|| self.list(|index| self.repositories[index].retention_rules == Some(0), size)),
@@ -285,6 +290,29 @@ impl<'a> Counter<'a> {
             listed_bytes: sizes.map(u128::from).sum(),
             rows: all.iter().take(self.options.top).map(|(_, index)| self.row(*index)).collect(),
         }
+    }
+
+    /// Repositories of the Enterprise Edition. One without artifacts has nothing to pull.
+    fn not_pulled(&self) -> Option<NotPulled> {
+        self.listing.artifacts.complete_at?;
+        let limit = i64::from(self.now) - i64::from(STALE_DAYS) * 86_400;
+        let (enterprise, artifacts) = (&self.listing.enterprise, &self.listing.artifacts);
+        let instances = enterprise.instances.iter().flat_map(|instances| &instances.value);
+        let names: HashMap<&str, &Arc<str>> = instances.map(|instance| (&*instance.id, &instance.name)).collect();
+        let mut rows = Vec::new();
+        for repository in enterprise.repositories.iter().flat_map(|rows| &rows.value) {
+            let Some(known) = artifacts.of(repository) else { continue };
+            if known.pulled.is_none_or(|pulled| pulled.parts().0 < limit) {
+                let name = Name { namespace: repository.namespace.clone(), repository: repository.name.clone() };
+                let instance = names.get(&*repository.instance).copied().unwrap_or(&repository.instance).clone();
+                rows.push(NotPulledRow { instance, name, bytes: known.size, pulled: known.pulled });
+            }
+        }
+        rows.sort_by_key(|row| Reverse(row.bytes));
+        let bytes = rows.iter().filter_map(|row| row.bytes).map(u128::from).sum();
+        let count = rows.len() as u64;
+        rows.truncate(self.options.top);
+        Some(NotPulled { rows, count, bytes })
     }
 
     fn row(&self, index: usize) -> RepositoryRow {

@@ -1,7 +1,7 @@
 //! The report for programs. docs/report.schema.json describes it.
 
 use super::layout::rfc3339;
-use super::{Freed, Listed, Name, Report, RepositoryRow, RuleReport};
+use super::{Freed, Listed, Name, NotPulled, Report, RepositoryRow, RuleReport};
 use crate::model::{Timestamp, Visibility};
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ pub(super) fn render(report: &Report) -> String {
         "stale": listed(&report.stale),
         "public": listed(&report.public),
         "without_retention": report.without_retention.as_ref().map(listed),
+        "not_pulled": report.not_pulled.as_ref().map(not_pulled),
     });
     format!("{value:#}\n")
 }
@@ -73,6 +74,17 @@ fn listed(listed: &Listed) -> Value {
         "listed_bytes": number(listed.listed_bytes),
         "repositories": listed.rows.iter().map(repository).collect::<Vec<_>>(),
     })
+}
+
+fn not_pulled(pulls: &NotPulled) -> Value {
+    let rows = pulls.rows.iter().map(|row| {
+        let mut value = of(&row.name);
+        value["instance"] = json!(row.instance);
+        value["bytes"] = json!(row.bytes);
+        value["pulled"] = time(row.pulled);
+        value
+    });
+    json!({ "count": pulls.count, "bytes": number(pulls.bytes), "repositories": rows.collect::<Vec<_>>() })
 }
 
 fn repository(row: &RepositoryRow) -> Value {

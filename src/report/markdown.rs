@@ -1,7 +1,8 @@
 //! The report for tickets and wikis.
 
 use super::layout::{
-    Column, REPOSITORY, bytes, caveats, count, day, minute, name, plain, repository, share, source, things,
+    Column, NOT_PULLED, REPOSITORY, bytes, caveats, count, day, minute, name, not_pulled, plain, repository, share,
+    source, things,
 };
 use super::{Freed, Listed, Report, STALE_DAYS};
 use std::fmt::Write;
@@ -53,6 +54,11 @@ pub(super) fn render(report: &Report) -> String {
     if let Some(without) = &report.without_retention {
         listed("Without a retention rule", without, &mut out);
     }
+    if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
+        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
+        let _ = write!(out, "\n## Enterprise Edition: not pulled for {STALE_DAYS} days ({all})\n\n");
+        table(&NOT_PULLED, pulls.rows.iter().map(not_pulled), &mut out);
+    }
     for rule in &report.rules {
         let Some(steps) = rule.tags.as_ref().filter(|steps| !steps.is_empty()) else { continue };
         let _ = write!(out, "\n## {}: tags, those first that free most\n\n", rule.rule);
@@ -61,7 +67,7 @@ pub(super) fn render(report: &Report) -> String {
             .iter()
             .map(|step| vec![format!("{}:{}", name(&step.of), plain(&step.tag)), day(step.dated), bytes(step.bytes)]);
         let rest = (rule.more_tags.tags > 0).then(|| {
-            vec![format!("and {} more", things(rule.more_tags.tags, "tag")), String::new(), bytes(rule.more_tags.bytes)]
+            vec![format!("and {}", things(rule.more_tags.tags, "more tag")), String::new(), bytes(rule.more_tags.bytes)]
         });
         let total = vec![format!("total: {}", things(rule.total.tags, "tag")), String::new(), bytes(rule.total.bytes)];
         let columns = [Column::left("tag"), Column::right("updated"), Column::right("frees")];
@@ -72,7 +78,7 @@ pub(super) fn render(report: &Report) -> String {
 
 fn listed(title: &str, listed: &Listed, out: &mut String) {
     if !listed.rows.is_empty() {
-        let _ = write!(out, "\n## {title} ({}, {})\n\n", count(listed.count), bytes(listed.listed_bytes));
+        let _ = write!(out, "\n## {title} ({}, {} listed)\n\n", count(listed.count), bytes(listed.listed_bytes));
         table(&REPOSITORY, listed.rows.iter().map(repository), out);
     }
 }

@@ -1,8 +1,8 @@
 //! The report for a terminal.
 
 use super::layout::{
-    Column, REPOSITORY, bytes, caveats, count, day, minute, name, plain, repository, share, source, table, things,
-    wrapped,
+    Column, NOT_PULLED, REPOSITORY, bytes, caveats, count, day, minute, name, not_pulled, plain, repository, share,
+    source, table, things, wrapped,
 };
 use super::{Listed, Report, RuleReport, STALE_DAYS};
 use std::fmt::Write;
@@ -44,10 +44,38 @@ pub(super) fn render(report: &Report, width: usize) -> String {
     if let Some(without) = &report.without_retention {
         listed("Without a retention rule", without, width, &mut out);
     }
+    if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
+        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
+        heading(&format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"), &mut out);
+        table(&NOT_PULLED, &pulls.rows.iter().map(not_pulled).collect::<Vec<_>>(), width, &mut out);
+        more(
+            usize::try_from(pulls.count).unwrap_or(usize::MAX).saturating_sub(pulls.rows.len()),
+            "repository",
+            &mut out,
+        );
+    }
     for rule in &report.rules {
         tags(rule, width, &mut out);
     }
+    hint(report, width, &mut out);
     out
+}
+
+/// What to do with the report.
+fn hint(report: &Report, width: usize, out: &mut String) {
+    let freeing = report.rules.iter().filter(|rule| rule.tags.is_none()).find_map(|rule| {
+        let (name, _) = rule.repositories.first()?;
+        Some((rule.rule, name))
+    });
+    if let Some((rule, of)) = freeing {
+        out.push('\n');
+        let only = name(of);
+        wrapped(
+            &format!("List the tags of a repository: swr-exporter report --tags --rule {rule} --only {only}"),
+            width,
+            out,
+        );
+    }
 }
 
 fn heading(text: &str, out: &mut String) {
@@ -96,7 +124,7 @@ fn places(report: &Report, rule: &RuleReport, width: usize, out: &mut String) {
 
 fn more(number: usize, what: &str, out: &mut String) {
     if number > 0 {
-        let _ = writeln!(out, "  and {} more", things(number as u64, what));
+        let _ = writeln!(out, "  and {}", things(number as u64, &format!("more {what}")));
     }
 }
 
@@ -104,7 +132,7 @@ fn listed(title: &str, listed: &Listed, width: usize, out: &mut String) {
     if listed.rows.is_empty() {
         return;
     }
-    heading(&format!("{title} ({}, {})", count(listed.count), bytes(listed.listed_bytes)), out);
+    heading(&format!("{title} ({}, {} listed)", count(listed.count), bytes(listed.listed_bytes)), out);
     table(&REPOSITORY, &listed.rows.iter().map(repository).collect::<Vec<_>>(), width, out);
     let left = usize::try_from(listed.count).unwrap_or(usize::MAX).saturating_sub(listed.rows.len());
     more(left, "repository", out);
@@ -127,7 +155,7 @@ fn tags(rule: &RuleReport, width: usize, out: &mut String) {
     let mut rows: Vec<Vec<String>> = steps.iter().map(row).collect();
     if rule.more_tags.tags > 0 {
         let rest = rule.more_tags;
-        rows.push(vec![format!("and {} more", things(rest.tags, "tag")), String::new(), bytes(rest.bytes)]);
+        rows.push(vec![format!("and {}", things(rest.tags, "more tag")), String::new(), bytes(rest.bytes)]);
     }
     rows.push(vec![format!("total: {}", things(rule.total.tags, "tag")), String::new(), bytes(rule.total.bytes)]);
     table(&columns, &rows, width, out);

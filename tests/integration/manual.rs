@@ -66,6 +66,7 @@ async fn man_shows_every_page_without_a_warning() {
     for (arguments, title, expected) in [
         (&["man"][..], "swr-exporter(1)", "SWR_EXPORTER_CACHE_WINDOW"),
         (&["man", "scrape"], "swr-exporter-scrape(1)", "--output <FILE>"),
+        (&["man", "report"], "swr-exporter-report(1)", "--only <NAMESPACE"),
         (&["man", "check"], "swr-exporter-check(1)", "--offline"),
         (&["man", "healthcheck"], "swr-exporter-healthcheck(1)", "--timeout <DURATION>"),
         (&["man", "completions"], "swr-exporter-completions(1)", "powershell"),

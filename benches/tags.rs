@@ -53,7 +53,7 @@ const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all 
 /// 20 tags with 10 layers and a configuration each, without and with clean-up rules and the list of tags that they need.
 fn memory(repositories: u32, shape: usize) {
     let (name, tags_share, repositories_share) = SHAPES[shape / 2];
-    let rules = if shape % 2 == 0 { Reclaim::none().rules } else { Reclaim::default().rules };
+    let rules = if shape.is_multiple_of(2) { Reclaim::none().rules } else { Reclaim::default().rules };
     let before = resident();
     let start = Instant::now();
     let mut layers = Layers::default();

@@ -233,7 +233,7 @@ mod tests {
             ["0 B", "1023 B", "1.00 KiB", "1,023 KiB", "1.00 MiB", "11.4 GiB", "1.00 TiB", "1.07 TiB"]
         );
         assert_eq!(bytes(u128::MAX).chars().last(), Some('B'));
-        assert_eq!([1u64, 999, 1_000, 1_234_567].map(|number| count(number)), ["1", "999", "1,000", "1,234,567"]);
+        assert_eq!([1u64, 999, 1_000, 1_234_567].map(count), ["1", "999", "1,000", "1,234,567"]);
         assert_eq!([things(1, "tag"), things(2, "repository")], ["1 tag", "2 repositories"]);
         assert_eq!([share(1, 3), share(0, 3), share(1, 100_000), share(0, 0)], ["33.3 %", "0.0 %", "< 0.1 %", "-"]);
         assert_eq!(age(Timestamp(0), Timestamp(7_300_000_000_000)), "2 hours");

@@ -63,7 +63,7 @@ pub const DEFAULT_ADDRESS: &str = "[::]:10179";
 /// The name of the account that is configured by flags.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
-/// All problems with the settings, each with its place and remedy.
+/// All problems in the settings, each with its place and remedy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<String>,
@@ -74,7 +74,7 @@ pub struct Problems {
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = self.list.len();
-        writeln!(f, "{count} problem{} with the settings:", if count == 1 { "" } else { "s" })?;
+        writeln!(f, "{count} problem{} in the settings:", if count == 1 { "" } else { "s" })?;
         self.list.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
     }
 }
@@ -120,7 +120,7 @@ impl Config {
     /// Logs the warnings.
     pub fn log_warnings(&self) {
         for warning in &self.warnings {
-            warn!("about the settings: {warning}");
+            warn!("settings: {warning}");
         }
     }
 }
@@ -153,7 +153,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
     let web = web_options(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
-    let mut shown = "# The settings in force.\nprocess:\n".to_owned();
+    let mut shown = "# The settings in force, as a file for --config.file. Settings of the process, which are flags or variables:\n".to_owned();
     process.show_process(&mut shown);
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
@@ -284,8 +284,8 @@ fn chosen<'a, 'b>(
         let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
         problems.add(match name {
-            Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
-            None => format!("--account: name one of the accounts {names}"),
+            Some(name) => format!("--account: unknown account `{name}` (known: {names})"),
+            None => format!("--account: required, because the file has several accounts: {names}"),
         });
     }
     chosen
@@ -391,7 +391,7 @@ fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options 
                 Ok(path.to_owned())
             } else {
                 let taken = web::TAKEN.join(", ");
-                Err(format!("`{path}` is no path such as /metrics, with nothing to escape in it; {taken} are taken"))
+                Err(format!("invalid path `{path}` (example: /metrics; no characters to escape; {taken} are taken)"))
             }
         }),
         max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
@@ -401,7 +401,7 @@ fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options 
         limits,
     };
     if options.timeout_offset >= options.scrape_timeout {
-        problems.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
+        problems.add("--scrape.timeout-offset: must be shorter than --scrape.timeout");
     }
     options
 }
@@ -423,9 +423,9 @@ const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > MAX_DURATION => Err(format!("`{text}` is longer than ten years")),
+        Ok(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
         Ok(duration) => Ok(duration),
-        Err(_) => Err(format!("`{text}` is no duration such as 500ms, 30s or 5m")),
+        Err(_) => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
     }
 }
 
@@ -435,7 +435,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// What was expected.
 pub fn positive(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
-        if duration.is_zero() { Err(format!("`{text}` must be longer than nothing")) } else { Ok(duration) }
+        if duration.is_zero() { Err(format!("duration `{text}` must be longer than 0")) } else { Ok(duration) }
     })
 }
 
@@ -443,7 +443,7 @@ pub fn positive(text: &str) -> Result<Duration, String> {
 fn keyword<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        format!("`{text}` is not known; known are {}", known.join(", "))
+        format!("unknown value `{text}` (known: {})", known.join(", "))
     })
 }
 
@@ -456,7 +456,7 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T, mos
 }
 
 fn not_in(text: &str, least: &str, most: &str) -> String {
-    format!("`{text}` is no number from {least} to {most}")
+    format!("invalid number `{text}` (allowed: {least} to {most})")
 }
 
 #[cfg(test)]

@@ -68,7 +68,12 @@ fn no_core_dumps() {
 
 fn serve(args: &ServeArgs, environment: &Environment) -> anyhow::Result<bool> {
     if config::is_check_only(args, environment)? {
-        return app::check::run(&CheckArgs { serve: args.clone(), offline: true, format: "text".to_owned() });
+        return app::check::run(&CheckArgs {
+            serve: args.clone(),
+            offline: true,
+            verbose: false,
+            format: "text".to_owned(),
+        });
     }
     // Before any thread is started.
     let sockets = app::service::sockets()?;

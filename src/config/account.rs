@@ -183,7 +183,7 @@ fn cache_options(settings: &Settings<'_>, problems: &mut Problems) -> cache::Opt
         window: settings.read("cache.window", default.window, problems, positive),
         wait: settings.read("cache.wait", default.wait, problems, |text| match text {
             "deadline" => Ok(cache::Wait::Deadline),
-            text => duration(text).map(cache::Wait::AtMost).map_err(|problem| format!("{problem}, or `deadline`")),
+            text => duration(text).map(cache::Wait::AtMost).map_err(|problem| format!("{problem}; or use `deadline`")),
         }),
         max_age: settings.read("cache.max-age", default.max_age, problems, positive),
         refresh_timeout: settings.read("swr.refresh-timeout", default.refresh_timeout, problems, positive),
@@ -209,7 +209,7 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
             if endpoint.is_none() {
                 let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
                 problems.add(format!(
-                    "{}: `{}` is not known{}; for another region or cloud give {way}",
+                    "{}: unknown region `{}`{}; for another region or cloud, set {way}",
                     region.place,
                     region.text(),
                     yaml::did_you_mean(region.text(), regions::KNOWN)
@@ -218,7 +218,7 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
                 let way =
                     settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
                 problems.warn(format!(
-                    "{}: the address of {} belongs to Huawei Cloud; customers of {cloud} give {way}",
+                    "{}: the address of {} belongs to Huawei Cloud; customers of {cloud} set {way}",
                     region.place,
                     region.text()
                 ));
@@ -227,8 +227,8 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
         }
         (None, None) => {
             problems.add(settings.how_to_give(
-                "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
-                "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
+                "no endpoint: set --swr.region (such as cn-north-4) or --swr.endpoint; `swr-exporter demo` needs neither",
+                "no endpoint: set `region` (such as cn-north-4) or `endpoint`",
             ));
             None
         }
@@ -242,7 +242,9 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         given.as_ref().map(|found| found.text().to_owned()).or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
     if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
-        problems.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
+        problems.add(format!(
+            "{place}: invalid project id (letters and digits only, such as 0123456789abcdef0123456789abcdef)"
+        ));
     }
     let rate = Rate {
         per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
@@ -270,7 +272,7 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     namespaces.sort();
     namespaces.dedup();
     if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
-        problems.add(format!("{}: a name is empty", found.place));
+        problems.add(format!("{}: empty name", found.place));
     }
     let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {
@@ -341,7 +343,7 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         if parsed.is_some() && text.ends_with("/*") {
             let place = settings.get(name).map_or_else(String::new, |found| found.place);
             problems.warn(format!(
-                "{place}: `{text}` looks like a glob, but is a regular expression; write `{}.*`",
+                "{place}: `{text}` is a regular expression, but looks like a glob: write `{}.*`",
                 &text[..text.len() - 1]
             ));
         }

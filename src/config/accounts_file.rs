@@ -108,8 +108,8 @@ pub(super) fn read(
             let before = reader.problems.list.len();
             if !is_name(&key.text) {
                 reader.problems.add(format!(
-                    "{place}: an account's name has up to {MAX_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
-                     last two"
+                    "{place}: invalid account name (up to {MAX_NAME} letters, digits, `_`, `-` and `.`; not starting with the last \
+                     two)"
                 ));
             }
             let table = Table::of(node, place, reader.problems);
@@ -121,7 +121,7 @@ pub(super) fn read(
         }
     }
     if file.accounts.is_empty() && reader.problems.list().len() == before {
-        reader.problems.add(format!("{place}: there is no account; name one below `accounts`"));
+        reader.problems.add(format!("{place}: no accounts: add one below `accounts`"));
     }
     table.finish(reader.problems);
     file
@@ -203,7 +203,7 @@ impl EntryReader<'_, '_> {
             let (name, is_on) = text.strip_prefix('-').map_or((text.as_str(), true), |name| (name.trim(), false));
             let Some(flag) = known.contains(&name).then(|| flags::flag(&format!("collector.{name}")).name) else {
                 let hint = yaml::did_you_mean(name, known.iter().copied());
-                self.problems.add(format!("{place}: `{name}` is not known{hint}"));
+                self.problems.add(format!("{place}: unknown collector `{name}`{hint}"));
                 continue;
             };
             let values = vec![is_on.to_string()];
@@ -249,12 +249,12 @@ fn expand(text: &str, environment: &Environment) -> Result<String, String> {
         }
         out.push_str(before);
         let Some(end) = reference.find('}') else {
-            return Err("`${` has no `}`; write `$${` for the characters".to_owned());
+            return Err("`${` without `}`; write `$${` for the characters themselves".to_owned());
         };
         let name = &reference[2..end];
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if name.is_empty() || !is_name || name.as_bytes()[0].is_ascii_digit() {
-            return Err("what stands in `${}` is no name of an environment variable".to_owned());
+            return Err("invalid name of an environment variable in `${}`".to_owned());
         }
         out.push_str(environment.inserted(name)?);
         rest = &reference[end + 1..];

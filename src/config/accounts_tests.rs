@@ -99,7 +99,7 @@ fn lists_may_be_written_in_any_form() {
         assert!(tags.tags && tags.details, "{collectors}");
     }
     let said = problems(&format!("{account}namespaces: 'a,,b' }} }}\n"), "");
-    assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: a name is empty"]);
+    assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: empty name"]);
 }
 
 #[test]
@@ -109,30 +109,31 @@ fn a_problem_of_several_accounts_is_reported_once() {
     assert_eq!(
         problems(&all, "--swr.page-size 0"),
         [
-            "accounts.yml:3: defaults.cache_window: `never` is no duration such as 500ms, 30s or 5m",
-            "--swr.page-size: `0` is no number from 10 to 1000"
+            "accounts.yml:3: defaults.cache_window: invalid duration `never` (examples: 500ms, 30s, 5m)",
+            "--swr.page-size: invalid number `0` (allowed: 10 to 1000)"
         ]
     );
     let some = format!("{defaults}accounts: {{ a: {{}}, b: {{ cache_window: 5m }}, c: {{}} }}\n");
     let said = problems(&some, "");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].starts_with("accounts `a`, `c`: ") && said[0].contains(":3: defaults.cache_window: `never`"),
+        said[0].starts_with("accounts `a`, `c`: ")
+            && said[0].contains(":3: defaults.cache_window: invalid duration `never`"),
         "{said:?}"
     );
     let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: give `region`"), "{said:?}");
-    assert!(said[1].starts_with("account `c`: the secret key has no access key: "), "{said:?}");
+    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: set `region`"), "{said:?}");
+    assert!(said[1].starts_with("account `c`: the secret key lacks its access key: "), "{said:?}");
     let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
-    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: `0` is no number from 10 to 1000"]);
+    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: invalid number `0` (allowed: 10 to 1000)"]);
 }
 
 #[test]
 fn a_file_without_accounts_is_a_problem_among_others() {
     let said = problems("accounts: {}\nregion: x\n", "--log.level loud");
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said.contains(&"accounts.yml:1: there is no account; name one below `accounts`".to_owned()), "{said:?}");
+    assert!(said.contains(&"accounts.yml:1: no accounts: add one below `accounts`".to_owned()), "{said:?}");
     assert_eq!(problems("accounts: [a]\n", ""), ["accounts.yml:1: accounts: expected a mapping, found a list"]);
 }
 
@@ -169,7 +170,7 @@ fn collectors_are_added_to_the_default_and_removed_by_name() {
     assert_eq!(
         said,
         [
-            "accounts.yml:1: accounts.one.collectors: `tagz` is not known; did you mean `tags`?",
+            "accounts.yml:1: accounts.one.collectors: unknown collector `tagz` (did you mean `tags`?)",
             "accounts.yml:1: accounts.one.collectors: `tags` is both on and off",
         ]
     );
@@ -193,8 +194,8 @@ fn problems_of_accounts_are_told_in_the_words_of_the_file_and_only_their_cause()
     assert_eq!(
         said,
         [
-            "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
-            "the secret key has no access key: set `access_key` or `access_key_file` below `credentials`",
+            "no endpoint: set `region` (such as cn-north-4) or `endpoint`",
+            "the secret key lacks its access key: set `access_key` or `access_key_file` below `credentials`",
         ]
     );
     let said = problems(
@@ -212,8 +213,23 @@ fn warnings_name_their_accounts() {
     assert_eq!(
         config.warnings,
         [
-            "nothing reads the environment variable SWR_EXPORTER_REGION; did you mean `SWR_EXPORTER_SWR_REGION`?",
+            "unknown environment variable SWR_EXPORTER_REGION (did you mean `SWR_EXPORTER_SWR_REGION`?)",
             "account `a`: the credential is token; also configured and not used: access-key",
         ]
     );
+}
+
+#[test]
+fn the_settings_that_are_shown_are_a_configuration_file() {
+    let line = "--swr.region cn-north-4 --swr.namespace a,b --collector.tags --no-collector.repositories --cache.window 7m \
+                --credentials.access-key-file /access --credentials.secret-key-file /secret";
+    let config = resolve(&args(line), &table(&[])).unwrap();
+    let again = of(&config.shown, "", &[]).unwrap_or_else(|problems| panic!("{problems}\n{}", config.shown));
+    // The two ways to give a credential are told in other words.
+    let resolved = |config: &Config| {
+        let words =
+            ["set SWR_EXPORTER_TOKEN or --credentials.token-file", "set `token` or `token_file` below `credentials`"];
+        words.iter().fold(format!("{:?}", config.accounts), |text, words| text.replace(words, ""))
+    };
+    assert_eq!(resolved(&again), resolved(&config), "{}", config.shown);
 }

@@ -86,7 +86,7 @@ pub(super) fn choose(
         return search.first(problems);
     }
     if !SOURCES.contains(&name) {
-        problems.add(format!("{place}: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
+        problems.add(format!("{place}: unknown source `{name}` (known: auto, {})", SOURCES.join(", ")));
         return None;
     }
     match search.find(name, Selection::Chosen, problems) {
@@ -134,7 +134,7 @@ impl Search<'_> {
             let terraform = ["HW_ACCESS_KEY", "HW_SECRET_KEY"].into_iter().find(|name| self.variable(name).is_some());
             let hint = terraform.map(|name| format!("; {name} is not read, SWR_EXPORTER_{} is", &name[3..]));
             problems.warn(format!(
-                "no credential is configured, so the metadata service of the machine is asked for one{}",
+                "no credential is configured; trying the metadata service of this machine{}",
                 hint.unwrap_or_default()
             ));
         }
@@ -182,7 +182,7 @@ impl Search<'_> {
     fn token(&self) -> Found {
         match self.unquoted("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"])? {
             Some(source) => Ok(CredentialProvider::Token(token::TokenProvider(source))),
-            None => Err(NotConfigured::Absent(format!("there is no token: {}", self.how_to_give(TOKEN)))),
+            None => Err(NotConfigured::Absent(format!("no token: {}", self.how_to_give(TOKEN)))),
         }
     }
 
@@ -207,15 +207,15 @@ impl Search<'_> {
                 Ok(CredentialProvider::AccessKey(access_key::AccessKeyProvider { id, secret, security_token }))
             }
             (Some(_), None) => Err(NotConfigured::Incomplete(format!(
-                "the access key has no secret key: {}",
+                "the access key lacks its secret key: {}",
                 self.how_to_give(SECRET_KEY)
             ))),
             (None, Some(_)) => Err(NotConfigured::Incomplete(format!(
-                "the secret key has no access key: {}",
+                "the secret key lacks its access key: {}",
                 self.how_to_give(ACCESS_KEY)
             ))),
             (None, None) => Err(NotConfigured::Absent(format!(
-                "there is no access key: {}; {}",
+                "no access key: {}; {}",
                 self.how_to_give(ACCESS_KEY),
                 self.how_to_give(SECRET_KEY)
             ))),
@@ -233,7 +233,7 @@ impl Search<'_> {
             (None, None) => None,
         };
         if password.is_none() && user.is_none() && domain.is_none() {
-            let why = "there is no password: set --credentials.domain-name, --credentials.username and \
+            let why = "no password: set --credentials.domain-name, --credentials.username and \
                        SWR_EXPORTER_PASSWORD or --credentials.password-file";
             return Err(NotConfigured::Absent(why.to_owned()));
         }
@@ -329,7 +329,7 @@ impl Search<'_> {
             return Err(NotConfigured::Absent("HC_CONTAINER_CREDENTIALS_FULL_URI is not set".to_owned()));
         };
         if !url.starts_with("http://") && !url.starts_with("https://") {
-            problems.add("HC_CONTAINER_CREDENTIALS_FULL_URI is no address");
+            problems.add("HC_CONTAINER_CREDENTIALS_FULL_URI: invalid URL");
         }
         match self.variable("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
             Some(file) => Ok(CredentialProvider::Pod(pod_identity::PodIdentityProvider {

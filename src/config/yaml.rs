@@ -270,12 +270,12 @@ impl<'a> Table<'a> {
     }
 }
 
-/// `; did you mean X?` if a known word is similar, otherwise the list of known words.
+/// ` (did you mean X?)` if a known word is similar, otherwise the list of known words.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(given, known.iter().copied()) {
-        Some(name) => format!("; did you mean `{name}`?"),
-        None => format!("; known are {}", known.join(", ")),
+        Some(name) => format!(" (did you mean `{name}`?)"),
+        None => format!(" (known: {})", known.join(", ")),
     }
 }
 
@@ -347,9 +347,9 @@ mod tests {
             [
                 "file.yml:3: list: expected a text, found a mapping",
                 "file.yml:4: many: expected a list of texts, found a mapping in it",
-                "file.yml:2: regoin: unknown key; did you mean `region`?",
+                "file.yml:2: regoin: unknown key (did you mean `region`?)",
             ]
         );
-        assert_eq!(did_you_mean("colour", ["region", "window"]), "; known are region, window");
+        assert_eq!(did_you_mean("colour", ["region", "window"]), " (known: region, window)");
     }
 }

@@ -157,14 +157,14 @@ mod tests {
     #[test]
     fn text_has_the_types_and_samples_of_0_0_4() {
         let want = r#"# TYPE swr_api_request_duration_seconds histogram
-# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+# HELP swr_api_request_duration_seconds Duration of API calls in seconds, from sending the request to the end of the response.
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1"} 2
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
 swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
 swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # TYPE swr_api_throttle_wait_seconds_total counter
-# HELP swr_api_throttle_wait_seconds_total Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+# HELP swr_api_throttle_wait_seconds_total Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
 # HELP zoo A "quoted"\nhelp with a \\.
@@ -178,7 +178,7 @@ zoo{kind="b"} +Inf
     fn open_metrics_has_units_float_bounds_and_families_without_total() {
         let want = r#"# TYPE swr_api_request_duration_seconds histogram
 # UNIT swr_api_request_duration_seconds seconds
-# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+# HELP swr_api_request_duration_seconds Duration of API calls in seconds, from sending the request to the end of the response.
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1.0"} 2
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
@@ -186,7 +186,7 @@ swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
 swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # TYPE swr_api_throttle_wait_seconds counter
 # UNIT swr_api_throttle_wait_seconds seconds
-# HELP swr_api_throttle_wait_seconds Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+# HELP swr_api_throttle_wait_seconds Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
 # HELP zoo A \"quoted\"\nhelp with a \\.

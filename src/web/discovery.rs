@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 /// The targets. Each is this server, by the host name of the request, with the account as a parameter.
 pub(super) fn targets(site: &Site, request: &Parts) -> Response<Body> {
     let Some(host) = requested_host(request) else {
-        return plain(StatusCode::BAD_REQUEST, "the Host header is no name of a server\n");
+        return plain(StatusCode::BAD_REQUEST, "the Host header is not the name of a server\n");
     };
     let groups: Vec<Value> = site.accounts.iter().map(|account| target_group(account, &host)).collect();
     content("application/json", Value::from(groups).to_string())

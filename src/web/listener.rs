@@ -58,7 +58,7 @@ pub(super) async fn run(
                 metrics.accept_errors.inc();
                 failures += 1;
                 if log.admit((), Instant::now()).is_some() {
-                    tracing::error!(%error, "connections cannot be accepted: {error}");
+                    tracing::error!(%error, "cannot accept connections: {error}");
                 }
                 tokio::select! {
                     () = &mut shutdown => break,
@@ -86,7 +86,7 @@ pub(super) async fn run(
         }
     };
     if tokio::time::timeout(limits.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "{} connections are cut off", connections.len());
+        tracing::warn!(connections = connections.len(), "closing {} unfinished connections", connections.len());
     }
     connections.shutdown().await;
 }

@@ -70,7 +70,7 @@ impl Responder {
         let handled = AssertUnwindSafe(handled).catch_unwind().await;
         let mut response = handled.unwrap_or_else(|_| {
             self.metrics.panics.inc();
-            tracing::error!("answering a request panicked");
+            tracing::error!("request handler panicked");
             closing(plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
         });
         if has_body {

@@ -77,7 +77,7 @@ impl std::str::FromStr for TlsVersion {
             "TLS12" => Ok(Self::Tls12),
             "TLS13" => Ok(Self::Tls13),
             "TLS10" | "TLS11" => Err(format!("`{text}` is not spoken: it is broken; use TLS12 or TLS13")),
-            _ => Err(format!("`{text}` is no version of TLS; use TLS12 or TLS13")),
+            _ => Err(format!("unknown TLS version `{text}` (use TLS12 or TLS13)")),
         }
     }
 }
@@ -119,7 +119,7 @@ pub fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
         "CurveP256" => Ok(ring::kx_group::SECP256R1),
         "CurveP384" => Ok(ring::kx_group::SECP384R1),
         "CurveP521" | "X25519MLKEM768" => Err(format!("`{name}` is not offered; there are {CURVES}")),
-        _ => Err(format!("`{name}` is no curve; there are {CURVES}")),
+        _ => Err(format!("unknown curve `{name}` (known: {CURVES})")),
     }
 }
 

@@ -44,7 +44,7 @@ async fn the_api_is_called_through_the_proxy_with_its_password_and_the_log_says_
     let login = base64::prelude::BASE64_STANDARD.encode("user:p@ss");
     assert!(asked.to_lowercase().contains(&format!("proxy-authorization: basic {}", login.to_lowercase())), "{asked}");
     let log = exporter.log();
-    assert!(log.contains(&format!("the API is called through the proxy http://{address}")), "{log}");
+    assert!(log.contains(&format!("calling the API through the proxy http://{address}")), "{log}");
     assert!(!log.contains("p%40ss") && !log.contains("p@ss") && !log.contains(&login), "{log}");
 }
 

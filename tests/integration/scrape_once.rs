@@ -127,7 +127,7 @@ async fn neither_a_planted_link_nor_a_planted_temporary_file_is_followed() {
     if std::os::unix::fs::lchown(&file, Some(65534), Some(65534)).is_ok() {
         let (code, _, said) = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
         assert_eq!(code, Some(1));
-        assert!(said.contains("it is a link of another user"), "{said}");
+        assert!(said.contains("it is a symbolic link of another user"), "{said}");
     }
     assert_eq!(std::fs::read_to_string(precious).unwrap(), "precious");
 }
@@ -137,8 +137,8 @@ async fn what_cannot_be_written_to_is_a_failure() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     for (output, problem) in [
-        (folder.path().to_owned(), "it is there and is no file"),
-        ("/dev/null".into(), "it is there and is no file"),
+        (folder.path().to_owned(), "it exists and is not a file"),
+        ("/dev/null".into(), "it exists and is not a file"),
         (folder.path().join("none/swr.prom"), "No such file or directory"),
     ] {
         let (code, _, said) = done(scrape(&upstream, &["--output", output.to_str().unwrap()])).await;
@@ -180,9 +180,9 @@ async fn of_several_accounts_one_is_named() {
     assert_eq!((code, Scrape::parse(metrics).get("swr_repositories")), (Some(0), Some(5.0)));
     assert_eq!(one.handle.total(), 0);
     for (arguments, problem) in [
-        (&[][..], "--account: name one of the accounts one, two"),
-        (&["--account", "three"], "--account: there is no account `three`; there are one, two"),
-        (&["--account", "two", "--cache.window", "soon"], "--cache.window: `soon` is no duration"),
+        (&[][..], "--account: required, because the file has several accounts: one, two"),
+        (&["--account", "three"], "--account: unknown account `three` (known: one, two)"),
+        (&["--account", "two", "--cache.window", "soon"], "--cache.window: invalid duration `soon`"),
     ] {
         let (code, out, said) = run(arguments).await;
         assert_eq!((code, out.as_str()), (Some(2), ""));
@@ -351,7 +351,9 @@ async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
     assert!(!shown.contains("tags"), "{shown:?}");
-    assert!(shown.ends_with("\r\u{1b}[K"), "the line is cleared: {shown:?}");
+    let (_, end) = shown.rsplit_once("\r\u{1b}[K").expect("the line is cleared");
+    let wrote = format!(" of 300 repositories to {} in ", file.display());
+    assert!(end.starts_with("wrote ") && end.contains(&wrote), "{shown:?}");
     assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).is_up());
     let elsewhere = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
     assert_eq!(elsewhere, (Some(0), String::new(), String::new()));

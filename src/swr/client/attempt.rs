@@ -155,7 +155,7 @@ impl Client {
         if !self.skew_warned.swap(is_large, Ordering::Relaxed) && is_large {
             warn!(
                 skew_seconds = skew.round(),
-                "the clock differs from the upstream's by {} s; signatures fail from 900 s on: check the time service",
+                "the clock differs from the API's by {} s; signatures fail from 900 s on",
                 skew.round()
             );
         }

@@ -9,7 +9,7 @@
 
 use super::account::Account;
 use super::memory::MemoryBudget;
-use super::progress_bar::ProgressBar;
+use super::progress_bar::{self, ProgressBar};
 use super::shared_resources::SharedResources;
 use crate::base::deadline::Deadline;
 use crate::base::file;

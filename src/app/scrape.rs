@@ -38,6 +38,16 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
+    let account = config::Account {
+        // Nobody adds labels of a target to a file, and there may be one for each account.
+        exposition: match &args.account {
+            Some(name) => {
+                exposition::Options { labels: account.exposition.labels.with_account(name), ..account.exposition }
+            }
+            None => account.exposition,
+        },
+        ..account
+    };
     let account = for_one_run(account);
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };

@@ -55,7 +55,9 @@ def pushed(version: str, numbers: list[int], encoding: str):
         for number in numbers:
             body = fetch(f"{bench.exporter(number).url}/metrics", encoding=encoding)
             wanted = parse(plain(body, encoding))
-            with Server(program, lambda _, address: [f"--web.listen-address={address}"], "/-/ready") as server:
+            # Debian's would keep what is pushed in a file of the machine.
+            flags = ["--persistence.file="]
+            with Server(program, lambda _, address: [f"--web.listen-address={address}", *flags], "/-/ready") as server:
                 headers = {} if encoding == "identity" else {"Content-Encoding": encoding}
                 status = server.send("PUT", "/metrics/job/swr", body, {"Content-Type": "text/plain", **headers})
                 if status != 200:

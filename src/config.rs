@@ -10,6 +10,8 @@ mod settings;
 mod account;
 mod listen_address;
 mod link;
+mod web_options;
+mod agency;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;
@@ -18,6 +20,7 @@ use crate::base::file_stamp::Stamp;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag};
 use crate::logging::{self, is_formatting};
+use crate::model::reclaim::Reclaim;
 use crate::web;
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use environment::Environment;
@@ -150,7 +153,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     let log = log_options(&process, problems);
     environment.check(problems);
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
-    let web = web_options(&process, problems);
+    let web = web_options::read(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
     let mut shown = "# The settings in force, as a file for --config.file. Settings of the process, which are flags or variables:\n".to_owned();
     process.show_process(&mut shown);
@@ -213,11 +216,7 @@ pub fn resolve_account(
     let path = process.text("config.file").map(PathBuf::from);
     let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, problems));
     let accounts = accounts(args, environment, file.as_ref());
-    let chosen = match name {
-        Some(name) => accounts.iter().find(|(other, _)| *other == name),
-        None => accounts.first().filter(|_| accounts.len() == 1),
-    };
-    let account = chosen.and_then(|(name, settings)| {
+    let account = chosen(&accounts, name, problems).and_then(|(name, settings)| {
         let mut own = Problems::default();
         let account = account::resolve(name, settings, &mut own);
         let mut of_accounts = AccountProblems::default();
@@ -225,6 +224,64 @@ pub fn resolve_account(
         of_accounts.finish(accounts.len(), problems);
         account
     });
+    match account {
+        Some(account) if found.list.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
+        _ => Err(found),
+    }
+}
+
+/// The state of an account, for a program that asks nobody.
+#[derive(Clone, Debug)]
+pub struct OfflineAccount {
+    /// The name.
+    pub name: String,
+    /// The files.
+    pub state: StateFiles,
+    /// The clean-up rules.
+    pub reclaim: Reclaim,
+}
+
+/// Resolves where the state of one account is. Credentials and the like may be missing.
+///
+/// # Errors
+/// All problems at once.
+pub fn resolve_offline(
+    args: &ServeArgs,
+    environment: &Environment,
+    name: Option<&str>,
+) -> Result<OfflineAccount, Problems> {
+    let mut found = Problems::default();
+    let process = Settings::of_process(args, environment);
+    let path = process.text("config.file").map(PathBuf::from);
+    let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, &mut found));
+    let accounts = accounts(args, environment, file.as_ref());
+    // Without a file, the directory may have the state of any account.
+    let name = if file.is_none() { Some(name.unwrap_or(DEFAULT_ACCOUNT)) } else { name };
+    let settings = if file.is_none() { accounts.first() } else { chosen(&accounts, name, &mut found) };
+    if let Some((of_file, settings)) = settings {
+        let reclaim = account::reclaim_options(settings, &mut found);
+        let name = name.unwrap_or(of_file).to_owned();
+        match settings.text("cache.directory") {
+            Some(directory) if found.list.is_empty() => {
+                return Ok(OfflineAccount { state: StateFiles::of(&directory, &name), name, reclaim });
+            }
+            Some(_) => {}
+            None => found.add("--offline: give --cache.directory, in which the exporter keeps its state"),
+        }
+    }
+    Err(found)
+}
+
+/// The named account, or the only one.
+fn chosen<'a, 'b>(
+    accounts: &'b [(&'a str, Settings<'a>)],
+    name: Option<&str>,
+    problems: &mut Problems,
+) -> Option<&'b (&'a str, Settings<'a>)> {
+    let chosen = match name {
+        Some(name) => accounts.iter().find(|(other, _)| *other == name),
+        None => accounts.first().filter(|_| accounts.len() == 1),
+    };
     if chosen.is_none() && !accounts.is_empty() {
         let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
@@ -233,10 +290,7 @@ pub fn resolve_account(
             None => format!("--account: required, because the file has several accounts: {names}"),
         });
     }
-    match account {
-        Some(account) if found.list.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
-        _ => Err(found),
-    }
+    chosen
 }
 
 /// The accounts of the file, or the one from flags.
@@ -316,42 +370,6 @@ fn parsed_values<T: FromStr<Err: std::fmt::Display>>(
     parsed
         .filter_map(|value| value.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
         .collect()
-}
-
-fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
-    let default = web::Options::default();
-    let limits = web::Limits {
-        connections: process
-            .read("web.max-connections", default.limits.connections, problems, |text| number(text, 1, 1_000_000)),
-        connections_per_address: process.read(
-            "web.max-connections-per-address",
-            default.limits.connections_per_address,
-            problems,
-            |text| number(text, 1, 1_000_000),
-        ),
-        ..default.limits
-    };
-    let options = web::Options {
-        telemetry_path: process.read("web.telemetry-path", default.telemetry_path, problems, |path| {
-            // The characters that a request path may contain unescaped.
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte);
-            if path.starts_with('/') && path.len() > 1 && path.bytes().all(is_plain) && !web::is_taken(path) {
-                Ok(path.to_owned())
-            } else {
-                let taken = web::TAKEN.join(", ");
-                Err(format!("invalid path `{path}` (example: /metrics; no characters to escape; {taken} are taken)"))
-            }
-        }),
-        max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
-        scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, problems, positive),
-        enable_lifecycle: process.is_on("web.enable-lifecycle", default.enable_lifecycle, problems),
-        timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
-        limits,
-    };
-    if options.timeout_offset >= options.scrape_timeout {
-        problems.add("--scrape.timeout-offset: must be shorter than --scrape.timeout");
-    }
-    options
 }
 
 /// Parses the value of a flag that is not a setting of `serve`.

@@ -161,8 +161,9 @@ impl RepositoryRow {
         time.saturating_sub(i64::from(newest.saturating_sub(number)).saturating_mul(self.gap)).max(self.created)
     }
 
-    /// Time of an image's latest download before `now`; `None` if there was none. Images of one in four repositories
-    /// were last pulled within a month of their push, those of the others within days of `now`.
+    /// Time of an image's latest download before `now`; `None` if there was none. Images of one in four repositories,
+    /// and of those without a push for half a year, were last pulled within a month of their push; the others within days of
+    /// `now`.
     pub(super) fn pulled_at(&self, number: u32, now: i64) -> Option<i64> {
         let character = mix(u64::from(self.id) ^ 0xd0_17);
         let draw = mix(character ^ u64::from(number));
@@ -171,7 +172,8 @@ impl RepositoryRow {
         }
         let pushed = self.pushed_at(number);
         let hours = |most: u64| i64::try_from(draw >> 8).unwrap_or_default() % i64::try_from(most).unwrap_or(1) * HOUR;
-        let pulled = if character.is_multiple_of(4) { pushed + hours(30 * 24) } else { now - hours(5 * 24) };
+        let is_idle = character.is_multiple_of(4) || now - self.updated > 182 * 24 * HOUR;
+        let pulled = if is_idle { pushed + hours(30 * 24) } else { now - hours(5 * 24) };
         Some(pulled.clamp(pushed, now.max(pushed)))
     }
 }

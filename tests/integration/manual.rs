@@ -32,6 +32,8 @@ async fn bash_completes_commands_and_flags() {
         ("swr-exporter --swr.reg", 1, "--swr.region"),
         ("swr-exporter scrape --outp", 2, "--output"),
         ("swr-exporter scrape --format open", 3, "openmetrics"),
+        ("swr-exporter --log.level de", 2, "debug"),
+        ("swr-exporter --credentials.source access", 2, "access-key"),
     ] {
         let current = words.rsplit(' ').next().unwrap();
         let before = words.rsplit(' ').nth(1).unwrap();

@@ -72,7 +72,7 @@ fn firing(size: (u64, u64)) -> Panel {
     let count =
         |severity: &str| format!("count({})", alert_series("ALERTS", &format!("{FIRING}, severity=\"{severity}\"")));
     panel(Kind::Stat, "Firing alerts", size)
-        .about("Alerts that fire now, by severity. The table below names them.", "none")
+        .about("Alerts that fire now, by severity. The table below names them. For some minutes after a restart of Prometheus both show too few.", "none")
         .query(&count("critical"), "critical")
         .color("red")
         .query(&count("warning"), "warning")

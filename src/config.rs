@@ -10,6 +10,8 @@ mod settings;
 mod account;
 mod listen_address;
 mod link;
+mod web_options;
+mod agency;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;
@@ -150,7 +152,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     let log = log_options(&process, problems);
     environment.check(problems);
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
-    let web = web_options(&process, problems);
+    let web = web_options::read(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
     let mut shown = "# The settings in force, as a file for --config.file. Settings of the process, which are flags or variables:\n".to_owned();
     process.show_process(&mut shown);
@@ -316,42 +318,6 @@ fn parsed_values<T: FromStr<Err: std::fmt::Display>>(
     parsed
         .filter_map(|value| value.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
         .collect()
-}
-
-fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
-    let default = web::Options::default();
-    let limits = web::Limits {
-        connections: process
-            .read("web.max-connections", default.limits.connections, problems, |text| number(text, 1, 1_000_000)),
-        connections_per_address: process.read(
-            "web.max-connections-per-address",
-            default.limits.connections_per_address,
-            problems,
-            |text| number(text, 1, 1_000_000),
-        ),
-        ..default.limits
-    };
-    let options = web::Options {
-        telemetry_path: process.read("web.telemetry-path", default.telemetry_path, problems, |path| {
-            // The characters that a request path may contain unescaped.
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte);
-            if path.starts_with('/') && path.len() > 1 && path.bytes().all(is_plain) && !web::is_taken(path) {
-                Ok(path.to_owned())
-            } else {
-                let taken = web::TAKEN.join(", ");
-                Err(format!("invalid path `{path}` (example: /metrics; no characters to escape; {taken} are taken)"))
-            }
-        }),
-        max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
-        scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, problems, positive),
-        enable_lifecycle: process.is_on("web.enable-lifecycle", default.enable_lifecycle, problems),
-        timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
-        limits,
-    };
-    if options.timeout_offset >= options.scrape_timeout {
-        problems.add("--scrape.timeout-offset: must be shorter than --scrape.timeout");
-    }
-    options
 }
 
 /// Parses the value of a flag that is not a setting of `serve`.

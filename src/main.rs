@@ -2,6 +2,7 @@
 //! starting or running, 2 invalid flags or settings.
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use std::io::Write;
 use std::process::ExitCode;
 use swr_exporter::cli::{CheckArgs, Cli, Command, HealthcheckArgs, ServeArgs};
@@ -14,7 +15,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     no_core_dumps();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => {
+            return if app::manual::version().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Err(error) => error.exit(),
+    };
     let environment = Environment::of_process();
     let format = match &cli.command {
         None => config::log_format(&cli.serve, &environment),

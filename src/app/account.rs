@@ -16,7 +16,7 @@ use crate::collect::plan::FetchKind;
 use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
-use crate::exposition::{self, Exposition};
+use crate::exposition::{self, ConstantLabels, Exposition};
 use crate::failure::{Failure, error_chain};
 use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
@@ -49,6 +49,8 @@ pub(super) struct Account {
     /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
+    /// Labels of all its series.
+    labels: ConstantLabels,
     /// Refreshes at once when a credential may work again.
     retry_task: AbortHandle,
 }
@@ -73,7 +75,7 @@ impl Account {
             credentials = config.credentials.source.name(),
             "collecting from {} with {}",
             config.client.endpoint,
-            config.credentials.source.name()
+            config.credentials.source
         );
         debug!("the source of the credential is {}", config.credentials);
         let proxies = ProxySettings::from_environment().unwrap_or_default();
@@ -130,6 +132,7 @@ impl Account {
             calls: calls.clone(),
             size_history: size_history.clone(),
         };
+        let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
             Box::new(move |exposition, read_at| {
@@ -172,6 +175,7 @@ impl Account {
             tags,
             lock,
             registry,
+            labels,
             retry_task,
         })
     }
@@ -257,7 +261,7 @@ impl Account {
         let mut families = self.registry.gather();
         families.retain(|family| family.get_field_type() == MetricType::GAUGE);
         let mut out = Vec::new();
-        exposition::live(&families, format, &mut out);
+        exposition::live(&families, &self.labels, format, &mut out);
         out
     }
 
@@ -286,7 +290,7 @@ impl Account {
         web::Account {
             name: self.name.clone(),
             meta_labels,
-            live: live_metrics::encoder(self.registry.clone()),
+            live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = cache.clone();
                 Box::pin(async move { cache.get(deadline).await.value }.instrument(span.clone()))

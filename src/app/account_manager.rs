@@ -20,6 +20,7 @@ use crate::cli::ServeArgs;
 use crate::config::environment::Environment;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
+use crate::exposition::ConstantLabels;
 use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
@@ -98,7 +99,7 @@ impl AccountManager {
         }
         let (accounts, landing) = (built, Arc::new(landing));
         Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
-            let live = live_metrics::encoder(registry);
+            let live = live_metrics::encoder(registry, ConstantLabels::default());
             let site = site(&accounts, live.clone(), landing.clone(), shown, reload_function(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {

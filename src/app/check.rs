@@ -10,6 +10,7 @@ mod report;
 pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
+use crate::auth::exchange::Provider;
 use crate::auth::{AuthError, Authenticator, Credential, CredentialProvider, ProviderState, SecretReader};
 use crate::base::deadline::Deadline;
 use crate::base::file;
@@ -80,7 +81,7 @@ async fn offline_check(account: Account) -> Report {
     report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load(&SecretReader::default()).await {
+    report.add(match account.credentials.source.load_by(&SecretReader::default()).await {
         Ok(state) => Step::works("credential", describe_state(&account.credentials.source, &state)),
         Err(error) => no_credential(&error),
     });
@@ -95,7 +96,7 @@ async fn check(account: Account) -> Report {
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load(&SecretReader::default()).await.err();
+    let unusable = account.credentials.source.load_by(&SecretReader::default()).await.err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }

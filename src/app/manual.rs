@@ -1,4 +1,4 @@
-//! Shell completions and manual pages, generated from the definitions of commands and flags.
+//! Shell completions and manual pages, generated from the definitions of commands and flags; the version.
 
 use crate::cli::{Cli, help};
 use anyhow::Context;
@@ -52,6 +52,25 @@ pub fn page(command: Option<&str>) -> anyhow::Result<()> {
         man.render_version_section(&mut page)?;
     }
     print(&page)
+}
+
+/// Prints the version, revision and build, in the form of Prometheus' own programs.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn version() -> anyhow::Result<()> {
+    let text = concat!(
+        "swr-exporter, version ",
+        env!("CARGO_PKG_VERSION"),
+        " (revision: ",
+        env!("SWR_EXPORTER_REVISION"),
+        ")\n  compiler:  rustc ",
+        env!("SWR_EXPORTER_RUSTC"),
+        "\n  platform:  ",
+        env!("SWR_EXPORTER_TARGET"),
+        "\n"
+    );
+    print(text.as_bytes())
 }
 
 fn print(text: &[u8]) -> anyhow::Result<()> {

@@ -46,6 +46,13 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         // Data that was just read is not too old, however long that took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
+        // Nobody adds labels of a target to a file, and there may be one for each account.
+        exposition: match &args.account {
+            Some(name) => {
+                exposition::Options { labels: account.exposition.labels.with_account(name), ..account.exposition }
+            }
+            None => account.exposition,
+        },
         ..account
     };
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());

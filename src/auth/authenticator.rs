@@ -287,7 +287,7 @@ impl Shared {
     }
 
     async fn load(&self) -> Result<ProviderState, AuthError> {
-        self.provider.load(&self.reader).await
+        self.provider.load_by(&self.reader).await
     }
 
     /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if

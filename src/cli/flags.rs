@@ -31,16 +31,20 @@ pub enum FlagKind {
     One,
     /// Any number of values: a repeated flag, a list in the file, or separated by commas anywhere ([`split_list`]).
     Many,
+    /// Names with values: a repeated `NAME=VALUE`, separated by commas in the variable, or a mapping in the file. What is
+    /// given in several places is joined; the nearer place wins.
+    Map,
     /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists the last part of the name.
     Switch,
 }
 
 /// The heading in help, by the first part of a setting's name.
-const HEADINGS: [(&str, &str); 9] = [
+const HEADINGS: [(&str, &str); 10] = [
     ("config", "Configuration"),
     ("web", "Web"),
     ("swr", "SWR"),
     ("credentials", "Credentials"),
+    ("account", "Account"),
     ("cache", "Cache"),
     ("scrape", "Scrape"),
     ("collector", "Collectors"),
@@ -60,7 +64,7 @@ const fn row(
     Flag { name, key, kind, value, default, help }
 }
 
-use FlagKind::{Many, One, Switch};
+use FlagKind::{Many, Map, One, Switch};
 
 /// Every setting, in the order of help.
 #[rustfmt::skip]
@@ -73,6 +77,10 @@ pub const ALL: &[Flag] = &[
     row("web.listen-address", None, Many, "ADDRESS", "[::]:10179",
         "Address to listen on; can be repeated. The default falls back to IPv4"),
     row("web.telemetry-path", None, One, "PATH", "/metrics", "Path of the metrics"),
+    row("web.external-url", None, One, "URL", "from the request",
+        "URL under which others reach the exporter, such as https://example.com/exporters/swr"),
+    row("web.route-prefix", None, One, "PATH", "from --web.external-url",
+        "Prefix of all paths but /-/healthy and /-/ready; / if the reverse proxy cuts the path off"),
     row("web.config.file", None, One, "FILE", "none",
         "File with TLS, HTTP headers and basic authentication, as Prometheus' own exporters read it; read again when it changes"),
     row("web.enable-lifecycle", None, Switch, "", "off",
@@ -122,8 +130,17 @@ pub const ALL: &[Flag] = &[
         "Name of the IAM user, for the source password"),
     row("credentials.password-file", Some("credentials.password_file"), One, "FILE", "none",
         "File with the password; or set SWR_EXPORTER_PASSWORD to the password itself"),
+    row("credentials.agency-name", Some("credentials.agency_name"), One, "NAME", "none",
+        "Agency of another account to assume with the credential"),
+    row("credentials.agency-domain-name", Some("credentials.agency_domain_name"), One, "NAME", "none",
+        "Account of the agency, by its name"),
+    row("credentials.agency-domain-id", Some("credentials.agency_domain_id"), One, "ID", "none",
+        "Account of the agency, by its id"),
     row("credentials.metadata-endpoint", Some("credentials.metadata_endpoint"), One, "URL", "http://169.254.169.254",
         "URL of the ECS metadata service"),
+
+    row("account.label", Some("labels"), Map, "NAME=VALUE", "none",
+        "Label of all series of the account, such as account=production, for places where no scraper adds labels; can be repeated"),
 
     row("cache.window", Some("cache_window"), One, "DURATION", "5m", "How long data is served without a refresh"),
     row("cache.wait", Some("cache_wait"), One, "WAIT", "deadline",
@@ -246,7 +263,7 @@ impl Flag {
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),
-            Many => arg.value_name(self.value).action(ArgAction::Append),
+            Many | Map => arg.value_name(self.value).action(ArgAction::Append),
             // A value needs `=`, so that the next argument is not taken for one. The flag overrides only itself: clap would
             // see a conflict between its negation and the variable.
             Switch => arg
@@ -295,7 +312,7 @@ pub fn split_list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String
 pub struct ServeArgs(Vec<(&'static str, Vec<String>)>);
 
 impl ServeArgs {
-    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`].
+    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`] and [`FlagKind::Map`].
     pub fn get(&self, name: &str) -> Option<&[String]> {
         self.0.iter().find(|(given, _)| *given == name).map(|(_, values)| &values[..])
     }

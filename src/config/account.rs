@@ -2,12 +2,13 @@
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
+use crate::auth::exchange::Provider;
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
 use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
-use crate::exposition::RepositoryMetrics;
+use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
 use crate::transport::proxy::ProxySettings;
@@ -206,22 +207,33 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
             let own = sdk_regions::endpoint(settings, region.text(), problems)?;
             let own_is_absent = own.is_none();
             let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
-            if endpoint.is_none() {
-                let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
-                problems.add(format!(
-                    "{}: unknown region `{}`{}; for another region or cloud, set {way}",
+            let partner = regions::partner(region.text());
+            let both = settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
+            match (&endpoint, partner) {
+                (None, Some(partner)) => problems.add(format!(
+                    "{}: {} is a region of {}, whose customers set {both}{}",
                     region.place,
                     region.text(),
-                    yaml::did_you_mean(region.text(), regions::KNOWN)
-                ));
-            } else if own_is_absent && let Some(cloud) = regions::partner(region.text()) {
-                let way =
-                    settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
-                problems.warn(format!(
-                    "{}: the address of {} belongs to Huawei Cloud; customers of {cloud} set {way}",
+                    partner.cloud,
+                    partner.addresses()
+                )),
+                (None, None) => {
+                    let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
+                    problems.add(format!(
+                        "{}: unknown region `{}`{}; for another region or cloud, set {way}",
+                        region.place,
+                        region.text(),
+                        yaml::did_you_mean(region.text(), regions::KNOWN)
+                    ));
+                }
+                (Some(_), Some(partner)) if own_is_absent => problems.warn(format!(
+                    "{}: the address of {} belongs to Huawei Cloud; customers of {} set {both}{}",
                     region.place,
-                    region.text()
-                ));
+                    region.text(),
+                    partner.cloud,
+                    partner.addresses()
+                )),
+                (Some(_), _) => {}
             }
             endpoint
         }
@@ -256,7 +268,7 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         // The default project of a region has the region's name.
         project_lookup: settings
             .text("swr.region")
-            .zip(credentials::iam_endpoint(settings, problems).ok().flatten())
+            .zip(credentials::iam_endpoint(settings, endpoint, problems).ok().flatten())
             .map(|(name, iam_endpoint)| swr::ProjectLookup { iam_endpoint, name }),
         concurrency: settings.read("swr.concurrency", default.concurrency, problems, |text| number(text, 1, 64)),
         rate,
@@ -354,7 +366,24 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         include: pattern("repositories.include"),
         exclude: pattern("repositories.exclude"),
         max_series_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
+        labels: constant_labels(settings, problems),
     }
+}
+
+fn constant_labels(settings: &Settings<'_>, problems: &mut Problems) -> ConstantLabels {
+    let mut labels = ConstantLabels::default();
+    if let Some(found) = settings.get("account.label") {
+        for pair in &found.values {
+            let set = match pair.split_once('=') {
+                Some((name, value)) => labels.set(name.trim(), value.trim()),
+                None => Err(format!("invalid label `{pair}` (example: account=production)")),
+            };
+            if let Err(problem) = set {
+                problems.add(format!("{}: {problem}", found.place));
+            }
+        }
+    }
+    labels
 }
 
 /// Parses a number of requests per second.

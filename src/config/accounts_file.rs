@@ -50,9 +50,12 @@ impl Entries {
         self.secrets.iter().find(|(other, _)| *other == name).map(|(_, secret)| secret)
     }
 
-    /// Whether there are settings of credentials other than the name of the source.
+    /// Whether there are settings of credentials other than the name of the source and the agency to take on.
     pub(super) fn has_credentials(&self) -> bool {
-        let is_one = |entry: &Entry| entry.name.starts_with("credentials.") && entry.name != "credentials.source";
+        let is_one = |entry: &Entry| {
+            let name = entry.name.strip_prefix("credentials.");
+            name.is_some_and(|name| name != "source" && !name.starts_with("agency-"))
+        };
         !self.secrets.is_empty() || self.settings.iter().any(is_one)
     }
 }
@@ -180,6 +183,7 @@ impl EntryReader<'_, '_> {
     fn setting(&mut self, flag: &'static Flag, key: &'static str, table: &mut Table<'_>, entries: &mut Entries) {
         let found = match flag.kind {
             FlagKind::Many => table.texts(key, self.problems),
+            FlagKind::Map => table.pairs(key, self.problems),
             FlagKind::One | FlagKind::Switch => table.text(key, self.problems).map(|(text, place)| (vec![text], place)),
         };
         let Some((texts, place)) = found else { return };

@@ -3,6 +3,7 @@
 use super::tests::{args, table};
 use super::*;
 use crate::auth::{CredentialProvider, SecretSource};
+use crate::exposition::ConstantLabels;
 
 /// Resolves a file with flags and environment.
 fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -46,6 +47,46 @@ fn a_secret_of_an_account_wins_over_the_default_wherever_each_is_kept() {
     assert_eq!(secrets(&in_file, ""), ["own", "/own", "/own", "/all"]);
     assert_eq!(secrets(&given, ""), ["own", "/own", "/own", "all"]);
     assert_eq!(secrets(&in_file, "--credentials.secret-key-file /flag"), ["/flag"; 4]);
+}
+
+#[test]
+fn labels_of_accounts_and_defaults_are_joined_and_the_nearer_place_wins() {
+    let yaml = "defaults: { region: cn-north-4, credentials: { token: t }, labels: { cloud: huawei, account: all } }\n\
+                accounts:\n  one: { labels: { account: \"${NAME}\" } }\n  two: { labels: {} }\n";
+    let labels = |line: &str| -> Vec<ConstantLabels> {
+        let config = of(yaml, line, &[("NAME", "production")]).unwrap();
+        config.accounts.into_iter().map(|account| account.exposition.labels).collect()
+    };
+    let expected = |pairs: &[(&str, &str)]| {
+        let mut labels = ConstantLabels::default();
+        pairs.iter().for_each(|(name, value)| labels.set(name, value).unwrap());
+        labels
+    };
+    let one = expected(&[("account", "production"), ("cloud", "huawei")]);
+    assert_eq!(labels(""), [one, expected(&[("account", "all"), ("cloud", "huawei")])]);
+    let flags = labels("--account.label cloud=a,b --account.label team=x");
+    assert_eq!(flags[0], expected(&[("account", "production"), ("cloud", "a,b"), ("team", "x")]));
+    let shown = of(yaml, "", &[("NAME", "production")]).unwrap().shown;
+    assert!(shown.contains("    labels: {\"account\": \"production\", \"cloud\": \"huawei\"} #"), "{shown}");
+}
+
+#[test]
+fn every_wrong_label_is_told() {
+    let yaml = "accounts:\n  one:\n    region: cn-north-4\n    credentials: { token: t }\n    labels:\n      namespace: a\n      \
+                a-b: c\n      team: [x]\n      le: x\n";
+    assert_eq!(
+        problems(yaml, ""),
+        [
+            "accounts.yml:8: accounts.one.labels.team: expected a text, found a list",
+            "accounts.yml:5: accounts.one.labels: `namespace` is a label that some series have already",
+            "accounts.yml:5: accounts.one.labels: invalid label name `a-b` (allowed: letters, digits and `_`, no digit \
+             first, not `__` first)",
+            "accounts.yml:5: accounts.one.labels: `le` is a label that some series have already",
+        ]
+    );
+    let said =
+        problems("accounts: { one: { region: cn-north-4, credentials: { token: t } } }", "--account.label production");
+    assert_eq!(said, ["--account.label: invalid label `production` (example: account=production)"]);
 }
 
 #[test]

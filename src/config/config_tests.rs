@@ -85,11 +85,13 @@ fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
         let [by_flag, by_variable, in_file] = match flag.kind {
             FlagKind::Switch => ["true", "false", "true"],
             FlagKind::Many => ["1, 2", "3,4", "5 ,6"],
+            FlagKind::Map => ["a=1", "a=2", "a=3"],
             FlagKind::One => ["/1", "/2", "/3"],
         };
         let entry = match flag.key {
             None => String::new(),
             Some(_) if flag.kind == FlagKind::Switch => format!("collectors: [{}]", &flag.name["collector.".len()..]),
+            Some(key) if flag.kind == FlagKind::Map => format!("{key}: {{ a: 3 }}"),
             Some(key) => match key.split_once('.') {
                 Some((outer, inner)) => format!("{outer}: {{ {inner}: '{in_file}' }}"),
                 None => format!("{key}: '{in_file}'"),
@@ -434,7 +436,8 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
         warnings("--swr.region eu-west-0", &KEY),
         [
             "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine set --swr.endpoint and \
-          --swr.iam-endpoint"
+             --swr.iam-endpoint (https://swr-api.eu-west-0.prod-cloud-ocb.orange-business.com and \
+             https://iam.eu-west-0.prod-cloud-ocb.orange-business.com)"
         ]
     );
     assert_eq!(
@@ -462,6 +465,11 @@ fn likely_mistakes_are_named() {
     let region = "--swr.region cn-north-4";
     for (line, environment, said) in [
         ("--swr.region cn-north4".to_owned(), &KEY[..], "unknown region `cn-north4` (did you mean `cn-north-4`?)"),
+        (
+            "--swr.region eu-de".to_owned(),
+            &KEY,
+            "a region of Open Telekom Cloud, whose customers set --swr.endpoint and",
+        ),
         (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "port out of range"),
         (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: invalid number `-1` (allowed: 0 to"),
         (region.to_owned(), &[("SWR_EXPORTER_ACCESS_KEY", "\"AK\""), KEY[1]], "the access key begins with a quote"),

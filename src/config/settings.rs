@@ -52,10 +52,19 @@ impl<'a> Settings<'a> {
 
     /// The setting with this name, if it was given.
     pub(super) fn get(&self, name: &str) -> Option<FoundSetting> {
-        self.outside_file(name).or_else(|| {
-            let entry = self.entries.iter().find_map(|entries| entries.get(name))?;
-            Some(FoundSetting { values: entry.values.clone(), place: entry.place.clone() })
-        })
+        let in_file = self.entries.iter().filter_map(|entries| entries.get(name));
+        let in_file = in_file.map(|entry| FoundSetting { values: entry.values.clone(), place: entry.place.clone() });
+        let mut found = self.outside_file(name).into_iter().chain(in_file);
+        let mut nearest = found.next()?;
+        if flags::flag(name).kind == FlagKind::Map {
+            let name = |pair: &str| pair.split('=').next().unwrap_or_default().trim().to_owned();
+            for pair in found.flat_map(|farther| farther.values) {
+                if nearest.values.iter().all(|nearer| name(nearer) != name(&pair)) {
+                    nearest.values.push(pair);
+                }
+            }
+        }
+        Some(nearest)
     }
 
     /// The setting if it was given by its flag or its environment variable.
@@ -66,7 +75,8 @@ impl<'a> Settings<'a> {
         }
         let flag = flags::flag(name);
         let value = self.variable(&flag.variable())?;
-        let values = if flag.kind == FlagKind::Many { flags::split_list([&value]) } else { vec![value] };
+        let is_list = matches!(flag.kind, FlagKind::Many | FlagKind::Map);
+        let values = if is_list { flags::split_list([&value]) } else { vec![value] };
         // An empty variable, as compose files set it, counts as unset.
         values.iter().any(|value| !value.is_empty()).then(|| FoundSetting { values, place: flag.variable() })
     }
@@ -208,6 +218,12 @@ impl<'a> Settings<'a> {
 
     fn show_one(&self, flag: &Flag, key: &str, indent: &str, out: &mut String) {
         *out += &match self.get(flag.name) {
+            Some(found) if flag.kind == FlagKind::Map => {
+                let pairs = found.values.iter().map(|value| value.split_once('=').unwrap_or((value, "")));
+                let pairs: Vec<String> =
+                    pairs.map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
+                format!("{indent}{key}: {{{}}} # {}\n", pairs.join(", "), found.place)
+            }
             Some(found) if flag.kind == FlagKind::Many => {
                 let values: Vec<String> = found.values.iter().map(|value| quoted(value)).collect();
                 format!("{indent}{key}: [{}] # {}\n", values.join(", "), found.place)

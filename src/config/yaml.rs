@@ -251,6 +251,19 @@ impl<'a> Table<'a> {
         Some((texts, place))
     }
 
+    /// Takes a mapping of names to texts, each as `NAME=TEXT`.
+    pub fn pairs(&mut self, key: &'static str, problems: &mut Problems) -> Option<(Vec<String>, Place<'a>)> {
+        let (node, place) = self.take(key)?;
+        let mut pairs = Vec::new();
+        for (name, node, place) in Table::of(node, place.clone(), problems).rest() {
+            match node.value {
+                Value::Text(text) => pairs.push(format!("{}={text}", name.text)),
+                other => problems.add(format!("{place}: expected a text, found {}", other.kind())),
+            }
+        }
+        Some((pairs, place))
+    }
+
     /// Takes all remaining keys.
     pub fn rest(&mut self) -> Vec<(Key, Node, Place<'a>)> {
         let entries = std::mem::take(&mut self.entries);

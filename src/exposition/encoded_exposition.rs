@@ -40,8 +40,8 @@ impl Exposition {
         let baseline = Baseline::new(&snapshot, previous.map(|previous| (&*previous.snapshot, &previous.baseline)));
         let top = Arc::new(baseline.top(&snapshot, &selection));
         let mut deflater = Deflater::new(GZIP_LEVEL);
-        let counts = write_selected(&snapshot, &selection, options.repository_metrics, &mut deflater)
-            .expect("writing to memory cannot fail");
+        let counts =
+            write_selected(&snapshot, &selection, options, &mut deflater).expect("writing to memory cannot fail");
         Self { snapshot, selection, baseline, top, counts, deflated: deflater.finish(), zstd: OnceLock::new() }
     }
 
@@ -186,8 +186,8 @@ pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, en
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::live;
     use crate::exposition::testing::{decode, parse, row};
+    use crate::exposition::{ConstantLabels, live};
     use crate::model::Timestamp;
     use prometheus::{Gauge, Registry};
 
@@ -247,7 +247,7 @@ mod tests {
         let registry = Registry::new();
         registry.register(Box::new(Gauge::new("swr_up", "Up.").unwrap())).unwrap();
         let mut front = Vec::new();
-        live(&registry.gather(), Format::OpenMetrics, &mut front);
+        live(&registry.gather(), &ConstantLabels::default(), Format::OpenMetrics, &mut front);
         for encoding in ALL {
             let stream = response(&front, Some(&exposition), Format::OpenMetrics, encoding).concat();
             let whole = decode(&stream, encoding);

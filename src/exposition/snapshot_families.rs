@@ -7,7 +7,7 @@ use super::label_prefixes::LabelPrefixes;
 use super::repository_selection::{Omitted, RepositorySelection};
 use super::tag_families::{write_images, write_sums};
 use super::text::{Counts, Value, Writer, label};
-use super::{Options, RepositoryMetric, RepositoryMetrics};
+use super::{Options, RepositoryMetric};
 use crate::catalog;
 use crate::model::{NamespaceRead, Repository, Snapshot, Visibility};
 use std::io::{self, Write};
@@ -17,19 +17,19 @@ use std::io::{self, Write};
 /// # Errors
 /// Those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    write_selected(snapshot, &RepositorySelection::new(snapshot, options, None), options.repository_metrics, sink)
+    write_selected(snapshot, &RepositorySelection::new(snapshot, options, None), options, sink)
 }
 
 /// As [`write_snapshot`], for repositories selected before.
 pub(super) fn write_selected(
     snapshot: &Snapshot,
     selection: &RepositorySelection,
-    metrics: RepositoryMetrics,
+    options: &Options,
     sink: impl Write,
 ) -> io::Result<Counts> {
     let prefixes = LabelPrefixes::new(snapshot, selection);
-    let mut writer = Writer::new(sink);
-    for metric in metrics.iter() {
+    let mut writer = Writer::new(sink, &options.labels);
+    for metric in options.repository_metrics.iter() {
         repositories(metric, prefixes.of(snapshot), &mut writer)?;
     }
     namespaces(snapshot, &mut writer)?;
@@ -126,6 +126,7 @@ fn visibility(row: &Repository) -> &'static str {
 mod tests {
     use super::*;
     use crate::catalog::Family;
+    use crate::exposition::RepositoryMetrics;
     use crate::exposition::testing::{Sample, bare_row, parse, row};
     use crate::model::Timestamp;
     use proptest::prelude::*;

@@ -33,6 +33,15 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
         ApiError::Server { .. } | ApiError::CircuitOpen { .. } => {
             "the service fails: try again later, and see the cloud's status page".to_owned()
         }
+        ApiError::Blocked(_) => {
+            "a firewall in front of the API does not like this address or its rate: lower --swr.rate-limit and \
+             --swr.concurrency; if it goes on, give the cloud's support the time and the address that calls"
+                .to_owned()
+        }
+        ApiError::TooLarge { .. } | ApiError::TooManyRows { .. } => {
+            "no page of the API is that large: check --swr.region or --swr.endpoint; if they are right, lower --swr.page-size"
+                .to_owned()
+        }
         ApiError::Timeout(_) | ApiError::Network(_) | ApiError::RateLimited { .. } => {
             "the connection to the API breaks: check firewalls and proxies in between".to_owned()
         }

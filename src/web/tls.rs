@@ -214,6 +214,12 @@ fn of_pair(error: Error) -> TlsProblem {
             (TlsSetting::Key, "it is not the key of the certificate".to_owned())
         }
         Error::InvalidCertificate(error) => (TlsSetting::Certificate, format!("it cannot be used: {error}")),
+        // The library could not read it, though it is a key by its PEM.
+        Error::General(_) => (
+            TlsSetting::Key,
+            "it is of a kind that is not supported: use RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519"
+                .to_owned(),
+        ),
         error => (TlsSetting::Key, format!("it cannot be used: {error}")),
     };
     TlsProblem::new(setting, reason)

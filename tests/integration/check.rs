@@ -5,8 +5,8 @@ use crate::support::{PATIENCE, Scrape, command, exporter, simulator, text};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use std::process::Stdio;
 use swr_simulator::{
-    Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Operation, Permission, RetryAfter, Rule,
-    Running, Shape, UnknownNamespace,
+    Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, Framing, Operation, Permission,
+    Response, RetryAfter, Rule, Running, Shape, UnknownNamespace,
 };
 use tokio::process::Command;
 
@@ -49,6 +49,21 @@ async fn names(command: Command, flags: &[&str], step: &str, cause: &str, advice
 
 async fn account() -> Running {
     simulator(20, 2).await
+}
+
+#[tokio::test]
+async fn a_firewall_and_answers_without_end_have_advice() {
+    let block = Action::Respond(Response::new(418, "text/html", "<html>blocked</html>"));
+    let flood = Action::Deliver(Delivery::Flood(Framing::Chunked, None));
+    for (action, cause, advice) in [
+        (block, "blocked by a firewall", "lower --swr.rate-limit"),
+        (flood, "more than", "lower --swr.page-size"),
+        (Action::Deliver(Delivery::Bomb(64 << 20)), "larger than", "lower --swr.page-size"),
+    ] {
+        let upstream = account().await;
+        upstream.handle.fault(Rule::always(action));
+        names(prepared(&upstream.url()), &[], "list repositories", cause, advice).await;
+    }
 }
 
 #[tokio::test]
@@ -210,7 +225,7 @@ async fn a_permission_that_a_collector_lacks_is_named() {
     let result = checked(prepared(&upstream.url()), &on).await;
     assert_eq!(result.code, 0, "{}", result.said);
     assert!(result.said.contains("ok    list instances: 2 instances listed"), "{}", result.said);
-    names(prepared(&upstream.url()), &on[..2], "project id", "neither it nor a region", "--swr.project-id").await;
+    names(prepared(&upstream.url()), &on[..2], "project id", "neither is a region", "--swr.project-id").await;
     // With a region and IAM, the project is asked for.
     let iam = ["--swr.region", DEMO_PROJECT, "--swr.iam-endpoint", &upstream.url()];
     let flags: Vec<&str> = on[..2].iter().chain(&iam).copied().collect();

@@ -1,6 +1,7 @@
 //! Configuration files that become invalid while the exporter runs, and the names that /probe accepts.
 
 use crate::accounts::Accounts;
+use crate::credentials_sources::sum;
 use crate::support::{Exporter, PATIENCE, Scrape, client, simulator, text};
 use clap::Parser;
 use std::path::Path;
@@ -275,6 +276,9 @@ async fn a_file_that_changes_while_the_exporter_starts_is_read_again() {
     running.await.unwrap().unwrap();
 }
 
+/// The accounts of [`failing_accounts`], in their order.
+const FAILING: [&str; 5] = ["forbidden", "missing", "throttled", "failing", "html"];
+
 /// Accounts whose upstreams fail, each in its own way.
 async fn failing_accounts() -> (Vec<Running>, String) {
     let html = Response::new(200, "text/html", "<html>Welcome</html>");
@@ -303,7 +307,7 @@ async fn a_thousand_reloads_by_request_cost_no_call_and_few_log_lines() {
     let began = Instant::now();
     let scrapes = async {
         while began.elapsed() < Duration::from_secs(10) {
-            for name in ["forbidden", "missing", "throttled", "failing", "html"] {
+            for name in FAILING {
                 let path = format!("/probe?account={name}");
                 let both = tokio::join!(reloaded_exporter.get(&path), quiet_exporter.get(&path));
                 assert_eq!((both.0.status(), both.1.status()), (reqwest::StatusCode::OK, reqwest::StatusCode::OK));
@@ -322,6 +326,17 @@ async fn a_thousand_reloads_by_request_cost_no_call_and_few_log_lines() {
     println!("calls with and without reloads: {with:?}, {without:?}; {:?}", began.elapsed());
     // The back-off is jittered, so one refresh more may have begun.
     assert!(with.iter().zip(&without).all(|(with, without)| *with <= without + 5), "{with:?}, {without:?}");
+    // Exactly: one and the same client made all calls, and none of its refreshes began before its back-off was over.
+    for (name, upstream) in FAILING.iter().zip(&reloaded) {
+        let page = reloaded_exporter.get(&format!("/probe?account={name}")).await;
+        let scrape = Scrape::parse(text(page).await);
+        let refreshes = scrape.get("swr_refreshes_total").unwrap();
+        // A window of a second is the longest back-off; a quarter of it may be taken off.
+        let most = began.elapsed().as_secs_f64() / 0.75 + 2.0;
+        assert!(refreshes >= 1.0 && refreshes <= most, "{name}: {refreshes} refreshes, at most {most}");
+        let calls = sum(&scrape, "swr_api_requests_total");
+        assert!(calls + 1.0 >= upstream.handle.total() as f64, "{name}: {calls} of {}", upstream.handle.total());
+    }
     let lines = reloaded_exporter.log().matches("settings reloaded on request").count();
     assert!((1..50).contains(&lines), "{lines} lines");
 }

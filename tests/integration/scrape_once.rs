@@ -1,6 +1,7 @@
 //! `scrape`: one collection from the command line, as cron and node_exporter's textfile collector see it.
 
 use crate::accounts::Accounts;
+use crate::prometheus::free_address;
 use crate::support::{PATIENCE, Scrape, client, command, eventually, passes_promtool, simulator, text};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -177,7 +178,8 @@ async fn of_several_accounts_one_is_named() {
         done(command).await
     };
     let (code, metrics, _) = run(&["--account", "two"]).await;
-    assert_eq!((code, Scrape::parse(metrics).get("swr_repositories")), (Some(0), Some(5.0)));
+    let found = Scrape::parse(metrics).value("swr_repositories", &[("account", "two")]);
+    assert_eq!((code, found), (Some(0), Some(5.0)));
     assert_eq!(one.handle.total(), 0);
     for (arguments, problem) in [
         (&[][..], "--account: required, because the file has several accounts: one, two"),
@@ -372,20 +374,15 @@ async fn progress_goes_on_while_tags_are_read() {
     assert!(read.is_sorted() && read.iter().any(|number| (1..60).contains(number)), "{read:?} in {shown:?}");
 }
 
-#[tokio::test]
-async fn node_exporter_takes_the_file_beside_its_own_metrics() {
-    let upstream = simulator(40, 2).await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("swr.prom");
-    assert_eq!(done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await.0, Some(0));
-    let mut metrics = None;
+/// What node_exporter shows of the files in a directory, and its log.
+async fn node_exporter(directory: &Path) -> (Scrape, String) {
+    let log = tempfile::NamedTempFile::new().unwrap();
     // It cannot be given a port that is free for certain.
     for _ in 0..5 {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let log = folder.path().join("log");
+        let free = free_address();
         let mut node_exporter = Command::new("prometheus-node-exporter")
             .args(["--collector.disable-defaults", "--collector.textfile"])
-            .arg(format!("--collector.textfile.directory={}", folder.path().display()))
+            .arg(format!("--collector.textfile.directory={}", directory.display()))
             .arg(format!("--web.listen-address={free}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -400,12 +397,60 @@ async fn node_exporter_takes_the_file_beside_its_own_metrics() {
         .await;
         if matches!(node_exporter.try_wait(), Ok(None)) {
             let answer = client().get(format!("http://{free}/metrics")).send().await.unwrap();
-            metrics = Some(text(answer).await);
-            break;
+            return (Scrape::parse(text(answer).await), said());
         }
     }
-    let scrape = Scrape::parse(metrics.expect("node_exporter runs"));
+    panic!("node_exporter does not run:\n{}", std::fs::read_to_string(&log).unwrap());
+}
+
+#[tokio::test]
+async fn node_exporter_takes_the_file_beside_its_own_metrics() {
+    let upstream = simulator(40, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("swr.prom");
+    assert_eq!(done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await.0, Some(0));
+    let (scrape, _) = node_exporter(folder.path()).await;
     assert_eq!(scrape.get("node_textfile_scrape_error"), Some(0.0));
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), 40);
     assert_eq!(scrape.series("process_resident_memory_bytes").len(), 1, "its own");
+}
+
+#[tokio::test]
+async fn two_accounts_stand_side_by_side_in_one_textfile_directory() {
+    let (production, test) = (simulator(30, 2).await, simulator(20, 2).await);
+    // The same organizations and repositories in both.
+    let accounts = Accounts::new(&format!(
+        "defaults: {{ collectors: [account, tags], tags_rate_limit: 1000, rate_limit: 1000 }}\naccounts:\n  \
+         production: {{ endpoint: \"{}\" }}\n  test: {{ endpoint: \"{}\", labels: {{ cloud: otc }} }}\n",
+        production.url(),
+        test.url()
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["production", "test"] {
+        let mut command = command();
+        command.args(["scrape", "--config.file"]).arg(accounts.path()).args(["--swr.project-id", DEMO_PROJECT_ID]);
+        command.args(["--account", name, "--output"]).arg(folder.path().join(format!("swr_{name}.prom")));
+        let (code, _, said) = done(command).await;
+        assert_eq!((code, said.as_str()), (Some(0), ""));
+    }
+    let (scrape, log) = node_exporter(folder.path()).await;
+    assert!(!log.contains("error") && !log.contains("inconsistent"), "{log}");
+    assert_eq!(scrape.get("node_textfile_scrape_error"), Some(0.0));
+    assert_eq!(scrape.series("swr_up").len(), 2);
+    for (name, repositories) in [("production", 30.0), ("test", 20.0)] {
+        assert_eq!(scrape.value("swr_up", &[("account", name)]), Some(1.0));
+        assert_eq!(scrape.value("swr_repositories", &[("account", name)]), Some(repositories));
+    }
+    assert_eq!(scrape.value("swr_up", &[("account", "test"), ("cloud", "otc")]), Some(1.0));
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), 50);
+    assert_eq!(scrape.series("swr_repository_unique_layer_bytes").len(), 50);
+    // Every series of the files has the label, and none of the process is in them.
+    for name in ["production", "test"] {
+        let file = std::fs::read_to_string(folder.path().join(format!("swr_{name}.prom"))).unwrap();
+        passes_promtool(&file).await;
+        for line in file.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.contains(&format!("account=\"{name}\"")), "{line}");
+            assert!(!line.starts_with("process_") && !line.starts_with("swr_exporter_build_info"), "{line}");
+        }
+    }
 }

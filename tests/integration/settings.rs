@@ -77,7 +77,14 @@ async fn help_and_version_exit_with_0() {
         assert!(said.contains("Usage: swr-exporter"), "{said}");
     }
     let (code, said) = exit_of(&["--version"]).await;
-    assert_eq!((code, said.trim()), (0, concat!("swr-exporter ", env!("CARGO_PKG_VERSION"))));
+    let lines: Vec<&str> = said.lines().collect();
+    let [first, compiler, platform] = lines[..] else { panic!("{said}") };
+    assert_eq!(code, 0);
+    let first = first.strip_prefix(concat!("swr-exporter, version ", env!("CARGO_PKG_VERSION"), " (revision: "));
+    let revision = first.and_then(|rest| rest.strip_suffix(')')).unwrap_or_else(|| panic!("{said}"));
+    assert!(revision == "unknown" || revision.len() >= 12, "{said}");
+    assert!(compiler.starts_with("  compiler:  rustc 1."), "{said}");
+    assert!(platform.starts_with("  platform:  ") && platform.contains(std::env::consts::ARCH), "{said}");
 }
 
 #[tokio::test]

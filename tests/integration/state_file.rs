@@ -1,6 +1,7 @@
 //! The snapshot that outlives its process: what a restart finds, and what it makes of it when that is not what it should be.
 
 use crate::accounts::Accounts;
+use crate::credentials_hung_files::is_prompt;
 use crate::peers;
 use crate::support::{Exporter, Scrape, command, eventually, exporter, simulator, start};
 use std::collections::BTreeSet;
@@ -411,7 +412,7 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
     };
     // Long enough for every account to hang.
     let mut refreshes = 0.0;
-    let begun = Instant::now();
+    let (begun, mut healthy) = (Instant::now(), Vec::new());
     while begun.elapsed() < Duration::from_secs(4) {
         for number in 0..8 {
             for encoding in ["identity", "gzip", "zstd"] {
@@ -423,10 +424,13 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
         let scrape = Scrape::parse(String::from_utf8(bytes.to_vec()).unwrap());
         assert!(scrape.is_up());
         refreshes = scrape.get("swr_refreshes_total").unwrap();
-        let start = Instant::now();
-        assert_eq!(exporter.get("/-/healthy").await.status(), 200);
-        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        for _ in 0..5 {
+            let start = Instant::now();
+            assert_eq!(exporter.get("/-/healthy").await.status(), 200);
+            healthy.push(start.elapsed());
+        }
     }
+    is_prompt(healthy);
     assert!(refreshes > 4.0, "{refreshes} refreshes of the healthy account");
     assert!(folder.path().join("fine/fine.snapshot").exists());
     let start = Instant::now();

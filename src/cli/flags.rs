@@ -254,7 +254,8 @@ impl Flag {
             .value_hint(match self.value {
                 "FILE" => ValueHint::FilePath,
                 "DIRECTORY" => ValueHint::DirPath,
-                _ => ValueHint::Other,
+                _ if self.suggestions().is_empty() => ValueHint::Other,
+                _ => ValueHint::Unknown,
             })
             .help(self.short_help())
             .long_help(format!("{}\n[env: {}]", self.short_help(), self.variable()))

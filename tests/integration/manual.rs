@@ -94,7 +94,7 @@ async fn man_shows_every_page_without_a_warning() {
 
 #[tokio::test]
 async fn the_short_help_fits_on_a_screen_and_the_long_one_has_every_flag() {
-    for command in [&[][..], &["serve"], &["check"], &["scrape"]] {
+    for command in [&[][..], &["serve"], &["check"], &["scrape"], &["report"]] {
         let short = printed(&[command, &["-h"]].concat()).await;
         assert!(short.lines().count() < 45 && short.lines().all(|line| line.len() <= 100), "{short}");
         assert!(short.contains("--swr.region REGION") && short.contains("swr-exporter demo"), "{short}");

@@ -144,7 +144,7 @@ pub struct ReportArgs {
         help_heading = "Report"
     )]
     pub format: String,
-    /// Use what an exporter has left in --cache.directory, and ask nobody
+    /// Use what an exporter keeps in --cache.directory, and contact nobody
     #[arg(long, help_heading = "Report")]
     pub offline: bool,
 }

@@ -53,7 +53,7 @@ program=$folder/prometheus-pushgateway-1.11.2-1/usr/bin/prometheus-pushgateway
 "$program" --version 2>&1 | head -n 1
 
 port=$(free_port)
-"$program" --web.listen-address="127.0.0.1:$port" 2>/dev/null &
+"$program" --web.listen-address="127.0.0.1:$port" --persistence.file= 2>/dev/null &
 until_true curl -sf -o /dev/null "http://127.0.0.1:$port/-/ready"
 push() { # job, body
     printf "$2" | curl -s -o /dev/null -w '%{http_code}' -X PUT --data-binary @- \

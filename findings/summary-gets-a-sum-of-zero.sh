@@ -62,7 +62,7 @@ until_true curl -sf -o /dev/null "http://127.0.0.1:$port/metrics"
 added() { curl -s "http://127.0.0.1:$1/metrics" | grep -E '^wait_seconds_(sum|count)' | sed 's/{.*}//' | sort | tr '\n' ' '; }
 expect "node_exporter" "wait_seconds_count 0 wait_seconds_sum 0 " "$(added "$port")"
 port=$(free_port)
-"$gateway" --web.listen-address="127.0.0.1:$port" 2>/dev/null &
+"$gateway" --web.listen-address="127.0.0.1:$port" --persistence.file= 2>/dev/null &
 until_true curl -sf -o /dev/null "http://127.0.0.1:$port/-/ready"
 curl -sf -X PUT --data-binary @textfiles/wait.prom "http://127.0.0.1:$port/metrics/job/a"
 expect "Pushgateway" "wait_seconds_count 0 wait_seconds_sum 0 " "$(added "$port")"

@@ -58,6 +58,7 @@ echo 'm 1' >pages/metrics
 pages=$(free_port)
 echo "[{\"targets\": [\"http://127.0.0.1:$pages\"]}]" >pages/sd.json
 python3 -u -m http.server --bind 127.0.0.1 --directory pages "$pages" >/dev/null 2>>asked &
+until_true curl -sf -o /dev/null "http://127.0.0.1:$pages/sd.json"
 cat >scrape.yml <<EOF
 global: { scrape_interval: 1s, scrape_timeout: 1s }
 scrape_configs:

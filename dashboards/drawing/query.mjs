@@ -30,7 +30,7 @@ function fill(text, step) {
 }
 for (const variable of dashboard.templating.list) {
   const current = variable.current?.value;
-  if (variable.type === 'custom') {
+  if (typeof current === 'string' && current) {
     values[variable.name] = current;
     texts[variable.name] = variable.current.text;
   } else if (variable.allValue) {

@@ -90,6 +90,12 @@ impl Dashboard {
                 "Stale after",
                 &[("90 days", "7776000"), ("180 days", "15552000"), ("365 days", "31536000")],
             ),
+            Variable::Rule => one_of(
+                "rule",
+                "Clean-up rule",
+                &format!("label_values(swr_reclaimable_layer_bytes{{{CHOSEN}}}, rule)"),
+                "older_than_90d",
+            ),
         }));
         variables.extend(APART.map(by));
         variables
@@ -135,6 +141,15 @@ fn choice(name: &str, label: &str, query: &str) -> Value {
         "name": name, "label": label, "type": "query", "datasource": source(),
         "query": { "query": query, "refId": name }, "refresh": 2, "sort": 5, "multi": true, "includeAll": true,
         "allValue": ".+", "current": { "text": ["All"], "value": ["$__all"] },
+    })
+}
+
+/// A variable of one value of several, this one at first.
+fn one_of(name: &str, label: &str, query: &str, first: &str) -> Value {
+    json!({
+        "name": name, "label": label, "type": "query", "datasource": source(),
+        "query": { "query": query, "refId": name }, "refresh": 2, "sort": 5, "multi": false, "includeAll": false,
+        "current": { "text": first, "value": first },
     })
 }
 

@@ -157,7 +157,7 @@ fn organizations() -> Vec<Panel> {
 }
 
 fn stale() -> Vec<Panel> {
-    vec![row("Stale"), tables::stale((24, 9))]
+    vec![row("Stale"), tables::stale((24, 9), tables::DOWNLOADED)]
 }
 
 fn usage() -> Vec<Panel> {

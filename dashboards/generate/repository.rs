@@ -4,7 +4,7 @@ use crate::cleanup::tags_by_age;
 use crate::dashboard::Dashboard;
 use crate::panel::{Kind, Panel, panel, row};
 use crate::query::{creators, first, growth, total_growth, total_growth_ratio};
-use crate::tables::{FREED, NO_DATA, SIZE, TAGS_OFF};
+use crate::tables::{FREED, NO_DATA, RETENTION, SIZE, TAGS_OFF};
 use crate::variable::Variable;
 
 const OVERVIEW: (&str, &str, &str) = ("Show the overview", "swr-overview", "${namespace:queryparam}");
@@ -46,10 +46,11 @@ fn numbers() -> Vec<Panel> {
 
 fn details() -> Panel {
     panel(Kind::Table, "Repository details", (24, 6))
-        .about("Properties of the 50 largest selected repositories. The creator needs the collector details.", NO_DATA)
+        .about("Properties of the 50 largest selected repositories. *Retention* is the number of retention rules and needs the collector retention; the creator needs the collector details.", NO_DATA)
         .column(&format!("topk(50, {SIZE})"), "Size", "bytes")
         .column(&first(50, "1000 * repository(swr_repository_created_timestamp_seconds)", SIZE), "Created", "dateTimeFromNow")
         .column(&first(50, "clamp_max(repository(swr_repository_updated_timestamp_seconds), time()) * 1000", SIZE), "Last push", "dateTimeFromNow")
+        .column(&first(50, RETENTION, SIZE), "Retention", "short")
         .column(&format!("repository[category, visibility](swr_repository_info) and on (namespace, repository, $apart) topk(50, {SIZE})"), "", "")
         .column(&creators(50, SIZE), "", "")
 }
@@ -107,6 +108,11 @@ fn layers() -> Vec<Panel> {
             .about("Stored bytes, and bytes freed by deleting, of the 50 repositories that store most. Needs the collector tags.", TAGS_OFF)
             .column(&format!("topk(50, {UNIQUE})"), "Distinct", "bytes")
             .column(&first(50, FREED, UNIQUE), "Exclusive", "bytes"),
+        panel(Kind::Lines, "Freed by each clean-up rule", (24, 8))
+            .about("What each clean-up rule frees in the selected repositories, each by itself; applied to several at once it frees at least the sum. Needs the collector tags.", TAGS_OFF)
+            .unit("bytes")
+            .points(200)
+            .query("sum by (rule) (each(swr_repository_reclaimable_layer_bytes))", "{{rule}}"),
     ]
 }
 

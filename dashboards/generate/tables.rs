@@ -18,6 +18,10 @@ pub const CLEANUP: Link = ("Show the clean-up candidates", "swr-cleanup", "${nam
 
 pub const SIZE: &str = "repository(swr_repository_size_bytes)";
 pub const FREED: &str = "repository(swr_repository_exclusive_layer_bytes)";
+/// Retention rules of the service.
+pub const RETENTION: &str = "repository(swr_repository_retention_rules)";
+/// What the chosen clean-up rule frees.
+pub const RULE_FREES: &str = "repository(swr_repository_reclaimable_layer_bytes{rule=\"$rule\"})";
 
 /// The sizes of the repositories that nobody has pushed to for the chosen time.
 pub const STALE: &str = "(repository(swr_repository_size_bytes) and time() - repository(swr_repository_updated_timestamp_seconds) > $stale_after)";
@@ -27,8 +31,17 @@ pub fn repositories(title: &'static str, size: (u64, u64), about: &'static str, 
     panel(Kind::Table, title, size).about(about, empty).link(REPOSITORY.0, REPOSITORY.1, REPOSITORY.2)
 }
 
-/// The stale repositories: what each takes up, what deleting it frees, and whom to ask.
-pub fn stale(size: (u64, u64)) -> Panel {
+/// A number of each repository: its query, the title of its column, and its unit.
+type Number = (&'static str, &'static str, &'static str);
+/// Downloads in the chosen period.
+pub const DOWNLOADED: Number = (
+    "clamp_min(repository(swr_repository_downloads) - repository(swr_repository_downloads offset $period), 0)",
+    "Downloads",
+    "short",
+);
+
+/// The stale repositories: what each takes up, what deleting it frees, one more number, and whom to ask.
+pub fn stale(size: (u64, u64), number: Number) -> Panel {
     // By what deleting frees; by size where nothing is known of layers.
     let age = "(time() - repository(swr_repository_updated_timestamp_seconds) > $stale_after)";
     let by = format!("(({FREED} or {SIZE}) and {age})");
@@ -36,18 +49,15 @@ pub fn stale(size: (u64, u64)) -> Panel {
     repositories(
         "Stale repositories, not pushed to for ${stale_after:text}",
         size,
-        "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum, because layers that only they share go as well. The creator needs the collector details.",
+        "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum, because layers that only they share go as well. *Retention* is the number of retention rules and needs the collector retention; the creator needs the collector details.",
         "none",
     )
     .column(&column(age), "Not pushed for", "s")
     .column(&column(SIZE), "Size", "bytes")
     .column(&column(FREED), "Deleting frees", "bytes")
+    .column(&column(number.0), number.1, number.2)
+    .column(&column(RETENTION), "Retention", "short")
     .column(&column("repository(swr_repository_images)"), "Tags", "short")
-    .column(
-        &column("clamp_min(repository(swr_repository_downloads) - repository(swr_repository_downloads offset $period), 0)"),
-        "Downloads",
-        "short",
-    )
     .column(&creators(20, &by), "", "")
     .sorted_by(&["Deleting frees", "Size"])
 }

@@ -12,6 +12,8 @@ pub enum Variable {
     Period,
     /// How long nobody has pushed to a stale repository, in seconds.
     StaleAfter,
+    /// The clean-up rule.
+    Rule,
 }
 
 /// The chosen Prometheus.

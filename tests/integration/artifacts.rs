@@ -1,6 +1,6 @@
 //! Artifacts of the Enterprise Edition: sums by repository, read at their own pace, whatever happens to the rest.
 
-use crate::support::{Exporter, Scrape, exporter, simulator};
+use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
 use std::collections::{HashMap, HashSet};
 use swr_simulator::{Action, DEMO_PROJECT_ID, DEMO_TOKEN, Operation, Rule, Running, Shape};
 
@@ -118,11 +118,8 @@ async fn a_denied_list_costs_the_repositories_nothing() {
     let exporter = fast(&upstream, &[]).await;
     let scrape = exporter.scrape_until("its failure shows", |scrape| up(scrape) == [Some(1.0), Some(0.0)]).await;
     assert_eq!((scrape.series("swr_instance_repository_tags").len(), scrape.series(SIZE).len()), (40, 0));
-    assert!(
-        exporter.log().contains("give the user the IAM permission swr:instance:listAllArtifacts"),
-        "{}",
-        exporter.log()
-    );
+    let advice = "give the user the IAM permission swr:instance:listAllArtifacts";
+    eventually("the log says what to do", || exporter.log().contains(advice)).await;
     upstream.handle.configure(|options| options.denied.clear());
     let scrape = read(&exporter).await;
     assert!(!scrape.series(SIZE).is_empty() && !scrape.series(PULLED).is_empty());

@@ -24,7 +24,11 @@ const COLUMNS: &[(&str, &str, &str)] = &[
         "Account, Organization, Repository, Growth, Growth %, Size, Deleting frees, Created, Creator",
     ),
     ("swr-overview", "Organizations by growth in ${period:text}", "Account, Organization, Growth, Growth %, Size"),
-    ("swr-overview", "Stale repositories, not pushed to for ${stale_after:text}", STALE),
+    (
+        "swr-overview",
+        STALE,
+        "Account, Organization, Repository, Not pushed for, Size, Deleting frees, Downloads, Retention, Tags, Creator",
+    ),
     ("swr-overview", "Largest repositories", "Account, Organization, Repository, Size, Tags"),
     ("swr-overview", "Most downloaded in ${period:text}", "Account, Organization, Repository, Downloads, In total"),
     (
@@ -38,7 +42,24 @@ const COLUMNS: &[(&str, &str, &str)] = &[
         "Repositories of instances",
         "Account, Organization, Repository, Instance, Tags, Artifacts, Downloads",
     ),
-    ("swr-cleanup", "Stale repositories, not pushed to for ${stale_after:text}", STALE),
+    (
+        "swr-cleanup",
+        STALE,
+        "Account, Organization, Repository, Not pushed for, Size, Deleting frees, Rule frees, Retention, Tags, Creator",
+    ),
+    ("swr-cleanup", "Organizations by what the rule frees", "Account, Organization, Rule frees, Layers, Share"),
+    (
+        "swr-cleanup",
+        "Repositories by what the rule frees",
+        "Account, Organization, Repository, Rule frees, Size, Tags picked, Tags, Retention, Creator",
+    ),
+    (
+        "swr-cleanup",
+        "Largest repositories without retention",
+        "Account, Organization, Repository, Size, Growth, Rule frees, Tags, Creator",
+    ),
+    ("swr-cleanup", "Not pulled for ${stale_after:text}", "Account, Organization, Repository, Size, Not pulled"),
+    ("swr-cleanup", "Never pulled", "Account, Organization, Repository, Size, Not pushed"),
     ("swr-cleanup", "Repositories by what deleting frees", "Account, Organization, Repository, Frees, Size"),
     ("swr-cleanup", "Never downloaded repositories", "Account, Organization, Repository, Size, Creator"),
     ("swr-cleanup", "Public repositories", "Account, Organization, Repository, Size, Downloads"),
@@ -46,7 +67,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     (
         "swr-repository",
         "Repository details",
-        "Account, Organization, Repository, Category, Visibility, Size, Created, Last push, Creator",
+        "Account, Organization, Repository, Category, Visibility, Size, Created, Last push, Retention, Creator",
     ),
     ("swr-repository", "Layers by repository", "Account, Organization, Repository, Distinct, Exclusive"),
     ("swr-repository", "Oldest and newest tags", "Account, Organization, Repository, Oldest tag, Newest tag"),
@@ -59,7 +80,7 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("swr-exporter", "Versions", "Exporter, Version, Revision, Compiler"),
     ("swr-exporter", "Configuration", "Exporter, Config valid, Config age, Web config valid"),
 ];
-const STALE: &str = "Account, Organization, Repository, Not pushed for, Size, Deleting frees, Tags, Downloads, Creator";
+const STALE: &str = "Stale repositories, not pushed to for ${stale_after:text}";
 
 /// What is chosen at the top of a dashboard.
 #[derive(Clone)]
@@ -93,6 +114,7 @@ impl Chosen {
             ("$repository", ".+"),
             ("$instance", ".+"),
             ("$period", self.period),
+            ("$rule", "older_than_90d"),
             ("$stale_after", &self.stale_after.to_string()),
         ]
         .iter()
@@ -274,6 +296,7 @@ async fn the_dashboards_answer_over_a_month_of_history() {
     growth_that_never_falls_is_larger_in_a_longer_period(&month).await;
     the_growth_table_has_what_is_new_and_who_owns_it(&month).await;
     stale_repositories_come_by_what_deleting_them_frees(&month).await;
+    what_a_clean_up_frees_is_told_by_the_chosen_rule(&month).await;
     organizations_of_the_same_name_stay_apart(&month).await;
     each_account_has_its_state_and_its_reason(&month).await;
     the_process_is_shown_whatever_account_is_chosen(&month).await;
@@ -400,7 +423,6 @@ async fn the_growth_table_has_what_is_new_and_who_owns_it(month: &Month) {
 }
 
 async fn stale_repositories_come_by_what_deleting_them_frees(month: &Month) {
-    let title = "Stale repositories, not pushed to for ${stale_after:text}";
     for (days, names) in [
         (90, vec!["old-0", "old-1", "backups", "backups", "old-2", "old-3", "old-4", "unused"]),
         (180, vec!["old-0", "old-1", "backups", "backups", "old-2", "old-3", "old-4"]),
@@ -408,7 +430,7 @@ async fn stale_repositories_come_by_what_deleting_them_frees(month: &Month) {
     ] {
         let chosen = Chosen { stale_after: days * DAY, ..Chosen::default() };
         for dashboard in ["swr-overview", "swr-cleanup"] {
-            let table = month.table(dashboard, title, &chosen).await;
+            let table = month.table(dashboard, STALE, &chosen).await;
             assert_eq!(table.column("Repository"), names, "{days} days");
             assert_eq!(table.row("Repository", "old-0")["Creator"], "frank");
             let is_stale = |repository: &&Repository| repository.pushed > days;
@@ -419,6 +441,33 @@ async fn stale_repositories_come_by_what_deleting_them_frees(month: &Month) {
             assert!(close(shown[0], freed), "{days} days: {shown:?}, not {freed}");
         }
     }
+}
+
+async fn what_a_clean_up_frees_is_told_by_the_chosen_rule(month: &Month) {
+    let chosen = Chosen { account: "production", ..Chosen::default() };
+    let accounts = accounts();
+    let production = &accounts.iter().find(|account| account.name == "production").unwrap().repositories;
+    let mut by_hand: Vec<_> = production.iter().filter_map(|of| Some((0.5 * of.exclusive()?, of))).collect();
+    by_hand.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let table = month.table("swr-cleanup", "Repositories by what the rule frees", &chosen).await;
+    let names: Vec<_> = by_hand.iter().map(|(_, of)| of.name.as_str()).collect();
+    assert_eq!(table.column("Repository")[..5], names[..5]);
+    for (freed, of) in &by_hand[..5] {
+        let row = table.row("Repository", &of.name);
+        assert!((row["Rule frees"].parse::<f64>().unwrap() - freed).abs() <= 1.0, "{row:?}, not {freed}");
+        assert_eq!((row["Tags picked"].as_str(), row["Creator"].as_str()), ("10", of.creator));
+    }
+    let stored: f64 = production.iter().filter_map(|of| of.size(0)).sum();
+    assert!(close(month.numbers("swr-cleanup", "Rule frees", &chosen).await[0], 0.4 * stored));
+    // Pipelines have a retention rule, and the others have none.
+    let table = month.table("swr-cleanup", "Largest repositories without retention", &chosen).await;
+    let largest: BTreeSet<_> = table.column("Repository")[..2].iter().copied().collect();
+    assert_eq!(largest, ["base-images", "feature-store"].into());
+    assert!(!table.column("Creator").contains(&"ci-bot"));
+    let table = month.table("swr-cleanup", "Not pulled for ${stale_after:text}", &chosen).await;
+    assert_eq!(table.column("Repository"), ["forgotten"]);
+    let table = month.table("swr-cleanup", "Never pulled", &chosen).await;
+    assert_eq!(table.column("Repository"), ["unused"]);
 }
 
 async fn organizations_of_the_same_name_stay_apart(month: &Month) {
@@ -526,6 +575,7 @@ async fn variables_find_their_values(month: &Month) {
                 "account" => 6,
                 "job" => 2,
                 "by_account" | "instance" => 1,
+                "rule" => 2,
                 "namespace" => 8,
                 "repository" => 18,
                 _ => panic!("how many values has {name}?"),

@@ -1,6 +1,6 @@
 //! Retention rules: every repository is read once and then again at its time, whatever happens to the other collectors.
 
-use crate::support::{Exporter, Scrape, exporter, simulator};
+use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
 use swr_simulator::{Action, Operation, RetentionRule, Rule, Running, Shape};
 
 /// Nearly every scrape is a refresh, unless a test sets another window.
@@ -93,7 +93,8 @@ async fn a_denied_call_costs_nothing_else() {
     assert!(scrape.series("swr_repository_retention_rules").is_empty());
     let states = |scrape: &Scrape| ["tags", "details", "retention"].map(|collector| up(scrape, collector));
     exporter.scrape_until("its failure shows", |scrape| states(scrape) == [Some(1.0), Some(1.0), Some(0.0)]).await;
-    assert!(exporter.log().contains("not reading retention rules until the next refresh"), "{}", exporter.log());
+    eventually("the log says so", || exporter.log().contains("not reading retention rules until the next refresh"))
+        .await;
     // The permission is given.
     upstream.handle.configure(|options| options.denied.clear());
     let scrape = shown(&exporter, 40).await;
@@ -113,7 +114,8 @@ async fn a_region_without_the_call_is_asked_for_few_repositories() {
             up(scrape, "retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)
         })
         .await;
-    assert!(exporter.log().contains("not reading retention rules until the next refresh"), "{}", exporter.log());
+    eventually("the log says so", || exporter.log().contains("not reading retention rules until the next refresh"))
+        .await;
     assert!(calls(&upstream) <= 4, "{} calls", calls(&upstream));
 }
 

@@ -60,8 +60,8 @@ class Bench:
         return self.start("simulate", "--listen-address", "127.0.0.1:0", "--repositories", str(repositories), "--steady")
 
     @contextmanager
-    def two_accounts(self):
-        """An exporter with the accounts `one` and `two`."""
+    def configuration(self):
+        """A file with the accounts `one` and `two`, as long as their simulated APIs run."""
         with self.simulator(200) as one, self.simulator(300) as two:
             keys = f"{{ access_key: {ACCESS_KEY}, secret_key: {SECRET_KEY} }}"
             file = self.new_folder() / "accounts.yml"
@@ -71,8 +71,13 @@ accounts:
   one: {{ endpoint: '{one.url}' }}
   two: {{ endpoint: '{two.url}' }}
 """)
-            with self.start("--config.file", str(file), *LISTEN) as exporter:
-                yield exporter
+            yield file
+
+    @contextmanager
+    def two_accounts(self):
+        """An exporter with the accounts `one` and `two`."""
+        with self.configuration() as file, self.start("--config.file", str(file), *LISTEN) as exporter:
+            yield exporter
 
     def start(self, *arguments: str) -> Exporter:
         return Exporter(self.executable, list(arguments), self.folder, self.environment())

@@ -1,6 +1,5 @@
 // Reads a page with parse-prometheus-text-format and prints its gauges and counters: folder of the package, URL.
 import { createRequire } from "node:module";
-import { writeSync } from "node:fs";
 
 const [folder, url] = process.argv.slice(2);
 const parser = createRequire(`${folder}/package.json`)("parse-prometheus-text-format");
@@ -16,5 +15,4 @@ for (const family of parse(page)) {
     lines.push(`${family.name}{${pairs.join(",")}} ${value}\n`);
   }
 }
-const bytes = Buffer.from(lines.join(""));
-for (let sent = 0; sent < bytes.length; ) sent += writeSync(1, bytes, sent);
+process.stdout.write(lines.join(""));

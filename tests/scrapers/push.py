@@ -47,6 +47,25 @@ def one_file(version: str, numbers: list[int]):
     return check
 
 
+def two_files(version: str):
+    """A check that the files of two accounts in one directory are both served whole."""
+
+    def check(bench: Bench):
+        textfiles, written = bench.new_folder(), {}
+        with bench.configuration() as accounts:
+            for account in ["one", "two"]:
+                file = textfiles / f"{account}.prom"
+                command = [bench.executable, "scrape", "--config.file", accounts, "--account", account, "--output", file]
+                run(command, env=bench.environment())
+                written |= parse(file.read_text())
+        if not written["swr_up{account='one'}"] == written["swr_up{account='two'}"] == 1:
+            raise Failed("an account was not read")
+        with node_exporter(bench, version, textfiles) as server:
+            compare(written, written, served(server))
+
+    return check
+
+
 def pushed(version: str, numbers: list[int], encoding: str):
     """A check that a page that is pushed is served whole."""
 
@@ -55,7 +74,9 @@ def pushed(version: str, numbers: list[int], encoding: str):
         for number in numbers:
             body = fetch(f"{bench.exporter(number).url}/metrics", encoding=encoding)
             wanted = parse(plain(body, encoding))
-            with Server(program, lambda _, address: [f"--web.listen-address={address}"], "/-/ready") as server:
+            # Debian's would keep what is pushed in a file of the machine.
+            flags = ["--persistence.file="]
+            with Server(program, lambda _, address: [f"--web.listen-address={address}", *flags], "/-/ready") as server:
                 headers = {} if encoding == "identity" else {"Content-Encoding": encoding}
                 status = server.send("PUT", "/metrics/job/swr", body, {"Content-Type": "text/plain", **headers})
                 if status != 200:
@@ -77,6 +98,7 @@ def rows() -> list[Row]:
     file = f"`scrape --output`: {sizes(small)}"
     return [
         *(Row("node_exporter, textfile", version, file, one_file(version, small)) for version in NODE_EXPORTER),
+        *(Row("node_exporter, textfile", version, "two accounts in one directory", two_files(version)) for version in NODE_EXPORTER),
         Row("Pushgateway", "1.5.1", f"text, gzip: {sizes(small)}", pushed("1.5.1", small, "gzip")),
         Row("Pushgateway", "1.11.2", f"text, gzip: {sizes(SIZES)}", pushed("1.11.2", SIZES, "gzip")),
         Row("Pushgateway", "1.11.2", f"text, plain: {sizes(small)}", pushed("1.11.2", small, "identity")),

@@ -155,6 +155,7 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
         ("distinct layers and configurations", thousands(collect::tags::Options::default().max_layers as u64)),
         ("repositories of the Enterprise Edition", thousands(collect::enterprise::MAX_REPOSITORIES)),
         ("instances of the Enterprise Edition", thousands(collect::enterprise::MAX_INSTANCES)),
+        ("artifacts of an instance", thousands(collect::artifacts::MAX_ARTIFACTS)),
         ("wait of a complete listing for other collectors", seconds(collect::auxiliary::MAX_WAIT)),
         ("size of an API response, decompressed", mebibytes(client.max_response_bytes)),
         ("pause within an API response", seconds(client.stall_timeout)),

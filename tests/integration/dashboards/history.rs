@@ -199,6 +199,8 @@ pub fn openmetrics(end: i64) -> String {
         now("swr_tags_pending", "", 3.0);
         let stored: f64 = account.repositories.iter().filter_map(|repository| repository.size(0)).sum();
         now("swr_unique_layer_bytes", "", 0.95 * stored);
+        now("swr_reclaimable_layer_bytes", ",rule=\"older_than_90d\"", 0.4 * stored);
+        now("swr_reclaimable_layer_bytes", ",rule=\"beyond_newest_10\"", 0.3 * stored);
         now("swr_quota_limit", ",quota=\"namespace\"", 10.0);
         now("swr_quota_used", ",quota=\"namespace\"", 8.0);
         for collector in ["repositories", "tags", "details", "account"] {
@@ -285,6 +287,12 @@ fn repositories(
         );
         now("swr_repository_unique_layer_bytes", "", repository.size(0).unwrap_or_default());
         now("swr_repository_exclusive_layer_bytes", "", repository.exclusive().unwrap_or_default());
+        now("swr_repository_retention_rules", "", f64::from(u8::from(repository.creator == "ci-bot")));
+        let reclaimable = 0.5 * repository.exclusive().unwrap_or_default();
+        for (rule, share) in [("older_than_90d", 1.0), ("beyond_newest_10", 0.5)] {
+            now("swr_repository_reclaimable_layer_bytes", &format!(",rule=\"{rule}\""), (share * reclaimable).round());
+            now("swr_repository_reclaimable_tags", &format!(",rule=\"{rule}\""), (tags / 2.0).floor());
+        }
         now("swr_repository_oldest_tag_timestamp_seconds", "", created);
         now("swr_repository_newest_tag_timestamp_seconds", "", pushed);
         for age in ["7d", "30d", "90d", "365d", "older"] {
@@ -311,6 +319,11 @@ fn repositories(
         month("swr_namespace_images", &|before| of(before).map(|repository| repository.tags).sum());
         month("swr_namespace_downloads", &|before| 1_000.0 * (DAYS * DAY - before) as f64 / DAY as f64);
         samples.add("swr_namespace_unique_layer_bytes", &labels, lately, end, |_| Some(0.95 * size(0)));
+        for (rule, share) in [("older_than_90d", 0.4), ("beyond_newest_10", 0.3)] {
+            let labels = format!("{labels},rule=\"{rule}\"");
+            let freed = |_| Some(share * size(0));
+            samples.add("swr_namespace_reclaimable_layer_bytes", &labels, lately, end, freed);
+        }
         samples.add("swr_namespace_unlisted_repositories", &labels, lately, end, |_| Some(0.0));
     }
 }
@@ -331,6 +344,17 @@ fn enterprise(samples: &mut Samples, labels: &str, end: i64, lately: (i64, i64))
     now("swr_instance_quota_limit", ",quota=\"repository\"", 10.0);
     for metric in ["tags", "artifacts", "downloads"] {
         now(&format!("swr_instance_repository_{metric}"), ",namespace=\"library\",repository=\"nginx\"", 7.0);
+    }
+    // The days since the last pull; none where nobody ever pulled.
+    for (repository, gibibytes, pulled) in
+        [("nginx", 2.0, Some(1)), ("forgotten", 30.0, Some(400)), ("unused", 20.0, None)]
+    {
+        let of = format!(",namespace=\"library\",repository=\"{repository}\"");
+        now("swr_instance_repository_size_bytes", &of, gibibytes * GIB);
+        now("swr_instance_repository_last_push_timestamp_seconds", &of, (end - 500 * DAY) as f64);
+        if let Some(days) = pulled {
+            now("swr_instance_repository_last_pull_timestamp_seconds", &of, (end - days * DAY) as f64);
+        }
     }
 }
 

@@ -120,16 +120,16 @@ pub struct ReportArgs {
     /// The settings.
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// Account of the configuration file to report on, where there are several
+    /// Account of the configuration file to report on, if it has several
     #[arg(long, value_name = "NAME", help_heading = "Report")]
     pub account: Option<String>,
-    /// Clean-up rule, such as older_than_30d or beyond_newest_5, in place of --collector.tags.reclaim; may be repeated
+    /// Clean-up rule, such as older_than_30d or beyond_newest_5, instead of --collector.tags.reclaim; can be repeated
     #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Report")]
     pub rule: Vec<String>,
     /// Apply the rules only in this organization, or in this one repository
     #[arg(long, value_name = "NAMESPACE[/REPOSITORY]", help_heading = "Report")]
     pub only: Option<String>,
-    /// List the tags that the rules pick, those first that free most
+    /// List the selected tags, those that free most first
     #[arg(long, help_heading = "Report")]
     pub tags: bool,
     /// Length of each list [default: 10, and every tag]
@@ -144,7 +144,7 @@ pub struct ReportArgs {
         help_heading = "Report"
     )]
     pub format: String,
-    /// Use what an exporter has left in --cache.directory, and ask nobody
+    /// Use what an exporter keeps in --cache.directory, and contact nobody
     #[arg(long, help_heading = "Report")]
     pub offline: bool,
 }

@@ -1,11 +1,11 @@
 //! The table of the settings of `serve`. A row gives the flag, its environment variable, its key in the configuration file,
 //! its help and its line on the settings page.
 
-use clap::builder::OsStringValueParser;
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use std::ffi::OsString;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
+use std::ffi::{OsStr, OsString};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +221,21 @@ impl Flag {
         if self.default == "none" { self.help.to_owned() } else { format!("{} [default: {}]", self.help, self.default) }
     }
 
+    /// Values for completion. Others are valid too, or reported by `config`.
+    pub fn suggestions(&self) -> &'static [&'static str] {
+        match self.name {
+            "swr.list-api" => &["v2", "v3", "auto"],
+            "credentials.source" => {
+                &["auto", "token", "access-key", "password", "oidc", "profile", "pod-identity", "metadata"]
+            }
+            "cache.wait" => &["deadline"],
+            "collector.repositories.metrics" => &["size", "images", "downloads", "created", "updated", "info"],
+            "log.level" => &["trace", "debug", "info", "warn", "error"],
+            "log.format" => &["logfmt", "json"],
+            _ => &[],
+        }
+    }
+
     /// The name of the flag that turns a switch off.
     fn negation(&self) -> String {
         format!("no-{}", self.name)
@@ -234,8 +249,14 @@ impl Flag {
             .hide_env(true)
             // So that `config` can say what is wrong with -1.
             .allow_negative_numbers(true)
-            // Any bytes, because clap also parses the variable; `config` reports one that is not UTF-8.
-            .value_parser(OsStringValueParser::new())
+            .value_parser(Suggestions(self.suggestions()))
+            .hide_possible_values(true)
+            .value_hint(match self.value {
+                "FILE" => ValueHint::FilePath,
+                "DIRECTORY" => ValueHint::DirPath,
+                _ if self.suggestions().is_empty() => ValueHint::Other,
+                _ => ValueHint::Unknown,
+            })
             .help(self.short_help())
             .long_help(format!("{}\n[env: {}]", self.short_help(), self.variable()))
             // The end of the short help names the common ones.
@@ -263,6 +284,22 @@ impl Flag {
             on_command_line.then(|| matches.index_of(name)).flatten()
         };
         self.kind == Switch && position(&self.negation()) > position(self.name)
+    }
+}
+
+/// Takes any bytes, because clap also parses the variable, and `config` reports what is invalid. Completions suggest values.
+#[derive(Clone)]
+struct Suggestions(&'static [&'static str]);
+
+impl TypedValueParser for Suggestions {
+    type Value = OsString;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        (!self.0.is_empty()).then(|| Box::new(self.0.iter().map(PossibleValue::new)) as Box<_>)
     }
 }
 

@@ -274,3 +274,19 @@ fn the_settings_that_are_shown_are_a_configuration_file() {
     };
     assert_eq!(resolved(&again), resolved(&config), "{}", config.shown);
 }
+
+#[test]
+fn every_value_that_completions_suggest_is_valid() {
+    let mut suggested = 0;
+    for flag in flags::ALL {
+        for value in flag.suggestions() {
+            let problems = resolve(&args(&format!("--{}={value}", flag.name)), &table(&[])).unwrap_err();
+            let of_flag = format!("--{}", flag.name);
+            // A named source of credentials lacks its settings here.
+            let wrong = problems.list().iter().find(|it| it.starts_with(&of_flag) && it.contains("unknown"));
+            assert!(wrong.is_none(), "{wrong:?}");
+            suggested += 1;
+        }
+    }
+    assert!(suggested > 20, "{suggested}");
+}

@@ -32,6 +32,8 @@ async fn bash_completes_commands_and_flags() {
         ("swr-exporter --swr.reg", 1, "--swr.region"),
         ("swr-exporter scrape --outp", 2, "--output"),
         ("swr-exporter scrape --format open", 3, "openmetrics"),
+        ("swr-exporter --log.level de", 2, "debug"),
+        ("swr-exporter --credentials.source access", 2, "access-key"),
     ] {
         let current = words.rsplit(' ').next().unwrap();
         let before = words.rsplit(' ').nth(1).unwrap();
@@ -92,7 +94,7 @@ async fn man_shows_every_page_without_a_warning() {
 
 #[tokio::test]
 async fn the_short_help_fits_on_a_screen_and_the_long_one_has_every_flag() {
-    for command in [&[][..], &["serve"], &["check"], &["scrape"]] {
+    for command in [&[][..], &["serve"], &["check"], &["scrape"], &["report"]] {
         let short = printed(&[command, &["-h"]].concat()).await;
         assert!(short.lines().count() < 45 && short.lines().all(|line| line.len() <= 100), "{short}");
         assert!(short.contains("--swr.region REGION") && short.contains("swr-exporter demo"), "{short}");

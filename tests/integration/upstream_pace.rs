@@ -74,7 +74,7 @@ async fn a_clock_that_is_off_is_shown_always_and_said_once() {
     let account = account_of(upstream, &[]).await;
     let skew = |scrape: &Scrape| scrape.get("swr_api_clock_skew_seconds").unwrap();
     assert!(skew(&account.good).abs() < 2.0);
-    let warnings = || account.exporter.log().matches("check the time service").count();
+    let warnings = || account.exporter.log().matches("signatures fail from 900 s on").count();
     for (times, seconds) in [(1, 700), (2, -700)] {
         account.upstream.handle.configure(|options| options.clock_skew_seconds = seconds);
         for _ in 0..3 {

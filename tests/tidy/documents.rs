@@ -171,6 +171,27 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
+fn pages_are_short_and_the_index_has_each() {
+    let index = read("docs/README.md");
+    // To look things up in; all others are read from beginning to end.
+    let reference = ["alerts", "api-fields", "logs", "metrics", "settings"].map(|name| format!("docs/{name}.md"));
+    for (name, text) in docs() {
+        let lines = text.lines().count();
+        let most = if name == "README.md" { 190 } else { 250 };
+        assert!(lines <= most || reference.contains(&name), "{name} has {lines} lines, and {most} are enough");
+        if let Some(page) = name.strip_prefix("docs/").filter(|page| *page != "README.md") {
+            assert!(index.contains(&format!("({page})")), "docs/README.md lacks {page}");
+        }
+        let mut paragraphs = text.split("\n\n");
+        assert!(paragraphs.next().unwrap().starts_with("# "), "{name} has a title");
+        let about = paragraphs.next().unwrap();
+        assert!(about.starts_with(char::is_alphabetic) || name.ends_with("README.md"), "{name} says what it is for");
+    }
+    let words = read("ARCHITECTURE.md").split_whitespace().count();
+    assert!(words <= 2_600, "ARCHITECTURE.md has {words} words");
+}
+
+#[test]
 fn architecture_names_files_that_exist() {
     let text = read("ARCHITECTURE.md");
     let modules: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();

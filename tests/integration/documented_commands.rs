@@ -114,7 +114,10 @@ impl Sandbox {
                 text = text.replace(&format!("{before}{folder}"), &there);
             }
         }
-        text.replace("https://swr-api.eu-de.otc.t-systems.com", &self.upstream.url())
+        let repositories = self.upstream.handle.repositories();
+        let example = repositories.iter().find(|row| ["payments", "web"].contains(&row.namespace.as_str())).unwrap();
+        text.replace("payments/api", &format!("{}/{}", example.namespace, example.name))
+            .replace("https://swr-api.eu-de.otc.t-systems.com", &self.upstream.url())
             .replace("https://iam.eu-de.otc.t-systems.com", &self.upstream.url())
             .replace("OTC00000000001000000000", DEMO_DOMAIN)
             .replace("username exporter", &format!("username {DEMO_USER}"))
@@ -168,6 +171,8 @@ impl Sandbox {
             let file = script.rsplit(' ').next().unwrap().trim();
             let scrape = Scrape::parse(fs::read_to_string(file).unwrap());
             assert!(!scrape.series("swr_repository_size_bytes").is_empty());
+        } else if script.contains("swr-exporter report") {
+            assert!(said.contains("older_than_90d"), "{said}");
         } else if script.contains("swr-exporter man") {
             assert!(read("usr/local/share/man/man1/swr-exporter-scrape.1").contains(".TH"));
             assert!(read("usr/share/bash-completion/completions/swr-exporter").contains("complete -F"));

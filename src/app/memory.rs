@@ -4,7 +4,7 @@
 //! the last good one stays. Source: the kernel's cgroup documentation, versions 1 and 2.
 
 use crate::model::layers::Layers;
-use crate::model::{Repository, Snapshot};
+use crate::model::{RepositoryRef, Snapshot};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,12 +126,15 @@ const LINE: u64 = 70;
 /// Text of names that hardly compresses shrinks to this fraction at least.
 const COMPRESSION: u64 = 3;
 
+/// Bytes of a row without its name.
+const ROW: u64 = 80;
+
 /// Rows and compressed text of two snapshots at the peak of a refresh; at least the ordinary.
-fn bytes(row: &Repository) -> u64 {
+fn bytes(row: RepositoryRef<'_>) -> u64 {
     let category = row.category.as_ref().map_or(0, |category| category.len());
     let names = (row.namespace.len() + row.name.len()) as u64;
     let text = LINES * (LINE + names) + category as u64;
-    let row = size_of::<Repository>() as u64 + row.name.len() as u64 + category as u64;
+    let row = ROW + row.name.len() as u64 + category as u64;
     (2 * (row + text / COMPRESSION)).max(REPOSITORY)
 }
 
@@ -165,6 +168,7 @@ fn of_group(root: &Path, line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Repository;
 
     fn write(root: &Path, path: &str, text: &str) {
         let file = root.join(path);

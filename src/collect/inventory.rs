@@ -13,7 +13,7 @@ use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
 use crate::model::tags::{Details, Reading, TagSeries};
-use crate::model::{Repository, Snapshot, Timestamp};
+use crate::model::{Repository, RepositoryRef, Snapshot, Timestamp};
 use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownTags, TagSummary};
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
@@ -111,7 +111,7 @@ impl TagInventory {
         let mut old = std::mem::take(&mut self.order).into_iter().peekable();
         let mut order = Vec::with_capacity(listing.repositories.len());
         let mut plan = Plan::default();
-        for row in &listing.repositories {
+        for row in listing.repositories.iter() {
             let found = loop {
                 let Some(&slot) = old.peek() else { break None };
                 match self.at(slot).key().cmp(&row.key()) {
@@ -212,7 +212,7 @@ impl TagInventory {
 
     /// Adds an entry from before a restart. [`TagInventory::sort`] has to follow before the next listing.
     fn restore(&mut self, row: &Repository, tags: Option<(LastRead, Option<Reading>)>, details: Option<KnownDetails>) {
-        let slot = self.insert(row);
+        let slot = self.insert(row.as_ref());
         self.order.push(slot);
         if let Some((read, reading)) = tags {
             self.set_tags(slot, read, reading);
@@ -278,8 +278,8 @@ impl TagInventory {
         self.entries.get_mut(task.slot as usize)?.as_mut().filter(|entry| entry.generation == task.generation)
     }
 
-    fn insert(&mut self, row: &Repository) -> u32 {
-        let (namespace, group) = self.group_of(&row.namespace);
+    fn insert(&mut self, row: RepositoryRef<'_>) -> u32 {
+        let (namespace, group) = self.group_of(row.namespace);
         self.next_generation = self.next_generation.wrapping_add(1);
         let entry = Some(InventoryEntry::new(namespace, group, self.next_generation, row));
         if let Some(slot) = self.free.pop() {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::failure::{Failure, Reason};
+use crate::model::Repository;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -40,8 +41,8 @@ impl Model {
     }
 }
 
-fn row(name: u32) -> Repository {
-    Repository {
+fn row(name: u32) -> Row {
+    Row::from(&Repository {
         namespace: "n".into(),
         name: format!("{name:08}").into(),
         category: None,
@@ -51,7 +52,7 @@ fn row(name: u32) -> Repository {
         downloads: None,
         created: None,
         updated: None,
-    }
+    })
 }
 
 impl PageSource for Model {

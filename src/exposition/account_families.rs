@@ -36,14 +36,14 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
 /// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
 /// those with a listing are compared.
 fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
-    let mut listed = snapshot.by_namespace().peekable();
+    let mut listed = snapshot.namespace_sums().into_iter().peekable();
     let organisations = snapshot.account.organisations.iter().flat_map(|organisations| &organisations.value);
     let mut unlisted = Vec::new();
     for organisation in organisations {
         let name = &*organisation.name;
         // Listing and organizations are both sorted by name.
-        while listed.next_if(|rows| &*rows[0].namespace < name).is_some() {}
-        let here = listed.peek().filter(|rows| &*rows[0].namespace == name).map_or(0, |rows| rows.len() as u64);
+        while listed.next_if(|sums| &**sums.name < name).is_some() {}
+        let here = listed.peek().filter(|sums| &**sums.name == name).map_or(0, |sums| sums.repositories);
         let has_listing = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
         let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_listing);
         if let (true, Some(count)) = (compared, organisation.repositories) {

@@ -3,7 +3,7 @@
 use super::repository_selection::RepositorySelection;
 use super::text::label;
 use crate::catalog;
-use crate::model::{Repository, Snapshot};
+use crate::model::{RepositoryRef, Snapshot};
 
 /// The labels `{namespace="..",repository=".."` of each selected repository, escaped, in the order of the snapshot.
 ///
@@ -24,8 +24,8 @@ impl LabelPrefixes {
         // All repository families begin with the same two labels; a golden test would show another.
         let labels = catalog::REPOSITORY_INFO.labels;
         for row in selection.repositories(snapshot) {
-            label(b'{', labels[0], &row.namespace, &mut prefixes.text);
-            label(b',', labels[1], &row.name, &mut prefixes.text);
+            label(b'{', labels[0], row.namespace, &mut prefixes.text);
+            label(b',', labels[1], row.name, &mut prefixes.text);
             prefixes.ends.push(prefixes.text.len());
         }
         if prefixes.ends.len() < snapshot.repositories.len() {
@@ -45,7 +45,11 @@ impl LabelPrefixes {
     }
 
     /// Each selected repository with its prefix.
-    pub(super) fn of<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = (&'a Repository, &'a [u8])> + Clone {
-        self.iter().map(|(index, prefix)| (&snapshot.repositories[index], prefix))
+    pub(super) fn of<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        selection: &'a RepositorySelection,
+    ) -> impl Iterator<Item = (RepositoryRef<'a>, &'a [u8])> + Clone {
+        selection.repositories(snapshot).zip(self.iter().map(|(_, prefix)| prefix))
     }
 }

@@ -9,7 +9,7 @@ use super::tag_families::{write_images, write_sums};
 use super::text::{Counts, Value, Writer, label};
 use super::{Options, RepositoryMetric, RepositoryMetrics};
 use crate::catalog;
-use crate::model::{NamespaceRead, Repository, Snapshot, Visibility};
+use crate::model::{NamespaceRead, NamespaceSums, RepositoryRef, Snapshot, Visibility};
 use std::io::{self, Write};
 
 /// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
@@ -30,7 +30,7 @@ pub(super) fn write_selected(
     let prefixes = LabelPrefixes::new(snapshot, selection);
     let mut writer = Writer::new(sink);
     for metric in metrics.iter() {
-        repositories(metric, prefixes.of(snapshot), &mut writer)?;
+        repositories(metric, prefixes.of(snapshot, selection), &mut writer)?;
     }
     namespaces(snapshot, &mut writer)?;
     if let Some(images) = &snapshot.images {
@@ -57,11 +57,11 @@ pub(super) fn write_selected(
 /// A family with a sample per repository.
 fn repositories<'a>(
     metric: RepositoryMetric,
-    rows: impl Iterator<Item = (&'a Repository, &'a [u8])> + Clone,
+    rows: impl Iterator<Item = (RepositoryRef<'a>, &'a [u8])> + Clone,
     writer: &mut Writer<impl Write>,
 ) -> io::Result<()> {
-    let mut write = |family, value: fn(&Repository) -> Option<Value>| {
-        writer.family(family, rows.clone(), |(row, _)| value(row), |(_, prefix), out| out.extend_from_slice(prefix))
+    let mut write = |family, value: fn(&RepositoryRef<'a>) -> Option<Value>| {
+        writer.family(family, rows.clone(), |(row, _)| value(&row), |(_, prefix), out| out.extend_from_slice(prefix))
     };
     match metric {
         RepositoryMetric::Size => write(&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
@@ -77,8 +77,8 @@ fn repositories<'a>(
                 |_| Some(Value::Integer(1)),
                 |(row, prefix), out| {
                     out.extend_from_slice(prefix);
-                    label(b',', family.labels[2], row.category.as_deref().unwrap_or_default(), out);
-                    label(b',', family.labels[3], visibility(row), out);
+                    label(b',', family.labels[2], row.category.map_or("", |category| category), out);
+                    label(b',', family.labels[3], visibility(&row), out);
                 },
             )
         }
@@ -88,15 +88,14 @@ fn repositories<'a>(
 /// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
 /// one.
 fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
-    let mut sums = |family, value: fn(&[Repository]) -> Option<Value>| {
-        writer.family(family, snapshot.by_namespace(), value, |rows, out| {
-            namespace(&rows[0].namespace, out);
-        })
+    let all = snapshot.namespace_sums();
+    let mut sums = |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| {
+        writer.family(family, &all, value, |sums, out| namespace(sums.name, out))
     };
-    sums(&catalog::NAMESPACE_REPOSITORIES, |rows| Some(Value::Integer(rows.len() as u64)))?;
-    sums(&catalog::NAMESPACE_SIZE, |rows| sum(rows, |row| row.size))?;
-    sums(&catalog::NAMESPACE_IMAGES, |rows| sum(rows, |row| row.images))?;
-    sums(&catalog::NAMESPACE_DOWNLOADS, |rows| sum(rows, |row| row.downloads))?;
+    sums(&catalog::NAMESPACE_REPOSITORIES, |sums| Some(Value::Integer(sums.repositories)))?;
+    sums(&catalog::NAMESPACE_SIZE, |sums| sums.size.map(Value::Sum))?;
+    sums(&catalog::NAMESPACE_IMAGES, |sums| sums.images.map(Value::Sum))?;
+    sums(&catalog::NAMESPACE_DOWNLOADS, |sums| sums.downloads.map(Value::Sum))?;
     let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
         writer.family(family, &snapshot.namespaces, value, |read, out| namespace(&read.name, out))
     };
@@ -104,17 +103,12 @@ fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Resul
     reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
 }
 
-/// The sum over the repositories that have the field; `None` if none has it.
-fn sum(rows: &[Repository], field: impl Fn(&Repository) -> Option<u64>) -> Option<Value> {
-    rows.iter().filter_map(field).map(u128::from).reduce(|a, b| a + b).map(Value::Sum)
-}
-
 /// The only label of the families with a sample per organization.
 fn namespace(name: &str, out: &mut Vec<u8>) {
     label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
 }
 
-fn visibility(row: &Repository) -> &'static str {
+fn visibility(row: &RepositoryRef<'_>) -> &'static str {
     match row.visibility {
         Some(Visibility::Public) => "public",
         Some(Visibility::Private) => "private",
@@ -127,7 +121,7 @@ mod tests {
     use super::*;
     use crate::catalog::Family;
     use crate::exposition::testing::{Sample, bare_row, parse, row};
-    use crate::model::Timestamp;
+    use crate::model::{Repository, Timestamp};
     use proptest::prelude::*;
 
     fn text(snapshot: &Snapshot, options: &Options) -> Vec<u8> {
@@ -281,9 +275,9 @@ swr_repositories_omitted{reason="limit"} 0
                 let labels = |s: &Sample, label| s.label(label).unwrap().to_owned();
                 of_family.map(|s| (labels(s, "namespace"), labels(s, "repository"), nanoseconds(&s.value))).collect::<Vec<_>>()
             };
-            let written = |field: fn(&Repository) -> Option<i128>| {
+            let written = |field: fn(&RepositoryRef<'_>) -> Option<i128>| {
                 let rows = snapshot.repositories.iter();
-                rows.filter_map(|row| Some((row.namespace.to_string(), row.name.to_string(), field(row)?))).collect::<Vec<_>>()
+                rows.filter_map(|row| Some((row.namespace.to_string(), row.name.to_string(), field(&row)?))).collect::<Vec<_>>()
             };
             prop_assert_eq!(read(&catalog::REPOSITORY_SIZE), written(|row| Some(i128::from(row.size?) * 1_000_000_000)));
             prop_assert_eq!(read(&catalog::REPOSITORY_IMAGES), written(|row| Some(i128::from(row.images?) * 1_000_000_000)));

@@ -5,7 +5,7 @@
 //! growth costs eight bytes per repository: both snapshots are sorted, so one walk along both carries it over.
 
 use super::repository_selection::RepositorySelection;
-use crate::model::{Repository, RepositoryImages, Snapshot, Timestamp};
+use crate::model::{RepositoryImages, RepositoryRef, Snapshot, Timestamp};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl Baseline {
         let since = before.map_or(snapshot.read_at, |(_, baseline)| baseline.since);
         let known = before.into_iter().flat_map(|(old, baseline)| old.repositories.iter().zip(&baseline.sizes));
         let mut known = known.peekable();
-        let first_size = |row: &Repository| {
+        let first_size = |row: RepositoryRef<'_>| {
             let mut size = UNKNOWN;
             while let Some((old, first)) = known.peek() {
                 match old.key().cmp(&row.key()) {
@@ -112,13 +112,11 @@ impl Baseline {
             }
         }
         let (mut organization_count, mut organizations) = (0, TopList::default());
-        for rows in snapshot.by_namespace() {
-            let size = rows.iter().filter_map(|row| row.size).fold(0, u64::saturating_add);
+        for sums in snapshot.namespace_sums() {
             organization_count += 1;
-            organizations.offer(size, rows);
+            organizations.offer(u64::try_from(sums.size.unwrap_or_default()).unwrap_or(u64::MAX), sums.name);
         }
-        let organization =
-            |(bytes, rows): (u64, &[Repository])| TopOrganization { name: rows[0].namespace.clone(), bytes };
+        let organization = |(bytes, name): (u64, &Arc<str>)| TopOrganization { name: name.clone(), bytes };
         TopRepositories {
             bytes: snapshot.bytes(),
             organization_count,
@@ -164,11 +162,11 @@ impl<T> TopList<T> {
     }
 }
 
-impl TopList<&Repository> {
+impl TopList<RepositoryRef<'_>> {
     fn entries(self) -> Vec<TopRepository> {
-        let entry = |(bytes, row): (u64, &Repository)| TopRepository {
+        let entry = |(bytes, row): (u64, RepositoryRef<'_>)| TopRepository {
             namespace: row.namespace.clone(),
-            repository: row.name.clone(),
+            repository: row.name.into(),
             bytes,
         };
         self.0.into_iter().map(entry).collect()
@@ -180,7 +178,7 @@ mod tests {
     use super::*;
     use crate::exposition::Options;
     use crate::exposition::testing::row;
-    use crate::model::Images;
+    use crate::model::{Images, Repository};
     use crate::model::tags::TagFigures;
     use proptest::prelude::*;
     use std::collections::BTreeMap;

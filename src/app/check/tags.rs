@@ -5,11 +5,11 @@ use super::report::{Report, Step};
 use crate::base::deadline::Deadline;
 use crate::collect::tags::Options;
 use crate::failure::error_chain;
-use crate::model::Repository;
+use crate::model::Row;
 use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
 /// Adds a step for each of the two that is enabled.
-pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repository>, report: &mut Report) {
+pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>, report: &mut Report) {
     if !options.tags && !options.details {
         return;
     }
@@ -18,13 +18,14 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repos
         report.add(Step::skipped("read tags and details", "there is no repository to try it on"));
         return;
     };
-    let of = |what: &str| format!("read {what} of `{}/{}`", row.namespace, row.name);
+    let (namespace, name) = row.key();
+    let of = |what: &str| format!("read {what} of `{namespace}/{name}`");
     if options.tags {
-        let found = client.tags(&row.namespace, &row.name, &mut budget()).await.map(|tags| tags.len().to_string());
+        let found = client.tags(namespace, name, &mut budget()).await.map(|tags| tags.len().to_string());
         report.add(step(of("the tags"), Operation::ListTags, "--collector.tags", found));
     }
     if options.details {
-        let found = client.repository(&row.namespace, &row.name, &budget()).await.map(|_| "read".to_owned());
+        let found = client.repository(namespace, name, &budget()).await.map(|_| "read".to_owned());
         report.add(step(of("the details"), Operation::ShowRepository, "--collector.details", found));
     }
 }

@@ -4,7 +4,7 @@ use super::TagOptions;
 use crate::collect::plan::{ChangeStamp, LastRead, Need, need_of_tags};
 use crate::model::layers::Group;
 use crate::model::tags::{Details, Reading, TagSeries};
-use crate::model::{Repository, Timestamp};
+use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -71,10 +71,10 @@ pub(super) struct FetchFailures {
 }
 
 impl InventoryEntry {
-    pub(super) fn new(namespace: Arc<str>, group: Group, generation: u32, row: &Repository) -> Self {
+    pub(super) fn new(namespace: Arc<str>, group: Group, generation: u32, row: RepositoryRef<'_>) -> Self {
         Self {
             namespace,
-            name: row.name.clone(),
+            name: row.name.into(),
             group,
             generation,
             listed: ChangeStamp::of(row),

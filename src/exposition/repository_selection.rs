@@ -7,6 +7,7 @@
 use super::{Options, Pattern};
 use crate::model::{Repositories, RepositoryRef, Snapshot};
 use std::cmp::{Ordering, Reverse};
+use std::ops::Range;
 
 /// The repositories of one snapshot that get series.
 #[derive(Debug)]
@@ -70,6 +71,14 @@ impl RepositorySelection {
         match self {
             Self::All => Omitted::default(),
             Self::Some { omitted, .. } => *omitted,
+        }
+    }
+
+    /// Whether the repositories of a range of the snapshot are selected; `None` if all are.
+    pub(super) fn in_range(&self, range: Range<usize>) -> Option<&[bool]> {
+        match self {
+            Self::All => None,
+            Self::Some { selected, .. } => Some(&selected[range]).filter(|selected| selected.contains(&false)),
         }
     }
 

@@ -139,7 +139,8 @@ mod tests {
     fn repository() -> impl Strategy<Value = Repository> {
         let visibility = of(prop_oneof![Just(Visibility::Public), Just(Visibility::Private)]);
         let numbers = (number(), number(), number());
-        ((text(), ".{1,20}", of(text())), visibility, numbers, time(), time()).prop_map(
+        let category = text().prop_map(|text| format!("category {text}").into());
+        ((text(), ".{1,20}", of(category)), visibility, numbers, time(), time()).prop_map(
             |((namespace, name, category), visibility, (size, images, downloads), created, updated)| Repository {
                 namespace,
                 name: name.into(),

@@ -2,7 +2,7 @@
 //!
 //! Rows lie in chunks of some dozens that never change. A new snapshot takes over each chunk whose rows are all as before,
 //! and packs new ones for the others. Which row ends a chunk follows from its name, so rows that come and go move no
-//! border but their own.
+//! border but their own. Some of the borders also divide the rows into blocks, by which an exposition is made.
 
 use super::{Repository, Timestamp, Visibility};
 use serde::Serialize;
@@ -95,7 +95,16 @@ struct Packed {
     /// Meaningful if [`CATEGORY`] is present.
     category: u16,
     present: u8,
-    ends_chunk: bool,
+    border: Border,
+}
+
+/// What a row is the last of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Border {
+    Nothing,
+    Chunk,
+    /// Of a chunk and a block.
+    Block,
 }
 
 const SIZE: u8 = 1;
@@ -110,6 +119,9 @@ const PRIVATE: u8 = 1 << 7;
 /// The mean number of rows in a chunk is a little less, because of [`LONGEST_CHUNK`]. Of chunks of 32, 27 in a hundred have a
 /// change if one row in a hundred changes anywhere.
 const MEAN_CHUNK: u64 = 32;
+
+/// The mean number of chunks in a block. Compressed apart, blocks of this size are 0.3 % larger than the whole.
+const MEAN_BLOCK: u64 = 128;
 
 /// The most rows in a chunk of a snapshot.
 const LONGEST_CHUNK: usize = 128;
@@ -170,10 +182,10 @@ pub struct Packer {
 impl Packer {
     /// Appends a row.
     pub fn push(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint) {
-        self.append(row, fingerprint, ends_chunk(row.name));
+        self.append(row, fingerprint, border(row.name));
     }
 
-    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, ends_chunk: bool) {
+    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, border: Border) {
         let before = self.rows.last().map_or((0, 0), |last| (last.namespace, last.category));
         let namespace = self.text(row.namespace, before.0);
         let category = row.category.map(|category| self.text(category, before.1));
@@ -197,7 +209,7 @@ impl Packer {
                 | bit(CATEGORY, category.is_some())
                 | bit(PUBLIC, row.visibility == Some(Visibility::Public))
                 | bit(PRIVATE, row.visibility == Some(Visibility::Private)),
-            ends_chunk,
+            border,
         });
     }
 
@@ -232,15 +244,19 @@ impl Packer {
     }
 }
 
-/// Whether a row of this name is the last of its chunk: one in [`MEAN_CHUNK`] is.
-fn ends_chunk(name: &str) -> bool {
+/// The border behind a row of this name: one row in [`MEAN_CHUNK`] ends a chunk.
+fn border(name: &str) -> Border {
     let mut hash = 0_u64;
     for part in name.as_bytes().chunks(8) {
         let mut word = [0; 8];
         word[..part.len()].copy_from_slice(part);
         hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
-    (hash >> 32) % MEAN_CHUNK == 0
+    match hash >> 32 {
+        hash if hash % (MEAN_CHUNK * MEAN_BLOCK) == 0 => Border::Block,
+        hash if hash % MEAN_CHUNK == 0 => Border::Chunk,
+        _ => Border::Nothing,
+    }
 }
 
 /// A handle of one row; it keeps the row's chunk alive.
@@ -347,9 +363,9 @@ impl Repositories {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// The chunks in their order.
-    pub fn chunks(&self) -> &[Arc<Chunk>] {
-        &self.chunks
+    /// Runs of chunks of some thousand rows.
+    pub fn blocks(&self) -> impl Iterator<Item = &[Arc<Chunk>]> {
+        self.chunks.split_inclusive(|chunk| chunk.rows.last().is_some_and(|row| row.border == Border::Block))
     }
 
     /// Handles of the rows in their order.
@@ -411,7 +427,7 @@ impl RepositoriesBuilder {
                 Some((&**namespace, &self.packer.names[start..]) < row.key())
             }
         };
-        self.append(row, Fingerprint::NONE, ends_chunk(row.name));
+        self.append(row, Fingerprint::NONE, border(row.name));
         last.unwrap_or(true)
     }
 
@@ -423,7 +439,7 @@ impl RepositoriesBuilder {
             let is_whole = |rows: &[Row]| {
                 (0..).zip(rows).all(|(index, row)| row.index == index && Arc::ptr_eq(&row.chunk, &first.chunk))
             };
-            let ends = first.chunk.rows[length - 1].ends_chunk || length == LONGEST_CHUNK;
+            let ends = first.chunk.rows[length - 1].border != Border::Nothing || length == LONGEST_CHUNK;
             let may_stay = self.packer.rows.is_empty() && length <= LONGEST_CHUNK && (ends || length == rest.len());
             if may_stay && rest.get(..length).is_some_and(is_whole) {
                 self.chunks.push(first.chunk.clone());
@@ -432,15 +448,15 @@ impl RepositoriesBuilder {
                 continue;
             }
             let packed = first.packed();
-            self.append(first.get(), packed.fingerprint, packed.ends_chunk);
+            self.append(first.get(), packed.fingerprint, packed.border);
             rest = &rest[1..];
         }
     }
 
-    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, ends_chunk: bool) {
-        self.packer.append(row, fingerprint, ends_chunk);
+    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, border: Border) {
+        self.packer.append(row, fingerprint, border);
         self.len += 1;
-        if ends_chunk || self.packer.rows.len() == LONGEST_CHUNK {
+        if border != Border::Nothing || self.packer.rows.len() == LONGEST_CHUNK {
             self.chunks.push(self.packer.finish());
         }
     }

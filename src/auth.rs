@@ -3,7 +3,7 @@
 //! Each [`Provider`](exchange::Provider) is a file of its own. It loads what is there locally: a credential that is ready, or
 //! what IAM or a service of this machine exchanges for one ([`ProviderState`]). The
 //! [`Authenticator`] caches the credential in use, renews it early, and guards it: the cloud locks keys and users after a
-//! few failures, so a refused secret is tried at most [`MOST_REJECTIONS`] times in [`REJECTION_PERIOD`] until it changes.
+//! few failures, so a refused secret is tried at most [`MAX_REJECTIONS`] times in [`REJECTION_PERIOD`] until it changes.
 //! Deliberately absent: the requests that are made with a credential.
 
 mod credential;
@@ -32,7 +32,7 @@ pub use cached_credential::{CachedCredential, CredentialLease};
 pub use credential::{AccessKey, Credential, IssuedCredential};
 pub use error::AuthError;
 pub use exchange::ProviderState;
-pub use lockout_guard::{MOST_REJECTIONS, REJECTION_PERIOD};
+pub use lockout_guard::{MAX_REJECTIONS, REJECTION_PERIOD};
 pub use provider::{CredentialProvider, ResolvedProvider};
 pub use secret_reader::SecretReader;
 pub use secret_source::SecretSource;

@@ -1,7 +1,7 @@
 //! The catalog of all metric families: name, type, unit, labels, HELP.
 //!
 //! Names are promises to users: prefix `swr_`, base units, the unit last; HELP is a full sentence that names the API field. A
-//! new metric is one row here and one line where its samples are made. The README's table and the tests follow from
+//! new metric is one row here and one line where its samples are made. The table of docs/metrics.md and the tests follow from
 //! [`ALL`].
 
 use strum::IntoStaticStr;
@@ -47,7 +47,7 @@ macro_rules! families {
             pub const $constant: Family =
                 Family { name: $name, kind: Kind::$kind, unit: $unit, labels: &$labels, help: $help };
         )*
-        /// All families, in the order of the README's table.
+        /// All families, in the order of docs/metrics.md.
         pub const ALL: &[&Family] = &[$(&$constant),*];
     };
 }
@@ -73,24 +73,24 @@ families! {
     REPOSITORY_INFO = "swr_repository_info", Gauge, None, ["namespace", "repository", "category", "visibility"],
         "Constant 1 with the category and visibility of the repository (API fields category and is_public), as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_REPOSITORIES = "swr_namespace_repositories", Gauge, None, ["namespace"],
-        "Number of listed repositories in the organisation, as of swr_snapshot_timestamp_seconds.";
+        "Number of listed repositories in the organization, as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_SIZE = "swr_namespace_size_bytes", Gauge, BYTES, ["namespace"],
-        "Sum of the sizes of the listed repositories of the organisation in bytes (API field size), as of swr_snapshot_timestamp_seconds.";
+        "Sum of the sizes of the listed repositories of the organization in bytes (API field size), as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_IMAGES = "swr_namespace_images", Gauge, None, ["namespace"],
-        "Sum of the image tags of the listed repositories of the organisation (API field num_images), as of swr_snapshot_timestamp_seconds.";
+        "Sum of the image tags of the listed repositories of the organization (API field num_images), as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_DOWNLOADS = "swr_namespace_downloads", Gauge, None, ["namespace"],
-        "Sum of the downloads of the listed repositories of the organisation (API field num_download), as of swr_snapshot_timestamp_seconds.";
+        "Sum of the downloads of the listed repositories of the organization (API field num_download), as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_UP = "swr_namespace_up", Gauge, None, ["namespace"],
-        "Whether the latest listing of the organisation was complete, where organisations are listed one by one; if 0, its series are those of an earlier read.";
+        "Whether the latest listing of the organization was complete, where organizations are listed one by one; if 0, its series are those of an earlier read.";
     NAMESPACE_SNAPSHOT = "swr_namespace_snapshot_timestamp_seconds", Gauge, SECONDS, ["namespace"],
-        "Unix time at which the read behind the organisation's series began, where organisations are listed one by one.";
+        "Unix time at which the read behind the organization's series began, where organizations are listed one by one.";
     REPOSITORIES = "swr_repositories", Gauge, None, [],
         "Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.";
     REPOSITORIES_OMITTED = "swr_repositories_omitted", Gauge, None, ["reason"],
-        "Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.";
+        "Listed repositories that have no series of their own, by reason; they stay in the sums of their organization.";
 
     // Tags and details: written once per snapshot, where they are collected.
-    REPOSITORY_TAGS = "swr_repository_tags", Gauge, None, REPOSITORY,
+    REPOSITORY_TAGS = "swr_repository_tags_read", Gauge, None, REPOSITORY,
         "Number of tags found when the tags of the repository were last read (tag list).";
     REPOSITORY_UNLAYERED_TAGS = "swr_repository_unlayered_tags", Gauge, None, REPOSITORY,
         "Tags whose layers are not known (indexes of images without tags of their own, schema 1, no or a broken manifest), which the layer bytes leave out; only where there are any.";
@@ -105,7 +105,7 @@ families! {
     REPOSITORY_TAGS_BY_AGE = "swr_repository_tags_by_age", Gauge, None, ["namespace", "repository", "age"],
         "Number of tags by the time since they were updated (API field updated of the tags), in disjoint classes by the upper end, as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_UNIQUE_LAYERS = "swr_namespace_unique_layer_bytes", Gauge, BYTES, ["namespace"],
-        "Bytes of the distinct layers and configurations of all tags of the organisation, each counted once; absent until all its repositories were read once.";
+        "Bytes of the distinct layers and configurations of all tags of the organization, each counted once; absent until all its repositories were read once.";
     UNIQUE_LAYERS = "swr_unique_layer_bytes", Gauge, BYTES, [],
         "Bytes of the distinct layers and configurations of all tags listed, each counted once; absent until all repositories were read once.";
     TAG_SIZE = "swr_tag_size_bytes", Gauge, BYTES, TAG,
@@ -126,7 +126,7 @@ families! {
     ACCOUNT_IMAGES = "swr_account_images", Gauge, None, [],
         "Number of images of the account by the API's own count (API field image_num); an earlier one while swr_collector_up of account is 0.";
     ACCOUNT_NAMESPACES = "swr_account_namespaces", Gauge, None, [],
-        "Number of organisations of the account by the API's own count (API field namspace_num); an earlier one while swr_collector_up of account is 0.";
+        "Number of organizations of the account by the API's own count (API field namspace_num); an earlier one while swr_collector_up of account is 0.";
     ACCOUNT_STORAGE = "swr_account_storage", Gauge, None, [],
         "Storage of the account in a unit that the API does not document (API field store_space); an earlier value while swr_collector_up of account is 0.";
     ACCOUNT_DOWNLOAD_TRAFFIC = "swr_account_download_traffic", Gauge, None, [],
@@ -136,7 +136,7 @@ families! {
     QUOTA_USED = "swr_quota_used", Gauge, None, ["quota"],
         "What the account has of this (API field used); an earlier value while swr_collector_up of account is 0.";
     NAMESPACE_UNLISTED = "swr_namespace_unlisted_repositories", Gauge, None, ["namespace"],
-        "Repositories that the organisation has (API field repo_count) beyond those listed: the user of the exporter may not see them.";
+        "Repositories that the organization has (API field repo_count) beyond those listed: the user of the exporter may not see them.";
 
     // The Enterprise Edition, where that is collected.
     INSTANCES = "swr_instances", Gauge, None, [],

@@ -363,7 +363,7 @@ pub fn of_flag<T>(flag: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, 
 }
 
 /// The longest duration, so that arithmetic with clocks cannot overflow.
-const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// Parses a duration such as `30s` or `1h 30m`, at most ten years.
 ///
@@ -371,7 +371,7 @@ const LONGEST_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > LONGEST_DURATION => Err(format!("`{text}` is longer than ten years")),
+        Ok(duration) if duration > MAX_DURATION => Err(format!("`{text}` is longer than ten years")),
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!("`{text}` is no duration such as 500ms, 30s or 5m")),
     }

@@ -47,7 +47,7 @@ pub struct Options {
     /// Repositories that get no series of their own, even if they are included; `None` for none.
     pub exclude: Option<Pattern>,
     /// The most repositories that get series of their own, the largest of the rest; 0 for no limit.
-    pub most_repositories: usize,
+    pub max_series_repositories: usize,
 }
 
 impl Options {

@@ -122,7 +122,7 @@ impl<'a> NamespaceSums<'a> {
 pub struct Repository {
     /// The organization; rows of the same one share the text.
     pub namespace: Arc<str>,
-    /// The name within the organisation; may contain `/`.
+    /// The name within the organization; may contain `/`.
     pub name: Box<str>,
     /// `category` of the API, e.g. `linux`; shared between rows.
     pub category: Option<Arc<str>>,

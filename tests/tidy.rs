@@ -118,7 +118,8 @@ fn names_of_metrics() -> BTreeSet<String> {
 
 /// The documents and the dashboards, by path.
 fn documents() -> Vec<PathBuf> {
-    let mut documents: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(PathBuf::from).into();
+    let mut documents: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from).into();
     for (folder, ending) in [("docs", "md"), ("dashboards", "json")] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();

@@ -31,8 +31,8 @@ fuzz_target!(|text: &str| {
         assert!(page.rows.len() as u64 <= page.received);
         assert!(page.rows.iter().all(|row| is_fit(&row.instance) && is_fit(&row.namespace) && is_fit(&row.name)));
     }
-    if let Ok(organisations) = account::organisations(text, &mut omissions) {
-        assert!(organisations.is_sorted_by(|a, b| a.name < b.name));
+    if let Ok(organizations) = account::organizations(text, &mut omissions) {
+        assert!(organizations.is_sorted_by(|a, b| a.name < b.name));
     }
     if let Ok(quotas) = account::quotas(text, &mut omissions) {
         assert!(quotas.is_sorted_by(|a, b| a.name < b.name));

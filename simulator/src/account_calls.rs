@@ -8,7 +8,7 @@ use super::options::ListV3;
 use super::response::{ApiError, Response};
 
 /// Quota of organizations per account.
-const MOST_NAMESPACES: usize = 15;
+const MAX_NAMESPACES: usize = 15;
 
 /// `GET /v2/manage/overview`.
 pub(super) fn overview(context: &RequestContext<'_>) -> Response {
@@ -43,7 +43,7 @@ fn hundredths(bytes: u64) -> f64 {
 pub(super) fn quotas(project: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     context.require_project(project)?;
     let used = context.world().organizations().len();
-    let quota = json!({"quota_key": "namespace", "quota_limit": MOST_NAMESPACES.max(used), "used": used, "unit": ""});
+    let quota = json!({"quota_key": "namespace", "quota_limit": MAX_NAMESPACES.max(used), "used": used, "unit": ""});
     Ok(Response::json(json!({ "quotas": [quota] }).to_string()))
 }
 

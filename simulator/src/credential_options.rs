@@ -137,6 +137,8 @@ pub enum Operation {
     ShowRepository,
     /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`.
     ListTags,
+    /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`.
+    ListRetentions,
     /// `GET /v2/manage/overview`.
     Overview,
     /// `GET /v2/manage/projects/{project}/quotas`.
@@ -149,6 +151,8 @@ pub enum Operation {
     InstanceStatistics,
     /// `GET /v2/{project}/repositories`.
     ListInstanceRepositories,
+    /// `GET /v2/{project}/instances/{instance}/artifacts`.
+    ListArtifacts,
 }
 
 impl User {

@@ -46,7 +46,7 @@ pub(super) fn instances(request: &Request, project: &str, context: &RequestConte
                 "name": name(number),
                 "description": "",
                 "spec": if number % 2 == 0 { "swr.ee.professional" } else { "swr.ee.basic" },
-                "version": "25.6.0",
+                "version": context.options.enterprise_version,
                 "status": "Running",
                 "charge_mode": "postPaid",
                 "access_address": format!("{}.cn-north-4.example.com", name(number)),
@@ -65,8 +65,7 @@ pub(super) fn instances(request: &Request, project: &str, context: &RequestConte
 pub(super) fn statistics(project: &str, instance: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     context.require_project(project)?;
     let count = context.options.enterprise_instances;
-    let number = (0..count).find(|number| id(*number, context) == instance);
-    let number = number.ok_or_else(|| ApiError::swr(404, 4_040_001, "instance not exist"))?;
+    let number = find(instance, context)?;
     let world = context.world();
     let organizations = world.organizations().iter().enumerate().filter(|(index, _)| index % count == number);
     let (mut namespaces, mut repositories, mut bytes) = (0, 0, 0);
@@ -116,6 +115,12 @@ pub(super) fn repositories(
     let listed: Vec<Value> = slots.iter().map(|slot| describe(&world, world.row(*slot), instances, context)).collect();
     let body = json!({"repositories": listed, "page_info": {"next_marker": next, "previous_marker": null}});
     Ok(Response::json(body.to_string()))
+}
+
+/// The number of an instance.
+pub(super) fn find(instance: &str, context: &RequestContext<'_>) -> Result<usize, ApiError> {
+    let number = (0..context.options.enterprise_instances).find(|number| id(*number, context) == instance);
+    number.ok_or_else(|| ApiError::swr(404, 4_040_001, "instance not exist"))
 }
 
 fn describe(world: &World, row: &RepositoryRow, instances: usize, context: &RequestContext<'_>) -> Value {

@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Most bytes of a request's head. Tokens of several kilobytes are usual.
-const LONGEST_HEAD: usize = 64 * 1024;
+const MAX_HEAD: usize = 64 * 1024;
 /// Most bytes of a request's body. The real gateway takes 12 MB.
-const LONGEST_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 1024 * 1024;
 
 /// A received request.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl RequestReader {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
             }
-            if self.buffer.len() > LONGEST_HEAD {
+            if self.buffer.len() > MAX_HEAD {
                 return Ok(Incoming::Malformed("request head too long"));
             }
             if stream.read_buf(&mut self.buffer).await? == 0 {
@@ -98,7 +98,7 @@ impl RequestReader {
         };
         let length = request.header("content-length").map_or(Ok(0), str::parse::<usize>);
         match length {
-            Ok(length) if length <= LONGEST_BODY && request.header("transfer-encoding").is_none() => {
+            Ok(length) if length <= MAX_BODY && request.header("transfer-encoding").is_none() => {
                 while self.buffer.len() < length {
                     if stream.read_buf(&mut self.buffer).await? == 0 {
                         return Ok(Incoming::Closed);

@@ -12,19 +12,9 @@ const KEPT: usize = 10_000;
 /// Distinct paths counted. Further paths count in the total only.
 const COUNTED_PATHS: usize = 100_000;
 
-/// Whether requests are recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Journaling {
-    /// Records the last ten thousand requests.
-    On,
-    /// Keeps counters only.
-    Off,
-}
-
 /// The journal, since it was last cleared.
 #[derive(Debug)]
 pub(super) struct Journal {
-    journaling: Journaling,
     /// Number of the request at the front of `kept`.
     first: u64,
     kept: VecDeque<Request>,
@@ -46,7 +36,6 @@ pub(super) struct InFlight {
 impl Journal {
     pub(super) fn new() -> Self {
         Self {
-            journaling: Journaling::On,
             first: 0,
             kept: VecDeque::new(),
             next: 0,
@@ -68,15 +57,13 @@ impl Journal {
         if self.paths.len() < COUNTED_PATHS || self.paths.contains_key(&request.path) {
             *self.paths.entry(request.path.clone()).or_default() += 1;
         }
-        if self.journaling == Journaling::On {
-            if self.kept.is_empty() {
-                self.first = number;
-            }
-            self.kept.push_back(request.clone());
-            if self.kept.len() > KEPT {
-                self.kept.pop_front();
-                self.first += 1;
-            }
+        if self.kept.is_empty() {
+            self.first = number;
+        }
+        self.kept.push_back(request.clone());
+        if self.kept.len() > KEPT {
+            self.kept.pop_front();
+            self.first += 1;
         }
         number
     }
@@ -125,20 +112,9 @@ impl Journal {
         self.max_in_flight
     }
 
-    pub(super) fn set(&mut self, journaling: Journaling) {
-        self.journaling = journaling;
-        self.kept.clear();
-    }
-
     /// Clears everything but the requests in flight.
     pub(super) fn clear(&mut self) {
-        *self = Self {
-            journaling: self.journaling,
-            next: self.next,
-            in_flight: self.in_flight,
-            max_in_flight: self.in_flight,
-            ..Self::new()
-        };
+        *self = Self { next: self.next, in_flight: self.in_flight, max_in_flight: self.in_flight, ..Self::new() };
     }
 
     fn kept(&mut self, number: u64) -> Option<&mut Request> {

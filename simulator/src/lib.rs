@@ -20,10 +20,10 @@
 mod timestamp;
 mod image;
 mod names;
+mod repository_row;
 mod plan;
 mod credential_options;
 mod options;
-mod repository_row;
 mod world;
 mod planned_growth;
 mod world_growth;
@@ -51,6 +51,7 @@ mod listing;
 mod markers;
 mod account_calls;
 mod enterprise_calls;
+mod artifact_calls;
 mod repository_calls;
 mod routes;
 mod connection;
@@ -75,13 +76,12 @@ pub use credential_options::{
 pub use fault_rules::{Rule, RuleId};
 pub use faults::{Action, Delivery, Framing, ResponseHook, RetryAfter, Rows, RowsHook, Total, WorldHook};
 pub use http::Request;
-pub use journal::Journaling;
 pub use options::{
     AccessKey, Compression, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, ListV3,
     Offsets, Options, OverLimit, Permission, Project, Ties, UnknownNamespace,
 };
 pub use plan::{Activity, Plan};
-pub use repository_row::Repository;
+pub use repository_row::{Repository, RetentionRule};
 pub use response::{ApiError, Response, Shape};
 pub use timestamp::rfc3339;
 pub use world::World;
@@ -89,7 +89,7 @@ pub use world::World;
 use state::SimulatorState;
 
 /// Most concurrent connections. Further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 4_096;
+const MAX_CONNECTIONS: usize = 4_096;
 /// Pause after a failed accept: file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -136,7 +136,7 @@ impl Simulator {
             tokio::select! {
                 () = &mut shutdown => return,
                 Some(_) = connections.join_next() => {}
-                accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok((stream, _)) => {
                         self.state.connections.fetch_add(1, Ordering::Relaxed);
                         connections.spawn(connection::serve(Arc::clone(&self.state), stream));
@@ -182,6 +182,11 @@ impl Simulator {
     /// Pushes an image under a tag; returns whether the repository existed.
     pub fn push(&self, namespace: &str, name: &str, tag: &str) -> bool {
         self.with_world(|world| world.push(namespace, name, tag))
+    }
+
+    /// Deletes a tag; returns whether it existed.
+    pub fn untag(&self, namespace: &str, name: &str, tag: &str) -> bool {
+        self.with_world(|world| world.untag(namespace, name, tag))
     }
 
     /// Adds downloads; returns whether the repository existed.
@@ -271,11 +276,6 @@ impl Simulator {
     /// Clears recorded requests and counts.
     pub fn clear_journal(&self) {
         self.state.journal.lock().clear();
-    }
-
-    /// Turns recording of requests on or off. Counters continue.
-    pub fn set_journal(&self, journaling: Journaling) {
-        self.state.journal.lock().set(journaling);
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::credential_options::Lockout;
 
 /// Names tracked. Further names are never locked.
-const MOST_NAMES: usize = 1_000;
+const MAX_NAMES: usize = 1_000;
 
 /// Tracks failures and locks by name.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl LockoutTracker {
     /// Counts a failure and locks at the limit.
     pub(super) fn failed(&mut self, name: &str, lockout: &Lockout) {
         self.failed += 1;
-        if self.records.len() >= MOST_NAMES && !self.records.contains_key(name) {
+        if self.records.len() >= MAX_NAMES && !self.records.contains_key(name) {
             return;
         }
         let now = Instant::now();

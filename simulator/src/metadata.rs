@@ -11,7 +11,7 @@ use super::response::{ApiError, Response, Shape};
 use super::temporary_keys;
 
 /// The longest life of a metadata token, in seconds.
-const LONGEST_TOKEN_LIFE: u64 = 21_600;
+const MAX_TOKEN_LIFE: u64 = 21_600;
 
 /// `PUT /meta-data/latest/api/token`.
 pub(super) fn token(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
@@ -20,7 +20,7 @@ pub(super) fn token(request: &Request, context: &RequestContext<'_>) -> Result<R
         return Err(ApiError::new(status, Shape::Html, "", ""));
     }
     let life = request.header("x-metadata-token-ttl-seconds").and_then(|seconds| seconds.parse::<u64>().ok());
-    let life = life.filter(|seconds| (1..=LONGEST_TOKEN_LIFE).contains(seconds));
+    let life = life.filter(|seconds| (1..=MAX_TOKEN_LIFE).contains(seconds));
     let life = life.ok_or_else(|| ApiError::new(400, Shape::Html, "", ""))?;
     let token = context.state.instance.lock().issue_token(Duration::from_secs(life));
     Ok(Response::new(200, "text/plain", token))

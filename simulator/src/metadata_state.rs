@@ -10,7 +10,7 @@ use super::image::mix;
 use super::temporary_keys::TemporaryKeys;
 
 /// Most tokens kept. At the limit expired ones are dropped, or all.
-const MOST_TOKENS: usize = 1_000;
+const MAX_TOKENS: usize = 1_000;
 
 /// State of the metadata service.
 #[derive(Debug, Default)]
@@ -24,10 +24,10 @@ impl MetadataState {
     /// Issues a token for the metadata service itself.
     pub(super) fn issue_token(&mut self, life: Duration) -> String {
         let now = Instant::now();
-        if self.tokens.len() >= MOST_TOKENS {
+        if self.tokens.len() >= MAX_TOKENS {
             self.tokens.retain(|_, until| now < *until);
         }
-        if self.tokens.len() >= MOST_TOKENS {
+        if self.tokens.len() >= MAX_TOKENS {
             self.tokens.clear();
         }
         self.count += 1;

@@ -180,6 +180,8 @@ pub struct Options {
     pub list_v3: ListV3,
     /// Instances of the Enterprise Edition, in each project.
     pub enterprise_instances: usize,
+    /// Their version. Instances older than 25.6.0 have no list of artifacts.
+    pub enterprise_version: &'static str,
     /// Response to a listing of an unknown organization.
     pub unknown_namespace: UnknownNamespace,
     /// What the caller may see.
@@ -244,6 +246,7 @@ impl Default for Options {
             ties: Ties::Stable,
             list_v3: ListV3::Offered,
             enterprise_instances: 2,
+            enterprise_version: "25.6.7",
             unknown_namespace: UnknownNamespace::Empty,
             permission: Permission::All,
             denied: Vec::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::names;
+use super::repository_row::RetentionRule;
 
 const NANOS_PER_DAY: f64 = 86_400e9;
 
@@ -25,6 +26,8 @@ pub struct Plan {
     pub updated: f64,
     /// Time of deletion.
     pub deleted: Option<f64>,
+    /// The rule by which the service deletes tags, if any.
+    pub retention: Option<RetentionRule>,
     /// Whether anybody may pull.
     pub is_public: bool,
     /// Downloads so far.
@@ -92,6 +95,7 @@ impl Plan {
             created: -400.0,
             updated: -0.5,
             deleted: None,
+            retention: None,
             is_public: false,
             downloads: 500,
             activity: Activity::None,

@@ -65,6 +65,7 @@ impl World {
         row.created = self.moment(planned.at(plan.created));
         row.updated = self.moment(planned.at(plan.updated).max(row.created).min(self.date())).max(row.created);
         row.category = 5;
+        row.retention = plan.retention;
         row.is_public = plan.is_public;
         row.downloads = plan.downloads;
         row.layer_bytes = plan.image_bytes;

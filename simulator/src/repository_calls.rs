@@ -9,7 +9,7 @@ use super::image::{Image, ManifestKind};
 use super::names;
 use super::options::Permission;
 use super::query::{Parameters, descends};
-use super::repository_row::RepositoryRow;
+use super::repository_row::{RepositoryRow, RetentionRule};
 use super::response::{ApiError, Response};
 use super::timestamp::rfc3339;
 use super::world::World;
@@ -109,6 +109,23 @@ pub(super) fn tags(
         .collect();
     let count = listed.len();
     Ok(page.announce(Response::json(Value::from(listed).to_string()), count, total))
+}
+
+/// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`.
+pub(super) fn retentions(namespace: &str, name: &str, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    let world = context.world();
+    let row = find(&world, namespace, name, context)?;
+    let policy = row.retention.map(|rule| {
+        // Numbers are texts here.
+        let (template, params) = match rule {
+            RetentionRule::Days(days) => ("date_rule", json!({"days": days.to_string()})),
+            RetentionRule::Newest(tags) => ("tag_rule", json!({"num": tags.to_string()})),
+        };
+        let exceptions = json!([{"kind": "label", "pattern": "latest"}]);
+        let rule = json!({"template": template, "params": params, "tag_selectors": exceptions});
+        json!({"algorithm": "or", "id": row.id, "rules": [rule], "scope": ""})
+    });
+    Ok(Response::json(Value::from_iter(policy).to_string()))
 }
 
 fn find<'a>(
@@ -241,6 +258,19 @@ mod tests {
         assert_eq!(newest.column("Tag"), ["v3", "v2", "v1"]);
         let one = get(&running, &format!("{base}?tag=v2")).await;
         assert_eq!(one.column("Tag"), ["v2"]);
+    }
+
+    #[tokio::test]
+    async fn a_repository_has_one_retention_rule_or_none() {
+        let running = start().await;
+        let path = "/v2/manage/namespaces/org/repos/team$app/retentions";
+        assert_eq!(get(&running, path).await.text(), "[]");
+        running.handle.with_world(|world| world.set_retention("org", "team/app", Some(RetentionRule::Newest(7))));
+        let policies = get(&running, path).await.json();
+        assert_eq!(policies[0]["rules"][0]["template"], "tag_rule");
+        assert_eq!(policies[0]["rules"][0]["params"], json!({"num": "7"}));
+        let absent = get(&running, "/v2/manage/namespaces/org/repos/absent/retentions").await;
+        assert_eq!((absent.status, &absent.json()["error_code"]), (404, &Value::from("SVCSTG.SWR.4040010")));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! One repository: the public description, and the compact row that the world stores.
 
-use super::image::{self, Recipe};
+use super::image::{self, Recipe, mix};
 use super::names;
 
 /// A repository. The world stores a smaller form.
@@ -53,6 +53,15 @@ impl Repository {
     }
 }
 
+/// A rule by which the service deletes tags by itself. A repository has at most one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetentionRule {
+    /// Tags older than so many days are deleted.
+    Days(u16),
+    /// All but so many tags are deleted.
+    Newest(u16),
+}
+
 /// One repository, stored.
 #[derive(Clone, Debug)]
 pub(super) struct RepositoryRow {
@@ -71,12 +80,16 @@ pub(super) struct RepositoryRow {
     pub(super) creator: u8,
     /// See [`Recipe::layer_bytes`]. More than 0 in a repository that follows a plan.
     pub(super) layer_bytes: u64,
+    pub(super) retention: Option<RetentionRule>,
     /// Images pushed since creation of the row: number and time. Times of others follow from `settled`.
     pushes: Vec<(u32, i64)>,
     /// The newest image at creation of the row, and its time.
     settled: (u32, i64),
+    /// Time between two images up to the settled one.
+    gap: i64,
 }
 
+/// Least time between two images.
 const HOUR: i64 = 3_600_000_000_000;
 
 impl RepositoryRow {
@@ -96,8 +109,10 @@ impl RepositoryRow {
             tags: Tags::Named(Vec::new()),
             creator: names::creator_of(id),
             layer_bytes: 0,
+            retention: None,
             pushes: Vec::new(),
             settled: (0, now),
+            gap: HOUR,
         }
     }
 
@@ -118,9 +133,11 @@ impl RepositoryRow {
         }
     }
 
-    /// Dates the newest image at the row's last update, and each earlier one an hour before.
+    /// Dates the newest image at the row's last update, and spreads the earlier ones back to its creation.
     pub(super) fn settle(&mut self) {
         self.settled = (self.tags.newest(), self.updated);
+        let images = i64::try_from(self.tags.count()).unwrap_or(i64::MAX).max(1);
+        self.gap = (self.updated.saturating_sub(self.created) / images).max(HOUR);
         self.pushes.clear();
     }
 
@@ -130,7 +147,7 @@ impl RepositoryRow {
             Ok(place) => self.pushes[place].1 = time,
             Err(place) => self.pushes.insert(place, (number, time)),
         }
-        if self.pushes.len() > MOST_PUSHES {
+        if self.pushes.len() > MAX_PUSHES {
             self.pushes.remove(0);
         }
     }
@@ -141,12 +158,26 @@ impl RepositoryRow {
             return self.pushes[place].1;
         }
         let (newest, time) = self.settled;
-        (time - i64::from(newest.saturating_sub(number)) * HOUR).max(self.created)
+        time.saturating_sub(i64::from(newest.saturating_sub(number)).saturating_mul(self.gap)).max(self.created)
+    }
+
+    /// Time of an image's latest download before `now`; `None` if there was none. Images of one in four repositories
+    /// were last pulled within a month of their push, those of the others within days of `now`.
+    pub(super) fn pulled_at(&self, number: u32, now: i64) -> Option<i64> {
+        let character = mix(u64::from(self.id) ^ 0xd0_17);
+        let draw = mix(character ^ u64::from(number));
+        if self.downloads == 0 || draw.is_multiple_of(8) {
+            return None;
+        }
+        let pushed = self.pushed_at(number);
+        let hours = |most: u64| i64::try_from(draw >> 8).unwrap_or_default() % i64::try_from(most).unwrap_or(1) * HOUR;
+        let pulled = if character.is_multiple_of(4) { pushed + hours(30 * 24) } else { now - hours(5 * 24) };
+        Some(pulled.clamp(pushed, now.max(pushed)))
     }
 }
 
 /// Pushes kept; no generated repository has more tags.
-const MOST_PUSHES: usize = 400;
+const MAX_PUSHES: usize = 400;
 
 /// The tags of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use super::http::{self, Request};
 use super::options::ListV3;
 use super::response::{ApiError, Response};
 use super::{
-    account_calls, enterprise_calls, federation, iam, listing, markers, metadata, pod_identity, repository_calls,
+    account_calls, artifact_calls, enterprise_calls, federation, iam, listing, markers, metadata, pod_identity,
+    repository_calls,
 };
 
 /// The response to a request, without `Date` and `X-Request-Id`.
@@ -75,6 +76,10 @@ fn route(request: &Request, context: &RequestContext<'_>) -> Result<Response, Ap
                 permit(Operation::ListTags)?;
                 repository_calls::tags(request, namespace, &with_slashes(name), context)
             }
+            ["namespaces", namespace, "repos", name, "retentions"] => {
+                permit(Operation::ListRetentions)?;
+                repository_calls::retentions(namespace, &with_slashes(name), context)
+            }
             ["overview"] => {
                 permit(Operation::Overview)?;
                 Ok(account_calls::overview(context))
@@ -100,6 +105,10 @@ fn route(request: &Request, context: &RequestContext<'_>) -> Result<Response, Ap
         ("GET", ["v2", project, "instances", instance, "statistics"]) => {
             permit(Operation::InstanceStatistics)?;
             enterprise_calls::statistics(project, instance, context)
+        }
+        ("GET", ["v2", project, "instances", instance, "artifacts"]) => {
+            permit(Operation::ListArtifacts)?;
+            artifact_calls::artifacts(request, project, instance, context)
         }
         ("GET", ["v2", project, "repositories"]) => {
             permit(Operation::ListInstanceRepositories)?;
@@ -139,12 +148,14 @@ mod tests {
             (Operation::ShowNamespace, namespace),
             (Operation::ShowRepository, show.clone()),
             (Operation::ListTags, format!("{show}/tags")),
+            (Operation::ListRetentions, format!("{show}/retentions")),
             (Operation::Overview, "/v2/manage/overview".to_owned()),
             (Operation::Quotas, format!("/v2/manage/projects/{DEMO_PROJECT_ID}/quotas")),
             (Operation::FeatureGates, format!("/v2/manage/projects/{DEMO_PROJECT_ID}/feature-gates")),
             (Operation::ListInstances, format!("/v2/{DEMO_PROJECT_ID}/instances")),
             (Operation::InstanceStatistics, format!("/v2/{DEMO_PROJECT_ID}/instances/{instance}/statistics")),
             (Operation::ListInstanceRepositories, format!("/v2/{DEMO_PROJECT_ID}/repositories")),
+            (Operation::ListArtifacts, format!("/v2/{DEMO_PROJECT_ID}/instances/{instance}/artifacts")),
         ];
         for (denied, _) in &calls {
             running.handle.configure(|options| options.denied = vec![*denied]);

@@ -12,7 +12,7 @@ use super::lockout::LockoutTracker;
 use super::timestamp;
 
 /// Most keys kept; older ones become unknown.
-const MOST_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 /// Issued temporary keys, and failed attempts of all keys.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl TemporaryKeys {
             security_token: format!("gQpjbi1ub3J0aC00{}==", digits(3, 48)),
             expires_at: now + life,
         };
-        if self.order.len() >= MOST_KEYS
+        if self.order.len() >= MAX_KEYS
             && let Some(oldest) = self.order.pop_front()
         {
             self.issued.remove(&oldest);
@@ -162,10 +162,10 @@ mod tests {
         let mut keys = TemporaryKeys::default();
         let first = keys.issue(HOUR, SystemTime::UNIX_EPOCH);
         assert_eq!((first.access_key.len(), first.secret_key.len()), (20, 40));
-        for _ in 1..=MOST_KEYS {
+        for _ in 1..=MAX_KEYS {
             assert_ne!(keys.issue(HOUR, SystemTime::UNIX_EPOCH), first);
         }
-        assert_eq!(keys.all().len(), MOST_KEYS);
+        assert_eq!(keys.all().len(), MAX_KEYS);
         assert!(matches!(keys.status(&first.access_key), KeyStatus::Unknown));
         assert_eq!(credential(&first)["expires_at"], "1970-01-01T01:00:00.000000Z");
     }

@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::names;
 use super::plan::Planned;
-use super::repository_row::{Column, Repository, RepositoryRow, Tags};
+use super::repository_row::{Column, Repository, RepositoryRow, RetentionRule, Tags};
 
 /// Everything that the simulated account holds.
 #[derive(Debug)]
@@ -212,6 +212,22 @@ impl World {
         let changed = change(row);
         row.size = (row.size + row.tag_bytes()).saturating_sub(before);
         changed
+    }
+
+    /// Sets the rule by which the service deletes a repository's tags, or none. The simulator never applies it.
+    /// Returns whether the repository existed.
+    pub fn set_retention(&mut self, namespace: &str, name: &str, rule: Option<RetentionRule>) -> bool {
+        let slot = self.find(namespace, name);
+        if let Some(slot) = slot {
+            self.row_mut(slot).retention = rule;
+        }
+        slot.is_some()
+    }
+
+    /// The rule by which the service deletes a repository's tags.
+    #[must_use]
+    pub fn retention(&self, namespace: &str, name: &str) -> Option<RetentionRule> {
+        self.find(namespace, name).and_then(|slot| self.row(slot).retention)
     }
 
     /// Adds `times` downloads. Returns whether the repository existed.

@@ -6,17 +6,17 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::image;
+use super::image::{self, mix};
 use super::names;
 use super::options::Options;
-use super::repository_row::{RepositoryRow, Tags};
+use super::repository_row::{RepositoryRow, RetentionRule, Tags};
 use super::world::World;
 
 const NANOS_PER_DAY: f64 = 86_400e9;
 /// Age of the oldest repository when the world begins: three years.
 const HISTORY_NANOS: i64 = 3 * 365 * 86_400 * 1_000_000_000;
 /// Most tags of a generated repository, as a retention rule would keep.
-const MOST_TAGS: u32 = 400;
+const MAX_TAGS: u32 = 400;
 
 impl World {
     /// Generates the world at `options.start`.
@@ -121,9 +121,9 @@ impl World {
             Tags::Numbered { first, count, latest } => {
                 *count += 1;
                 let newest = *first + *count - 1;
-                if *count > MOST_TAGS || *latest {
-                    *first += count.saturating_sub(MOST_TAGS);
-                    *count = (*count).min(MOST_TAGS);
+                if *count > MAX_TAGS || *latest {
+                    *first += count.saturating_sub(MAX_TAGS);
+                    *count = (*count).min(MAX_TAGS);
                     row.size = row.tag_bytes();
                 } else {
                     row.size += image::bytes(row.recipe(), newest);
@@ -215,10 +215,11 @@ impl World {
         if self.rng.u32(..10) == 0 {
             row.description = Some(format!("Built by the pipeline of \"{}\"", row.name).into_boxed_str());
         }
+        row.retention = retention(row.id);
         row.downloads = heavy_tail(self.rng.f64(), 40.0, 5_000_000);
         // One in fifty was never pushed to.
-        let count = if self.rng.u32(..50) == 0 { 0 } else { heavy_tail(self.rng.f64(), 1.0, u64::from(MOST_TAGS)) };
-        let count = u32::try_from(count).expect("at most MOST_TAGS");
+        let count = if self.rng.u32(..50) == 0 { 0 } else { heavy_tail(self.rng.f64(), 1.0, u64::from(MAX_TAGS)) };
+        let count = u32::try_from(count).expect("at most MAX_TAGS");
         let latest = count > 0 && self.rng.bool();
         row.tags = Tags::Numbered { first: self.rng.u32(..50), count, latest };
         row.size = row.tag_bytes();
@@ -261,6 +262,15 @@ impl World {
             _ => 1,
         };
         nanos - nanos.rem_euclid(unit)
+    }
+}
+
+/// The rule of a generated repository: most have none. It is not drawn from the world's random numbers.
+fn retention(id: u32) -> Option<RetentionRule> {
+    match mix(u64::from(id) ^ 0x2e7e) % 8 {
+        0 => Some(RetentionRule::Days(30)),
+        1 => Some(RetentionRule::Newest(20)),
+        _ => None,
     }
 }
 

@@ -33,7 +33,7 @@ use std::time::{Duration, SystemTime};
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A larger clock skew fails the check, although requests are signed by the API's clock.
-const MAX_SKEW_SECONDS: f64 = 300.0;
+const MAX_TOLERATED_SKEW: f64 = 300.0;
 
 /// Checks all accounts and prints a report. Returns whether everything works.
 ///
@@ -267,9 +267,9 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         report.add(match result {
             Ok(page) if namespace.is_some() && page.rows.is_empty() => Step::fails(
                 what,
-                "the organisation shows no repository".to_owned(),
+                "the organization shows no repository".to_owned(),
                 "check its name in --swr.namespace and its region; if it exists and is not empty, give the user at least \
-                 read permission in it (SWR console, organisation, users)"
+                 read permission in it (SWR console, organization, users)"
                     .to_owned(),
             ),
             Ok(page) => Step::works(what, match page.total {
@@ -284,7 +284,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         });
     }
     if skipped > 0 {
-        report.add(Step::skipped("list repositories", format!("{skipped} more organisations")));
+        report.add(Step::skipped("list repositories", format!("{skipped} more organizations")));
     }
     Listed { is_usable: !is_unusable, row }
 }

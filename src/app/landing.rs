@@ -27,7 +27,7 @@ use words::Escaped;
 const RELOAD_SECONDS: u32 = 30;
 
 /// The most accounts with problems that are unfolded from the start.
-const MOST_UNFOLDED: usize = 3;
+const MAX_UNFOLDED: usize = 3;
 
 /// Where the page leads.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ fn document(page: &mut String, options: &Options, accounts: &[Row<'_>]) -> fmt::
         page.push_str("<section aria-labelledby=\"accounts\"><h2 id=\"accounts\">Accounts</h2>\n");
         let troubled = accounts.iter().filter(|(condition, _)| condition.needs_attention()).count();
         for (condition, account) in accounts {
-            fold(page, *condition, account, condition.needs_attention() && troubled <= MOST_UNFOLDED)?;
+            fold(page, *condition, account, condition.needs_attention() && troubled <= MAX_UNFOLDED)?;
         }
         page.push_str("</section>");
     }

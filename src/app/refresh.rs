@@ -38,8 +38,8 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
         let (collection, exposition, filter_warned) = (collection.clone(), exposition.clone(), filter_warned.clone());
         Box::pin(async move {
             let Collection { client, options, metrics, auxiliary, share, tags, calls, size_history } = &*collection;
-            let most_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
-            let options = collect::Options { max_repositories: most_repositories, ..options.clone() };
+            let max_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
+            let options = collect::Options { max_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
             let known = previous.as_ref().map(|exposition| exposition.snapshot().clone());
             // Counts calls until this future ends or is dropped.
@@ -55,7 +55,7 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             }
             let known = previous.as_ref().map(|exposition| &**exposition.snapshot());
             let repositories = snapshot.repositories.len() as u64;
-            let room = most_repositories.saturating_sub(repositories);
+            let room = max_repositories.saturating_sub(repositories);
             let figures = auxiliary.collect(client, snapshot.read_at, known, room, deadline);
             let images = async {
                 let tags = tags.as_ref()?;
@@ -77,10 +77,10 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
                 .await
                 .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
             let leaves_none = !value.snapshot().repositories.is_empty() && value.selected_repositories() == 0;
-            if leaves_none && !filter_warned.swap(leaves_none, Ordering::Relaxed) {
+            let was_warned = filter_warned.swap(leaves_none, Ordering::Relaxed);
+            if leaves_none && !was_warned {
                 warn!("no repository has series: --repositories.include and --repositories.exclude leave none; {hint}");
             }
-            filter_warned.store(leaves_none, Ordering::Relaxed);
             Ok(Outcome { value, gap })
         })
     })

@@ -1,4 +1,5 @@
-//! Provides the credential for each request. One task at a time renews it; another watches whether a refused secret changes.
+//! Provides the credential for each request. One task at a time renews it, when it is needed or shortly before it expires;
+//! another watches whether a refused secret changes.
 
 use super::cached_credential::{CachedCredential, CredentialLease};
 use super::state::{CredentialState, RejectionOutcome};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, error, info, warn};
 
@@ -37,6 +39,8 @@ struct Shared {
     probe_lock: Arc<tokio::sync::Mutex<()>>,
     renewing: AtomicBool,
     watching: AtomicBool,
+    /// The task that renews the current credential in time.
+    renewal_timer: Mutex<JoinSet<()>>,
     last_used: Mutex<Instant>,
     /// The number of attempts to obtain a credential that have ended.
     attempts: watch::Sender<u64>,
@@ -54,6 +58,7 @@ impl Authenticator {
             probe_lock: Arc::default(),
             renewing: AtomicBool::new(false),
             watching: AtomicBool::new(false),
+            renewal_timer: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
             attempts: watch::Sender::new(0),
             recoveries: watch::Sender::new(0),
@@ -199,7 +204,10 @@ impl Authenticator {
         tokio::spawn(
             async move {
                 while let Some(shared) = task.0.upgrade() {
-                    let Some((retry_at, secret)) = shared.obtain().await else { break };
+                    let Some((retry_at, secret)) = shared.obtain().await else {
+                        Self(shared).renew_in_time();
+                        break;
+                    };
                     drop(shared);
                     if !task.wait(retry_at, secret).await {
                         break;
@@ -210,24 +218,45 @@ impl Authenticator {
         );
     }
 
+    /// Renews the current credential when that is due, if it was used by then. Calls are often further apart than a renewal
+    /// is early, so waiting for the next call would let the credential expire.
+    fn renew_in_time(&self) {
+        let Some(renew_at) = self.0.state().renew_at() else { return };
+        let (shared, obtained_at) = (Arc::downgrade(&self.0), Instant::now());
+        let task = async move {
+            tokio::time::sleep_until(renew_at).await;
+            let Some(shared) = shared.upgrade() else { return };
+            if *shared.last_used.lock() > obtained_at {
+                Self(shared).renew();
+            } else {
+                // The next use obtains another.
+                shared.show_expiry(None);
+            }
+        };
+        // Ends the timer of the credential before.
+        let mut timer = JoinSet::new();
+        timer.spawn(task.in_current_span());
+        *self.0.renewal_timer.lock() = timer;
+    }
+
     /// Starts the task that watches whether the secret changes, unless it runs. `refused` is the secret now, if it can be
     /// read, or the last one that could.
     fn watch(&self, refused: Option<Digest>) {
         if self.0.watching.swap(true, Ordering::AcqRel) {
             return;
         }
-        let shared = Arc::downgrade(&self.0);
+        let task = WatchTask(Arc::downgrade(&self.0));
         tokio::spawn(
             async move {
                 loop {
                     tokio::time::sleep(POLL_INTERVAL).await;
-                    let Some(shared) = shared.upgrade() else { return };
+                    let Some(shared) = task.0.upgrade() else { return };
                     let changed = shared.load().await.is_ok_and(|loaded| {
                         let secret = loaded.fingerprint();
                         Some(secret) != refused && !shared.state().is_suspect(&secret, Instant::now())
                     });
                     if changed || shared.state().is_healthy(Instant::now()) {
-                        shared.watching.store(false, Ordering::Release);
+                        drop(task);
                         if changed {
                             info!("a secret has changed and is tried at once");
                             shared.recoveries.send_modify(|count| *count += 1);
@@ -349,6 +378,17 @@ impl Drop for RenewalTask {
         if let Some(shared) = self.0.upgrade() {
             shared.renewing.store(false, Ordering::Release);
             shared.attempt_ended();
+        }
+    }
+}
+
+/// A task that watches whether the secret changes. However it ends, the next one may start.
+struct WatchTask(Weak<Shared>);
+
+impl Drop for WatchTask {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.watching.store(false, Ordering::Release);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The authenticator on a paused clock, against an IAM that is a function.
 
-use super::super::{Credential, MOST_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token};
+use super::super::{Credential, MAX_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token};
 use super::*;
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
@@ -150,6 +150,26 @@ async fn in_ten_days_a_token_is_renewed_each_day_a_little_early_and_never_used_l
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_in_time_also_between_two_refreshes_and_no_longer_once_nobody_uses_it() {
+    const LIFE: Duration = Duration::from_secs(3600);
+    let iam = Iam::new(LIFE);
+    let authenticator = iam.authenticator(right());
+    // More than the time by which a token is renewed early.
+    const WINDOW: Duration = Duration::from_secs(600);
+    for _ in 0..60 {
+        succeed_with(&authenticator).await.unwrap();
+        tokio::time::sleep(WINDOW).await;
+    }
+    let logins = iam.logins();
+    for pair in logins.windows(2) {
+        let left = LIFE - (pair[1] - pair[0]);
+        assert!((295..=450).contains(&left.as_secs()), "renewed {left:?} before its end");
+    }
+    tokio::time::sleep(10 * LIFE).await;
+    assert!(iam.logins().len() <= logins.len() + 1, "the last token was used, the one after it was not");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_jumps_neither_wastes_a_token_nor_prolongs_it() {
     static SECONDS: AtomicI64 = AtomicI64::new(0);
     /// The wall clock, which stands still between jumps.
@@ -260,7 +280,7 @@ async fn a_password_that_changes_while_a_login_is_under_way_is_tried_as_soon_as_
     let iam = Iam::new(DAY);
     let authenticator = iam.authenticator(SecretSource::File(path.clone()));
     succeed_with(&authenticator).await.unwrap_err();
-    while iam.logins().len() < MOST_REJECTIONS {
+    while iam.logins().len() < MAX_REJECTIONS {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     std::fs::write(&path, "right").unwrap();
@@ -281,7 +301,7 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
         }
         tokio::time::sleep(Duration::from_secs(59)).await;
     }
-    assert_eq!(iam.logins().len(), MOST_REJECTIONS);
+    assert_eq!(iam.logins().len(), MAX_REJECTIONS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,7 +315,7 @@ async fn a_caller_that_hangs_up_cancels_no_renewal() {
 }
 
 async fn reject_twice(authenticator: &Authenticator) {
-    for _ in 0..MOST_REJECTIONS {
+    for _ in 0..MAX_REJECTIONS {
         let credential = authenticator.credential().await.unwrap();
         assert!(!authenticator.report_rejected(&credential).await);
     }

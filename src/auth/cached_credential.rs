@@ -27,7 +27,7 @@ pub struct CachedCredential {
     /// When it stops being used.
     unusable_at: Option<Instant>,
     /// When it is renewed.
-    renew_at: Option<Instant>,
+    pub(super) renew_at: Option<Instant>,
 }
 
 impl CachedCredential {

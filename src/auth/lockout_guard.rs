@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 /// How often one credential may be refused in [`REJECTION_PERIOD`] before it is held back. The strictest login policy of IAM
 /// locks after three failures in fifteen minutes, and another program may use the same key.
-pub const MOST_REJECTIONS: usize = 2;
+pub const MAX_REJECTIONS: usize = 2;
 
-/// The period in which [`MOST_REJECTIONS`] are counted.
+/// The period in which [`MAX_REJECTIONS`] are counted.
 pub const REJECTION_PERIOD: Duration = Duration::from_secs(15 * 60);
 
 /// The wait before each further attempt: it doubles up to six hours, which makes nine attempts a day.
@@ -32,7 +32,7 @@ struct RejectedSecret {
 
 impl RejectedSecret {
     fn held_until(&self) -> Option<Instant> {
-        match self.rejections.checked_sub(MOST_REJECTIONS)? {
+        match self.rejections.checked_sub(MAX_REJECTIONS)? {
             0 => Some(self.first + REJECTION_PERIOD),
             more => Some(self.latest + HOLD.delay(u32::try_from(more).unwrap_or(u32::MAX))),
         }

@@ -87,6 +87,11 @@ impl CredentialState {
         self.current.clone().filter(|current| current.is_valid(now))
     }
 
+    /// When the current credential is due for renewal, if it expires.
+    pub(super) fn renew_at(&self) -> Option<Instant> {
+        self.current.as_ref()?.renew_at
+    }
+
     /// The current credential while the local secret cannot be read; not if it was found locally and is held back.
     pub(super) fn usable_unread(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.usable(now).filter(|current| !current.was_ready() || self.check_lockout(&current.secret, now).is_ok())

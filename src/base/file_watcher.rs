@@ -28,11 +28,6 @@ impl FileWatcher {
         Self { seen: known.clone(), reported: known }
     }
 
-    /// Sets what the caller knows, after it read the files for a reason of its own. Empty: it does not know.
-    pub fn set_known(&mut self, known: Stamps) {
-        self.reported = known;
-    }
-
     /// Takes the stamps of one look. True once for each change, when the files had the same stamps a look ago and none can
     /// change again unnoticed.
     pub fn observe(&mut self, stamps: Stamps, now: SystemTime) -> bool {
@@ -98,8 +93,8 @@ mod tests {
         assert_eq!(looks([file(), file()]), [false, false]);
         assert_eq!(looks([vec![None], vec![None]]), [false, true]);
         assert_eq!(looks([file(), file()]), [false, true]);
-        watcher.set_known(Vec::new());
-        assert!(watcher.observe(file(), at(1_000)));
+        let mut watcher = FileWatcher::new(Vec::new());
+        assert_eq!([watcher.observe(file(), at(1_000)), watcher.observe(file(), at(1_000))], [false, true], "unknown");
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,6 +23,8 @@ use std::time::{Duration, SystemTime};
 use tracing::{error, info, warn};
 
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
+/// The format of header and records. Increase it when a field of a stored type changes: records do not describe themselves,
+/// and a file of another version is read anew from the API, not misread.
 const VERSION: u32 = 5;
 const HEADER: usize = 52;
 const CHECKSUM: usize = 32;
@@ -46,7 +48,7 @@ pub enum Unusable {
     #[error("is no state file of this exporter")]
     Foreign,
     /// State of another account, or of other settings.
-    #[error("was read from another endpoint, with another's credential or of other organisations")]
+    #[error("was read from another endpoint, with another's credential or of other organizations")]
     Origin,
     /// Written by another version of the exporter.
     #[error("has format {found}, this exporter reads {VERSION}")]

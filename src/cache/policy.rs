@@ -55,7 +55,8 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// No delay is longer than the window: a failing upstream is called at least as often as a healthy one.
+    /// No delay of our own is longer than the window: a failing upstream is called at least as often as a healthy one, unless
+    /// it asks for more time.
     pub(super) fn new(options: &Options) -> Self {
         let max = MAX_DELAY.min(options.window);
         Self { delays: backoff::Backoff::new(FIRST_DELAY.min(max), max), failures: 0, until: None }

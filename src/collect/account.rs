@@ -15,11 +15,11 @@ pub(super) async fn read(
     previous: Previous<Account>,
 ) -> (Account, Vec<FailedCall>) {
     let mut failed = Vec::new();
-    let organisations = client.organisations(&budget).await.map_err(FailedCall::of(Operation::ListNamespaces));
+    let organizations = client.organizations(&budget).await.map_err(FailedCall::of(Operation::ListNamespaces));
     let overview = client.overview(&budget).await.map_err(FailedCall::of(Operation::Overview));
     let quotas = client.quotas(&budget).await.map_err(FailedCall::of(Operation::Quotas));
     let account = Account {
-        organisations: previous.unless_fresh(organisations, |known| known.organisations.as_ref(), &mut failed),
+        organizations: previous.unless_fresh(organizations, |known| known.organizations.as_ref(), &mut failed),
         overview: previous.unless_fresh(overview, |known| known.overview.as_ref(), &mut failed),
         quotas: previous.unless_fresh(quotas, |known| known.quotas.as_ref(), &mut failed),
     };

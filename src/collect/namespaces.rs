@@ -57,7 +57,7 @@ pub(super) async fn collect(
 /// The first failure, with the number of organizations that failed.
 fn summary(failed: usize, of: usize, name: &str, mut failure: Failure) -> Failure {
     failure.message =
-        format!("{failed} of {of} organisations could not be listed, the first is `{name}`: {}", failure.message);
+        format!("{failed} of {of} organizations could not be listed, the first is `{name}`: {}", failure.message);
     failure
 }
 

@@ -323,7 +323,7 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         repository_metrics,
         include: pattern("repositories.include"),
         exclude: pattern("repositories.exclude"),
-        most_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
+        max_series_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) const SECRETS: [&str; 5] =
 const PASSWORD: &str = "credentials.password";
 
 /// The most bytes in an account's name, which is a label value and a part of URLs and file names.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// Settings in the file of one account, or of all accounts.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +108,7 @@ pub(super) fn read(
             let before = reader.problems.list.len();
             if !is_name(&key.text) {
                 reader.problems.add(format!(
-                    "{place}: an account's name has up to {LONGEST_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
+                    "{place}: an account's name has up to {MAX_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
                      last two"
                 ));
             }
@@ -129,7 +129,7 @@ pub(super) fn read(
 
 /// Whether a name is valid for an account.
 pub(super) fn is_name(name: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&name.len())
+    (1..=MAX_NAME).contains(&name.len())
         && !name.starts_with(['.', '-'])
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }

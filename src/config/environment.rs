@@ -16,7 +16,7 @@ const OWN: &str = "SWR_EXPORTER_";
 /// The password may begin or end with a space.
 pub const PASSWORD: &str = "SWR_EXPORTER_PASSWORD";
 
-/// The secrets that are given by variables of our own.
+/// The secrets that can be set by variables, which have no flag.
 pub const SECRETS: [&str; 5] = [
     "SWR_EXPORTER_TOKEN",
     "SWR_EXPORTER_ACCESS_KEY",

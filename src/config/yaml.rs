@@ -10,10 +10,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 use std::path::Path;
 
 /// The most bytes in a settings file, 1 MiB.
-const LONGEST_FILE: u64 = 1 << 20;
+const MAX_FILE: u64 = 1 << 20;
 
 /// The deepest nesting; settings need four levels.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// A value and the line where it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Value {
 /// # Errors
 /// The reason why it cannot be read, without the file's name.
 pub fn load(path: &Path) -> Result<String, String> {
-    let mut bytes = file::read(path, LONGEST_FILE).map_err(|error| error.to_string())?;
+    let mut bytes = file::read(path, MAX_FILE).map_err(|error| error.to_string())?;
     // Editors of Windows write a byte order mark.
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
@@ -106,7 +106,7 @@ impl<'a> Events<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node, (usize, String)> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err((line, "it is nested too deep".to_owned()));
         }
         let (anchored, tagged) = match &event {

@@ -37,16 +37,16 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
 /// those with a listing are compared.
 fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
     let mut listed = snapshot.namespace_sums().into_iter().peekable();
-    let organisations = snapshot.account.organisations.iter().flat_map(|organisations| &organisations.value);
+    let organizations = snapshot.account.organizations.iter().flat_map(|organizations| &organizations.value);
     let mut unlisted = Vec::new();
-    for organisation in organisations {
-        let name = &*organisation.name;
+    for organization in organizations {
+        let name = &*organization.name;
         // Listing and organizations are both sorted by name.
         while listed.next_if(|sums| &**sums.name < name).is_some() {}
         let here = listed.peek().filter(|sums| &**sums.name == name).map_or(0, |sums| sums.repositories);
         let has_listing = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
         let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_listing);
-        if let (true, Some(count)) = (compared, organisation.repositories) {
+        if let (true, Some(count)) = (compared, organization.repositories) {
             // The listing may have grown between the two calls.
             unlisted.push((name, count.saturating_sub(here)));
         }
@@ -126,7 +126,7 @@ mod tests {
     use crate::exposition::testing::{parse, row};
     use crate::exposition::{Options, write_snapshot};
     use crate::model::figures::{
-        Account, Dated, Enterprise, Instance, InstanceRepository, Organisation, Overview, Quota, Statistics,
+        Account, Dated, Enterprise, Instance, InstanceRepository, Organization, Overview, Quota, Statistics,
     };
     use crate::model::{NamespaceRead, Snapshot, Timestamp};
     use std::sync::Arc;
@@ -149,12 +149,12 @@ mod tests {
         wanted.collect::<Vec<_>>().join("\n")
     }
 
-    fn organisations(counts: &[(&str, Option<u64>)]) -> Arc<Account> {
-        let organisation = |(name, repositories): &(&str, Option<u64>)| Organisation {
+    fn organizations(counts: &[(&str, Option<u64>)]) -> Arc<Account> {
+        let organization = |(name, repositories): &(&str, Option<u64>)| Organization {
             name: (*name).into(),
             repositories: *repositories,
         };
-        Arc::new(Account { organisations: dated(counts.iter().map(organisation).collect()), ..Account::default() })
+        Arc::new(Account { organizations: dated(counts.iter().map(organization).collect()), ..Account::default() })
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
                 download_traffic: Some(0.0),
             }),
             quotas: dated(vec![quota("namespace", Some(5), Some(2)), quota("x\"y", None, Some(1))]),
-            organisations: None,
+            organizations: None,
         });
         let want = r#"swr_account_repositories 14
 swr_account_namespaces 3
@@ -187,7 +187,7 @@ swr_quota_used{quota="x\"y"} 1"#;
         let rows = vec![row("base", "a"), row("base", "b"), row("web", "a"), row("zoo", "a")];
         let (mut snapshot, _) = Snapshot::new(Timestamp(0), rows);
         let counts = [("base", Some(5)), ("hidden", Some(7)), ("web", Some(0)), ("zoo", None)];
-        snapshot.account = organisations(&counts);
+        snapshot.account = organizations(&counts);
         let want = r#"swr_namespace_unlisted_repositories{namespace="base"} 3
 swr_namespace_unlisted_repositories{namespace="hidden"} 7
 swr_namespace_unlisted_repositories{namespace="web"} 0"#;

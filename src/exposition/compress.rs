@@ -41,10 +41,10 @@ const SMALL_GZIP_LEVEL: u32 = 1;
 const STORE_RATIO: usize = 50;
 
 /// The most bytes in a stored block of DEFLATE (RFC 1951, 3.2.4).
-const MOST_STORED: usize = 0xffff;
+const MAX_STORED_BLOCK: usize = 0xffff;
 
 /// The most bytes in a block of zstd (RFC 8878, 3.1.1.2.4), if the window is not smaller.
-const MOST_RAW: usize = 128 << 10;
+const MAX_RAW_BLOCK: usize = 128 << 10;
 
 /// Bytes of output that the compressor finds room for.
 const SPARE: usize = 16 << 10;
@@ -82,8 +82,8 @@ impl Part {
 
     /// A part of stored blocks.
     fn store(text: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(text.len() + 5 * (text.len() / MOST_STORED + 1));
-        for block in text.chunks(MOST_STORED) {
+        let mut bytes = Vec::with_capacity(text.len() + 5 * (text.len() / MAX_STORED_BLOCK + 1));
+        for block in text.chunks(MAX_STORED_BLOCK) {
             let length = u16::try_from(block.len()).expect("a chunk is no longer than a stored block");
             bytes.push(0);
             bytes.extend_from_slice(&length.to_le_bytes());
@@ -254,7 +254,7 @@ impl ZstdBlocks {
     }
 }
 
-/// The window descriptor of [`MOST_RAW`] bytes; a larger window than needed is legal.
+/// The window descriptor of [`MAX_RAW_BLOCK`] bytes; a larger window than needed is legal.
 const LEAST_WINDOW: u8 = (17 - 10) << 3;
 
 /// Magic number and frame header descriptor.
@@ -262,12 +262,12 @@ const FRAME_HEADER: &[u8] = b"\x28\xb5\x2f\xfd\0";
 
 /// A text as raw blocks; the last block of the frame may be empty.
 fn raw_blocks(text: &[u8], ends_frame: bool) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() + 3 * (text.len() / MOST_RAW + 1));
+    let mut bytes = Vec::with_capacity(text.len() + 3 * (text.len() / MAX_RAW_BLOCK + 1));
     let mut rest = text;
     while !rest.is_empty() || ends_frame {
-        let (block, more) = rest.split_at(rest.len().min(MOST_RAW));
+        let (block, more) = rest.split_at(rest.len().min(MAX_RAW_BLOCK));
         let is_last = ends_frame && more.is_empty();
-        let header = (u32::try_from(block.len()).expect("at most MOST_RAW") << 3) | u32::from(is_last);
+        let header = (u32::try_from(block.len()).expect("at most MAX_RAW_BLOCK") << 3) | u32::from(is_last);
         bytes.extend_from_slice(&header.to_le_bytes()[..3]);
         bytes.extend_from_slice(block);
         if is_last {

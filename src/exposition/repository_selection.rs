@@ -38,7 +38,7 @@ impl RepositorySelection {
         let rows = &snapshot.repositories;
         let (include, exclude) = (options.include.as_ref(), options.exclude.as_ref());
         let unfiltered = include.is_none() && exclude.is_none();
-        let limit = if options.most_repositories == 0 { rows.len() } else { options.most_repositories };
+        let limit = if options.max_series_repositories == 0 { rows.len() } else { options.max_series_repositories };
         if unfiltered && rows.len() <= limit {
             return Self::All;
         }
@@ -121,8 +121,8 @@ mod tests {
         selection.repositories(snapshot).map(|row| row.name.to_string()).collect()
     }
 
-    fn limit(most_repositories: usize) -> Options {
-        Options { most_repositories, ..Options::default() }
+    fn limit(max_series_repositories: usize) -> Options {
+        Options { max_series_repositories, ..Options::default() }
     }
 
     fn filter(include: &str, exclude: &str) -> Options {
@@ -163,11 +163,14 @@ mod tests {
     #[test]
     fn the_limit_applies_after_the_filters() {
         let snapshot = snapshot(&[900, 800, 30, 20, 10]);
-        let selection =
-            RepositorySelection::new(&snapshot, &Options { most_repositories: 2, ..filter("", "n/00[01]") }, None);
+        let selection = RepositorySelection::new(
+            &snapshot,
+            &Options { max_series_repositories: 2, ..filter("", "n/00[01]") },
+            None,
+        );
         assert_eq!(names(&selection, &snapshot), ["002", "003"]);
         assert_eq!(selection.omitted(), Omitted { filter: 2, limit: 1 });
-        let roomy = Options { most_repositories: 3, ..filter("", "n/00[01]") };
+        let roomy = Options { max_series_repositories: 3, ..filter("", "n/00[01]") };
         assert_eq!(RepositorySelection::new(&snapshot, &roomy, None).omitted(), Omitted { filter: 2, limit: 0 });
     }
 
@@ -194,7 +197,7 @@ mod tests {
             exclude in proptest::sample::select(&["", "n/0[0-2].", "n/..[13579]", ".*"])
         ) {
             let snapshot = snapshot(&sizes);
-            let options = Options { most_repositories: most, ..filter("n/.*", exclude) };
+            let options = Options { max_series_repositories: most, ..filter("n/.*", exclude) };
             let selection = RepositorySelection::new(&snapshot, &options, None);
             let Omitted { filter, limit } = selection.omitted();
             prop_assert_eq!(selection.repositories(&snapshot).count() + filter + limit, sizes.len());

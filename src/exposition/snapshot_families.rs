@@ -163,32 +163,32 @@ swr_repository_updated_timestamp_seconds{namespace="apps",repository="web/front"
 swr_repository_info{namespace="apps",repository="web/front",category="linux",visibility="private"} 1
 swr_repository_info{namespace="base",repository="alpine",category="",visibility=""} 1
 # TYPE swr_namespace_repositories gauge
-# HELP swr_namespace_repositories Number of listed repositories in the organisation, as of swr_snapshot_timestamp_seconds.
+# HELP swr_namespace_repositories Number of listed repositories in the organization, as of swr_snapshot_timestamp_seconds.
 swr_namespace_repositories{namespace="apps"} 1
 swr_namespace_repositories{namespace="base"} 1
 # TYPE swr_namespace_size_bytes gauge
 # UNIT swr_namespace_size_bytes bytes
-# HELP swr_namespace_size_bytes Sum of the sizes of the listed repositories of the organisation in bytes (API field size), as of swr_snapshot_timestamp_seconds.
+# HELP swr_namespace_size_bytes Sum of the sizes of the listed repositories of the organization in bytes (API field size), as of swr_snapshot_timestamp_seconds.
 swr_namespace_size_bytes{namespace="apps"} 1024
 # TYPE swr_namespace_images gauge
-# HELP swr_namespace_images Sum of the image tags of the listed repositories of the organisation (API field num_images), as of swr_snapshot_timestamp_seconds.
+# HELP swr_namespace_images Sum of the image tags of the listed repositories of the organization (API field num_images), as of swr_snapshot_timestamp_seconds.
 swr_namespace_images{namespace="apps"} 3
 # TYPE swr_namespace_downloads gauge
-# HELP swr_namespace_downloads Sum of the downloads of the listed repositories of the organisation (API field num_download), as of swr_snapshot_timestamp_seconds.
+# HELP swr_namespace_downloads Sum of the downloads of the listed repositories of the organization (API field num_download), as of swr_snapshot_timestamp_seconds.
 swr_namespace_downloads{namespace="apps"} 7
 # TYPE swr_namespace_up gauge
-# HELP swr_namespace_up Whether the latest listing of the organisation was complete, where organisations are listed one by one; if 0, its series are those of an earlier read.
+# HELP swr_namespace_up Whether the latest listing of the organization was complete, where organizations are listed one by one; if 0, its series are those of an earlier read.
 swr_namespace_up{namespace="apps"} 1
 swr_namespace_up{namespace="gone"} 0
 # TYPE swr_namespace_snapshot_timestamp_seconds gauge
 # UNIT swr_namespace_snapshot_timestamp_seconds seconds
-# HELP swr_namespace_snapshot_timestamp_seconds Unix time at which the read behind the organisation's series began, where organisations are listed one by one.
+# HELP swr_namespace_snapshot_timestamp_seconds Unix time at which the read behind the organization's series began, where organizations are listed one by one.
 swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
 # TYPE swr_repositories gauge
 # HELP swr_repositories Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.
 swr_repositories 2
 # TYPE swr_repositories_omitted gauge
-# HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organisation.
+# HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organization.
 swr_repositories_omitted{reason="filter"} 0
 swr_repositories_omitted{reason="limit"} 0
 "#;

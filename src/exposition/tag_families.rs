@@ -179,7 +179,7 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         let one = r#"{namespace="team",repository="1""#;
         for line in [
-            format!("swr_repository_tags{one}}} 3"),
+            format!("swr_repository_tags_read{one}}} 3"),
             format!("swr_repository_unique_layer_bytes{one}}} 3000"),
             format!("swr_repository_exclusive_layer_bytes{one}}} 30"),
             format!("swr_repository_newest_tag_timestamp_seconds{one}}} 0.000000003"),

@@ -28,7 +28,7 @@ impl<T> Dated<T> {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Account {
     /// The organizations to which the caller has rights, or to repositories of which.
-    pub organisations: Option<Dated<Vec<Organisation>>>,
+    pub organizations: Option<Dated<Vec<Organization>>>,
     /// The totals.
     pub overview: Option<Dated<Overview>>,
     /// The quotas.
@@ -37,7 +37,7 @@ pub struct Account {
 
 /// One organization.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Organisation {
+pub struct Organization {
     /// Its name.
     pub name: Arc<str>,
     /// The number of its repositories, including those the caller may not see (API: `repo_count`, not documented).

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::base::state_file::{Origin, decode, encode};
     use crate::model::Visibility;
-    use crate::model::figures::{Instance, Organisation, Overview, Quota, Statistics};
+    use crate::model::figures::{Instance, Organization, Overview, Quota, Statistics};
     use proptest::collection::vec;
     use proptest::option::of;
     use proptest::prelude::*;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn account() -> impl Strategy<Value = Account> {
-        let organisation = (text(), number()).prop_map(|(name, repositories)| Organisation { name, repositories });
+        let organization = (text(), number()).prop_map(|(name, repositories)| Organization { name, repositories });
         let overview = (number(), of(0.0f64..1e300)).prop_map(|(count, storage)| Overview {
             namespaces: count,
             repositories: None,
@@ -168,8 +168,8 @@ mod tests {
             storage,
             download_traffic: storage,
         });
-        (dated(vec(organisation, 0..5)), dated(overview), dated(quotas()))
-            .prop_map(|(organisations, overview, quotas)| Account { organisations, overview, quotas })
+        (dated(vec(organization, 0..5)), dated(overview), dated(quotas()))
+            .prop_map(|(organizations, overview, quotas)| Account { organizations, overview, quotas })
     }
 
     fn enterprise() -> impl Strategy<Value = Enterprise> {

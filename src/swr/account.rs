@@ -7,16 +7,16 @@ use super::metrics::Operation;
 use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
-use crate::model::figures::{Organisation, Overview, Quota};
+use crate::model::figures::{Organization, Overview, Quota};
 
 impl Client {
     /// Lists the organizations in which the caller has rights, on all or on single repositories. There are no pages.
-    pub async fn organisations(&self, budget: &CallBudget) -> Result<Vec<Organisation>, ApiError> {
+    pub async fn organizations(&self, budget: &CallBudget) -> Result<Vec<Organization>, ApiError> {
         let query = [("filter", "mode::visible")];
         let call = Call { operation: Operation::ListNamespaces, path: "/v2/manage/namespaces", query: &query };
-        match self.get_json(call, budget, organisations).await {
+        match self.get_json(call, budget, organizations).await {
             // Old versions may not know the filter. Without it, organizations with rights on single repositories are missing.
-            Err(ApiError::Refused(_)) => self.get_json(Call { query: &[], ..call }, budget, organisations).await,
+            Err(ApiError::Refused(_)) => self.get_json(Call { query: &[], ..call }, budget, organizations).await,
             result => result,
         }
     }
@@ -35,23 +35,23 @@ impl Client {
 }
 
 /// Parses the list of organizations. They are sorted by name, each once.
-pub fn organisations(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Organisation>, ApiError> {
+pub fn organizations(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Organization>, ApiError> {
     let [namespaces] = wire::fields(text, ["namespaces"])?;
-    let mut organisations = Vec::new();
+    let mut organizations = Vec::new();
     buffered::for_each_row(namespaces, |object| {
         let [name, repo_count] = wire::fields(object, ["name", "repo_count"])?;
         match wire::required_text(name, dropped) {
             Some(name) => {
                 let repositories = wire::integer(repo_count, dropped);
-                organisations.push(Organisation { name: name.into(), repositories });
+                organizations.push(Organization { name: name.into(), repositories });
             }
             None => dropped.name += 1,
         }
         Ok(())
     })?;
-    organisations.sort_by(|a, b| a.name.cmp(&b.name));
-    organisations.dedup_by(|a, b| a.name == b.name);
-    Ok(organisations)
+    organizations.sort_by(|a, b| a.name.cmp(&b.name));
+    organizations.dedup_by(|a, b| a.name == b.name);
+    Ok(organizations)
 }
 
 /// Parses the account's totals.
@@ -114,9 +114,9 @@ mod tests {
         assert_eq!(seen, [Quota { name: "namespace".into(), limit: Some(5), used: Some(2) }]);
         let text = r#"{"namespaces":[{"id":2,"name":"web","creator_name":"root","auth":7,"access_user_count":1,
             "repo_count":4},{"id":1,"name":"base","creator_name":"root","auth":1}]}"#;
-        let (seen, dropped) = read(organisations, text).unwrap();
-        let organisation = |name: &str, repositories| Organisation { name: name.into(), repositories };
-        assert_eq!(seen, [organisation("base", None), organisation("web", Some(4))]);
+        let (seen, dropped) = read(organizations, text).unwrap();
+        let organization = |name: &str, repositories| Organization { name: name.into(), repositories };
+        assert_eq!(seen, [organization("base", None), organization("web", Some(4))]);
         assert_eq!(dropped, DroppedFields::default(), "a count that is not documented may be missing");
     }
 
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn an_account_without_anything_has_empty_lists() {
         for text in ["{}", r#"{"namespaces":null}"#, r#"{"namespaces":[]}"#] {
-            assert!(read(organisations, text).unwrap().0.is_empty(), "{text}");
+            assert!(read(organizations, text).unwrap().0.is_empty(), "{text}");
         }
         for text in ["", "null", "[]", "<html>", r#"{"quotas":{}}"#, r#"{"quotas":[7]}"#] {
             assert!(read(quotas, text).is_err(), "{text}");

@@ -8,7 +8,7 @@ use super::json_array::ArrayError;
 use crate::auth::AuthError;
 use crate::failure::{Failure, Reason, error_chain};
 use crate::transport::TransportError;
-pub use crate::transport::answer::{ErrorAnswer, LONGEST_PAUSE};
+pub use crate::transport::answer::{ErrorAnswer, MAX_PAUSE};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub enum ApiError {
     Throttled {
         /// What the API said.
         answer: ErrorAnswer,
-        /// The pause that it asked for, at most [`LONGEST_PAUSE`].
+        /// The pause that it asked for, at most [`MAX_PAUSE`].
         retry_after: Option<Duration>,
     },
     /// The resource does not exist.

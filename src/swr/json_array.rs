@@ -4,7 +4,7 @@
 //! just enough JSON to find the end of an object; each object is then parsed by a real parser.
 
 /// The deepest nesting of an object. The API nests two levels; the parser's own limit is 128.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// Why a body is not an array of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum ArrayError {
     #[error("the body is empty")]
     Empty,
     /// Nested deeper than any response of the API.
-    #[error("an object nests deeper than {DEEPEST} levels at byte {at}")]
+    #[error("an object nests deeper than {MAX_DEPTH} levels at byte {at}")]
     TooDeep {
         /// The position in bytes.
         at: u64,
@@ -147,7 +147,7 @@ impl JsonArraySplitter {
 
     fn open(&mut self, at: usize) -> Result<(), ArrayError> {
         self.depth += 1;
-        if self.depth > DEEPEST {
+        if self.depth > MAX_DEPTH {
             return Err(ArrayError::TooDeep { at: self.consumed + at as u64 });
         }
         Ok(())

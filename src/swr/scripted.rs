@@ -146,7 +146,7 @@ impl Setup {
     }
 
     pub(super) async fn tags(&self, mut budget: CallBudget) -> Result<(), ApiError> {
-        self.client.tags("organisation", "repository", &mut budget).await.map(drop)
+        self.client.tags("organization", "repository", &mut budget).await.map(drop)
     }
 
     /// Every request.

@@ -1,4 +1,4 @@
-//! An error response: what it says in words, when to come back, and what time it is there.
+//! An error response: its status, message, `Retry-After` and `Date`.
 
 use super::SentSecrets;
 use super::error_body::{self, ErrorBody};
@@ -6,7 +6,7 @@ use hyper::http::{HeaderMap, StatusCode};
 use std::time::{Duration, SystemTime};
 
 /// The longest pause that an upstream can ask for; after it we ask again in any case.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+pub const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// A response that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +49,12 @@ impl std::fmt::Display for ErrorAnswer {
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get("retry-after")?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().map_or(LONGEST_PAUSE, Duration::from_secs)
+        text.parse().map_or(MAX_PAUSE, Duration::from_secs)
     } else {
         let until = httpdate::parse_http_date(text).ok()?;
         until.duration_since(date(headers).unwrap_or(now)).unwrap_or_default()
     };
-    Some(wait.min(LONGEST_PAUSE))
+    Some(wait.min(MAX_PAUSE))
 }
 
 /// The time by the upstream's clock, from the `Date` header.
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(wait(&httpdate::fmt_http_date(now + Duration::from_secs(9))), Some(Duration::from_secs(9)));
         assert_eq!(wait(&httpdate::fmt_http_date(now - Duration::from_secs(9))), Some(Duration::ZERO));
         for huge in ["1000000000", "99999999999999999999999"] {
-            assert_eq!(wait(huge), Some(LONGEST_PAUSE), "{huge}");
+            assert_eq!(wait(huge), Some(MAX_PAUSE), "{huge}");
         }
         for garbage in ["soon", "-7", "7.5", ""] {
             assert_eq!(wait(garbage), None, "{garbage:?}");

@@ -99,8 +99,8 @@ async fn everything_is_read_once_a_refresh_and_the_project_once_for_all() {
     assert_eq!((overview.repositories, overview.namespaces), (Some(60), Some(4)));
     let quotas = &account.quotas.as_ref().unwrap().value;
     assert_eq!((&*quotas[0].name, quotas[0].limit, quotas[0].used), ("namespace", Some(15), Some(4)));
-    let organisations = &account.organisations.as_ref().unwrap().value;
-    assert_eq!(organisations.iter().map(|one| one.repositories.unwrap()).sum::<u64>(), 60);
+    let organizations = &account.organizations.as_ref().unwrap().value;
+    assert_eq!(organizations.iter().map(|one| one.repositories.unwrap()).sum::<u64>(), 60);
     let instances = &enterprise.instances.as_ref().unwrap().value;
     assert_eq!(instances.len(), 2);
     let bytes = instances.iter().map(|one| one.statistics.as_ref().unwrap().value.storage.unwrap()).sum::<u64>();
@@ -134,13 +134,13 @@ async fn a_call_that_is_not_permitted_costs_its_part_alone() {
         let mut setup = prepared(|_, _| {}).await;
         setup.deny(&[call]);
         let account = setup.refresh().await.account.clone();
-        let there = [account.overview.is_some(), account.quotas.is_some(), account.organisations.is_some()];
+        let there = [account.overview.is_some(), account.quotas.is_some(), account.organizations.is_some()];
         let expected = [Call::Overview, Call::Quotas, Call::ListNamespaces].map(|other| other != call);
         assert_eq!(there, expected, "{call:?}");
         assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (0.0, 1.0, 1.0));
         setup.deny(&[]);
         let account = setup.refresh().await.account.clone();
-        assert!(account.overview.is_some() && account.quotas.is_some() && account.organisations.is_some());
+        assert!(account.overview.is_some() && account.quotas.is_some() && account.organizations.is_some());
         assert_eq!(setup.up("account"), 1.0);
     }
     for call in [Call::ListInstances, Call::InstanceStatistics, Call::ListInstanceRepositories] {

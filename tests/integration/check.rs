@@ -167,7 +167,7 @@ async fn a_missing_permission_is_named() {
 async fn a_permission_that_a_collector_lacks_is_named() {
     let on = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
     for (call, step, advice) in [
-        (Operation::ListNamespaces, "list organisations", "swr:namespace:listNamespaces"),
+        (Operation::ListNamespaces, "list organizations", "swr:namespace:listNamespaces"),
         (Operation::Overview, "read the totals", "swr::getDomainOverview"),
         (Operation::Quotas, "read the quotas", "SWR ReadOnlyAccess"),
         (Operation::ListInstances, "list instances", "swr:instance:list"),
@@ -251,7 +251,7 @@ async fn a_profile_that_lacks_something_is_told_what_to_write() {
 }
 
 #[tokio::test]
-async fn an_unknown_organisation_is_named() {
+async fn an_unknown_organization_is_named() {
     for (answer, cause) in [(UnknownNamespace::Empty, "shows no repository"), (UnknownNamespace::NotFound, "not found")]
     {
         let upstream = account().await;

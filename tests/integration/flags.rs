@@ -397,7 +397,7 @@ async fn tags_are_read_at_the_set_rate_and_selected_ones_have_series() {
     let exporter = with(&upstream, &settings).await;
     let scrape = exporter
         .scrape_until("every tag is read", |scrape| {
-            scrape.series("swr_repository_tags").len() == 30 && scrape.get("swr_tags_pending") == Some(0.0)
+            scrape.series("swr_repository_tags_read").len() == 30 && scrape.get("swr_tags_pending") == Some(0.0)
         })
         .await;
     assert_eq!(scrape.series("swr_tag_info").len(), wanted.tags.len());

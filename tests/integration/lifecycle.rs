@@ -16,7 +16,7 @@ use tokio::process::Command;
 use tokio::time::Instant;
 
 /// What an operator is promised.
-const LONGEST_STOP: Duration = Duration::from_secs(5);
+const MAX_STOP: Duration = Duration::from_secs(5);
 
 /// Sends the signal and waits for an end with 0 in time.
 async fn stops(exporter: &mut Exporter, signal: &str) {
@@ -24,7 +24,7 @@ async fn stops(exporter: &mut Exporter, signal: &str) {
     exporter.signal(signal);
     let status = exporter.ended().await;
     assert_eq!(status.code(), Some(0), "{signal}: {status}\n{}", exporter.log());
-    assert!(start.elapsed() <= LONGEST_STOP, "{signal}: {:?}", start.elapsed());
+    assert!(start.elapsed() <= MAX_STOP, "{signal}: {:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn scrapes_go_on_when_nobody_reads_the_log() {
         assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
         let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(0));
-        assert!(start.elapsed() <= LONGEST_STOP, "{:?}", start.elapsed());
+        assert!(start.elapsed() <= MAX_STOP, "{:?}", start.elapsed());
         drop(log);
     }
 }

@@ -156,7 +156,7 @@ async fn what_could_be_read_is_written_and_what_could_not_is_told() {
     let (code, metrics, said) =
         done(scrape(&upstream, &["--swr.namespace", &names[0], "--swr.namespace", &names[1]])).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("1 of 2 organisations could not be listed"), "{said}");
+    assert!(said.contains("1 of 2 organizations could not be listed"), "{said}");
     let scrape = Scrape::parse(metrics);
     assert_eq!(scrape.get("swr_up"), Some(0.0));
     assert_eq!(scrape.value("swr_namespace_up", &[("namespace", &names[0])]), Some(1.0));
@@ -207,7 +207,7 @@ async fn tags_and_details_are_waited_for_because_there_is_no_later_page() {
     let (code, metrics, said) = done(scrape(&upstream, &flags)).await;
     assert_eq!((code, said.as_str()), (Some(0), ""));
     let scrape = Scrape::parse(metrics);
-    assert_eq!(scrape.series("swr_repository_tags").len(), 200);
+    assert_eq!(scrape.series("swr_repository_tags_read").len(), 200);
     assert_eq!(scrape.series("swr_repository_priority").len(), 200);
     assert_eq!(scrape.get("swr_tags_pending"), Some(0.0));
     assert_eq!((up(&scrape, "tags"), up(&scrape, "details")), (Some(1.0), Some(1.0)));
@@ -243,7 +243,7 @@ async fn what_is_left_at_the_deadline_is_told_and_the_next_run_goes_on_from_ther
     let folder = tempfile::tempdir().unwrap();
     let cache = format!("--cache.directory={}", folder.path().display());
     let run = async |more: &[&str]| done(scrape(&upstream, &[&["--collector.tags", &cache], more].concat())).await;
-    let read = |metrics: &str| Scrape::parse(metrics.to_owned()).series("swr_repository_tags").len();
+    let read = |metrics: &str| Scrape::parse(metrics.to_owned()).series("swr_repository_tags_read").len();
     let (code, metrics, said) = run(&["--swr.refresh-timeout=2s"]).await;
     assert_eq!(code, Some(1));
     let first = read(&metrics);

@@ -170,7 +170,7 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
     written(folder.path(), &file, &upstream).await;
     let whole = fs::read(&file).unwrap();
     let (url, other_url) = (upstream.url(), other.url());
-    let organisation = upstream.handle.with_world(|world| world.namespaces())[0].clone();
+    let organization = upstream.handle.with_world(|world| world.namespaces())[0].clone();
     let token = folder.path().join("token");
     fs::write(&token, DEMO_TOKEN).unwrap();
     let token = token.to_str().unwrap();
@@ -199,7 +199,7 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
     drop(exporter);
     for (url, flags) in [
         (&other_url, &[][..]),
-        (&url, &["--swr.namespace", &organisation]),
+        (&url, &["--swr.namespace", &organization]),
         (&url, &["--swr.project-id", DEMO_PROJECT_ID]),
         (&url, &["--credentials.source", "token", "--credentials.token-file", token]),
     ] {

@@ -121,7 +121,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     let scrape = settled(&exporter).await;
     assert_eq!(tag_calls(&upstream), 7);
     let changed =
-        scrape.value("swr_repository_tags", &[("namespace", &all[0].namespace), ("repository", &all[0].name)]);
+        scrape.value("swr_repository_tags_read", &[("namespace", &all[0].namespace), ("repository", &all[0].name)]);
     assert_eq!(changed, Some(all[0].tags.len() as f64 + 1.0));
     let before = total(&scrape);
 
@@ -299,7 +299,9 @@ async fn a_denied_call_for_tags_costs_nothing_else() {
 
     upstream.handle.configure(|options| options.denied.clear());
     // The repositories that were refused wait for half a minute; the others do not.
-    exporter.scrape_until("the permission is used", |scrape| scrape.series("swr_repository_tags").len() > 10).await;
+    exporter
+        .scrape_until("the permission is used", |scrape| scrape.series("swr_repository_tags_read").len() > 10)
+        .await;
 }
 
 #[tokio::test]
@@ -313,7 +315,7 @@ async fn one_repository_that_fails_delays_itself_alone() {
     let exporter = fast(&upstream, &[]).await;
     let scrape = exporter
         .scrape_until("all others are read", |scrape| {
-            scrape.get("swr_tags_pending") == Some(1.0) && scrape.series("swr_repository_tags").len() == 29
+            scrape.get("swr_tags_pending") == Some(1.0) && scrape.series("swr_repository_tags_read").len() == 29
         })
         .await;
     assert_eq!(
@@ -341,7 +343,7 @@ async fn a_repository_that_vanishes_before_it_is_read_is_no_failure() {
     upstream.handle.fault(Rule::once(delete).path(&path));
     let exporter = fast(&upstream, &[]).await;
     let scrape = settled(&exporter).await;
-    assert_eq!((up(&scrape, "tags"), scrape.series("swr_repository_tags").len()), (Some(1.0), 39));
+    assert_eq!((up(&scrape, "tags"), scrape.series("swr_repository_tags_read").len()), (Some(1.0), 39));
     assert!(!exporter.log().contains("WARN"), "{}", exporter.log());
     check(&scrape, &truth(&upstream).await);
 }
@@ -405,7 +407,7 @@ async fn long_lists_of_tags_are_read_in_pages() {
     let scrape = settled(&exporter).await;
     check(&scrape, &truth(&upstream).await);
     assert_eq!(
-        scrape.series("swr_repository_tags").iter().map(|(_, tags)| tags.as_str()).collect::<Vec<_>>(),
+        scrape.series("swr_repository_tags_read").iter().map(|(_, tags)| tags.as_str()).collect::<Vec<_>>(),
         ["350", "350"]
     );
 }
@@ -425,6 +427,6 @@ async fn a_repository_with_large_manifests_is_read_in_smaller_pages() {
     upstream.handle.fault(Rule::always(enlarge).path(ONE));
     let exporter = fast(&upstream, &[]).await;
     let scrape = settled(&exporter).await;
-    assert_eq!((up(&scrape, "tags"), scrape.get("swr_repository_tags")), (Some(1.0), Some(1000.0)));
+    assert_eq!((up(&scrape, "tags"), scrape.get("swr_repository_tags_read")), (Some(1.0), Some(1000.0)));
     assert_eq!(scrape.get("swr_repository_unlayered_tags"), None);
 }

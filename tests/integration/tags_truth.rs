@@ -92,7 +92,7 @@ pub fn check(scrape: &Scrape, truth: &Truth) {
         let labels = [("namespace", namespace.as_str()), ("repository", name.as_str())];
         let value = |family: &str| scrape.value(family, &labels);
         let of = format!("{namespace}/{name}");
-        assert_eq!(value("swr_repository_tags"), Some(counted.tags as f64), "{of}");
+        assert_eq!(value("swr_repository_tags_read"), Some(counted.tags as f64), "{of}");
         let unlayered = (counted.unlayered > 0).then_some(counted.unlayered as f64);
         assert_eq!(value("swr_repository_unlayered_tags"), unlayered, "{of}");
         assert_eq!(value("swr_repository_unique_layer_bytes"), Some(bytes(&counted.blobs)), "{of}");
@@ -111,7 +111,7 @@ pub fn check(scrape: &Scrape, truth: &Truth) {
             assert_eq!(scrape.value("swr_repository_tags_by_age", &labels), Some(within as f64), "{of} {age}");
         }
     }
-    assert_eq!(scrape.series("swr_repository_tags").len(), truth.len());
+    assert_eq!(scrape.series("swr_repository_tags_read").len(), truth.len());
     let namespaces: BTreeSet<&String> = truth.keys().map(|(namespace, _)| namespace).collect();
     for namespace in namespaces {
         let of = truth.iter().filter(|((other, _), _)| other == namespace).flat_map(|(_, counted)| &counted.blobs);

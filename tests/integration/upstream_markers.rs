@@ -116,7 +116,7 @@ async fn mixed_errors_among_many_pages_cost_no_refresh() {
 }
 
 #[tokio::test]
-async fn organisations_are_listed_by_markers_one_by_one_too() {
+async fn organizations_are_listed_by_markers_one_by_one_too() {
     let upstream = simulator(400, 4).await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let named = format!("--swr.namespace={}", names.join(","));

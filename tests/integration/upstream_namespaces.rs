@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use swr_simulator::{Action, Permission, Rule, Running, Shape, UnknownNamespace};
 
 /// Starts an exporter that lists every organization by itself.
-async fn by_organisation(upstream: Running, flags: &[&str]) -> (Account, Vec<String>) {
+async fn by_organization(upstream: Running, flags: &[&str]) -> (Account, Vec<String>) {
     let names = upstream.handle.with_world(|world| world.namespaces());
     let named: Vec<String> = names.iter().map(|name| format!("--swr.namespace={name}")).collect();
     let flags: Vec<&str> = named.iter().map(String::as_str).chain(flags.iter().copied()).collect();
@@ -38,7 +38,7 @@ fn denied() -> Action {
 }
 
 #[tokio::test]
-async fn only_the_organisations_that_are_named_are_listed() {
+async fn only_the_organizations_that_are_named_are_listed() {
     let upstream = simulator(200, 5).await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let flags = [format!("--swr.namespace={}", names[1]), format!("--swr.namespace={}", names[3])];
@@ -82,8 +82,8 @@ async fn only_itself_stands_still(account: &Account, names: &[String], failed: &
 }
 
 #[tokio::test]
-async fn one_organisation_that_is_denied_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
-    let (mut account, names) = by_organisation(simulator(300, 12).await, &["--cache.max-age", "2s"]).await;
+async fn one_organization_that_is_denied_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
+    let (mut account, names) = by_organization(simulator(300, 12).await, &["--cache.max-age", "2s"]).await;
     let (failed, well) = (names[4].as_str(), names[7].as_str());
     only_itself_stands_still(&account, &names, failed, denied(), "permission").await;
     let withdrawn =
@@ -96,16 +96,16 @@ async fn one_organisation_that_is_denied_keeps_its_rows_until_they_are_too_old_a
 }
 
 #[tokio::test]
-async fn one_organisation_that_answers_500_costs_only_itself() {
-    let (mut account, names) = by_organisation(simulator(600, 100).await, &["--swr.burst", "1000"]).await;
+async fn one_organization_that_answers_500_costs_only_itself() {
+    let (mut account, names) = by_organization(simulator(600, 100).await, &["--swr.burst", "1000"]).await;
     let action = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
     only_itself_stands_still(&account, &names, &names[42], action, "server").await;
     account.recovers().await;
 }
 
 #[tokio::test]
-async fn organisations_that_all_fail_leave_the_old_data_as_it_was() {
-    let (mut account, _) = by_organisation(simulator(200, 6).await, &[]).await;
+async fn organizations_that_all_fail_leave_the_old_data_as_it_was() {
+    let (mut account, _) = by_organization(simulator(200, 6).await, &[]).await;
     account.upstream.handle.configure(|options| options.permission = Permission::None);
     account.fails("permission").await;
     account.upstream.handle.configure(|options| options.permission = Permission::All);
@@ -113,7 +113,7 @@ async fn organisations_that_all_fail_leave_the_old_data_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_organisation_that_does_not_exist_costs_only_itself() {
+async fn an_organization_that_does_not_exist_costs_only_itself() {
     let upstream = simulator(100, 3).await;
     upstream.handle.configure(|options| options.unknown_namespace = UnknownNamespace::NotFound);
     let names = upstream.handle.with_world(|world| world.namespaces());
@@ -129,9 +129,9 @@ async fn an_organisation_that_does_not_exist_costs_only_itself() {
 }
 
 #[tokio::test]
-async fn an_organisation_without_repositories_is_up() {
+async fn an_organization_without_repositories_is_up() {
     let upstream = simulator(50, 3).await;
     upstream.handle.with_world(|world| world.insert_namespace("empty"));
-    let (account, names) = by_organisation(upstream, &[]).await;
+    let (account, names) = by_organization(upstream, &[]).await;
     assert!(names.iter().all(|name| up(&account.good, name) == Some(1.0)));
 }

@@ -164,7 +164,7 @@ async fn the_first_good_answer_is_published_within_a_minute_of_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_listed_by_organisation_is_complete_again_with_the_first_good_refresh() {
+async fn an_account_listed_by_organization_is_complete_again_with_the_first_good_refresh() {
     let scraped = Scraped::new(&["team", "a", "b", "c", "d", "e"]);
     scraped.scrape().await;
     scraped.becomes(ILL);
@@ -174,7 +174,7 @@ async fn an_account_listed_by_organisation_is_complete_again_with_the_first_good
     while scraped.scrape().await.kind != ServedKind::Refreshed {
         tokio::time::sleep(Duration::from_secs(15)).await;
     }
-    assert_eq!(scraped.reason(), None, "no organisation is left out");
+    assert_eq!(scraped.reason(), None, "no organization is left out");
     assert!(recovery.elapsed() <= Duration::from_secs(60), "{:?}", recovery.elapsed());
 }
 

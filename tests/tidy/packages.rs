@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-use swr_exporter::cli::Cli;
+use swr_exporter::cli::{Cli, flags};
 use swr_exporter::config;
 
 /// What a program says when all is well with it.
@@ -38,13 +38,29 @@ fn the_manifests_start_the_exporter_with_flags_that_it_has() {
     assert_eq!(arguments.len(), 4);
     serves(&arguments);
 
-    let chart = read("deploy/helm/swr-exporter/templates/deployment.yaml");
+    let chart = read("deploy/helm/swr-exporter/templates/_pod.tpl");
     let mut known = Cli::command();
     known.build();
     let known: BTreeSet<_> = known.get_arguments().filter_map(|flag| flag.get_long().map(str::to_owned)).collect();
     let named = chart.split("- --").skip(1).map(|rest| rest.split('=').next().unwrap());
-    let named: BTreeSet<_> = named.map(str::to_owned).collect();
-    assert!(named.len() >= 6 && named.is_subset(&known), "{named:?}");
+    let named: BTreeSet<_> = named.filter(|flag| !flag.starts_with("{{")).map(str::to_owned).collect();
+    assert!(named.len() >= 12 && named.is_subset(&known), "{named:?}");
+
+    // The value `collectors` takes those that there are.
+    let schema: Value = serde_json::from_str(&read("deploy/helm/swr-exporter/values.schema.json")).unwrap();
+    let chosen = schema["properties"]["collectors"]["items"]["enum"].as_array().unwrap();
+    let chosen: BTreeSet<_> = chosen.iter().map(|collector| collector.as_str().unwrap().to_owned()).collect();
+    let collectors = flags::ALL.iter().filter(|flag| flag.key == Some("collectors"));
+    let collectors: BTreeSet<_> = collectors
+        .flat_map(|flag| {
+            let collector = flag.name.trim_start_matches("collector.");
+            [collector.to_owned(), format!("-{collector}")]
+        })
+        .collect();
+    assert_eq!(
+        chosen, collectors,
+        "put it into deploy/helm/swr-exporter/values.yaml and run: REGENERATE=1 tests/chart"
+    );
 }
 
 #[test]
@@ -60,7 +76,16 @@ fn the_unit_starts_the_exporter_with_flags_that_it_has() {
 
 #[test]
 fn each_package_runs_it_as_nobody_in_particular_and_lets_it_write_nowhere_else() {
-    for file in ["deploy/kubernetes/swr-exporter.yaml", "deploy/helm/swr-exporter/templates/deployment.yaml"] {
+    // The chart's templates are rendered by tests/chart, which asserts the rest of them.
+    for (file, needed) in [
+        ("deploy/kubernetes/swr-exporter.yaml", "path: /-/healthy"),
+        ("deploy/kubernetes/swr-exporter.yaml", "path: /-/ready"),
+        ("deploy/kubernetes/swr-exporter.yaml", "--cache.directory=/var/lib/swr-exporter"),
+        ("deploy/kubernetes/swr-exporter.yaml", "mountPath: /var/lib/swr-exporter"),
+    ] {
+        assert!(read(file).contains(needed), "{file} lacks {needed}");
+    }
+    for file in ["deploy/kubernetes/swr-exporter.yaml", "deploy/helm/swr-exporter/values.yaml"] {
         let text = read(file);
         for needed in [
             "runAsNonRoot: true",
@@ -70,10 +95,6 @@ fn each_package_runs_it_as_nobody_in_particular_and_lets_it_write_nowhere_else()
             "capabilities: { drop: [ALL] }",
             "seccompProfile: { type: RuntimeDefault }",
             "automountServiceAccountToken: false",
-            "path: /-/healthy",
-            "path: /-/ready",
-            "--cache.directory=/var/lib/swr-exporter",
-            "mountPath: /var/lib/swr-exporter",
         ] {
             assert!(text.contains(needed), "{file} lacks {needed}");
         }
@@ -102,8 +123,8 @@ fn the_rules_of_the_operator_are_the_rules() {
     }
     assert!(std::fs::read_to_string(&file).unwrap_or_default() == text, "REGENERATE=1 cargo test --test tidy");
 
-    let chart = root().join("deploy/helm/swr-exporter/rules");
-    assert_eq!(chart.canonicalize().unwrap(), root().join("dashboards/rules").canonicalize().unwrap());
+    let chart = root().join("deploy/helm/swr-exporter/dashboards");
+    assert_eq!(chart.canonicalize().unwrap(), root().join("dashboards").canonicalize().unwrap());
 }
 
 #[test]

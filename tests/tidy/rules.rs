@@ -1,6 +1,6 @@
 //! The rules in `dashboards/rules`: promtool accepts them, their tests pass, and the tests notice when a threshold is changed.
 
-use super::{names_of_metrics, read, root};
+use super::{names_of_metrics, quoted, read, root, rows};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -67,6 +67,20 @@ fn each_alert_has_texts_links_a_severity_a_runbook_and_a_test() {
         assert!(runbooks.contains(&format!("\n## {name}\n")), "docs/alerts.md has no section on {name}");
         assert!(tests.contains(&format!("alertname: {name}\n")), "no test lets {name} fire and reads its texts");
     }
+    // The table of the document has each, with the severities that it can have.
+    let mut severities: Vec<(String, Vec<String>)> = Vec::new();
+    for alert in of("alerts.yml") {
+        let severity = alert.text.split("severity: ").nth(1).unwrap();
+        let severity = severity.split(is_no_name).next().unwrap().to_owned();
+        match severities.iter_mut().find(|(name, _)| *name == alert.name) {
+            Some((_, severities)) => severities.push(severity),
+            None => severities.push((alert.name, vec![severity])),
+        }
+    }
+    let texts = |cell: &str| quoted(cell).into_iter().map(str::to_owned).collect();
+    let name = |cell: &str| cell.trim_start_matches('[').split(']').next().unwrap().to_owned();
+    let listed: Vec<_> = rows(&runbooks).iter().map(|cells| (name(&cells[0]), texts(&cells[1]))).collect();
+    assert_eq!(listed, severities, "left: docs/alerts.md; right: dashboards/rules/alerts.yml");
     for section in runbooks.lines().filter_map(|line| line.strip_prefix("## Swr")) {
         assert!(of("alerts.yml").iter().any(|alert| alert.name[3..] == *section), "there is no alert Swr{section}");
     }

@@ -1,15 +1,14 @@
 //! The tables of metrics, flags, limits and API fields agree with the code.
 
-use super::{is_part_of_a_name, quoted, read, rows, section};
+use super::{documents, is_part_of_a_name, quoted, read, rows, section};
 use clap::{Arg, CommandFactory};
 use swr_exporter::catalog;
 use swr_exporter::cli::Cli;
 use swr_exporter::{auth, collect, config, swr, web};
 
 #[test]
-fn the_readme_lists_every_metric_with_its_type_and_labels() {
-    let readme = read("README.md");
-    let listed: Vec<_> = rows(section(&readme, "## Metrics"))
+fn every_metric_is_listed_with_its_type_and_labels() {
+    let listed: Vec<_> = rows(&read("docs/metrics.md"))
         .into_iter()
         .filter(|cells| cells[0].starts_with("`swr_"))
         .map(|cells| {
@@ -24,7 +23,7 @@ fn the_readme_lists_every_metric_with_its_type_and_labels() {
             (family.name.to_owned(), family.kind.as_str().to_owned(), labels)
         })
         .collect();
-    assert_eq!(listed, declared, "left: README.md; right: src/catalog.rs");
+    assert_eq!(listed, declared, "left: docs/metrics.md; right: src/catalog.rs");
 }
 
 #[test]
@@ -73,11 +72,11 @@ fn flags(command: &clap::Command) -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn the_readme_lists_every_flag_with_its_default() {
-    let (readme, cli) = (read("README.md"), Cli::command());
+fn every_flag_is_listed_with_its_default() {
+    let (settings, cli) = (read("docs/settings.md"), Cli::command());
     let told = |default: &str| (default != "-").then(|| default.trim_matches('`').to_owned());
     let of_serve = flags(cli.find_subcommand("serve").unwrap());
-    let listed: Vec<_> = rows(section(&readme, "### Flags of `serve`"))
+    let listed: Vec<_> = rows(section(&settings, "## Flags of `serve`"))
         .into_iter()
         .map(|cells| (quoted(&cells[0])[0].to_owned(), told(&cells[1]), told(&cells[2])))
         .collect();
@@ -88,47 +87,48 @@ fn the_readme_lists_every_flag_with_its_default() {
             (format!("--{}", flag.name), flag.key.map(str::to_owned), default)
         })
         .collect();
-    assert_eq!(listed, declared, "left: README.md; right: src/cli/flags.rs");
+    assert_eq!(listed, declared, "left: docs/settings.md; right: src/cli/flags.rs");
     for name in ["check", "scrape", "demo", "simulate"] {
         let mut own = flags(cli.find_subcommand(name).unwrap());
         if matches!(name, "check" | "scrape") {
             own.retain(|flag| !of_serve.contains(flag));
         }
-        let listed: Vec<_> = rows(section(&readme, &format!("### Flags of `{name}`")))
+        let listed: Vec<_> = rows(section(&settings, &format!("## Flags of `{name}`")))
             .into_iter()
             .map(|cells| (quoted(&cells[0])[0].to_owned(), told(&cells[1])))
             .collect();
-        assert_eq!(listed, own, "left: README.md; right: src/cli.rs, `{name}`");
+        assert_eq!(listed, own, "left: docs/settings.md; right: src/cli.rs, `{name}`");
     }
 }
 
 #[test]
-fn the_environment_rule_of_the_readme_holds_for_every_flag_of_serve() {
-    let readme = read("README.md");
-    assert!(readme.contains("`SWR_EXPORTER_` and its name in capitals, with `_` for `.` and `-`"));
+fn the_rule_of_variables_holds_for_every_flag_of_serve() {
+    let settings = read("docs/settings.md");
+    assert!(settings.contains("`SWR_EXPORTER_` and its name in capitals, with `_` for `.` and `-`"));
     for flag in Cli::command().find_subcommand("serve").unwrap().get_arguments() {
         let Some(long) = flag.get_long().filter(|long| *long != "help" && !long.starts_with("no-")) else { continue };
         let variable = format!("SWR_EXPORTER_{}", long.to_uppercase().replace(['.', '-'], "_"));
         assert_eq!(flag.get_env().unwrap().to_str().unwrap(), variable);
     }
-    // And every variable that it names is read.
-    let config = read("src/config/credentials.rs");
-    for word in readme.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("SWR_EXPORTER_")) {
-        let flag = word.strip_prefix("SWR_EXPORTER_").unwrap();
-        let named = Cli::command()
-            .find_subcommand("serve")
-            .unwrap()
-            .get_arguments()
-            .any(|arg| arg.get_env().is_some_and(|name| name == word));
-        let secret = config.contains(&format!("\"{word}\""));
-        assert!(flag.is_empty() || named || secret, "nothing reads {word}");
+    // The variables without a flag are in a table, and every variable that a document names is read.
+    let secrets = config::environment::SECRETS;
+    let table = rows(section(&settings, "## Variables without a flag"));
+    let listed = table.iter().map(|cells| quoted(&cells[0])[0]).filter(|name| name.starts_with("SWR_EXPORTER_"));
+    assert_eq!(Vec::from_iter(listed), secrets);
+    let cli = Cli::command();
+    let serve = cli.find_subcommand("serve").unwrap();
+    let texts: Vec<String> = documents().iter().filter(|path| !path.starts_with("dashboards")).map(read).collect();
+    for word in texts.iter().flat_map(|text| text.split(|c| !is_part_of_a_name(c))) {
+        let Some(rest) = word.strip_prefix("SWR_EXPORTER_") else { continue };
+        let named = serve.get_arguments().any(|arg| arg.get_env().is_some_and(|name| name == word));
+        assert!(rest.is_empty() || named || secrets.contains(&word), "nothing reads {word}");
     }
 }
 
 #[test]
-fn every_region_the_readme_names_is_known() {
-    let readme = read("README.md");
-    for (_, region) in readme.match_indices("--swr.region").map(|(at, flag)| readme[at..].split_at(flag.len())) {
+fn every_region_that_a_document_names_is_known() {
+    let text: String = documents().iter().map(read).collect();
+    for (_, region) in text.match_indices("--swr.region").map(|(at, flag)| text[at..].split_at(flag.len())) {
         let region = region.trim_start_matches(['=', ' ']).split_whitespace().next().unwrap_or_default();
         if region.starts_with(|c: char| c.is_ascii_lowercase()) && region.contains('-') {
             assert!(config::regions::endpoint(region.trim_matches('`')).is_some(), "{region}");
@@ -145,7 +145,7 @@ fn thousands(number: u64) -> String {
 }
 
 #[test]
-fn the_limits_of_the_readme_are_those_of_the_code() {
+fn the_limits_that_are_documented_are_those_of_the_code() {
     let (web, client) = (web::Limits::default(), swr::Options::default());
     let seconds = |duration: std::time::Duration| format!("{} s", duration.as_secs());
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
@@ -160,10 +160,10 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("wait for more of an answer of the API", seconds(client.stall_timeout)),
         ("attempts at one request", swr::retry::MAX_ATTEMPTS.to_string()),
         ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
-        ("pause that the API can ask for", seconds(swr::error::LONGEST_PAUSE)),
+        ("pause that the API can ask for", seconds(swr::error::MAX_PAUSE)),
         (
             "refusals before a credential is held back",
-            format!("{} in {}", auth::MOST_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
+            format!("{} in {}", auth::MAX_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::MAX_LENGTH as u64))),
         ("TLS handshake", seconds(web.first_byte)),
@@ -178,9 +178,9 @@ fn the_limits_of_the_readme_are_those_of_the_code() {
         ("open answers after SIGTERM", seconds(web.drain)),
         ("answers at once on an HTTP/2 connection", web::STREAMS.to_string()),
     ];
-    let listed: Vec<_> = rows(section(&read("README.md"), "## Limits"))
+    let listed: Vec<_> = rows(section(&read("docs/limits.md"), "## Limits"))
         .into_iter()
         .map(|mut cells| (cells.remove(0), cells.remove(0)))
         .collect();
-    assert_eq!(listed, expected.map(|(what, limit)| (what.to_owned(), limit)), "left: README.md; right: the code");
+    assert_eq!(listed, expected.map(|(what, limit)| (what.to_owned(), limit)), "left: docs/limits.md; right: the code");
 }

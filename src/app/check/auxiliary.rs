@@ -17,9 +17,9 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
     }
     let budget = || CallBudget::until(Deadline::after(STEP_TIMEOUT));
     if options.account {
-        let listed = client.organisations(&budget()).await;
+        let listed = client.organizations(&budget()).await;
         let found = listed.map(|listed| listed.len().to_string());
-        report.add(step("list organisations", Operation::ListNamespaces, ACCOUNT, found));
+        report.add(step("list organizations", Operation::ListNamespaces, ACCOUNT, found));
         let read = client.overview(&budget()).await;
         let found =
             read.map(|read| read.repositories.map_or_else(String::new, |count| format!("{count} repositories")));

@@ -1,6 +1,6 @@
 //! Checks of the way to the API: name, connection, TLS, and its clock.
 
-use super::MAX_SKEW_SECONDS;
+use super::MAX_TOLERATED_SKEW;
 use super::report::{Report, Step};
 use crate::failure::error_chain;
 use crate::transport::answer::date;
@@ -128,7 +128,7 @@ async fn request_root(endpoint: &str, transport: &Https, report: &mut Report) ->
     };
     let ahead =
         theirs.duration_since(sent_at).map_or_else(|late| -late.duration().as_secs_f64(), |by| by.as_secs_f64());
-    report.add(if ahead.abs() > MAX_SKEW_SECONDS {
+    report.add(if ahead.abs() > MAX_TOLERATED_SKEW {
         let (by, way) = (ahead.abs().round(), if ahead > 0.0 { "behind" } else { "ahead of" });
         let advice = "set the clock, e.g. by NTP; until then requests are signed by the API's clock".to_owned();
         Step::fails(

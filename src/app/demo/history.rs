@@ -22,9 +22,9 @@ use swr_simulator::Options;
 /// `--query.lookback-delta` above it.
 const STEPS: [Duration; 3] = [Duration::from_secs(300), Duration::from_secs(900), Duration::from_secs(1800)];
 /// Steps beyond which a larger one is taken. Each reads the whole account, in about 10 ms for 200 repositories.
-const MOST_STEPS: u64 = 1_500;
+const MAX_STEPS: u64 = 1_500;
 /// Samples of repositories beyond which a larger step is taken: some 120 bytes each.
-const MOST_SAMPLES: u64 = 1_000_000;
+const MAX_SAMPLES: u64 = 1_000_000;
 /// Most families are written for this long before the end.
 const RECENT: Duration = Duration::from_secs(26 * 3_600);
 /// Families of which nobody asks for the past are written for this long.
@@ -48,7 +48,7 @@ const LASTING: [&str; 10] = [
 /// Reads `--history`.
 pub(super) fn length(text: &str) -> Result<Duration, String> {
     let length = config::positive(text)?;
-    let most = world::LONGEST_HISTORY;
+    let most = world::MAX_HISTORY;
     if length <= most { Ok(length) } else { Err(format!("`{text}` is longer than {} days", most.as_secs() / 86_400)) }
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn write(
 fn step(repositories: usize, length: Duration) -> Duration {
     let is_small = |step: &Duration| {
         let steps = length.as_secs() / step.as_secs();
-        steps <= MOST_STEPS && 3 * repositories as u64 * steps <= MOST_SAMPLES
+        steps <= MAX_STEPS && 3 * repositories as u64 * steps <= MAX_SAMPLES
     };
     STEPS.into_iter().find(is_small).unwrap_or(STEPS[2])
 }

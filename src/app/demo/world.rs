@@ -5,14 +5,14 @@ use crate::config::Problems;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::time::{Duration, SystemTime};
-use swr_simulator::{Activity, Options, Plan, Simulator};
+use swr_simulator::{Activity, Options, Plan, RetentionRule, Simulator};
 
 /// Age of the world at the beginning of today, in days. It settles during the first of them.
 const AGE_DAYS: u32 = 65;
 /// Random events until today at most, so that a large world is ready within seconds as well.
-const MOST_EVENTS: f64 = 1_500_000.0;
+const MAX_EVENTS: f64 = 1_500_000.0;
 /// The longest history that can be written.
-pub(super) const LONGEST_HISTORY: Duration = Duration::from_secs(45 * 86_400);
+pub(super) const MAX_HISTORY: Duration = Duration::from_secs(45 * 86_400);
 /// Highest `--speed`: nobody can watch a year in five minutes.
 const FASTEST: f64 = 100_000.0;
 
@@ -61,7 +61,7 @@ pub(super) fn at(options: Options, today: SystemTime, time: SystemTime) -> Simul
         repositories: options.repositories - plans.iter().filter(|plan| plan.deleted.is_none()).count(),
         plans,
         // Calm apart from the plans.
-        events_per_day: (MOST_EVENTS / f64::from(AGE_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
+        events_per_day: (MAX_EVENTS / f64::from(AGE_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
         turnover: false,
         abandoned: 8,
         ..options
@@ -93,11 +93,12 @@ fn plans() -> Vec<Plan> {
             activity: Activity::Pushes { from: ago(0.85), every: 4 * HOUR },
             ..Plan::new("ml", "llm-train", 12 * GIB, 3)
         },
-        plan(
-            "ci-bot",
-            Activity::SawTooth { from: 2.0 / 24.0, pushes_per_day: 96, kept: 30 },
-            Plan::new("web", "nightly", GIB / 5, 60),
-        ),
+        Plan {
+            creator: "ci-bot",
+            retention: Some(RetentionRule::Newest(30)),
+            activity: Activity::SawTooth { from: 2.0 / 24.0, pushes_per_day: 96, kept: 30 },
+            ..Plan::new("web", "nightly", GIB / 5, 60)
+        },
         Plan { creator: "bob", deleted: Some(ago(1.7)), ..Plan::new("data", "old-dataset", 2 * GIB, 40) },
         Plan {
             is_public: true,

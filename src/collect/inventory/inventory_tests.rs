@@ -124,7 +124,7 @@ async fn exclusive_bytes_are_withheld_until_every_repository_was_read() {
     let images = inventory.images(&options(), NOW);
     assert_eq!(exclusive(&images), [None, None, None]);
     assert_eq!(images.unique_bytes, None);
-    assert_eq!(images.namespaces, [("a".into(), 1)], "organisation a is known already");
+    assert_eq!(images.namespaces, [("a".into(), 1)], "organization a is known already");
     let plan = update(&mut inventory, &listing(&rows));
     perform(&mut inventory, plan, |_| Some(reading(&[1, 2])));
     assert_eq!(exclusive(&inventory.images(&options(), NOW)), [Some(0), Some(0), Some(2)]);

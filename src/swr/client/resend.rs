@@ -16,7 +16,7 @@ use tracing::{debug, info};
 const SUSPICIOUS_SKEW_SECONDS: f64 = 120.0;
 
 /// A larger difference in seconds is a bad `Date` header, not clock skew.
-const MAX_SKEW_SECONDS: f64 = 1e10;
+const MAX_PLAUSIBLE_SKEW: f64 = 1e10;
 
 /// The reactions to refusals of one call's credential. Each happens once.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ impl Client {
 
     /// Whether our clock may be the reason of a refusal. If so, requests are signed with the upstream's time from now on.
     fn corrects_clock(&self, info: &AttemptInfo, lease: &CachedCredential) -> bool {
-        let Some(skew) = info.skew.filter(|skew| skew.is_finite() && skew.abs() < MAX_SKEW_SECONDS) else {
+        let Some(skew) = info.skew.filter(|skew| skew.is_finite() && skew.abs() < MAX_PLAUSIBLE_SKEW) else {
             return false;
         };
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a few centuries at most")]

@@ -12,7 +12,7 @@ mod process;
 
 use process::{Client, Process, exporter_of};
 use std::time::{Duration, Instant};
-use swr_simulator::{Journaling, Options, Running, Simulator};
+use swr_simulator::{Options, Running, Simulator};
 
 const OURS: &str = env!("CARGO_BIN_EXE_swr-exporter");
 
@@ -57,7 +57,6 @@ fn main() {
             let options =
                 Options { repositories, namespaces: 200, events_per_day: 0.0, ..Options::default() };
             let simulator = upstream.block_on(Simulator::start(options)).expect("the simulator starts");
-            simulator.handle.set_journal(Journaling::Off);
             let mut measured: Vec<Measured> = [("baseline", baseline.as_deref()), ("ours", Some(OURS))]
                 .into_iter()
                 .filter_map(|(name, executable)| Some(Measured::start(name, executable?, &simulator)))

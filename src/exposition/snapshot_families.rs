@@ -3,35 +3,75 @@
 //! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
 
 use super::account_families;
-use super::label_prefixes::LabelPrefixes;
+use super::blocks::{BlockWriter, Selected};
+use super::columns::Column;
 use super::repository_selection::{Omitted, RepositorySelection};
-use super::tag_families::{write_images, write_sums};
-use super::text::{Counts, Value, Writer, label};
-use super::{Options, RepositoryMetric, RepositoryMetrics};
+use super::tag_families::{self, write_sums};
+use super::text::{Counts, Value, Writer, label, metadata};
+use super::{Options, RepositoryMetrics};
 use crate::catalog;
-use crate::model::{NamespaceRead, NamespaceSums, RepositoryRef, Snapshot, Visibility};
+use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
+
+/// The families with samples per repository, in their order: those of the listing, and after the families of
+/// [`write_totals`] those of tags and details.
+pub(super) struct Columns {
+    pub(super) listing: Vec<Column>,
+    pub(super) images: &'static [Column],
+}
+
+impl Columns {
+    pub(super) fn of(snapshot: &Snapshot, metrics: RepositoryMetrics) -> Self {
+        let images = if snapshot.images.is_some() { tag_families::COLUMNS } else { &[] };
+        Self { listing: metrics.iter().map(Column::of).collect(), images }
+    }
+}
 
 /// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
 ///
 /// # Errors
 /// Those of the sink.
-pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    write_selected(snapshot, &RepositorySelection::new(snapshot, options, None), options.repository_metrics, sink)
+pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Write) -> io::Result<Counts> {
+    let selection = RepositorySelection::new(snapshot, options, None);
+    let selected = Selected { snapshot, selection: &selection };
+    let columns = Columns::of(snapshot, options.repository_metrics);
+    let mut writer = BlockWriter::default();
+    let mut text = Vec::new();
+    let mut family = |column: &Column, sink: &mut dyn Write| {
+        let mut counts = Counts::default();
+        for block in selected.blocks() {
+            writer.begin(&block);
+            let written = writer.write(&block, column, |chunk| text.extend_from_slice(chunk));
+            if counts.series == 0 && written.series > 0 {
+                let mut head = Vec::new();
+                metadata(column.family, &mut head);
+                counts.bytes += head.len();
+                sink.write_all(&head)?;
+            }
+            counts += written;
+            sink.write_all(&text)?;
+            text.clear();
+        }
+        Ok::<_, io::Error>(counts)
+    };
+    let mut counts = Counts::default();
+    for column in &columns.listing {
+        counts += family(column, &mut sink)?;
+    }
+    counts += write_totals(snapshot, &selection, &mut sink)?;
+    for column in columns.images {
+        counts += family(column, &mut sink)?;
+    }
+    Ok(counts)
 }
 
-/// As [`write_snapshot`], for repositories selected before.
-pub(super) fn write_selected(
+/// Writes the families without samples per repository.
+pub(super) fn write_totals(
     snapshot: &Snapshot,
     selection: &RepositorySelection,
-    metrics: RepositoryMetrics,
     sink: impl Write,
 ) -> io::Result<Counts> {
-    let prefixes = LabelPrefixes::new(snapshot, selection);
     let mut writer = Writer::new(sink);
-    for metric in metrics.iter() {
-        repositories(metric, prefixes.of(snapshot, selection), &mut writer)?;
-    }
     namespaces(snapshot, &mut writer)?;
     if let Some(images) = &snapshot.images {
         write_sums(images, &mut writer)?;
@@ -48,41 +88,7 @@ pub(super) fn write_selected(
     )?;
     account_families::account(snapshot, &mut writer)?;
     account_families::enterprise(&snapshot.enterprise, &mut writer)?;
-    if let Some(images) = &snapshot.images {
-        write_images(images, &prefixes, &mut writer)?;
-    }
     writer.finish()
-}
-
-/// A family with a sample per repository.
-fn repositories<'a>(
-    metric: RepositoryMetric,
-    rows: impl Iterator<Item = (RepositoryRef<'a>, &'a [u8])> + Clone,
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
-    let mut write = |family, value: fn(&RepositoryRef<'a>) -> Option<Value>| {
-        writer.family(family, rows.clone(), |(row, _)| value(&row), |(_, prefix), out| out.extend_from_slice(prefix))
-    };
-    match metric {
-        RepositoryMetric::Size => write(&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
-        RepositoryMetric::Images => write(&catalog::REPOSITORY_IMAGES, |row| row.images.map(Value::Integer)),
-        RepositoryMetric::Downloads => write(&catalog::REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer)),
-        RepositoryMetric::Created => write(&catalog::REPOSITORY_CREATED, |row| row.created.map(Value::Time)),
-        RepositoryMetric::Updated => write(&catalog::REPOSITORY_UPDATED, |row| row.updated.map(Value::Time)),
-        RepositoryMetric::Info => {
-            let family = &catalog::REPOSITORY_INFO;
-            writer.family(
-                family,
-                rows,
-                |_| Some(Value::Integer(1)),
-                |(row, prefix), out| {
-                    out.extend_from_slice(prefix);
-                    label(b',', family.labels[2], row.category.map_or("", |category| category), out);
-                    label(b',', family.labels[3], visibility(&row), out);
-                },
-            )
-        }
-    }
 }
 
 /// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
@@ -108,20 +114,13 @@ fn namespace(name: &str, out: &mut Vec<u8>) {
     label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
 }
 
-fn visibility(row: &RepositoryRef<'_>) -> &'static str {
-    match row.visibility {
-        Some(Visibility::Public) => "public",
-        Some(Visibility::Private) => "private",
-        None => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::Family;
     use crate::exposition::testing::{Sample, bare_row, parse, row};
-    use crate::model::{Repository, Timestamp};
+    use crate::exposition::RepositoryMetric;
+    use crate::model::{Repository, RepositoryRef, Timestamp};
     use proptest::prelude::*;
 
     fn text(snapshot: &Snapshot, options: &Options) -> Vec<u8> {

@@ -1,10 +1,10 @@
 //! The families of tags and details. Those of a repository may have any number of samples per repository.
 
-use super::label_prefixes::LabelPrefixes;
+use super::columns::{Column, Lines, Row};
 use super::text::{Value, Writer, label, open_label};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use crate::model::tags::{Details, ManifestKind, RepositoryImages, TagFigures, TagSeries};
+use crate::model::tags::{Details, ManifestKind, TagFigures, TagSeries};
 use std::io::{self, Write};
 
 /// The `age` label, youngest class first.
@@ -25,70 +25,83 @@ pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io
     writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})
 }
 
-/// Writes the families with samples per repository.
-pub(super) fn write_images(
-    images: &Images,
-    prefixes: &LabelPrefixes,
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
-    let repositories = || prefixes.iter().map(|(index, prefix)| (&images.repositories[index], prefix));
-    let mut figure = |family, value: fn(&TagFigures) -> Option<Value>| {
-        let value = |(of, _): (&RepositoryImages, _)| of.tags.as_ref().and_then(value);
-        writer.family(family, repositories(), value, |(_, prefix), out| out.extend_from_slice(prefix))
-    };
-    figure(&catalog::REPOSITORY_TAGS, |tags| Some(Value::Integer(tags.tags.into())))?;
-    figure(&catalog::REPOSITORY_UNLAYERED_TAGS, |tags| {
-        (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into()))
-    })?;
-    figure(&catalog::REPOSITORY_UNIQUE_LAYERS, |tags| Some(Value::Sum(tags.unique_bytes)))?;
-    figure(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, |tags| tags.exclusive_bytes.map(Value::Sum))?;
-    figure(&catalog::REPOSITORY_NEWEST_TAG, |tags| tags.newest.map(Value::Time))?;
-    figure(&catalog::REPOSITORY_OLDEST_TAG, |tags| tags.oldest.map(Value::Time))?;
+/// The families with samples per repository, in their order.
+pub(super) const COLUMNS: &[Column] = &[
+    column(&catalog::REPOSITORY_TAGS, |row, lines| {
+        lines.tags_figure(row, |tags| Some(Value::Integer(tags.tags.into())));
+    }),
+    column(&catalog::REPOSITORY_UNLAYERED_TAGS, |row, lines| {
+        lines.tags_figure(row, |tags| (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into())));
+    }),
+    column(&catalog::REPOSITORY_UNIQUE_LAYERS, |row, lines| {
+        lines.tags_figure(row, |tags| Some(Value::Sum(tags.unique_bytes)));
+    }),
+    column(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, |row, lines| {
+        lines.tags_figure(row, |tags| tags.exclusive_bytes.map(Value::Sum));
+    }),
+    column(&catalog::REPOSITORY_NEWEST_TAG, |row, lines| lines.tags_figure(row, |tags| tags.newest.map(Value::Time))),
+    column(&catalog::REPOSITORY_OLDEST_TAG, |row, lines| lines.tags_figure(row, |tags| tags.oldest.map(Value::Time))),
+    column(&catalog::REPOSITORY_TAGS_BY_AGE, |row, lines| {
+        let name = lines.family.labels[2];
+        for (age, count) in tags(row).into_iter().flat_map(|tags| AGES.into_iter().zip(tags.by_age)) {
+            lines.sample(Value::Integer(count.into()), |out| {
+                out.extend_from_slice(row.prefix);
+                label(b',', name, age, out);
+            });
+        }
+    }),
+    column(&catalog::DETAILS_INFO, |row, lines| {
+        if let Some(details) = details(row) {
+            lines.sample(Value::Integer(1), |out| details_labels(details, row.prefix, out));
+        }
+    }),
+    column(&catalog::PRIORITY, |row, lines| {
+        lines.figure(row, details(row).and_then(|details| details.priority).map(Value::Signed));
+    }),
+    column(&catalog::TAG_SIZE, |row, lines| lines.tag_figures(row, |tag| tag.size.map(Value::Integer))),
+    column(&catalog::TAG_CREATED, |row, lines| lines.tag_figures(row, |tag| tag.created.map(Value::Time))),
+    column(&catalog::TAG_UPDATED, |row, lines| lines.tag_figures(row, |tag| tag.updated.map(Value::Time))),
+    column(&catalog::TAG_INFO, |row, lines| {
+        for tag in series(row) {
+            lines.sample(Value::Integer(1), |out| tag_labels(tag, row.prefix, out));
+        }
+    }),
+];
 
-    let family = &catalog::REPOSITORY_TAGS_BY_AGE;
-    let classes = repositories().filter_map(|(of, prefix)| Some((of.tags.as_ref()?, prefix))).flat_map(
-        |(tags, prefix): (&TagFigures, &[u8])| {
-            AGES.into_iter().zip(tags.by_age).map(move |(age, count)| (age, count, prefix))
-        },
-    );
-    writer.family(
-        family,
-        classes,
-        |(_, count, _)| Some(Value::Integer(count.into())),
-        |(age, _, prefix), out| {
-            out.extend_from_slice(prefix);
-            label(b',', family.labels[2], age, out);
-        },
-    )?;
+const fn column(family: &'static Family, write: fn(&Row<'_>, &mut Lines<'_>)) -> Column {
+    Column { family, metric: None, write }
+}
 
-    let details = || repositories().filter_map(|(of, prefix)| Some((of.details.as_deref()?, prefix)));
-    let info = |(details, prefix), out: &mut Vec<u8>| details_labels(details, prefix, out);
-    writer.family(&catalog::DETAILS_INFO, details(), |_| Some(Value::Integer(1)), info)?;
-    let priority = |(details, _): (&Details, _)| details.priority.map(Value::Signed);
-    writer.family(&catalog::PRIORITY, details(), priority, |(_, prefix), out| out.extend_from_slice(prefix))?;
+fn tags<'a>(row: &Row<'a>) -> Option<&'a TagFigures> {
+    row.images?.tags.as_ref()
+}
 
-    let tags = || {
-        repositories().flat_map(|(of, prefix)| {
-            let series = of.tags.iter().filter_map(|tags| tags.series.as_deref()).flatten();
-            series.map(move |tag| (tag, prefix))
-        })
-    };
-    let mut tag = |family: &Family, value: fn(&TagSeries) -> Option<Value>| {
-        writer.family(
-            family,
-            tags(),
-            |(tag, _)| value(tag),
-            |(tag, prefix), out| {
-                out.extend_from_slice(prefix);
-                label(b',', family.labels[2], &tag.name, out);
-            },
-        )
-    };
-    tag(&catalog::TAG_SIZE, |tag| tag.size.map(Value::Integer))?;
-    tag(&catalog::TAG_CREATED, |tag| tag.created.map(Value::Time))?;
-    tag(&catalog::TAG_UPDATED, |tag| tag.updated.map(Value::Time))?;
-    let info = |(tag, prefix), out: &mut Vec<u8>| tag_labels(tag, prefix, out);
-    writer.family(&catalog::TAG_INFO, tags(), |_| Some(Value::Integer(1)), info)
+fn details<'a>(row: &Row<'a>) -> Option<&'a Details> {
+    row.images?.details.as_deref()
+}
+
+fn series<'a>(row: &Row<'a>) -> &'a [TagSeries] {
+    tags(row).and_then(|tags| tags.series.as_deref()).unwrap_or_default()
+}
+
+impl Lines<'_> {
+    /// Writes a figure of the repository's tags.
+    fn tags_figure(&mut self, row: &Row<'_>, value: fn(&TagFigures) -> Option<Value>) {
+        self.figure(row, tags(row).and_then(value));
+    }
+
+    /// Writes a figure of each tag that has series of its own.
+    fn tag_figures(&mut self, row: &Row<'_>, value: fn(&TagSeries) -> Option<Value>) {
+        let name = self.family.labels[2];
+        for tag in series(row) {
+            if let Some(value) = value(tag) {
+                self.sample(value, |out| {
+                    out.extend_from_slice(row.prefix);
+                    label(b',', name, &tag.name, out);
+                });
+            }
+        }
+    }
 }
 
 fn details_labels(details: &Details, prefix: &[u8], out: &mut Vec<u8>) {

@@ -7,6 +7,7 @@ use super::{escape, number};
 use crate::catalog::Family;
 use crate::model::Timestamp;
 use std::io::{self, Write};
+use std::ops::AddAssign;
 
 /// Bytes per write into a sink: few enough for the second-level cache beside the compressor's tables, enough to make
 /// writes rare.
@@ -22,6 +23,13 @@ pub struct Counts {
     pub series: usize,
     /// Bytes before compression.
     pub bytes: usize,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.series += other.series;
+        self.bytes += other.bytes;
+    }
 }
 
 /// A sample value.

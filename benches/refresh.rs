@@ -21,11 +21,13 @@ struct Arguments {
     /// Per cent of the repositories that change between two refreshes.
     changed: Vec<usize>,
     baseline: Option<String>,
+    /// Measured in place of the executable that was built with the benchmark, e.g. one as shipped.
+    ours: String,
 }
 
 impl Arguments {
     fn read() -> Self {
-        let mut read = Self { sizes: Vec::new(), changed: vec![0, 1, 10, 100], baseline: None };
+        let mut read = Self { sizes: Vec::new(), changed: vec![0, 1, 10, 100], baseline: None, ours: OURS.to_owned() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -34,6 +36,7 @@ impl Arguments {
                     read.changed = list.split(',').map(|share| share.parse().expect("a percentage")).collect();
                 }
                 "--baseline" => read.baseline = arguments.next(),
+                "--ours" => read.ours = arguments.next().expect("an executable"),
                 size => read.sizes.extend(size.parse::<usize>().ok()),
             }
         }
@@ -45,7 +48,7 @@ impl Arguments {
 }
 
 fn main() {
-    let Arguments { sizes, changed, baseline } = Arguments::read();
+    let Arguments { sizes, changed, baseline, ours } = Arguments::read();
     let upstream = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
     println!("All six families, gzip. CPU is the exporter's alone, user and system, the mean of the refreshes after the");
     println!("first; the peak covers the first too.");
@@ -57,17 +60,17 @@ fn main() {
             let options =
                 Options { repositories, namespaces: 200, events_per_day: 0.0, ..Options::default() };
             let simulator = upstream.block_on(Simulator::start(options)).expect("the simulator starts");
-            let mut measured: Vec<Measured> = [("baseline", baseline.as_deref()), ("ours", Some(OURS))]
+            let mut measured: Vec<Measured> = [("baseline", baseline.as_deref()), ("ours", Some(&*ours))]
                 .into_iter()
                 .filter_map(|(name, executable)| Some(Measured::start(name, executable?, &simulator)))
                 .collect();
             // The kernel counts hundredths of a second, so small refreshes are measured in sum.
             let refreshes = (1_000_000 / repositories).clamp(3, 100);
             let mut random = fastrand::Rng::with_seed(7);
-            for round in 0..refreshes {
+            for _ in 0..refreshes {
                 change(&simulator.handle, repositories * share / 100, &mut random);
                 for one in &mut measured {
-                    one.refresh(round);
+                    one.refresh();
                 }
                 measured.reverse();
             }
@@ -85,7 +88,6 @@ fn main() {
 struct Measured {
     name: &'static str,
     exporter: Process,
-    client: Client,
     idle: f64,
     cpu: f64,
     wall: Vec<f64>,
@@ -98,20 +100,20 @@ impl Measured {
         // The window is over at once, so each scrape is a refresh.
         let flags = ["--cache.window", "1ms", "--swr.refresh-timeout", "5m"];
         let exporter = exporter_of(executable, &simulator.url(), &flags);
-        let client = Client::connect(&exporter.address);
         let idle = exporter.megabytes("VmRSS");
-        let mut measured = Self { name, exporter, client, idle, cpu: 0.0, wall: Vec::new(), page: 0 };
+        let mut measured = Self { name, exporter, idle, cpu: 0.0, wall: Vec::new(), page: 0 };
         measured.scrape();
         measured
     }
 
     fn scrape(&mut self) {
-        self.page = self.client.get("/metrics", "Accept-Encoding: gzip\r\n", |_| {});
+        // A new connection each time: the changes before may take longer than an idle one is kept.
+        self.page = Client::connect(&self.exporter.address).get("/metrics", "Accept-Encoding: gzip\r\n", |_| {});
         // What the refresh frees is freed after the scrape is answered.
         std::thread::sleep(Duration::from_millis(20));
     }
 
-    fn refresh(&mut self, _round: usize) {
+    fn refresh(&mut self) {
         let (start, before) = (Instant::now(), self.exporter.cpu_seconds());
         self.scrape();
         self.wall.push(start.elapsed().as_secs_f64() - 0.02);

@@ -52,7 +52,7 @@ impl Snapshot {
             }
         }
         rows.extend(Row::all(&packer.finish()));
-        let (repositories, dropped) = Repositories::sorted(rows);
+        let (repositories, dropped) = Repositories::merged(&rows, &Repositories::default());
         (Self { read_at, repositories, ..Self::default() }, dropped)
     }
 

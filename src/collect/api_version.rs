@@ -89,7 +89,7 @@ pub async fn read(
             if list_api == ListApi::Auto {
                 client.lists_by_markers.set(true);
             }
-            let (rows, duplicates) = listing::sorted(rows).await;
+            let (rows, duplicates) = listing::sorted(rows, known.repositories().clone()).await;
             metrics.count(Inconsistency::Duplicate, duplicates as u64);
             Ok(rows)
         }

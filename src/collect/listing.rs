@@ -44,6 +44,8 @@ pub trait PageSource: Sync {
     fn concurrency(&self) -> usize;
     /// The page sizes that were discovered.
     fn page_sizes(&self) -> &PageSizes;
+    /// The repositories of the listing before.
+    fn before(&self) -> &Repositories;
 }
 
 /// What every read of a listing needs.
@@ -81,6 +83,10 @@ impl PageSource for OffsetListing<'_> {
 
     fn page_sizes(&self) -> &PageSizes {
         &self.context.client.page_sizes
+    }
+
+    fn before(&self) -> &Repositories {
+        self.context.known.repositories()
     }
 }
 
@@ -127,8 +133,8 @@ pub async fn read_all(
 
 /// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
 /// blocking work.
-pub(super) async fn sorted(rows: Vec<Row>) -> (Repositories, usize) {
-    let sorting = tokio::task::spawn_blocking(move || Repositories::sorted(rows));
+pub(super) async fn sorted(rows: Vec<Row>, before: Repositories) -> (Repositories, usize) {
+    let sorting = tokio::task::spawn_blocking(move || Repositories::merged(&rows, &before));
     sorting.await.expect("sorting does not panic")
 }
 
@@ -384,7 +390,7 @@ impl<P: PageSource> Walk<'_, P> {
     async fn finish(&self, mut merger: PageMerger) -> Result<Repositories, WalkError> {
         self.metrics.count(Inconsistency::Border, merger.moved_borders);
         self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
-        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows)).await;
+        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows), self.pages.before().clone()).await;
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
         match merger.missing(rows.len() as u64) {
             None => {

@@ -17,6 +17,7 @@ struct Model {
     refuse_above: u64,
     sizes: PageSizes,
     reads: AtomicU64,
+    before: Repositories,
     lie: fn(u64, &mut Page, Window),
     /// Whether the response to this read exceeds the limit on bytes.
     is_too_large: fn(u64, Window) -> bool,
@@ -31,6 +32,7 @@ impl Model {
             refuse_above: u64::MAX,
             sizes: PageSizes::default(),
             reads: AtomicU64::new(0),
+            before: Repositories::default(),
             lie: |_, _, _| {},
             is_too_large: |_, _| false,
         }
@@ -92,6 +94,10 @@ impl PageSource for Model {
 
     fn page_sizes(&self) -> &PageSizes {
         &self.sizes
+    }
+
+    fn before(&self) -> &Repositories {
+        &self.before
     }
 }
 

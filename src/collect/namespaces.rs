@@ -48,7 +48,7 @@ pub(super) async fn collect(
     match gap {
         Some(failure) if failed == options.namespaces.len() => Err(failure),
         gap => {
-            let (repositories, _) = listing::sorted(rows).await;
+            let (repositories, _) = listing::sorted(rows, context.known.repositories().clone()).await;
             Ok(Collected { snapshot: Snapshot { read_at: began, repositories, namespaces, ..Snapshot::default() }, gap })
         }
     }

@@ -6,8 +6,8 @@
 
 use super::windows::Window;
 use crate::model::Row;
+use crate::model::repositories::{RowKey, RowMap};
 use crate::swr::pages::OffsetPage;
-use std::collections::{HashMap, HashSet};
 
 /// One page of the listing.
 pub(super) type Page = OffsetPage<Row>;
@@ -52,16 +52,16 @@ pub(super) fn has_surplus(window: Window, page: &Page) -> bool {
 }
 
 fn duplicates(page: &Page) -> u64 {
-    (page.rows.len() - keys(page).collect::<HashSet<_>>().len()) as u64
+    (page.rows.len() - keys(page).map(|key| (key, ())).collect::<RowMap<'_, _>>().len()) as u64
 }
 
 /// Whether the duplicates are part of the list: two reads agree, and each duplicate is where the order by name puts it. A
 /// row in another's place would be out of order.
 pub(super) fn repeats_in_place(first: &Page, second: &Page) -> bool {
-    let mut positions = HashMap::new();
+    let mut positions = RowMap::default();
     keys(first).eq(keys(second))
         && second.rows.iter().enumerate().all(|(position, row)| {
-            let before = *positions.entry(row.key()).or_insert(position);
+            let before = *positions.entry(RowKey(row)).or_insert(position);
             second.rows[before..position].iter().all(|between| between.key().1 == row.key().1)
         })
 }
@@ -69,10 +69,10 @@ pub(super) fn repeats_in_place(first: &Page, second: &Page) -> bool {
 /// Each repository once, as it was read last.
 pub(super) fn deduplicated(rows: &[Row]) -> Vec<Row> {
     let mut unique: Vec<Row> = Vec::with_capacity(rows.len());
-    let mut positions = HashMap::new();
+    let mut positions = RowMap::default();
     for row in rows {
         let next = unique.len();
-        match *positions.entry(row.key()).or_insert(next) {
+        match *positions.entry(RowKey(row)).or_insert(next) {
             position if position == next => unique.push(row.clone()),
             position => unique[position] = row.clone(),
         }
@@ -80,8 +80,8 @@ pub(super) fn deduplicated(rows: &[Row]) -> Vec<Row> {
     unique
 }
 
-fn keys(page: &Page) -> impl Iterator<Item = (&str, &str)> {
-    page.rows.iter().map(Row::key)
+fn keys(page: &Page) -> impl Iterator<Item = RowKey<'_>> {
+    page.rows.iter().map(RowKey)
 }
 
 /// The result of joining a page.
@@ -143,9 +143,9 @@ impl PageMerger {
         }
         self.total = page.total.or(self.total);
 
-        let known: HashMap<_, _> =
-            self.rows[self.tail..].iter().enumerate().map(|(index, row)| (row.key(), self.tail + index)).collect();
-        let positions: Vec<Option<usize>> = page.rows.iter().map(|row| known.get(&row.key()).copied()).collect();
+        let known: RowMap<'_, _> =
+            self.rows[self.tail..].iter().enumerate().map(|(index, row)| (RowKey(row), self.tail + index)).collect();
+        let positions: Vec<Option<usize>> = page.rows.iter().map(|row| known.get(&RowKey(row)).copied()).collect();
         let Some(border) = positions.iter().rposition(Option::is_some) else {
             return Joined::Gap;
         };

@@ -3,11 +3,15 @@
 use super::text::{Value, Writer, label};
 use crate::catalog::{self, Family};
 use crate::model::figures::{Dated, Enterprise, Instance, InstanceRepository, Overview, Quota};
-use crate::model::{NamespaceRead, Snapshot};
+use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
 
 /// The account's totals and quotas, and how many repositories of each organization were not listed.
-pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
+pub(super) fn account(
+    snapshot: &Snapshot,
+    sums: &[NamespaceSums<'_>],
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
     let account = &snapshot.account;
     let overview = account.overview.as_ref().map(|overview| &overview.value);
     let mut total = |family, value: fn(&Overview) -> Option<Value>| writer.family(family, overview, value, |_, _| {});
@@ -24,7 +28,7 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
     quotas(&catalog::QUOTA_LIMIT, |quota| quota.limit)?;
     quotas(&catalog::QUOTA_USED, |quota| quota.used)?;
     let family = &catalog::NAMESPACE_UNLISTED;
-    let unlisted = unlisted(snapshot);
+    let unlisted = unlisted(snapshot, sums);
     writer.family(
         family,
         unlisted.iter().copied(),
@@ -35,8 +39,8 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
 
 /// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
 /// those with a listing are compared.
-fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
-    let mut listed = snapshot.namespace_sums().into_iter().peekable();
+fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a str, u64)> {
+    let mut listed = sums.iter().peekable();
     let organizations = snapshot.account.organizations.iter().flat_map(|organizations| &organizations.value);
     let mut unlisted = Vec::new();
     for organization in organizations {

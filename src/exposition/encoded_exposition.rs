@@ -17,7 +17,7 @@ use super::snapshot_families::{Columns, write_totals};
 use super::text::metadata;
 use super::top_repositories::{Baseline, TopRepositories};
 use super::{Encoding, Format, Options};
-use crate::model::Snapshot;
+use crate::model::{NamespaceSums, Snapshot};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
@@ -43,7 +43,8 @@ impl Exposition {
         let selected_before = previous.map(|previous| (&*previous.snapshot, &previous.selection));
         let selection = RepositorySelection::new(&snapshot, options, selected_before);
         let baseline = Baseline::new(&snapshot, previous.map(|previous| (&*previous.snapshot, &previous.baseline)));
-        let top = Arc::new(baseline.top(&snapshot, &selection));
+        let sums = snapshot.namespace_sums();
+        let top = Arc::new(baseline.top(&snapshot, &sums, &selection));
         let columns = Columns::of(&snapshot, options.repository_metrics);
         let all: Vec<Column> = columns.listing.iter().chain(columns.images).copied().collect();
         let mut deflater = Deflater::new(GZIP_LEVEL);
@@ -53,7 +54,7 @@ impl Exposition {
         let mut deflated = Deflated::default();
         for (number, (column, parts)) in all.iter().zip(blocks.columns()).enumerate() {
             if number == columns.listing.len() {
-                deflated.push(&totals(&snapshot, &selection, &mut deflater));
+                deflated.push(&totals(&snapshot, &sums, &selection, &mut deflater));
             }
             if parts.iter().any(|part| part.series > 0) {
                 let mut head = Vec::new();
@@ -64,8 +65,9 @@ impl Exposition {
             }
         }
         if columns.images.is_empty() {
-            deflated.push(&totals(&snapshot, &selection, &mut deflater));
+            deflated.push(&totals(&snapshot, &sums, &selection, &mut deflater));
         }
+        drop(sums);
         Self { snapshot, selection, baseline, top, blocks, deflated, zstd: OnceLock::new() }
     }
 
@@ -119,8 +121,13 @@ impl Exposition {
 }
 
 /// The part with the families without samples per repository.
-fn totals(snapshot: &Snapshot, selection: &RepositorySelection, deflater: &mut Deflater) -> Part {
-    let counts = write_totals(snapshot, selection, &mut *deflater).expect("writing to memory cannot fail");
+fn totals(
+    snapshot: &Snapshot,
+    sums: &[NamespaceSums<'_>],
+    selection: &RepositorySelection,
+    deflater: &mut Deflater,
+) -> Part {
+    let counts = write_totals(snapshot, sums, selection, &mut *deflater).expect("writing to memory cannot fail");
     deflater.finish(counts.series)
 }
 

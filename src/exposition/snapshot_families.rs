@@ -58,7 +58,7 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
     for column in &columns.listing {
         counts += family(column, &mut sink)?;
     }
-    counts += write_totals(snapshot, &selection, &mut sink)?;
+    counts += write_totals(snapshot, &snapshot.namespace_sums(), &selection, &mut sink)?;
     for column in columns.images {
         counts += family(column, &mut sink)?;
     }
@@ -68,11 +68,12 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
 /// Writes the families without samples per repository.
 pub(super) fn write_totals(
     snapshot: &Snapshot,
+    sums: &[NamespaceSums<'_>],
     selection: &RepositorySelection,
     sink: impl Write,
 ) -> io::Result<Counts> {
     let mut writer = Writer::new(sink);
-    namespaces(snapshot, &mut writer)?;
+    namespaces(snapshot, sums, &mut writer)?;
     if let Some(images) = &snapshot.images {
         write_sums(images, &mut writer)?;
     }
@@ -86,17 +87,16 @@ pub(super) fn write_totals(
         |(_, count)| Some(Value::Integer(count as u64)),
         |(reason, _), out| label(b'{', family.labels[0], reason, out),
     )?;
-    account_families::account(snapshot, &mut writer)?;
+    account_families::account(snapshot, sums, &mut writer)?;
     account_families::enterprise(&snapshot.enterprise, &mut writer)?;
     writer.finish()
 }
 
 /// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
 /// one.
-fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
-    let all = snapshot.namespace_sums();
+fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Writer<impl Write>) -> io::Result<()> {
     let mut sums = |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| {
-        writer.family(family, &all, value, |sums, out| namespace(sums.name, out))
+        writer.family(family, all, value, |sums, out| namespace(sums.name, out))
     };
     sums(&catalog::NAMESPACE_REPOSITORIES, |sums| Some(Value::Integer(sums.repositories)))?;
     sums(&catalog::NAMESPACE_SIZE, |sums| sums.size.map(Value::Sum))?;

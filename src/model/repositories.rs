@@ -7,6 +7,7 @@
 use super::{Repository, Timestamp, Visibility};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 /// A keyed hash of the text that a row was read from. Rows with the same one were read from the same text.
@@ -96,6 +97,8 @@ struct Packed {
     category: u16,
     present: u8,
     border: Border,
+    /// See [`RowKey`].
+    key_hash: u32,
 }
 
 /// What a row is the last of.
@@ -159,7 +162,7 @@ impl Chunk {
     }
 
     /// The repositories in their order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = RepositoryRef<'_>> + Clone {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = RepositoryRef<'_>> + DoubleEndedIterator + Clone {
         (0..self.rows.len()).map(|index| self.get(index))
     }
 
@@ -174,7 +177,7 @@ impl Chunk {
 #[derive(Debug, Default)]
 pub struct Packer {
     texts: Vec<Arc<str>>,
-    known: HashMap<Arc<str>, u16>,
+    known: HashMap<Arc<str>, u16, BuildHasherDefault<QuickHasher>>,
     names: String,
     rows: Vec<Packed>,
 }
@@ -182,10 +185,12 @@ pub struct Packer {
 impl Packer {
     /// Appends a row.
     pub fn push(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint) {
-        self.append(row, fingerprint, border(row.name));
+        let name_hash = hash(0, row.name.as_bytes());
+        let key_hash = hash(name_hash, row.namespace.as_bytes()) >> 32;
+        self.append(row, fingerprint, Border::behind(name_hash), u32::try_from(key_hash).unwrap_or_default());
     }
 
-    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, border: Border) {
+    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, border: Border, key_hash: u32) {
         let before = self.rows.last().map_or((0, 0), |last| (last.namespace, last.category));
         let namespace = self.text(row.namespace, before.0);
         let category = row.category.map(|category| self.text(category, before.1));
@@ -210,6 +215,7 @@ impl Packer {
                 | bit(PUBLIC, row.visibility == Some(Visibility::Public))
                 | bit(PRIVATE, row.visibility == Some(Visibility::Private)),
             border,
+            key_hash,
         });
     }
 
@@ -244,19 +250,28 @@ impl Packer {
     }
 }
 
-/// The border behind a row of this name: one row in [`MEAN_CHUNK`] ends a chunk.
-fn border(name: &str) -> Border {
-    let mut hash = 0_u64;
-    for part in name.as_bytes().chunks(8) {
-        let mut word = [0; 8];
-        word[..part.len()].copy_from_slice(part);
-        hash = (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+impl Border {
+    /// The border behind a row whose name has this hash: one row in [`MEAN_CHUNK`] ends a chunk.
+    fn behind(hash: u64) -> Self {
+        match hash >> 40 {
+            hash if hash % (MEAN_CHUNK * MEAN_BLOCK) == 0 => Self::Block,
+            hash if hash % MEAN_CHUNK == 0 => Self::Chunk,
+            _ => Self::Nothing,
+        }
     }
-    match hash >> 32 {
-        hash if hash % (MEAN_CHUNK * MEAN_BLOCK) == 0 => Border::Block,
-        hash if hash % MEAN_CHUNK == 0 => Border::Chunk,
-        _ => Border::Nothing,
-    }
+}
+
+/// A hash that is the same in every process. Names that collide on purpose cost a little time.
+fn hash(seed: u64, text: &[u8]) -> u64 {
+    let mix = |hash: u64, word: u64| {
+        let product = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        product ^ product >> 29
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let hash = words.iter().fold(seed, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    mix(hash, u64::from_le_bytes(last)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A handle of one row; it keeps the row's chunk alive.
@@ -264,12 +279,13 @@ fn border(name: &str) -> Border {
 pub struct Row {
     chunk: Arc<Chunk>,
     index: u32,
+    key_hash: u32,
 }
 
 impl Row {
     /// Handles of all rows of a chunk.
     pub fn all(chunk: &Arc<Chunk>) -> impl Iterator<Item = Self> {
-        (0..).take(chunk.rows.len()).map(|index| Self { chunk: chunk.clone(), index })
+        (0..).zip(&chunk.rows).map(|(index, row)| Self { chunk: chunk.clone(), index, key_hash: row.key_hash })
     }
 
     /// The repository.
@@ -282,12 +298,58 @@ impl Row {
         self.get().key()
     }
 
-    fn name(&self) -> &str {
-        self.get().name
-    }
-
     fn packed(&self) -> &Packed {
         &self.chunk.rows[self.index as usize]
+    }
+}
+
+/// A row by the identity of its repository. Comparing and hashing rarely read the row itself, which lies anywhere in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct RowKey<'a>(pub &'a Row);
+
+impl PartialEq for RowKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (self.0, other.0);
+        let is_same_row = one.index == other.index && Arc::ptr_eq(&one.chunk, &other.chunk);
+        is_same_row || one.key_hash == other.key_hash && one.key() == other.key()
+    }
+}
+
+impl Eq for RowKey<'_> {}
+
+impl Hash for RowKey<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(self.0.key_hash);
+    }
+}
+
+/// Hashes short texts, and numbers that may be hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QuickHasher(u64);
+
+/// A map by [`RowKey`].
+pub type RowMap<'a, V> = HashMap<RowKey<'a>, V, BuildHasherDefault<QuickHasher>>;
+
+impl Hasher for QuickHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(self.0, bytes);
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
     }
 }
 
@@ -295,16 +357,20 @@ impl From<&Repository> for Row {
     fn from(row: &Repository) -> Self {
         let mut packer = Packer::default();
         packer.push(row.as_ref(), Fingerprint::NONE);
-        Self { chunk: packer.finish(), index: 0 }
+        Self::all(&packer.finish()).next().expect("a row was packed")
     }
 }
 
 /// The place of a row in [`Repositories`].
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    chunk: u32,
-    index: u32,
+    /// The number of its chunk, and in the low bits its index in that.
+    place: u32,
+    key_hash: u32,
 }
+
+/// Bits of an index in a chunk of a snapshot.
+const INDEX_BITS: u32 = LONGEST_CHUNK.ilog2();
 
 /// Repositories sorted by (namespace, name), each pair once. A clone shares the rows.
 #[derive(Clone, Debug, Default)]
@@ -316,36 +382,50 @@ pub struct Repositories {
 impl Repositories {
     /// Sorts rows; of two with the same (namespace, name) the later one stays. Returns the number of rows dropped as well.
     ///
-    /// Takes little more than one comparison per row if those of each organization come in the order of their names, as in
-    /// the pages of a listing. Chunks whose rows are all there are taken over.
-    pub fn sorted(rows: Vec<Row>) -> (Self, usize) {
-        let mut groups: HashMap<Arc<str>, Vec<Row>> = HashMap::new();
+    /// Rows of `before` keep its order and are not looked at. The others take little more than one comparison each if those of
+    /// an organization come in the order of their names, as in the pages of a listing.
+    pub fn merged(rows: &[Row], before: &Self) -> (Self, usize) {
+        let numbers = (0..).zip(&before.chunks).map(|(number, chunk)| (Arc::as_ptr(chunk), number));
+        let numbers: HashMap<_, usize, BuildHasherDefault<QuickHasher>> = numbers.collect();
+        // For each chunk of `before`, a bit for each row that is there again.
+        let mut kept = vec![0_u128; before.chunks.len()];
+        let mut others = Vec::new();
         for row in rows {
-            let namespace = row.get().namespace;
-            match groups.get_mut(namespace) {
-                Some(group) => group.push(row),
-                None => drop(groups.insert(namespace.clone(), vec![row])),
+            match numbers.get(&Arc::as_ptr(&row.chunk)) {
+                Some(number) => kept[*number] |= 1 << row.index,
+                None => others.push(row),
             }
         }
-        let mut groups: Vec<_> = groups.into_iter().collect();
-        groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let mut sorted = RepositoriesBuilder::default();
-        let mut dropped = 0;
-        for (_, mut rows) in groups {
-            let before = rows.len();
-            // A stable sort keeps the order of rows with the same name, and is one pass over rows in order.
-            rows.sort_by(|a, b| a.name().cmp(b.name()));
-            rows.dedup_by(|later, kept| {
-                let is_same = later.name() == kept.name();
-                if is_same {
-                    std::mem::swap(later, kept);
+        let others = sorted(others);
+        let mut others = others.into_iter().peekable();
+        let mut merged = RepositoriesBuilder::default();
+        for (chunk, kept) in before.chunks.iter().zip(kept) {
+            let is_kept = |index: usize| kept & 1 << index != 0;
+            let last = chunk.get(chunk.len() - 1).key();
+            if others.peek().is_none_or(|other| other.key() > last) && kept.count_ones() as usize == chunk.len() {
+                merged.take(chunk);
+                continue;
+            }
+            for old in Row::all(chunk) {
+                while let Some(other) = others.next_if(|other| other.key() < old.key()) {
+                    merged.append(other);
                 }
-                is_same
-            });
-            dropped += before - rows.len();
-            sorted.extend(&rows);
+                match others.next_if(|other| RowKey(other) == RowKey(&old)) {
+                    Some(_) if is_kept(old.index as usize) => {
+                        // It changed while it was read twice. This is rare, so a search will do.
+                        let latest = rows.iter().rev().find(|row| RowKey(row) == RowKey(&old));
+                        merged.append(latest.unwrap_or(&old));
+                    }
+                    Some(other) => merged.append(other),
+                    None if is_kept(old.index as usize) => merged.append(&old),
+                    None => {}
+                }
+            }
         }
-        (sorted.finish(), dropped)
+        others.for_each(|other| merged.append(other));
+        let merged = merged.finish();
+        let dropped = rows.len() - merged.len();
+        (merged, dropped)
     }
 
     /// The number of repositories.
@@ -363,6 +443,11 @@ impl Repositories {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
+    /// The chunks in their order.
+    pub fn chunks(&self) -> &[Arc<Chunk>] {
+        &self.chunks
+    }
+
     /// Runs of chunks of some thousand rows.
     pub fn blocks(&self) -> impl Iterator<Item = &[Arc<Chunk>]> {
         self.chunks.split_inclusive(|chunk| chunk.rows.last().is_some_and(|row| row.border == Border::Block))
@@ -375,22 +460,47 @@ impl Repositories {
 
     /// The fingerprint and the place of each row that has a fingerprint.
     pub fn fingerprints(&self) -> impl Iterator<Item = (Fingerprint, Place)> {
-        let chunks = (0..).zip(&self.chunks);
+        let chunks = (0_u32..).zip(&self.chunks);
         let all = chunks.flat_map(|(chunk, rows)| {
-            (0..).zip(&rows.rows).map(move |(index, row)| (row.fingerprint, Place { chunk, index }))
+            let place = move |index| chunk << INDEX_BITS | index;
+            (0..).zip(&rows.rows).map(move |(index, row)| {
+                (row.fingerprint, Place { place: place(index), key_hash: row.key_hash })
+            })
         });
         all.filter(|(fingerprint, _)| *fingerprint != Fingerprint::NONE)
     }
 
-    /// The fingerprint of the row at a place.
-    pub fn fingerprint(&self, place: Place) -> Fingerprint {
-        self.chunks[place.chunk as usize].rows[place.index as usize].fingerprint
-    }
-
     /// The row at a place.
     pub fn row(&self, place: Place) -> Row {
-        Row { chunk: self.chunks[place.chunk as usize].clone(), index: place.index }
+        let Place { place, key_hash } = place;
+        let chunk = &self.chunks[(place >> INDEX_BITS) as usize];
+        Row { chunk: chunk.clone(), index: place & ((1 << INDEX_BITS) - 1), key_hash }
     }
+}
+
+/// Sorts rows by (namespace, name), and keeps the latest of each.
+fn sorted(rows: Vec<&Row>) -> Vec<&Row> {
+    let mut groups: HashMap<&str, Vec<&Row>, BuildHasherDefault<QuickHasher>> = HashMap::default();
+    for row in rows {
+        groups.entry(row.key().0).or_default().push(row);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_unstable_by_key(|(namespace, _)| *namespace);
+    fn name(row: &Row) -> &str {
+        row.get().name
+    }
+    for (_, rows) in &mut groups {
+        // A stable sort keeps the order of rows with the same name, and is one pass over rows in order.
+        rows.sort_by(|a, b| name(a).cmp(name(b)));
+        rows.dedup_by(|later, kept| {
+            let is_same = name(later) == name(kept);
+            if is_same {
+                *kept = *later;
+            }
+            is_same
+        });
+    }
+    groups.into_iter().flat_map(|(_, rows)| rows).collect()
 }
 
 impl PartialEq for Repositories {
@@ -427,36 +537,33 @@ impl RepositoriesBuilder {
                 Some((&**namespace, &self.packer.names[start..]) < row.key())
             }
         };
-        self.append(row, Fingerprint::NONE, border(row.name));
+        self.packer.push(row, Fingerprint::NONE);
+        self.close();
         last.unwrap_or(true)
     }
 
-    /// Appends rows that are in order and come after all others.
-    fn extend(&mut self, rows: &[Row]) {
-        let mut rest = rows;
-        while let [first, ..] = rest {
-            let length = first.chunk.len();
-            let is_whole = |rows: &[Row]| {
-                (0..).zip(rows).all(|(index, row)| row.index == index && Arc::ptr_eq(&row.chunk, &first.chunk))
-            };
-            let ends = first.chunk.rows[length - 1].border != Border::Nothing || length == LONGEST_CHUNK;
-            let may_stay = self.packer.rows.is_empty() && length <= LONGEST_CHUNK && (ends || length == rest.len());
-            if may_stay && rest.get(..length).is_some_and(is_whole) {
-                self.chunks.push(first.chunk.clone());
-                self.len += length;
-                rest = &rest[length..];
-                continue;
-            }
-            let packed = first.packed();
-            self.append(first.get(), packed.fingerprint, packed.border);
-            rest = &rest[1..];
+    /// Appends a row that comes after all others.
+    fn append(&mut self, row: &Row) {
+        let packed = row.packed();
+        self.packer.append(row.get(), packed.fingerprint, packed.border, packed.key_hash);
+        self.close();
+    }
+
+    /// Appends a chunk, which is shared if the rows before it end with a chunk.
+    fn take(&mut self, chunk: &Arc<Chunk>) {
+        if self.packer.rows.is_empty() {
+            self.chunks.push(chunk.clone());
+            self.len += chunk.len();
+        } else {
+            Row::all(chunk).for_each(|row| self.append(&row));
         }
     }
 
-    fn append(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, border: Border) {
-        self.packer.append(row, fingerprint, border);
+    /// Counts the row that was packed, and ends the chunk if it is the last.
+    fn close(&mut self) {
         self.len += 1;
-        if border != Border::Nothing || self.packer.rows.len() == LONGEST_CHUNK {
+        let rows = &self.packer.rows;
+        if rows.len() == LONGEST_CHUNK || rows.last().is_some_and(|row| row.border != Border::Nothing) {
             self.chunks.push(self.packer.finish());
         }
     }
@@ -468,5 +575,79 @@ impl RepositoriesBuilder {
         }
         self.chunks.shrink_to_fit();
         Repositories { chunks: self.chunks, len: self.len }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn repository(number: u32, size: u64) -> Repository {
+        Repository {
+            name: format!("name-{:04}", number / 3).into(),
+            size: (size > 0).then_some(size),
+            category: (size % 3 > 0).then(|| format!("category-{}", size % 5).into()),
+            visibility: [None, Some(Visibility::Public), Some(Visibility::Private)][(size % 3) as usize],
+            updated: (size % 2 > 0).then_some(Timestamp(-5)),
+            ..Repository::unknown(format!("namespace-{}", number % 3).into())
+        }
+    }
+
+    /// Rows as a page brings them.
+    fn page(rows: &[Repository]) -> Vec<Row> {
+        let mut packer = Packer::default();
+        rows.iter().for_each(|row| packer.push(row.as_ref(), Fingerprint([row.size.unwrap_or_default(), 1])));
+        Row::all(&packer.finish()).collect()
+    }
+
+    fn owned(repositories: &Repositories) -> Vec<Repository> {
+        repositories.iter().map(RepositoryRef::to_owned).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_before_and_others_are_merged_and_the_latest_of_each_stays(
+            listings in prop::collection::vec(prop::collection::vec((0u32..600, 0u64..9, any::<bool>()), 0..700), 1..5)
+        ) {
+            let mut before = Repositories::default();
+            for listing in listings {
+                let known: BTreeMap<_, _> = before.rows().map(|row| (row.get().to_owned().name, row)).collect();
+                let mut expected = BTreeMap::new();
+                let mut rows = Vec::new();
+                for (number, size, keep) in listing {
+                    let new = repository(number, size);
+                    let row = match known.get(&new.name).filter(|_| keep) {
+                        Some(row) => row.clone(),
+                        None => page(&[new]).remove(0),
+                    };
+                    let value = row.get().to_owned();
+                    expected.insert((value.namespace.clone(), value.name.clone()), value);
+                    rows.push(row);
+                }
+                let (merged, dropped) = Repositories::merged(&rows, &before);
+                prop_assert_eq!(owned(&merged), expected.into_values().collect::<Vec<_>>());
+                prop_assert_eq!((dropped, merged.len()), (rows.len() - merged.len(), merged.iter().count()));
+                for (fingerprint, place) in merged.fingerprints() {
+                    prop_assert_eq!(merged.row(place).get().size.unwrap_or_default(), fingerprint.0[0]);
+                }
+                before = merged;
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_without_a_change_are_shared_and_a_new_row_moves_no_border_but_its_own() {
+        let rows: Vec<_> = (0..6_000).map(|number| repository(number, 1)).collect();
+        let (first, _) = Repositories::merged(&page(&rows), &Repositories::default());
+        let mut now: Vec<Row> = first.rows().filter(|row| row.get().name != "name-0700").collect();
+        now.extend(page(&[repository(3_000, 2), Repository { name: "name-0001-b".into(), ..repository(0, 1) }]));
+        let (second, _) = Repositories::merged(&now, &first);
+        let shared = second.chunks.iter().filter(|new| first.chunks.iter().any(|old| Arc::ptr_eq(old, new))).count();
+        assert_eq!(second.len(), 6_000 - 3 + 1);
+        assert!(first.chunks.len() > 150 && shared >= first.chunks.len() - 8, "{shared} of {}", first.chunks.len());
+        assert!(second.chunks.iter().all(|chunk| chunk.len() <= LONGEST_CHUNK));
+        assert_eq!(second.blocks().map(<[_]>::len).sum::<usize>(), second.chunks.len());
     }
 }

@@ -41,7 +41,8 @@ impl fmt::Debug for FingerprintKey {
 pub struct KnownRows {
     key: FingerprintKey,
     rows: Repositories,
-    places: HashTable<Place>,
+    /// With the fingerprints, so that a row is found without a look at where it lies.
+    places: HashTable<(Fingerprint, Place)>,
 }
 
 impl KnownRows {
@@ -49,8 +50,7 @@ impl KnownRows {
     pub fn of(rows: Repositories, key: FingerprintKey) -> Self {
         let mut places = HashTable::with_capacity(rows.len());
         for (fingerprint, place) in rows.fingerprints() {
-            let [hash, _] = fingerprint.0;
-            places.insert_unique(hash, place, |place| rows.fingerprint(*place).0[0]);
+            places.insert_unique(fingerprint.0[0], (fingerprint, place), |(known, _)| known.0[0]);
         }
         Self { key, rows, places }
     }
@@ -60,9 +60,14 @@ impl KnownRows {
         Self::of(Repositories::default(), key)
     }
 
+    /// Those rows.
+    pub fn repositories(&self) -> &Repositories {
+        &self.rows
+    }
+
     fn get(&self, fingerprint: Fingerprint) -> Option<Row> {
-        let [hash, _] = fingerprint.0;
-        self.places.find(hash, |place| self.rows.fingerprint(*place) == fingerprint).map(|place| self.rows.row(*place))
+        let found = self.places.find(fingerprint.0[0], |(known, _)| *known == fingerprint);
+        found.map(|(_, place)| self.rows.row(*place))
     }
 }
 
@@ -143,7 +148,7 @@ mod tests {
         let totals = objects.iter().map(|object| reader.read(object.as_bytes(), &mut dropped).unwrap()).collect();
         let rows = reader.finish();
         let owned = rows.iter().map(|row| row.get().to_owned()).collect();
-        (owned, totals, dropped, Repositories::sorted(rows).0)
+        (owned, totals, dropped, Repositories::merged(&rows, &known.rows).0)
     }
 
     fn parsed(objects: &[String]) -> (Vec<Repository>, Vec<Option<u64>>, DroppedFields) {

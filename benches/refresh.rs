@@ -50,15 +50,16 @@ impl Arguments {
 fn main() {
     let Arguments { sizes, changed, baseline, ours } = Arguments::read();
     let upstream = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
-    println!("All six families, gzip. CPU is the exporter's alone, user and system, the mean of the refreshes after the");
+    println!(
+        "All six families, gzip. CPU is the exporter's alone, user and system, the mean of the refreshes after the"
+    );
     println!("first; the peak covers the first too.");
     println!(
         "repositories | changed % | executable | refreshes | CPU s | CPU us/repository | wall s | idle MB | peak MB | settled MB | page MB"
     );
     for repositories in sizes {
         for share in &changed {
-            let options =
-                Options { repositories, namespaces: 200, events_per_day: 0.0, ..Options::default() };
+            let options = Options { repositories, namespaces: 200, events_per_day: 0.0, ..Options::default() };
             let simulator = upstream.block_on(Simulator::start(options)).expect("the simulator starts");
             let mut measured: Vec<Measured> = [("baseline", baseline.as_deref()), ("ours", Some(&*ours))]
                 .into_iter()

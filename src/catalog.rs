@@ -108,6 +108,14 @@ families! {
         "Bytes of the distinct layers and configurations of all tags of the organization, each counted once; absent until all its repositories were read once.";
     UNIQUE_LAYERS = "swr_unique_layer_bytes", Gauge, BYTES, [],
         "Bytes of the distinct layers and configurations of all tags listed, each counted once; absent until all repositories were read once.";
+    REPOSITORY_RECLAIMABLE_LAYERS = "swr_repository_reclaimable_layer_bytes", Gauge, BYTES, ["namespace", "repository", "rule"],
+        "Bytes that go when the tags of this repository alone that the rule picks are deleted: layers and configurations that only these tags refer to, and no other repository listed; only where there are any, and absent until all repositories were read once.";
+    REPOSITORY_RECLAIMABLE_TAGS = "swr_repository_reclaimable_tags", Gauge, None, ["namespace", "repository", "rule"],
+        "Number of tags of the repository that the rule picks, as of swr_snapshot_timestamp_seconds; only where there are any.";
+    NAMESPACE_RECLAIMABLE_LAYERS = "swr_namespace_reclaimable_layer_bytes", Gauge, BYTES, ["namespace", "rule"],
+        "Bytes that go when the tags that the rule picks are deleted in all repositories of the organisation at once, which is more than the sum over its repositories where these share layers; absent until all repositories were read once.";
+    RECLAIMABLE_LAYERS = "swr_reclaimable_layer_bytes", Gauge, BYTES, ["rule"],
+        "Bytes that go when the tags that the rule picks are deleted in all repositories listed at once; absent until all were read once.";
     TAG_SIZE = "swr_tag_size_bytes", Gauge, BYTES, TAG,
         "Size of the image of the tag in bytes (API field size).";
     TAG_CREATED = "swr_tag_created_timestamp_seconds", Gauge, SECONDS, TAG,
@@ -120,6 +128,8 @@ families! {
         "Constant 1 with identifier, creator and account of the repository (API fields id, creator_name and domain_id), read once.";
     PRIORITY = "swr_repository_priority", Gauge, None, REPOSITORY,
         "Sorting priority of the repository (API field priority), read once.";
+    REPOSITORY_RETENTION = "swr_repository_retention_rules", Gauge, None, REPOSITORY,
+        "Number of rules by which the service deletes tags of the repository by itself (retention API); 0 where there are none.";
     // The account as a whole, where that is collected.
     ACCOUNT_REPOSITORIES = "swr_account_repositories", Gauge, None, [],
         "Number of repositories of the account by the API's own count (API field repo_num), whoever may see them; an earlier one while swr_collector_up of account is 0.";
@@ -167,6 +177,12 @@ families! {
         "Unix time at which the repository of the instance was created (API field created_at).";
     INSTANCE_REPOSITORY_UPDATED = "swr_instance_repository_updated_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
         "Unix time at which the repository of the instance was last updated (API field updated_at); an earlier one while swr_collector_up of enterprise is 0.";
+    INSTANCE_REPOSITORY_SIZE = "swr_instance_repository_size_bytes", Gauge, BYTES, INSTANCE_REPOSITORY,
+        "Sum of the sizes of the repository's distinct artifact digests in bytes (API field size of the artifacts); layers that artifacts share count once for each, so it is more than is stored.";
+    INSTANCE_REPOSITORY_PUSHED = "swr_instance_repository_last_push_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
+        "Unix time of the latest push to the repository of the instance (API field push_time of the artifacts).";
+    INSTANCE_REPOSITORY_PULLED = "swr_instance_repository_last_pull_timestamp_seconds", Gauge, SECONDS, INSTANCE_REPOSITORY,
+        "Unix time of the latest pull from the repository of the instance (API field pull_time of the artifacts); absent if it was never pulled.";
 
     // The collection: live.
     UP = "swr_up", Gauge, None, [],

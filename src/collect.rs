@@ -15,6 +15,7 @@ pub mod namespaces;
 mod partial;
 mod account;
 pub mod enterprise;
+pub mod artifacts;
 pub mod auxiliary;
 pub mod plan;
 pub mod inventory;
@@ -73,6 +74,10 @@ pub struct Options {
     pub account: bool,
     /// Whether the Enterprise Edition is read.
     pub enterprise: bool,
+    /// Whether the artifacts of the Enterprise Edition are read.
+    pub artifacts: bool,
+    /// Calls per second for artifacts, which count in the client's rate too.
+    pub artifacts_per_second: f64,
 }
 
 impl Default for Options {
@@ -86,6 +91,8 @@ impl Default for Options {
             wait_policy: WaitPolicy::AtMost(auxiliary::MAX_WAIT),
             account: false,
             enterprise: false,
+            artifacts: false,
+            artifacts_per_second: 5.0,
         }
     }
 }

@@ -7,14 +7,17 @@ pub mod figures;
 pub mod layers;
 pub mod names;
 pub mod pattern;
+pub mod reading;
+pub mod reclaim;
 pub mod records;
 pub mod repositories;
 pub mod size_history;
+pub mod tag_list;
 pub mod tags;
 
-use figures::{Account, Enterprise};
-pub use repositories::{Repositories, RepositoryRef, Row};
+use figures::{Account, Artifacts, Enterprise};
 use repositories::{Fingerprint, Packer};
+pub use repositories::{Repositories, RepositoryRef, Row};
 use serde::{Deserialize, Serialize};
 use size_history::SizeHistory;
 use std::sync::Arc;
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub account: Arc<Account>,
     /// Figures of the Enterprise Edition; all absent if they are not collected.
     pub enterprise: Arc<Enterprise>,
+    /// Artifacts of the Enterprise Edition; none if they are not collected.
+    pub artifacts: Arc<Artifacts>,
     /// Figures from tags and details, if they are collected.
     pub images: Option<Arc<Images>>,
     /// The total size over the last days.
@@ -78,7 +83,7 @@ impl Snapshot {
                 _ => {
                     all.push(NamespaceSums::of(row.namespace));
                     all.last_mut().expect("it was pushed")
-                },
+                }
             };
             sums.repositories += 1;
             for (sum, value) in

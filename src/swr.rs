@@ -22,10 +22,12 @@ pub mod row_reader;
 pub mod pages;
 pub mod markers;
 pub mod repository;
+pub mod retention;
 pub mod manifest;
 pub mod tags;
 pub mod account;
 pub mod enterprise;
+pub mod artifacts;
 
 pub use client::{Client, Options, ProjectLookup};
 pub use error::ApiError;

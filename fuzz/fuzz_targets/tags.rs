@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use swr_exporter::base::state_file::{self, Origin};
 use swr_exporter::collect::inventory::TagInventory;
 use swr_exporter::model::layers::Layers;
-use swr_exporter::model::tags::{Contents, Reading, by_age};
+use swr_exporter::model::reading::{Reading, ReadingOptions};
+use swr_exporter::model::reclaim::Reclaim;
+use swr_exporter::model::tags::{Contents, by_age};
 use swr_exporter::swr::wire::DroppedFields;
 use swr_exporter::swr::{manifest, repository, tags};
 
@@ -22,9 +24,11 @@ fuzz_target!(|body: &[u8]| {
         assert_eq!(tag.contents, Contents::Image(blobs));
     }
     if let Ok(Some(tag)) = tags::tag(body, &mut dropped) {
-        let reading = Reading::of(vec![tag.clone(), tag], true);
+        let reading = Reading::of(vec![tag.clone(), tag], &ReadingOptions { with_series: true, ..ReadingOptions::default() });
         assert_eq!((reading.tags, reading.series.as_ref().map(|series| series.len())), (1, Some(1)));
-        let _ = by_age(&reading.updated, 1_700_000_000);
+        let _ = by_age(&reading.list.updated(), 1_700_000_000);
+        let picks = reading.list.picks(&Reclaim::default().rules, 1_700_000_000);
+        assert!(picks.by_rule.iter().all(|(tags, blobs)| *tags <= 1 && *blobs as usize <= reading.blobs.len()));
         let mut layers = Layers::default();
         layers.set(0, 0, &reading.blobs);
         assert_eq!(layers.unique(0), layers.total());

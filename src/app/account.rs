@@ -12,6 +12,7 @@ use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFil
 use crate::base::state_lock::StateLock;
 use crate::cache::{self, Cache};
 use crate::collect::inventory::TagInventory;
+use crate::collect::plan::FetchKind;
 use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
@@ -43,7 +44,7 @@ pub(super) struct Account {
     cache: Cache<Exposition>,
     calls: CallCounter,
     metrics: collect::Metrics,
-    /// Present where tags or details are collected.
+    /// Present where repositories are read one by one.
     tags: Option<TagCollector>,
     /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
@@ -93,7 +94,7 @@ impl Account {
         let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref(), max_file);
         let metrics = collect::Metrics::new(&registry);
         let mut tags = None;
-        if config.tags.tags || config.tags.details {
+        if config.tags.fetches_any() {
             let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref(), max_file);
             let inventory = match &file {
                 Some(file) => restored_tags(file).await,
@@ -220,10 +221,11 @@ impl Account {
         // The failure of the refresh says why the listing could not be read.
         states.remove("repositories");
         let mut all = Vec::new();
-        let (tags, details) = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
-        for (what, unread) in [("tags", tags), ("details", details)] {
-            match (unread, states.remove(what)) {
-                (0, Some(CollectorState::Incomplete(failure))) => all.push(incomplete(what, failure)),
+        let unread = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
+        for kind in FetchKind::ALL {
+            let (collector, what, unread) = (kind.collector(), kind.noun(), unread[kind]);
+            match (unread, states.remove(collector)) {
+                (0, Some(CollectorState::Incomplete(failure))) => all.push(incomplete(collector, failure)),
                 (0, _) => {}
                 (_, Some(CollectorState::Incomplete(failure))) => {
                     all.push(format!("the {what} of {unread} repositories could not be read{}", why(failure)));

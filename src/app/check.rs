@@ -250,11 +250,13 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         }
         let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
         let result = match options.list_api {
-            ListApi::V3 => client.repositories_from(namespace, None, 10, &known, &budget).await.map(|page| OffsetPage {
-                total: page.next.is_none().then_some(page.received),
-                received: page.received,
-                rows: page.rows,
-            }),
+            ListApi::V3 => {
+                client.repositories_from(namespace, None, 10, &known, &budget).await.map(|page| OffsetPage {
+                    total: page.next.is_none().then_some(page.received),
+                    received: page.received,
+                    rows: page.rows,
+                })
+            }
             ListApi::V2 | ListApi::Auto => client.repositories(namespace, 0, 10, &known, &budget).await,
         };
         let what = match namespace {

@@ -17,6 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
+/// The collectors that make a call per repository.
+const SINGLE_REPOSITORIES: [&str; 3] = ["--collector.tags", "--collector.details", "--collector.retention"];
+
 /// Runs the simulator and the exporter in one process until a signal comes, or writes the past of the simulated world.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
         ))?;
-        let config = demo_config(&endpoint, &args.cache_window, &["--collector.tags", "--collector.details"])?;
+        let config = demo_config(&endpoint, &args.cache_window, &SINGLE_REPOSITORIES)?;
         let scraping = tokio::spawn(scrape_regularly(address, window));
         let outcome = super::run(config, vec![listener], None, stop).await;
         scraping.abort();
@@ -106,7 +109,7 @@ fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Conf
         ("--web.max-connections-per-address", "2048"),
     ];
     let settings = settings.iter().flat_map(|(flag, value)| [*flag, *value]);
-    let flags = ["swr-exporter", "--collector.account", "--collector.enterprise"].into_iter();
+    let flags = ["swr-exporter", "--collector.account", "--collector.enterprise.artifacts"].into_iter();
     let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
     // The environment belongs to the real exporter.
     config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &Environment::default())

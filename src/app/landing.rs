@@ -12,6 +12,7 @@ mod style;
 
 use crate::cache::{self, PastFailure};
 use crate::collect::CollectorState;
+use crate::collect::plan::PerKind;
 use crate::config::Link;
 use crate::exposition::Exposition;
 use crate::web::HtmlPage;
@@ -44,8 +45,8 @@ pub(super) struct AccountStatus<'a> {
     pub(super) cache: cache::Status<Exposition>,
     /// The enabled collectors.
     pub(super) collectors: BTreeMap<&'static str, CollectorState>,
-    /// The number of repositories whose tags, and whose details, are still to be read.
-    pub(super) unread: (usize, usize),
+    /// The number of repositories of which each kind is still to be read.
+    pub(super) unread: PerKind<usize>,
     pub(super) calls_since_start: u64,
     pub(super) calls_latest_refresh: u64,
 }
@@ -240,6 +241,7 @@ impl fmt::Display for Shape {
 mod tests {
     use super::*;
     use crate::cache::{Attempt, Status};
+    use crate::collect::plan::FetchKind;
     use crate::exposition::Options as ExpositionOptions;
     use crate::failure::{Failure, Reason};
     use crate::model::{Repository, Snapshot, Timestamp};
@@ -279,7 +281,7 @@ mod tests {
             name: "a",
             cache,
             collectors,
-            unread: (0, 0),
+            unread: PerKind::default(),
             calls_since_start: 5_000,
             calls_latest_refresh: 3,
         }
@@ -316,7 +318,7 @@ mod tests {
             ("tags", CollectorState::Complete),
             ("details", CollectorState::Pending),
         ]);
-        account.unread = (1_470, 0);
+        account.unread = PerKind::from_fn(|kind| if kind == FetchKind::Tags { 1_470 } else { 0 });
         account
     }
 
@@ -354,7 +356,7 @@ mod tests {
                 "<caption>Grown most since 2017-09-11 03:00 UTC</caption>",
                 "<td class=\"number\">1.00 MiB<svg",
                 "<caption>Not updated for 180 days (0 in all)</caption>",
-                "Collectors that are off: account, tags, details, enterprise</p>",
+                "Collectors that are off: account, tags, details, retention, enterprise, enterprise.artifacts</p>",
                 "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
             ],
         );
@@ -415,7 +417,7 @@ mod tests {
                 "<p>Check &lt;the&gt; credential.</p>",
                 "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
                 "<th scope=\"row\">details</th><td>not read yet</td>",
-                "Collectors that are off: enterprise</p>",
+                "Collectors that are off: retention, enterprise, enterprise.artifacts</p>",
             ],
         );
     }

@@ -63,8 +63,9 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
                 tags.limit_layers(share.most_layers(repositories));
                 Some(Arc::new(tags.refresh(&snapshot, options.wait_policy, deadline).await))
             };
-            let ((account, enterprise), images) = tokio::join!(figures, images);
-            (snapshot.account, snapshot.enterprise, snapshot.images) = (account, enterprise, images);
+            let ((account, enterprise, artifacts), images) = tokio::join!(figures, images);
+            (snapshot.account, snapshot.enterprise, snapshot.artifacts) = (account, enterprise, artifacts);
+            snapshot.images = images;
             {
                 let mut history = size_history.lock();
                 if gap.is_none() {

@@ -12,6 +12,13 @@ pub struct Rate {
     pub per_second: f64,
 }
 
+impl Rate {
+    /// So many a second, with a bucket for two seconds.
+    pub fn with_short_burst(per_second: f64) -> Self {
+        Self { per_second, burst: (per_second * 2.0).trunc().max(1.0) }
+    }
+}
+
 /// The longest wait that is reported, an hour.
 const MAX_WAIT_SECONDS: f64 = 3600.0;
 

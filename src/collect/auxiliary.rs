@@ -5,11 +5,13 @@
 //! refresh. A failed call leaves its part as it was, until that is too old, and affects no other part.
 
 use super::partial::{FailedCall, Previous};
-use super::{CollectorState, Metrics, Options, WaitPolicy, account, enterprise};
+use super::{CollectorState, Metrics, Options, WaitPolicy, account, artifacts, enterprise};
 use crate::base::deadline::Deadline;
+use crate::base::rate_limit::Rate;
 use crate::failure::Reason;
-use crate::model::figures::{Account, Enterprise};
+use crate::model::figures::{Account, Artifacts, Enterprise};
 use crate::model::{Snapshot, Timestamp};
+use crate::swr::tag_rate_limiter::TagRateLimiter;
 use crate::swr::{CallBudget, Client, Operation};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub const MAX_WAIT: Duration = Duration::from_secs(2);
 pub struct AuxiliaryCollectors {
     account: Option<BackgroundRead<Account>>,
     enterprise: Option<BackgroundRead<Enterprise>>,
+    artifacts: Option<BackgroundRead<Artifacts>>,
+    artifact_limiter: Arc<TagRateLimiter>,
     max_age: Duration,
     wait_policy: WaitPolicy,
     metrics: Metrics,
@@ -37,6 +41,11 @@ impl AuxiliaryCollectors {
         Self {
             account: options.account.then(|| BackgroundRead::new(account::COLLECTOR, metrics)),
             enterprise: options.enterprise.then(|| BackgroundRead::new(enterprise::COLLECTOR, metrics)),
+            artifacts: options.artifacts.then(|| BackgroundRead::new(artifacts::COLLECTOR, metrics)),
+            artifact_limiter: Arc::new(TagRateLimiter::new(
+                Rate::with_short_burst(options.artifacts_per_second),
+                artifacts::CALL_TIMEOUT,
+            )),
             max_age: options.max_age,
             wait_policy: options.wait_policy,
             metrics: metrics.clone(),
@@ -44,8 +53,8 @@ impl AuxiliaryCollectors {
     }
 
     /// Reads the values that belong to a fresh listing, which began at `read_at`; `previous` is the snapshot before it, and
-    /// `room` the number of repositories for which there is memory. The reads end with the refresh's deadline. The wait for
-    /// them follows the options; dropping the future ends the wait and no read.
+    /// `room` the number of repositories for which there is memory. The reads end with the refresh's deadline, except that of
+    /// artifacts. The wait for them follows the options; dropping the future ends the wait and no read.
     pub async fn collect(
         &self,
         client: &Arc<Client>,
@@ -53,7 +62,7 @@ impl AuxiliaryCollectors {
         previous: Option<&Snapshot>,
         room: u64,
         deadline: Deadline,
-    ) -> (Arc<Account>, Arc<Enterprise>) {
+    ) -> (Arc<Account>, Arc<Enterprise>, Arc<Artifacts>) {
         let wait = self.wait_policy.until(deadline);
         let (max_age, metrics) = (self.max_age, &self.metrics);
         let budget = || CallBudget::until(deadline);
@@ -62,17 +71,27 @@ impl AuxiliaryCollectors {
             let values = previous.map(|snapshot| snapshot.account.clone()).unwrap_or_default();
             let previous = Previous { values: values.clone(), read_at, max_age };
             let read = account::read(client.clone(), budget(), previous);
-            Some(background.latest(read, wait, metrics).await.unwrap_or(values))
+            Some(background.latest(Some(read), wait, metrics).await.unwrap_or(values))
         };
         let enterprise = async {
             let background = self.enterprise.as_ref()?;
             let values = previous.map(|snapshot| snapshot.enterprise.clone()).unwrap_or_default();
             let previous = Previous { values: values.clone(), read_at, max_age };
             let read = enterprise::read(client.clone(), budget(), metrics.clone(), previous, room);
-            Some(background.latest(read, wait, metrics).await.unwrap_or(values))
+            Some(background.latest(Some(read), wait, metrics).await.unwrap_or(values))
         };
-        let (account, enterprise) = tokio::join!(account, enterprise);
-        (account.unwrap_or_default(), enterprise.unwrap_or_default())
+        let artifacts = async {
+            let background = self.artifacts.as_ref()?;
+            let values = previous.map(|snapshot| snapshot.artifacts.clone()).unwrap_or_default();
+            let is_due = artifacts::is_due(&values, read_at);
+            // The read may take many refreshes; only the one that starts it waits for it.
+            let wait = if background.is_running().await { Deadline::after(Duration::ZERO) } else { wait };
+            let previous = Previous { values: values.clone(), read_at, max_age: artifacts::MAX_AGE };
+            let read = artifacts::read(client.clone(), self.artifact_limiter.clone(), metrics.clone(), previous);
+            Some(background.latest(is_due.then_some(read), wait, metrics).await.unwrap_or(values))
+        };
+        let (account, enterprise, artifacts) = tokio::join!(account, enterprise, artifacts);
+        (account.unwrap_or_default(), enterprise.unwrap_or_default(), artifacts.unwrap_or_default())
     }
 }
 
@@ -91,22 +110,33 @@ impl<T: Send + 'static> BackgroundRead<T> {
         Self { collector, running: tokio::sync::Mutex::default(), logged: Mutex::default() }
     }
 
-    /// Starts a read unless one runs, and returns the result of the latest one that ended since the last call, if any.
+    async fn is_running(&self) -> bool {
+        !self.running.lock().await.is_empty()
+    }
+
+    /// Starts a read, if one is due and none runs, and returns the result of the latest one that ended since the last call, if
+    /// any.
     async fn latest(
         &self,
-        read: impl Future<Output = (T, Vec<FailedCall>)> + Send + 'static,
+        read: Option<impl Future<Output = (T, Vec<FailedCall>)> + Send + 'static>,
         wait: Deadline,
         metrics: &Metrics,
     ) -> Option<Arc<T>> {
         let mut running = self.running.lock().await;
         let mut latest = running.try_join_next();
-        if running.is_empty() {
+        let is_idle = running.is_empty();
+        let is_due = read.is_some();
+        if let Some(read) = read.filter(|_| is_idle) {
             running.spawn(read.in_current_span());
         }
         if let Ok(Some(fresh)) = wait.bound(running.join_next()).await {
             latest = Some(fresh);
         }
         drop(running);
+        if latest.is_none() && is_idle && !is_due {
+            // What is known is still good, perhaps from before a restart.
+            metrics.set_state(self.collector, CollectorState::Complete);
+        }
         let Ok((values, failed)) = latest? else {
             // The read panicked, which has been logged.
             metrics.set_state(self.collector, CollectorState::Incomplete(None));

@@ -20,8 +20,8 @@ pub const MAX_INSTANCES: u64 = 1_000;
 /// The most repositories of all instances. More would need over a thousand calls in every read.
 pub const MAX_REPOSITORIES: u64 = 100_000;
 
-/// States of instances that have no statistics yet.
-const STATES_WITHOUT_STATISTICS: [&str; 2] = ["Initial", "Creating"];
+/// States of instances that have neither statistics nor artifacts yet.
+const STATES_WITHOUT_CONTENTS: [&str; 2] = ["Initial", "Creating"];
 
 /// Makes the calls, one after the other. A value whose call fails stays as it was. At most `room` repositories are read.
 pub(super) async fn read(
@@ -34,7 +34,7 @@ pub(super) async fn read(
     let mut failed = Vec::new();
     let mut listed = instances(&client, &budget).await;
     for instance in listed.iter_mut().flatten() {
-        if STATES_WITHOUT_STATISTICS.contains(&&*instance.status) {
+        if !has_contents(instance) {
             continue;
         }
         let statistics = client.instance_statistics(&instance.id, &budget).await;
@@ -59,8 +59,13 @@ pub(super) async fn read(
     (enterprise, failed)
 }
 
+/// Whether an instance can be asked for what it holds.
+pub(super) fn has_contents(instance: &Instance) -> bool {
+    !STATES_WITHOUT_CONTENTS.contains(&&*instance.status)
+}
+
 /// Lists all instances. They are sorted by id, each once.
-async fn instances(client: &Client, budget: &CallBudget) -> Result<Vec<Instance>, FailedCall> {
+pub(super) async fn instances(client: &Client, budget: &CallBudget) -> Result<Vec<Instance>, FailedCall> {
     let (mut instances, mut offset) = (Vec::new(), 0);
     loop {
         let page = client.instances(offset, budget).await.map_err(FailedCall::of(Operation::ListInstances))?;

@@ -1,4 +1,4 @@
-//! The inventory of every repository's tags and details, between listings and between processes.
+//! The inventory of what was fetched of every repository, between listings and between processes.
 //!
 //! Each listing is compared with the inventory: new repositories get a slot, repositories that are gone lose theirs and
 //! with it their layers, and changed ones become fetch tasks. The results are stored here. Pure: no calls, and the time is a
@@ -8,13 +8,17 @@ mod entry;
 mod images;
 pub mod records;
 
-use super::plan::{ChangeStamp, FetchTask, LastRead};
+use super::plan::{ChangeStamp, FetchTask, LastRead, PerKind};
 use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
-use crate::model::tags::{Details, Reading, TagSeries};
+use crate::model::reading::Reading;
+use crate::model::reclaim::{Reclaim, Rule};
+use crate::model::tag_list::IndexedImage;
+use crate::model::tags::Details;
 use crate::model::{Repository, RepositoryRef, Snapshot, Timestamp};
-use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownTags, TagSummary};
+use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownRetention, KnownTags, TagSummary};
+use records::EntryRecord;
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,14 +28,14 @@ use tokio::time::Instant;
 /// What is collected of each repository.
 #[derive(Clone, Debug)]
 pub struct TagOptions {
-    /// Whether tags are collected.
-    pub tags: bool,
-    /// Whether details are collected.
-    pub details: bool,
+    /// Whether each kind is collected.
+    pub enabled: PerKind<bool>,
     /// The repositories whose tags have series of their own.
     pub series: Option<Pattern>,
-    /// The maximum age of a reading of tags.
+    /// The maximum age of a reading of tags and of retention rules.
     pub full_interval: Duration,
+    /// The clean-up rules.
+    pub reclaim: Reclaim,
 }
 
 /// The inventory. A slot is a small number that belongs to a repository as long as it is listed.
@@ -44,8 +48,12 @@ pub struct TagInventory {
     groups: HashMap<Arc<str>, NamespaceGroup>,
     free_groups: Vec<Group>,
     layers: Layers,
-    /// The memory that series of tags take.
-    series_bytes: usize,
+    /// The memory that lists and series of tags take.
+    tag_bytes: usize,
+    /// The rules that have picked blobs in `layers`.
+    rules: Arc<[Rule]>,
+    /// The tags that no rule picks, by which the lists of tags are ordered.
+    keep: Option<Pattern>,
     next_generation: u32,
     /// Whether all repositories were known at some time. Until then, a layer may belong to a repository not read yet.
     was_complete: bool,
@@ -68,7 +76,9 @@ impl Default for TagInventory {
             groups: HashMap::new(),
             free_groups: Vec::new(),
             layers: Layers::default(),
-            series_bytes: 0,
+            tag_bytes: 0,
+            rules: Arc::default(),
+            keep: None,
             next_generation: fastrand::u32(..),
             was_complete: false,
         }
@@ -88,7 +98,7 @@ impl Plan {
     /// The number of repositories whose tags are known to be out of date.
     pub fn pending(&self) -> usize {
         let all = self.tasks.iter().chain(self.delayed.iter().map(|(_, task)| task));
-        all.filter(|task| task.need.is_pending()).count()
+        all.filter(|task| task.is_pending()).count()
     }
 }
 
@@ -101,6 +111,8 @@ pub struct FetchSubject {
     pub name: Box<str>,
     /// The change stamp.
     pub listed: ChangeStamp,
+    /// The images below indexes, as they were last read.
+    pub indexed: Vec<IndexedImage>,
     created: Option<Timestamp>,
 }
 
@@ -127,10 +139,10 @@ impl TagInventory {
             order.push(slot);
             let entry = self.at_mut(slot);
             (entry.listed, entry.created) = (ChangeStamp::of(row), row.created);
-            for need in entry.needs(options, seconds) {
+            for (need, kind) in entry.needs(options, seconds) {
                 let size = Reverse(entry.listed.size.unwrap_or(0));
-                let task = FetchTask { need, size, slot, generation: entry.generation };
-                match entry.failures(need).not_before.filter(|until| *until > now) {
+                let task = FetchTask { need, kind, size, slot, generation: entry.generation };
+                match entry.failures[kind].not_before.filter(|until| *until > now) {
                     Some(until) => plan.delayed.push((until, task)),
                     None => plan.tasks.push(task),
                 }
@@ -148,7 +160,10 @@ impl TagInventory {
     pub fn subject(&self, task: &FetchTask) -> Option<FetchSubject> {
         let entry = self.entry(task.slot).filter(|entry| entry.generation == task.generation)?;
         let (namespace, name) = (entry.namespace.clone(), entry.name.clone());
-        Some(FetchSubject { namespace, name, listed: entry.listed, created: entry.created })
+        let has_images = entry.summary().is_some_and(|summary| summary.list.has_images());
+        let reading = if has_images { self.reading_of(task.slot) } else { None };
+        let indexed = reading.map(|reading| reading.list.unpack(&reading.blobs).1).unwrap_or_default();
+        Some(FetchSubject { namespace, name, listed: entry.listed, indexed, created: entry.created })
     }
 
     /// Stores the tags of a repository; `None` if it has none that can be read. Returns whether they match the latest
@@ -162,7 +177,7 @@ impl TagInventory {
     ) -> bool {
         let Some(entry) = self.entry_mut(task) else { return true };
         let is_latest = entry.listed == subject.listed;
-        entry.tag_failures = FetchFailures::default();
+        entry.failures[task.kind] = FetchFailures::default();
         self.set_tags(task.slot, LastRead { stamp: subject.listed, at: seconds }, reading);
         is_latest
     }
@@ -170,8 +185,16 @@ impl TagInventory {
     /// Stores the details of a repository; `None` if it has none that can be read.
     pub fn store_details(&mut self, task: &FetchTask, subject: &FetchSubject, details: Option<Details>) {
         if let Some(entry) = self.entry_mut(task) {
-            entry.detail_failures = FetchFailures::default();
+            entry.failures[task.kind] = FetchFailures::default();
             entry.details = Some(KnownDetails { created: subject.created, details: details.map(Arc::new) });
+        }
+    }
+
+    /// Stores the number of a repository's retention rules; `None` if it has none that can be read.
+    pub fn store_retention(&mut self, task: &FetchTask, subject: &FetchSubject, rules: Option<u32>, seconds: u32) {
+        if let Some(entry) = self.entry_mut(task) {
+            entry.failures[task.kind] = FetchFailures::default();
+            entry.retention = Some(KnownRetention { created: subject.created, at: seconds, rules });
         }
     }
 
@@ -179,7 +202,7 @@ impl TagInventory {
     /// hour.
     pub fn delay(&mut self, task: &FetchTask, now: Instant, first: Duration) -> Instant {
         let Some(entry) = self.entry_mut(task) else { return now };
-        let failures = entry.failures(task.need);
+        let failures = &mut entry.failures[task.kind];
         failures.count = failures.count.saturating_add(1);
         let until = now + Backoff::new(first, Duration::from_secs(3600)).delay(failures.count);
         failures.not_before = Some(until);
@@ -211,36 +234,52 @@ impl TagInventory {
     }
 
     /// Adds an entry from before a restart. [`TagInventory::sort`] has to follow before the next listing.
-    fn restore(&mut self, row: &Repository, tags: Option<(LastRead, Option<Reading>)>, details: Option<KnownDetails>) {
+    fn restore(&mut self, record: EntryRecord) {
+        let row = Repository { name: record.name, ..Repository::unknown(record.namespace) };
         let slot = self.insert(row.as_ref());
         self.order.push(slot);
-        if let Some((read, reading)) = tags {
+        if let Some((read, reading)) = record.tags {
             self.set_tags(slot, read, reading);
         }
-        self.at_mut(slot).details = details;
+        let entry = self.at_mut(slot);
+        (entry.details, entry.retention) = (record.details, record.retention);
     }
 
     fn set_tags(&mut self, slot: u32, read: LastRead, reading: Option<Reading>) {
         let group = self.at(slot).group;
-        self.series_bytes -= self.series_bytes_of(slot);
+        self.tag_bytes -= self.tag_bytes_of(slot);
         self.layers.set(slot, group, reading.as_ref().map_or(&[][..], |reading| &reading.blobs));
         self.at_mut(slot).tags = Some(KnownTags { read, summary: reading.map(TagSummary::of) });
-        self.series_bytes += self.series_bytes_of(slot);
+        self.tag_bytes += self.tag_bytes_of(slot);
     }
 
-    /// The memory that series of tags take.
-    pub fn series_bytes(&self) -> usize {
-        self.series_bytes
+    /// The latest reading of a repository's tags.
+    fn reading_of(&self, slot: u32) -> Option<Reading> {
+        let summary = self.entry(slot)?.summary()?;
+        Some(Reading {
+            tags: summary.tags,
+            unlayered: summary.unlayered,
+            newest: summary.newest,
+            oldest: summary.oldest,
+            list: summary.list.clone(),
+            blobs: self.layers.blobs(slot).collect(),
+            series: summary.series.clone(),
+        })
     }
 
-    /// The memory that the series of one repository's tags take.
-    pub fn series_bytes_of(&self, slot: u32) -> usize {
-        let summary = self.entry(slot).and_then(|entry| entry.tags.as_ref()?.summary.as_ref());
-        summary.and_then(|summary| summary.series.as_deref()).map_or(0, TagSeries::bytes)
+    /// The memory that lists and series of tags take.
+    pub fn tag_bytes(&self) -> usize {
+        self.tag_bytes
     }
 
-    /// Drops tag series that are no longer wanted. Series that become wanted are fetched.
-    pub(super) fn drop_unwanted_series(&mut self, options: &TagOptions) {
+    /// The memory that the list and the series of one repository's tags take.
+    pub fn tag_bytes_of(&self, slot: u32) -> usize {
+        self.entry(slot).and_then(InventoryEntry::summary).map_or(0, TagSummary::bytes)
+    }
+
+    /// Adapts what earlier settings left: drops tag series that are no longer wanted, and orders tags by the ones that no rule
+    /// picks. Series that become wanted are fetched.
+    pub(super) fn adapt(&mut self, options: &TagOptions) {
         for entry in self.entries.iter_mut().flatten() {
             let wanted = options.series.as_ref().is_some_and(|series| series.matches(&entry.namespace, &entry.name));
             if let Some(summary) = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut())
@@ -249,7 +288,18 @@ impl TagInventory {
                 summary.series = None;
             }
         }
-        self.series_bytes = (0..self.slots()).map(|slot| self.series_bytes_of(slot)).sum();
+        self.tag_bytes = (0..self.slots()).map(|slot| self.tag_bytes_of(slot)).sum();
+        if self.keep == options.reclaim.keep {
+            return;
+        }
+        self.keep.clone_from(&options.reclaim.keep);
+        for slot in 0..self.slots() {
+            let read = self.entry(slot).and_then(|entry| entry.tags.as_ref()).map(|tags| tags.read);
+            if let (Some(read), Some(reading)) = (read, self.reading_of(slot)) {
+                let reading = reading.keeping(self.keep.as_ref());
+                self.set_tags(slot, read, Some(reading));
+            }
+        }
     }
 
     /// Sorts restored entries; of two with the same name the later one stays.
@@ -304,7 +354,7 @@ impl TagInventory {
 
     /// Removes a repository, and its organization with the last one.
     fn remove(&mut self, slot: u32) {
-        self.series_bytes -= self.series_bytes_of(slot);
+        self.tag_bytes -= self.tag_bytes_of(slot);
         self.layers.release(slot);
         let entry = self.entries[slot as usize].take().expect(LISTED);
         self.free.push(slot);
@@ -323,3 +373,7 @@ const LISTED: &str = "a slot in the order has an entry";
 #[cfg(test)]
 #[path = "inventory/inventory_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "inventory/reclaim_tests.rs"]
+mod reclaim_tests;

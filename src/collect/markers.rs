@@ -64,7 +64,7 @@ async fn walk<P: MarkerPageSource>(
         let page = pages.page(marker.as_deref()).await.map_err(WalkFailure::Call)?;
         received += page.received;
         if received > max_rows {
-            let message = format!("the listing has more than {max_rows} repositories, the most that are read");
+            let message = format!("the listing has more than {max_rows} rows, the most that are read");
             return Err(WalkFailure::Incomplete(message));
         }
         if let Some(first) = page.rows.first()

@@ -60,10 +60,6 @@ pub struct Metrics {
 /// The `collector` label of the listing.
 pub(super) const REPOSITORIES: &str = "repositories";
 
-/// The `collector` labels of the per-repository collectors.
-pub(super) const TAGS: &str = "tags";
-pub(super) const DETAILS: &str = "details";
-
 impl Metrics {
     /// Creates the metrics in this registry.
     pub fn new(registry: &Registry) -> Self {

@@ -49,7 +49,10 @@ pub(super) async fn collect(
         Some(failure) if failed == options.namespaces.len() => Err(failure),
         gap => {
             let (repositories, _) = listing::sorted(rows, context.known.repositories().clone()).await;
-            Ok(Collected { snapshot: Snapshot { read_at: began, repositories, namespaces, ..Snapshot::default() }, gap })
+            Ok(Collected {
+                snapshot: Snapshot { read_at: began, repositories, namespaces, ..Snapshot::default() },
+                gap,
+            })
         }
     }
 }

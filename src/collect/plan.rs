@@ -1,4 +1,4 @@
-//! Which tags and details to fetch, and in which order. Pure: the time is a parameter.
+//! What to fetch of each repository, and in which order. Pure: the time is a parameter.
 //!
 //! The listing shows what has changed: tags are fetched when a repository is new, or when its update time, size or number
 //! of tags differ from those of the last fetch. A slow full scan finds changes that the listing does not show: each
@@ -8,6 +8,7 @@
 use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 /// The properties in the listing that change with a repository's tags.
@@ -31,20 +32,70 @@ impl ChangeStamp {
 /// Why something is fetched, the most urgent first: wrong values are shown, no values are shown, values may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// The tags have changed since the last fetch.
+    /// It has changed since the last fetch.
     Changed,
-    /// The tags were never fetched.
+    /// It was never fetched.
     Unread,
-    /// The details were never fetched.
-    Details,
     /// The slow full scan.
     Drift,
 }
 
-impl Need {
-    /// Whether the tags are missing, or known to be out of date.
-    pub fn is_pending(self) -> bool {
-        matches!(self, Self::Changed | Self::Unread)
+/// What is fetched of a repository, in the order of urgency. Calls of one kind share a permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FetchKind {
+    /// The tags with their manifests.
+    Tags,
+    /// What the listing does not show of the repository.
+    Details,
+    /// The rules by which the service deletes tags by itself.
+    Retention,
+}
+
+impl FetchKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [Self; 3] = [Self::Tags, Self::Details, Self::Retention];
+
+    /// The `collector` label.
+    pub const fn collector(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::Details => "details",
+            Self::Retention => "retention",
+        }
+    }
+
+    /// What is fetched, as a plural noun for sentences.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::Details => "details",
+            Self::Retention => "retention rules",
+        }
+    }
+}
+
+/// One value for each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerKind<T>([T; FetchKind::ALL.len()]);
+
+impl<T> PerKind<T> {
+    /// The value of each kind by a function.
+    pub fn from_fn(mut value: impl FnMut(FetchKind) -> T) -> Self {
+        Self(FetchKind::ALL.map(&mut value))
+    }
+}
+
+impl<T> Index<FetchKind> for PerKind<T> {
+    type Output = T;
+
+    fn index(&self, kind: FetchKind) -> &T {
+        &self.0[kind as usize]
+    }
+}
+
+impl<T> IndexMut<FetchKind> for PerKind<T> {
+    fn index_mut(&mut self, kind: FetchKind) -> &mut T {
+        &mut self.0[kind as usize]
     }
 }
 
@@ -73,17 +124,19 @@ pub fn need_of_tags(
 }
 
 /// Whether the full scan is due for a repository that was fetched at `read_at`.
-fn is_due(read_at: u32, phase: u32, now: u32, interval: Duration) -> bool {
+pub fn is_due(read_at: u32, phase: u32, now: u32, interval: Duration) -> bool {
     let period = u32::try_from(interval.as_secs().saturating_mul(2) / 3).unwrap_or(u32::MAX).max(1);
     let rounds = |second: u32| (u64::from(second) + u64::from(phase % period)) / u64::from(period);
     now > read_at && rounds(now) > rounds(read_at.saturating_add(period / 2))
 }
 
-/// The fetch of one repository's tags or details.
+/// The fetch of one kind from one repository. Tasks are ordered by urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FetchTask {
     /// The reason for the fetch.
     pub need: Need,
+    /// What is fetched.
+    pub kind: FetchKind,
     /// Larger repositories come first, because their bytes matter most.
     pub size: Reverse<u64>,
     /// The repository's slot in the inventory.
@@ -93,9 +146,14 @@ pub struct FetchTask {
 }
 
 impl FetchTask {
-    /// The subject of the fetch: the repository, and whether its details or its tags.
-    pub fn subject(&self) -> (u32, u32, bool) {
-        (self.slot, self.generation, self.need == Need::Details)
+    /// The subject of the fetch: the repository and the kind.
+    pub fn subject(&self) -> (u32, u32, FetchKind) {
+        (self.slot, self.generation, self.kind)
+    }
+
+    /// Whether tags are missing, or known to be out of date.
+    pub fn is_pending(&self) -> bool {
+        self.kind == FetchKind::Tags && self.need != Need::Drift
     }
 }
 
@@ -125,19 +183,21 @@ mod tests {
 
     #[test]
     fn the_most_urgent_task_is_the_least() {
-        let task = |need, size| FetchTask { need, size: Reverse(size), slot: 0, generation: 0 };
-        let mut tasks = [
-            task(Need::Drift, 9),
-            task(Need::Unread, 5),
-            task(Need::Details, 9),
-            task(Need::Unread, 50),
-            task(Need::Changed, 1),
+        use FetchKind::{Details, Retention, Tags};
+        let task = |need, kind, size| FetchTask { need, kind, size: Reverse(size), slot: 0, generation: 0 };
+        let expected = [
+            (Need::Changed, Tags, 1),
+            (Need::Unread, Tags, 50),
+            (Need::Unread, Tags, 5),
+            (Need::Unread, Details, 9),
+            (Need::Unread, Retention, 9),
+            (Need::Drift, Tags, 9),
+            (Need::Drift, Retention, 99),
         ];
+        let mut tasks = expected.map(|(need, kind, size)| task(need, kind, size));
+        tasks.reverse();
         tasks.sort();
-        let order = tasks.map(|task| (task.need, task.size.0));
-        let tags = [(Need::Changed, 1), (Need::Unread, 50), (Need::Unread, 5)];
-        assert_eq!(order[..3], tags);
-        assert_eq!(order[3..], [(Need::Details, 9), (Need::Drift, 9)]);
+        assert_eq!(tasks.map(|task| (task.need, task.kind, task.size.0)), expected);
     }
 
     proptest! {

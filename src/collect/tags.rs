@@ -1,4 +1,5 @@
-//! The collector of tags and details, which fetches them repository by repository, at its own rate, between refreshes.
+//! The collector of tags, details and retention rules, which fetches them repository by repository, at its own rate,
+//! between refreshes.
 //!
 //! One task per account works on what the latest listing made necessary (`plan`) and stores the results in the inventory. A
 //! refresh passes the new listing to it, waits briefly so that small changes show at once, and publishes what is known;
@@ -12,11 +13,12 @@ mod worker;
 use super::WaitPolicy;
 use super::inventory::{TagInventory, TagOptions};
 use super::metrics::Metrics;
-use super::plan::Need;
+use super::plan::{FetchKind, Need, PerKind};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::WriteRecords;
 use crate::model::pattern::Pattern;
+use crate::model::reclaim::Reclaim;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
@@ -37,14 +39,34 @@ pub struct Options {
     pub tags: bool,
     /// Whether details are fetched.
     pub details: bool,
+    /// Whether retention rules are fetched.
+    pub retention: bool,
     /// The repositories whose tags have series of their own.
     pub series: Option<Pattern>,
     /// Calls per second, which count in the client's rate too.
     pub per_second: f64,
-    /// The maximum age of a reading of tags, as far as the rate allows.
+    /// The maximum age of a reading of tags and of retention rules, as far as the rate allows.
     pub full_interval: Duration,
     /// The most distinct layers, which bounds memory.
     pub max_layers: usize,
+    /// The clean-up rules.
+    pub reclaim: Reclaim,
+}
+
+impl Options {
+    /// Whether a kind is fetched.
+    pub fn fetches(&self, kind: FetchKind) -> bool {
+        match kind {
+            FetchKind::Tags => self.tags,
+            FetchKind::Details => self.details,
+            FetchKind::Retention => self.retention,
+        }
+    }
+
+    /// Whether anything is fetched.
+    pub fn fetches_any(&self) -> bool {
+        FetchKind::ALL.into_iter().any(|kind| self.fetches(kind))
+    }
 }
 
 impl Default for Options {
@@ -52,11 +74,13 @@ impl Default for Options {
         Self {
             tags: false,
             details: false,
+            retention: false,
             series: None,
             per_second: 5.0,
             full_interval: Duration::from_secs(24 * 3600),
             // About 2 GB.
             max_layers: 32 << 20,
+            reclaim: Reclaim::default(),
         }
     }
 }
@@ -90,16 +114,16 @@ impl TagCollector {
         wall_clock: fn() -> SystemTime,
     ) -> Self {
         let tag_options = TagOptions {
-            tags: options.tags,
-            details: options.details,
+            enabled: PerKind::from_fn(|kind| options.fetches(kind)),
             series: options.series.clone(),
             full_interval: options.full_interval,
+            reclaim: options.reclaim.clone(),
         };
-        inventory.drop_unwanted_series(&tag_options);
+        inventory.adapt(&tag_options);
         let state = TagWorkerState::new(inventory, options.max_layers);
         let worker = Arc::new(TagWorker {
             client,
-            limiter: Arc::new(TagRateLimiter::new(rate(options.per_second), worker::CALL_TIMEOUT)),
+            limiter: Arc::new(TagRateLimiter::new(Rate::with_short_burst(options.per_second), worker::CALL_TIMEOUT)),
             options,
             tag_options,
             metrics,
@@ -120,7 +144,7 @@ impl TagCollector {
         let (mut remaining, mut idle) = (self.worker.remaining.subscribe(), self.worker.idle.subscribe());
         self.schedule(listing);
         let until = policy.until(deadline);
-        let rate = rate(self.worker.options.per_second);
+        let rate = Rate::with_short_burst(self.worker.options.per_second);
         #[expect(clippy::cast_precision_loss, reason = "compared with what fits into seconds")]
         let in_time = |remaining: usize| remaining as f64 <= rate.burst + rate.per_second * until.left().as_secs_f64();
         // When the time is up, what is known is shown.
@@ -136,13 +160,10 @@ impl TagCollector {
         self.images(listing)
     }
 
-    /// The number of repositories whose tags, and whose details, are still to be fetched.
-    pub fn unread(&self) -> (usize, usize) {
+    /// The number of repositories of which each kind is still to be fetched.
+    pub fn unread(&self) -> PerKind<usize> {
         let state = self.worker.state();
-        let delayed = state.delayed.iter().map(|(_, task)| task);
-        let waiting = state.tasks.iter().chain(delayed).filter(|task| task.need == Need::Details).count();
-        let running = state.running.iter().filter(|(_, _, is_about_details)| *is_about_details).count();
-        (state.pending, waiting + running)
+        PerKind::from_fn(|kind| state.unread(kind))
     }
 
     /// What is known of a listing. If the inventory was replaced meanwhile, it is updated with the listing first.
@@ -184,7 +205,7 @@ impl TagCollector {
             (before.is_handed_over, before.matches_listing) = (true, false);
             std::mem::take(&mut before.inventory)
         };
-        inventory.drop_unwanted_series(&self.worker.tag_options);
+        inventory.adapt(&self.worker.tag_options);
         let mut state = self.worker.state();
         if inventory.len() < state.inventory.len() {
             return;
@@ -196,7 +217,7 @@ impl TagCollector {
         (state.remaining, state.is_dirty, state.matches_listing) = (0, true, false);
     }
 
-    /// The memory that layers and series of tags take, as a number of layers.
+    /// The memory that layers, lists and series of tags take, as a number of layers.
     pub fn memory_in_layers(&self) -> usize {
         self.worker.state().memory_in_layers()
     }
@@ -227,13 +248,13 @@ impl TagCollector {
             state.matches_listing = true;
             state.pending = plan.pending();
             state.remaining = plan.tasks.iter().filter(|task| task.need != Need::Drift).count();
-            let TagWorkerState { tasks, delayed, running, tags, details, .. } = &mut *state;
+            let TagWorkerState { tasks, delayed, running, statuses, .. } = &mut *state;
             // Calls under way continue. If their result is outdated by this listing, the next listing requests it again.
             *tasks = plan.tasks;
             tasks.retain(|task| !running.contains(&task.subject()));
             *delayed = plan.delayed.into_iter().collect();
-            for status in [tags, details] {
-                (status.is_stopped, status.refusals) = (false, 0);
+            for kind in FetchKind::ALL {
+                (statuses[kind].is_stopped, statuses[kind].refusals) = (false, 0);
             }
             worker.metrics.progress().set_fetches(state.to_fetch());
             worker.update_idle(&state);
@@ -242,10 +263,6 @@ impl TagCollector {
         };
         worker.remaining.send_replace(remaining);
     }
-}
-
-fn rate(per_second: f64) -> Rate {
-    Rate { per_second, burst: (per_second * 2.0).trunc().max(1.0) }
 }
 
 #[cfg(test)]

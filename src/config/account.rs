@@ -8,6 +8,7 @@ use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
 use crate::exposition::RepositoryMetrics;
+use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
 use crate::transport::proxy::ProxySettings;
 use crate::transport::{HttpsOptions, read_ca_file};
@@ -271,11 +272,15 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
         problems.add(format!("{}: a name is empty", found.place));
     }
+    let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {
         namespaces,
         list_api: settings.read("swr.list-api", default.list_api, problems, str::parse),
         account: settings.is_on("collector.account", false, problems),
-        enterprise: settings.is_on("collector.enterprise", false, problems),
+        // Artifacts belong to repositories.
+        enterprise: settings.is_on("collector.enterprise", false, problems) || artifacts,
+        artifacts,
+        artifacts_per_second: settings.read("collector.tags.rate-limit", default.artifacts_per_second, problems, rate),
         page_size: settings.read("swr.page-size", default.page_size, problems, |text| number(text, 10, 1000)),
         max_age,
         ..default
@@ -287,13 +292,36 @@ fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tag
     collect::tags::Options {
         tags: settings.is_on("collector.tags", false, problems),
         details: settings.is_on("collector.details", false, problems),
+        retention: settings.is_on("collector.retention", false, problems),
         series: settings.read("collector.tags.detail", None, problems, |text| {
             if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
         }),
         per_second: settings.read("collector.tags.rate-limit", default.per_second, problems, rate),
         full_interval: settings.read("collector.tags.full-interval", default.full_interval, problems, positive),
+        reclaim: reclaim_options(settings, problems),
         ..default
     }
+}
+
+/// The clean-up rules.
+pub(super) fn reclaim_options(settings: &Settings<'_>, problems: &mut Problems) -> Reclaim {
+    let default = Reclaim::default();
+    let mut rules = default.rules;
+    if let Some(found) = settings.get("collector.tags.reclaim") {
+        let texts: Vec<&str> = match found.values.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            // A variable cannot be empty and set.
+            ["" | "none"] => Vec::new(),
+            ref texts => texts.to_vec(),
+        };
+        match reclaim::parse(texts) {
+            Ok(parsed) => rules = parsed,
+            Err(wrong) => wrong.iter().for_each(|problem| problems.add(format!("{}: {problem}", found.place))),
+        }
+    }
+    let keep = settings.read("collector.tags.reclaim.keep", default.keep, problems, |text| {
+        if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+    });
+    Reclaim { rules, keep }
 }
 
 fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> exposition::Options {

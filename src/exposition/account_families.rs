@@ -2,7 +2,9 @@
 
 use super::text::{Value, Writer, label};
 use crate::catalog::{self, Family};
-use crate::model::figures::{Dated, Enterprise, Instance, InstanceRepository, Overview, Quota};
+use crate::model::figures::{
+    Artifacts, Dated, Enterprise, Instance, InstanceRepository, Overview, Quota, RepositoryArtifacts,
+};
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
 
@@ -59,7 +61,11 @@ fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a 
 }
 
 /// The instances and their repositories.
-pub(super) fn enterprise(enterprise: &Enterprise, writer: &mut Writer<impl Write>) -> io::Result<()> {
+pub(super) fn enterprise(
+    enterprise: &Enterprise,
+    artifacts: &Artifacts,
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
     let listed = enterprise.instances.as_ref().map(|listed| listed.value.as_slice());
     let instances = listed.unwrap_or_default();
     let count = listed.map(|listed| Value::Integer(listed.len() as u64));
@@ -89,10 +95,14 @@ pub(super) fn enterprise(enterprise: &Enterprise, writer: &mut Writer<impl Write
     };
     quotas(&catalog::INSTANCE_QUOTA_LIMIT, |quota| quota.limit)?;
     quotas(&catalog::INSTANCE_QUOTA_USED, |quota| quota.used)?;
-    instance_repositories(enterprise, writer)
+    instance_repositories(enterprise, artifacts, writer)
 }
 
-fn instance_repositories(enterprise: &Enterprise, writer: &mut Writer<impl Write>) -> io::Result<()> {
+fn instance_repositories(
+    enterprise: &Enterprise,
+    artifacts: &Artifacts,
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
     let rows = enterprise.repositories.as_ref().map(|rows| rows.value.as_slice()).unwrap_or_default();
     let family = &catalog::INSTANCE_REPOSITORIES;
     writer.family(
@@ -110,7 +120,17 @@ fn instance_repositories(enterprise: &Enterprise, writer: &mut Writer<impl Write
     each(&catalog::INSTANCE_REPOSITORY_ARTIFACTS, |row| row.artifacts.map(Value::Integer))?;
     each(&catalog::INSTANCE_REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer))?;
     each(&catalog::INSTANCE_REPOSITORY_CREATED, |row| row.created.map(Value::Time))?;
-    each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time))
+    each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time))?;
+    let known = || rows.iter().filter_map(|row| Some((artifacts.of(row)?, row)));
+    let mut sums = |family: &Family, value: fn(&RepositoryArtifacts) -> Option<Value>| {
+        let labels = |(_, row): (&RepositoryArtifacts, &InstanceRepository), out: &mut Vec<u8>| {
+            several(family.labels, [&row.instance, &row.namespace, &row.name], out);
+        };
+        writer.family(family, known(), |(artifacts, _)| value(artifacts), labels)
+    };
+    sums(&catalog::INSTANCE_REPOSITORY_SIZE, |artifacts| artifacts.size.map(Value::Integer))?;
+    sums(&catalog::INSTANCE_REPOSITORY_PUSHED, |artifacts| artifacts.pushed.map(Value::Time))?;
+    sums(&catalog::INSTANCE_REPOSITORY_PULLED, |artifacts| artifacts.pulled.map(Value::Time))
 }
 
 /// The only label of a sample.
@@ -130,7 +150,8 @@ mod tests {
     use crate::exposition::testing::{parse, row};
     use crate::exposition::{Options, write_snapshot};
     use crate::model::figures::{
-        Account, Dated, Enterprise, Instance, InstanceRepository, Organization, Overview, Quota, Statistics,
+        Account, Artifacts, Dated, Enterprise, Instance, InstanceArtifacts, InstanceRepository, Organization, Overview,
+        Quota, RepositoryArtifacts, Statistics,
     };
     use crate::model::{NamespaceRead, Snapshot, Timestamp};
     use std::sync::Arc;
@@ -223,6 +244,7 @@ swr_namespace_unlisted_repositories{namespace="web"} 0"#;
         };
         let bare = Instance { id: "6b".into(), statistics: None, created: None, ..instance.clone() };
         let repository = InstanceRepository {
+            id: Some(7),
             instance: "5a".into(),
             namespace: "team".into(),
             name: "app/web".into(),
@@ -232,8 +254,21 @@ swr_namespace_unlisted_repositories{namespace="web"} 0"#;
             created: None,
             updated: Some(Timestamp(2_000_000_000)),
         };
-        let enterprise = Enterprise { instances: dated(vec![instance, bare]), repositories: dated(vec![repository]) };
-        let snapshot = Snapshot { enterprise: Arc::new(enterprise), ..Snapshot::default() };
+        let unknown = InstanceRepository {
+            id: Some(8),
+            name: "new".into(),
+            tags: None,
+            downloads: None,
+            updated: None,
+            ..repository.clone()
+        };
+        let enterprise =
+            Enterprise { instances: dated(vec![instance, bare]), repositories: dated(vec![repository, unknown]) };
+        let sums = RepositoryArtifacts { repository: 7, size: Some(30), pushed: Some(Timestamp(1)), pulled: None };
+        let known = InstanceArtifacts { instance: "5a".into(), repositories: dated(vec![sums]).unwrap() };
+        let artifacts = Artifacts { complete_at: None, instances: vec![known] };
+        let snapshot =
+            Snapshot { enterprise: Arc::new(enterprise), artifacts: Arc::new(artifacts), ..Snapshot::default() };
         let want = r#"swr_instances 2
 swr_instance_info{instance_id="5a",name="prod",spec="swr.ee.basic",version="25.6.0",charge_mode="postPaid"} 1
 swr_instance_info{instance_id="6b",name="prod",spec="swr.ee.basic",version="25.6.0",charge_mode="postPaid"} 1
@@ -243,10 +278,12 @@ swr_instance_created_timestamp_seconds{instance_id="5a"} 1.5
 swr_instance_storage_bytes{instance_id="5a"} 1073741824
 swr_instance_quota_limit{instance_id="5a",quota="namespace"} 50
 swr_instance_quota_used{instance_id="5a",quota="namespace"} 2
-swr_instance_repositories{instance_id="5a"} 1
+swr_instance_repositories{instance_id="5a"} 2
 swr_instance_repository_tags{instance_id="5a",namespace="team",repository="app/web"} 3
 swr_instance_repository_downloads{instance_id="5a",namespace="team",repository="app/web"} 9
-swr_instance_repository_updated_timestamp_seconds{instance_id="5a",namespace="team",repository="app/web"} 2"#;
+swr_instance_repository_updated_timestamp_seconds{instance_id="5a",namespace="team",repository="app/web"} 2
+swr_instance_repository_size_bytes{instance_id="5a",namespace="team",repository="app/web"} 30
+swr_instance_repository_last_push_timestamp_seconds{instance_id="5a",namespace="team",repository="app/web"} 0.000000001"#;
         assert_eq!(lines(&snapshot, &["swr_instance"]), want);
     }
 }

@@ -10,7 +10,9 @@ use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
 use super::text::{CHUNK, Counts, label};
 use crate::catalog;
+use crate::model::reclaim::Rule;
 use crate::model::repositories::Chunk;
+use crate::model::tags::Reclaimable;
 use crate::model::{RepositoryImages, RepositoryRef, Snapshot};
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ pub(super) struct Selected<'a> {
 }
 
 impl<'a> Selected<'a> {
+    fn reclaimable(self) -> &'a [Reclaimable] {
+        self.snapshot.images.as_ref().map_or(&[], |images| &images.reclaimable)
+    }
+
     /// The blocks in their order.
     pub(super) fn blocks(self) -> impl Iterator<Item = Block<'a>> {
         let mut end = 0;
@@ -71,6 +77,16 @@ impl<'a> Block<'a> {
         Some(&images.repositories[self.start..self.end])
     }
 
+    /// What each clean-up rule would free in its repositories, by their index in the block.
+    fn reclaimable(&self) -> impl Iterator<Item = (Rule, usize, u32, Option<u128>)> + use<'a> {
+        let (start, end) = (self.start, self.end);
+        self.of.reclaimable().iter().flat_map(move |of_rule| {
+            let place = |index| of_rule.repositories.partition_point(|here| (here.index as usize) < index);
+            let here = &of_rule.repositories[place(start)..place(end)];
+            here.iter().map(move |here| (of_rule.rule, here.index as usize - start, here.tags, here.bytes))
+        })
+    }
+
     fn difference(&self, old: &Self) -> Difference {
         let is_selected = |block: &Self| block.of.selection.in_range(block.start..block.end);
         if self.end - self.start != old.end - old.start || is_selected(self) != is_selected(old) {
@@ -90,7 +106,8 @@ impl<'a> Block<'a> {
                 metrics = differing(&old, &new).fold(metrics, RepositoryMetrics::with);
             }
         }
-        if has_chunks { Difference { metrics, images: self.images() != old.images() } } else { Difference::ALL }
+        let images = self.images() != old.images() || !self.reclaimable().eq(old.reclaimable());
+        if has_chunks { Difference { metrics, images } } else { Difference::ALL }
     }
 }
 
@@ -114,7 +131,8 @@ impl BlockWriter {
         let selection = block.of.selection;
         let selected = block.rows().zip(block.start..).filter(|(_, index)| selection.has(*index));
         for ((repository, index), prefix) in selected.zip(self.prefixes.iter()) {
-            let row = Row { repository, images: images.map(|images| &images[index - block.start]), prefix };
+            let images = images.map(|images| &images[index - block.start]);
+            let row = Row { repository, index, reclaimable: block.of.reclaimable(), images, prefix };
             (column.write)(&row, &mut Lines { family: column.family, text: &mut self.text, counts: &mut counts });
             if self.text.len() >= CHUNK {
                 counts.bytes += self.text.len();

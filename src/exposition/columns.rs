@@ -3,12 +3,17 @@
 use super::repository_metrics::RepositoryMetric;
 use super::text::{Counts, Value, label, write_value};
 use crate::catalog::{self, Family};
+use crate::model::tags::Reclaimable;
 use crate::model::{RepositoryImages, RepositoryRef, Visibility};
 
 /// A repository as a family sees it.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     pub(super) repository: RepositoryRef<'a>,
+    /// Its index in the snapshot.
+    pub(super) index: usize,
+    /// What clean-up rules would free, in all repositories.
+    pub(super) reclaimable: &'a [Reclaimable],
     /// Its figures from tags and details, if they are collected.
     pub(super) images: Option<&'a RepositoryImages>,
     /// The labels that all its samples begin with: `{namespace="..",repository=".."`.

@@ -311,8 +311,8 @@ pub(super) fn zstd(small: &[u8], large: Option<&ZstdBlocks>, end: &[u8]) -> Vec<
 mod tests {
     use super::*;
     use crate::exposition::Encoding;
-    use crate::exposition::text::CHUNK;
     use crate::exposition::testing::decode;
+    use crate::exposition::text::CHUNK;
     use proptest::prelude::*;
 
     /// A text in parts of one compressor.

@@ -324,7 +324,7 @@ mod tests {
                 oldest: None,
                 series: None,
             }),
-            details: None,
+            ..RepositoryImages::default()
         };
         let repositories = snapshot.repositories.iter().map(image).collect();
         snapshot.images = Some(Arc::new(Images { repositories, ..Images::default() }));

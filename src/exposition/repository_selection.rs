@@ -62,7 +62,10 @@ impl RepositorySelection {
     }
 
     /// The selected repositories of the snapshot that this was made for.
-    pub(super) fn repositories<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = RepositoryRef<'a>> + Clone {
+    pub(super) fn repositories<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+    ) -> impl Iterator<Item = RepositoryRef<'a>> + Clone {
         snapshot.repositories.iter().enumerate().filter(|(index, _)| self.has(*index)).map(|(_, row)| row)
     }
 
@@ -113,7 +116,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn snapshot(sizes: &[u64]) -> Snapshot {
-        let sized = |(index, size): (usize, &u64)| crate::model::Repository { size: Some(*size), ..row("n", &format!("{index:03}")) };
+        let sized = |(index, size): (usize, &u64)| crate::model::Repository {
+            size: Some(*size),
+            ..row("n", &format!("{index:03}"))
+        };
         Snapshot::new(Timestamp(0), sizes.iter().enumerate().map(sized).collect()).0
     }
 

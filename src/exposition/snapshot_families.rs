@@ -88,7 +88,7 @@ pub(super) fn write_totals(
         |(reason, _), out| label(b'{', family.labels[0], reason, out),
     )?;
     account_families::account(snapshot, sums, &mut writer)?;
-    account_families::enterprise(&snapshot.enterprise, &mut writer)?;
+    account_families::enterprise(&snapshot.enterprise, &snapshot.artifacts, &mut writer)?;
     writer.finish()
 }
 
@@ -118,8 +118,8 @@ fn namespace(name: &str, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::catalog::Family;
-    use crate::exposition::testing::{Sample, bare_row, parse, row};
     use crate::exposition::RepositoryMetric;
+    use crate::exposition::testing::{Sample, bare_row, parse, row};
     use crate::model::{Repository, RepositoryRef, Timestamp};
     use proptest::prelude::*;
 

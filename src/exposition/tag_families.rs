@@ -4,7 +4,7 @@ use super::columns::{Column, Lines, Row};
 use super::text::{Value, Writer, label, open_label};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use crate::model::tags::{Details, ManifestKind, TagFigures, TagSeries};
+use crate::model::tags::{Details, ManifestKind, ReclaimableHere, TagFigures, TagSeries};
 use std::io::{self, Write};
 
 /// The `age` label, youngest class first.
@@ -22,7 +22,26 @@ pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io
             label(b'{', family.labels[0], name, out);
         },
     )?;
-    writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})
+    writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})?;
+    let rules: Vec<String> = images.reclaimable.iter().map(|of_rule| of_rule.rule.to_string()).collect();
+    let of_rules = || rules.iter().zip(&images.reclaimable);
+    let family = &catalog::NAMESPACE_RECLAIMABLE_LAYERS;
+    writer.family(
+        family,
+        of_rules().flat_map(|(rule, of_rule)| of_rule.namespaces.iter().map(move |namespace| (rule, namespace))),
+        |(_, (_, bytes))| Some(Value::Sum(*bytes)),
+        |(rule, (name, _)), out| {
+            label(b'{', family.labels[0], name, out);
+            label(b',', family.labels[1], rule, out);
+        },
+    )?;
+    let family = &catalog::RECLAIMABLE_LAYERS;
+    writer.family(
+        family,
+        of_rules(),
+        |(_, of_rule)| of_rule.bytes.map(Value::Sum),
+        |(rule, _), out| label(b'{', family.labels[0], rule, out),
+    )
 }
 
 /// The families with samples per repository, in their order.
@@ -50,6 +69,12 @@ pub(super) const COLUMNS: &[Column] = &[
             });
         }
     }),
+    column(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, |row, lines| {
+        lines.rule_figures(row, |here| here.bytes.filter(|bytes| *bytes > 0).map(Value::Sum));
+    }),
+    column(&catalog::REPOSITORY_RECLAIMABLE_TAGS, |row, lines| {
+        lines.rule_figures(row, |here| Some(Value::Integer(here.tags.into())));
+    }),
     column(&catalog::DETAILS_INFO, |row, lines| {
         if let Some(details) = details(row) {
             lines.sample(Value::Integer(1), |out| details_labels(details, row.prefix, out));
@@ -57,6 +82,10 @@ pub(super) const COLUMNS: &[Column] = &[
     }),
     column(&catalog::PRIORITY, |row, lines| {
         lines.figure(row, details(row).and_then(|details| details.priority).map(Value::Signed));
+    }),
+    column(&catalog::REPOSITORY_RETENTION, |row, lines| {
+        let rules = row.images.and_then(|images| images.retention_rules);
+        lines.figure(row, rules.map(|rules| Value::Integer(rules.into())));
     }),
     column(&catalog::TAG_SIZE, |row, lines| lines.tag_figures(row, |tag| tag.size.map(Value::Integer))),
     column(&catalog::TAG_CREATED, |row, lines| lines.tag_figures(row, |tag| tag.created.map(Value::Time))),
@@ -88,6 +117,20 @@ impl Lines<'_> {
     /// Writes a figure of the repository's tags.
     fn tags_figure(&mut self, row: &Row<'_>, value: fn(&TagFigures) -> Option<Value>) {
         self.figure(row, tags(row).and_then(value));
+    }
+
+    /// Writes a figure of each clean-up rule that picks tags of the repository.
+    fn rule_figures(&mut self, row: &Row<'_>, value: fn(&ReclaimableHere) -> Option<Value>) {
+        let name = self.family.labels[2];
+        for of_rule in row.reclaimable {
+            let found = of_rule.repositories.binary_search_by_key(&row.index, |here| here.index as usize);
+            if let Some(value) = found.ok().and_then(|found| value(&of_rule.repositories[found])) {
+                self.sample(value, |out| {
+                    out.extend_from_slice(row.prefix);
+                    label(b',', name, &of_rule.rule.to_string(), out);
+                });
+            }
+        }
     }
 
     /// Writes a figure of each tag that has series of its own.
@@ -142,7 +185,10 @@ fn number_label(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
 mod tests {
     use crate::exposition::testing::{parse, row};
     use crate::exposition::{Options, write_snapshot};
-    use crate::model::tags::{Details, Images, ManifestKind, RepositoryImages, TagFigures, TagSeries};
+    use crate::model::reclaim::Rule;
+    use crate::model::tags::{
+        Details, Images, ManifestKind, Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, TagSeries,
+    };
     use crate::model::{Snapshot, Timestamp};
     use std::sync::Arc;
 
@@ -176,12 +222,33 @@ mod tests {
         let snapshot = Snapshot {
             images: Some(Arc::new(Images {
                 repositories: vec![
-                    RepositoryImages { tags: Some(figures), details: Some(Arc::new(details)) },
-                    RepositoryImages { tags: Some(unlayered), details: None },
-                    RepositoryImages { tags: None, details: None },
+                    RepositoryImages {
+                        tags: Some(figures),
+                        details: Some(Arc::new(details)),
+                        retention_rules: Some(0),
+                    },
+                    RepositoryImages { tags: Some(unlayered), details: None, retention_rules: Some(2) },
+                    RepositoryImages::default(),
                 ],
                 namespaces: vec![("team".into(), 77)],
                 unique_bytes: Some(u128::from(u64::MAX) * 2),
+                reclaimable: vec![
+                    Reclaimable {
+                        rule: Rule::OlderThan { days: 90 },
+                        repositories: vec![
+                            ReclaimableHere { index: 0, tags: 2, bytes: Some(20) },
+                            ReclaimableHere { index: 1, tags: 1, bytes: Some(0) },
+                        ],
+                        namespaces: vec![("team".into(), 25)],
+                        bytes: Some(26),
+                    },
+                    Reclaimable {
+                        rule: Rule::BeyondNewest { count: 10 },
+                        repositories: Vec::new(),
+                        namespaces: vec![("team".into(), 0)],
+                        bytes: None,
+                    },
+                ],
             })),
             ..Snapshot::new(Timestamp(0), rows).0
         };
@@ -206,8 +273,16 @@ mod tests {
                 "swr_tag_info{one},tag=\"latest\",digest=\"{digest}\",type=\"index\",schema=\"2\",trusted=\"false\",scanned=\"\"}} 1"
             ),
             "swr_repository_unlayered_tags{namespace=\"team\",repository=\"2\"} 1".to_owned(),
+            format!("swr_repository_retention_rules{one}}} 0"),
+            "swr_repository_retention_rules{namespace=\"team\",repository=\"2\"} 2".to_owned(),
             "swr_namespace_unique_layer_bytes{namespace=\"team\"} 77".to_owned(),
             "swr_unique_layer_bytes 36893488147419103230".to_owned(),
+            format!("swr_repository_reclaimable_layer_bytes{one},rule=\"older_than_90d\"}} 20"),
+            format!("swr_repository_reclaimable_tags{one},rule=\"older_than_90d\"}} 2"),
+            "swr_repository_reclaimable_tags{namespace=\"team\",repository=\"2\",rule=\"older_than_90d\"} 1".to_owned(),
+            "swr_namespace_reclaimable_layer_bytes{namespace=\"team\",rule=\"older_than_90d\"} 25".to_owned(),
+            "swr_namespace_reclaimable_layer_bytes{namespace=\"team\",rule=\"beyond_newest_10\"} 0".to_owned(),
+            "swr_reclaimable_layer_bytes{rule=\"older_than_90d\"} 26".to_owned(),
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
         }
@@ -216,6 +291,8 @@ mod tests {
             "swr_tag_created",
             "repository=\"3\"",
             "swr_repository_unlayered_tags{namespace=\"team\",repository=\"1\"",
+            "swr_repository_reclaimable_layer_bytes{namespace=\"team\",repository=\"2\"",
+            "swr_reclaimable_layer_bytes{rule=\"beyond",
         ] {
             assert!(!text.contains(absent), "{absent}: absent is not zero");
         }

@@ -208,8 +208,8 @@ mod tests {
     use super::*;
     use crate::exposition::Options;
     use crate::exposition::testing::row;
-    use crate::model::{Images, Repository};
     use crate::model::tags::TagFigures;
+    use crate::model::{Images, Repository};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -232,7 +232,11 @@ mod tests {
         let then = Baseline::new(&second, Some((&first, &start)));
         assert!(then.top(&second, &second.namespace_sums(), &RepositorySelection::All).grown.is_empty());
         let third = snapshot(3, &[("a", Some(8)), ("b", Some(4)), ("new", Some(70)), ("shrinks", Some(4))]);
-        let now = Baseline::new(&third, Some((&second, &then))).top(&third, &third.namespace_sums(), &RepositorySelection::All);
+        let now = Baseline::new(&third, Some((&second, &then))).top(
+            &third,
+            &third.namespace_sums(),
+            &RepositorySelection::All,
+        );
         assert_eq!(listed(&now.grown), [("new", 20), ("a", 3), ("b", 1)]);
         assert_eq!(now.since, Timestamp(1));
     }
@@ -263,7 +267,7 @@ mod tests {
                 oldest: None,
                 series: None,
             }),
-            details: None,
+            ..RepositoryImages::default()
         };
         let repositories = vec![read(30), read(4), read(2), RepositoryImages::default()];
         snapshot.images = Some(Arc::new(Images { repositories, ..Images::default() }));
@@ -290,7 +294,10 @@ mod tests {
             &Options { exclude: Some("n/b".parse().unwrap()), ..Options::default() },
             None,
         );
-        assert_eq!(listed(&Baseline::new(&snapshot, None).top(&snapshot, &snapshot.namespace_sums(), &selection).largest), [("a", 5)]);
+        assert_eq!(
+            listed(&Baseline::new(&snapshot, None).top(&snapshot, &snapshot.namespace_sums(), &selection).largest),
+            [("a", 5)]
+        );
     }
 
     proptest! {

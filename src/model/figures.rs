@@ -111,9 +111,58 @@ pub struct Statistics {
     pub quotas: Vec<Quota>,
 }
 
+/// The artifacts of the project's instances, summed up by repository.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Artifacts {
+    /// When the latest complete read began.
+    pub complete_at: Option<Timestamp>,
+    /// Sorted by instance, each once. An instance that does not offer the list is left out.
+    pub instances: Vec<InstanceArtifacts>,
+}
+
+impl Artifacts {
+    /// What is known of an instance.
+    pub fn of_instance(&self, id: &str) -> Option<&Dated<Vec<RepositoryArtifacts>>> {
+        let index = self.instances.binary_search_by(|known| (*known.instance).cmp(id)).ok()?;
+        Some(&self.instances[index].repositories)
+    }
+
+    /// What is known of a repository.
+    pub fn of(&self, repository: &InstanceRepository) -> Option<&RepositoryArtifacts> {
+        let rows = &self.of_instance(&repository.instance)?.value;
+        let index = rows.binary_search_by(|row| Some(row.repository).cmp(&repository.id)).ok()?;
+        Some(&rows[index])
+    }
+}
+
+/// The artifacts of one instance.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct InstanceArtifacts {
+    /// The instance's id.
+    pub instance: Arc<str>,
+    /// Sorted by repository, each once. A repository without artifacts is left out.
+    pub repositories: Dated<Vec<RepositoryArtifacts>>,
+}
+
+/// The artifacts of one repository.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct RepositoryArtifacts {
+    /// The repository's id within its instance.
+    pub repository: u64,
+    /// Bytes of all distinct digests; `None` if the size of one of them is not known. Layers that artifacts share count once
+    /// for each.
+    pub size: Option<u64>,
+    /// The latest push.
+    pub pushed: Option<Timestamp>,
+    /// The latest pull; `None` if there was none.
+    pub pulled: Option<Timestamp>,
+}
+
 /// One repository of an instance.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct InstanceRepository {
+    /// The repository's id within its instance.
+    pub id: Option<u64>,
     /// The instance's id.
     pub instance: Arc<str>,
     /// The namespace within the instance.

@@ -6,12 +6,18 @@
 //!
 //! Sums per organization need separate counts only for blobs of several repositories.
 //!
-//! Memory: 54 to 59 bytes for each distinct blob, 4 for each reference, 64 for each repository, some 30 for each pair of an
-//! organization and a blob of several repositories.
+//! Of each repository's blobs, a clean-up rule picks the first so many ([`Layers::pick`]); the repository keeps the others. A
+//! blob that no repository keeps is reclaimable: by its repository if it has only one, by its organization if all its
+//! repositories are there, and by the account. A bit for each blob and rule says whether anything keeps it; the number of
+//! repositories that do is needed only for blobs of several.
+//!
+//! Memory: 55 to 60 bytes for each distinct blob, 4 for each reference, 80 for each repository and 32 for each of its rules,
+//! some 100 for each blob of several repositories and 30 for each of its organizations.
 
+use super::reclaim::MAX_RULES;
 use super::tags::Blob;
 use hashbrown::HashTable;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 /// The number of a repository, chosen by the caller. Small: memory is taken for each number up to the largest.
@@ -32,13 +38,54 @@ struct Entry {
     owners_xor: Owner,
 }
 
+/// A part of the store.
+#[derive(Debug)]
+struct Chunk {
+    entries: Vec<Entry>,
+    /// For each entry the rules under which a repository keeps it, as bits.
+    kept: Vec<u8>,
+}
+
+/// The bits of all rules.
+const EVERY_RULE: u8 = u8::MAX;
+const _: () = assert!(MAX_RULES == u8::BITS as usize, "a bit for each rule");
+
 #[derive(Clone, Debug, Default)]
 struct Owned {
     group: Group,
-    /// The slots of its blobs, sorted.
+    /// The slots of its blobs, in the order in which rules pick them.
     blobs: Box<[u32]>,
     unique: u128,
     exclusive: u128,
+    rules: Box<[Picked]>,
+}
+
+/// What a rule does in one repository.
+#[derive(Clone, Copy, Debug, Default)]
+struct Picked {
+    /// It picks so many blobs, the first ones.
+    blobs: u32,
+    /// Bytes of its exclusive blobs among them.
+    bytes: u128,
+}
+
+/// An organization, or the account.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    unique: u128,
+    /// By rule.
+    reclaimable: Box<[u128]>,
+}
+
+/// A blob of several repositories.
+#[derive(Debug)]
+struct Shared {
+    /// The number of organizations that refer to it.
+    groups: u32,
+    /// The exclusive-or of their numbers.
+    groups_xor: Group,
+    /// The number of repositories that keep it, by rule.
+    keepers: Box<[u32]>,
 }
 
 /// The index.
@@ -46,35 +93,66 @@ struct Owned {
 pub struct Layers {
     slots: HashTable<u32>,
     hasher: RandomState,
-    entries: Vec<Vec<Entry>>,
+    chunks: Vec<Chunk>,
     free: Vec<u32>,
     owners: Vec<Owned>,
     /// The number of repositories of an organization that refer to a blob, for blobs of several repositories.
-    shared: HashMap<(Group, u32), u32>,
-    groups: Vec<u128>,
-    total: u128,
+    of_groups: HashMap<(Group, u32), u32>,
+    /// Blobs of several repositories. Empty without rules.
+    shared: HashMap<u32, Shared>,
+    groups: Vec<Sums>,
+    total: Sums,
+    /// The number of rules.
+    rules: usize,
 }
 
 impl Layers {
     /// Bytes a distinct blob with its references takes, measured by `cargo bench --bench tags`.
     pub const BYTES: usize = 64;
 
-    /// Sets the blobs of a repository, in slot of its earlier ones. Repeated blobs count once.
+    /// Sets the number of rules, at most [`MAX_RULES`]. Nothing is picked then. Takes time in proportion to the index.
+    pub fn set_rules(&mut self, rules: usize) {
+        let rules = rules.min(MAX_RULES);
+        self.rules = rules;
+        self.owners.iter_mut().for_each(|owned| owned.rules = vec![Picked::default(); rules].into());
+        self.groups.iter_mut().chain([&mut self.total]).for_each(|sums| sums.reclaimable = vec![0; rules].into());
+        self.chunks.iter_mut().for_each(|chunk| chunk.kept.fill(EVERY_RULE));
+        self.shared = HashMap::new();
+        if rules > 0 {
+            for ((group, slot), owners) in &self.of_groups {
+                let none = || Shared { groups: 0, groups_xor: 0, keepers: vec![0; rules].into() };
+                let shared = self.shared.entry(*slot).or_insert_with(none);
+                shared.groups += 1;
+                shared.groups_xor ^= group;
+                shared.keepers.iter_mut().for_each(|keepers| *keepers += owners);
+            }
+        }
+    }
+
+    /// Sets the blobs of a repository, in place of its earlier ones, in the order in which rules pick them. Nothing is picked
+    /// then. Repeated blobs count once.
     pub fn set(&mut self, owner: Owner, group: Group, blobs: &[Blob]) {
+        let rules = self.rules;
         if self.owners.len() <= owner as usize {
-            self.owners.resize_with(owner as usize + 1, Owned::default);
+            let none = || Owned { rules: vec![Picked::default(); rules].into(), ..Owned::default() };
+            self.owners.resize_with(owner as usize + 1, none);
         }
         if self.groups.len() <= group as usize {
-            self.groups.resize(group as usize + 1, 0);
+            self.groups.resize(group as usize + 1, Sums { unique: 0, reclaimable: vec![0; rules].into() });
         }
+        self.pick_nothing(owner);
         if self.owners[owner as usize].group != group {
             self.release(owner);
             self.owners[owner as usize].group = group;
         }
-        let mut after: Vec<u32> = blobs.iter().map(|blob| self.slot_of(*blob)).collect();
-        after.sort_unstable();
+        let mut blobs: Vec<u32> = blobs.iter().map(|blob| self.slot_of(*blob)).collect();
+        let mut after = sorted(&blobs);
         after.dedup();
-        let before = std::mem::take(&mut self.owners[owner as usize].blobs);
+        if after.len() < blobs.len() {
+            let mut seen = HashSet::new();
+            blobs.retain(|slot| seen.insert(*slot));
+        }
+        let before = sorted(&self.owners[owner as usize].blobs);
         // New blobs are added before old ones are removed, so that the slots of others stay the same.
         for slot in difference(&after, &before) {
             self.add_reference(owner, slot);
@@ -82,15 +160,50 @@ impl Layers {
         for slot in difference(&before, &after) {
             self.remove_reference(owner, slot);
         }
-        self.owners[owner as usize].blobs = after.into();
+        self.owners[owner as usize].blobs = blobs.into();
     }
 
     /// Removes all blobs of a repository.
     pub fn release(&mut self, owner: Owner) {
+        self.pick_nothing(owner);
         let Some(owned) = self.owners.get_mut(owner as usize) else { return };
         for slot in std::mem::take(&mut owned.blobs) {
             self.remove_reference(owner, slot);
         }
+    }
+
+    /// Lets a rule pick the first so many blobs of a repository. Takes time in proportion to the change.
+    pub fn pick(&mut self, owner: Owner, rule: usize, blobs: u32) {
+        let Some(owned) = self.owners.get_mut(owner as usize) else { return };
+        let Some(picked) = owned.rules.get_mut(rule) else { return };
+        let blobs = blobs.min(u32::try_from(owned.blobs.len()).expect("slots are numbers of 32 bits"));
+        let before = std::mem::replace(&mut picked.blobs, blobs);
+        if before == blobs {
+            return;
+        }
+        let all = std::mem::take(&mut owned.blobs);
+        let changed = before.min(blobs) as usize..before.max(blobs) as usize;
+        all[changed].iter().for_each(|slot| self.set_kept(*slot, rule, blobs < before));
+        self.owners[owner as usize].blobs = all;
+    }
+
+    /// Bytes that go if the tags that a rule picks in this repository alone are deleted.
+    pub fn reclaimable(&self, owner: Owner, rule: usize) -> u128 {
+        self.owners.get(owner as usize).and_then(|owned| owned.rules.get(rule)).map_or(0, |picked| picked.bytes)
+    }
+
+    /// Bytes that go if the tags that a rule picks in all repositories of an organization are deleted.
+    pub fn reclaimable_in_group(&self, group: Group, rule: usize) -> u128 {
+        self.groups.get(group as usize).and_then(|sums| sums.reclaimable.get(rule)).copied().unwrap_or_default()
+    }
+
+    /// Bytes that go if the tags that a rule picks in all repositories are deleted.
+    pub fn reclaimable_in_all(&self, rule: usize) -> u128 {
+        self.total.reclaimable.get(rule).copied().unwrap_or_default()
+    }
+
+    fn pick_nothing(&mut self, owner: Owner) {
+        (0..self.rules).for_each(|rule| self.pick(owner, rule, 0));
     }
 
     /// Bytes of the distinct blobs of a repository.
@@ -105,12 +218,12 @@ impl Layers {
 
     /// Bytes of the distinct blobs of an organization.
     pub fn of_group(&self, group: Group) -> u128 {
-        self.groups.get(group as usize).copied().unwrap_or_default()
+        self.groups.get(group as usize).map_or(0, |sums| sums.unique)
     }
 
     /// Bytes of all distinct blobs.
     pub fn total(&self) -> u128 {
-        self.total
+        self.total.unique
     }
 
     /// The number of distinct blobs.
@@ -123,8 +236,10 @@ impl Layers {
         self.slots.is_empty()
     }
 
-    /// The number of distinct blobs if the repository had these blobs, which are sorted and distinct.
+    /// The number of distinct blobs if the repository had these blobs, which are distinct.
     pub fn len_with(&self, owner: Owner, blobs: &[Blob]) -> usize {
+        let mut blobs = blobs.to_vec();
+        blobs.sort_unstable();
         let held = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs).iter();
         let leaving = held.map(|slot| self.entry(*slot)).filter(|entry| entry.owners == 1);
         let leaving = leaving.filter(|entry| blobs.binary_search(&entry.blob).is_err()).count();
@@ -132,7 +247,7 @@ impl Layers {
         self.len() - leaving + coming
     }
 
-    /// The distinct blobs of a repository.
+    /// The distinct blobs of a repository, in the order in which they were set.
     pub fn blobs(&self, owner: Owner) -> impl ExactSizeIterator<Item = Blob> + '_ {
         let blobs = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs);
         blobs.iter().map(|slot| self.entry(*slot).blob)
@@ -151,17 +266,18 @@ impl Layers {
                 slot
             }
             None => {
-                if self.entries.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                    self.entries.push(Vec::with_capacity(CHUNK));
+                if self.chunks.last().is_none_or(|chunk| chunk.entries.len() == CHUNK) {
+                    self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), kept: Vec::with_capacity(CHUNK) });
                 }
-                let chunks = self.entries.len();
-                let chunk = self.entries.last_mut().expect("one was put there if there was none");
-                chunk.push(entry);
-                u32::try_from((chunks - 1) * CHUNK + chunk.len() - 1).expect("memory ends before 2^32 blobs do")
+                let chunks = self.chunks.len();
+                let chunk = self.chunks.last_mut().expect("one was put there if there was none");
+                chunk.entries.push(entry);
+                chunk.kept.push(EVERY_RULE);
+                u32::try_from((chunks - 1) * CHUNK + chunk.entries.len() - 1).expect("memory ends before 2^32 blobs do")
             }
         };
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let at = |slot: &u32| hash_of(hasher, &entries[*slot as usize / CHUNK][*slot as usize % CHUNK].blob);
+        let (chunks, hasher) = (&self.chunks, &self.hasher);
+        let at = |slot: &u32| hash_of(hasher, &chunks[*slot as usize / CHUNK].entries[*slot as usize % CHUNK].blob);
         self.slots.insert_unique(hash, slot, at);
         slot
     }
@@ -171,43 +287,66 @@ impl Layers {
     }
 
     fn entry(&self, slot: u32) -> &Entry {
-        &self.entries[slot as usize / CHUNK][slot as usize % CHUNK]
+        &self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
     }
 
     fn entry_mut(&mut self, slot: u32) -> &mut Entry {
-        &mut self.entries[slot as usize / CHUNK][slot as usize % CHUNK]
+        &mut self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
     }
 
-    /// Adds a reference of a repository to a blob.
+    fn kept(&self, slot: u32) -> u8 {
+        self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
+    }
+
+    fn kept_mut(&mut self, slot: u32) -> &mut u8 {
+        &mut self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
+    }
+
+    /// Adds a reference of a repository to a blob, which it keeps.
     fn add_reference(&mut self, owner: Owner, slot: u32) {
+        self.count_reclaimable(slot, EVERY_RULE, Counted::NoLonger);
         let group = self.owners[owner as usize].group;
+        let rules = self.rules;
+        let kept_before = std::mem::replace(self.kept_mut(slot), EVERY_RULE);
         let entry = self.entry_mut(slot);
         let (size, last) = (u128::from(entry.blob.size), entry.owners_xor);
         entry.owners += 1;
         entry.owners_xor ^= owner;
         match entry.owners {
             1 => {
-                self.total += size;
-                self.groups[group as usize] += size;
+                self.total.unique += size;
+                self.groups[group as usize].unique += size;
                 self.owners[owner as usize].exclusive += size;
             }
             owners => {
                 if owners == 2 {
                     let other = &mut self.owners[last as usize];
                     other.exclusive -= size;
-                    self.shared.insert((other.group, slot), 1);
+                    self.of_groups.insert((other.group, slot), 1);
+                    if rules > 0 {
+                        let keepers = (0..rules).map(|rule| u32::from(kept_before >> rule & 1)).collect();
+                        self.shared.insert(slot, Shared { groups: 1, groups_xor: other.group, keepers });
+                    }
                 }
-                let of_group = self.shared.entry((group, slot)).or_default();
+                let of_group = self.of_groups.entry((group, slot)).or_default();
                 *of_group += 1;
-                if *of_group == 1 {
-                    self.groups[group as usize] += size;
+                let is_first = *of_group == 1;
+                if is_first {
+                    self.groups[group as usize].unique += size;
+                }
+                if let Some(shared) = self.shared.get_mut(&slot) {
+                    shared.keepers.iter_mut().for_each(|keepers| *keepers += 1);
+                    if is_first {
+                        shared.groups += 1;
+                        shared.groups_xor ^= group;
+                    }
                 }
             }
         }
         self.owners[owner as usize].unique += size;
     }
 
-    /// Removes a reference of a repository to a blob.
+    /// Removes a reference of a repository to a blob, which it keeps.
     fn remove_reference(&mut self, owner: Owner, slot: u32) {
         let group = self.owners[owner as usize].group;
         let entry = self.entry_mut(slot);
@@ -217,22 +356,84 @@ impl Layers {
         let size = u128::from(blob.size);
         self.owners[owner as usize].unique -= size;
         if owners == 0 {
-            self.total -= size;
-            self.groups[group as usize] -= size;
+            self.total.unique -= size;
+            self.groups[group as usize].unique -= size;
             self.owners[owner as usize].exclusive -= size;
             self.free_slot(slot);
             return;
         }
-        let of_group = self.shared.get_mut(&(group, slot)).expect("blobs of several repositories are counted");
+        let of_group = self.of_groups.get_mut(&(group, slot)).expect("blobs of several repositories are counted");
         *of_group -= 1;
-        if *of_group == 0 {
-            self.groups[group as usize] -= size;
-            self.shared.remove(&(group, slot));
+        let was_last = *of_group == 0;
+        if was_last {
+            self.groups[group as usize].unique -= size;
+            self.of_groups.remove(&(group, slot));
+        }
+        let mut kept = EVERY_RULE;
+        if let Some(shared) = self.shared.get_mut(&slot) {
+            for (rule, keepers) in shared.keepers.iter_mut().enumerate() {
+                *keepers -= 1;
+                kept &= !(u8::from(*keepers == 0) << rule);
+            }
+            if was_last {
+                shared.groups -= 1;
+                shared.groups_xor ^= group;
+            }
         }
         if owners == 1 {
             let last = &mut self.owners[owners_xor as usize];
             last.exclusive += size;
-            self.shared.remove(&(last.group, slot));
+            self.of_groups.remove(&(last.group, slot));
+            self.shared.remove(&slot);
+        }
+        *self.kept_mut(slot) = kept;
+        self.count_reclaimable(slot, EVERY_RULE, Counted::FromNowOn);
+    }
+
+    /// One of a blob's repositories keeps it under a rule, or no longer.
+    fn set_kept(&mut self, slot: u32, rule: usize, is_kept: bool) {
+        let bit = 1 << rule;
+        if let Some(shared) = self.shared.get_mut(&slot) {
+            let keepers = &mut shared.keepers[rule];
+            *keepers = if is_kept { *keepers + 1 } else { *keepers - 1 };
+            if *keepers != u32::from(is_kept) {
+                // Others keep it before and after.
+                return;
+            }
+        }
+        if is_kept {
+            self.count_reclaimable(slot, bit, Counted::NoLonger);
+            *self.kept_mut(slot) |= bit;
+        } else {
+            *self.kept_mut(slot) &= !bit;
+            self.count_reclaimable(slot, bit, Counted::FromNowOn);
+        }
+    }
+
+    /// Counts a blob where it is reclaimable, by those of the rules under which nothing keeps it.
+    fn count_reclaimable(&mut self, slot: u32, rules: u8, counted: Counted) {
+        let mut left = rules & !self.kept(slot);
+        if left == 0 {
+            return;
+        }
+        let Entry { blob, owners, owners_xor } = *self.entry(slot);
+        let size = u128::from(blob.size);
+        let owner = (owners == 1).then_some(owners_xor as usize);
+        let group = match owner {
+            Some(owner) => Some(self.owners[owner].group as usize),
+            None => self.shared.get(&slot).filter(|shared| shared.groups == 1).map(|of| of.groups_xor as usize),
+        };
+        while left != 0 {
+            let rule = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let of_owner = owner.map(|owner| &mut self.owners[owner].rules[rule].bytes);
+            let of_group = group.map(|group| &mut self.groups[group].reclaimable[rule]);
+            for sum in [Some(&mut self.total.reclaimable[rule]), of_group, of_owner].into_iter().flatten() {
+                match counted {
+                    Counted::FromNowOn => *sum += size,
+                    Counted::NoLonger => *sum -= size,
+                }
+            }
         }
     }
 
@@ -243,6 +444,19 @@ impl Layers {
         }
         self.free.push(slot);
     }
+}
+
+/// Whether a blob is counted as reclaimable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    FromNowOn,
+    NoLonger,
+}
+
+fn sorted(slots: &[u32]) -> Vec<u32> {
+    let mut slots = slots.to_vec();
+    slots.sort_unstable();
+    slots
 }
 
 /// A keyed hash, because digests come from outside. Half a digest is random enough.
@@ -263,143 +477,5 @@ fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::tags::Digest32;
-    use proptest::prelude::*;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    fn blob(number: u16) -> Blob {
-        let mut digest = [7; 32];
-        digest[..2].copy_from_slice(&number.to_le_bytes());
-        Blob { digest: Digest32(digest), size: u64::from(number % 97) + 1 }
-    }
-
-    /// Computes the same sums from the lists alone.
-    #[derive(Default)]
-    struct ByHand(BTreeMap<Owner, (Group, BTreeSet<Blob>)>);
-
-    impl ByHand {
-        fn sum<'a>(blobs: impl IntoIterator<Item = &'a Blob>) -> u128 {
-            blobs.into_iter().collect::<BTreeSet<_>>().into_iter().map(|blob| u128::from(blob.size)).sum()
-        }
-
-        fn unique(&self, owner: Owner) -> u128 {
-            self.0.get(&owner).map_or(0, |(_, blobs)| Self::sum(blobs))
-        }
-
-        fn exclusive(&self, owner: Owner) -> u128 {
-            let others: BTreeSet<_> =
-                self.0.iter().filter(|(other, _)| **other != owner).flat_map(|(_, (_, blobs))| blobs).collect();
-            self.0.get(&owner).map_or(0, |(_, blobs)| Self::sum(blobs.iter().filter(|blob| !others.contains(blob))))
-        }
-
-        fn of_group(&self, group: Group) -> u128 {
-            Self::sum(self.0.values().filter(|(of, _)| *of == group).flat_map(|(_, blobs)| blobs))
-        }
-    }
-
-    /// One change: a repository, its organization (which may change), and its new blobs; `None` removes it.
-    type Step = (Owner, Group, Option<Vec<u16>>);
-
-    fn follow(steps: impl IntoIterator<Item = Step>, mut check: impl FnMut(usize) -> bool) {
-        let (mut layers, mut truth) = (Layers::default(), ByHand::default());
-        for (number, (owner, group, blobs)) in steps.into_iter().enumerate() {
-            match blobs {
-                Some(blobs) => {
-                    let blobs: Vec<Blob> = blobs.into_iter().map(blob).collect();
-                    let unique: Vec<Blob> = blobs.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-                    let expected = layers.len_with(owner, &unique);
-                    layers.set(owner, group, &blobs);
-                    assert_eq!(layers.len(), expected, "after step {number}");
-                    truth.0.insert(owner, (group, blobs.into_iter().collect()));
-                }
-                None => {
-                    layers.release(owner);
-                    truth.0.remove(&owner);
-                }
-            }
-            if !check(number) {
-                continue;
-            }
-            for owner in 0..12 {
-                assert_eq!(layers.unique(owner), truth.unique(owner), "unique of {owner} after step {number}");
-                assert_eq!(layers.exclusive(owner), truth.exclusive(owner), "exclusive of {owner} after step {number}");
-                let held: BTreeSet<Blob> = layers.blobs(owner).collect();
-                assert_eq!(held, truth.0.get(&owner).map(|(_, blobs)| blobs.clone()).unwrap_or_default());
-            }
-            for group in 0..3 {
-                assert_eq!(layers.of_group(group), truth.of_group(group), "group {group} after step {number}");
-            }
-            let all: BTreeSet<_> = truth.0.values().flat_map(|(_, blobs)| blobs).collect();
-            assert_eq!((layers.total(), layers.len()), (ByHand::sum(all.iter().copied()), all.len()));
-            let pairs = layers.shared.len();
-            assert!(all.len() < 2 || pairs <= all.len() * 3, "{pairs} counts for {} blobs", all.len());
-        }
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        (0u32..12, 0u32..3, proptest::option::weighted(0.8, proptest::collection::vec(0u16..60, 0..25)))
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_are_those_that_are_counted_by_hand(steps in proptest::collection::vec(step(), 1..60)) {
-            follow(steps, |_| true);
-        }
-    }
-
-    #[test]
-    fn ten_thousand_pushes_deletions_and_moves_of_tags_lose_no_byte() {
-        let mut random = fastrand::Rng::with_seed(11);
-        // Repositories are sets of tags, each a list of blobs. A step changes one tag or a whole repository.
-        let mut tags: Vec<BTreeMap<u8, Vec<u16>>> = vec![BTreeMap::new(); 12];
-        let mut image = {
-            let mut random = fastrand::Rng::with_seed(12);
-            move |repository: u16| -> Vec<u16> {
-                let base = random.u16(..4);
-                let shared = (0..1 + base).map(|layer| base * 10 + layer);
-                shared.chain((0..3).map(|_| 100 + repository * 8 + random.u16(..12))).collect()
-            }
-        };
-        let steps: Vec<Step> = (0..10_000)
-            .map(|_| {
-                let owner = random.u32(..12);
-                let mine = &mut tags[owner as usize];
-                match random.u8(..20) {
-                    0 => mine.clear(),
-                    1..6 => drop(mine.pop_first()),
-                    6..9 if mine.len() > 1 => {
-                        // A tag moves to the image of another tag.
-                        let to = mine.values().next().unwrap().clone();
-                        *mine.values_mut().last().unwrap() = to;
-                    }
-                    _ => drop(mine.insert(random.u8(..8), image(u16::try_from(owner).unwrap()))),
-                }
-                let blobs = (!mine.is_empty()).then(|| mine.values().flatten().copied().collect());
-                (owner, owner % 3, blobs)
-            })
-            .collect();
-        follow(steps, |number| number % 7 == 0 || number > 9_900);
-    }
-
-    #[test]
-    fn slots_are_reused() {
-        let mut layers = Layers::default();
-        for round in 0..50u16 {
-            let blobs: Vec<Blob> = (0..1_000).map(|number| blob(round * 1_000 + number)).collect();
-            layers.set(0, 0, &blobs);
-        }
-        assert!(layers.entries.iter().map(Vec::len).sum::<usize>() <= 2_000);
-        layers.release(0);
-        assert!(layers.is_empty() && layers.total() == 0 && layers.shared.is_empty());
-    }
-
-    #[test]
-    fn sums_of_absurd_sizes_do_not_overflow() {
-        let mut layers = Layers::default();
-        let huge: Vec<Blob> = (0..100).map(|number| Blob { size: u64::MAX, ..blob(number) }).collect();
-        layers.set(0, 0, &huge);
-        assert_eq!(layers.total(), u128::from(u64::MAX) * 100);
-    }
-}
+#[path = "layers/layers_tests.rs"]
+mod tests;

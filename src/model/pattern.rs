@@ -1,4 +1,4 @@
-//! Regular expressions on `namespace/repository`, by which operators select repositories.
+//! Regular expressions on `namespace/repository` or on tags, by which operators select them.
 //!
 //! Anchored at both ends, like those of Prometheus: `team/app` matches one repository, `team/.*` all of an organization. The
 //! syntax is that of the crate `regex`. Matching takes time in proportion to the name, and the compiled size is bounded.
@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// The largest compiled expression in bytes: some thousand names joined by `|`.
 const MAX_COMPILED_SIZE: usize = 1 << 20;
 
-/// An expression that matches a repository's whole name.
+/// An expression that matches a whole name.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
@@ -24,7 +24,12 @@ impl Pattern {
         name.push_str(namespace);
         name.push('/');
         name.push_str(repository);
-        self.expression.is_match(&name)
+        self.is_match(&name)
+    }
+
+    /// Whether it matches the whole text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.expression.is_match(text)
     }
 
     /// The expression as it was written.

@@ -1,8 +1,8 @@
 //! A snapshot as records of a state file: a head, then the rows one by one. Tags are kept in a file of their own.
 
-use super::figures::{Account, Dated, Enterprise, InstanceRepository};
-use super::size_history::SizeHistory;
+use super::figures::{Account, Artifacts, Dated, Enterprise, InstanceArtifacts, InstanceRepository};
 use super::repositories::RepositoriesBuilder;
+use super::size_history::SizeHistory;
 use super::{NamespaceRead, Repository, Snapshot, Timestamp};
 use crate::base::state_file::{Persistent, RecordReader, RecordWriter, Unusable};
 use serde::de::DeserializeOwned;
@@ -19,6 +19,10 @@ struct Head {
     /// Without its repositories, whose number stands in their place.
     enterprise: Enterprise,
     instance_repositories: Option<Dated<u64>>,
+    /// Without the rows of its instances.
+    artifacts: Artifacts,
+    /// The number of rows of each instance.
+    artifact_rows: Vec<u64>,
     repositories: u64,
     size_history: SizeHistory,
 }
@@ -31,18 +35,30 @@ pub fn write(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<
     write_head(snapshot, records)?;
     let instances = snapshot.enterprise.repositories.iter();
     instances.flat_map(|rows| &rows.value).try_for_each(|row| records.push(row))?;
+    let rows = snapshot.artifacts.instances.iter().flat_map(|known| &known.repositories.value);
+    rows.copied().try_for_each(|row| records.push(&row))?;
     snapshot.repositories.iter().try_for_each(|row| records.push(&row))
 }
 
 fn write_head(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<()> {
     let Enterprise { instances, repositories } = &*snapshot.enterprise;
     let count = |rows: &Dated<Vec<_>>| Dated { value: rows.value.len() as u64, read_at: rows.read_at };
+    let artifacts = &*snapshot.artifacts;
+    let bare = |known: &InstanceArtifacts| InstanceArtifacts {
+        instance: known.instance.clone(),
+        repositories: Dated { value: Vec::new(), read_at: known.repositories.read_at },
+    };
     records.push(&Head {
         read_at: snapshot.read_at,
         namespaces: snapshot.namespaces.clone(),
         account: snapshot.account.clone(),
         enterprise: Enterprise { instances: instances.clone(), repositories: None },
         instance_repositories: repositories.as_ref().map(count),
+        artifacts: Artifacts {
+            complete_at: artifacts.complete_at,
+            instances: artifacts.instances.iter().map(bare).collect(),
+        },
+        artifact_rows: artifacts.instances.iter().map(|known| known.repositories.value.len() as u64).collect(),
         repositories: snapshot.repositories.len() as u64,
         size_history: snapshot.size_history.clone(),
     })
@@ -62,6 +78,10 @@ impl Persistent for Snapshot {
             })?;
             enterprise.repositories = Some(Dated { value: rows, read_at });
         }
+        let mut artifacts = head.artifacts;
+        for (known, count) in artifacts.instances.iter_mut().zip(head.artifact_rows) {
+            known.repositories.value = read_rows(records, count, |_| {})?;
+        }
         let (mut namespace, mut category) = (Arc::default(), Arc::default());
         let mut repositories = RepositoriesBuilder::default();
         for _ in 0..head.repositories {
@@ -79,6 +99,7 @@ impl Persistent for Snapshot {
             account: head.account,
             enterprise: enterprise.into(),
             images: None,
+            artifacts: artifacts.into(),
             size_history: head.size_history,
         })
     }
@@ -113,7 +134,7 @@ mod tests {
     use super::*;
     use crate::base::state_file::{Origin, decode, encode};
     use crate::model::Visibility;
-    use crate::model::figures::{Instance, Organization, Overview, Quota, Statistics};
+    use crate::model::figures::{Instance, Organization, Overview, Quota, RepositoryArtifacts, Statistics};
     use proptest::collection::vec;
     use proptest::option::of;
     use proptest::prelude::*;
@@ -187,6 +208,7 @@ mod tests {
         });
         let repository =
             (text(), text(), number(), time()).prop_map(|(instance, name, count, time)| InstanceRepository {
+                id: count,
                 instance,
                 namespace: name.clone(),
                 name: (*name).into(),
@@ -200,6 +222,14 @@ mod tests {
             .prop_map(|(instances, repositories)| Enterprise { instances, repositories })
     }
 
+    fn artifacts() -> impl Strategy<Value = Artifacts> {
+        let row = (any::<u64>(), number(), time(), time())
+            .prop_map(|(repository, size, pushed, pulled)| RepositoryArtifacts { repository, size, pushed, pulled });
+        let rows = (vec(row, 0..9), any::<i64>()).prop_map(|(value, at)| Dated { value, read_at: Timestamp(at) });
+        let instance = (text(), rows).prop_map(|(instance, repositories)| InstanceArtifacts { instance, repositories });
+        (time(), vec(instance, 0..4)).prop_map(|(complete_at, instances)| Artifacts { complete_at, instances })
+    }
+
     fn read(write: impl FnOnce(&mut RecordWriter<'_>) -> io::Result<()>) -> Result<Snapshot, Unusable> {
         let mut file = Vec::new();
         encode(&mut file, SystemTime::UNIX_EPOCH, Origin::default(), write).unwrap();
@@ -209,11 +239,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_snapshot_comes_back_as_it_was(
-            rows in vec(repository(), 0..40), at: i64, complete: bool, account in account(), enterprise in enterprise()
+            rows in vec(repository(), 0..40), at: i64, complete: bool, account in account(), enterprise in enterprise(),
+            artifacts in artifacts(),
         ) {
             let (mut snapshot, _) = Snapshot::new(Timestamp(at), rows);
             snapshot.namespaces = vec![NamespaceRead { name: "a".into(), read_at: Some(Timestamp(at)), complete }];
             (snapshot.account, snapshot.enterprise) = (account.into(), enterprise.into());
+            snapshot.artifacts = artifacts.into();
             snapshot.size_history.record(Timestamp(at), snapshot.bytes());
             let loaded = read(|records| write(&snapshot, records)).unwrap();
             prop_assert_eq!(&loaded, &snapshot);

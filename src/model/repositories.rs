@@ -242,7 +242,8 @@ impl Packer {
     /// The rows so far as a chunk; the packer is empty again.
     pub fn finish(&mut self) -> Arc<Chunk> {
         self.known.clear();
-        let chunk = Chunk { texts: self.texts[..].into(), names: self.names.as_str().into(), rows: self.rows[..].into() };
+        let chunk =
+            Chunk { texts: self.texts[..].into(), names: self.names.as_str().into(), rows: self.rows[..].into() };
         self.texts.clear();
         self.names.clear();
         self.rows.clear();
@@ -463,9 +464,9 @@ impl Repositories {
         let chunks = (0_u32..).zip(&self.chunks);
         let all = chunks.flat_map(|(chunk, rows)| {
             let place = move |index| chunk << INDEX_BITS | index;
-            (0..).zip(&rows.rows).map(move |(index, row)| {
-                (row.fingerprint, Place { place: place(index), key_hash: row.key_hash })
-            })
+            (0..)
+                .zip(&rows.rows)
+                .map(move |(index, row)| (row.fingerprint, Place { place: place(index), key_hash: row.key_hash }))
         });
         all.filter(|(fingerprint, _)| *fingerprint != Fingerprint::NONE)
     }

@@ -1,9 +1,10 @@
 //! Tags and details of repositories.
 //!
-//! A [`Tag`] lives only until the tags of its repository are reduced to a [`Reading`]. [`Images`] is what a snapshot shows.
-//! Deliberately absent: manifests, which are reduced where they are read, and the counting of bytes (`layers`).
+//! A [`Tag`] lives only until the tags of its repository are reduced to a reading (`reading`). [`Images`] is what a snapshot
+//! shows. Deliberately absent: manifests, which are reduced where they are read, and the counting of bytes (`layers`).
 
 use super::Timestamp;
+use super::reclaim::Rule;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -122,83 +123,6 @@ pub enum ManifestKind {
     Unknown,
 }
 
-/// The tags of one repository, reduced to what is stored.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Reading {
-    /// The number of tags.
-    pub tags: u32,
-    /// The number of tags whose layers are unknown.
-    pub unlayered: u32,
-    /// The newest `updated`.
-    pub newest: Option<Timestamp>,
-    /// The oldest `updated`.
-    pub oldest: Option<Timestamp>,
-    /// The `updated` times in whole seconds since 1970, the oldest first.
-    #[serde(with = "deltas")]
-    pub updated: Box<[u32]>,
-    /// The distinct blobs of all tags, sorted.
-    pub blobs: Vec<Blob>,
-    /// The tags by name, if they have their own series.
-    pub series: Option<Arc<[TagSeries]>>,
-}
-
-impl Reading {
-    /// Reduces the tags of a repository. Of two with the same name the one that was updated last counts.
-    pub fn of(mut tags: Vec<Tag>, with_series: bool) -> Self {
-        tags.sort_by(|a, b| a.name.cmp(&b.name).then(b.updated.cmp(&a.updated)));
-        tags.dedup_by(|later, kept| later.name == kept.name);
-        let digests: std::collections::HashSet<Digest32> =
-            tags.iter().filter_map(|tag| Digest32::parse(tag.digest.as_deref()?)).collect();
-        let mut blobs = Vec::new();
-        let mut unlayered = 0;
-        for tag in &tags {
-            let known = match &tag.contents {
-                Contents::Image(parts) => {
-                    blobs.extend_from_slice(parts);
-                    true
-                }
-                // An index whose images all have tags here adds no bytes to theirs.
-                Contents::Index(images) => images.iter().all(|image| digests.contains(image)),
-                Contents::Unknown => false,
-            };
-            unlayered += u32::from(!known);
-        }
-        blobs.sort_unstable();
-        blobs.dedup();
-        let mut updated: Vec<u32> = tags.iter().filter_map(|tag| Some(seconds(tag.updated?))).collect();
-        updated.sort_unstable();
-        Self {
-            tags: u32::try_from(tags.len()).unwrap_or(u32::MAX),
-            unlayered,
-            newest: tags.iter().filter_map(|tag| tag.updated).max(),
-            oldest: tags.iter().filter_map(|tag| tag.updated).min(),
-            updated: updated.into(),
-            blobs,
-            series: with_series.then(|| tags.into_iter().map(TagSeries::from).collect()),
-        }
-    }
-}
-
-/// Sorted seconds as the differences between neighbours, which take half the bytes.
-mod deltas {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(seconds: &[u32], out: S) -> Result<S::Ok, S::Error> {
-        let previous = std::iter::once(&0).chain(seconds);
-        out.collect_seq(seconds.iter().zip(previous).map(|(second, previous)| second.wrapping_sub(*previous)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Box<[u32]>, D::Error> {
-        let mut seconds = Box::<[u32]>::deserialize(input)?;
-        let mut previous = 0u32;
-        for second in &mut seconds {
-            previous = previous.wrapping_add(*second);
-            *second = previous;
-        }
-        Ok(seconds)
-    }
-}
-
 impl From<Tag> for TagSeries {
     fn from(tag: Tag) -> Self {
         let kind = match tag.contents {
@@ -292,6 +216,8 @@ pub struct RepositoryImages {
     pub tags: Option<TagFigures>,
     /// `None` until they have been read.
     pub details: Option<Arc<Details>>,
+    /// The number of rules by which the service deletes tags by itself.
+    pub retention_rules: Option<u32>,
 }
 
 /// Figures from tags and details of an account.
@@ -303,47 +229,38 @@ pub struct Images {
     pub namespaces: Vec<(Arc<str>, u128)>,
     /// Bytes of the account's distinct layers, once all its repositories are known.
     pub unique_bytes: Option<u128>,
+    /// What each rule would free.
+    pub reclaimable: Vec<Reclaimable>,
+}
+
+/// What a clean-up rule would free. All sums are empty until all repositories are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reclaimable {
+    /// The rule.
+    pub rule: Rule,
+    /// The repositories in which it picks tags, by their index in [`Images::repositories`], ascending.
+    pub repositories: Vec<ReclaimableHere>,
+    /// Bytes that go if the rule is applied to all repositories of an organization.
+    pub namespaces: Vec<(Arc<str>, u128)>,
+    /// Bytes that go if the rule is applied to all repositories.
+    pub bytes: Option<u128>,
+}
+
+/// What a rule would free in one repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReclaimableHere {
+    /// The repository.
+    pub index: u32,
+    /// The number of tags that the rule picks.
+    pub tags: u32,
+    /// Bytes that go with these tags alone; `None` while other repositories are unknown.
+    pub bytes: Option<u128>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn blob(digest: u8, size: u64) -> Blob {
-        Blob { digest: Digest32([digest; 32]), size }
-    }
-
-    fn tag(name: &str, digest: u8, updated: i64, contents: Contents) -> Tag {
-        Tag {
-            name: name.into(),
-            digest: Some(format!("sha256:{}", hex::encode([digest; 32])).into()),
-            updated: Some(Timestamp(updated * 1_000_000_000)),
-            contents,
-            ..Tag::default()
-        }
-    }
-
-    #[test]
-    fn a_reading_counts_each_blob_once_and_each_name_once() {
-        let image = |parts: &[u8]| Contents::Image(parts.iter().map(|part| blob(*part, u64::from(*part))).collect());
-        let tags = vec![
-            tag("a", 101, 10, image(&[1, 2, 2])),
-            tag("b", 102, 30, image(&[2, 3])),
-            tag("b", 103, 20, image(&[9])),
-            tag("multi", 104, 15, Contents::Index(vec![Digest32([101; 32]), Digest32([102; 32])])),
-            tag("far", 105, 16, Contents::Index(vec![Digest32([1; 32])])),
-            tag("broken", 106, 17, Contents::Unknown),
-        ];
-        let reading = Reading::of(tags, true);
-        assert_eq!((reading.tags, reading.unlayered), (5, 2), "an index of images that have tags hides nothing");
-        assert_eq!(reading.blobs, [blob(1, 1), blob(2, 2), blob(3, 3)]);
-        assert_eq!(reading.newest, Some(Timestamp(30_000_000_000)));
-        assert_eq!(&*reading.updated, [10, 15, 16, 17, 30]);
-        let series = reading.series.unwrap();
-        assert_eq!(series.len(), 5);
-        assert_eq!(series.iter().find(|tag| &*tag.name == "b").unwrap().digest[7..9], *"66", "the later one counts");
-    }
 
     #[test]
     fn digests_of_every_algorithm_are_told_apart() {

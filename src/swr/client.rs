@@ -7,8 +7,8 @@ use super::breaker::{Admission, Breaker};
 use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
 use super::request::{BodyReader, Call};
-use super::row_reader::FingerprintKey;
 use super::retry::CallBudget;
+use super::row_reader::FingerprintKey;
 use super::throttle::{Cooldowns, Throttle, TooLong};
 use crate::auth::{Authenticator, CredentialLease};
 use crate::base::deadline::Deadline;
@@ -83,7 +83,7 @@ pub struct Client {
     throttle: Throttle,
     cooldowns: Cooldowns,
     breaker: Breaker,
-    /// The circuit of tags and details. They are retried continuously, so their failures must not open the listing's.
+    /// The circuit of the calls for single repositories. They are retried continuously, so their failures must not open the listing's.
     images_breaker: Breaker,
     in_flight: Arc<Semaphore>,
     pub(super) metrics: Metrics,

@@ -111,9 +111,10 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
     let [list, page_info] = wire::fields(text, ["repositories", "page_info"])?;
     let (mut interner, mut rows) = (StringInterner::default(), Vec::new());
     let received = buffered::for_each_row(list, |object| {
-        let [instance, namespace, name, tags, artifacts, downloads, created, updated] = wire::fields(
+        let [id, instance, namespace, name, tags, artifacts, downloads, created, updated] = wire::fields(
             object,
             [
+                "id",
                 "instance_id",
                 "namespace_name",
                 "name",
@@ -136,6 +137,7 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
         // The API puts the namespace in front of the name; it has a label of its own.
         let within = name.strip_prefix(&*namespace).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&name);
         rows.push(InstanceRepository {
+            id: wire::integer(id, dropped),
             name: within.into(),
             instance: interner.get(instance),
             namespace: interner.get(namespace),

@@ -16,6 +16,8 @@ pub enum Operation {
     ListTags,
     /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}`.
     ShowRepository,
+    /// `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`.
+    ListRetentions,
     /// `GET /v2/manage/namespaces`.
     ListNamespaces,
     /// `GET /v2/manage/overview`.
@@ -30,6 +32,8 @@ pub enum Operation {
     InstanceStatistics,
     /// `GET /v2/{project}/repositories`.
     ListInstanceRepositories,
+    /// `GET /v2/{project}/instances/{instance}/artifacts`.
+    ListArtifacts,
     /// `GET /v3/projects` of IAM.
     FindProject,
 }
@@ -42,6 +46,7 @@ impl Operation {
             Self::ListRepositories => ("list_repositories", Some("swr:repo:listRepos"), Listing),
             Self::ListTags => ("list_tags", Some("swr:repo:listRepoTags"), Images),
             Self::ShowRepository => ("show_repository", Some("swr:repo:getRepo"), Images),
+            Self::ListRetentions => ("list_retentions", Some("swr:repo:listRetentions"), Images),
             Self::ListNamespaces => ("list_namespaces", Some("swr:namespace:listNamespaces"), Auxiliary),
             Self::Overview => ("overview", Some("swr::getDomainOverview"), Auxiliary),
             Self::Quotas => ("quotas", None, Auxiliary),
@@ -51,6 +56,7 @@ impl Operation {
             Self::ListInstanceRepositories => {
                 ("list_instance_repositories", Some("swr:repository:listAllInstanceRepositories"), Auxiliary)
             }
+            Self::ListArtifacts => ("list_artifacts", Some("swr:instance:listAllArtifacts"), Auxiliary),
             Self::FindProject => ("find_project", Some("iam:projects:listProjects"), Project),
         }
     }
@@ -77,7 +83,7 @@ impl Operation {
 pub enum Purpose {
     /// The list of repositories, which decides about the health of the API and the credential.
     Listing,
-    /// Tags and details of single repositories.
+    /// Tags, details and retention rules of single repositories.
     Images,
     /// Totals, the Enterprise Edition, and other optional calls.
     Auxiliary,

@@ -80,10 +80,13 @@ impl Client {
 }
 
 /// Reads the rows of one array.
-pub(super) trait RowReader: Send {
+pub trait RowReader: Send {
     /// A row.
     type Row: Send;
     /// Reads the next row, and returns the length of the whole list, if the row states it.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
     fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error>;
     /// The rows that could be understood.
     fn finish(self) -> Vec<Self::Row>;

@@ -153,7 +153,8 @@ mod tests {
 
     fn parsed(objects: &[String]) -> (Vec<Repository>, Vec<Option<u64>>, DroppedFields) {
         let (mut interner, mut dropped) = (StringInterner::default(), DroppedFields::default());
-        let rows = objects.iter().map(|object| wire::repository(object.as_bytes(), &mut interner, &mut dropped).unwrap());
+        let rows =
+            objects.iter().map(|object| wire::repository(object.as_bytes(), &mut interner, &mut dropped).unwrap());
         let (rows, totals): (Vec<_>, _) = rows.map(|row| (row.repository, row.total)).unzip();
         (rows.into_iter().flatten().collect(), totals, dropped)
     }

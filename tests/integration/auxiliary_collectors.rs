@@ -72,7 +72,7 @@ impl Setup {
         assert_eq!(gap, None);
         assert_eq!(snapshot.repositories.len(), self.upstream.handle.repositories().len());
         let at = snapshot.read_at;
-        (snapshot.account, snapshot.enterprise) =
+        (snapshot.account, snapshot.enterprise, snapshot.artifacts) =
             self.auxiliary.collect(&self.client, at, known.as_deref(), 1000, deadline).await;
         self.snapshot.insert(snapshot)
     }

@@ -192,18 +192,25 @@ async fn a_permission_that_a_collector_lacks_is_named() {
 }
 
 #[tokio::test]
-async fn calls_for_tags_and_details_are_tried_where_they_are_collected() {
+async fn calls_for_single_repositories_are_tried_where_they_are_collected() {
     let upstream = account().await;
-    let both = ["--collector.tags", "--collector.details"];
-    let result = checked(prepared(&upstream.url()), &both).await;
+    let all = ["--collector.tags", "--collector.details", "--collector.retention"];
+    let result = checked(prepared(&upstream.url()), &all).await;
     assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
-    assert!(result.said.contains("read the tags of `") && result.said.contains("read the details of `"));
+    for what in ["tags", "details", "retention rules"] {
+        assert!(result.said.contains(&format!("read the {what} of `")), "{}", result.said);
+    }
     for (denied, step, permission) in [
         (Operation::ListTags, "read the tags of", "swr:repo:listRepoTags, or leave out --collector.tags"),
         (Operation::ShowRepository, "read the details of", "swr:repo:getRepo, or leave out --collector.details"),
+        (
+            Operation::ListRetentions,
+            "read the retention rules of",
+            "swr:repo:listRetentions, or leave out --collector.retention",
+        ),
     ] {
         upstream.handle.configure(|options| options.denied = vec![denied]);
-        names(prepared(&upstream.url()), &both, step, "SVCSTG.SWR.4030170", permission).await;
+        names(prepared(&upstream.url()), &all, step, "SVCSTG.SWR.4030170", permission).await;
         // What is off is not tried.
         assert_eq!(checked(prepared(&upstream.url()), &[]).await.code, 0);
     }

@@ -3,8 +3,9 @@
 //! `libfaketime` (Debian package `faketime`, installed by `tests/run`) changes the wall clock of the process and leaves the
 //! monotonic clock alone, as a real jump does.
 
-use crate::support::{Scrape, command, simulator, start};
+use crate::support::{Exporter, Scrape, command, eventually, simulator, start, text};
 use std::path::PathBuf;
+use swr_simulator::Repository;
 
 fn faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path().join("faketime"));
@@ -61,4 +62,34 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     exporter.signal("TERM");
     assert!(exporter.ended().await.success());
     assert!(!exporter.log().contains("panicked"), "{}", exporter.log());
+}
+
+#[tokio::test]
+async fn growth_since_yesterday_is_known_after_a_restart() {
+    let upstream = simulator(0, 0).await;
+    upstream.handle.insert(Repository { size: 3 << 30, ..Repository::new("payments", "api") });
+    let folder = tempfile::tempdir().unwrap();
+    let started = |clock: Option<&'static str>| {
+        let mut prepared = command();
+        prepared.args(["--swr.endpoint", &upstream.url(), "--cache.directory", folder.path().to_str().unwrap()]);
+        if let Some(clock) = clock {
+            prepared.env("LD_PRELOAD", faketime()).env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        start(prepared)
+    };
+    let is_read = |scrape: &Scrape| scrape.get("swr_up") == Some(1.0);
+    let page = async |exporter: &Exporter| text(exporter.get("/").await).await;
+
+    let mut yesterday = started(Some("-25h")).await;
+    yesterday.scrape_until("a listing", is_read).await;
+    assert!(page(&yesterday).await.contains("Growth is known after 24 h of scrapes."));
+    eventually("it is kept", || folder.path().join("default.snapshot").exists()).await;
+    yesterday.signal("TERM");
+    assert!(yesterday.ended().await.success());
+
+    upstream.handle.insert(Repository { size: 2 << 30, ..Repository::new("payments", "web") });
+    let today = started(None).await;
+    today.scrape_until("a listing", is_read).await;
+    let shown = page(&today).await;
+    assert!(shown.contains("Growth in 24 h: +2.00 GiB"), "{shown}");
 }

@@ -33,8 +33,9 @@ fn is_up(scrape: &Scrape) -> bool {
 #[test]
 fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
-    // Tests of reloads, of `settings` and a unit test of `config`.
-    let elsewhere = ["config.file", "config.check", "swr.sts-endpoint"];
+    // Tests of reloads, of `settings`, of `reclaim` and a unit test of `config`.
+    let of_rules = ["collector.tags.reclaim", "collector.tags.reclaim.keep"];
+    let elsewhere = [&["config.file", "config.check", "swr.sts-endpoint"][..], &of_rules].concat();
     for variable in ALL.iter().filter(|flag| !elsewhere.contains(&flag.name)).map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
     }
@@ -451,7 +452,7 @@ async fn the_listing_uses_the_set_api_version() {
 }
 
 #[tokio::test]
-async fn auxiliary_collectors_can_be_enabled() {
+async fn optional_collectors_can_be_enabled() {
     let project = ("SWR_EXPORTER_SWR_PROJECT_ID", DEMO_PROJECT_ID);
     let upstream = simulator(30, 2).await;
     let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]).await;
@@ -463,6 +464,12 @@ async fn auxiliary_collectors_can_be_enabled() {
     let scrape = exporter.scrape().await;
     assert_eq!((scrape.get("swr_instances"), scrape.get("swr_account_repositories")), (Some(2.0), None));
     assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 30);
+    assert!(scrape.series("swr_instance_repository_size_bytes").is_empty());
+    let exporter = with(&upstream, &[project, ("SWR_EXPORTER_COLLECTOR_ENTERPRISE_ARTIFACTS", "true")]).await;
+    assert!(!exporter.scrape().await.series("swr_instance_repository_size_bytes").is_empty());
+    let rate = ("SWR_EXPORTER_COLLECTOR_TAGS_RATE_LIMIT", "1000");
+    let exporter = with(&upstream, &[rate, ("SWR_EXPORTER_COLLECTOR_RETENTION", "true")]).await;
+    assert_eq!(exporter.scrape().await.series("swr_repository_retention_rules").len(), 30);
 }
 
 #[tokio::test]

@@ -364,7 +364,7 @@ async fn progress_goes_on_while_tags_are_read() {
     let (_, shown) = done_on_a_terminal(&upstream, arguments).await;
     let read: Vec<u64> = shown
         .split("] ")
-        .filter_map(|rest| rest.split_once(" of 60 readings of tags"))
+        .filter_map(|rest| rest.split_once(" of 60 reads of repositories"))
         .map(|(number, _)| number.parse().unwrap())
         .collect();
     assert!(read.is_sorted() && read.iter().any(|number| (1..60).contains(number)), "{read:?} in {shown:?}");

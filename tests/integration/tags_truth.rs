@@ -18,6 +18,10 @@ pub struct Counted {
     pub updated: Vec<f64>,
     pub created: Vec<f64>,
     pub digests: BTreeMap<String, String>,
+    /// Each tag: its name, its last update in nanoseconds since 1970, and its blobs.
+    pub contents: Vec<(String, i128, BTreeSet<Blob>)>,
+    /// The images below its indexes by digest. One that loses its tag later is still known.
+    pub indexed: BTreeMap<String, BTreeSet<Blob>>,
 }
 
 /// All repositories by (organization, name).
@@ -25,6 +29,11 @@ pub type Truth = BTreeMap<(String, String), Counted>;
 
 /// Reads the tags of every repository of the simulated account.
 pub async fn truth(upstream: &Running) -> Truth {
+    truth_after(upstream, &Truth::new()).await
+}
+
+/// As [`truth`], for an exporter that has seen an earlier state.
+pub async fn truth_after(upstream: &Running, before: &Truth) -> Truth {
     let client = client();
     let mut truth = Truth::new();
     for repository in upstream.handle.repositories() {
@@ -42,33 +51,82 @@ pub async fn truth(upstream: &Running) -> Truth {
                 break;
             }
         }
-        truth.insert((namespace, name), count(&tags));
+        let key = (namespace, name);
+        let known = before.get(&key).map(|counted| counted.indexed.clone()).unwrap_or_default();
+        truth.insert(key, count(&tags, &known));
     }
     truth
 }
 
-fn count(tags: &[Value]) -> Counted {
+fn count(tags: &[Value], known: &BTreeMap<String, BTreeSet<Blob>>) -> Counted {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut counted = Counted { tags: tags.len(), ..Counted::default() };
+    let manifest = |tag: &Value| serde_json::from_str::<Value>(tag["manifest"].as_str().unwrap()).unwrap_or_default();
+    let mut images: BTreeMap<String, BTreeSet<Blob>> = known.clone();
     for tag in tags {
         counted.updated.push(seconds(tag["updated"].as_str().unwrap()));
         counted.created.push(seconds(tag["created"].as_str().unwrap()));
         counted.digests.insert(text(&tag["Tag"]), text(&tag["digest"]));
-    }
-    for tag in tags {
-        let manifest: Value = serde_json::from_str(tag["manifest"].as_str().unwrap()).unwrap_or_default();
+        let manifest = manifest(tag);
         if let Some(layers) = manifest["layers"].as_array() {
             let blobs = layers.iter().chain([&manifest["config"]]);
-            counted.blobs.extend(blobs.map(|blob| (text(&blob["digest"]), blob["size"].as_u64().unwrap())));
-        } else if let Some(images) = manifest["manifests"].as_array() {
-            let is_tagged = |image: &Value| counted.digests.values().any(|digest| *digest == image["digest"]);
-            let real = images.iter().filter(|image| image["platform"]["os"] != "unknown");
-            counted.unlayered += usize::from(!real.into_iter().all(is_tagged));
+            let blobs = blobs.map(|blob| (text(&blob["digest"]), blob["size"].as_u64().unwrap()));
+            images.insert(text(&tag["digest"]), blobs.collect());
+        }
+    }
+    for tag in tags {
+        let (manifest, mut blobs) = (manifest(tag), BTreeSet::new());
+        if manifest["layers"].is_array() {
+            blobs.clone_from(&images[tag["digest"].as_str().unwrap()]);
+        } else if let Some(listed) = manifest["manifests"].as_array() {
+            let real = listed.iter().filter(|image| image["platform"]["os"] != "unknown");
+            let digests: Vec<String> = real.map(|image| text(&image["digest"])).collect();
+            let is_known = |digest: &String| {
+                images.contains_key(digest) || counted.digests.values().any(|tagged| tagged == digest)
+            };
+            counted.unlayered += usize::from(!digests.iter().all(is_known));
+            for (digest, below) in digests.iter().filter_map(|digest| images.get_key_value(digest)) {
+                blobs.extend(below.iter().cloned());
+                counted.indexed.insert(digest.clone(), below.clone());
+            }
         } else {
             counted.unlayered += 1;
         }
+        counted.blobs.extend(blobs.iter().cloned());
+        let updated: jiff::Timestamp = tag["updated"].as_str().unwrap().parse().unwrap();
+        counted.contents.push((text(&tag["Tag"]), updated.as_nanosecond(), blobs));
     }
     counted
+}
+
+/// A rule of the default settings, and the tags of a repository that it picks.
+pub type PickedBy = (&'static str, fn(&Counted) -> BTreeSet<&str>);
+
+pub const RULES: [PickedBy; 2] = [
+    ("older_than_90d", |counted| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+        let limit = i128::try_from(now).unwrap() - 90 * 86_400 * 1_000_000_000;
+        counted.contents.iter().filter(|(_, updated, _)| *updated <= limit).map(|(name, ..)| &**name).collect()
+    }),
+    ("beyond_newest_10", |counted| {
+        let mut all: Vec<(i128, &str)> =
+            counted.contents.iter().map(|(name, updated, _)| (*updated, &**name)).collect();
+        all.sort_unstable();
+        all.into_iter().rev().skip(10).map(|(_, name)| name).collect()
+    }),
+];
+
+/// The bytes of the blobs that only picked tags within a part of the account refer to.
+pub fn reclaimable(truth: &Truth, picked: PickedBy, is_within: impl Fn(&(String, String)) -> bool) -> f64 {
+    let mut kept: BTreeSet<&Blob> = BTreeSet::new();
+    let mut freed: BTreeSet<&Blob> = BTreeSet::new();
+    for (key, counted) in truth {
+        let names = picked.1(counted);
+        for (name, _, blobs) in &counted.contents {
+            if is_within(key) && names.contains(&**name) { &mut freed } else { &mut kept }.extend(blobs);
+        }
+    }
+    bytes(freed.difference(&kept).copied())
 }
 
 fn seconds(time: &str) -> f64 {
@@ -113,10 +171,31 @@ pub fn check(scrape: &Scrape, truth: &Truth) {
     }
     assert_eq!(scrape.series("swr_repository_tags_read").len(), truth.len());
     let namespaces: BTreeSet<&String> = truth.keys().map(|(namespace, _)| namespace).collect();
+    for picked in RULES {
+        check_rule(scrape, truth, &namespaces, picked);
+    }
     for namespace in namespaces {
         let of = truth.iter().filter(|((other, _), _)| other == namespace).flat_map(|(_, counted)| &counted.blobs);
         let shown = scrape.value("swr_namespace_unique_layer_bytes", &[("namespace", namespace)]);
         assert_eq!(shown, Some(bytes(of)), "{namespace}");
     }
     assert_eq!(scrape.get("swr_unique_layer_bytes"), Some(bytes(owners.into_keys())));
+}
+
+fn check_rule(scrape: &Scrape, truth: &Truth, namespaces: &BTreeSet<&String>, picked: PickedBy) {
+    let rule = ("rule", picked.0);
+    for (key, counted) in truth {
+        let labels = [("namespace", key.0.as_str()), ("repository", key.1.as_str()), rule];
+        let tags = Some(picked.1(counted).len() as f64).filter(|tags| *tags > 0.0);
+        assert_eq!(scrape.value("swr_repository_reclaimable_tags", &labels), tags, "{key:?} {rule:?}");
+        let bytes = tags.map(|_| reclaimable(truth, picked, |other| other == key)).filter(|bytes| *bytes > 0.0);
+        assert_eq!(scrape.value("swr_repository_reclaimable_layer_bytes", &labels), bytes, "{key:?} {rule:?}");
+    }
+    for namespace in namespaces {
+        let bytes = reclaimable(truth, picked, |(other, _)| other == *namespace);
+        let shown = scrape.value("swr_namespace_reclaimable_layer_bytes", &[("namespace", namespace), rule]);
+        assert_eq!(shown, Some(bytes), "{namespace} {rule:?}");
+    }
+    let all = reclaimable(truth, picked, |_| true);
+    assert_eq!(scrape.value("swr_reclaimable_layer_bytes", &[rule]), Some(all), "{rule:?}");
 }

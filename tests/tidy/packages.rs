@@ -132,10 +132,18 @@ fn prometheus_and_alertmanager_accept_the_settings_of_the_compose_file() {
     output("promtool", &["check", "config", "--syntax-only", "deploy/compose/prometheus.yml"]);
     output("amtool", &["check-config", "deploy/compose/alertmanager.yml"]);
     let compose = read("deploy/compose/compose.yml");
-    let demo = compose.lines().find_map(|line| line.trim().strip_prefix("command: [demo, ")).unwrap();
-    let flags = demo.trim_end_matches(']').split(", ").map(|flag| flag.trim_matches('"').to_owned());
-    let line: Vec<String> = ["swr-exporter".to_owned(), "demo".to_owned()].into_iter().chain(flags).collect();
-    Cli::try_parse_from(&line).unwrap_or_else(|error| panic!("{error}"));
+    // Exporter and history are the same world only with the same day.
+    let commands = compose.lines().filter_map(|line| line.trim().strip_prefix("command: [demo, "));
+    let mut days = BTreeSet::new();
+    for demo in commands {
+        let flags: Vec<_> =
+            demo.trim_end_matches(']').split(", ").map(|flag| flag.trim_matches('"').to_owned()).collect();
+        let line = ["swr-exporter".to_owned(), "demo".to_owned()].into_iter().chain(flags.iter().cloned());
+        Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
+        let day = flags.iter().find_map(|flag| flag.strip_prefix("--today=")).expect("a day");
+        assert!(days.insert(day.to_owned()) && day.starts_with("${TODAY"), "{day}");
+    }
+    assert_eq!(days.len(), 2, "{days:?}");
     // What it mounts is there.
     for mount in
         compose.lines().filter_map(|line| line.trim().strip_prefix("- ")).filter(|mount| mount.starts_with('.'))

@@ -5,10 +5,14 @@ use super::report::{Report, Step};
 use crate::base::deadline::Deadline;
 use crate::collect;
 use crate::failure::error_chain;
+use crate::model::figures::Instance;
+use crate::swr::artifacts::are_offered_by;
+use crate::swr::markers::MarkerPage;
 use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
 const ACCOUNT: &str = "--collector.account";
 const ENTERPRISE: &str = "--collector.enterprise";
+const ARTIFACTS: &str = "--collector.enterprise.artifacts";
 
 /// Adds a step for each call of the enabled collectors.
 pub(super) async fn check(client: &Client, options: &collect::Options, report: &mut Report) {
@@ -36,19 +40,38 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
     }
     if options.enterprise {
         let listed = client.instances(0, &budget()).await;
-        let first = listed.as_ref().ok().and_then(|listed| listed.rows.first()).map(|instance| instance.id.clone());
+        let first = listed.as_ref().ok().and_then(|listed| listed.rows.first()).cloned();
         let found = listed.map(|listed| listed.total.unwrap_or(listed.received).to_string());
         report.add(step("list instances", Operation::ListInstances, ENTERPRISE, found));
-        if let Some(id) = first {
-            let read = client.instance_statistics(&id, &budget()).await.map(|_| "read".to_owned());
+        if let Some(instance) = &first {
+            let read = client.instance_statistics(&instance.id, &budget()).await.map(|_| "read".to_owned());
             report.add(step("read an instance's statistics", Operation::InstanceStatistics, ENTERPRISE, read));
         }
         let listed = client.instance_repositories(None, &budget()).await;
-        let found = listed.map(|page| match page.next {
-            None => page.received.to_string(),
-            Some(_) => format!("{} or more", page.received),
-        });
+        let found = listed.map(|page| or_more(&page));
         report.add(step("list the instances' repositories", Operation::ListInstanceRepositories, ENTERPRISE, found));
+        if let Some(instance) = first.filter(|_| options.artifacts) {
+            check_artifacts(client, &instance, report).await;
+        }
+    }
+}
+
+async fn check_artifacts(client: &Client, instance: &Instance, report: &mut Report) {
+    const WHAT: &str = "list an instance's artifacts";
+    if !are_offered_by(&instance.version) {
+        let why = format!("`{}` has version {}, which does not offer it", instance.name, instance.version);
+        report.add(Step::skipped(WHAT, why));
+        return;
+    }
+    let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
+    let found = client.artifacts(&instance.id, None, &budget).await.map(|page| or_more(&page));
+    report.add(step(WHAT, Operation::ListArtifacts, ARTIFACTS, found));
+}
+
+fn or_more<T>(page: &MarkerPage<T>) -> String {
+    match &page.next {
+        None => page.received.to_string(),
+        Some(_) => format!("{} or more", page.received),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Checks of the calls for tags and details: each once, on a repository of the listing.
+//! Checks of the calls for single repositories: each once, on a repository of the listing.
 
 use super::STEP_TIMEOUT;
 use super::report::{Report, Step};
@@ -8,14 +8,14 @@ use crate::failure::error_chain;
 use crate::model::Row;
 use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
-/// Adds a step for each of the two that is enabled.
+/// Adds a step for each that is enabled.
 pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>, report: &mut Report) {
-    if !options.tags && !options.details {
+    if !options.fetches_any() {
         return;
     }
     let budget = || CallBudget::until(Deadline::after(STEP_TIMEOUT));
     let Some(row) = row else {
-        report.add(Step::skipped("read tags and details", "there is no repository to try it on"));
+        report.add(Step::skipped("read single repositories", "there is no repository to try it on"));
         return;
     };
     let (namespace, name) = row.key();
@@ -27,6 +27,11 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>,
     if options.details {
         let found = client.repository(namespace, name, &budget()).await.map(|_| "read".to_owned());
         report.add(step(of("the details"), Operation::ShowRepository, "--collector.details", found));
+    }
+    if options.retention {
+        let counted = client.retention_rules(namespace, name, &budget()).await;
+        let found = counted.map(|rules| rules.to_string());
+        report.add(step(of("the retention rules"), Operation::ListRetentions, "--collector.retention", found));
     }
 }
 

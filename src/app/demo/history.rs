@@ -6,7 +6,7 @@
 use super::super::account::Account;
 use super::super::memory::MemoryBudget;
 use super::super::shared_resources::SharedResources;
-use super::{demo_config, serve, world};
+use super::{SINGLE_REPOSITORIES, demo_config, serve, world};
 use crate::cli::DemoArgs;
 use crate::collect::{self, WaitPolicy};
 use crate::config;
@@ -80,7 +80,7 @@ pub(super) async fn write(
         if !is_recent && ago <= RECENT {
             is_recent = true;
             account.close();
-            account = build(&endpoint, &["--collector.tags", "--collector.details"]).await?;
+            account = build(&endpoint, &SINGLE_REPOSITORIES).await?;
         }
         let (page, failure) = account.read().await;
         if let Some(failure) = failure {

@@ -3,6 +3,7 @@
 use super::{AccountStatus, Condition, lists, repositories, words};
 use crate::cache::PastFailure;
 use crate::collect::CollectorState;
+use crate::collect::plan::FetchKind;
 use crate::failure::{Failure, Reason};
 use crate::swr::advice;
 use std::fmt::{self, Write};
@@ -10,7 +11,8 @@ use std::time::Duration;
 use words::Escaped;
 
 /// Every collector, by its name.
-const COLLECTORS: [&str; 5] = ["repositories", "account", "tags", "details", "enterprise"];
+const COLLECTORS: [&str; 7] =
+    ["repositories", "account", "tags", "details", "retention", "enterprise", "enterprise.artifacts"];
 
 /// Whether a sentence or a total of the account is already on the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,11 +132,8 @@ fn collector_table(page: &mut String, account: &AccountStatus<'_>) -> fmt::Resul
     for name in COLLECTORS {
         let Some(state) = account.collectors.get(name) else { continue };
         write!(page, "<tr><th scope=\"row\">{name}</th><td>")?;
-        let unread = match name {
-            "tags" => account.unread.0 as u64,
-            "details" => account.unread.1 as u64,
-            _ => 0,
-        };
+        let kind = FetchKind::ALL.into_iter().find(|kind| kind.collector() == name);
+        let unread = kind.map_or(0, |kind| account.unread[kind] as u64);
         let left = words::counted(unread, ["repository", "repositories"]);
         match state {
             CollectorState::Pending => page.push_str("not read yet"),

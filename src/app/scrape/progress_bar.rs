@@ -62,7 +62,7 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
         format!("[{}{}] {done} of {total} {what}, {seconds} s", "#".repeat(filled), "-".repeat(empty))
     };
     match (progress.fetches(), progress.total()) {
-        (Some((done, total)), _) => bar(done, total, "readings of tags and details"),
+        (Some((done, total)), _) => bar(done, total, "reads of repositories"),
         (None, Some(total)) => bar(rows, total, "repositories"),
         (None, None) => format!("{rows} repositories, {seconds} s"),
     }

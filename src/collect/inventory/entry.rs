@@ -1,9 +1,11 @@
 //! The inventory's entry of one repository.
 
 use super::TagOptions;
-use crate::collect::plan::{ChangeStamp, LastRead, Need, need_of_tags};
+use crate::collect::plan::{ChangeStamp, FetchKind, LastRead, Need, PerKind, is_due, need_of_tags};
 use crate::model::layers::Group;
-use crate::model::tags::{Details, Reading, TagSeries};
+use crate::model::reading::Reading;
+use crate::model::tag_list::TagList;
+use crate::model::tags::{Details, TagSeries};
 use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,8 +23,8 @@ pub(super) struct InventoryEntry {
     pub(super) created: Option<Timestamp>,
     pub(super) tags: Option<KnownTags>,
     pub(super) details: Option<KnownDetails>,
-    pub(super) tag_failures: FetchFailures,
-    pub(super) detail_failures: FetchFailures,
+    pub(super) retention: Option<KnownRetention>,
+    pub(super) failures: PerKind<FetchFailures>,
 }
 
 /// The result of the latest fetch of tags.
@@ -40,17 +42,25 @@ pub(super) struct TagSummary {
     pub(super) unlayered: u32,
     pub(super) newest: Option<Timestamp>,
     pub(super) oldest: Option<Timestamp>,
-    pub(super) updated: Box<[u32]>,
+    pub(super) list: TagList,
     pub(super) series: Option<Arc<[TagSeries]>>,
     pub(super) by_age: [u32; 5],
-    /// The period in which `by_age` is valid, in seconds since 1970.
-    pub(super) by_age_valid: (u32, u32),
+    /// The number of tags that each rule picks.
+    pub(super) picked: Box<[u32]>,
+    /// The period in which `by_age` and `picked` are valid, in seconds since 1970.
+    pub(super) valid: (u32, u32),
 }
 
 impl TagSummary {
     pub(super) fn of(reading: Reading) -> Self {
-        let Reading { tags, unlayered, newest, oldest, updated, blobs: _, series } = reading;
-        Self { tags, unlayered, newest, oldest, updated, series, by_age: [0; 5], by_age_valid: (0, 0) }
+        let Reading { tags, unlayered, newest, oldest, list, blobs: _, series } = reading;
+        let picked = Box::default();
+        Self { tags, unlayered, newest, oldest, list, series, by_age: [0; 5], picked, valid: (0, 0) }
+    }
+
+    /// The memory it takes beyond its fixed size, and beyond its lines in two compressed expositions.
+    pub(super) fn bytes(&self) -> usize {
+        self.list.len() + self.series.as_deref().map_or(0, TagSeries::bytes)
     }
 }
 
@@ -61,6 +71,17 @@ pub(super) struct KnownDetails {
     pub(super) created: Option<Timestamp>,
     /// `None` when the repository is gone.
     pub(super) details: Option<Arc<Details>>,
+}
+
+/// The result of the latest fetch of retention rules.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct KnownRetention {
+    /// When the repository was created: another repository of the same name differs.
+    pub(super) created: Option<Timestamp>,
+    /// The time of the fetch in seconds since 1970.
+    pub(super) at: u32,
+    /// The number of rules; `None` when the repository is gone.
+    pub(super) rules: Option<u32>,
 }
 
 /// The failures of a fetch in a row.
@@ -81,8 +102,8 @@ impl InventoryEntry {
             created: row.created,
             tags: None,
             details: None,
-            tag_failures: FetchFailures::default(),
-            detail_failures: FetchFailures::default(),
+            retention: None,
+            failures: PerKind::default(),
         }
     }
 
@@ -90,27 +111,39 @@ impl InventoryEntry {
         (&self.namespace, &self.name)
     }
 
-    pub(super) fn failures(&mut self, need: Need) -> &mut FetchFailures {
-        if need == Need::Details { &mut self.detail_failures } else { &mut self.tag_failures }
+    pub(super) fn needs(&self, options: &TagOptions, now: u32) -> impl Iterator<Item = (Need, FetchKind)> + use<> {
+        // Generations are consecutive; the multiplication spreads them evenly.
+        let phase = self.generation.wrapping_mul(0x9e37_79b9);
+        let needs = PerKind::from_fn(|kind| match kind {
+            _ if !options.enabled[kind] => None,
+            FetchKind::Tags => self.need_of_tags(options, phase, now),
+            FetchKind::Details => {
+                let known = self.details.as_ref().is_some_and(|details| details.created == self.created);
+                (!known).then_some(Need::Unread)
+            }
+            FetchKind::Retention => match self.retention.filter(|known| known.created == self.created) {
+                None => Some(Need::Unread),
+                // Half a turn from the tags.
+                Some(known) => {
+                    let phase = phase.wrapping_add(1 << 31);
+                    is_due(known.at, phase, now, options.full_interval).then_some(Need::Drift)
+                }
+            },
+        });
+        FetchKind::ALL.into_iter().filter_map(move |kind| Some((needs[kind]?, kind)))
     }
 
-    pub(super) fn needs(&self, options: &TagOptions, now: u32) -> impl Iterator<Item = Need> + use<> {
-        let mut of_tags = None;
-        if options.tags {
-            // Generations are consecutive; the multiplication spreads them evenly.
-            let phase = self.generation.wrapping_mul(0x9e37_79b9);
-            let read = self.tags.as_ref().map(|tags| &tags.read);
-            of_tags = need_of_tags(read, self.listed, phase, now, options.full_interval);
-            let summary = self.tags.as_ref().and_then(|tags| tags.summary.as_ref());
-            if of_tags.is_none()
-                && summary.is_some_and(|summary| summary.series.is_none())
+    pub(super) fn summary(&self) -> Option<&TagSummary> {
+        self.tags.as_ref()?.summary.as_ref()
+    }
+
+    fn need_of_tags(&self, options: &TagOptions, phase: u32, now: u32) -> Option<Need> {
+        let read = self.tags.as_ref().map(|tags| &tags.read);
+        let lacks_series = || {
+            self.summary().is_some_and(|summary| summary.series.is_none())
                 && options.series.as_ref().is_some_and(|series| series.matches(&self.namespace, &self.name))
-            {
-                of_tags = Some(Need::Drift);
-            }
-        }
-        let known = self.details.as_ref().is_some_and(|details| details.created == self.created);
-        let of_details = (options.details && !known).then_some(Need::Details);
-        of_tags.into_iter().chain(of_details)
+        };
+        need_of_tags(read, self.listed, phase, now, options.full_interval)
+            .or_else(|| lacks_series().then_some(Need::Drift))
     }
 }

@@ -2,31 +2,42 @@
 
 use super::entry::TagSummary;
 use super::{LISTED, TagInventory, TagOptions};
+use crate::collect::plan::FetchKind;
 use crate::model::Images;
-use crate::model::layers::Group;
-use crate::model::tags::{RepositoryImages, TagFigures, by_age};
+use crate::model::layers::{Group, Layers};
+use crate::model::reclaim::Rule;
+use crate::model::tags::{Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, by_age};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// After this many failures, a repository no longer keeps the inventory from counting as complete.
 const MAX_FAILURES: u32 = 3;
 
 impl TagInventory {
-    /// The tags, details and layer sizes of the latest listing.
+    /// What is known of the latest listing's repositories, and the layer sizes.
     pub fn images(&mut self, options: &TagOptions, seconds: u32) -> Images {
         let mut unread: HashMap<Group, usize> = HashMap::new();
         // Once the inventory was complete, it stays so.
         for slot in self.order.iter().filter(|_| !self.was_complete) {
             let entry = self.at(*slot);
-            if entry.tags.is_none() && entry.tag_failures.count < MAX_FAILURES {
+            if entry.tags.is_none() && entry.failures[FetchKind::Tags].count < MAX_FAILURES {
                 *unread.entry(entry.group).or_default() += 1;
             }
         }
-        self.was_complete |= options.tags && unread.is_empty();
-        let Self { entries, order, layers, was_complete, .. } = self;
-        let figures = |slot: u32, summary: &mut TagSummary| {
-            if !(summary.by_age_valid.0..summary.by_age_valid.1).contains(&seconds) {
-                let (counts, until) = by_age(&summary.updated, seconds);
-                (summary.by_age, summary.by_age_valid) = (counts, (seconds, until));
+        self.was_complete |= options.enabled[FetchKind::Tags] && unread.is_empty();
+        self.set_rules(&options.reclaim.rules);
+        let Self { entries, order, layers, was_complete, rules, .. } = self;
+        let mut reclaimable: Vec<Reclaimable> =
+            rules.iter().filter(|_| options.enabled[FetchKind::Tags]).map(nothing).collect();
+        let mut figures = |index: u32, slot: u32, summary: &mut TagSummary| {
+            if !(summary.valid.0..summary.valid.1).contains(&seconds) {
+                summary.update(slot, layers, rules, seconds);
+            }
+            for (rule, (of_rule, tags)) in reclaimable.iter_mut().zip(&summary.picked).enumerate() {
+                if *tags > 0 {
+                    let bytes = was_complete.then(|| layers.reclaimable(slot, rule));
+                    of_rule.repositories.push(ReclaimableHere { index, tags: *tags, bytes });
+                }
             }
             TagFigures {
                 tags: summary.tags,
@@ -39,28 +50,69 @@ impl TagInventory {
                 series: summary.series.clone(),
             }
         };
-        let repositories = order
-            .iter()
-            .map(|slot| {
+        let repositories = (0..)
+            .zip(&*order)
+            .map(|(index, slot)| {
                 let entry = entries[*slot as usize].as_mut().expect(LISTED);
-                let summary = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut()).filter(|_| options.tags);
-                let details = entry.details.as_ref().filter(|_| options.details);
+                let summary = entry
+                    .tags
+                    .as_mut()
+                    .and_then(|tags| tags.summary.as_mut())
+                    .filter(|_| options.enabled[FetchKind::Tags]);
+                let details = entry.details.as_ref().filter(|_| options.enabled[FetchKind::Details]);
+                let retention = entry.retention.filter(|_| options.enabled[FetchKind::Retention]);
                 RepositoryImages {
-                    tags: summary.map(|summary| figures(*slot, summary)),
+                    tags: summary.map(|summary| figures(index, *slot, summary)),
                     details: details.and_then(|details| details.details.clone()),
+                    retention_rules: retention.and_then(|retention| retention.rules),
                 }
             })
             .collect();
-        let is_known = |group: &Group| options.tags && (*was_complete || !unread.contains_key(group));
+        let is_known =
+            |group: &Group| options.enabled[FetchKind::Tags] && (*was_complete || !unread.contains_key(group));
         // The order is by organization first. One that is not listed is absent, not 0.
         let at = |slot: u32| entries[slot as usize].as_ref().expect(LISTED);
-        let namespaces = order
-            .chunk_by(|one, next| at(*one).group == at(*next).group)
-            .map(|slots| at(slots[0]))
-            .filter(|entry| is_known(&entry.group))
-            .map(|entry| (entry.namespace.clone(), layers.of_group(entry.group)))
+        let groups = || {
+            let groups = order.chunk_by(|one, next| at(*one).group == at(*next).group);
+            groups.map(|slots| (&at(slots[0]).namespace, at(slots[0]).group))
+        };
+        let namespaces = groups()
+            .filter(|(_, group)| is_known(group))
+            .map(|(name, group)| (name.clone(), layers.of_group(group)))
             .collect();
-        let unique_bytes = (options.tags && *was_complete).then(|| layers.total());
-        Images { repositories, namespaces, unique_bytes }
+        let unique_bytes = (options.enabled[FetchKind::Tags] && *was_complete).then(|| layers.total());
+        for (rule, of_rule) in reclaimable.iter_mut().enumerate().filter(|_| *was_complete) {
+            let of_group = |(name, group): (&Arc<str>, _)| (name.clone(), layers.reclaimable_in_group(group, rule));
+            of_rule.namespaces = groups().map(of_group).collect();
+            of_rule.bytes = Some(layers.reclaimable_in_all(rule));
+        }
+        Images { repositories, namespaces, unique_bytes, reclaimable }
     }
+
+    /// Sets the rules. If they are others than before, each repository is looked at again.
+    fn set_rules(&mut self, rules: &Arc<[Rule]>) {
+        if self.rules != *rules {
+            self.rules = rules.clone();
+            self.layers.set_rules(rules.len());
+            let tags = self.entries.iter_mut().flatten().filter_map(|entry| entry.tags.as_mut());
+            tags.filter_map(|tags| tags.summary.as_mut()).for_each(|summary| summary.valid = (0, 0));
+        }
+    }
+}
+
+impl TagSummary {
+    /// Computes what depends on the time.
+    fn update(&mut self, slot: u32, layers: &mut Layers, rules: &[Rule], seconds: u32) {
+        let (counts, until) = by_age(&self.list.updated(), seconds);
+        let picks = self.list.picks(rules, seconds);
+        for (rule, (_, blobs)) in picks.by_rule.iter().enumerate() {
+            layers.pick(slot, rule, *blobs);
+        }
+        self.picked = picks.by_rule.into_iter().map(|(tags, _)| tags).collect();
+        (self.by_age, self.valid) = (counts, (seconds, until.min(picks.until)));
+    }
+}
+
+fn nothing(rule: &Rule) -> Reclaimable {
+    Reclaimable { rule: *rule, repositories: Vec::new(), namespaces: Vec::new(), bytes: None }
 }

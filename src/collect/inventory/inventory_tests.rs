@@ -3,8 +3,9 @@
 
 use super::*;
 use crate::base::state_file::{self, Origin, RecordWriter};
-use crate::collect::plan::Need;
+use crate::collect::plan::{FetchKind, Need};
 use crate::model::Images;
+use crate::model::reading::ReadingOptions;
 use crate::model::tags::{Blob, Contents, Digest32, Tag};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -14,7 +15,16 @@ use std::time::SystemTime;
 const NOW: u32 = 1_700_000_000;
 
 fn options() -> TagOptions {
-    TagOptions { tags: true, details: false, series: None, full_interval: Duration::from_secs(86_400) }
+    TagOptions {
+        enabled: PerKind::from_fn(|kind| kind == FetchKind::Tags),
+        series: None,
+        full_interval: Duration::from_secs(86_400),
+        reclaim: Reclaim::default(),
+    }
+}
+
+fn only(kind: FetchKind) -> TagOptions {
+    TagOptions { enabled: PerKind::from_fn(|other| other == kind), ..options() }
 }
 
 fn row(namespace: &str, name: &str, updated: i64) -> Repository {
@@ -43,7 +53,7 @@ fn reading(blobs: &[u8]) -> Reading {
         contents,
         ..Tag::default()
     };
-    Reading::of(vec![tag], true)
+    Reading::of(vec![tag], &ReadingOptions { with_series: true, ..ReadingOptions::default() })
 }
 
 /// Performs every task of a plan.
@@ -58,7 +68,11 @@ fn perform(inventory: &mut TagInventory, plan: Plan, read: impl Fn(&FetchSubject
 }
 
 fn update(inventory: &mut TagInventory, listing: &Snapshot) -> Plan {
-    inventory.update(listing, &options(), NOW, Instant::now())
+    update_with(inventory, listing, &options(), NOW)
+}
+
+pub(super) fn update_with(inventory: &mut TagInventory, listing: &Snapshot, options: &TagOptions, now: u32) -> Plan {
+    inventory.update(listing, options, now, Instant::now())
 }
 
 fn exclusive(images: &Images) -> Vec<Option<u128>> {
@@ -165,7 +179,7 @@ async fn a_repository_that_is_gone_when_its_tags_are_read_is_not_pending() {
 
 #[tokio::test]
 async fn details_are_read_once_for_each_repository_by_its_birth() {
-    let options = TagOptions { tags: false, details: true, ..options() };
+    let options = only(FetchKind::Details);
     let mut inventory = TagInventory::default();
     let rows = listing(&[("a", "x", 1)]);
     let mut plan = inventory.update(&rows, &options, NOW, Instant::now());
@@ -190,7 +204,7 @@ fn bytes(inventory: &TagInventory) -> Vec<u8> {
     out
 }
 
-fn restarted(inventory: &TagInventory) -> TagInventory {
+pub(super) fn restarted(inventory: &TagInventory) -> TagInventory {
     state_file::decode(&mut Cursor::new(bytes(inventory)), SystemTime::now()).unwrap().0.value
 }
 
@@ -248,18 +262,46 @@ proptest! {
 }
 
 #[tokio::test]
-async fn series_and_details_come_back_as_they_were() {
-    let everything = TagOptions { details: true, series: Some("a/.*".parse().unwrap()), ..options() };
+async fn retention_rules_are_read_again_within_the_interval_and_for_a_new_repository() {
+    let options = only(FetchKind::Retention);
+    let listing_of = |created| {
+        let row = Repository { created: Some(Timestamp(created)), ..row("a", "x", 1) };
+        Snapshot::new(Timestamp(0), vec![row]).0
+    };
+    let mut inventory = TagInventory::default();
+    let mut tasks = |listing: &Snapshot, seconds, rules| {
+        let plan = inventory.update(listing, &options, seconds, Instant::now());
+        for task in &plan.tasks {
+            let subject = inventory.subject(task).unwrap();
+            inventory.store_retention(task, &subject, rules, seconds);
+        }
+        let shown = inventory.images(&options, seconds).repositories[0].retention_rules;
+        (plan.tasks.iter().map(|task| task.need).collect::<Vec<_>>(), plan.pending(), shown)
+    };
+    assert_eq!(tasks(&listing_of(1), NOW, Some(2)), (vec![Need::Unread], 0, Some(2)), "only tags are pending");
+    assert_eq!(tasks(&listing_of(1), NOW + 60, Some(3)), (vec![], 0, Some(2)));
+    assert_eq!(tasks(&listing_of(1), NOW + 86_400, Some(3)), (vec![Need::Drift], 0, Some(3)));
+    assert_eq!(tasks(&listing_of(2), NOW + 86_400, None), (vec![Need::Unread], 0, None), "another of the same name");
+}
+
+#[tokio::test]
+async fn everything_comes_back_as_it_was() {
+    let everything =
+        TagOptions { enabled: PerKind::from_fn(|_| true), series: Some("a/.*".parse().unwrap()), ..options() };
     let rows = listing(&[("a", "x", 1)]);
     let mut inventory = TagInventory::default();
     let plan = inventory.update(&rows, &everything, NOW, Instant::now());
     for task in plan.tasks {
         let subject = inventory.subject(&task).unwrap();
-        if task.need == Need::Details {
-            let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
-            inventory.store_details(&task, &subject, Some(details));
-        } else {
-            inventory.store_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
+        match task.kind {
+            FetchKind::Tags => {
+                inventory.store_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
+            }
+            FetchKind::Details => {
+                let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
+                inventory.store_details(&task, &subject, Some(details));
+            }
+            FetchKind::Retention => inventory.store_retention(&task, &subject, Some(2), NOW),
         }
     }
     let before = inventory.images(&everything, NOW);
@@ -268,7 +310,7 @@ async fn series_and_details_come_back_as_they_were() {
     assert_eq!(restored.images(&everything, NOW), before);
     assert!(before.repositories[0].tags.as_ref().unwrap().series.is_some());
     // Series that are no longer wanted are dropped, and read again when they are wanted.
-    restored.drop_unwanted_series(&options());
+    restored.adapt(&options());
     assert!(restored.images(&everything, NOW).repositories[0].tags.as_ref().unwrap().series.is_none());
     assert_eq!(restored.update(&rows, &everything, NOW, Instant::now()).tasks.len(), 1);
 }

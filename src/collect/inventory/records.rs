@@ -5,11 +5,10 @@
 //! whatever happens between two batches.
 
 use super::TagInventory;
-use super::entry::KnownDetails;
+use super::entry::{KnownDetails, KnownRetention};
 use crate::base::state_file::{Persistent, RecordReader, Unusable};
 use crate::collect::plan::LastRead;
-use crate::model::Repository;
-use crate::model::tags::Reading;
+use crate::model::reading::Reading;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -20,20 +19,24 @@ pub const BATCH: u32 = 256;
 #[derive(Deserialize, Serialize)]
 pub struct Head {
     was_complete: bool,
+    /// The tags that no rule picked when the lists of tags were made.
+    keep: Option<Box<str>>,
 }
 
 /// What is known of one repository.
 #[derive(Deserialize, Serialize)]
 pub struct EntryRecord {
-    namespace: Arc<str>,
-    name: Box<str>,
-    tags: Option<(LastRead, Option<Reading>)>,
-    details: Option<KnownDetails>,
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Box<str>,
+    pub(super) tags: Option<(LastRead, Option<Reading>)>,
+    pub(super) details: Option<KnownDetails>,
+    pub(super) retention: Option<KnownRetention>,
 }
 
 /// The first record of an inventory.
 pub fn head(inventory: &TagInventory) -> Head {
-    Head { was_complete: inventory.was_complete }
+    let keep = inventory.keep.as_ref().map(|keep| keep.as_str().into());
+    Head { was_complete: inventory.was_complete, keep }
 }
 
 /// The records of up to [`BATCH`] slots from `from` on; `None` beyond the last slot.
@@ -44,26 +47,16 @@ pub fn batch(inventory: &TagInventory, from: u32) -> Option<Vec<EntryRecord>> {
 
 fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
     let entry = inventory.entry(slot)?;
-    if entry.tags.is_none() && entry.details.is_none() {
+    if entry.tags.is_none() && entry.details.is_none() && entry.retention.is_none() {
         return None;
     }
-    let tags = entry.tags.as_ref().map(|tags| {
-        let reading = tags.summary.as_ref().map(|summary| Reading {
-            tags: summary.tags,
-            unlayered: summary.unlayered,
-            newest: summary.newest,
-            oldest: summary.oldest,
-            updated: summary.updated.clone(),
-            blobs: inventory.layers().blobs(slot).collect(),
-            series: summary.series.clone(),
-        });
-        (tags.read, reading)
-    });
+    let tags = entry.tags.as_ref().map(|tags| (tags.read, inventory.reading_of(slot)));
     Some(EntryRecord {
         namespace: entry.namespace.clone(),
         name: entry.name.clone(),
         tags,
         details: entry.details.clone(),
+        retention: entry.retention,
     })
 }
 
@@ -71,11 +64,11 @@ impl Persistent for TagInventory {
     const NAME: &'static str = "what is known of tags";
 
     fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
-        let Head { was_complete } = records.expect()?;
-        let mut inventory = Self { was_complete, ..Self::default() };
-        while let Some(EntryRecord { namespace, name, tags, details }) = records.read()? {
-            let row = Repository { name, ..Repository::unknown(namespace) };
-            inventory.restore(&row, tags, details);
+        let Head { was_complete, keep } = records.expect()?;
+        let keep = keep.map(|keep| keep.parse()).transpose().map_err(|_| Unusable::Content)?;
+        let mut inventory = Self { was_complete, keep, ..Self::default() };
+        while let Some(record) = records.read()? {
+            inventory.restore(record);
         }
         inventory.sort();
         Ok(inventory)

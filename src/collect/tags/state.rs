@@ -2,12 +2,13 @@
 
 use super::{Options, Persister};
 use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
-use crate::collect::metrics::{CollectorState, DETAILS, Metrics, TAGS};
-use crate::collect::plan::{FetchTask, Need};
+use crate::collect::metrics::{CollectorState, Metrics};
+use crate::collect::plan::{FetchKind, FetchTask, Need, PerKind};
 use crate::failure::Failure;
 use crate::model::Timestamp;
 use crate::model::layers::Layers;
-use crate::model::tags::{self, Reading, TagSeries};
+use crate::model::reading::Reading;
+use crate::model::tags::{self, TagSeries};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
 use parking_lot::{Mutex, MutexGuard};
@@ -45,15 +46,14 @@ pub(super) struct TagWorkerState {
     pub(super) tasks: Vec<FetchTask>,
     pub(super) delayed: BTreeSet<(Instant, FetchTask)>,
     /// The subjects of the tasks under way.
-    pub(super) running: HashSet<(u32, u32, bool)>,
+    pub(super) running: HashSet<(u32, u32, FetchKind)>,
     /// The number of tasks that a refresh waits for.
     pub(super) remaining: usize,
     /// The number of repositories whose tags are out of date.
     pub(super) pending: usize,
     /// The end of a pause that the upstream asked for.
     pub(super) pause: Option<Instant>,
-    pub(super) tags: WorkerStatus,
-    pub(super) details: WorkerStatus,
+    pub(super) statuses: PerKind<WorkerStatus>,
     pub(super) max_layers: usize,
     /// Whether the inventory's order is that of the latest listing.
     pub(super) matches_listing: bool,
@@ -66,7 +66,7 @@ pub(super) struct TagWorkerState {
     pub(super) write_took: Duration,
 }
 
-/// The status of one kind of call. Tags and details have different permissions.
+/// The status of one kind of call.
 #[derive(Debug, Default)]
 pub(super) struct WorkerStatus {
     /// No further calls before the next refresh, because they would fail too.
@@ -88,8 +88,7 @@ impl TagWorkerState {
             remaining: 0,
             pending: 0,
             pause: None,
-            tags: WorkerStatus::default(),
-            details: WorkerStatus::default(),
+            statuses: PerKind::default(),
             max_layers,
             matches_listing: false,
             is_handed_over: false,
@@ -103,15 +102,16 @@ impl TagWorkerState {
     /// Whether a reading fits. One that takes no more memory is stored even if there is too much already.
     pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
         let layers = self.inventory.layers().len_with(task.slot, &reading.blobs);
-        let series = self.inventory.series_bytes() - self.inventory.series_bytes_of(task.slot)
+        let tags = self.inventory.tag_bytes() - self.inventory.tag_bytes_of(task.slot)
+            + reading.list.len()
             // Twice, because as much again is taken while the next repository like it is read.
             + 2 * reading.series.as_deref().map_or(0, TagSeries::bytes);
-        layers + series / Layers::BYTES <= self.max_layers.max(self.memory_in_layers())
+        layers + tags / Layers::BYTES <= self.max_layers.max(self.memory_in_layers())
     }
 
-    /// The memory that layers and series of tags take, as a number of layers.
+    /// The memory that layers, lists and series of tags take, as a number of layers.
     pub(super) fn memory_in_layers(&self) -> usize {
-        self.inventory.layers().len() + self.inventory.series_bytes() / Layers::BYTES
+        self.inventory.layers().len() + self.inventory.tag_bytes() / Layers::BYTES
     }
 
     /// Whether there is nothing to do but wait.
@@ -124,15 +124,15 @@ impl TagWorkerState {
         self.tasks.len() + self.delayed.len() + self.running.len()
     }
 
-    /// The status of a task's kind.
-    pub(super) fn status(&mut self, task: &FetchTask) -> &mut WorkerStatus {
-        if task.need == Need::Details { &mut self.details } else { &mut self.tags }
+    /// The number of repositories of which this kind is still to be fetched, known changes included.
+    pub(super) fn unread(&self, kind: FetchKind) -> usize {
+        if kind == FetchKind::Tags {
+            return self.pending;
+        }
+        let delayed = self.delayed.iter().map(|(_, task)| task);
+        let waiting = self.tasks.iter().chain(delayed).filter(|task| task.kind == kind && task.need != Need::Drift);
+        waiting.count() + self.running.iter().filter(|(.., running)| *running == kind).count()
     }
-}
-
-/// The kind of a task, for the log.
-pub(super) fn kind(task: &FetchTask) -> &'static str {
-    if task.need == Need::Details { "details" } else { "tags" }
 }
 
 impl TagWorker {
@@ -153,21 +153,19 @@ impl TagWorker {
     /// Updates the live metrics.
     pub(super) fn update_metrics(&self, state: &TagWorkerState) {
         self.metrics.progress().set_remaining_fetches(state.to_fetch());
-        if self.options.tags {
+        let enabled = &self.tag_options.enabled;
+        if enabled[FetchKind::Tags] {
             self.metrics.tags_pending(state.pending);
         }
-        let has_delayed = |details: bool| state.delayed.iter().any(|(_, task)| (task.need == Need::Details) == details);
-        let collectors = [
-            (TAGS, self.options.tags, &state.tags, has_delayed(false)),
-            (DETAILS, self.options.details, &state.details, has_delayed(true)),
-        ];
-        for (collector, _, status, has_delayed) in collectors.into_iter().filter(|(_, is_enabled, ..)| *is_enabled) {
+        for kind in FetchKind::ALL.into_iter().filter(|kind| enabled[*kind]) {
+            let status = &state.statuses[kind];
+            let has_delayed = state.delayed.iter().any(|(_, task)| task.kind == kind);
             let collector_state = if status.is_stopped || has_delayed {
                 CollectorState::Incomplete(status.logged.as_ref().map(|(failure, _)| failure.clone()))
             } else {
                 CollectorState::Complete
             };
-            self.metrics.set_state(collector, collector_state);
+            self.metrics.set_state(kind.collector(), collector_state);
         }
     }
 
@@ -181,7 +179,7 @@ impl TagWorker {
         loop {
             let is_due = state.delayed.first().is_some_and(|(at, _)| *at <= now);
             let task = if is_due { state.delayed.pop_first().map(|(_, task)| task) } else { state.tasks.pop() }?;
-            if state.status(&task).is_stopped {
+            if state.statuses[task.kind].is_stopped {
                 // The next refresh creates it again.
                 continue;
             }
@@ -200,8 +198,8 @@ impl TagWorker {
 
     /// Whether a task has to be put back, because of a pause or a stop since it was taken.
     pub(super) fn is_held(&self, task: &FetchTask) -> bool {
-        let mut state = self.state();
-        state.pause.is_some() || state.status(task).is_stopped
+        let state = self.state();
+        state.pause.is_some() || state.statuses[task.kind].is_stopped
     }
 
     pub(super) fn put_back(&self, task: FetchTask) {
@@ -211,7 +209,7 @@ impl TagWorker {
     }
 
     pub(super) fn panicked(&self, task: FetchTask) {
-        error!("reading tags or details panicked; the repository is tried again later");
+        error!("reading {} panicked; the repository is tried again later", task.kind.noun());
         let mut state = self.state();
         state.running.remove(&task.subject());
         let until = state.inventory.delay(&task, Instant::now(), FIRST_DELAY);

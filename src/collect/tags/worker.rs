@@ -1,10 +1,11 @@
 //! The worker task: performs one fetch after the other, and decides what a failure means for the others.
 
-use super::state::{FIRST_DELAY, TagWorker, TagWorkerState, kind};
+use super::state::{FIRST_DELAY, TagWorker, TagWorkerState};
 use crate::collect::inventory::FetchSubject;
-use crate::collect::plan::{FetchTask, Need};
+use crate::collect::plan::{FetchKind, FetchTask, Need};
 use crate::failure::{Failure, Reason};
-use crate::model::tags::{Details, Reading};
+use crate::model::reading::{Reading, ReadingOptions};
+use crate::model::tags::Details;
 use crate::swr::{ApiError, CallBudget};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -97,6 +98,8 @@ fn scope(error: &ApiError) -> FailureScope {
 enum Fetched {
     Tags(Reading),
     Details(Details),
+    /// The number of rules.
+    Retention(u32),
 }
 
 impl TagWorker {
@@ -107,12 +110,16 @@ impl TagWorker {
             return;
         }
         let (namespace, name) = (&subject.namespace, &subject.name);
-        let result = if task.need == Need::Details {
-            self.client.repository(namespace, name, &budget).await.map(Fetched::Details)
-        } else {
-            let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
-            let tags = self.client.tags(namespace, name, &mut budget).await;
-            tags.map(|tags| Fetched::Tags(Reading::of(tags, with_series)))
+        let result = match task.kind {
+            FetchKind::Tags => {
+                let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
+                let tags = self.client.tags(namespace, name, &mut budget).await;
+                let keep = self.options.reclaim.keep.as_ref();
+                let options = ReadingOptions { with_series, keep, indexed: &subject.indexed };
+                tags.map(|tags| Fetched::Tags(Reading::of(tags, &options)))
+            }
+            FetchKind::Details => self.client.repository(namespace, name, &budget).await.map(Fetched::Details),
+            FetchKind::Retention => self.client.retention_rules(namespace, name, &budget).await.map(Fetched::Retention),
         };
         let remaining = self.conclude(task, &subject, result);
         self.remaining.send_replace(remaining);
@@ -134,22 +141,25 @@ impl TagWorker {
                 is_done = false;
             }
             Ok(fetched) => {
-                let status = state.status(&task);
+                let status = &mut state.statuses[task.kind];
                 status.refusals = 0;
                 if status.logged.take_if(|(_, of_all)| *of_all).is_some() {
-                    info!("reading {} succeeds again", kind(&task));
+                    info!("reading {} succeeds again", task.kind.noun());
                 }
                 match fetched {
                     Fetched::Tags(reading) => {
                         is_done = state.inventory.store_tags(&task, subject, Some(reading), seconds);
                     }
                     Fetched::Details(details) => state.inventory.store_details(&task, subject, Some(details)),
+                    Fetched::Retention(rules) => {
+                        state.inventory.store_retention(&task, subject, Some(rules), seconds);
+                    }
                 }
             }
             Err(error) => is_done = self.failed(state, task, subject, &error),
         }
         state.is_dirty = true;
-        if is_done && is_listed && task.need.is_pending() {
+        if is_done && is_listed && task.is_pending() {
             state.pending = state.pending.saturating_sub(1);
         }
         if state.pause.is_some() {
@@ -170,10 +180,12 @@ impl TagWorker {
         debug!(namespace = %subject.namespace, repository = %subject.name, "reading failed: {message}");
         match scope(error) {
             FailureScope::Gone => {
-                if task.need == Need::Details {
-                    state.inventory.store_details(&task, subject, None);
-                } else {
-                    state.inventory.store_tags(&task, subject, None, seconds);
+                match task.kind {
+                    FetchKind::Tags => {
+                        state.inventory.store_tags(&task, subject, None, seconds);
+                    }
+                    FetchKind::Details => state.inventory.store_details(&task, subject, None),
+                    FetchKind::Retention => state.inventory.store_retention(&task, subject, None, seconds),
                 }
                 return true;
             }
@@ -184,11 +196,11 @@ impl TagWorker {
             }
             FailureScope::All => {
                 self.stop(state, &task, failure);
-                (state.tags.is_stopped, state.details.is_stopped) = (true, true);
+                FetchKind::ALL.into_iter().for_each(|kind| state.statuses[kind].is_stopped = true);
                 return false;
             }
             FailureScope::Refused => {
-                let status = state.status(&task);
+                let status = &mut state.statuses[task.kind];
                 status.refusals += 1;
                 if status.refusals >= MAX_REFUSALS {
                     self.stop(state, &task, failure.clone());
@@ -196,12 +208,12 @@ impl TagWorker {
             }
             FailureScope::Repository => {}
         }
-        let status = state.status(&task);
+        let status = &mut state.statuses[task.kind];
         if status.logged.as_ref().is_none_or(|(logged, _)| logged.reason != reason) {
             warn!(
                 %reason,
                 "the {} of `{}/{}` could not be read, and are tried again later: {message}",
-                kind(&task),
+                task.kind.noun(),
                 subject.namespace,
                 subject.name,
             );
@@ -214,15 +226,15 @@ impl TagWorker {
 
     /// Stops calls of this kind until the next refresh.
     fn stop(&self, state: &mut TagWorkerState, task: &FetchTask, failure: Failure) {
-        let (pending, status) = (state.pending, state.status(task));
+        let status = &mut state.statuses[task.kind];
         status.is_stopped = true;
         let reason = failure.reason;
         if status.logged.as_ref().is_none_or(|(logged, of_all)| !of_all || logged.reason != reason) {
-            warn!(%reason, pending, "{} are not read until the next refresh: {}", kind(task), failure.message);
+            let pending = state.pending;
+            warn!(%reason, pending, "{} are not read until the next refresh: {}", task.kind.noun(), failure.message);
             status.logged = Some((failure, true));
         }
-        let is_details = task.need == Need::Details;
-        state.tasks.retain(|other| (other.need == Need::Details) != is_details);
+        state.tasks.retain(|other| other.kind != task.kind);
         state.remaining = state.tasks.iter().filter(|other| other.need != Need::Drift).count();
     }
 }

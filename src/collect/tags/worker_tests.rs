@@ -115,7 +115,10 @@ async fn a_reading_without_new_layers_is_stored_when_the_limit_is_reached() {
         let unique: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().unwrap().unique_bytes).collect();
         assert_eq!(unique, vec![3; repositories]);
         let state = tags.worker.state();
-        assert!(!state.tags.is_stopped && state.pending == 0, "{repositories} repositories of {size} bytes");
+        assert!(
+            !state.statuses[FetchKind::Tags].is_stopped && state.pending == 0,
+            "{repositories} repositories of {size} bytes"
+        );
     }
     assert_eq!((tags.memory_in_layers(), *sent.lock()), (2, 3));
 }

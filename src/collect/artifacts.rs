@@ -1,0 +1,166 @@
+//! The artifacts of the Enterprise Edition: each instance's list, summed up by repository.
+//!
+//! The list has a row for each image, a hundred a page. So it is read at a rate of its own, in the background of many
+//! refreshes, and again an hour later: the days since a pull need no more. An instance that fails keeps its sums for a day
+//! and affects no other; one whose version does not offer the list has none.
+
+use super::enterprise;
+use super::markers;
+use super::metrics::Metrics;
+use super::partial::{FailedCall, Previous};
+use super::walk_failure::WalkFailure;
+use crate::base::deadline::Deadline;
+use crate::model::Timestamp;
+use crate::model::figures::{Artifacts, Dated, InstanceArtifacts, RepositoryArtifacts};
+use crate::model::tags::Digest32;
+use crate::swr::artifacts::{Artifact, are_offered_by};
+use crate::swr::markers::MarkerPage;
+use crate::swr::tag_rate_limiter::TagRateLimiter;
+use crate::swr::{ApiError, CallBudget, Client, Operation};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The `collector` label.
+pub(super) const COLLECTOR: &str = "enterprise.artifacts";
+
+/// The time between two reads.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The age at which sums are withdrawn whose instance cannot be read.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// The time for one call with its retries.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The time for the list of one instance.
+const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
+
+/// The most artifacts of an instance. They are held in memory until they are summed up, some 20 MB.
+pub const MAX_ARTIFACTS: u64 = 200_000;
+
+/// Whether it is time to read again.
+pub(super) fn is_due(known: &Artifacts, now: Timestamp) -> bool {
+    !known.complete_at.is_some_and(|read_at| Dated { value: (), read_at }.is_within(INTERVAL, now))
+}
+
+/// Reads the list of each instance, one after the other. An instance whose call fails keeps its sums.
+pub(super) async fn read(
+    client: Arc<Client>,
+    limiter: Arc<TagRateLimiter>,
+    metrics: Metrics,
+    previous: Previous<Artifacts>,
+) -> (Artifacts, Vec<FailedCall>) {
+    let mut failed = Vec::new();
+    let budget = CallBudget::rate_limited(limiter.clone()).await;
+    let listed = match enterprise::instances(&client, &budget).await {
+        Ok(listed) => listed,
+        Err(call) => {
+            let mut known = (*previous.values).clone();
+            known.instances.retain(|known| known.repositories.is_within(MAX_AGE, previous.read_at));
+            return (known, vec![call]);
+        }
+    };
+    let mut instances = Vec::new();
+    for instance in
+        listed.iter().filter(|instance| enterprise::has_contents(instance) && are_offered_by(&instance.version))
+    {
+        let source = InstanceListing { client: &client, limiter: &limiter, instance: &instance.id };
+        let sums = sums_of(&source, &metrics).await;
+        let repositories = previous.unless_fresh(sums, |known| known.of_instance(&instance.id), &mut failed);
+        let instance = instance.id.clone();
+        instances.extend(repositories.map(|repositories| InstanceArtifacts { instance, repositories }));
+    }
+    let complete_at = if failed.is_empty() { Some(previous.read_at) } else { previous.values.complete_at };
+    (Artifacts { complete_at, instances }, failed)
+}
+
+async fn sums_of(source: &InstanceListing<'_>, metrics: &Metrics) -> Result<Vec<RepositoryArtifacts>, FailedCall> {
+    let walked = Deadline::after(INSTANCE_TIMEOUT).bound(markers::read_all(source, MAX_ARTIFACTS, metrics)).await;
+    let timeout = WalkFailure::Call(ApiError::Timeout("the list of artifacts"));
+    let artifacts = walked.unwrap_or(Err(timeout)).map_err(|failure| match failure {
+        WalkFailure::Call(error) => FailedCall::of(Operation::ListArtifacts)(error),
+        failure => FailedCall { operation: Operation::ListArtifacts, failure: failure.into() },
+    })?;
+    Ok(sum_up(artifacts))
+}
+
+/// Sums up artifacts by repository, each digest once. Of two rows with one digest the larger size counts, and the later
+/// times.
+fn sum_up(mut artifacts: Vec<Artifact>) -> Vec<RepositoryArtifacts> {
+    artifacts.sort_unstable_by_key(|artifact| (artifact.repository, artifact.digest));
+    artifacts.dedup_by(|other, kept| {
+        let is_same = (other.repository, other.digest) == (kept.repository, kept.digest);
+        if is_same {
+            kept.size = kept.size.max(other.size);
+            (kept.pushed, kept.pulled) = (kept.pushed.max(other.pushed), kept.pulled.max(other.pulled));
+        }
+        is_same
+    });
+    let of_one = |artifacts: &[Artifact]| RepositoryArtifacts {
+        repository: artifacts[0].repository,
+        size: artifacts.iter().try_fold(0u64, |sum, artifact| Some(sum.saturating_add(artifact.size?))),
+        pushed: artifacts.iter().filter_map(|artifact| artifact.pushed).max(),
+        pulled: artifacts.iter().filter_map(|artifact| artifact.pulled).max(),
+    };
+    artifacts.chunk_by(|a, b| a.repository == b.repository).map(of_one).collect()
+}
+
+struct InstanceListing<'a> {
+    client: &'a Client,
+    limiter: &'a Arc<TagRateLimiter>,
+    instance: &'a str,
+}
+
+impl markers::MarkerPageSource for InstanceListing<'_> {
+    type Row = Artifact;
+    type Key<'a> = (u64, Digest32);
+
+    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Artifact>, ApiError> {
+        let budget = CallBudget::rate_limited(self.limiter.clone()).await;
+        self.client.artifacts(self.instance, marker, &budget).await
+    }
+
+    fn key(row: &Artifact) -> (u64, Digest32) {
+        (row.repository, row.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_digest_of_a_repository_counts_once() {
+        let artifact = |repository, digest, size, pushed, pulled: Option<i64>| Artifact {
+            repository,
+            digest: Digest32([digest; 32]),
+            size,
+            pushed: Some(Timestamp(pushed)),
+            pulled: pulled.map(Timestamp),
+        };
+        let sums = sum_up(vec![
+            artifact(2, 1, Some(10), 5, None),
+            artifact(1, 1, Some(10), 3, Some(4)),
+            artifact(2, 1, Some(12), 6, Some(7)),
+            artifact(2, 3, Some(30), 1, Some(2)),
+            artifact(3, 9, None, 1, None),
+            artifact(3, 8, Some(1), 2, None),
+        ]);
+        let of = |repository, size, pushed, pulled: Option<i64>| RepositoryArtifacts {
+            repository,
+            size,
+            pushed: Some(Timestamp(pushed)),
+            pulled: pulled.map(Timestamp),
+        };
+        assert_eq!(sums, [of(1, Some(10), 3, Some(4)), of(2, Some(42), 6, Some(7)), of(3, None, 2, None)]);
+    }
+
+    #[test]
+    fn a_complete_read_is_enough_for_an_hour() {
+        let at = |seconds: i64| Timestamp(seconds * 1_000_000_000);
+        let known = |complete_at| Artifacts { complete_at, instances: Vec::new() };
+        assert!(is_due(&known(None), at(0)));
+        assert!(!is_due(&known(Some(at(100))), at(3_700)));
+        assert!(is_due(&known(Some(at(100))), at(3_701)));
+    }
+}

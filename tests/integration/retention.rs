@@ -1,0 +1,130 @@
+//! Retention rules: every repository is read once and then again at its time, whatever happens to the other collectors.
+
+use crate::support::{Exporter, Scrape, exporter, simulator};
+use swr_simulator::{Action, Operation, RetentionRule, Rule, Running, Shape};
+
+/// Nearly every scrape is a refresh, unless a test sets another window.
+const FAST: [&str; 5] = [
+    "--collector.retention",
+    "--swr.rate-limit=10000",
+    "--swr.burst=1000",
+    "--collector.tags.rate-limit=10000",
+    "--log.level=info",
+];
+
+/// One refresh for a whole test.
+const LONG: &str = "--cache.window=1h";
+
+async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
+    let window = if flags.contains(&LONG) { LONG } else { "--cache.window=50ms" };
+    let flags: Vec<&str> = FAST.iter().chain(flags).copied().filter(|flag| *flag != LONG).chain([window]).collect();
+    exporter(&upstream.url(), &flags).await
+}
+
+/// The rules that are shown, once they are shown for so many repositories.
+async fn shown(exporter: &Exporter, repositories: usize) -> Scrape {
+    let all = |scrape: &Scrape| scrape.series("swr_repository_retention_rules").len() == repositories;
+    exporter.scrape_until("the rules of every repository are shown", all).await
+}
+
+fn calls(upstream: &Running) -> usize {
+    upstream.handle.requests().iter().filter(|request| request.path.ends_with("/retentions")).count()
+}
+
+fn up(scrape: &Scrape, collector: &str) -> Option<f64> {
+    scrape.value("swr_collector_up", &[("collector", collector)])
+}
+
+#[tokio::test]
+async fn the_rules_of_each_repository_are_read_once_and_a_restart_reads_none() {
+    let upstream = simulator(120, 5).await;
+    let directory = tempfile::tempdir().unwrap();
+    let cache = format!("--cache.directory={}", directory.path().display());
+    let mut exporter = fast(&upstream, &[&cache]).await;
+    let scrape = shown(&exporter, 120).await;
+    assert_eq!(up(&scrape, "retention"), Some(1.0));
+    let mut with_rules = 0;
+    for (labels, rules) in scrape.series("swr_repository_retention_rules") {
+        let (namespace, repository) = (&labels["namespace"], &labels["repository"]);
+        let has_rule = upstream.handle.with_world(|world| world.retention(namespace, repository)).is_some();
+        assert_eq!(rules, if has_rule { "1" } else { "0" }, "{namespace}/{repository}");
+        with_rules += usize::from(has_rule);
+    }
+    assert!((1..120).contains(&with_rules), "{with_rules}");
+    assert_eq!(scrape.get("swr_tags_pending"), None, "tags are another collector");
+
+    exporter.signal("TERM");
+    assert!(exporter.ended().await.success());
+    let restarted = fast(&upstream, &[&cache]).await;
+    let first = restarted.scrape().await;
+    assert_eq!(first.series("swr_repository_retention_rules").len(), 120, "from the first scrape on");
+    restarted.scrape_until("a refresh", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
+    assert_eq!(calls(&upstream), 120);
+}
+
+#[tokio::test]
+async fn a_new_rule_shows_within_the_full_interval() {
+    let upstream = simulator(5, 1).await;
+    let exporter = fast(&upstream, &["--collector.tags.full-interval=3s"]).await;
+    shown(&exporter, 5).await;
+    for repository in upstream.handle.repositories() {
+        upstream.handle.with_world(|world| {
+            world.set_retention(&repository.namespace, &repository.name, Some(RetentionRule::Days(30)))
+        });
+    }
+    let all_have_one = |scrape: &Scrape| {
+        let rules = scrape.series("swr_repository_retention_rules");
+        rules.len() == 5 && rules.iter().all(|(_, rules)| rules == "1")
+    };
+    exporter.scrape_until("the new rules are shown", all_have_one).await;
+}
+
+#[tokio::test]
+async fn a_denied_call_costs_nothing_else() {
+    let upstream = simulator(40, 3).await;
+    upstream.handle.configure(|options| options.denied = vec![Operation::ListRetentions]);
+    let exporter = fast(&upstream, &["--collector.tags", "--collector.details", "--swr.concurrency=2"]).await;
+    let scrape = exporter
+        .scrape_until("the others are read", |scrape| {
+            scrape.get("swr_tags_pending") == Some(0.0) && scrape.series("swr_repository_priority").len() == 40
+        })
+        .await;
+    assert_eq!(scrape.get("swr_up"), Some(1.0));
+    assert!(scrape.series("swr_repository_retention_rules").is_empty());
+    let states = |scrape: &Scrape| ["tags", "details", "retention"].map(|collector| up(scrape, collector));
+    exporter.scrape_until("its failure shows", |scrape| states(scrape) == [Some(1.0), Some(1.0), Some(0.0)]).await;
+    assert!(exporter.log().contains("retention rules are not read until the next refresh"), "{}", exporter.log());
+    // The permission is given.
+    upstream.handle.configure(|options| options.denied.clear());
+    let scrape = shown(&exporter, 40).await;
+    assert_eq!(up(&scrape, "retention"), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_region_without_the_call_is_asked_for_few_repositories() {
+    let upstream = simulator(200, 3).await;
+    let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
+    let only = |request: &swr_simulator::Request| request.path.ends_with("/retentions");
+    upstream.handle.fault(Rule::always(gone).when(only));
+    // Each refused call belongs to one refresh.
+    let exporter = fast(&upstream, &[LONG, "--swr.concurrency=2"]).await;
+    exporter
+        .scrape_until("the collector has failed", |scrape| {
+            up(scrape, "retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)
+        })
+        .await;
+    assert!(exporter.log().contains("retention rules are not read until the next refresh"), "{}", exporter.log());
+    assert!(calls(&upstream) <= 4, "{} calls", calls(&upstream));
+}
+
+#[tokio::test]
+async fn a_repository_that_vanished_is_no_failure() {
+    let upstream = simulator(6, 1).await;
+    let gone = upstream.handle.repositories().swap_remove(0);
+    let path = format!("/v2/manage/namespaces/{}/repos/{}/", gone.namespace, gone.name.replace('/', "%24"));
+    let not_found = Action::error(404, Shape::Current, "SVCSTG.SWR.4040010", "the image does not exist");
+    upstream.handle.fault(Rule::always(not_found).path(&path));
+    let exporter = fast(&upstream, &[]).await;
+    let scrape = shown(&exporter, 5).await;
+    assert_eq!((up(&scrape, "retention"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
+}

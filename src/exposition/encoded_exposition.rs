@@ -307,9 +307,9 @@ mod tests {
     /// A world of repositories by number, and what changes between two refreshes: rows that come, go or have another value.
     fn world(numbers: &BTreeMap<u32, u64>) -> Arc<Snapshot> {
         let rows = numbers.iter().map(|(number, value)| Repository {
-            size: (value % 7 > 0).then_some(*value),
+            size: (!value.is_multiple_of(7)).then_some(*value),
             downloads: Some(value / 50),
-            category: (value % 3 > 0).then(|| format!("category-{}", value % 5).into()),
+            category: (!value.is_multiple_of(3)).then(|| format!("category-{}", value % 5).into()),
             ..row(&format!("team-{}", number % 3), &format!("app/service-{number}"))
         });
         let (mut snapshot, _) = Snapshot::new(Timestamp(0), rows.collect());

@@ -103,8 +103,11 @@ impl Baseline {
                 known.extend(old.iter().map(|row| row.key()).zip(first.iter().copied()));
             }
             for row in chunk.iter() {
-                while known.pop_front_if(|(key, _)| *key < row.key()).is_some() {}
-                let first = known.pop_front_if(|(key, _)| *key == row.key()).map_or(UNKNOWN, |(_, first)| first);
+                while known.front().is_some_and(|(key, _)| *key < row.key()) {
+                    known.pop_front();
+                }
+                let is_known = known.front().is_some_and(|(key, _)| *key == row.key());
+                let first = if is_known { known.pop_front() } else { None }.map_or(UNKNOWN, |(_, first)| first);
                 sizes.push(first_size(row.size, first));
             }
         }

@@ -408,7 +408,8 @@ impl Repositories {
                 continue;
             }
             for old in Row::all(chunk) {
-                while let Some(other) = others.next_if(|other| other.key() < old.key()) {
+                while let Some(other) = others.next_if(|other| RowKey(other) != RowKey(&old) && other.key() < old.key())
+                {
                     merged.append(other);
                 }
                 match others.next_if(|other| RowKey(other) == RowKey(&old)) {
@@ -481,27 +482,26 @@ impl Repositories {
 
 /// Sorts rows by (namespace, name), and keeps the latest of each.
 fn sorted(rows: Vec<&Row>) -> Vec<&Row> {
-    let mut groups: HashMap<&str, Vec<&Row>, BuildHasherDefault<QuickHasher>> = HashMap::default();
+    // With the names, because rows lie anywhere in memory.
+    let mut groups: HashMap<&str, Vec<(&str, &Row)>, BuildHasherDefault<QuickHasher>> = HashMap::default();
     for row in rows {
-        groups.entry(row.key().0).or_default().push(row);
+        let (namespace, name) = row.key();
+        groups.entry(namespace).or_default().push((name, row));
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_unstable_by_key(|(namespace, _)| *namespace);
-    fn name(row: &Row) -> &str {
-        row.get().name
-    }
     for (_, rows) in &mut groups {
         // A stable sort keeps the order of rows with the same name, and is one pass over rows in order.
-        rows.sort_by(|a, b| name(a).cmp(name(b)));
+        rows.sort_by_key(|(name, _)| *name);
         rows.dedup_by(|later, kept| {
-            let is_same = name(later) == name(kept);
+            let is_same = later.0 == kept.0;
             if is_same {
                 *kept = *later;
             }
             is_same
         });
     }
-    groups.into_iter().flat_map(|(_, rows)| rows).collect()
+    groups.into_iter().flat_map(|(_, rows)| rows).map(|(_, row)| row).collect()
 }
 
 impl PartialEq for Repositories {
@@ -589,9 +589,9 @@ mod tests {
         Repository {
             name: format!("name-{:04}", number / 3).into(),
             size: (size > 0).then_some(size),
-            category: (size % 3 > 0).then(|| format!("category-{}", size % 5).into()),
+            category: (!size.is_multiple_of(3)).then(|| format!("category-{}", size % 5).into()),
             visibility: [None, Some(Visibility::Public), Some(Visibility::Private)][(size % 3) as usize],
-            updated: (size % 2 > 0).then_some(Timestamp(-5)),
+            updated: (!size.is_multiple_of(2)).then_some(Timestamp(-5)),
             ..Repository::unknown(format!("namespace-{}", number % 3).into())
         }
     }

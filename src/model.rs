@@ -10,14 +10,16 @@ pub mod pattern;
 pub mod reading;
 pub mod reclaim;
 pub mod records;
+pub mod chunks;
 pub mod repositories;
 pub mod size_history;
 pub mod tag_list;
 pub mod tags;
 
+use chunks::{Fingerprint, Packer};
+pub use chunks::{RepositoryRef, Row};
 use figures::{Account, Artifacts, Enterprise};
-use repositories::{Fingerprint, Packer};
-pub use repositories::{Repositories, RepositoryRef, Row};
+pub use repositories::Repositories;
 use serde::{Deserialize, Serialize};
 use size_history::SizeHistory;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 
 use super::windows::Window;
 use crate::model::Row;
-use crate::model::repositories::{RowKey, RowMap};
+use crate::model::chunks::{RowKey, RowMap};
 use crate::swr::pages::OffsetPage;
 
 /// One page of the listing.

@@ -6,7 +6,8 @@
 
 use super::pages::RowReader;
 use super::wire::{self, DroppedFields, StringInterner};
-use crate::model::repositories::{Fingerprint, Packer, Place};
+use crate::model::chunks::{Fingerprint, Packer};
+use crate::model::repositories::Place;
 use crate::model::{Repositories, Row};
 use hashbrown::HashTable;
 use highway::{HighwayHash, HighwayHasher, Key};

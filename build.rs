@@ -1,4 +1,5 @@
-//! Records the compiler and the source revision for `swr_exporter_build_info`.
+//! Records compiler, target and source revision, for `swr_exporter_build_info` and `--version`. No date: the same source gives
+//! the same executable.
 
 use std::process::Command;
 
@@ -23,6 +24,8 @@ fn main() {
         .unwrap_or_else(|| "unknown".to_owned());
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version = first_line(&rustc, &["--version"]).unwrap_or_else(|| "unknown".to_owned());
+    let target = std::env::var("TARGET").unwrap_or_else(|_| "unknown".to_owned());
+    println!("cargo:rustc-env=SWR_EXPORTER_TARGET={target}");
     println!("cargo:rustc-env=SWR_EXPORTER_REVISION={revision}");
     println!("cargo:rustc-env=SWR_EXPORTER_RUSTC={}", version.trim_start_matches("rustc "));
 }

@@ -130,7 +130,7 @@ pub async fn serve(
             listeners.push(TcpListener::from_std(socket).context("cannot use a socket that was handed over")?);
         }
         if !config.listen_is_default {
-            info!("sockets were handed over: --web.listen-address is left alone");
+            info!("listening on sockets of systemd; --web.listen-address is ignored");
         }
         return run(config, listeners, Some(args), stop).await;
     }
@@ -208,7 +208,11 @@ fn bounded(mut web: web::Options) -> web::Options {
         // Of few, clients get half.
         let free = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
         if free < web.limits.connections {
-            info!(limit = free, open_files = files, "at most {free} connections are served: {files} files may be open");
+            info!(
+                limit = free,
+                open_files = files,
+                "serving at most {free} connections: the limit is {files} open files"
+            );
             web.limits.connections = free;
             web.limits.connections_per_address = web.limits.connections_per_address.min(free.div_ceil(4));
         }
@@ -265,7 +269,9 @@ async fn bind(name: impl ToSocketAddrs) -> io::Result<TcpListener> {
         }
     }
     outcome.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => io::Error::new(error.kind(), format!("{error}; choose another address or port")),
+        io::ErrorKind::AddrInUse => {
+            io::Error::new(error.kind(), format!("{error}; choose another address or port with --web.listen-address"))
+        }
         _ => error,
     })
 }

@@ -21,6 +21,7 @@ pub mod oidc;
 pub mod profile;
 pub mod pod_identity;
 pub mod metadata;
+pub mod agency;
 pub mod provider;
 mod lockout_guard;
 mod cached_credential;

@@ -433,7 +433,7 @@ impl<T> State<T> {
     fn log_outcome(&mut self, options: &Options, failure: Option<&Failure>, partial: bool, now: Moment) {
         let Some(failure) = failure else {
             if self.latest.is_none() {
-                info!("the first refresh is complete");
+                info!("first refresh complete");
             } else if self.is_failure_logged {
                 info!(failed = self.backoff.failures(), "refreshes succeed again");
             }
@@ -443,16 +443,16 @@ impl<T> State<T> {
         let Some(suppressed) = self.log.admit(failure.reason, now.instant) else { return };
         self.is_failure_logged = true;
         let serving = match (&self.held, partial) {
-            (_, true) => "what could be read is served",
-            (Some(held), _) if held.age(now) <= options.max_age => "the last good data is served",
-            _ => "there is no data to serve",
+            (_, true) => "serving what could be read",
+            (Some(held), _) if held.age(now) <= options.max_age => "serving the last good data",
+            _ => "no data to serve",
         };
         let in_a_row = self.backoff.failures().saturating_add(1);
         let (reason, message) = (failure.reason, &failure.message);
         if reason.needs_action() {
-            error!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
+            error!(%reason, in_a_row, suppressed, "refresh failed, {serving}: {message}");
         } else {
-            warn!(%reason, in_a_row, suppressed, "a refresh failed, {serving}: {message}");
+            warn!(%reason, in_a_row, suppressed, "refresh failed, {serving}: {message}");
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls, reason = "these comments are what --help prints")]
 
 pub mod flags;
+pub mod help;
 #[cfg(feature = "demo")]
 mod demo;
 
@@ -14,12 +15,18 @@ use std::path::PathBuf;
 
 /// Prometheus exporter for Huawei Cloud SWR (Software Repository for Container).
 #[derive(Debug, Parser)]
-#[command(name = "swr-exporter", version, args_conflicts_with_subcommands = true, max_term_width = 120)]
+#[command(
+    name = "swr-exporter",
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 120,
+    after_help = help::short(), after_long_help = help::LONG
+)]
 pub struct Cli {
-    /// What to do; without a command, `serve`.
+    /// The command; `serve` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Flags of `serve`, which may be given without its name.
+    /// Flags of `serve`, whose name can be left out.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
@@ -27,30 +34,33 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve metrics (what is done without a command).
+    /// Run the exporter (default)
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
     Serve(Box<ServeArgs>),
-    /// Try all that a refresh needs and say what does not work: 0 if everything does, 1 if not, 2 for wrong settings.
+    /// Verify settings, credentials, connectivity and permissions
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
     Check(Box<CheckArgs>),
-    /// Collect once and write the metrics to standard output or into a file, e.g. for node_exporter's textfile collector.
+    /// Collect once and write the metrics, for cron and node_exporter
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
     Scrape(Box<ScrapeArgs>),
-    /// Serve metrics of a simulated account: no cloud, no credentials, no settings.
+    /// Run the exporter with a simulated account
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Serve the simulated SWR API alone, to try other clients against.
+    /// Run the simulated API alone, to try other clients
     #[cfg(feature = "demo")]
     Simulate(SimulateArgs),
-    /// Print completions for a shell, to be put where it looks for them.
+    /// Print shell completions
     Completions {
         /// Shell
         shell: clap_complete::Shell,
     },
-    /// Print a manual page, that of a command or, without one, of all with the flags of `serve`.
+    /// Print a manual page
     Man {
         /// Command
         #[arg(value_parser = COMMANDS)]
         command: Option<String>,
     },
-    /// Ask an exporter on this machine whether it works: 0 if it does, 1 if not.
+    /// Ask an exporter on this machine whether it works (exit code: 0 yes, 1 no)
     Healthcheck(HealthcheckArgs),
 }
 
@@ -66,9 +76,12 @@ pub struct CheckArgs {
     /// The settings.
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// Check settings and secret files alone, and ask nobody
+    /// Validate settings and secret files only, and contact nobody
     #[arg(long, help_heading = "Check")]
     pub offline: bool,
+    /// Show every check, not only failures
+    #[arg(short, long, help_heading = "Check")]
+    pub verbose: bool,
     /// text or json
     #[arg(long, default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT", help_heading = "Check")]
     pub format: String,
@@ -80,7 +93,7 @@ pub struct ScrapeArgs {
     /// The settings.
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// Account of the configuration file to collect, where there are several
+    /// Account of the configuration file to collect, if it has several
     #[arg(long, value_name = "NAME", help_heading = "Scrape once")]
     pub account: Option<String>,
     /// text or openmetrics
@@ -92,7 +105,7 @@ pub struct ScrapeArgs {
         help_heading = "Scrape once"
     )]
     pub format: String,
-    /// File to write instead of standard output; replaced as a whole, and left as it is when nothing could be read
+    /// File to write instead of standard output; replaced as a whole, and left alone if nothing could be read
     #[arg(long, value_name = "FILE", help_heading = "Scrape once")]
     pub output: Option<PathBuf>,
 }
@@ -100,8 +113,7 @@ pub struct ScrapeArgs {
 /// Flags of `healthcheck`.
 #[derive(Args, Clone, Debug)]
 pub struct HealthcheckArgs {
-    /// Address that the exporter listens on, of several the first [default: where an exporter on this machine listens, or else
-    /// [::]:10179]
+    /// Address of the exporter; of several the first [default: found by its process, or else [::]:10179]
     #[arg(
         long = "web.listen-address",
         env = "SWR_EXPORTER_WEB_LISTEN_ADDRESS",
@@ -109,7 +121,7 @@ pub struct HealthcheckArgs {
         hide_env_values = true
     )]
     pub listen_address: Option<String>,
-    /// The longest that connecting and answering may take
+    /// Time limit
     #[arg(long, default_value = "3s", value_name = "DURATION")]
     pub timeout: String,
 }

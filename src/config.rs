@@ -10,6 +10,8 @@ mod settings;
 mod account;
 mod listen_address;
 mod link;
+mod web_options;
+mod agency;
 pub mod credentials;
 mod sdk_regions;
 pub mod web_file;
@@ -62,7 +64,7 @@ pub const DEFAULT_ADDRESS: &str = "[::]:10179";
 /// The name of the account that is configured by flags.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
-/// All problems with the settings, each with its place and remedy.
+/// All problems in the settings, each with its place and remedy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<String>,
@@ -73,7 +75,7 @@ pub struct Problems {
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = self.list.len();
-        writeln!(f, "{count} problem{} with the settings:", if count == 1 { "" } else { "s" })?;
+        writeln!(f, "{count} problem{} in the settings:", if count == 1 { "" } else { "s" })?;
         self.list.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
     }
 }
@@ -119,7 +121,7 @@ impl Config {
     /// Logs the warnings.
     pub fn log_warnings(&self) {
         for warning in &self.warnings {
-            warn!("about the settings: {warning}");
+            warn!("settings: {warning}");
         }
     }
 }
@@ -150,9 +152,9 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     let log = log_options(&process, problems);
     environment.check(problems);
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
-    let web = web_options(&process, problems);
+    let web = web_options::read(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
-    let mut shown = "# The settings in force.\nprocess:\n".to_owned();
+    let mut shown = "# The settings in force, as a file for --config.file. Settings of the process, which are flags or variables:\n".to_owned();
     process.show_process(&mut shown);
     shown += "accounts:\n";
     let path = process.text("config.file").map(PathBuf::from);
@@ -229,8 +231,8 @@ pub fn resolve_account(
         let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
         problems.add(match name {
-            Some(name) => format!("--account: there is no account `{name}`; there are {names}"),
-            None => format!("--account: name one of the accounts {names}"),
+            Some(name) => format!("--account: unknown account `{name}` (known: {names})"),
+            None => format!("--account: required, because the file has several accounts: {names}"),
         });
     }
     match account {
@@ -318,42 +320,6 @@ fn parsed_values<T: FromStr<Err: std::fmt::Display>>(
         .collect()
 }
 
-fn web_options(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
-    let default = web::Options::default();
-    let limits = web::Limits {
-        connections: process
-            .read("web.max-connections", default.limits.connections, problems, |text| number(text, 1, 1_000_000)),
-        connections_per_address: process.read(
-            "web.max-connections-per-address",
-            default.limits.connections_per_address,
-            problems,
-            |text| number(text, 1, 1_000_000),
-        ),
-        ..default.limits
-    };
-    let options = web::Options {
-        telemetry_path: process.read("web.telemetry-path", default.telemetry_path, problems, |path| {
-            // The characters that a request path may contain unescaped.
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@".contains(&byte);
-            if path.starts_with('/') && path.len() > 1 && path.bytes().all(is_plain) && !web::is_taken(path) {
-                Ok(path.to_owned())
-            } else {
-                let taken = web::TAKEN.join(", ");
-                Err(format!("`{path}` is no path such as /metrics, with nothing to escape in it; {taken} are taken"))
-            }
-        }),
-        max_requests: process.read("web.max-requests", default.max_requests, problems, |text| number(text, 1, 10_000)),
-        scrape_timeout: process.read("scrape.timeout", default.scrape_timeout, problems, positive),
-        enable_lifecycle: process.is_on("web.enable-lifecycle", default.enable_lifecycle, problems),
-        timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
-        limits,
-    };
-    if options.timeout_offset >= options.scrape_timeout {
-        problems.add("--scrape.timeout-offset: it leaves nothing of --scrape.timeout; make it smaller");
-    }
-    options
-}
-
 /// Parses the value of a flag that is not a setting of `serve`.
 ///
 /// # Errors
@@ -371,9 +337,9 @@ const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > MAX_DURATION => Err(format!("`{text}` is longer than ten years")),
+        Ok(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
         Ok(duration) => Ok(duration),
-        Err(_) => Err(format!("`{text}` is no duration such as 500ms, 30s or 5m")),
+        Err(_) => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
     }
 }
 
@@ -383,7 +349,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// What was expected.
 pub fn positive(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
-        if duration.is_zero() { Err(format!("`{text}` must be longer than nothing")) } else { Ok(duration) }
+        if duration.is_zero() { Err(format!("duration `{text}` must be longer than 0")) } else { Ok(duration) }
     })
 }
 
@@ -391,7 +357,7 @@ pub fn positive(text: &str) -> Result<Duration, String> {
 fn keyword<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        format!("`{text}` is not known; known are {}", known.join(", "))
+        format!("unknown value `{text}` (known: {})", known.join(", "))
     })
 }
 
@@ -404,7 +370,7 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(text: &str, least: T, mos
 }
 
 fn not_in(text: &str, least: &str, most: &str) -> String {
-    format!("`{text}` is no number from {least} to {most}")
+    format!("invalid number `{text}` (allowed: {least} to {most})")
 }
 
 #[cfg(test)]

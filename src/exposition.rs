@@ -12,6 +12,7 @@
 //! [`Exposition`]).
 
 mod escape;
+mod constant_labels;
 mod number;
 mod text;
 mod repository_metrics;
@@ -30,6 +31,7 @@ mod testing;
 
 pub use crate::model::pattern::Pattern;
 pub use compress::{EOF, GZIP_LEVEL, ZSTD_LEVEL};
+pub use constant_labels::ConstantLabels;
 pub use encoded_exposition::{Exposition, ResponseBody, response};
 pub use live_families::live;
 pub use repository_metrics::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
@@ -49,6 +51,8 @@ pub struct Options {
     pub exclude: Option<Pattern>,
     /// The most repositories that get series of their own, the largest of the rest; 0 for no limit.
     pub max_series_repositories: usize,
+    /// Labels of all series.
+    pub labels: ConstantLabels,
 }
 
 impl Options {

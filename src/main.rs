@@ -2,6 +2,7 @@
 //! starting or running, 2 invalid flags or settings.
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use std::io::Write;
 use std::process::ExitCode;
 use swr_exporter::cli::{CheckArgs, Cli, Command, HealthcheckArgs, ServeArgs};
@@ -14,7 +15,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     no_core_dumps();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => {
+            return if app::manual::version().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Err(error) => error.exit(),
+    };
     let environment = Environment::of_process();
     let format = match &cli.command {
         None => config::log_format(&cli.serve, &environment),
@@ -67,7 +74,12 @@ fn no_core_dumps() {
 
 fn serve(args: &ServeArgs, environment: &Environment) -> anyhow::Result<bool> {
     if config::is_check_only(args, environment)? {
-        return app::check::run(&CheckArgs { serve: args.clone(), offline: true, format: "text".to_owned() });
+        return app::check::run(&CheckArgs {
+            serve: args.clone(),
+            offline: true,
+            verbose: false,
+            format: "text".to_owned(),
+        });
     }
     // Before any thread is started.
     let sockets = app::service::sockets()?;

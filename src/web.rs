@@ -7,6 +7,7 @@
 //! hyper speaks HTTP/1.1, and HTTP/2 under TLS. Limits that hyper lacks are enforced around it: on time in
 //! `monitored_stream` and `streams`, on numbers in `listener`.
 
+mod address;
 mod route;
 mod negotiate;
 mod metrics;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use address::{ExternalUrl, is_plain_path, prefix};
 pub use metrics::Metrics;
 pub use route::is_taken;
 
@@ -62,8 +64,12 @@ pub(crate) const PROBES: [&str; 2] = ["/-/healthy", "/-/ready"];
 /// What the operator may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Path of the metrics; begins with `/` and takes precedence over every other resource.
+    /// Path of the metrics below the prefix; begins with `/` and takes precedence over every other resource.
     pub telemetry_path: String,
+    /// The prefix of every path but those of the probes: empty, or with a slash at its beginning and none at its end.
+    pub route_prefix: String,
+    /// The URL under which others reach the server; without one, the host that a request names.
+    pub external_url: Option<ExternalUrl>,
     /// Scrapes served at once, without those that wait for a refresh; one more gets 503.
     pub max_requests: usize,
     /// How long a scrape may wait if the scraper does not send its timeout.
@@ -80,6 +86,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             telemetry_path: "/metrics".to_owned(),
+            route_prefix: String::new(),
+            external_url: None,
             max_requests: 40,
             scrape_timeout: Duration::from_secs(10),
             timeout_offset: Duration::from_millis(500),

@@ -1,9 +1,11 @@
 //! Documents agree with the code, and modules with the code map of ARCHITECTURE.md.
 //!
 //! Compared are the tables of metrics, flags, limits and API fields, the examples, and the imports of modules. Only
-//! `promtool` and `amtool` are started. This file has the helpers that the parts share.
+//! `promtool`, `amtool` and `python3` are started. This file has the helpers that the parts share.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "tidy/compatibility.rs"]
+mod compatibility;
 #[path = "tidy/contract.rs"]
 mod contract;
 #[path = "tidy/dashboards.rs"]

@@ -21,10 +21,10 @@ fn now() -> Vec<Panel> {
     let number =
         |title, about, empty, query: &str| panel(Kind::Stat, title, (4, 4)).about(about, empty).query(query, "");
     vec![
-        number("Stale frees", "What deleting all stale repositories frees at least: what only they share goes as well. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
+        number("Stale frees", "Bytes freed at least by deleting all stale repositories; layers that only they share add to it. Needs the collector tags.", "none, or tags is off", &tables::freed_by_stale())
             .unit("bytes"),
-        number("Stale repositories", "Repositories that nobody has pushed to for the chosen time.", "none", &format!("count({STALE})")),
-        number("Size of stale", "Sum of the sizes of the stale repositories. Deleting them frees less where they share layers with others.", "none", &format!("sum({STALE})"))
+        number("Stale repositories", "Repositories that nobody has pushed to for the selected time.", "none", &format!("count({STALE})")),
+        number("Size of stale", "Sum of the sizes of the stale repositories. Deleting them frees less if they share layers with others.", "none", &format!("sum({STALE})"))
             .unit("bytes"),
         number("Never downloaded", "Repositories that hold tags and were never downloaded.", "none", &format!("count({NEVER_DOWNLOADED})")),
         number("Without tags", "Repositories that hold no tags.", "none", "count(repository(swr_repository_images) == 0)"),
@@ -55,7 +55,7 @@ fn whole_repositories() -> Vec<Panel> {
             .column(&format!("topk(20, {PUBLIC})"), "Size", "bytes")
             .column(&first(20, "repository(swr_repository_downloads)", PUBLIC), "Downloads", "short"),
         panel(Kind::Lines, "Distinct layers by organization", (12, 9))
-            .about("Bytes of the distinct layers of each organization, the 15 largest: whether clean-ups free anything. Needs the collector tags.", TAGS_OFF)
+            .about("Bytes of distinct layers of the 15 largest organizations. A clean-up that frees storage lowers the line. Needs the collector tags.", TAGS_OFF)
             .unit("bytes")
             .query(
                 "organization(swr_namespace_unique_layer_bytes) and topk(15, organization(swr_namespace_unique_layer_bytes @ end()))",
@@ -76,7 +76,7 @@ pub const AGES: [(&str, &str); 5] = [
 /// Tags by the time since they were updated. Over time it reads all chosen repositories for each point.
 pub fn tags_by_age(kind: Kind) -> Panel {
     let panel = panel(kind, "Tags by age", (12, 9)).about(
-        "Tags by the time since they were updated. Many old ones call for a retention rule. Needs the collector tags.",
+        "Tags by time since their last update. Many old ones call for a retention rule. Needs the collector tags.",
         TAGS_OFF,
     );
     AGES.into_iter().fold(panel, |panel, (age, legend)| {

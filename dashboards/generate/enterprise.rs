@@ -41,10 +41,7 @@ pub fn panels() -> Vec<Panel> {
             .column(&of_instance("each(swr_instance_repositories)"), "Repositories", "short")
             .column(&of_instance("(each(swr_instance_expiry_timestamp_seconds) - time())"), "Expires in", "s"),
         panel(Kind::Bars, "Quotas of instances", (12, 8))
-            .about(
-                "Share of each quota that is used, the 20 highest. Quotas of which nothing is used are left out.",
-                OFF,
-            )
+            .about("Used share of the 20 fullest quotas. Unused quotas are left out.", OFF)
             .unit("percentunit")
             .yellow_and_red_from(0.75, 0.9)
             .query(

@@ -15,7 +15,7 @@ pub fn dashboard() -> Dashboard {
     Dashboard {
         uid: "swr-exporter",
         title: "SWR / Exporter",
-        about: "Accounts, freshness, API calls, errors, throttling and costs of swr-exporter, a line a replica.",
+        about: "Accounts, freshness, API calls, errors, throttling and costs of swr-exporter, one line per replica.",
         variables: &[Variable::Instance],
         from: "now-6h",
         panels: [state(), collection(), calls(), scrapes(), process()].into_iter().flatten().collect(),
@@ -58,10 +58,10 @@ fn state() -> Vec<Panel> {
     vec![
         stat("Accounts not OK", "Accounts whose latest refresh failed, whose data is too old, that were never read, or that are no longer scraped. The table below names them.", "short", query::not_ok())
             .yellow_and_red_from(1.0, 1.0),
-        stat("Data age", "Time since the repositories were last read, of the account with the oldest data.", "s", format!("max({})", query::age("account")))
+        stat("Data age", "Time since the account with the oldest data was last read.", "s", format!("max({})", query::age("account")))
             .words(query::NEVER)
             .link("Show the overview", "swr-overview", ""),
-        stat("Series", "Series of repositories and organizations in the largest exposition. Compare with the sample_limit of the scrape configuration.", "short", format!("max({})", of("swr_exporter_page_series"))),
+        stat("Series", "Series of repositories and organizations in the largest response. The sample_limit of the scrape configuration must be higher.", "short", format!("max({})", of("swr_exporter_page_series"))),
         panel(Kind::Stat, "Credential expires in", (4, 4))
             .about("Time until the first credential in use expires. It is renewed five minutes before.", "never, or not known")
             .unit("s")
@@ -69,7 +69,7 @@ fn state() -> Vec<Panel> {
             .query(&format!("min({} - time())", of("swr_credential_expiry_timestamp_seconds")), ""),
         stat("Circuits open", "Accounts whose API calls are held back because the API failed repeatedly.", "short", format!("sum({})", of("swr_api_circuit_open")))
             .yellow_and_red_from(1.0, 1.0),
-        stat("Clock skew", "How far the API's clock is from that of an exporter, ahead or behind. From 15 minutes on the API refuses signatures; the exporter then signs by the API's clock.", "s", format!("max(abs({}))", of("swr_api_clock_skew_seconds")))
+        stat("Clock skew", "Largest difference between the API's clock and an exporter's. From 15 minutes on the API refuses signatures; the exporter then signs with the API's time.", "s", format!("max(abs({}))", of("swr_api_clock_skew_seconds")))
             .yellow_and_red_from(60.0, 900.0),
         accounts((24, 8)),
     ]
@@ -101,7 +101,7 @@ fn collection() -> Vec<Panel> {
     vec![
         row("Collection"),
         panel(Kind::Lines, "Data age by account", (12, 8))
-            .about("Time since the data was read. While all is well it swings up to the cache window, the scrape interval and the time of a refresh together.", NO_DATA)
+            .about("Time since the data was read. Normally it stays below the sum of cache window, scrape interval and refresh duration.", NO_DATA)
             .unit("s")
             .query(&format!("time() - {}", of("swr_snapshot_timestamp_seconds")), LEGEND)
             .query(&format!("max({})", of("swr_cache_window_seconds")), "cache window"),
@@ -135,21 +135,18 @@ fn calls() -> Vec<Panel> {
     vec![
         row("API calls"),
         panel(Kind::Stack, "API calls per minute", (12, 8))
-            .about("Requests sent, by operation.", NO_DATA)
+            .about("API calls by operation.", NO_DATA)
             .query(&format!("60 * sum by (operation) ({requests})"), "{{operation}}"),
         panel(Kind::Lines, "Failed API calls", (12, 8))
-            .about("Share of requests with another status than 2xx, by status; none where no answer came.", NONE)
+            .about("Share of API calls without a 2xx status, by status; none means that there was no response.", NONE)
             .unit("percentunit")
             .query(&format!("sum by (code) ({failed}) / ignoring (code) group_left () sum({requests})"), "{{code}}"),
-        panel(Kind::Heat, "Latency", (12, 8))
-            .about("Time from sending a request to the end of its answer.", NO_DATA)
-            .unit("s")
-            .query(
-                &format!("sum by (le) (increase({}[$__rate_interval]))", of("swr_api_request_duration_seconds_bucket")),
-                "{{le}}",
-            ),
+        panel(Kind::Heat, "Latency", (12, 8)).about("Duration of API calls.", NO_DATA).unit("s").query(
+            &format!("sum by (le) (increase({}[$__rate_interval]))", of("swr_api_request_duration_seconds_bucket")),
+            "{{le}}",
+        ),
         panel(Kind::Lines, "Latency p99", (12, 8))
-            .about("The time within which 99 of 100 requests ended, by operation.", NO_DATA)
+            .about("99th percentile of the duration of API calls, by operation.", NO_DATA)
             .unit("s")
             .query(
                 &format!(
@@ -160,13 +157,13 @@ fn calls() -> Vec<Panel> {
             ),
         panel(Kind::Lines, "Throttling", (12, 8))
             .about(
-                "Share of the time that requests waited for the rate limit or because the API asked for a pause.",
+                "Share of the time that API calls waited for the rate limit, or because the API asked for a pause.",
                 NO_DATA,
             )
             .unit("percentunit")
             .query(&format!("sum({})", rate("swr_api_throttle_wait_seconds_total")), "waiting"),
         panel(Kind::Lines, "Retries per hour", (12, 8))
-            .about("Requests that were sent again after a failure, by operation.", NONE)
+            .about("API calls sent again after a failure, by operation.", NONE)
             .query(&format!("3600 * sum by (operation) ({})", rate("swr_api_retries_total")), "{{operation}}"),
     ]
 }
@@ -175,17 +172,17 @@ fn scrapes() -> Vec<Panel> {
     vec![
         row("Scrapes"),
         panel(Kind::Stack, "Scrapes per minute", (8, 8))
-            .about("Scrapes by the data they got: inside its cache window, refreshed for them, older, or none.", NO_DATA)
+            .about("Scrapes by the data they got: within the cache window (fresh), refreshed for them, older (stale), or nothing.", NO_DATA)
             .query(&format!("60 * sum by (served) ({})", rate("swr_scrapes_total")), "{{served}}"),
         panel(Kind::Lines, "Rejected requests per hour", (8, 8))
-            .about("Scrapes refused with 503, other requests refused, connections closed or not accepted, and answers that ended in a fault.", NONE)
+            .about("Scrapes refused with 503, other requests refused, connections closed or not accepted, and requests that ended in an internal error.", NONE)
             .query(&per_hour("swr_exporter_scrapes_refused_total", ""), "scrapes")
             .query(&per_hour("swr_exporter_requests_refused_total", "reason"), "requests: {{reason}}")
             .query(&per_hour("swr_exporter_connections_closed_total", "reason"), "connections closed: {{reason}}")
             .query(&per_hour("swr_exporter_accept_errors_total", ""), "connections not accepted")
             .query(&per_hour("swr_exporter_handler_panics_total", ""), "faults"),
         panel(Kind::Lines, "Exposition size", (8, 8))
-            .about("Bytes of an exposition before compression. Compare with the body_size_limit of the scrape configuration.", NO_DATA)
+            .about("Size of a response before compression. The body_size_limit of the scrape configuration must be higher.", NO_DATA)
             .unit("bytes")
             .query(&of("swr_exporter_page_bytes"), LEGEND),
     ]

@@ -28,19 +28,19 @@ fn now() -> Vec<Panel> {
     vec![
         firing((4, 4)),
         panel(Kind::Stat, "Growth in ${period:text}", (4, 4))
-            .about("How much the sizes of all repositories together changed in the chosen period. New repositories add their size, deleted ones subtract it. Accounts without data from the start of the period are left out.", "no data from the start of the period")
+            .about("How much the sizes of all repositories together changed in the selected period. New repositories add their size, deleted ones subtract it. Accounts without data from the start of the period are left out.", "no data from the start of the period")
             .unit("bytes")
             .column(&query::total_growth(NAMESPACE_SIZE), "Growth", "")
             .column(&query::total_growth_ratio(NAMESPACE_SIZE), "Share", "percentunit"),
         panel(Kind::Stat, "Size", (3, 4))
-            .about("Sum of the repository sizes that the API reports. Layers that repositories share count once for each.", NO_DATA)
+            .about("Sum of the repository sizes that the API reports. A layer that several repositories share counts in each.", NO_DATA)
             .unit("bytes")
             .query("sum(each(swr_namespace_size_bytes))", ""),
         panel(Kind::Stat, "Repositories", (3, 4))
-            .about("Repositories listed.", NO_DATA)
+            .about("Number of listed repositories.", NO_DATA)
             .query("sum(each(swr_namespace_repositories))", ""),
         panel(Kind::Stat, "Stale frees", (3, 4))
-            .about("What deleting all stale repositories frees at least. Needs the collector tags.", "none, or tags is off")
+            .about("Bytes freed at least by deleting all stale repositories. Needs the collector tags.", "none, or tags is off")
             .unit("bytes")
             .link(CLEANUP.0, CLEANUP.1, CLEANUP.2)
             .query(&tables::freed_by_stale(), ""),
@@ -50,7 +50,7 @@ fn now() -> Vec<Panel> {
             .link(EXPORTER.0, EXPORTER.1, EXPORTER.2)
             .query(&query::not_ok(), ""),
         panel(Kind::Stat, "Data age", (3, 4))
-            .about("Time since the repositories were last read, of the account with the oldest data.", NO_DATA)
+            .about("Time since the account with the oldest data was last read.", NO_DATA)
             .unit("s")
             .link(EXPORTER.0, EXPORTER.1, EXPORTER.2)
             .query(&format!("max({})", query::age("account")), "")
@@ -72,7 +72,7 @@ fn firing(size: (u64, u64)) -> Panel {
     let count =
         |severity: &str| format!("count({})", alert_series("ALERTS", &format!("{FIRING}, severity=\"{severity}\"")));
     panel(Kind::Stat, "Firing alerts", size)
-        .about("Alerts that fire now, by severity. The table below names them.", "none")
+        .about("Alerts that fire now, by severity. The table below names them. For some minutes after a restart of Prometheus both show too few.", "none")
         .query(&count("critical"), "critical")
         .color("red")
         .query(&count("warning"), "warning")
@@ -91,7 +91,7 @@ fn alerts(size: (u64, u64)) -> Panel {
     let firing = format!("{by} ({})", ranks.join(" or "));
     panel(Kind::Table, "Alerts", size)
         .about(
-            "Alerts that fire now. docs/alerts.md says what each means and what to do.",
+            "Alerts that fire now. docs/alerts.md explains each, and what to do.",
             "none, or the rules are not loaded",
         )
         .link(REPOSITORY.0, REPOSITORY.1, REPOSITORY.2)
@@ -112,7 +112,7 @@ fn grown(size: (u64, u64)) -> Panel {
     tables::repositories(
         "Repositories that grew most in ${period:text}",
         size,
-        "The 20 repositories that grew most in the chosen period. What deleting one frees needs the collector tags, the creator the collector details.",
+        "The 20 repositories that grew most in the selected period. The column of freed bytes needs the collector tags, the creator the collector details.",
         NOTHING_GREW,
     )
     .column(&format!("topk(20, {by})"), "Growth", "bytes")
@@ -139,7 +139,7 @@ fn organizations() -> Vec<Panel> {
     vec![
         row("Organizations"),
         panel(Kind::Table, "Organizations by growth in ${period:text}", (12, 9))
-            .about("The 20 organizations that grew most in the chosen period. Where none grew, those that shrank least.", "no data from the start of the period")
+            .about("The 20 organizations that grew most in the selected period. If none grew, those that shrank least.", "no data from the start of the period")
             .link(REPOSITORY.0, REPOSITORY.1, REPOSITORY.2)
             .column(&format!("topk(20, {by})"), "Growth", "bytes")
             .column(&column(&growth_ratio("organization", NAMESPACE_SIZE)), "Growth %", "percentunit")
@@ -148,7 +148,7 @@ fn organizations() -> Vec<Panel> {
         by_organization(
             Kind::Stack,
             "Size by organization",
-            "Sum of the repository sizes of each organization, the 15 largest separately. Uses the recorded series where the rules are loaded, as they may be kept for longer.",
+            "Sum of the repository sizes of each organization; the 15 largest have their own line. Uses recorded series, which may be kept longer, if the rules are loaded.",
             "organization(namespace:swr_namespace_size_bytes:max) or organization(swr_namespace_size_bytes)",
             "organization(swr_namespace_size_bytes @ end())",
         )
@@ -170,7 +170,7 @@ fn usage() -> Vec<Panel> {
         tables::repositories(
             "Most downloaded in ${period:text}",
             (12, 9),
-            "The 20 repositories with the most downloads in the chosen period.",
+            "The 20 repositories with the most downloads in the selected period.",
             "no downloads, or no data from the start of the period",
         )
         .column(&format!("topk(20, {pulled})"), "Downloads", "short")
@@ -178,7 +178,7 @@ fn usage() -> Vec<Panel> {
         by_organization(
             Kind::Stack,
             "Downloads per hour by organization",
-            "Downloads added in the hour before, the 15 organizations with the most downloads separately. Where the count of the API falls, none is shown.",
+            "Downloads per hour; the 15 organizations with the most have their own line. Nothing is shown where the API's count falls.",
             "clamp_min(organization(swr_namespace_downloads) - organization(swr_namespace_downloads offset 1h), 0)",
             "organization(swr_namespace_downloads @ end())",
         ),
@@ -204,19 +204,19 @@ fn counts() -> Vec<Panel> {
             .unit("bytes")
             .query("sum(each(swr_unique_layer_bytes))", ""),
         panel(Kind::Stat, "Hidden from this user", (6, 4))
-            .about("Repositories that their organizations count and the listing lacks: the user of the exporter may not see them. Needs the collector account.", "collector account is off")
+            .about("Repositories that exist but are not listed, because the exporter's user may not see them. Needs the collector account.", "collector account is off")
             .query("sum(each(swr_namespace_unlisted_repositories))", ""),
         by_organization(
             Kind::Lines,
             "Repositories by organization",
-            "Repositories listed of each organization, the 15 largest separately.",
+            "Listed repositories of each organization; the 15 largest have their own line.",
             "organization(swr_namespace_repositories)",
             "organization(swr_namespace_repositories @ end())",
         ),
         by_organization(
             Kind::Lines,
             "Tags by organization",
-            "Tags of each organization's repositories, the 15 largest separately.",
+            "Tags of each organization; the 15 with the most have their own line.",
             "organization(swr_namespace_images)",
             "organization(swr_namespace_images @ end())",
         ),

@@ -15,7 +15,7 @@ pub fn dashboard() -> Dashboard {
     Dashboard {
         uid: "swr-repository",
         title: "SWR / Repository",
-        about: "The chosen repositories: size, growth, tags, downloads, layers, owners. Of many, the lines show twenty.",
+        about: "Size, growth, tags, downloads, layers and owners of the selected repositories. Graphs show at most twenty of them.",
         variables: &[Variable::Namespace, Variable::Repository, Variable::Period],
         from: "now-7d",
         panels: [numbers(), history(), layers(), tags()].into_iter().flatten().collect(),
@@ -28,25 +28,25 @@ fn numbers() -> Vec<Panel> {
     };
     let metric = "swr_repository_size_bytes";
     vec![
-        number("Size", (3, 4), "Sum of the sizes of the chosen repositories.", NO_DATA, "bytes", "sum(each(swr_repository_size_bytes))")
+        number("Size", (3, 4), "Sum of the sizes of the selected repositories.", NO_DATA, "bytes", "sum(each(swr_repository_size_bytes))")
             .link(OVERVIEW.0, OVERVIEW.1, OVERVIEW.2),
         panel(Kind::Stat, "Growth in ${period:text}", (5, 4))
-            .about("How much the sizes of the chosen repositories together changed in the chosen period. New repositories add their size, deleted ones subtract it. Accounts without data from the start of the period are left out.", "no data from the start of the period")
+            .about("How much the sizes of the selected repositories together changed in the selected period. New repositories add their size, deleted ones subtract it. Accounts without data from the start of the period are left out.", "no data from the start of the period")
             .unit("bytes")
             .column(&total_growth(metric), "Growth", "")
             .column(&total_growth_ratio(metric), "Share", "percentunit"),
-        number("Tags", (3, 4), "Tags of the chosen repositories.", NO_DATA, "short", "sum(each(swr_repository_images))"),
-        number("Downloads", (3, 4), "Downloads of the chosen repositories so far.", NO_DATA, "short", "sum(each(swr_repository_downloads))"),
-        number("Last push", (4, 4), "When one of the chosen repositories was last updated.", NO_DATA, "dateTimeFromNow", "clamp_max(max(each(swr_repository_updated_timestamp_seconds)), time()) * 1000"),
+        number("Tags", (3, 4), "Tags of the selected repositories.", NO_DATA, "short", "sum(each(swr_repository_images))"),
+        number("Downloads", (3, 4), "Downloads of the selected repositories so far.", NO_DATA, "short", "sum(each(swr_repository_downloads))"),
+        number("Last push", (4, 4), "When one of the selected repositories was last updated.", NO_DATA, "dateTimeFromNow", "clamp_max(max(each(swr_repository_updated_timestamp_seconds)), time()) * 1000"),
         number("Distinct layers", (3, 4), "Bytes of distinct layers, counted once in each repository. Needs the collector tags.", TAGS_OFF, "bytes", "sum(each(swr_repository_unique_layer_bytes))"),
-        number("Not shared", (3, 4), "Bytes of layers that no other repository refers to. Deleting all chosen repositories frees at least this: what only they share goes as well. Needs the collector tags.", TAGS_OFF, "bytes", "sum(each(swr_repository_exclusive_layer_bytes))"),
+        number("Not shared", (3, 4), "Bytes of layers that no other repository refers to. Deleting all selected repositories frees at least this; layers that only they share add to it. Needs the collector tags.", TAGS_OFF, "bytes", "sum(each(swr_repository_exclusive_layer_bytes))"),
         details(),
     ]
 }
 
 fn details() -> Panel {
     panel(Kind::Table, "Repository details", (24, 6))
-        .about("What the chosen repositories are, the 50 largest. The creator needs the collector details.", NO_DATA)
+        .about("Properties of the 50 largest selected repositories. The creator needs the collector details.", NO_DATA)
         .column(&format!("topk(50, {SIZE})"), "Size", "bytes")
         .column(&first(50, "1000 * repository(swr_repository_created_timestamp_seconds)", SIZE), "Created", "dateTimeFromNow")
         .column(&first(50, "clamp_max(repository(swr_repository_updated_timestamp_seconds), time()) * 1000", SIZE), "Last push", "dateTimeFromNow")
@@ -71,7 +71,7 @@ fn history() -> Vec<Panel> {
         lines("Size by repository", "The size that the API reports, of the 20 largest.", "bytes", SIZE, now),
         lines(
             "Growth in ${period:text} by repository",
-            "The size less the size at the start of the chosen period, of the 20 that changed most until now; below zero where tags were deleted.",
+            "The size minus the size at the start of the selected period, of the 20 that changed most. Below zero if tags were deleted.",
             "bytes",
             &growth("repository", metric),
             &format!("abs({now} - ({before} or {now} * 0))"),
@@ -86,7 +86,7 @@ fn history() -> Vec<Panel> {
         ),
         lines(
             "Downloads per hour by repository",
-            "Downloads added in the hour before, of the 20 with the most in the time shown. Where the count of the API falls, none is shown.",
+            "Downloads per hour of the 20 with the most. Nothing is shown where the API's count falls.",
             "short",
             "clamp_min(repository(swr_repository_downloads) - repository(swr_repository_downloads offset 1h), 0)",
             "repository(swr_repository_downloads @ end()) - repository(swr_repository_downloads @ start())",
@@ -98,13 +98,13 @@ fn layers() -> Vec<Panel> {
     vec![
         row("Layers"),
         panel(Kind::Lines, "Distinct and exclusive layers", (12, 9))
-            .about("Distinct layers, and of these what no other repository refers to, over the chosen repositories. Needs the collector tags.", TAGS_OFF)
+            .about("Distinct layers of the selected repositories, and the part that no other repository refers to. Needs the collector tags.", TAGS_OFF)
             .unit("bytes")
             .points(200)
             .query("sum(each(swr_repository_unique_layer_bytes))", "distinct")
             .query("sum(each(swr_repository_exclusive_layer_bytes))", "exclusive"),
         panel(Kind::Table, "Layers by repository", (12, 9))
-            .about("What each repository stores, and what deleting it frees, of the 50 that store most. Needs the collector tags.", TAGS_OFF)
+            .about("Stored bytes, and bytes freed by deleting, of the 50 repositories that store most. Needs the collector tags.", TAGS_OFF)
             .column(&format!("topk(50, {UNIQUE})"), "Distinct", "bytes")
             .column(&first(50, FREED, UNIQUE), "Exclusive", "bytes"),
     ]
@@ -121,7 +121,7 @@ fn tags() -> Vec<Panel> {
             .column(&format!("topk(50, {oldest})"), "Oldest tag", "s")
             .column(&first(50, newest, oldest), "Newest tag", "s"),
         panel(Kind::Table, "Largest tags", (24, 8))
-            .about("The 50 largest tags, of repositories that have a series a tag (--collector.tags.detail).", "no repository has a series a tag")
+            .about("The 50 largest tags, of repositories with series for each tag (--collector.tags.detail).", "no repository has a series a tag")
             .column("topk(50, repository[tag](swr_tag_size_bytes))", "Size", "bytes")
             .column("1000 * repository[tag](swr_tag_updated_timestamp_seconds) and topk(50, repository[tag](swr_tag_size_bytes))", "Last push", "dateTimeFromNow"),
     ]

@@ -36,7 +36,7 @@ pub fn stale(size: (u64, u64)) -> Panel {
     repositories(
         "Stale repositories, not pushed to for ${stale_after:text}",
         size,
-        "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum: what only they share goes as well. The creator needs the collector details.",
+        "The 20 stale repositories whose deletion frees most, or the largest without the collector tags. Deleting several frees at least the sum, because layers that only they share go as well. The creator needs the collector details.",
         "none",
     )
     .column(&column(age), "Not pushed for", "s")

@@ -16,6 +16,10 @@ pub const DEMO_IDP_ID: &str = "demo-idp";
 pub const DEMO_PROVIDER_URN: &str = "iam::0123456789abcdef:oidc-provider:demo-idp";
 /// Agency of the default options, for the exchange of STS.
 pub const DEMO_AGENCY_URN: &str = "iam::0123456789abcdef:agency:demo-agency";
+/// Agency of the default options that users of the account may take on.
+pub const DEMO_DELEGATED_AGENCY: &str = "swr-readers";
+/// Account of [`DEMO_DELEGATED_AGENCY`].
+pub const DEMO_DELEGATING_DOMAIN: &str = "another-account";
 /// Identity token of the default options: a syntactically valid JWT without content.
 pub const DEMO_ID_TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vIn0.demoIdTokenNotARealSecret";
 /// Pod token of the default options, for the pod identity service.

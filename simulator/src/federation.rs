@@ -54,6 +54,9 @@ pub(super) fn id_token(request: &Request, context: &RequestContext<'_>) -> Resul
 /// `POST /v3.0/OS-CREDENTIAL/securitytokens`.
 pub(super) fn security_token(request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
     let identity = &iam::body(request)?["auth"]["identity"];
+    if identity["methods"] == json!(["assume_role"]) {
+        return assume_role(&identity["assume_role"], request, context);
+    }
     if identity["methods"] != json!(["token"]) {
         return Err(invalid("methods"));
     }
@@ -62,6 +65,24 @@ pub(super) fn security_token(request: &Request, context: &RequestContext<'_>) ->
     let life = life(&identity["token"]["duration_seconds"], IAM_LIVES, context).ok_or_else(|| invalid("duration"))?;
     if context.tokens().check(token, Scope::Account, &context.options).is_err() {
         return Err(ApiError::new(401, Shape::Iam, "401", "The token is invalid or has expired."));
+    }
+    let key = context.keys().issue(life, context.state.now());
+    Ok(Response::new(201, "application/json", json!({ "credential": temporary_keys::credential(&key) }).to_string()))
+}
+
+/// A key of an agency of another account, for a caller of this one.
+fn assume_role(role: &Value, request: &Request, context: &RequestContext<'_>) -> Result<Response, ApiError> {
+    context.identify(request, Scope::Account)?;
+    let life = life(&role["duration_seconds"], IAM_LIVES, context).ok_or_else(|| invalid("duration"))?;
+    let (agency, domain) = &context.options.delegated_agency;
+    let is_of_domain = match (role["domain_name"].as_str(), role["domain_id"].as_str()) {
+        (Some(name), None) => name == domain,
+        (None, Some(id)) => id == context.id_of(domain),
+        _ => return Err(invalid("domain_name")),
+    };
+    if role["agency_name"] != **agency || !is_of_domain {
+        let message = "You are not authorized to perform the requested action.";
+        return Err(ApiError::new(403, Shape::Iam, "403", message));
     }
     let key = context.keys().issue(life, context.state.now());
     Ok(Response::new(201, "application/json", json!({ "credential": temporary_keys::credential(&key) }).to_string()))

@@ -70,8 +70,9 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use credential_options::{
-    Agency, DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROVIDER_URN,
-    DEMO_USER, KeyLife, Lockout, Metadata, MetadataMode, Operation, PodIdentity, TemporaryKey, User, UserAccess,
+    Agency, DEMO_AGENCY_URN, DEMO_DELEGATED_AGENCY, DEMO_DELEGATING_DOMAIN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID,
+    DEMO_PASSWORD, DEMO_POD_TOKEN, DEMO_PROVIDER_URN, DEMO_USER, KeyLife, Lockout, Metadata, MetadataMode, Operation,
+    PodIdentity, TemporaryKey, User, UserAccess,
 };
 pub use fault_rules::{Rule, RuleId};
 pub use faults::{Action, Delivery, Framing, ResponseHook, RetryAfter, Rows, RowsHook, Total, WorldHook};

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::credential_options::{
-    DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROVIDER_URN, DEMO_USER, KeyLife,
-    Lockout, Metadata, Operation, PodIdentity, User,
+    DEMO_AGENCY_URN, DEMO_DELEGATED_AGENCY, DEMO_DELEGATING_DOMAIN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID,
+    DEMO_PASSWORD, DEMO_PROVIDER_URN, DEMO_USER, KeyLife, Lockout, Metadata, Operation, PodIdentity, User,
 };
 use super::plan::Plan;
 
@@ -158,6 +158,8 @@ pub struct Options {
     pub provider_urn: String,
     /// Agency that STS lets holders of identity tokens assume.
     pub agency_urn: String,
+    /// Agency of another account that callers of IAM may take on, and the name of that account.
+    pub delegated_agency: (String, String),
     /// Lifetime of keys that IAM and STS issue for tokens.
     pub key_life: KeyLife,
     /// The pod identity service.
@@ -235,6 +237,7 @@ impl Default for Options {
             idp_id: DEMO_IDP_ID.to_owned(),
             provider_urn: DEMO_PROVIDER_URN.to_owned(),
             agency_urn: DEMO_AGENCY_URN.to_owned(),
+            delegated_agency: (DEMO_DELEGATED_AGENCY.to_owned(), DEMO_DELEGATING_DOMAIN.to_owned()),
             key_life: KeyLife::AsAsked,
             pod_identity: PodIdentity::default(),
             metadata: Metadata::default(),

@@ -16,11 +16,11 @@ use crate::collect::plan::FetchKind;
 use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
-use crate::exposition::{self, Exposition};
-use crate::failure::Failure;
+use crate::exposition::{self, ConstantLabels, Exposition};
+use crate::failure::{Failure, error_chain};
 use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
-use crate::swr::{self, Client};
+use crate::swr::{self, Client, advice};
 use crate::transport::proxy::{self, ProxySettings};
 use crate::web;
 use parking_lot::Mutex;
@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::{AbortHandle, JoinHandle};
-use tracing::{Instrument, Span, info, warn};
+use tracing::{Instrument, Span, debug, error, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
@@ -49,6 +49,8 @@ pub(super) struct Account {
     /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
+    /// Labels of all its series.
+    labels: ConstantLabels,
     /// Refreshes at once when a credential may work again.
     retry_task: AbortHandle,
 }
@@ -73,16 +75,25 @@ impl Account {
             credentials = config.credentials.source.name(),
             "collecting from {} with {}",
             config.client.endpoint,
-            config.credentials
+            config.credentials.source
         );
+        debug!("the source of the credential is {}", config.credentials);
         let proxies = ProxySettings::from_environment().unwrap_or_default();
         if let Some(proxy) =
             config.client.endpoint.parse().ok().and_then(|uri| proxies.proxy_for(&uri).map(proxy::shown))
         {
-            info!(proxy, "the API is called through the proxy {proxy}");
+            info!(proxy, "calling the API through the proxy {proxy}");
         }
         let token_client = clients.token_client(&metrics);
         let authenticator = Authenticator::new(config.credentials.source, Some(token_client));
+        // A wrong path is reported now, and not with the first scrape. On its own: a file system may hang.
+        let tried = authenticator.clone();
+        let try_inputs = async move {
+            if let Err(error) = tried.try_inputs().await {
+                error!("cannot read the credential: {}; {}", error_chain(&error), advice::on_credential(&error));
+            }
+        };
+        tokio::spawn(try_inputs.instrument(span.clone()));
         let client =
             Client::new(config.client, Box::new(clients.public), authenticator.clone(), metrics, SystemTime::now);
         let client = Arc::new(client);
@@ -121,6 +132,7 @@ impl Account {
             calls: calls.clone(),
             size_history: size_history.clone(),
         };
+        let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
         let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
             Box::new(move |exposition, read_at| {
@@ -163,6 +175,7 @@ impl Account {
             tags,
             lock,
             registry,
+            labels,
             retry_task,
         })
     }
@@ -248,7 +261,7 @@ impl Account {
         let mut families = self.registry.gather();
         families.retain(|family| family.get_field_type() == MetricType::GAUGE);
         let mut out = Vec::new();
-        exposition::live(&families, format, &mut out);
+        exposition::live(&families, &self.labels, format, &mut out);
         out
     }
 
@@ -277,7 +290,7 @@ impl Account {
         web::Account {
             name: self.name.clone(),
             meta_labels,
-            live: live_metrics::encoder(self.registry.clone()),
+            live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = cache.clone();
                 Box::pin(async move { cache.get(deadline).await.value }.instrument(span.clone()))
@@ -322,7 +335,7 @@ async fn restored_tags(file: &Arc<StateFile<TagInventory>>) -> TagInventory {
     info!(
         repositories = inventory.len(),
         layers = inventory.layers().len(),
-        "took over what is known of the tags of {} repositories",
+        "loaded the saved tags of {} repositories",
         inventory.len()
     );
     inventory
@@ -340,12 +353,12 @@ async fn restore_snapshot(
     info!(
         repositories,
         age_seconds = age.as_secs(),
-        "took over a snapshot of {repositories} repositories that is {} s old",
+        "loaded a saved snapshot of {repositories} repositories, {} s old",
         age.as_secs()
     );
     let weight = weight(&snapshot) + instances(&snapshot);
     if !share.has_room_for(weight) {
-        warn!(repositories, "the snapshot of {repositories} repositories is ignored: it does not fit into memory");
+        warn!(repositories, "ignoring the saved snapshot of {repositories} repositories: it does not fit into memory");
         return;
     }
     share.hold(weight, tags.map(TagCollector::memory_in_layers));

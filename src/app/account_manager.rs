@@ -20,6 +20,7 @@ use crate::cli::ServeArgs;
 use crate::config::environment::Environment;
 use crate::config::web_file::WebFile;
 use crate::config::{self, Config};
+use crate::exposition::ConstantLabels;
 use crate::web::{self, Site, Sites};
 use anyhow::Context;
 use parking_lot::MutexGuard;
@@ -98,7 +99,7 @@ impl AccountManager {
         }
         let (accounts, landing) = (built, Arc::new(landing));
         Ok(Self(Arc::new_cyclic(|this: &Weak<Shared>| {
-            let live = live_metrics::encoder(registry);
+            let live = live_metrics::encoder(registry, ConstantLabels::default());
             let site = site(&accounts, live.clone(), landing.clone(), shown, reload_function(this.clone()));
             let (sites, _) = watch::channel(Arc::new(site));
             Shared {
@@ -133,7 +134,7 @@ impl AccountManager {
         &self.0.web_config
     }
 
-    /// Reloads the settings. `why` completes the sentence "settings were read again".
+    /// Reloads the settings. `why` completes the sentence "settings reloaded".
     ///
     /// # Errors
     /// Every problem, one a line. Nothing has changed then.
@@ -148,10 +149,10 @@ impl AccountManager {
             return outcome;
         }
         match &outcome {
-            Ok(done) => info!("settings were read again {why}: {}", done.trim_end()),
+            Ok(done) => info!("settings reloaded {why}: {}", done.trim_end()),
             Err(problems) => {
                 let problems = problems.trim_end().replace(":\n  - ", ": ").replace("\n  - ", "; ").replace('\n', "; ");
-                error!("settings were read again {why} and those before stay in force: {problems}");
+                error!("cannot reload settings {why}; the previous ones stay in force: {problems}");
             }
         }
         outcome
@@ -222,7 +223,7 @@ impl AccountManager {
     pub(super) async fn last_writes(&self) {
         let writes = self.0.running().last_writes.as_mut().map(std::mem::take).unwrap_or_default();
         if tokio::time::timeout(LAST_WRITE_TIMEOUT, futures_util::future::join_all(writes)).await.is_err() {
-            warn!("the state could not be kept within {} s", LAST_WRITE_TIMEOUT.as_secs());
+            warn!("could not save the state within {} s", LAST_WRITE_TIMEOUT.as_secs());
         }
     }
 }
@@ -254,7 +255,7 @@ impl Shared {
                 Some(successor) => successor.inherit_tags(account),
                 None => warn!(
                     account = account.name(),
-                    "the account {} is no longer in the configuration file: its series end",
+                    "account {} was removed from the configuration file; its series end",
                     account.name()
                 ),
             }

@@ -1,4 +1,4 @@
-//! `swr-exporter check`: tries everything that a refresh needs, step by step, and says what fails and how to fix it.
+//! `swr-exporter check`: tries everything that a refresh needs, step by step, and explains what fails and how to fix it.
 //!
 //! It stops where further steps could only fail for the same reason. A wrong credential is sent once.
 
@@ -10,7 +10,8 @@ mod report;
 pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
-use crate::auth::{AuthError, Authenticator, Credential, ProviderState, ResolvedProvider, SecretReader};
+use crate::auth::exchange::Provider;
+use crate::auth::{AuthError, Authenticator, Credential, CredentialProvider, ProviderState, SecretReader};
 use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cli::CheckArgs;
@@ -60,7 +61,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
         }
         works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        print(&reports.render(format, colour))?;
+        print(&match format {
+            Format::Json => reports.json(),
+            Format::Text => reports.text(args.verbose, colour),
+        })?;
         Ok(())
     })?;
     Ok(works)
@@ -75,11 +79,11 @@ fn print(text: &str) -> std::io::Result<()> {
 /// The checks that need no network.
 async fn offline_check(account: Account) -> Report {
     let mut report = Report::new(account.name);
-    report.add(settings(&account.client.endpoint, &account.credentials));
+    report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
     report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load(&SecretReader::default()).await {
-        Ok(state) => Step::works("credential", describe_state(&account.credentials, &state)),
+    report.add(match account.credentials.source.load_by(&SecretReader::default()).await {
+        Ok(state) => Step::works("credential", describe_state(&account.credentials.source, &state)),
         Err(error) => no_credential(&error),
     });
     report
@@ -87,13 +91,13 @@ async fn offline_check(account: Account) -> Report {
 
 async fn check(account: Account) -> Report {
     let mut report = Report::new(account.name);
-    report.add(settings(&account.client.endpoint, &account.credentials));
+    report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
     let (clients, step) = certificates(&account.https);
     report.add(step);
     let Some(clients) = clients else { return report };
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load(&SecretReader::default()).await.err();
+    let unusable = account.credentials.source.load_by(&SecretReader::default()).await.err();
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }
@@ -102,21 +106,24 @@ async fn check(account: Account) -> Report {
     }
     let metrics = swr::Metrics::new(&Registry::new());
     let token_client = clients.token_client(&metrics);
-    let described = account.credentials.source.name();
+    let origin = origin(&account.credentials.source);
     let authenticator = Authenticator::new(account.credentials.source, Some(token_client));
     let acquired = Deadline::after(STEP_TIMEOUT * 2).bound(authenticator.credential()).await;
     match acquired {
-        Ok(Ok(lease)) => report.add(Step::works(
-            "credential",
-            format!("{described}: {}", describe_credential(&lease.credential, lease.expires_at)),
-        )),
+        Ok(Ok(lease)) => {
+            let valid = match lease.expires_at.and_then(|end| jiff::Timestamp::try_from(end).ok()) {
+                Some(end) => format!(", valid until {end:.0}"),
+                None => String::new(),
+            };
+            report.add(Step::works("credential", format!("{} from {origin}{valid}", kind(&lease.credential))));
+        }
         Ok(Err(error)) => {
             report.add(no_credential(&error));
             return report;
         }
         Err(_) => {
-            let advice = "check that this machine reaches whoever gives the credential".to_owned();
-            report.add(Step::fails("credential", format!("{described} did not give one in time"), advice));
+            let advice = "check that this machine reaches the issuer of the credential".to_owned();
+            report.add(Step::fails("credential", format!("no answer in time from {origin}"), advice));
             return report;
         }
     }
@@ -137,8 +144,8 @@ fn no_credential(error: &AuthError) -> Step {
     Step::fails("credential", error_chain(error), advice::on_credential(error))
 }
 
-fn settings(endpoint: &str, credentials: &ResolvedProvider) -> Step {
-    Step::works("settings", format!("{endpoint}, credentials from {credentials}"))
+fn settings(endpoint: &str) -> Step {
+    Step::works("settings", format!("valid; the API is {endpoint}"))
 }
 
 /// Adds a step for the state directory, if there is one. Without it the exporter works, and warns.
@@ -146,11 +153,10 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
     let Some(directory) = files.map(StateFiles::directory) else { return };
     let shown = directory.display();
     report.add(match file::try_directory(directory) {
-        Ok(()) => Step::works("cache", format!("can be kept in {shown}")),
+        Ok(()) => Step::works("cache", format!("{shown} is writable")),
         Err(error) => {
-            let advice =
-                "let the exporter's user create the directory that --cache.directory names, and write there".to_owned();
-            Step::fails("cache", format!("cannot be kept in {shown}: {error}"), advice)
+            let advice = "create the directory of --cache.directory, writable for the exporter's user".to_owned();
+            Step::fails("cache", format!("cannot write to {shown}: {error}"), advice)
         }
     });
 }
@@ -160,38 +166,38 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>,
         Ok(clients) => {
             let trusted = match &https.ca_file {
                 Some(file) => {
-                    format!("the system's, or Mozilla's where it has none, and those of {} are trusted", file.display())
+                    format!("trusting {} and the system's CA certificates (Mozilla's if it has none)", file.display())
                 }
-                None => "the system's are trusted, or Mozilla's where it has none".to_owned(),
+                None => "trusting the system's CA certificates (Mozilla's if it has none)".to_owned(),
             };
             (Some(clients), Step::works("certificates", trusted))
         }
         Err(error) => {
-            let advice = "give --swr.ca-file a readable file of certificates in PEM form".to_owned();
+            let advice = "set --swr.ca-file to a readable file of certificates in PEM format".to_owned();
             (None, Step::fails("certificates", error_chain(&error), advice))
         }
     }
 }
 
-fn describe_state(credentials: &ResolvedProvider, state: &ProviderState) -> String {
+fn describe_state(source: &CredentialProvider, state: &ProviderState) -> String {
     match state {
-        ProviderState::Ready(credential) => {
-            format!("{}: {}", credentials.source.name(), describe_credential(credential, None))
-        }
-        ProviderState::NeedsExchange(..) => format!("{}: what it needs is there", credentials.source.name()),
+        ProviderState::Ready(credential) => format!("{} from {}", kind(credential), origin(source)),
+        ProviderState::NeedsExchange(..) => format!("{} is configured; not tried", origin(source)),
     }
 }
 
-/// The kind of a credential and its expiry. Nothing of the credential itself is shown, not even an access key's id.
-fn describe_credential(credential: &Credential, expires_at: Option<SystemTime>) -> String {
-    let kind = match credential {
-        Credential::Token(_) => "a token",
-        Credential::AccessKey(key) if key.security_token.is_some() => "a temporary access key",
-        Credential::AccessKey(_) => "an access key",
-    };
-    match expires_at.and_then(|end| jiff::Timestamp::try_from(end).ok()) {
-        Some(end) => format!("{kind} until {end:.0}"),
-        None => kind.to_owned(),
+/// Where a credential comes from: the file, user or address, and the source.
+fn origin(source: &CredentialProvider) -> String {
+    let (name, owner) = (source.name(), source.owner());
+    if owner.is_empty() { format!("the settings (source {name})") } else { format!("{owner} (source {name})") }
+}
+
+/// The kind of a credential. Nothing of the credential itself is shown, not even an access key's id.
+fn kind(credential: &Credential) -> &'static str {
+    match credential {
+        Credential::Token(_) => "token",
+        Credential::AccessKey(key) if key.security_token.is_some() => "temporary access key",
+        Credential::AccessKey(_) => "access key",
     }
 }
 
@@ -203,13 +209,13 @@ async fn whole_listing(
     timeout: Duration,
     report: &mut Report,
 ) {
-    const WHAT: &str = "read the whole list";
+    const WHAT: &str = "complete listing";
     let metrics = collect::Metrics::new(&Registry::new());
     let now = Timestamp::from(SystemTime::now());
     let collected = collect::collect(client, options, None, now, Deadline::after(timeout), &metrics).await;
-    report.add(match collected {
+    let step = match collected {
         Err(failure) | Ok(Collected { gap: Some(failure), .. }) => {
-            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md tells what this reason means".to_owned())
+            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md explains this reason".to_owned())
         }
         Ok(Collected { snapshot, gap: None }) => {
             let all = snapshot.repositories.len();
@@ -220,10 +226,14 @@ async fn whole_listing(
                     format!("none of {all} repositories has series"),
                     format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint()),
                 ),
-                selected => Step::works(WHAT, format!("{selected} of {all} repositories have series")),
+                selected => {
+                    let step = Step::works(WHAT, format!("{all} repositories, {selected} of them have series"));
+                    return report.add_found(step.counting(Some(all as u64)));
+                }
             }
         }
-    });
+    };
+    report.add(step);
 }
 
 /// The outcome of the listing's calls.
@@ -275,10 +285,11 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
                     .to_owned(),
             ),
             Ok(page) => Step::works(what, match page.total {
-                Some(0) => format!("none; {}", advice::ON_EMPTY_LIST),
-                Some(total) => format!("{total}"),
-                None => format!("{} or more", page.rows.len()),
-            }),
+                Some(0) => format!("no repositories; {}", advice::ON_EMPTY_LIST),
+                Some(total) => format!("{total} repositories listed"),
+                None => format!("{} repositories listed, and there are more", page.rows.len()),
+            })
+            .counting(page.total),
             Err(error) => {
                 let advice = advice::on_call(&error, namespace);
                 Step::fails(what, error_chain(&error), advice)
@@ -286,7 +297,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         });
     }
     if skipped > 0 {
-        report.add(Step::skipped("list repositories", format!("{skipped} more organizations")));
+        report.add(Step::skipped("list repositories", format!("{skipped} more organizations not tried")));
     }
     Listed { is_usable: !is_unusable, row }
 }

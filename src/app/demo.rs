@@ -47,9 +47,9 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let listener = super::listen(&address, false).await?;
         let address = to_open(listener.local_addr()?);
         print(&format!(
-            "A simulated account of {} repositories is being exported. Open\n\
-             \n  http://{address}/          how it stands\
-             \n  http://{address}/metrics   what Prometheus scrapes\n\
+            "Exporting a simulated account with {} repositories. Open\n\
+             \n  http://{address}/          status\
+             \n  http://{address}/metrics   metrics, as Prometheus scrapes them\n\
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
         ))?;

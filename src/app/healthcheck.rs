@@ -21,7 +21,7 @@ use std::time::Duration;
 pub fn run(address: Option<&str>, timeout: Duration) -> anyhow::Result<()> {
     let deadline = Deadline::after(timeout);
     let addresses = match address {
-        Some(address) => reachable(address).with_context(|| format!("{address} is no address"))?,
+        Some(address) => reachable(address).with_context(|| format!("invalid address {address}"))?,
         None => match listening_beside() {
             found if found.is_empty() => reachable(DEFAULT_ADDRESS)?,
             found => found,
@@ -29,7 +29,7 @@ pub fn run(address: Option<&str>, timeout: Duration) -> anyhow::Result<()> {
     };
     let mut last = None;
     for to in addresses {
-        match ask(to, deadline).with_context(|| format!("{to} does not answer as it should")) {
+        match ask(to, deadline).with_context(|| format!("{to} is not healthy")) {
             Ok(()) => return Ok(()),
             Err(error) => last = Some(error),
         }
@@ -109,7 +109,7 @@ fn by_loopback(address: SocketAddr) -> Vec<SocketAddr> {
 fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {
     let left = || {
         let left = deadline.left();
-        if left.is_zero() { bail!("it takes too long") } else { Ok(left) }
+        if left.is_zero() { bail!("no answer in time") } else { Ok(left) }
     };
     let mut stream = TcpStream::connect_timeout(&to, left()?)?;
     // The request fits into any socket buffer, so this does not wait.
@@ -126,8 +126,8 @@ fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {
     }
     match &head[..length] {
         b"HTTP/1.1 200" | b"HTTP/1.1 401" | b"HTTP/1.1 429" | b"HTTP/1.1 503" | b"HTTP/1.0 400" => Ok(()),
-        [] => bail!("it closed the connection"),
-        other => bail!("it says {:?}", String::from_utf8_lossy(other)),
+        [] => bail!("connection closed without an answer"),
+        other => bail!("unexpected answer {:?}", String::from_utf8_lossy(other)),
     }
 }
 

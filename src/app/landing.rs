@@ -1,6 +1,7 @@
 //! The landing page: the size of all accounts, whether all is well, and the status of each account in plain words.
 //!
-//! One document without scripts or external resources, which reloads itself. Everything from outside is escaped. Rendering
+//! One document without scripts or external resources, which reloads itself. Its links are relative, so that they hold below
+//! whatever path a proxy serves it. Everything from outside is escaped. Rendering
 //! computes nothing expensive: rankings were made with the exposition. Accounts with problems come first, each as an
 //! expandable line; an account that is alone has the page to itself.
 
@@ -85,8 +86,8 @@ fn document(page: &mut String, options: &Options, accounts: &[Row<'_>]) -> fmt::
          <meta http-equiv=\"refresh\" content=\"{RELOAD_SECONDS}\">\
          <title>{headline} - swr-exporter</title><style>{style}</style></head><body>\n\
          <header><h1>swr-exporter <small>{version}</small></h1>\n<p>Metrics of Huawei Cloud SWR, for Prometheus.</p>\n\
-         <nav aria-label=\"Pages\"><ul><li><a href=\"{path}\">Metrics</a></li>\
-         <li><a href=\"/sd\">Service discovery</a></li><li><a href=\"/config\">Settings</a></li>",
+         <nav aria-label=\"Pages\"><ul><li><a href=\".{path}\">Metrics</a></li>\
+         <li><a href=\"./sd\">Service discovery</a></li><li><a href=\"./config\">Settings</a></li>",
         style = style::STYLE,
         version = env!("CARGO_PKG_VERSION"),
         path = Escaped(&options.telemetry_path),
@@ -119,7 +120,7 @@ fn document(page: &mut String, options: &Options, accounts: &[Row<'_>]) -> fmt::
     writeln!(
         page,
         "</main>\n<footer><p>As of <time datetime=\"{}\">{}</time>, reloaded every {RELOAD_SECONDS} s. Viewing this page \
-         makes no API calls.</p>\n<p><a href=\"/-/healthy\">Health</a> <a href=\"/-/ready\">Readiness</a></p>\n\
+         makes no API calls.</p>\n<p><a href=\"./-/healthy\">Health</a> <a href=\"./-/ready\">Readiness</a></p>\n\
          <p>The documentation is in the directory <code>docs</code> of the source code, dashboards and rules for \
          Prometheus in <code>dashboards</code>.</p></footer>\n</body></html>",
         now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -357,7 +358,7 @@ mod tests {
                 "<td class=\"number\">1.00 MiB<svg",
                 "<caption>Not updated for 180 days (0 in all)</caption>",
                 "Collectors that are off: account, tags, details, retention, enterprise, enterprise.artifacts</p>",
-                "href=\"/metrics&quot;&gt;&lt;script&gt;\"",
+                "href=\"./metrics&quot;&gt;&lt;script&gt;\"",
             ],
         );
         assert_eq!(page.matches("<dt>Repositories</dt><dd>2</dd>").count(), 1);
@@ -442,7 +443,7 @@ mod tests {
         }
         has(
             &page_of(vec![empty()]),
-            &["<p>If there should be some, the user lacks permission in their organizations.</p>"],
+            &["<p>If there should be some, the user lacks permission for their organizations.</p>"],
         );
         has(&page_of(Vec::new()), &["No account is configured", "<dd>0 of 0</dd>", "<dt>Total size</dt><dd>none</dd>"]);
     }

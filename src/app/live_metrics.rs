@@ -2,7 +2,7 @@
 
 use crate::cache::Cache;
 use crate::catalog;
-use crate::exposition::{self, Exposition};
+use crate::exposition::{self, ConstantLabels, Exposition};
 use crate::metrics::{self, OptionalGauge};
 use crate::web::LiveMetrics;
 use prometheus::Registry;
@@ -30,11 +30,11 @@ pub(super) fn register_page(registry: &Registry, cache: &Cache<Exposition>) {
     registry.register(Box::new(page)).expect("the page is registered once");
 }
 
-/// Encodes all metrics of a registry.
-pub(super) fn encoder(registry: Registry) -> LiveMetrics {
+/// Encodes all metrics of a registry, with these labels.
+pub(super) fn encoder(registry: Registry, labels: ConstantLabels) -> LiveMetrics {
     Arc::new(move |format| {
         let mut out = Vec::with_capacity(16 << 10);
-        exposition::live(&registry.gather(), format, &mut out);
+        exposition::live(&registry.gather(), &labels, format, &mut out);
         out
     })
 }

@@ -1,6 +1,6 @@
-//! Shell completions and manual pages, generated from the definitions of commands and flags.
+//! Shell completions and manual pages, generated from the definitions of commands and flags; the version.
 
-use crate::cli::Cli;
+use crate::cli::{Cli, help};
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -29,13 +29,48 @@ pub fn page(command: Option<&str>) -> anyhow::Result<()> {
     let mut program = Cli::command();
     // Completes the names of commands.
     program.build();
+    let is_program = command.is_none();
     let command = match command {
         None => program,
         Some(name) => program.find_subcommand(name).with_context(|| format!("there is no command `{name}`"))?.clone(),
     };
+    // The generated synopsis lists every flag, and the end of help is in sections of their own here.
+    let mut command = command.after_help("").after_long_help("");
+    let usage = command.render_usage().to_string().replace("Usage: ", "").replace('-', "\\-");
+    let usage: Vec<&str> = usage.lines().map(str::trim).collect();
+    let synopsis = format!(".SH SYNOPSIS\n{}\n", usage.join("\n.br\n"));
+    let man = Man::new(command);
     let mut page = Vec::new();
-    Man::new(command).render(&mut page)?;
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    page.extend(synopsis.as_bytes());
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if is_program {
+        man.render_subcommands_section(&mut page)?;
+        page.extend(help::MANUAL.as_bytes());
+        man.render_version_section(&mut page)?;
+    }
     print(&page)
+}
+
+/// Prints the version, revision and build, in the form of Prometheus' own programs.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn version() -> anyhow::Result<()> {
+    let text = concat!(
+        "swr-exporter, version ",
+        env!("CARGO_PKG_VERSION"),
+        " (revision: ",
+        env!("SWR_EXPORTER_REVISION"),
+        ")\n  compiler:  rustc ",
+        env!("SWR_EXPORTER_RUSTC"),
+        "\n  platform:  ",
+        env!("SWR_EXPORTER_TARGET"),
+        "\n"
+    );
+    print(text.as_bytes())
 }
 
 fn print(text: &[u8]) -> anyhow::Result<()> {

@@ -28,6 +28,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long the end of the program waits for the tag inventory to be written.
 const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,6 +46,13 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         // Data that was just read is not too old, however long that took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
+        // Nobody adds labels of a target to a file, and there may be one for each account.
+        exposition: match &args.account {
+            Some(name) => {
+                exposition::Options { labels: account.exposition.labels.with_account(name), ..account.exposition }
+            }
+            None => account.exposition,
+        },
         ..account
     };
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
@@ -54,6 +62,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     super::block_on(async {
         let account =
             Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
+        let began = Instant::now();
         let progress_bar = ProgressBar::start(account.progress());
         let (exposition, failure) = account.read().await;
         progress_bar.stop().await;
@@ -63,14 +72,20 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
             missing.extend(account.shortcomings());
             let metrics = exposition::response(&account.gauges(format), Some(&*exposition), format, Encoding::Identity);
             written = write(args.output.as_deref(), metrics);
+            if let (Ok(()), Some(path)) = (&written, &args.output) {
+                progress_bar::say(&format!(
+                    "wrote {} series of {} repositories to {} in {} s",
+                    exposition.series(),
+                    exposition.selected_repositories(),
+                    path.display(),
+                    began.elapsed().as_secs()
+                ));
+            }
         }
         if let Some(directory) = directory
             && let Err(error) = keep(&account, &directory).await
         {
-            missing.push(format!(
-                "--cache.directory: cannot keep what is known of tags in {}: {error}",
-                directory.display()
-            ));
+            missing.push(format!("--cache.directory: cannot save the tags in {}: {error}", directory.display()));
         }
         written?;
         if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
@@ -105,13 +120,13 @@ fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> 
     // In a directory that others may write to, a link could lead anywhere.
     let is_foreign = |owner: u32| owner != 0 && owner != rustix::process::geteuid().as_raw();
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink() && is_foreign(metadata.uid())) {
-        return Err(io::Error::other("it is a link of another user, which is not followed"));
+        return Err(io::Error::other("it is a symbolic link of another user, which is not followed"));
     }
     // The target of a link is replaced, not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) if !path.is_file() => {
             return Err(io::Error::other(
-                "it is there and is no file; without --output, standard output is written to",
+                "it exists and is not a file; without --output, metrics go to standard output",
             ));
         }
         Ok(path) => path,

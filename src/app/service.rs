@@ -31,7 +31,7 @@ pub(super) fn reloading() {
     // By the time, systemd recognises the answer to its own request.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(%error, "systemd is not told of the reload: {error}"),
+        Err(error) => warn!(%error, "cannot notify systemd of the reload: {error}"),
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn heartbeat() {
         // Only the first failure in a row is logged.
         let result = sd_notify::notify(&[NotifyState::Watchdog]);
         if let (Err(error), true) = (&result, delivered) {
-            warn!(%error, "systemd cannot be told that this process lives: {error}");
+            warn!(%error, "cannot notify the watchdog of systemd: {error}");
         }
         delivered = result.is_ok();
     }
@@ -60,6 +60,6 @@ pub(super) async fn heartbeat() {
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        warn!(%error, "systemd cannot be told how this service is: {error}");
+        warn!(%error, "cannot notify systemd of the state: {error}");
     }
 }

@@ -53,7 +53,7 @@ impl SharedResources {
             let is_hung = answer.await.is_none();
             if is_hung {
                 let path = lock.path.display();
-                warn!(file = %path, "{path} is on a disk that does not answer: the state of its account is not loaded");
+                warn!(file = %path, "the disk of {path} does not answer; the state of its account is not loaded");
             }
             lock.set_hung(is_hung);
             lock

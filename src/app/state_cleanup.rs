@@ -39,7 +39,7 @@ pub(super) fn remove_abandoned(directory: &Path, accounts: &[String], now: Syste
             // Best effort: what is left is tried again at the next look.
             ENDINGS.iter().for_each(|ending| drop(std::fs::remove_file(file(ending))));
             let path = directory.display();
-            info!(account, "the state of the account `{account}`, which is gone, was removed from {path}");
+            info!(account, "removed the state of account `{account}`, which is no longer configured, from {path}");
         }
     }
 }

@@ -53,7 +53,7 @@ impl WebConfig {
             return Self { at_start: Arc::default(), current: watch::Sender::default(), file: None };
         };
         let path = files[0].clone();
-        info!(file = %path.display(), "the web is served with {}", security.summary());
+        info!(file = %path.display(), "web configuration: {}", security.summary());
         let metrics = ReloadMetrics::new(registry, &catalog::WEB_CONFIG_RELOAD, &catalog::WEB_CONFIG_RELOAD_TIME);
         // Without stamps, so that the files are read again: they may have changed since.
         let last_read = LastRead { files, watcher: FileWatcher::new(Vec::new()), digest, problems: None };
@@ -128,7 +128,7 @@ impl WebConfig {
                 file.metrics.failure();
                 if last_read.problems.as_ref() != Some(&problems) {
                     let list = problems.list().join("; ");
-                    error!("the web configuration cannot be used, what was read before stays in force: {list}");
+                    error!("invalid web configuration; the previous one stays in force: {list}");
                 }
                 last_read.problems = Some(problems);
             }
@@ -140,11 +140,11 @@ impl WebConfig {
         let failed = last_read.problems.take().is_some();
         if digest != last_read.digest {
             last_read.digest = digest;
-            info!(file = %file.path.display(), "the web configuration was read again: {}", security.summary());
+            info!(file = %file.path.display(), "web configuration reloaded: {}", security.summary());
             self.current.send_replace(Arc::new(security));
             file.metrics.success();
         } else if failed {
-            info!(file = %file.path.display(), "the web configuration is as it was again");
+            info!(file = %file.path.display(), "the web configuration is valid again, without a change");
             file.metrics.success();
         }
     }

@@ -71,6 +71,14 @@ impl Authenticator {
         self.0.state().inherit_lockout(lockout);
     }
 
+    /// Reads what the provider needs locally, such as files, and obtains nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn try_inputs(&self) -> Result<(), AuthError> {
+        self.0.load().await.map(drop)
+    }
+
     /// Counts the events after which a failed refresh may succeed: a secret has changed, or a credential was obtained.
     pub fn recoveries(&self) -> watch::Receiver<u64> {
         self.0.recoveries.subscribe()
@@ -123,7 +131,10 @@ impl Authenticator {
                         // A file that is empty or gone is being replaced: keep its credential while that is valid.
                         if let Some(current) = state.usable_unread(now) {
                             if !std::mem::replace(&mut state.unreadable_logged, true) {
-                                warn!("the credential in use is kept: {}", error_chain(&error));
+                                warn!(
+                                    "cannot read the credential again; the previous one stays in use: {}",
+                                    error_chain(&error)
+                                );
                             }
                             return Ok(current);
                         }
@@ -175,7 +186,7 @@ impl Authenticator {
             );
         }
         match outcome {
-            RejectionOutcome::FellBack => warn!("the changed credential was refused; the one before it is used on"),
+            RejectionOutcome::FellBack => warn!("the new credential was refused; the previous one stays in use"),
             RejectionOutcome::NoAlternative => self.watch(Some(credential.secret)),
             RejectionOutcome::Replaced => {}
         }
@@ -191,7 +202,7 @@ impl Authenticator {
     /// Reports that the upstream accepted this credential.
     pub fn report_success(&self, credential: &CachedCredential) {
         if self.0.state().report_success(credential, Instant::now()) {
-            info!("the changed credential works and is used from now on");
+            info!("the new credential works and is in use");
         }
     }
 
@@ -258,7 +269,7 @@ impl Authenticator {
                     if changed || shared.state().is_healthy(Instant::now()) {
                         drop(task);
                         if changed {
-                            info!("a secret has changed and is tried at once");
+                            info!("a secret changed and is tried now");
                             shared.recoveries.send_modify(|count| *count += 1);
                         }
                         return;
@@ -276,7 +287,7 @@ impl Shared {
     }
 
     async fn load(&self) -> Result<ProviderState, AuthError> {
-        self.provider.load(&self.reader).await
+        self.provider.load_by(&self.reader).await
     }
 
     /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if
@@ -311,7 +322,7 @@ impl Shared {
         self.show_expiry(expires_at);
         debug!(source = self.provider.name(), "a credential was obtained");
         if failures > 0 {
-            info!(failed = failures, "the credential can be obtained again");
+            info!(failed = failures, "the credential can be renewed again");
         }
         if had_none {
             self.recoveries.send_modify(|count| *count += 1);
@@ -337,7 +348,7 @@ impl Shared {
         };
         if in_a_row == 1 && is_usable {
             // Without a usable credential the refresh fails and logs that.
-            warn!("the credential could not be renewed and is used on while it holds: {}", error_chain(&*error));
+            warn!("cannot renew the credential, which stays in use until it expires: {}", error_chain(&*error));
         }
         self.attempt_ended();
         retry_at
@@ -362,7 +373,7 @@ impl RenewalTask {
                 return true;
             }
             if shared.load().await.is_ok_and(|loaded| Some(loaded.fingerprint()) != secret) {
-                info!("a secret has changed and is tried at once");
+                info!("a secret changed and is tried now");
                 return true;
             }
             let last_used = *shared.last_used.lock();

@@ -32,6 +32,8 @@ pub enum Project {
     Id(String),
     /// By its name; the default project of a region has the region's name.
     Name(String),
+    /// None: the token is for the account of the user, and opens IAM alone.
+    Account,
 }
 
 impl Provider for PasswordProvider {
@@ -61,11 +63,12 @@ impl PasswordProvider {
             [("name", Text(&self.user)), ("password", Json::Secret(password.expose())), ("domain", Object(&domain))];
         let password = [("user", Object(&user))];
         let identity = [("methods", List(&[Text("password")])), ("password", Object(&password))];
-        let project = match &self.project {
-            Project::Id(id) => [("id", Text(id))],
-            Project::Name(name) => [("name", Text(name))],
+        let (kind, which) = match &self.project {
+            Project::Id(id) => ("project", [("id", Text(id))]),
+            Project::Name(name) => ("project", [("name", Text(name))]),
+            Project::Account => ("domain", [("name", Text(&self.domain))]),
         };
-        let scope = [("project", Object(&project))];
+        let scope = [(kind, Object(&which))];
         let auth = [("identity", Object(&identity)), ("scope", Object(&scope))];
         // Without the catalogue, which makes tokens and responses large.
         let url = format!("{}/v3/auth/tokens?nocatalog=true", self.endpoint);

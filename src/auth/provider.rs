@@ -1,7 +1,9 @@
 //! The provider chain: the provider that the settings name, or the first that is configured.
 
 use super::exchange::{Provider, ProviderState};
-use super::{AuthError, SecretReader, SecretSource, access_key, iam, metadata, oidc, pod_identity, profile, token};
+use super::{
+    AuthError, SecretReader, SecretSource, access_key, agency, iam, metadata, oidc, pod_identity, profile, token,
+};
 
 /// A source of credentials. A new one is a file under `auth/` and a variant here.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub enum CredentialProvider {
     Pod(pod_identity::PodIdentityProvider),
     /// The metadata service of an ECS instance.
     Metadata(metadata::MetadataProvider),
+    /// An agency of another account, taken on with the credential of one of the above.
+    Agency(agency::AgencyProvider),
 }
 
 impl CredentialProvider {
@@ -32,17 +36,13 @@ impl CredentialProvider {
             Self::Profile(provider) => ("profile", provider),
             Self::Pod(provider) => ("pod-identity", provider),
             Self::Metadata(provider) => ("metadata", provider),
+            Self::Agency(provider) => ("agency", provider),
         }
     }
 
-    /// Its name in `--credentials.source`.
+    /// Its name in `--credentials.source`, or `agency`.
     pub fn name(&self) -> &'static str {
         self.inner().0
-    }
-
-    /// As [`Provider::owner`].
-    pub fn owner(&self) -> String {
-        self.inner().1.owner()
     }
 
     fn reads_files(&self) -> bool {
@@ -55,7 +55,7 @@ impl CredentialProvider {
             Self::Password(provider) => provider.password.is_file(),
             Self::Oidc(provider) => provider.id_token.is_file(),
             Self::Pod(provider) => provider.token.is_file(),
-            Self::Profile(_) => true,
+            Self::Profile(_) | Self::Agency(_) => true,
             Self::Metadata(_) => false,
         }
     }
@@ -64,12 +64,32 @@ impl CredentialProvider {
     ///
     /// # Errors
     /// As [`Provider::load`], and if the file system hangs.
-    pub async fn load(&self, reader: &SecretReader) -> Result<ProviderState, AuthError> {
+    pub async fn load_by(&self, reader: &SecretReader) -> Result<ProviderState, AuthError> {
         if !self.reads_files() {
-            return self.inner().1.load();
+            return self.load();
         }
         let provider = self.clone();
-        reader.run(move || provider.inner().1.load()).await.unwrap_or(Err(AuthError::FilesHang))
+        reader.run(move || provider.load()).await.unwrap_or(Err(AuthError::FilesHang))
+    }
+}
+
+/// For the log: its name, or the agency and how it is taken on.
+impl std::fmt::Display for CredentialProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Agency(of) => write!(f, "the agency {}, by {}", of.owner(), of.base_name),
+            source => f.write_str(source.name()),
+        }
+    }
+}
+
+impl Provider for CredentialProvider {
+    fn load(&self) -> Result<ProviderState, AuthError> {
+        self.inner().1.load()
+    }
+
+    fn owner(&self) -> String {
+        self.inner().1.owner()
     }
 }
 
@@ -113,7 +133,7 @@ impl ResolvedProvider {
 /// For the log: the name of the provider and why each one before it was skipped.
 impl std::fmt::Display for ResolvedProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.source.name())?;
+        write!(f, "{}", self.source)?;
         for (index, (name, why)) in self.passed_over.iter().enumerate() {
             f.write_str(if index == 0 { "; not " } else { ", not " })?;
             write!(f, "{name} ({why})")?;

@@ -7,6 +7,7 @@ use super::AccessKey;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode};
 use sha2::{Digest, Sha256};
+use std::time::SystemTime;
 
 /// The algorithm's name, first word of the `Authorization` header.
 pub const ALGORITHM: &str = "SDK-HMAC-SHA256";
@@ -44,6 +45,20 @@ pub fn authorization(request: &Request<'_>, key: &AccessKey) -> String {
     mac.update(text.as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
     format!("{ALGORITHM} Access={}, SignedHeaders={signed}, Signature={signature}", key.id)
+}
+
+/// The `Host` header as the HTTP client writes it: without a default port.
+pub fn host_of(endpoint: &str) -> String {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    let host = rest.split('/').next().unwrap_or_default();
+    let default = if scheme == "https" { ":443" } else { ":80" };
+    host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase()
+}
+
+/// The date of a signature: `YYYYMMDDTHHMMSSZ`.
+pub fn sdk_date(now: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(now).unwrap_or_default();
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// The canonical request and the list of signed headers.
@@ -136,5 +151,24 @@ mod tests {
         assert_eq!(canonical_path("/a%252Fb"), "/a%252Fb/");
         assert_eq!(canonical_path("/a%2Fb"), "/a/b/");
         assert_eq!(canonical_path("/100%/%+1"), "/100%25/%25%2B1/", "a lone per cent sign is itself");
+    }
+
+    #[test]
+    fn the_host_is_signed_as_it_is_sent() {
+        for (endpoint, host) in [
+            ("https://swr-api.cn-north-4.myhuaweicloud.com", "swr-api.cn-north-4.myhuaweicloud.com"),
+            ("https://Example.com:443", "example.com"),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://example.com:80", "example.com"),
+            ("https://[::1]:443", "[::1]"),
+        ] {
+            assert_eq!(host_of(endpoint), host);
+        }
+    }
+
+    #[test]
+    fn the_date_of_a_signature_has_no_punctuation() {
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_735_787_045);
+        assert_eq!(sdk_date(time), "20250102T030405Z");
     }
 }

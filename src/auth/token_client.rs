@@ -1,6 +1,6 @@
 //! The HTTP client of all credential requests: one bounded request at a time, counted like every other call.
 
-use super::{AuthError, Credential, IssuedCredential};
+use super::{AuthError, Credential, IssuedCredential, sign};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
 use crate::transport::answer::{ErrorAnswer, date, retry_after};
@@ -30,6 +30,8 @@ pub enum Operation {
     Oidc,
     /// The agent of a CCE cluster.
     PodIdentity,
+    /// A key of an agency of another account.
+    Agency,
 }
 
 impl Operation {
@@ -42,7 +44,7 @@ impl Operation {
     /// and if they are not there, that should be known soon.
     const fn timeout(self) -> Duration {
         Duration::from_secs(match self {
-            Self::IamToken | Self::Oidc => 20,
+            Self::IamToken | Self::Oidc | Self::Agency => 20,
             Self::PodIdentity => 5,
             Self::Metadata => 3,
         })
@@ -56,6 +58,7 @@ impl std::fmt::Display for Operation {
             Self::Metadata => "the request to the metadata service",
             Self::Oidc => "the exchange of the identity token",
             Self::PodIdentity => "the request for the pod's identity",
+            Self::Agency => "the request for a key of the agency",
         })
     }
 }
@@ -138,6 +141,33 @@ impl HttpRequest {
     }
 }
 
+impl HttpRequest {
+    /// Adds the token, or a signature of the request as it is now.
+    pub(super) fn authenticated(self, credential: &Credential, now: SystemTime) -> Self {
+        let key = match credential {
+            Credential::Token(token) => return self.secret_header("x-auth-token", token.expose()),
+            Credential::AccessKey(key) => key,
+        };
+        let (date, host) = (sign::sdk_date(now), sign::host_of(&self.url));
+        let mut signed = vec![("content-type", JSON_UTF8), ("host", host.as_str()), ("x-sdk-date", date.as_str())];
+        signed.extend(key.security_token.as_ref().map(|token| ("x-security-token", token.expose())));
+        let path = self.url.splitn(4, '/').nth(3).unwrap_or_default();
+        let request = sign::Request {
+            method: self.method.as_str(),
+            path: &format!("/{path}"),
+            query: &[],
+            headers: &signed,
+            body: &self.body,
+        };
+        let authorization = sign::authorization(&request, key);
+        let request = self.header("x-sdk-date", &date).secret_header("authorization", &authorization);
+        match &key.security_token {
+            Some(token) => request.secret_header("x-security-token", token.expose()),
+            None => request,
+        }
+    }
+}
+
 /// The content type that IAM and STS are sent.
 pub(super) const JSON_UTF8: &str = "application/json;charset=utf8";
 
@@ -203,7 +233,7 @@ impl HttpResponse {
                 let retry_after = retry_after(&self.headers, self.now);
                 Err(AuthError::Failed { operation, answer, retry_after })
             }
-            _ => Err(AuthError::Refused { operation, hint: hint(&answer), answer }),
+            _ => Err(AuthError::Refused { operation, hint: hint(operation, &answer), answer }),
         }
     }
 
@@ -237,12 +267,17 @@ impl HttpResponse {
 }
 
 /// What to do about a refusal, if its text lets us know.
-fn hint(answer: &ErrorAnswer) -> &'static str {
+fn hint(operation: Operation, answer: &ErrorAnswer) -> &'static str {
     let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("mfa") || message.contains("multi-factor") {
         " (the user has login protection by MFA, which no program can pass: use an access key, or a user without it)"
     } else if message.contains("lock") {
         " (IAM has locked the user for a while: correct the password first, then wait for the end of the lock)"
+    } else if operation == Operation::Agency && matches!(answer.status.as_u16(), 403 | 404) {
+        " (the agency must be there in that account and be for the account of this credential, whose user needs the \
+         permission to take on agencies, as Agent Operator has it)"
+    } else if operation == Operation::Agency {
+        ""
     } else if message.contains("agency") {
         " (bind an agency to this instance, or use another source of credentials)"
     } else {
@@ -263,7 +298,7 @@ impl TokenClient {
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, AuthError> {
         let HttpRequest { operation, method, url, headers, body, secrets } = request;
         let transport = match operation {
-            Operation::IamToken | Operation::Oidc => &self.public,
+            Operation::IamToken | Operation::Oidc | Operation::Agency => &self.public,
             Operation::Metadata | Operation::PodIdentity => &self.link_local,
         };
         let requested = Instant::now();

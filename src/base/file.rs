@@ -28,7 +28,7 @@ pub fn open_own(path: &Path, mode: u32) -> io::Result<File> {
 fn open_regular(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<File> {
     // Opening a pipe would wait for its other end.
     let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
-    let odd = || io::Error::other("it is no regular file");
+    let odd = || io::Error::other("not a regular file");
     // A pipe that nobody reads cannot be opened for writing.
     let is_pipe = |error: &io::Error| error.raw_os_error() == Some(Errno::NXIO.raw_os_error());
     let opened = options.custom_flags(flags).open(path);
@@ -104,7 +104,7 @@ fn set_owner_and_mode(file: &File, path: &Path, mode: u32) -> io::Result<()> {
 
 /// A name for a temporary file beside `path`: unpredictable, and recognised by [`is_temporary`].
 fn temporary(path: &Path) -> io::Result<PathBuf> {
-    let mut name = path.file_name().ok_or_else(|| io::Error::other("it is no name of a file"))?.to_owned();
+    let mut name = path.file_name().ok_or_else(|| io::Error::other("not the name of a file"))?.to_owned();
     name.push(format!(".{}.{}.tmp", std::process::id(), fastrand::u64(..)));
     Ok(path.with_file_name(name))
 }

@@ -145,7 +145,7 @@ impl<T: Persistent> StateFile<T> {
     {
         let file = self.clone();
         if self.lock.threads.run(move || file.save_now(read_at, write)).await.is_none() {
-            error!("keeping {} panicked", T::NAME);
+            error!("saving {} panicked", T::NAME);
         }
     }
 
@@ -159,14 +159,14 @@ impl<T: Persistent> StateFile<T> {
         match saved {
             Ok(()) => {
                 if problem.take().is_some() {
-                    info!(file = %path, "{} is kept in {path} again", T::NAME);
+                    info!(file = %path, "saving {} in {path} works again", T::NAME);
                 }
             }
             Err(error) if matches!(error.get_ref(), Some(cause) if cause.is::<Abandoned>()) => {}
             Err(error) => {
                 // Once, and not at each attempt.
                 if problem.replace(error.kind()) != Some(error.kind()) {
-                    warn!(file = %path, %error, "cannot keep {} in {path}: {error}", T::NAME);
+                    warn!(file = %path, %error, "cannot save {} in {path}: {error}", T::NAME);
                 }
             }
         }
@@ -192,11 +192,11 @@ impl<T: Persistent> StateFile<T> {
         match loading.await {
             Some(Ok(loaded)) => loaded,
             Some(Err(error)) => {
-                warn!(file = %path, %error, "{path} is ignored: it {error}");
+                warn!(file = %path, %error, "ignoring {path}: it {error}");
                 None
             }
             None => {
-                warn!(file = %path, "{path} is ignored: it could not be read within {} s", LOAD_TIMEOUT.as_secs());
+                warn!(file = %path, "ignoring {path}: it could not be read within {} s", LOAD_TIMEOUT.as_secs());
                 None
             }
         }

@@ -82,7 +82,7 @@ impl StateLock {
             Ok(file) => *held = Some(file),
             Err(TryLockError::WouldBlock) => {
                 if is_news() {
-                    warn!(file = %path, "another process holds {path}: until it ends, the state is kept by that one alone");
+                    warn!(file = %path, "another process holds {path}; only that one saves the state until it exits");
                 }
                 return false;
             }

@@ -15,7 +15,7 @@ pub struct WorldArgs {
     /// The same seed gives the same world
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Simulated seconds per second: how fast the world grows
+    /// Simulated seconds per second: how fast the world grows; dates never lie in the future
     #[arg(long, default_value_t = 1.0)]
     pub speed: f64,
 }
@@ -26,22 +26,22 @@ pub struct DemoArgs {
     /// The world.
     #[command(flatten)]
     pub world: WorldArgs,
-    /// Address to listen on; port 0 is a free one
+    /// Address to listen on; port 0 takes a free port
     #[arg(long = "web.listen-address", default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub listen_address: String,
-    /// How long a snapshot is served without a refresh
+    /// How long data is served without a refresh; the demo scrapes itself as often
     #[arg(long = "cache.window", default_value = "15s", value_name = "DURATION")]
     pub cache_window: String,
-    /// Write the past of the world to --output and end, without serving
+    /// Write the past of the world, up to 45 days, to --output and exit
     #[arg(long, requires = "output", value_name = "DURATION")]
     pub history: Option<String>,
-    /// File for --history, as OpenMetrics for `promtool tsdb create-blocks-from openmetrics`
+    /// File for --history: OpenMetrics for `promtool tsdb create-blocks-from openmetrics`
     #[arg(long, requires = "history", value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Label `instance` of --history: the target as Prometheus scrapes it
+    /// Label `instance` in --history: the target as Prometheus scrapes it
     #[arg(long, default_value = "localhost:10179", value_name = "ADDRESS")]
     pub instance: String,
-    /// Day (UTC) up to which the world has a past, today by default; --history and the demo must agree
+    /// Day (UTC) on which the past of the world ends [default: today]; --history and the demo must use the same
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub today: Option<String>,
 }
@@ -52,7 +52,7 @@ pub struct SimulateArgs {
     /// The world.
     #[command(flatten)]
     pub world: WorldArgs,
-    /// Address to listen on; port 0 is a free one
+    /// Address to listen on; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:10180", value_name = "ADDRESS")]
     pub listen_address: String,
     /// Delete a repository for each new one: the world changes and does not grow

@@ -31,16 +31,20 @@ pub enum FlagKind {
     One,
     /// Any number of values: a repeated flag, a list in the file, or separated by commas anywhere ([`split_list`]).
     Many,
+    /// Names with values: a repeated `NAME=VALUE`, separated by commas in the variable, or a mapping in the file. What is
+    /// given in several places is joined; the nearer place wins.
+    Map,
     /// On or off: `--name` or `--no-name`, `true` or `false`. In the file, `collectors` lists the last part of the name.
     Switch,
 }
 
 /// The heading in help, by the first part of a setting's name.
-const HEADINGS: [(&str, &str); 9] = [
+const HEADINGS: [(&str, &str); 10] = [
     ("config", "Configuration"),
     ("web", "Web"),
     ("swr", "SWR"),
-    ("credentials", "Credentials (secrets come from the environment or, better, from files)"),
+    ("credentials", "Credentials"),
+    ("account", "Account"),
     ("cache", "Cache"),
     ("scrape", "Scrape"),
     ("collector", "Collectors"),
@@ -60,113 +64,132 @@ const fn row(
     Flag { name, key, kind, value, default, help }
 }
 
-use FlagKind::{Many, One, Switch};
+use FlagKind::{Many, Map, One, Switch};
 
 /// Every setting, in the order of help.
 #[rustfmt::skip]
 pub const ALL: &[Flag] = &[
-    row("config.file", None, One, "FILE", "none, one account by flags",
-        "File with several accounts and their settings; read again when it changes, on SIGHUP and on POST /-/reload"),
+    row("config.file", None, One, "FILE", "none",
+        "File with the settings of several accounts; read again when it changes, on SIGHUP and on POST /-/reload"),
 
-    row("config.check", None, Switch, "", "off", "Check settings and secret files and exit, as `check --offline` does"),
+    row("config.check", None, Switch, "", "off", "Validate settings and secret files, then exit, like `check --offline`"),
 
-    row("web.listen-address", None, Many, "ADDRESS", "[::]:10179", "Address to listen on; may be repeated"),
+    row("web.listen-address", None, Many, "ADDRESS", "[::]:10179",
+        "Address to listen on; can be repeated. The default falls back to IPv4"),
     row("web.telemetry-path", None, One, "PATH", "/metrics", "Path of the metrics"),
-    row("web.config.file", None, One, "FILE", "none, plain HTTP for everybody",
-        "File with TLS, HTTP headers and logins, as Prometheus' own exporters have it; read again when it or what it names changes"),
+    row("web.external-url", None, One, "URL", "from the request",
+        "URL under which others reach the exporter, such as https://example.com/exporters/swr"),
+    row("web.route-prefix", None, One, "PATH", "from --web.external-url",
+        "Prefix of all paths but /-/healthy and /-/ready; / if the reverse proxy cuts the path off"),
+    row("web.config.file", None, One, "FILE", "none",
+        "File with TLS, HTTP headers and basic authentication, as Prometheus' own exporters read it; read again when it changes"),
     row("web.enable-lifecycle", None, Switch, "", "off",
-        "Let anybody reload the settings by POST /-/reload; a client that has to log in may do so in any case"),
-    row("web.link", None, Many, "NAME=URL", "none", "Link on the status page, e.g. to Grafana; may be repeated"),
-    row("web.max-requests", None, One, "N", "40", "Scrapes served at once, without those that wait for a refresh; one more gets 503"),
-    row("web.max-connections", None, One, "N", "512", "Connections held at once; further ones wait"),
+        "Allow POST /-/reload without a login; with a login it is always allowed"),
+    row("web.link", None, Many, "NAME=URL", "none",
+        "Link on the status page, such as Grafana=https://grafana.example.com; can be repeated"),
+    row("web.max-requests", None, One, "N", "40",
+        "Scrapes served at the same time, not counting those that wait for a refresh; more get 503"),
+    row("web.max-connections", None, One, "N", "512", "Open connections; more wait"),
     row("web.max-connections-per-address", None, One, "N", "128",
-        "Connections held at once from one address (IPv6: one /64); further ones are closed"),
+        "Open connections per client address (IPv6: per /64); more are closed"),
 
-    row("swr.region", Some("region"), One, "REGION", "none", "Region, which gives the endpoint, e.g. cn-north-4"),
-    row("swr.endpoint", Some("endpoint"), One, "URL", "by the region",
-        "Address of the API where the region does not give it, e.g. https://swr-api.eu-de.otc.t-systems.com"),
-    row("swr.iam-endpoint", Some("iam_endpoint"), One, "URL", "by the region",
-        "Address of IAM where the region does not give it, e.g. https://iam.eu-de.otc.t-systems.com"),
-    row("swr.sts-endpoint", Some("sts_endpoint"), One, "URL", "by the region",
-        "Address of STS, for OIDC, where the region does not give it"),
-    row("swr.project-id", Some("project_id"), One, "ID", "none", "Project id to send with signed requests, and to ask a token for"),
-    row("swr.ca-file", Some("ca_file"), One, "FILE", "the system's alone", "Certificates in PEM form to trust besides the system's"),
-    row("swr.namespace", Some("namespaces"), Many, "NAME", "all", "List only this organization; may be repeated"),
-    row("swr.list-api", Some("list_api"), One, "EDITION", "v2",
-        "v2 lists by offsets, v3 by markers, auto by markers where the region offers that"),
+    row("swr.region", Some("region"), One, "REGION", "none", "Region, such as cn-north-4; it sets the endpoints"),
+    row("swr.endpoint", Some("endpoint"), One, "URL", "from the region",
+        "URL of the API, such as https://swr-api.eu-de.otc.t-systems.com"),
+    row("swr.iam-endpoint", Some("iam_endpoint"), One, "URL", "from the region",
+        "URL of IAM, such as https://iam.eu-de.otc.t-systems.com"),
+    row("swr.sts-endpoint", Some("sts_endpoint"), One, "URL", "from the region", "URL of STS, for OIDC"),
+    row("swr.project-id", Some("project_id"), One, "ID", "none", "Project id, sent with signed requests and used to get tokens"),
+    row("swr.ca-file", Some("ca_file"), One, "FILE", "none", "PEM file with CA certificates to trust besides the system's"),
+    row("swr.namespace", Some("namespaces"), Many, "NAME", "all", "List only this organization; can be repeated"),
+    row("swr.list-api", Some("list_api"), One, "VERSION", "v2",
+        "How to list: v2 (by offsets), v3 (by markers) or auto (v3 if the region offers it)"),
     row("swr.page-size", Some("page_size"), One, "N", "1000",
-        "Repositories a page, 10 to 1000; a service that refuses it is asked for fewer"),
-    row("swr.concurrency", Some("concurrency"), One, "N", "4", "Requests in flight at once"),
-    row("swr.rate-limit", Some("rate_limit"), One, "N", "20", "Requests a second"),
-    row("swr.burst", Some("burst"), One, "N", "40", "Requests that may leave at once after a rest"),
-    row("swr.request-timeout", Some("request_timeout"), One, "DURATION", "30s", "The longest that one request may take"),
-    row("swr.refresh-timeout", Some("refresh_timeout"), One, "DURATION", "5m", "The longest that a whole refresh may take"),
+        "Repositories per page, 10 to 1000; reduced if the API refuses it"),
+    row("swr.concurrency", Some("concurrency"), One, "N", "4", "API calls in flight"),
+    row("swr.rate-limit", Some("rate_limit"), One, "N", "20", "API calls per second"),
+    row("swr.burst", Some("burst"), One, "N", "40", "API calls that may be sent at once after a pause"),
+    row("swr.request-timeout", Some("request_timeout"), One, "DURATION", "30s", "Time limit of an API call"),
+    row("swr.refresh-timeout", Some("refresh_timeout"), One, "DURATION", "5m", "Time limit of a refresh"),
 
     row("credentials.source", Some("credentials.source"), One, "SOURCE", "auto",
-        "Where the credential comes from: auto, token, access-key, password, oidc, profile, pod-identity or metadata"),
+        "Source of the credential: token, access-key, password, oidc, profile, pod-identity, metadata, or auto for the first \
+         that is configured"),
     row("credentials.token-file", Some("credentials.token_file"), One, "FILE", "none",
-        "File that holds an IAM token [environment: SWR_EXPORTER_TOKEN for the token itself]"),
+        "File with an IAM token; or set SWR_EXPORTER_TOKEN to the token itself"),
     row("credentials.access-key-file", Some("credentials.access_key_file"), One, "FILE", "none",
-        "File that holds the access key [environment: SWR_EXPORTER_ACCESS_KEY or HUAWEICLOUD_SDK_AK]"),
+        "File with the access key; or set SWR_EXPORTER_ACCESS_KEY or HUAWEICLOUD_SDK_AK"),
     row("credentials.secret-key-file", Some("credentials.secret_key_file"), One, "FILE", "none",
-        "File that holds the secret key [environment: SWR_EXPORTER_SECRET_KEY or HUAWEICLOUD_SDK_SK]"),
+        "File with the secret key; or set SWR_EXPORTER_SECRET_KEY or HUAWEICLOUD_SDK_SK"),
     row("credentials.security-token-file", Some("credentials.security_token_file"), One, "FILE", "none",
-        "File that holds the security token of a temporary key [environment: SWR_EXPORTER_SECURITY_TOKEN or HUAWEICLOUD_SDK_SECURITY_TOKEN]"),
+        "File with the security token of a temporary access key; or set SWR_EXPORTER_SECURITY_TOKEN or \
+         HUAWEICLOUD_SDK_SECURITY_TOKEN"),
     row("credentials.domain-name", Some("credentials.domain_name"), One, "NAME", "none",
-        "Account of the IAM user who logs in with a password"),
-    row("credentials.username", Some("credentials.username"), One, "NAME", "none", "IAM user who logs in with a password"),
+        "Account of the IAM user, for the source password"),
+    row("credentials.username", Some("credentials.username"), One, "NAME", "none",
+        "Name of the IAM user, for the source password"),
     row("credentials.password-file", Some("credentials.password_file"), One, "FILE", "none",
-        "File that holds the password [environment: SWR_EXPORTER_PASSWORD for the password itself]"),
+        "File with the password; or set SWR_EXPORTER_PASSWORD to the password itself"),
+    row("credentials.agency-name", Some("credentials.agency_name"), One, "NAME", "none",
+        "Agency of another account to assume with the credential"),
+    row("credentials.agency-domain-name", Some("credentials.agency_domain_name"), One, "NAME", "none",
+        "Account of the agency, by its name"),
+    row("credentials.agency-domain-id", Some("credentials.agency_domain_id"), One, "ID", "none",
+        "Account of the agency, by its id"),
     row("credentials.metadata-endpoint", Some("credentials.metadata_endpoint"), One, "URL", "http://169.254.169.254",
-        "Address of the metadata service"),
+        "URL of the ECS metadata service"),
 
-    row("cache.window", Some("cache_window"), One, "DURATION", "5m", "How long a snapshot is served without asking again"),
+    row("account.label", Some("labels"), Map, "NAME=VALUE", "none",
+        "Label of all series of the account, such as account=production, for places where no scraper adds labels; can be repeated"),
+
+    row("cache.window", Some("cache_window"), One, "DURATION", "5m", "How long data is served without a refresh"),
     row("cache.wait", Some("cache_wait"), One, "WAIT", "deadline",
-        "How long a scrape waits for a refresh when it has older data: `deadline`, or a duration"),
-    row("cache.max-age", Some("cache_max_age"), One, "DURATION", "1h", "Older data is withdrawn"),
-    row("cache.directory", Some("cache_directory"), One, "DIRECTORY", "none is kept",
-        "Directory for the last good snapshot, so that a restart serves at once; created if it is missing"),
+        "How long a scrape waits for a refresh if there is older data: a duration, or `deadline` for the scrape's own timeout"),
+    row("cache.max-age", Some("cache_max_age"), One, "DURATION", "1h", "Data that is older is withdrawn"),
+    row("cache.directory", Some("cache_directory"), One, "DIRECTORY", "none",
+        "Directory that keeps the last good data, so that a restart can serve it; created if missing"),
 
     row("scrape.timeout", None, One, "DURATION", "10s",
-        "How long a scrape may take where the scraper sends no X-Prometheus-Scrape-Timeout-Seconds"),
+        "Scrape timeout if the scraper sends no X-Prometheus-Scrape-Timeout-Seconds"),
     row("scrape.timeout-offset", None, One, "DURATION", "500ms",
-        "Taken off the scraper's timeout, so that the answer is there before it gives up"),
+        "Subtracted from the scrape timeout, so that the response arrives in time"),
 
     row("collector.repositories", Some("collectors"), Switch, "", "on",
-        "Series of each repository; the list itself is read in any case"),
+        "Series of each repository; the listing is read in any case"),
     row("collector.repositories.metrics", Some("repositories_metrics"), Many, "LIST", "all",
-        "Which of size, images, downloads, created, updated and info are written"),
+        "Which of size, images, downloads, created, updated and info to write, separated by commas"),
     row("collector.tags", Some("collectors"), Switch, "", "off",
-        "Read the tags of each repository that is new or changed: distinct and exclusive bytes of layers, age of tags"),
+        "Read the tags of new and changed repositories: distinct and exclusive bytes, age of tags"),
     row("collector.tags.detail", Some("tags_detail"), One, "REGEX", "none",
-        "Series of each tag of the repositories whose namespace/repository this matches as a whole"),
+        "Series of each tag, for repositories whose whole namespace/repository matches"),
     row("collector.tags.rate-limit", Some("tags_rate_limit"), One, "N", "5",
-        "Calls a second for tags, details and retention rules, out of --swr.rate-limit"),
+        "Calls per second for tags, details and retention rules, within --swr.rate-limit"),
     row("collector.tags.full-interval", Some("tags_full_interval"), One, "DURATION", "24h",
-        "The tags and retention rules of each repository are read again within this time, whether or not it seems changed"),
+        "Read the tags and retention rules of every repository again within this time, changed or not"),
     row("collector.tags.reclaim", Some("tags_reclaim"), Many, "RULE", "older_than_90d,beyond_newest_10",
-        "Clean-up rules: older_than_<N>d picks tags last updated at least N days ago, beyond_newest_<K> all but the K updated last; at most 8, `none` for none"),
+        "Clean-up rules, at most 8: older_than_<N>d selects tags last updated at least N days ago, beyond_newest_<K> all but the \
+         K updated last; `none` for none"),
     row("collector.tags.reclaim.keep", Some("tags_reclaim_keep"), One, "REGEX", "none",
-        "Tags that no clean-up rule picks, by their whole name"),
-    row("collector.details", Some("collectors"), Switch, "", "off",
-        "Read identifier, creator and priority of each repository, once"),
+        "Tags that no clean-up rule selects, by their whole name"),
+    row("collector.details", Some("collectors"), Switch, "", "off", "Read id, creator and priority of each repository, once"),
     row("collector.retention", Some("collectors"), Switch, "", "off",
-        "Read how many retention rules each repository has; a call per repository within --collector.tags.full-interval"),
+        "Read how many retention rules each repository has: a call per repository within --collector.tags.full-interval"),
     row("collector.account", Some("collectors"), Switch, "", "off",
-        "Quotas and totals of the account, and repositories of its organizations that are not listed; needs further permissions"),
+        "Quotas and totals of the account, and repositories that are not listed; needs further permissions"),
     row("collector.enterprise", Some("collectors"), Switch, "", "off",
-        "Instances of the Enterprise Edition with their repositories; needs further permissions and the project id"),
+        "Instances of the Enterprise Edition and their repositories; needs further permissions and the project id"),
     row("collector.enterprise.artifacts", Some("collectors"), Switch, "", "off",
-        "Size, latest push and latest pull of each repository of the Enterprise Edition; a call per 100 images and hour"),
+        "Size, latest push and latest pull of each repository of the Enterprise Edition: a call per 100 images and hour; turns \
+         collector.enterprise on too"),
     row("repositories.include", Some("repositories_include"), One, "REGEX", "all",
-        "Only repositories whose whole `namespace/repository` matches get series; the rest stay in the sums of their organization"),
+        "Only repositories whose whole namespace/repository matches get series; the others stay in the sums"),
     row("repositories.exclude", Some("repositories_exclude"), One, "REGEX", "none",
-        "Repositories whose whole `namespace/repository` matches get no series, also where they are included"),
-    row("repositories.limit", Some("repositories_limit"), One, "N", "0, no limit",
-        "At most so many repositories get series, the largest; the rest stay in the sums of their organization"),
+        "Repositories whose whole namespace/repository matches get no series, even if they are included"),
+    row("repositories.limit", Some("repositories_limit"), One, "N", "0",
+        "Give series to so many repositories, the largest; the others stay in the sums. 0 is no limit"),
 
-    row("log.level", None, One, "LEVEL", "info", "trace, debug, info, warn or error"),
-    row("log.format", None, One, "FORMAT", "logfmt", "logfmt or json"),
+    row("log.level", None, One, "LEVEL", "info", "trace (also of libraries), debug, info, warn or error"),
+    row("log.format", None, One, "FORMAT", "logfmt", "logfmt or json, on standard error"),
 ];
 
 /// Settings that have another name now, which stands for the default. They are answered with it.
@@ -194,6 +217,10 @@ impl Flag {
         HEADINGS.iter().find(|(prefix, _)| Some(*prefix) == group).map_or("Other", |(_, heading)| *heading)
     }
 
+    fn short_help(&self) -> String {
+        if self.default == "none" { self.help.to_owned() } else { format!("{} [default: {}]", self.help, self.default) }
+    }
+
     /// The name of the flag that turns a switch off.
     fn negation(&self) -> String {
         format!("no-{}", self.name)
@@ -203,16 +230,20 @@ impl Flag {
         let arg = Arg::new(self.name)
             .long(self.name)
             .env(self.variable())
-            .hide_env_values(true)
+            // The long help names the variable, and the short one has no room for it.
+            .hide_env(true)
             // So that `config` can say what is wrong with -1.
             .allow_negative_numbers(true)
             // Any bytes, because clap also parses the variable; `config` reports one that is not UTF-8.
             .value_parser(OsStringValueParser::new())
-            .help(format!("{} [default: {}]", self.help, self.default))
+            .help(self.short_help())
+            .long_help(format!("{}\n[env: {}]", self.short_help(), self.variable()))
+            // The end of the short help names the common ones.
+            .hide_short_help(true)
             .help_heading(self.heading());
         match self.kind {
             One => arg.value_name(self.value).action(ArgAction::Set),
-            Many => arg.value_name(self.value).action(ArgAction::Append),
+            Many | Map => arg.value_name(self.value).action(ArgAction::Append),
             // A value needs `=`, so that the next argument is not taken for one. The flag overrides only itself: clap would
             // see a conflict between its negation and the variable.
             Switch => arg
@@ -245,7 +276,7 @@ pub fn split_list<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String
 pub struct ServeArgs(Vec<(&'static str, Vec<String>)>);
 
 impl ServeArgs {
-    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`].
+    /// The values of a flag, if it was given; one, except for settings of kind [`FlagKind::Many`] and [`FlagKind::Map`].
     pub fn get(&self, name: &str) -> Option<&[String]> {
         self.0.iter().find(|(given, _)| *given == name).map(|(_, values)| &values[..])
     }
@@ -264,7 +295,8 @@ impl Args for ServeArgs {
                 .action(ArgAction::SetTrue)
                 .overrides_with(flag.negation())
                 .help_heading(flag.heading())
-                .help(format!("Turns --{} off", flag.name));
+                .hide_short_help(true)
+                .help(format!("Turn --{} off", flag.name));
             command.arg(off)
         })
     }

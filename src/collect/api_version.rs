@@ -32,7 +32,7 @@ impl FromStr for ListApi {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = NAMES.iter().find(|(name, _)| *name == text).map(|(_, version)| *version);
-        known.ok_or_else(|| format!("`{text}` is not known; known are v2, v3, auto"))
+        known.ok_or_else(|| format!("unknown value `{text}` (known: v2, v3, auto)"))
     }
 }
 
@@ -97,7 +97,7 @@ pub async fn read(
         Ok(Err(WalkFailure::Call(ApiError::NotFound(answer))))
             if options.list_api == ListApi::Auto && !is_from_swr(&answer) =>
         {
-            info!("this region does not list by markers; it is asked by offsets");
+            info!("this region does not list by markers; listing by offsets");
             client.lists_by_markers.set(false);
             listing::read(context, namespace).await
         }

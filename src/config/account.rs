@@ -2,12 +2,13 @@
 
 use super::settings::Settings;
 use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
+use crate::auth::exchange::Provider;
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
 use crate::base::digest::{self, Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
-use crate::exposition::RepositoryMetrics;
+use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
 use crate::transport::proxy::ProxySettings;
@@ -183,7 +184,7 @@ fn cache_options(settings: &Settings<'_>, problems: &mut Problems) -> cache::Opt
         window: settings.read("cache.window", default.window, problems, positive),
         wait: settings.read("cache.wait", default.wait, problems, |text| match text {
             "deadline" => Ok(cache::Wait::Deadline),
-            text => duration(text).map(cache::Wait::AtMost).map_err(|problem| format!("{problem}, or `deadline`")),
+            text => duration(text).map(cache::Wait::AtMost).map_err(|problem| format!("{problem}; or use `deadline`")),
         }),
         max_age: settings.read("cache.max-age", default.max_age, problems, positive),
         refresh_timeout: settings.read("swr.refresh-timeout", default.refresh_timeout, problems, positive),
@@ -206,29 +207,40 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
             let own = sdk_regions::endpoint(settings, region.text(), problems)?;
             let own_is_absent = own.is_none();
             let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
-            if endpoint.is_none() {
-                let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
-                problems.add(format!(
-                    "{}: `{}` is not known{}; for another region or cloud give {way}",
+            let partner = regions::partner(region.text());
+            let both = settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
+            match (&endpoint, partner) {
+                (None, Some(partner)) => problems.add(format!(
+                    "{}: {} is a region of {}, whose customers set {both}{}",
                     region.place,
                     region.text(),
-                    yaml::did_you_mean(region.text(), regions::KNOWN)
-                ));
-            } else if own_is_absent && let Some(cloud) = regions::partner(region.text()) {
-                let way =
-                    settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
-                problems.warn(format!(
-                    "{}: the address of {} belongs to Huawei Cloud; customers of {cloud} give {way}",
+                    partner.cloud,
+                    partner.addresses()
+                )),
+                (None, None) => {
+                    let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
+                    problems.add(format!(
+                        "{}: unknown region `{}`{}; for another region or cloud, set {way}",
+                        region.place,
+                        region.text(),
+                        yaml::did_you_mean(region.text(), regions::KNOWN)
+                    ));
+                }
+                (Some(_), Some(partner)) if own_is_absent => problems.warn(format!(
+                    "{}: the address of {} belongs to Huawei Cloud; customers of {} set {both}{}",
                     region.place,
-                    region.text()
-                ));
+                    region.text(),
+                    partner.cloud,
+                    partner.addresses()
+                )),
+                (Some(_), _) => {}
             }
             endpoint
         }
         (None, None) => {
             problems.add(settings.how_to_give(
-                "no endpoint: give --swr.region, e.g. cn-north-4, or --swr.endpoint; `swr-exporter demo` needs neither",
-                "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
+                "no endpoint: set --swr.region (such as cn-north-4) or --swr.endpoint; `swr-exporter demo` needs neither",
+                "no endpoint: set `region` (such as cn-north-4) or `endpoint`",
             ));
             None
         }
@@ -242,7 +254,9 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         given.as_ref().map(|found| found.text().to_owned()).or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
     if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
         let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
-        problems.add(format!("{place}: an id has letters and digits only, as in 0123456789abcdef0123456789abcdef"));
+        problems.add(format!(
+            "{place}: invalid project id (letters and digits only, such as 0123456789abcdef0123456789abcdef)"
+        ));
     }
     let rate = Rate {
         per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
@@ -254,7 +268,7 @@ fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems
         // The default project of a region has the region's name.
         project_lookup: settings
             .text("swr.region")
-            .zip(credentials::iam_endpoint(settings, problems).ok().flatten())
+            .zip(credentials::iam_endpoint(settings, endpoint, problems).ok().flatten())
             .map(|(name, iam_endpoint)| swr::ProjectLookup { iam_endpoint, name }),
         concurrency: settings.read("swr.concurrency", default.concurrency, problems, |text| number(text, 1, 64)),
         rate,
@@ -270,7 +284,7 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     namespaces.sort();
     namespaces.dedup();
     if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
-        problems.add(format!("{}: a name is empty", found.place));
+        problems.add(format!("{}: empty name", found.place));
     }
     let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {
@@ -341,7 +355,7 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         if parsed.is_some() && text.ends_with("/*") {
             let place = settings.get(name).map_or_else(String::new, |found| found.place);
             problems.warn(format!(
-                "{place}: `{text}` looks like a glob, but is a regular expression; write `{}.*`",
+                "{place}: `{text}` is a regular expression, but looks like a glob: write `{}.*`",
                 &text[..text.len() - 1]
             ));
         }
@@ -352,7 +366,24 @@ fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> expos
         include: pattern("repositories.include"),
         exclude: pattern("repositories.exclude"),
         max_series_repositories: settings.read("repositories.limit", 0, problems, |text| number(text, 0, 100_000_000)),
+        labels: constant_labels(settings, problems),
     }
+}
+
+fn constant_labels(settings: &Settings<'_>, problems: &mut Problems) -> ConstantLabels {
+    let mut labels = ConstantLabels::default();
+    if let Some(found) = settings.get("account.label") {
+        for pair in &found.values {
+            let set = match pair.split_once('=') {
+                Some((name, value)) => labels.set(name.trim(), value.trim()),
+                None => Err(format!("invalid label `{pair}` (example: account=production)")),
+            };
+            if let Err(problem) = set {
+                problems.add(format!("{}: {problem}", found.place));
+            }
+        }
+    }
+    labels
 }
 
 /// Parses a number of requests per second.

@@ -50,9 +50,12 @@ impl Entries {
         self.secrets.iter().find(|(other, _)| *other == name).map(|(_, secret)| secret)
     }
 
-    /// Whether there are settings of credentials other than the name of the source.
+    /// Whether there are settings of credentials other than the name of the source and the agency to take on.
     pub(super) fn has_credentials(&self) -> bool {
-        let is_one = |entry: &Entry| entry.name.starts_with("credentials.") && entry.name != "credentials.source";
+        let is_one = |entry: &Entry| {
+            let name = entry.name.strip_prefix("credentials.");
+            name.is_some_and(|name| name != "source" && !name.starts_with("agency-"))
+        };
         !self.secrets.is_empty() || self.settings.iter().any(is_one)
     }
 }
@@ -108,8 +111,8 @@ pub(super) fn read(
             let before = reader.problems.list.len();
             if !is_name(&key.text) {
                 reader.problems.add(format!(
-                    "{place}: an account's name has up to {MAX_NAME} letters, digits, `_`, `-` and `.`, and begins with none of the \
-                     last two"
+                    "{place}: invalid account name (up to {MAX_NAME} letters, digits, `_`, `-` and `.`; not starting with the last \
+                     two)"
                 ));
             }
             let table = Table::of(node, place, reader.problems);
@@ -121,7 +124,7 @@ pub(super) fn read(
         }
     }
     if file.accounts.is_empty() && reader.problems.list().len() == before {
-        reader.problems.add(format!("{place}: there is no account; name one below `accounts`"));
+        reader.problems.add(format!("{place}: no accounts: add one below `accounts`"));
     }
     table.finish(reader.problems);
     file
@@ -180,6 +183,7 @@ impl EntryReader<'_, '_> {
     fn setting(&mut self, flag: &'static Flag, key: &'static str, table: &mut Table<'_>, entries: &mut Entries) {
         let found = match flag.kind {
             FlagKind::Many => table.texts(key, self.problems),
+            FlagKind::Map => table.pairs(key, self.problems),
             FlagKind::One | FlagKind::Switch => table.text(key, self.problems).map(|(text, place)| (vec![text], place)),
         };
         let Some((texts, place)) = found else { return };
@@ -203,7 +207,7 @@ impl EntryReader<'_, '_> {
             let (name, is_on) = text.strip_prefix('-').map_or((text.as_str(), true), |name| (name.trim(), false));
             let Some(flag) = known.contains(&name).then(|| flags::flag(&format!("collector.{name}")).name) else {
                 let hint = yaml::did_you_mean(name, known.iter().copied());
-                self.problems.add(format!("{place}: `{name}` is not known{hint}"));
+                self.problems.add(format!("{place}: unknown collector `{name}`{hint}"));
                 continue;
             };
             let values = vec![is_on.to_string()];
@@ -249,12 +253,12 @@ fn expand(text: &str, environment: &Environment) -> Result<String, String> {
         }
         out.push_str(before);
         let Some(end) = reference.find('}') else {
-            return Err("`${` has no `}`; write `$${` for the characters".to_owned());
+            return Err("`${` without `}`; write `$${` for the characters themselves".to_owned());
         };
         let name = &reference[2..end];
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if name.is_empty() || !is_name || name.as_bytes()[0].is_ascii_digit() {
-            return Err("what stands in `${}` is no name of an environment variable".to_owned());
+            return Err("invalid name of an environment variable in `${}`".to_owned());
         }
         out.push_str(environment.inserted(name)?);
         rest = &reference[end + 1..];

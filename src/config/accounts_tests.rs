@@ -3,6 +3,7 @@
 use super::tests::{args, table};
 use super::*;
 use crate::auth::{CredentialProvider, SecretSource};
+use crate::exposition::ConstantLabels;
 
 /// Resolves a file with flags and environment.
 fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
@@ -46,6 +47,46 @@ fn a_secret_of_an_account_wins_over_the_default_wherever_each_is_kept() {
     assert_eq!(secrets(&in_file, ""), ["own", "/own", "/own", "/all"]);
     assert_eq!(secrets(&given, ""), ["own", "/own", "/own", "all"]);
     assert_eq!(secrets(&in_file, "--credentials.secret-key-file /flag"), ["/flag"; 4]);
+}
+
+#[test]
+fn labels_of_accounts_and_defaults_are_joined_and_the_nearer_place_wins() {
+    let yaml = "defaults: { region: cn-north-4, credentials: { token: t }, labels: { cloud: huawei, account: all } }\n\
+                accounts:\n  one: { labels: { account: \"${NAME}\" } }\n  two: { labels: {} }\n";
+    let labels = |line: &str| -> Vec<ConstantLabels> {
+        let config = of(yaml, line, &[("NAME", "production")]).unwrap();
+        config.accounts.into_iter().map(|account| account.exposition.labels).collect()
+    };
+    let expected = |pairs: &[(&str, &str)]| {
+        let mut labels = ConstantLabels::default();
+        pairs.iter().for_each(|(name, value)| labels.set(name, value).unwrap());
+        labels
+    };
+    let one = expected(&[("account", "production"), ("cloud", "huawei")]);
+    assert_eq!(labels(""), [one, expected(&[("account", "all"), ("cloud", "huawei")])]);
+    let flags = labels("--account.label cloud=a,b --account.label team=x");
+    assert_eq!(flags[0], expected(&[("account", "production"), ("cloud", "a,b"), ("team", "x")]));
+    let shown = of(yaml, "", &[("NAME", "production")]).unwrap().shown;
+    assert!(shown.contains("    labels: {\"account\": \"production\", \"cloud\": \"huawei\"} #"), "{shown}");
+}
+
+#[test]
+fn every_wrong_label_is_told() {
+    let yaml = "accounts:\n  one:\n    region: cn-north-4\n    credentials: { token: t }\n    labels:\n      namespace: a\n      \
+                a-b: c\n      team: [x]\n      le: x\n";
+    assert_eq!(
+        problems(yaml, ""),
+        [
+            "accounts.yml:8: accounts.one.labels.team: expected a text, found a list",
+            "accounts.yml:5: accounts.one.labels: `namespace` is a label that some series have already",
+            "accounts.yml:5: accounts.one.labels: invalid label name `a-b` (allowed: letters, digits and `_`, no digit \
+             first, not `__` first)",
+            "accounts.yml:5: accounts.one.labels: `le` is a label that some series have already",
+        ]
+    );
+    let said =
+        problems("accounts: { one: { region: cn-north-4, credentials: { token: t } } }", "--account.label production");
+    assert_eq!(said, ["--account.label: invalid label `production` (example: account=production)"]);
 }
 
 #[test]
@@ -99,7 +140,7 @@ fn lists_may_be_written_in_any_form() {
         assert!(tags.tags && tags.details, "{collectors}");
     }
     let said = problems(&format!("{account}namespaces: 'a,,b' }} }}\n"), "");
-    assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: a name is empty"]);
+    assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: empty name"]);
 }
 
 #[test]
@@ -109,30 +150,31 @@ fn a_problem_of_several_accounts_is_reported_once() {
     assert_eq!(
         problems(&all, "--swr.page-size 0"),
         [
-            "accounts.yml:3: defaults.cache_window: `never` is no duration such as 500ms, 30s or 5m",
-            "--swr.page-size: `0` is no number from 10 to 1000"
+            "accounts.yml:3: defaults.cache_window: invalid duration `never` (examples: 500ms, 30s, 5m)",
+            "--swr.page-size: invalid number `0` (allowed: 10 to 1000)"
         ]
     );
     let some = format!("{defaults}accounts: {{ a: {{}}, b: {{ cache_window: 5m }}, c: {{}} }}\n");
     let said = problems(&some, "");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
-        said[0].starts_with("accounts `a`, `c`: ") && said[0].contains(":3: defaults.cache_window: `never`"),
+        said[0].starts_with("accounts `a`, `c`: ")
+            && said[0].contains(":3: defaults.cache_window: invalid duration `never`"),
         "{said:?}"
     );
     let said = problems("accounts: { a: { region: cn-north-4 }, b: {}, c: { credentials: { secret_key: s } } }\n", "");
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: give `region`"), "{said:?}");
-    assert!(said[1].starts_with("account `c`: the secret key has no access key: "), "{said:?}");
+    assert!(said[0].starts_with("accounts `b`, `c`: no endpoint: set `region`"), "{said:?}");
+    assert!(said[1].starts_with("account `c`: the secret key lacks its access key: "), "{said:?}");
     let said = problems("accounts: { a: { page_size: 0 }, default: {} }\n", "--swr.region cn-north-4");
-    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: `0` is no number from 10 to 1000"]);
+    assert_eq!(said, ["accounts.yml:1: accounts.a.page_size: invalid number `0` (allowed: 10 to 1000)"]);
 }
 
 #[test]
 fn a_file_without_accounts_is_a_problem_among_others() {
     let said = problems("accounts: {}\nregion: x\n", "--log.level loud");
     assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said.contains(&"accounts.yml:1: there is no account; name one below `accounts`".to_owned()), "{said:?}");
+    assert!(said.contains(&"accounts.yml:1: no accounts: add one below `accounts`".to_owned()), "{said:?}");
     assert_eq!(problems("accounts: [a]\n", ""), ["accounts.yml:1: accounts: expected a mapping, found a list"]);
 }
 
@@ -169,7 +211,7 @@ fn collectors_are_added_to_the_default_and_removed_by_name() {
     assert_eq!(
         said,
         [
-            "accounts.yml:1: accounts.one.collectors: `tagz` is not known; did you mean `tags`?",
+            "accounts.yml:1: accounts.one.collectors: unknown collector `tagz` (did you mean `tags`?)",
             "accounts.yml:1: accounts.one.collectors: `tags` is both on and off",
         ]
     );
@@ -193,8 +235,8 @@ fn problems_of_accounts_are_told_in_the_words_of_the_file_and_only_their_cause()
     assert_eq!(
         said,
         [
-            "no endpoint: give `region`, e.g. cn-north-4, or `endpoint`",
-            "the secret key has no access key: set `access_key` or `access_key_file` below `credentials`",
+            "no endpoint: set `region` (such as cn-north-4) or `endpoint`",
+            "the secret key lacks its access key: set `access_key` or `access_key_file` below `credentials`",
         ]
     );
     let said = problems(
@@ -212,8 +254,23 @@ fn warnings_name_their_accounts() {
     assert_eq!(
         config.warnings,
         [
-            "nothing reads the environment variable SWR_EXPORTER_REGION; did you mean `SWR_EXPORTER_SWR_REGION`?",
+            "unknown environment variable SWR_EXPORTER_REGION (did you mean `SWR_EXPORTER_SWR_REGION`?)",
             "account `a`: the credential is token; also configured and not used: access-key",
         ]
     );
+}
+
+#[test]
+fn the_settings_that_are_shown_are_a_configuration_file() {
+    let line = "--swr.region cn-north-4 --swr.namespace a,b --collector.tags --no-collector.repositories --cache.window 7m \
+                --credentials.access-key-file /access --credentials.secret-key-file /secret";
+    let config = resolve(&args(line), &table(&[])).unwrap();
+    let again = of(&config.shown, "", &[]).unwrap_or_else(|problems| panic!("{problems}\n{}", config.shown));
+    // The two ways to give a credential are told in other words.
+    let resolved = |config: &Config| {
+        let words =
+            ["set SWR_EXPORTER_TOKEN or --credentials.token-file", "set `token` or `token_file` below `credentials`"];
+        words.iter().fold(format!("{:?}", config.accounts), |text, words| text.replace(words, ""))
+    };
+    assert_eq!(resolved(&again), resolved(&config), "{}", config.shown);
 }

@@ -52,16 +52,16 @@ fn every_problem_is_listed_with_its_place_and_remedy() {
         &[],
     );
     for expected in [
-        "9 problems with the settings:",
-        "--swr.page-size: `5000` is no number from 10 to 1000",
-        "--cache.window: `never` is no duration such as 500ms, 30s or 5m",
-        "--swr.concurrency: `0` is no number from 1 to 64",
-        "--log.level: `loud` is not known; known are trace, debug, info, warn, error",
-        "--web.listen-address: `nowhere` has no port",
+        "9 problems in the settings:",
+        "--swr.page-size: invalid number `5000` (allowed: 10 to 1000)",
+        "--cache.window: invalid duration `never` (examples: 500ms, 30s, 5m)",
+        "--swr.concurrency: invalid number `0` (allowed: 1 to 64)",
+        "--log.level: unknown value `loud` (known: trace, debug, info, warn, error)",
+        "--web.listen-address: no port in `nowhere`",
         "--collector.repositories.metrics: unknown",
-        "--swr.rate-limit: `-1` is no number from 0.01 to 10000",
-        "--web.telemetry-path: `metrics` is no path",
-        "no endpoint: give --swr.region",
+        "--swr.rate-limit: invalid number `-1` (allowed: 0.01 to 10000)",
+        "--web.telemetry-path: invalid path `metrics`",
+        "no endpoint: set --swr.region",
     ] {
         assert!(text.contains(expected), "{expected}\n---\n{text}");
     }
@@ -71,10 +71,10 @@ fn every_problem_is_listed_with_its_place_and_remedy() {
 fn no_duration_is_longer_than_ten_years() {
     assert_eq!(duration("10y").map_err(drop), humantime::parse_duration("10y").map_err(drop));
     for absurd in ["11y", "500000000000y"] {
-        assert_eq!(duration(absurd), Err(format!("`{absurd}` is longer than ten years")));
+        assert_eq!(duration(absurd), Err(format!("duration `{absurd}` is longer than ten years")));
     }
     let text = problems("--swr.region cn-north-4 --cache.window 500000000000y --cache.max-age 500000000000y", &KEY);
-    assert!(text.contains("--cache.window: `500000000000y` is longer than ten years"), "{text}");
+    assert!(text.contains("--cache.window: duration `500000000000y` is longer than ten years"), "{text}");
 }
 
 #[test]
@@ -85,11 +85,13 @@ fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
         let [by_flag, by_variable, in_file] = match flag.kind {
             FlagKind::Switch => ["true", "false", "true"],
             FlagKind::Many => ["1, 2", "3,4", "5 ,6"],
+            FlagKind::Map => ["a=1", "a=2", "a=3"],
             FlagKind::One => ["/1", "/2", "/3"],
         };
         let entry = match flag.key {
             None => String::new(),
             Some(_) if flag.kind == FlagKind::Switch => format!("collectors: [{}]", &flag.name["collector.".len()..]),
+            Some(key) if flag.kind == FlagKind::Map => format!("{key}: {{ a: 3 }}"),
             Some(key) => match key.split_once('.') {
                 Some((outer, inner)) => format!("{outer}: {{ {inner}: '{in_file}' }}"),
                 None => format!("{key}: '{in_file}'"),
@@ -124,11 +126,11 @@ fn a_flag_comes_before_its_variable_and_the_variable_before_the_file() {
 #[test]
 fn a_flag_turns_a_switch_whatever_its_variable_is() {
     for (variable, flag, shown) in [
-        ("true", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("false", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("", "--no-collector.tags", "collector.tags: \"false\" # --collector.tags\n"),
-        ("false", "--collector.tags", "collector.tags: \"true\" # --collector.tags\n"),
-        ("true", "", "collector.tags: \"true\" # SWR_EXPORTER_COLLECTOR_TAGS\n"),
+        ("true", "--no-collector.tags", "collectors: [-tags] # --collector.tags\n"),
+        ("false", "--no-collector.tags", "collectors: [-tags] # --collector.tags\n"),
+        ("", "--no-collector.tags", "collectors: [-tags] # --collector.tags\n"),
+        ("false", "--collector.tags", "collectors: [tags] # --collector.tags\n"),
+        ("true", "", "collectors: [tags] # SWR_EXPORTER_COLLECTOR_TAGS\n"),
         ("", "", "# collector.tags: off (default)\n"),
     ] {
         let environment = [&KEY[..], &[("SWR_EXPORTER_COLLECTOR_TAGS", variable)]].concat();
@@ -144,9 +146,9 @@ fn contradicting_settings_are_refused() {
     let text = problems("--swr.region cn-north-4 --scrape.timeout 1s --scrape.timeout-offset 2s", &KEY);
     assert!(text.contains("--scrape.timeout-offset"), "{text}");
     let text = problems("--swr.region cn-north-4", &KEY[..1]);
-    assert!(text.contains("the access key has no secret key"), "{text}");
+    assert!(text.contains("the access key lacks its secret key"), "{text}");
     let text = problems("--swr.region mars-1", &KEY);
-    assert!(text.contains("`mars-1` is not known; known are ae-ad-1, ") && text.contains("--swr.endpoint"), "{text}");
+    assert!(text.contains("unknown region `mars-1` (known: ae-ad-1, ") && text.contains("--swr.endpoint"), "{text}");
     let text = problems("--swr.endpoint http://example.com", &KEY);
     assert!(text.contains("--swr.endpoint: `http://example.com` would send credentials unencrypted"), "{text}");
 }
@@ -154,10 +156,7 @@ fn contradicting_settings_are_refused() {
 #[test]
 fn problems_quote_no_secret() {
     let text = problems("--swr.region mars-1 --credentials.source token", &KEY);
-    assert!(
-        text.contains("--credentials.source is token, but there is no token") && !text.contains("sk-secret"),
-        "{text}"
-    );
+    assert!(text.contains("--credentials.source is token, but no token") && !text.contains("sk-secret"), "{text}");
 }
 
 #[test]
@@ -247,7 +246,7 @@ fn the_lifetime_of_an_oidc_key_is_within_the_bounds_of_sts() {
     }
     for wrong in ["1h", "60", "-1", "86400"] {
         let text = problems("--swr.region cn-north-4", &with(wrong));
-        let expected = format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: `{wrong}` is no number from 900 to 43200");
+        let expected = format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: invalid number `{wrong}` (allowed: 900 to 43200)");
         assert!(text.contains("1 problem ") && text.contains(&expected), "{text}");
     }
 }
@@ -274,7 +273,7 @@ fn regions_defined_for_the_sdk_are_known() {
     assert_eq!(endpoint("cn-north-9", &[]).unwrap(), "https://swr-api.cn-north-9.myhuaweicloud.com");
     let variable = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "https://third.example.com,https://fourth.example.com");
     assert_eq!(endpoint("mars-1", &[variable]).unwrap(), "https://third.example.com");
-    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:12: the region `moon-1` has no endpoint"));
+    assert!(endpoint("moon-1", &[]).unwrap_err().contains("regions.yaml:12: region `moon-1` without endpoint"));
     let unencrypted = ("HUAWEICLOUD_SDK_REGION_SWR_MARS_1", "http://third.example.com");
     assert!(endpoint("mars-1", &[unencrypted]).unwrap_err().contains("REGION_SWR_MARS_1: `http://third"));
     for (text, problem) in [
@@ -288,7 +287,7 @@ fn regions_defined_for_the_sdk_are_known() {
         assert!(said.contains(problem), "{text}\n{said}");
     }
     write("");
-    assert!(endpoint("mars-1", &[]).unwrap_err().contains("`mars-1` is not known"));
+    assert!(endpoint("mars-1", &[]).unwrap_err().contains("unknown region `mars-1`"));
 }
 
 #[test]
@@ -355,11 +354,11 @@ fn the_origin_of_data_changes_with_the_account_and_not_with_its_secrets() {
 fn invalid_paths_and_listen_addresses_are_refused() {
     for path in ["/m%C3%A9trics", "/métrics", "/a?b", "/a\"b", "/a|b"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.telemetry-path {path}"), &KEY);
-        assert!(text.contains(&format!("--web.telemetry-path: `{path}` is no path")), "{text}");
+        assert!(text.contains(&format!("--web.telemetry-path: invalid path `{path}`")), "{text}");
     }
     for address in ["http://localhost:10179", "::1:10179"] {
         let text = problems(&format!("--swr.region cn-north-4 --web.listen-address {address}"), &KEY);
-        assert!(text.contains(&format!("--web.listen-address: `{address}` ")), "{text}");
+        assert!(text.contains(&format!("`{address}`")), "{text}");
     }
     for path in ["/metrics", "/v1/swr-exporter_metrics.txt", "/~a"] {
         let line = format!("--swr.region cn-north-4 --web.telemetry-path {path}");
@@ -390,7 +389,7 @@ fn white_space_around_variables_and_flags_is_removed_and_inner_line_breaks_are_s
     );
     assert_eq!(account.cache.window, Duration::from_secs(420));
     let text = problems("", &[KEY[0], KEY[1], ("SWR_EXPORTER_SWR_REGION", "cn-\nnorth-4\u{85}x")]);
-    assert!(text.contains("SWR_EXPORTER_SWR_REGION: `cn-\\nnorth-4\\u{85}x` is not known"), "{text}");
+    assert!(text.contains("SWR_EXPORTER_SWR_REGION: unknown region `cn-\\nnorth-4\\u{85}x`"), "{text}");
 }
 
 #[test]
@@ -423,7 +422,7 @@ fn an_identity_token_goes_to_no_sts_of_another_cloud() {
     );
     let variable = [("HUAWEICLOUD_SDK_STS_ENDPOINT", "https://sts.example.org")];
     assert_eq!(sts(otc, &variable).unwrap(), "https://sts.example.org");
-    assert!(sts("--swr.sts-endpoint sts.example.com", &[]).unwrap_err().contains("such as https://sts.cn-north-4"));
+    assert!(sts("--swr.sts-endpoint sts.example.com", &[]).unwrap_err().contains("(example: https://sts.cn-north-4"));
     // OIDC that is not used needs no STS.
     assert!(resolve(&args(otc), &table(&[&oidc[..], &KEY].concat())).is_ok());
 }
@@ -436,17 +435,18 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
     assert_eq!(
         warnings("--swr.region eu-west-0", &KEY),
         [
-            "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine give --swr.endpoint and \
-          --swr.iam-endpoint"
+            "--swr.region: the address of eu-west-0 belongs to Huawei Cloud; customers of Flexible Engine set --swr.endpoint and \
+             --swr.iam-endpoint (https://swr-api.eu-west-0.prod-cloud-ocb.orange-business.com and \
+             https://iam.eu-west-0.prod-cloud-ocb.orange-business.com)"
         ]
     );
     assert_eq!(
         warnings("--swr.region cn-north-4 --repositories.include org/*", &KEY),
-        ["--repositories.include: `org/*` looks like a glob, but is a regular expression; write `org/.*`"]
+        ["--repositories.include: `org/*` is a regular expression, but looks like a glob: write `org/.*`"]
     );
     let own = [KEY[0], KEY[1], ("HUAWEICLOUD_SDK_REGION_SWR_EU_WEST_0", "https://swr.example.com")];
     assert_eq!(warnings("--swr.region eu-west-0", &own), [""; 0]);
-    let none = "no credential is configured, so the metadata service of the machine is asked for one";
+    let none = "no credential is configured; trying the metadata service of this machine";
     assert_eq!(warnings("--swr.region cn-north-4", &[]), [none]);
     assert_eq!(warnings("--swr.region cn-north-4 --credentials.source metadata", &[]), [""; 0]);
     assert_eq!(
@@ -464,9 +464,14 @@ fn settings_that_are_probably_not_meant_get_a_warning() {
 fn likely_mistakes_are_named() {
     let region = "--swr.region cn-north-4";
     for (line, environment, said) in [
-        ("--swr.region cn-north4".to_owned(), &KEY[..], "`cn-north4` is not known; did you mean `cn-north-4`?"),
-        (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "has a port above 65535"),
-        (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: `-1` is no number from 0"),
+        ("--swr.region cn-north4".to_owned(), &KEY[..], "unknown region `cn-north4` (did you mean `cn-north-4`?)"),
+        (
+            "--swr.region eu-de".to_owned(),
+            &KEY,
+            "a region of Open Telekom Cloud, whose customers set --swr.endpoint and",
+        ),
+        (format!("{region} --web.listen-address 127.0.0.1:99999"), &KEY, "port out of range"),
+        (format!("{region} --repositories.limit -1"), &KEY, "--repositories.limit: invalid number `-1` (allowed: 0 to"),
         (region.to_owned(), &[("SWR_EXPORTER_ACCESS_KEY", "\"AK\""), KEY[1]], "the access key begins with a quote"),
         (
             format!(

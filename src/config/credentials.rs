@@ -1,7 +1,7 @@
 //! Finds the credential provider of an account: the one that is named, or the first that is configured.
 
 use super::settings::Settings;
-use super::{Problems, environment, number, regions};
+use super::{Problems, agency, environment, number, regions};
 use crate::auth::metadata::{self, Selection};
 use crate::auth::provider::Candidate;
 use crate::auth::{
@@ -16,6 +16,12 @@ pub const SOURCES: [&str; 7] = ["token", "access-key", "password", "oidc", "prof
 
 /// The shortest and longest lifetime of an STS key in seconds, from the vendor's reference of `AssumeAgencyWithOIDC`.
 const STS_LIFETIMES: (u32, u32) = (900, 43_200);
+
+/// The profile of the vendor's command line, which holds keys in a form of its own.
+const KOOCLI_PROFILE: &str = ".hcloud/config.json";
+
+/// What is missing where IAM's address is not known.
+const LACKING_IAM: &str = "--swr.iam-endpoint, or a known --swr.region with the API of that region";
 
 /// How to give a secret, by variable or flag, and in the configuration file.
 type Ways = (&'static str, &'static str);
@@ -73,32 +79,39 @@ pub(super) fn choose(
         // What else is missing follows from the problem that is reported already.
         return None;
     }
-    let iam = match iam_endpoint(settings, problems) {
+    let iam = match iam_endpoint(settings, endpoint, problems) {
         Ok(Some(endpoint)) => Iam::Known(endpoint),
         Ok(None) => Iam::Unknown,
         Err(()) => Iam::Wrong,
     };
     let search = Search { settings, endpoint, iam };
-    let named = settings.get("credentials.source");
-    let name = named.as_ref().map_or("auto", |found| found.text());
-    let place = named.as_ref().map_or("", |found| &found.place);
-    if name == "auto" {
-        return search.first(problems);
-    }
-    if !SOURCES.contains(&name) {
-        problems.add(format!("{place}: `{name}` is not known; known are auto, {}", SOURCES.join(", ")));
-        return None;
-    }
-    match search.find(name, Selection::Chosen, problems) {
-        Ok(provider) => return Some(ResolvedProvider::named(provider)),
-        Err(NotConfigured::Absent(why)) => problems.add(format!("{place} is {name}, but {why}")),
-        Err(NotConfigured::Incomplete(problem)) => problems.add(problem),
-        Err(NotConfigured::Reported) => {}
-    }
-    None
+    let base = search.base(problems);
+    let iam = if matches!(search.iam, Iam::Wrong) { None } else { Some(search.iam.known()) };
+    agency::taken_on(settings, base, iam, problems)
 }
 
 impl Search<'_> {
+    /// The provider that is named, or the first that is configured.
+    fn base(&self, problems: &mut Problems) -> Option<ResolvedProvider> {
+        let named = self.settings.get("credentials.source");
+        let name = named.as_ref().map_or("auto", |found| found.text());
+        let place = named.as_ref().map_or("", |found| &found.place);
+        if name == "auto" {
+            return self.first(problems);
+        }
+        if !SOURCES.contains(&name) {
+            problems.add(format!("{place}: unknown source `{name}` (known: auto, {})", SOURCES.join(", ")));
+            return None;
+        }
+        match self.find(name, Selection::Chosen, problems) {
+            Ok(provider) => return Some(ResolvedProvider::named(provider)),
+            Err(NotConfigured::Absent(why)) => problems.add(format!("{place} is {name}, but {why}")),
+            Err(NotConfigured::Incomplete(problem)) => problems.add(problem),
+            Err(NotConfigured::Reported) => {}
+        }
+        None
+    }
+
     /// The first provider that is configured. Others that are configured too get a warning.
     fn first(&self, problems: &mut Problems) -> Option<ResolvedProvider> {
         let mut candidates = Vec::new();
@@ -132,9 +145,13 @@ impl Search<'_> {
         }
         if name == "metadata" {
             let terraform = ["HW_ACCESS_KEY", "HW_SECRET_KEY"].into_iter().find(|name| self.variable(name).is_some());
-            let hint = terraform.map(|name| format!("; {name} is not read, SWR_EXPORTER_{} is", &name[3..]));
+            let hint =
+                terraform.map(|name| format!("; {name} is not read, SWR_EXPORTER_{} is", &name[3..])).or_else(|| {
+                    let profile = PathBuf::from(self.settings.variable("HOME")?).join(KOOCLI_PROFILE);
+                    profile.is_file().then(|| format!("; the profile of KooCLI, {}, is not read", profile.display()))
+                });
             problems.warn(format!(
-                "no credential is configured, so the metadata service of the machine is asked for one{}",
+                "no credential is configured; trying the metadata service of this machine{}",
                 hint.unwrap_or_default()
             ));
         }
@@ -182,7 +199,7 @@ impl Search<'_> {
     fn token(&self) -> Found {
         match self.unquoted("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"])? {
             Some(source) => Ok(CredentialProvider::Token(token::TokenProvider(source))),
-            None => Err(NotConfigured::Absent(format!("there is no token: {}", self.how_to_give(TOKEN)))),
+            None => Err(NotConfigured::Absent(format!("no token: {}", self.how_to_give(TOKEN)))),
         }
     }
 
@@ -207,15 +224,15 @@ impl Search<'_> {
                 Ok(CredentialProvider::AccessKey(access_key::AccessKeyProvider { id, secret, security_token }))
             }
             (Some(_), None) => Err(NotConfigured::Incomplete(format!(
-                "the access key has no secret key: {}",
+                "the access key lacks its secret key: {}",
                 self.how_to_give(SECRET_KEY)
             ))),
             (None, Some(_)) => Err(NotConfigured::Incomplete(format!(
-                "the secret key has no access key: {}",
+                "the secret key lacks its access key: {}",
                 self.how_to_give(ACCESS_KEY)
             ))),
             (None, None) => Err(NotConfigured::Absent(format!(
-                "there is no access key: {}; {}",
+                "no access key: {}; {}",
                 self.how_to_give(ACCESS_KEY),
                 self.how_to_give(SECRET_KEY)
             ))),
@@ -228,12 +245,14 @@ impl Search<'_> {
         let (user, domain) = (settings.text("credentials.username"), settings.text("credentials.domain-name"));
         let id = settings.text("swr.project-id").or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
         let project = match (id, settings.text("swr.region")) {
+            // The project is one of the agency's account.
+            _ if agency::is_wanted(settings) => Some(iam::Project::Account),
             (Some(id), _) => Some(iam::Project::Id(id)),
             (None, Some(region)) => Some(iam::Project::Name(region)),
             (None, None) => None,
         };
         if password.is_none() && user.is_none() && domain.is_none() {
-            let why = "there is no password: set --credentials.domain-name, --credentials.username and \
+            let why = "no password: set --credentials.domain-name, --credentials.username and \
                        SWR_EXPORTER_PASSWORD or --credentials.password-file";
             return Err(NotConfigured::Absent(why.to_owned()));
         }
@@ -243,7 +262,7 @@ impl Search<'_> {
             (user.is_some(), "--credentials.username (the IAM user)"),
             (password.is_some(), "SWR_EXPORTER_PASSWORD or --credentials.password-file"),
             (project.is_some(), "--swr.project-id or --swr.region (the project that the token is for)"),
-            (!matches!(self.iam, Iam::Unknown), "--swr.iam-endpoint or a known --swr.region"),
+            (!matches!(self.iam, Iam::Unknown), LACKING_IAM),
         ] {
             if !is_there {
                 lacking.push(what);
@@ -295,9 +314,7 @@ impl Search<'_> {
                 exchange: oidc::Exchange::Iam { endpoint, idp_id },
             })),
             (Some(_), Some(_), None) if matches!(self.iam, Iam::Wrong) => Err(NotConfigured::Reported),
-            (Some(_), Some(_), None) => {
-                Err(NotConfigured::Incomplete("OIDC lacks --swr.iam-endpoint or a known --swr.region".to_owned()))
-            }
+            (Some(_), Some(_), None) => Err(NotConfigured::Incomplete(format!("OIDC lacks {LACKING_IAM}"))),
             _ => Err(NotConfigured::Absent(
                 "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN, or HUAWEICLOUD_SDK_IDP_ID and \
                  HUAWEICLOUD_SDK_ID_TOKEN_FILE, are not set"
@@ -329,7 +346,7 @@ impl Search<'_> {
             return Err(NotConfigured::Absent("HC_CONTAINER_CREDENTIALS_FULL_URI is not set".to_owned()));
         };
         if !url.starts_with("http://") && !url.starts_with("https://") {
-            problems.add("HC_CONTAINER_CREDENTIALS_FULL_URI is no address");
+            problems.add("HC_CONTAINER_CREDENTIALS_FULL_URI: invalid URL");
         }
         match self.variable("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
             Some(file) => Ok(CredentialProvider::Pod(pod_identity::PodIdentityProvider {
@@ -355,8 +372,7 @@ impl Search<'_> {
         CredentialProvider::Metadata(metadata::MetadataProvider { endpoint, because })
     }
 
-    /// The STS endpoint as given, or that of the region. An identity token must not go to another cloud, so the region
-    /// counts only if the API is that of the region too, and there is no default.
+    /// The STS endpoint as given, or that of the region if the API is the region's too. There is no default.
     fn sts_endpoint(&self, problems: &mut Problems) -> Result<String, NotConfigured> {
         let given = self.settings.get("swr.sts-endpoint").map(|found| (found.place.clone(), found.text().to_owned()));
         let variable = || {
@@ -368,8 +384,7 @@ impl Search<'_> {
             return Ok(endpoint.to_string());
         }
         let region = self.settings.text("swr.region").unwrap_or_default();
-        let of_region = self.endpoint.is_some_and(|endpoint| regions::endpoint(&region) == Some(endpoint.to_string()));
-        regions::sts_endpoint(&region).filter(|_| of_region).ok_or_else(|| {
+        regions::sts_endpoint(&region).filter(|_| is_of_region(self.endpoint, &region)).ok_or_else(|| {
             let way = self.settings.how_to_give("--swr.sts-endpoint", "`sts_endpoint`");
             NotConfigured::Incomplete(format!(
                 "OIDC lacks the address of STS, which is not known for this region or endpoint: give {way}"
@@ -378,11 +393,21 @@ impl Search<'_> {
     }
 }
 
-/// The IAM endpoint as given, or that of the region.
+/// Whether the API is that of this region. If not, it may be that of another cloud, and no secret must go to the region's IAM
+/// or STS. A wrong endpoint, which is reported, counts as that of the region.
+fn is_of_region(endpoint: Option<&Endpoint>, region: &str) -> bool {
+    endpoint.is_none_or(|endpoint| regions::endpoint(region) == Some(endpoint.to_string()))
+}
+
+/// The IAM endpoint as given, or that of the region if the API is the region's too.
 ///
 /// # Errors
 /// If it was given and is wrong, which is reported.
-pub(super) fn iam_endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Result<Option<String>, ()> {
+pub(super) fn iam_endpoint(
+    settings: &Settings<'_>,
+    endpoint: Option<&Endpoint>,
+    problems: &mut Problems,
+) -> Result<Option<String>, ()> {
     let given = settings.get("swr.iam-endpoint").map(|found| (found.place.clone(), found.text().to_owned()));
     let variable = || {
         let name = "HUAWEICLOUD_SDK_IAM_ENDPOINT";
@@ -390,7 +415,10 @@ pub(super) fn iam_endpoint(settings: &Settings<'_>, problems: &mut Problems) -> 
     };
     match given.or_else(variable) {
         Some((place, text)) => Ok(Some(checked(&place, &text, "iam", problems).ok_or(())?.to_string())),
-        None => Ok(settings.text("swr.region").and_then(|region| regions::iam_endpoint(&region))),
+        None => {
+            let region = settings.text("swr.region").filter(|region| is_of_region(endpoint, region));
+            Ok(region.and_then(|region| regions::iam_endpoint(&region)))
+        }
     }
 }
 

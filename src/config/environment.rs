@@ -81,8 +81,8 @@ impl Environment {
                 let ending = format!("_{rest}");
                 let same_ending = known.iter().map(String::as_str).find(|known| known.ends_with(&ending));
                 let near = same_ending.or_else(|| nearest(name, known.iter().map(String::as_str)));
-                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                format!("nothing reads the environment variable {name}{hint}")
+                let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+                format!("unknown environment variable {name}{hint}")
             })
             .collect()
     }
@@ -129,12 +129,12 @@ mod tests {
         let known = ["SWR_EXPORTER_SWR_REGION", "SWR_EXPORTER_TOKEN"].map(str::to_owned);
         let unknown = |name: &str| Environment::from(&[(name, "x")][..]).unknown(&known);
         for (name, hint) in [
-            ("SWR_EXPORTER_REGION", "; did you mean `SWR_EXPORTER_SWR_REGION`?"),
-            ("SWR_EXPORTER_SWR_REGOIN", "; did you mean `SWR_EXPORTER_SWR_REGION`?"),
-            ("SWR_EXPORTER_TOKEN_", "; did you mean `SWR_EXPORTER_TOKEN`?"),
+            ("SWR_EXPORTER_REGION", " (did you mean `SWR_EXPORTER_SWR_REGION`?)"),
+            ("SWR_EXPORTER_SWR_REGOIN", " (did you mean `SWR_EXPORTER_SWR_REGION`?)"),
+            ("SWR_EXPORTER_TOKEN_", " (did you mean `SWR_EXPORTER_TOKEN`?)"),
             ("SWR_EXPORTER_PORT_NUMBER_OF_SOMETHING_ELSE", ""),
         ] {
-            assert_eq!(unknown(name), [format!("nothing reads the environment variable {name}{hint}")]);
+            assert_eq!(unknown(name), [format!("unknown environment variable {name}{hint}")]);
         }
         for name in [
             "SWR_EXPORTER_TOKEN",

@@ -16,19 +16,19 @@ impl FromStr for Link {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // The text is not quoted: the address may hold a password.
-        const EXPECTED: &str = "is no link such as Grafana=https://grafana.example.com/d/swr-overview";
-        let (name, url) = text.split_once('=').ok_or_else(|| format!("the value {EXPECTED}"))?;
+        const EXPECTED: &str = "invalid link (example: Grafana=https://grafana.example.com/d/swr-overview)";
+        let (name, url) = text.split_once('=').ok_or_else(|| EXPECTED.to_owned())?;
         let (name, url) = (name.trim(), url.trim());
         if name.is_empty() {
-            return Err(format!("the value {EXPECTED}: it has no name"));
+            return Err(format!("{EXPECTED}: no name before `=`"));
         }
         let after_scheme = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let host = after_scheme.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
         if host.is_empty() || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("the value for `{name}` {EXPECTED}"));
+            return Err(format!("{EXPECTED}: no http or https URL for `{name}`"));
         }
         if host.contains('@') {
-            return Err(format!("the address of `{name}` holds a user or a password, which everybody could read"));
+            return Err(format!("the URL of `{name}` contains a user or password, which everybody could read"));
         }
         Ok(Self { name: name.to_owned(), url: url.to_owned() })
     }
@@ -43,14 +43,14 @@ mod tests {
         let link: Link = "Our Grafana = https://grafana.example.com/d/x?var=a&b".parse().unwrap();
         assert_eq!((&*link.name, &*link.url), ("Our Grafana", "https://grafana.example.com/d/x?var=a&b"));
         for (text, problem) in [
-            ("https://grafana.example.com", "is no link"),
-            ("=https://grafana.example.com", "has no name"),
-            ("Grafana=javascript:alert(1)", "is no link"),
-            ("Grafana=ftp://grafana.example.com", "is no link"),
-            ("Grafana=/d/x", "is no link"),
-            ("Grafana=https:///d/x", "is no link"),
-            ("Grafana=https://a b", "is no link"),
-            ("Grafana=https://user:canary@grafana.example.com", "holds a user or a password"),
+            ("https://grafana.example.com", "invalid link"),
+            ("=https://grafana.example.com", "no name before"),
+            ("Grafana=javascript:alert(1)", "invalid link"),
+            ("Grafana=ftp://grafana.example.com", "invalid link"),
+            ("Grafana=/d/x", "invalid link"),
+            ("Grafana=https:///d/x", "invalid link"),
+            ("Grafana=https://a b", "invalid link"),
+            ("Grafana=https://user:canary@grafana.example.com", "contains a user or password"),
         ] {
             let said = text.parse::<Link>().unwrap_err();
             assert!(said.contains(problem) && !said.contains("canary"), "{text}: {said}");

@@ -31,21 +31,19 @@ impl FromStr for ListenAddress {
     /// # Errors
     /// What is wrong, and how to write it.
     fn from_str(text: &str) -> Result<Self, String> {
-        const AS_IN: &str = "write it as in 127.0.0.1:10179 or [::]:10179";
+        const AS_IN: &str = "(examples: 127.0.0.1:10179, [::]:10179)";
         if text.parse::<Ipv6Addr>().is_ok() {
-            return Err(format!(
-                "`{text}` is an IPv6 address without brackets and port; write it as in [::1]:10179, the port last"
-            ));
+            return Err(format!("IPv6 address `{text}` without brackets and port (example: [::1]:10179)"));
         }
         let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
         let Some((host, port)) = text.rsplit_once(':').and_then(|(host, text)| Some((host, port(text)?))) else {
             let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
             let is_too_high = text.rsplit_once(':').is_some_and(|(_, port)| is_number(port));
-            let wrong = if is_too_high { "has a port above 65535" } else { "has no port" };
-            return Err(format!("`{text}` {wrong}; {AS_IN}"));
+            let wrong = if is_too_high { "port out of range in" } else { "no port in" };
+            return Err(format!("{wrong} `{text}` {AS_IN}"));
         };
         if host.parse::<Ipv6Addr>().is_ok() {
-            return Err(format!("`{text}` has an IPv6 address without brackets; write it as [{host}]:{port}"));
+            return Err(format!("IPv6 address without brackets in `{text}`: write [{host}]:{port}"));
         }
         if host.is_empty() {
             return Ok(Self::Any(port));
@@ -58,7 +56,7 @@ impl FromStr for ListenAddress {
             }));
         }
         if host.contains('%') {
-            return Err(format!("`{text}` names its zone; write the number of the interface, as in [fe80::1%2]:10179"));
+            return Err(format!("zone name in `{text}`: use the number of the interface (example: [fe80::1%2]:10179)"));
         }
         let is_of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         // Resolvers read `0`, `127.1` and `0x7f000001` as IPv4 addresses.
@@ -66,7 +64,7 @@ impl FromStr for ListenAddress {
         let is_number = last.starts_with(|first: char| first.is_ascii_digit())
             && last.trim_start_matches("0x").bytes().all(|byte| byte.is_ascii_hexdigit());
         if last.is_empty() || is_number || !host.bytes().all(is_of_a_name) {
-            return Err(format!("`{text}` is no address; {AS_IN}"));
+            return Err(format!("invalid address `{text}` {AS_IN}"));
         }
         Ok(Self::Name(host.to_owned(), port))
     }
@@ -103,35 +101,35 @@ mod tests {
     #[test]
     fn an_ambiguous_address_is_refused_with_the_way_to_write_it() {
         for (text, expected) in [
-            ("::1:10179", "`::1:10179` has an IPv6 address without brackets; write it as [::1]:10179"),
-            ("fe80::1:10179", "write it as [fe80::1]:10179"),
-            ("2001:db8::1:80", "without brackets and port; write it as in [::1]:10179"),
-            ("::ffff:127.0.0.1:10179", "write it as [::ffff:127.0.0.1]:10179"),
-            (":::10179", "write it as [::]:10179"),
+            ("::1:10179", "IPv6 address without brackets in `::1:10179`: write [::1]:10179"),
+            ("fe80::1:10179", "write [fe80::1]:10179"),
+            ("2001:db8::1:80", "without brackets and port (example: [::1]:10179)"),
+            ("::ffff:127.0.0.1:10179", "write [::ffff:127.0.0.1]:10179"),
+            (":::10179", "write [::]:10179"),
             ("::", "without brackets and port"),
             ("::1", "without brackets and port"),
-            ("[::1]", "has no port"),
-            ("10179", "has no port"),
-            ("127.0.0.1", "has no port"),
-            ("localhost:http", "has no port"),
-            (":+80", "has no port"),
-            (":99999", "has a port above 65535"),
-            (":", "has no port"),
-            ("0:80", "is no address"),
-            ("127.1:80", "is no address"),
-            ("2130706433:80", "is no address"),
-            ("0x7f000001:80", "is no address"),
-            ("256.0.0.1:80", "is no address"),
-            ("[]:80", "is no address"),
-            ("[127.0.0.1]:80", "is no address"),
-            ("[::1:80", "is no address"),
-            ("[fe80::1%eth0]:1", "names its zone"),
-            ("http://localhost:10179", "is no address"),
-            ("user@host:1", "is no address"),
-            ("a b:1", "is no address"),
-            ("é:1", "is no address"),
-            (".:1", "is no address"),
-            ("*:80", "is no address"),
+            ("[::1]", "no port in"),
+            ("10179", "no port in"),
+            ("127.0.0.1", "no port in"),
+            ("localhost:http", "no port in"),
+            (":+80", "no port in"),
+            (":99999", "port out of range"),
+            (":", "no port in"),
+            ("0:80", "invalid address"),
+            ("127.1:80", "invalid address"),
+            ("2130706433:80", "invalid address"),
+            ("0x7f000001:80", "invalid address"),
+            ("256.0.0.1:80", "invalid address"),
+            ("[]:80", "invalid address"),
+            ("[127.0.0.1]:80", "invalid address"),
+            ("[::1:80", "invalid address"),
+            ("[fe80::1%eth0]:1", "zone name in"),
+            ("http://localhost:10179", "invalid address"),
+            ("user@host:1", "invalid address"),
+            ("a b:1", "invalid address"),
+            ("é:1", "invalid address"),
+            (".:1", "invalid address"),
+            ("*:80", "invalid address"),
         ] {
             let error = text.parse::<ListenAddress>().unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -64,17 +64,39 @@ const WITH_STS: [&str; 12] = [
     "tr-west-1",
 ];
 
-/// Regions of partner clouds. The addresses of the SDK lead to Huawei Cloud, where customers of the partner are unknown.
-const PARTNERS: [(&str, &str); 4] = [
-    ("ae-ad-1", "G42 Cloud"),
-    ("eu-west-0", "Flexible Engine"),
-    ("my-kualalumpur-1", "TM Cloud"),
-    ("ru-moscow-1", "Cloud.ru"),
+/// A cloud of a partner, with an API like Huawei Cloud's at addresses of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Its name.
+    pub cloud: &'static str,
+    region: &'static str,
+    /// What follows service and region in its addresses; `None` if that is not known for certain.
+    domain: Option<&'static str>,
+}
+
+/// Regions of partner clouds. For those that the SDK knows too, its addresses lead to Huawei Cloud, where customers of the
+/// partner are unknown.
+const PARTNERS: [Partner; 6] = [
+    Partner { cloud: "G42 Cloud", region: "ae-ad-1", domain: None },
+    Partner { cloud: "Flexible Engine", region: "eu-west-0", domain: Some("prod-cloud-ocb.orange-business.com") },
+    Partner { cloud: "TM Cloud", region: "my-kualalumpur-1", domain: None },
+    Partner { cloud: "Cloud.ru", region: "ru-moscow-1", domain: Some("hc.sbercloud.ru") },
+    Partner { cloud: "Open Telekom Cloud", region: "eu-de", domain: Some("otc.t-systems.com") },
+    Partner { cloud: "Open Telekom Cloud", region: "eu-nl", domain: Some("otc.t-systems.com") },
 ];
 
+impl Partner {
+    /// The addresses of SWR and IAM, as words that follow those for the settings; empty if they are not known.
+    pub fn addresses(&self) -> String {
+        let Some(domain) = self.domain else { return String::new() };
+        let region = self.region;
+        format!(" (https://swr-api.{region}.{domain} and https://iam.{region}.{domain})")
+    }
+}
+
 /// The partner cloud with a region of this name.
-pub fn partner(region: &str) -> Option<&'static str> {
-    PARTNERS.iter().find(|(name, _)| *name == region).map(|(_, cloud)| *cloud)
+pub fn partner(region: &str) -> Option<&'static Partner> {
+    PARTNERS.iter().find(|partner| partner.region == region)
 }
 
 /// The IAM endpoint of a known region.

@@ -65,7 +65,7 @@ fn in_file(path: &Path, region: &str) -> Result<Option<(usize, String)>, String>
         let address = several.or_else(|| entry("endpoint"));
         return match address {
             Some(Node { line, value: Value::Text(text) }) => Ok(Some((*line, text.clone()))),
-            _ => Err(format!(":{}: the region `{region}` has no endpoint", node.line)),
+            _ => Err(format!(":{}: region `{region}` without endpoint", node.line)),
         };
     }
     Ok(None)

@@ -52,10 +52,19 @@ impl<'a> Settings<'a> {
 
     /// The setting with this name, if it was given.
     pub(super) fn get(&self, name: &str) -> Option<FoundSetting> {
-        self.outside_file(name).or_else(|| {
-            let entry = self.entries.iter().find_map(|entries| entries.get(name))?;
-            Some(FoundSetting { values: entry.values.clone(), place: entry.place.clone() })
-        })
+        let in_file = self.entries.iter().filter_map(|entries| entries.get(name));
+        let in_file = in_file.map(|entry| FoundSetting { values: entry.values.clone(), place: entry.place.clone() });
+        let mut found = self.outside_file(name).into_iter().chain(in_file);
+        let mut nearest = found.next()?;
+        if flags::flag(name).kind == FlagKind::Map {
+            let name = |pair: &str| pair.split('=').next().unwrap_or_default().trim().to_owned();
+            for pair in found.flat_map(|farther| farther.values) {
+                if nearest.values.iter().all(|nearer| name(nearer) != name(&pair)) {
+                    nearest.values.push(pair);
+                }
+            }
+        }
+        Some(nearest)
     }
 
     /// The setting if it was given by its flag or its environment variable.
@@ -66,7 +75,8 @@ impl<'a> Settings<'a> {
         }
         let flag = flags::flag(name);
         let value = self.variable(&flag.variable())?;
-        let values = if flag.kind == FlagKind::Many { flags::split_list([&value]) } else { vec![value] };
+        let is_list = matches!(flag.kind, FlagKind::Many | FlagKind::Map);
+        let values = if is_list { flags::split_list([&value]) } else { vec![value] };
         // An empty variable, as compose files set it, counts as unset.
         values.iter().any(|value| !value.is_empty()).then(|| FoundSetting { values, place: flag.variable() })
     }
@@ -94,7 +104,7 @@ impl<'a> Settings<'a> {
 
     /// Whether a switch is on.
     pub(super) fn is_on(&self, name: &str, default: bool, problems: &mut Problems) -> bool {
-        let parse = |text: &str| text.parse().map_err(|_| format!("`{text}` is neither true nor false"));
+        let parse = |text: &str| text.parse().map_err(|_| format!("invalid value `{text}` (allowed: true, false)"));
         self.read(name, default, problems, parse)
     }
 
@@ -160,31 +170,66 @@ impl<'a> Settings<'a> {
         digest::of(given.chain(secrets).chain([digest::of([extra])]))
     }
 
-    /// Appends the effective settings of an account as a YAML mapping; secrets are not shown.
+    /// Appends the effective settings of an account as in the configuration file, and the defaults as comments after them.
+    /// Secrets are not shown.
     pub(super) fn show(&self, indent: &str, out: &mut String) {
-        for flag in account_flags() {
+        type Flags = Vec<&'static Flag>;
+        let (given, default): (Flags, Flags) = account_flags().partition(|flag| self.get(flag.name).is_some());
+        let (switches, given): (Flags, Flags) = given.into_iter().partition(|flag| flag.kind == FlagKind::Switch);
+        let secrets: Vec<_> = SECRETS.into_iter().filter(|name| self.secret(name).is_some()).collect();
+        let of_credentials = |key: &'static str| key.strip_prefix("credentials.");
+        let keys = given.into_iter().filter_map(|flag| Some((flag, flag.key?)));
+        let (credentials, others): (Vec<_>, Vec<_>) = keys.partition(|(_, key)| of_credentials(key).is_some());
+        for (flag, key) in others {
+            self.show_one(flag, key, indent, out);
+        }
+        if !credentials.is_empty() || !secrets.is_empty() {
+            *out += &format!("{indent}credentials:\n");
+        }
+        let inner = format!("{indent}  ");
+        for (flag, key) in credentials {
+            self.show_one(flag, of_credentials(key).unwrap_or(key), &inner, out);
+        }
+        for key in secrets {
+            *out += &format!("{inner}# {}: <secret>\n", of_credentials(key).unwrap_or(key));
+        }
+        if !switches.is_empty() {
+            let name = |flag: &Flag| flag.name.strip_prefix("collector.").unwrap_or(flag.name);
+            let found = switches.iter().filter_map(|flag| Some((name(flag), self.get(flag.name)?)));
+            let (names, places): (Vec<_>, Vec<_>) = found
+                .map(|(name, found)| (format!("{}{name}", if found.text() == "true" { "" } else { "-" }), found.place))
+                .unzip();
+            *out += &format!("{indent}collectors: [{}] # {}\n", names.join(", "), places.join(", "));
+        }
+        for flag in default {
             let key = if flag.kind == FlagKind::Switch { flag.name } else { flag.key.unwrap_or(flag.name) };
             self.show_one(flag, key, indent, out);
         }
-        for name in SECRETS.iter().filter(|name| self.secret(name).is_some()) {
-            *out += &format!("{indent}{name}: <secret>\n");
-        }
     }
 
-    /// Appends the effective settings of the process.
+    /// Appends the effective settings of the process as comments: the configuration file cannot hold them.
     pub(super) fn show_process(&self, out: &mut String) {
         for flag in flags::ALL.iter().filter(|flag| flag.key.is_none()) {
-            self.show_one(flag, flag.name, "  ", out);
+            let mut line = String::new();
+            self.show_one(flag, flag.name, "", &mut line);
+            *out += &format!("#   {}", line.trim_start_matches("# "));
         }
     }
 
     fn show_one(&self, flag: &Flag, key: &str, indent: &str, out: &mut String) {
         *out += &match self.get(flag.name) {
+            Some(found) if flag.kind == FlagKind::Map => {
+                let pairs = found.values.iter().map(|value| value.split_once('=').unwrap_or((value, "")));
+                let pairs: Vec<String> =
+                    pairs.map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
+                format!("{indent}{key}: {{{}}} # {}\n", pairs.join(", "), found.place)
+            }
             Some(found) if flag.kind == FlagKind::Many => {
                 let values: Vec<String> = found.values.iter().map(|value| quoted(value)).collect();
                 format!("{indent}{key}: [{}] # {}\n", values.join(", "), found.place)
             }
             Some(found) => format!("{indent}{key}: {} # {}\n", quoted(found.text()), found.place),
+            None if flag.default == "none" => format!("{indent}# {key}: not set\n"),
             None => format!("{indent}# {key}: {} (default)\n", flag.default),
         };
     }

@@ -112,7 +112,7 @@ fn flag(table: &mut Table<'_>, key: &'static str, problems: &mut Problems) -> Op
         "true" => Some(true),
         "false" => Some(false),
         _ => {
-            problems.add(format!("{place}: `{text}` is neither true nor false"));
+            problems.add(format!("{place}: invalid value `{text}` (allowed: true, false)"));
             None
         }
     }
@@ -196,7 +196,7 @@ fn rate_limit(root: &mut Table<'_>, problems: &mut Problems) -> Option<RateLimit
     let burst = burst.and_then(|(text, place)| match text.parse::<u32>() {
         Ok(burst) => Some(burst),
         Err(_) => {
-            problems.add(format!("{place}: `{text}` is no number of requests"));
+            problems.add(format!("{place}: invalid number of requests `{text}`"));
             None
         }
     });

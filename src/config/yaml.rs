@@ -251,6 +251,19 @@ impl<'a> Table<'a> {
         Some((texts, place))
     }
 
+    /// Takes a mapping of names to texts, each as `NAME=TEXT`.
+    pub fn pairs(&mut self, key: &'static str, problems: &mut Problems) -> Option<(Vec<String>, Place<'a>)> {
+        let (node, place) = self.take(key)?;
+        let mut pairs = Vec::new();
+        for (name, node, place) in Table::of(node, place.clone(), problems).rest() {
+            match node.value {
+                Value::Text(text) => pairs.push(format!("{}={text}", name.text)),
+                other => problems.add(format!("{place}: expected a text, found {}", other.kind())),
+            }
+        }
+        Some((pairs, place))
+    }
+
     /// Takes all remaining keys.
     pub fn rest(&mut self) -> Vec<(Key, Node, Place<'a>)> {
         let entries = std::mem::take(&mut self.entries);
@@ -270,12 +283,12 @@ impl<'a> Table<'a> {
     }
 }
 
-/// `; did you mean X?` if a known word is similar, otherwise the list of known words.
+/// ` (did you mean X?)` if a known word is similar, otherwise the list of known words.
 pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(given, known.iter().copied()) {
-        Some(name) => format!("; did you mean `{name}`?"),
-        None => format!("; known are {}", known.join(", ")),
+        Some(name) => format!(" (did you mean `{name}`?)"),
+        None => format!(" (known: {})", known.join(", ")),
     }
 }
 
@@ -347,9 +360,9 @@ mod tests {
             [
                 "file.yml:3: list: expected a text, found a mapping",
                 "file.yml:4: many: expected a list of texts, found a mapping in it",
-                "file.yml:2: regoin: unknown key; did you mean `region`?",
+                "file.yml:2: regoin: unknown key (did you mean `region`?)",
             ]
         );
-        assert_eq!(did_you_mean("colour", ["region", "window"]), "; known are region, window");
+        assert_eq!(did_you_mean("colour", ["region", "window"]), " (known: region, window)");
     }
 }

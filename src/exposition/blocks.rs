@@ -6,6 +6,7 @@
 
 use super::columns::{Column, Lines, Row, differing};
 use super::compress::{Deflater, Part};
+use super::constant_labels::ConstantLabels;
 use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
 use super::text::{CHUNK, Counts, label};
@@ -112,13 +113,19 @@ impl<'a> Block<'a> {
 }
 
 /// Writes the families of blocks of repositories.
-#[derive(Default)]
 pub(super) struct BlockWriter {
     prefixes: LabelPrefixes,
     text: Vec<u8>,
+    /// The constant labels, encoded.
+    constant: Vec<u8>,
 }
 
 impl BlockWriter {
+    /// All samples get these labels.
+    pub(super) fn new(labels: &ConstantLabels) -> Self {
+        Self { prefixes: LabelPrefixes::default(), text: Vec::new(), constant: labels.encode() }
+    }
+
     /// Takes in the rows of a block.
     pub(super) fn begin(&mut self, block: &Block<'_>) {
         self.prefixes.fill(block);
@@ -133,7 +140,8 @@ impl BlockWriter {
         for ((repository, index), prefix) in selected.zip(self.prefixes.iter()) {
             let images = images.map(|images| &images[index - block.start]);
             let row = Row { repository, index, reclaimable: block.of.reclaimable(), images, prefix };
-            (column.write)(&row, &mut Lines { family: column.family, text: &mut self.text, counts: &mut counts });
+            let (text, constant) = (&mut self.text, &*self.constant);
+            (column.write)(&row, &mut Lines { family: column.family, constant, text, counts: &mut counts });
             if self.text.len() >= CHUNK {
                 counts.bytes += self.text.len();
                 sink(&self.text);
@@ -183,17 +191,18 @@ impl LabelPrefixes {
 pub(super) struct EncodedBlocks(Vec<Vec<Arc<Part>>>);
 
 impl EncodedBlocks {
-    /// Encodes the blocks, or takes them over from the exposition before. It had the same columns.
+    /// Encodes the blocks, or takes them over from the exposition before. It had the same columns and labels.
     pub(super) fn new(
         new: Selected<'_>,
         before: Option<(Selected<'_>, &Self)>,
         columns: &[Column],
+        labels: &ConstantLabels,
         deflater: &mut Deflater,
     ) -> Self {
         let before = before.filter(|(_, encoded)| encoded.0.len() == columns.len());
         let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks()).collect();
         let mut parts: Vec<Vec<Arc<Part>>> = vec![Vec::with_capacity(old_blocks.len()); columns.len()];
-        let mut writer = BlockWriter::default();
+        let mut writer = BlockWriter::new(labels);
         let mut at = 0;
         for block in new.blocks() {
             while old_blocks.get(at).is_some_and(|old| old.first_key() < block.first_key()) {

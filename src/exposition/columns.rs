@@ -86,6 +86,8 @@ pub(super) fn differing(old: &RepositoryRef<'_>, new: &RepositoryRef<'_>) -> imp
 /// Takes the lines of one family.
 pub(super) struct Lines<'a> {
     pub(super) family: &'static Family,
+    /// The constant labels, encoded.
+    pub(super) constant: &'a [u8],
     pub(super) text: &'a mut Vec<u8>,
     pub(super) counts: &'a mut Counts,
 }
@@ -95,6 +97,7 @@ impl Lines<'_> {
     pub(super) fn sample(&mut self, value: Value, labels: impl FnOnce(&mut Vec<u8>)) {
         self.text.extend_from_slice(self.family.name.as_bytes());
         labels(self.text);
+        self.text.extend_from_slice(self.constant);
         self.text.push(b'}');
         write_value(value, self.text);
         self.counts.series += 1;

@@ -50,11 +50,11 @@ impl Exposition {
         let mut deflater = Deflater::new(GZIP_LEVEL);
         let selected = |snapshot, selection| Selected { snapshot, selection };
         let before = previous.map(|previous| (selected(&previous.snapshot, &previous.selection), &previous.blocks));
-        let blocks = EncodedBlocks::new(selected(&snapshot, &selection), before, &all, &mut deflater);
+        let blocks = EncodedBlocks::new(selected(&snapshot, &selection), before, &all, &options.labels, &mut deflater);
         let mut deflated = Deflated::default();
         for (number, (column, parts)) in all.iter().zip(blocks.columns()).enumerate() {
             if number == columns.listing.len() {
-                deflated.push(&totals(&snapshot, &sums, &selection, &mut deflater));
+                deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
             }
             if parts.iter().any(|part| part.series > 0) {
                 let mut head = Vec::new();
@@ -65,7 +65,7 @@ impl Exposition {
             }
         }
         if columns.images.is_empty() {
-            deflated.push(&totals(&snapshot, &sums, &selection, &mut deflater));
+            deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
         }
         drop(sums);
         Self { snapshot, selection, baseline, top, blocks, deflated, zstd: OnceLock::new() }
@@ -125,9 +125,11 @@ fn totals(
     snapshot: &Snapshot,
     sums: &[NamespaceSums<'_>],
     selection: &RepositorySelection,
+    options: &Options,
     deflater: &mut Deflater,
 ) -> Part {
-    let counts = write_totals(snapshot, sums, selection, &mut *deflater).expect("writing to memory cannot fail");
+    let counts =
+        write_totals(snapshot, sums, selection, options, &mut *deflater).expect("writing to memory cannot fail");
     deflater.finish(counts.series)
 }
 
@@ -223,10 +225,10 @@ pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, en
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::live;
     use crate::exposition::tag_families::COLUMNS;
     use crate::exposition::testing::{decode, parse, row};
     use crate::exposition::write_snapshot;
+    use crate::exposition::{ConstantLabels, live};
     use crate::model::tags::TagFigures;
     use crate::model::{Images, Repository, RepositoryImages, RepositoryRef, Timestamp};
     use prometheus::{Gauge, Registry};
@@ -289,7 +291,7 @@ mod tests {
         let registry = Registry::new();
         registry.register(Box::new(Gauge::new("swr_up", "Up.").unwrap())).unwrap();
         let mut front = Vec::new();
-        live(&registry.gather(), Format::OpenMetrics, &mut front);
+        live(&registry.gather(), &ConstantLabels::default(), Format::OpenMetrics, &mut front);
         for encoding in ALL {
             let stream = response(&front, Some(&exposition), Format::OpenMetrics, encoding).concat();
             let whole = decode(&stream, encoding);

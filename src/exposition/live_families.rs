@@ -3,13 +3,16 @@
 //! The crate can write text 0.0.4 only; this encoder writes both formats, so that a scraper finds the same series in
 //! either. Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
 
+use super::constant_labels::{ConstantLabels, end_labels};
 use super::text::{label, open_label};
 use super::{Format, escape, number};
 use crate::catalog;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-/// Appends the families that have samples to `out`, without the end of an OpenMetrics exposition.
-pub fn live(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) {
+/// Appends the families that have samples to `out`, without the end of an OpenMetrics exposition. All samples get `labels`.
+pub fn live(families: &[MetricFamily], labels: &ConstantLabels, format: Format, out: &mut Vec<u8>) {
+    let constant = labels.encode();
+    let writer = SampleWriter { format, constant: &constant };
     for family in families.iter().filter(|family| !family.get_metric().is_empty()) {
         let name = family.name();
         let (stem, kind) = match (family.get_field_type(), format) {
@@ -27,9 +30,9 @@ pub fn live(families: &[MetricFamily], format: Format, out: &mut Vec<u8>) {
         metadata(stem, kind, unit(name, stem), family.help(), format, out);
         for metric in family.get_metric() {
             match family.get_field_type() {
-                MetricType::COUNTER => sample(name, "", metric, metric.get_counter().get_value(), out),
-                MetricType::GAUGE => sample(name, "", metric, metric.get_gauge().get_value(), out),
-                MetricType::HISTOGRAM => histogram(name, metric, format, out),
+                MetricType::COUNTER => writer.sample(name, "", metric, metric.get_counter().get_value(), out),
+                MetricType::GAUGE => writer.sample(name, "", metric, metric.get_gauge().get_value(), out),
+                MetricType::HISTOGRAM => writer.histogram(name, metric, out),
                 MetricType::SUMMARY | MetricType::UNTYPED => {}
             }
         }
@@ -67,28 +70,6 @@ fn line(parts: &[&str], out: &mut Vec<u8>) {
     }
 }
 
-fn histogram(name: &str, metric: &Metric, format: Format, out: &mut Vec<u8>) {
-    let histogram = metric.get_histogram();
-    let count = histogram.get_sample_count();
-    let buckets = histogram.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
-    // The crate omits the last bucket; both formats require it.
-    let finite = buckets.filter(|(bound, _)| *bound != f64::INFINITY);
-    for (bound, count) in finite.chain([(f64::INFINITY, count)]) {
-        series(name, "_bucket", metric, Some((bound, format)), out);
-        integer(count, out);
-    }
-    sample(name, "_sum", metric, histogram.get_sample_sum(), out);
-    series(name, "_count", metric, None, out);
-    integer(count, out);
-}
-
-fn sample(name: &str, suffix: &str, metric: &Metric, value: f64, out: &mut Vec<u8>) {
-    series(name, suffix, metric, None, out);
-    out.push(b' ');
-    number::float(value, out);
-    out.push(b'\n');
-}
-
 /// The value of a sample that is a count.
 fn integer(value: u64, out: &mut Vec<u8>) {
     out.push(b' ');
@@ -96,27 +77,56 @@ fn integer(value: u64, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Name and labels of a sample; `bound` is that of a bucket.
-fn series(name: &str, suffix: &str, metric: &Metric, bound: Option<(f64, Format)>, out: &mut Vec<u8>) {
-    line(&[name, suffix], out);
-    let mut separator = b'{';
-    for pair in metric.get_label() {
-        label(separator, pair.name(), pair.value(), out);
-        separator = b',';
-    }
-    if let Some((bound, format)) = bound {
-        open_label(separator, "le", out);
-        number::float(bound, out);
-        // Readers compare bounds as text. OpenMetrics writes them as floats, text 0.0.4 as Go's %g, which is the same for
-        // the bounds of our histograms, from a thousandth to some thousands.
-        if format == Format::OpenMetrics && bound.fract() == 0.0 {
-            out.extend_from_slice(b".0");
+/// Writes samples.
+struct SampleWriter<'a> {
+    format: Format,
+    /// The constant labels, encoded.
+    constant: &'a [u8],
+}
+
+impl SampleWriter<'_> {
+    fn histogram(&self, name: &str, metric: &Metric, out: &mut Vec<u8>) {
+        let histogram = metric.get_histogram();
+        let count = histogram.get_sample_count();
+        let buckets = histogram.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+        // The crate omits the last bucket; both formats require it.
+        let finite = buckets.filter(|(bound, _)| *bound != f64::INFINITY);
+        for (bound, count) in finite.chain([(f64::INFINITY, count)]) {
+            self.series(name, "_bucket", metric, Some(bound), out);
+            integer(count, out);
         }
-        out.push(b'"');
-        separator = b',';
+        self.sample(name, "_sum", metric, histogram.get_sample_sum(), out);
+        self.series(name, "_count", metric, None, out);
+        integer(count, out);
     }
-    if separator == b',' {
-        out.push(b'}');
+
+    fn sample(&self, name: &str, suffix: &str, metric: &Metric, value: f64, out: &mut Vec<u8>) {
+        self.series(name, suffix, metric, None, out);
+        out.push(b' ');
+        number::float(value, out);
+        out.push(b'\n');
+    }
+
+    /// Name and labels of a sample; `bound` is that of a bucket.
+    fn series(&self, name: &str, suffix: &str, metric: &Metric, bound: Option<f64>, out: &mut Vec<u8>) {
+        line(&[name, suffix], out);
+        let start = out.len();
+        let mut separator = b'{';
+        for pair in metric.get_label() {
+            label(separator, pair.name(), pair.value(), out);
+            separator = b',';
+        }
+        if let Some(bound) = bound {
+            open_label(separator, "le", out);
+            number::float(bound, out);
+            // Readers compare bounds as text. OpenMetrics writes them as floats, text 0.0.4 as Go's %g, which is the same
+            // for the bounds of our histograms, from a thousandth to some thousands.
+            if self.format == Format::OpenMetrics && bound.fract() == 0.0 {
+                out.extend_from_slice(b".0");
+            }
+            out.push(b'"');
+        }
+        end_labels(start, self.constant, out);
     }
 }
 
@@ -128,7 +138,7 @@ mod tests {
 
     fn encoded(registry: &Registry, format: Format) -> String {
         let mut out = Vec::new();
-        live(&registry.gather(), format, &mut out);
+        live(&registry.gather(), &ConstantLabels::default(), format, &mut out);
         parse(&out);
         String::from_utf8(out).unwrap()
     }
@@ -157,14 +167,14 @@ mod tests {
     #[test]
     fn text_has_the_types_and_samples_of_0_0_4() {
         let want = r#"# TYPE swr_api_request_duration_seconds histogram
-# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+# HELP swr_api_request_duration_seconds Duration of API calls in seconds, from sending the request to the end of the response.
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1"} 2
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
 swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
 swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # TYPE swr_api_throttle_wait_seconds_total counter
-# HELP swr_api_throttle_wait_seconds_total Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+# HELP swr_api_throttle_wait_seconds_total Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
 # HELP zoo A "quoted"\nhelp with a \\.
@@ -178,7 +188,7 @@ zoo{kind="b"} +Inf
     fn open_metrics_has_units_float_bounds_and_families_without_total() {
         let want = r#"# TYPE swr_api_request_duration_seconds histogram
 # UNIT swr_api_request_duration_seconds seconds
-# HELP swr_api_request_duration_seconds Time from sending a request to the upstream to the end of its answer, in seconds.
+# HELP swr_api_request_duration_seconds Duration of API calls in seconds, from sending the request to the end of the response.
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1.0"} 2
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
@@ -186,7 +196,7 @@ swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
 swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # TYPE swr_api_throttle_wait_seconds counter
 # UNIT swr_api_throttle_wait_seconds seconds
-# HELP swr_api_throttle_wait_seconds Seconds that requests waited for the rate limit or because the upstream asked for a pause.
+# HELP swr_api_throttle_wait_seconds Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
 # HELP zoo A \"quoted\"\nhelp with a \\.
@@ -194,6 +204,23 @@ zoo{kind="a\\b\"\nc"} NaN
 zoo{kind="b"} +Inf
 "#;
         assert_eq!(encoded(&registry(), Format::OpenMetrics), want);
+    }
+
+    #[test]
+    fn constant_labels_follow_those_of_each_sample() {
+        let mut out = Vec::new();
+        let labels = ConstantLabels::default().with_account("production");
+        live(&registry().gather(), &labels, Format::Text, &mut out);
+        let samples = parse(&out);
+        assert_eq!(samples.len(), 8);
+        let text = String::from_utf8(out).unwrap();
+        for line in [
+            "swr_api_request_duration_seconds_bucket{operation=\"list_repositories\",le=\"1\",account=\"production\"} 2",
+            "swr_api_request_duration_seconds_sum{operation=\"list_repositories\",account=\"production\"} 30.501",
+            "swr_api_throttle_wait_seconds_total{account=\"production\"} 1.5",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
     }
 
     #[test]

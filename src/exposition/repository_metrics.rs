@@ -111,7 +111,7 @@ impl fmt::Debug for RepositoryMetrics {
 
 /// The unknown names in a list of repository metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown repository metrics {}; known are {}", quoted(.0), RepositoryMetrics::ALL)]
+#[error("unknown metrics {} (known: {})", quoted(.0), RepositoryMetrics::ALL)]
 pub struct UnknownMetrics(Vec<String>);
 
 fn quoted(names: &[String]) -> String {
@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn every_unknown_name_is_reported_with_the_known_ones() {
         let message = |text: &str| text.parse::<RepositoryMetrics>().unwrap_err().to_string();
-        let known = "known are size,images,downloads,created,updated,info";
-        assert_eq!(message("size,tags,Info"), format!("unknown repository metrics `tags`, `Info`; {known}"));
-        assert_eq!(message("size,"), format!("unknown repository metrics ``; {known}"));
+        let known = "known: size,images,downloads,created,updated,info";
+        assert_eq!(message("size,tags,Info"), format!("unknown metrics `tags`, `Info` ({known})"));
+        assert_eq!(message("size,"), format!("unknown metrics `` ({known})"));
     }
 }

@@ -35,7 +35,7 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
     let selection = RepositorySelection::new(snapshot, options, None);
     let selected = Selected { snapshot, selection: &selection };
     let columns = Columns::of(snapshot, options.repository_metrics);
-    let mut writer = BlockWriter::default();
+    let mut writer = BlockWriter::new(&options.labels);
     let mut text = Vec::new();
     let mut family = |column: &Column, sink: &mut dyn Write| {
         let mut counts = Counts::default();
@@ -58,7 +58,7 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
     for column in &columns.listing {
         counts += family(column, &mut sink)?;
     }
-    counts += write_totals(snapshot, &snapshot.namespace_sums(), &selection, &mut sink)?;
+    counts += write_totals(snapshot, &snapshot.namespace_sums(), &selection, options, &mut sink)?;
     for column in columns.images {
         counts += family(column, &mut sink)?;
     }
@@ -70,9 +70,10 @@ pub(super) fn write_totals(
     snapshot: &Snapshot,
     sums: &[NamespaceSums<'_>],
     selection: &RepositorySelection,
+    options: &Options,
     sink: impl Write,
 ) -> io::Result<Counts> {
-    let mut writer = Writer::new(sink);
+    let mut writer = Writer::new(sink, &options.labels);
     namespaces(snapshot, sums, &mut writer)?;
     if let Some(images) = &snapshot.images {
         write_sums(images, &mut writer)?;
@@ -176,18 +177,18 @@ swr_namespace_images{namespace="apps"} 3
 # HELP swr_namespace_downloads Sum of the downloads of the listed repositories of the organization (API field num_download), as of swr_snapshot_timestamp_seconds.
 swr_namespace_downloads{namespace="apps"} 7
 # TYPE swr_namespace_up gauge
-# HELP swr_namespace_up Whether the latest listing of the organization was complete, where organizations are listed one by one; if 0, its series are those of an earlier read.
+# HELP swr_namespace_up Whether the latest listing of the organization was complete; if 0, its series come from an earlier one; only with --swr.namespace.
 swr_namespace_up{namespace="apps"} 1
 swr_namespace_up{namespace="gone"} 0
 # TYPE swr_namespace_snapshot_timestamp_seconds gauge
 # UNIT swr_namespace_snapshot_timestamp_seconds seconds
-# HELP swr_namespace_snapshot_timestamp_seconds Unix time at which the read behind the organization's series began, where organizations are listed one by one.
+# HELP swr_namespace_snapshot_timestamp_seconds Unix time at which the listing behind the organization's series began; only with --swr.namespace.
 swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
 # TYPE swr_repositories gauge
 # HELP swr_repositories Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.
 swr_repositories 2
 # TYPE swr_repositories_omitted gauge
-# HELP swr_repositories_omitted Listed repositories that have no series of their own, by reason; they stay in the sums of their organization.
+# HELP swr_repositories_omitted Number of listed repositories without series of their own, by reason; they stay in the sums of their organization.
 swr_repositories_omitted{reason="filter"} 0
 swr_repositories_omitted{reason="limit"} 0
 "#;

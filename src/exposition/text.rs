@@ -3,6 +3,7 @@
 //! The sink gets chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole on its way
 //! into a compressor.
 
+use super::constant_labels::{ConstantLabels, end_labels};
 use super::{escape, number};
 use crate::catalog::Family;
 use crate::model::Timestamp;
@@ -48,11 +49,15 @@ pub(super) struct Writer<W> {
     sink: W,
     buffer: Vec<u8>,
     counts: Counts,
+    /// The constant labels, encoded.
+    constant: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(sink: W) -> Self {
-        Self { sink, buffer: Vec::with_capacity(CHUNK + LAST_LINE), counts: Counts::default() }
+    /// All samples get these labels.
+    pub(super) fn new(sink: W, labels: &ConstantLabels) -> Self {
+        let buffer = Vec::with_capacity(CHUNK + LAST_LINE);
+        Self { sink, buffer, counts: Counts::default(), constant: labels.encode() }
     }
 
     /// Writes a family: a sample for each item that has a value. A family without samples is left out.
@@ -74,9 +79,7 @@ impl<W: Write> Writer<W> {
             self.buffer.extend_from_slice(family.name.as_bytes());
             let start = self.buffer.len();
             labels(item, &mut self.buffer);
-            if self.buffer.len() > start {
-                self.buffer.push(b'}');
-            }
+            end_labels(start, &self.constant, &mut self.buffer);
             self.value(value)?;
         }
         Ok(())
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn the_sink_gets_chunks_and_every_byte_is_counted() {
         let mut chunks = Chunks::default();
-        let mut writer = Writer::new(&mut chunks);
+        let mut writer = Writer::new(&mut chunks, &ConstantLabels::default());
         let name = "x".repeat(1_000);
         let sample = |_| Some(Value::Integer(1));
         writer
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn a_family_without_samples_leaves_no_trace() {
         let mut body = Vec::new();
-        let mut writer = Writer::new(&mut body);
+        let mut writer = Writer::new(&mut body, &ConstantLabels::default());
         writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_, _| {}).unwrap();
         assert_eq!(writer.finish().unwrap(), Counts::default());
         assert!(body.is_empty());

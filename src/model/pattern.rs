@@ -54,7 +54,7 @@ impl FromStr for Pattern {
             Err(problem) => {
                 let problem = problem.to_string();
                 let reason = problem.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                Err(format!("`{text}` is no regular expression: {reason}"))
+                Err(format!("invalid regular expression `{text}`: {reason}"))
             }
         }
     }

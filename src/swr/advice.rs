@@ -5,7 +5,7 @@ use crate::auth::{self, AuthError, profile};
 use crate::transport::answer::ErrorAnswer;
 
 /// Advice on a listing without repositories.
-pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permission in their organizations";
+pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permission for their organizations";
 
 /// Advice on a failed call of the listing; empty if there is none.
 pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
@@ -13,15 +13,15 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
         ApiError::Auth(answer) => on_refusal(answer).to_owned(),
         ApiError::Credential(error) => on_credential(error),
         ApiError::Permission(_) => match namespace {
-            None => "give the user the IAM permission swr:repo:listRepos (it is part of SWR ReadOnlyAccess)".to_owned(),
+            None => "give the user the IAM permission swr:repo:listRepos (part of SWR ReadOnlyAccess)".to_owned(),
             Some(name) => format!(
                 "give the user the IAM permission swr:repo:listRepos, or read permission in the organization `{name}` (SWR \
                  console, organization, users)"
             ),
         },
         ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } => {
-            "the API limits how often this user may call: lower --swr.rate-limit, lengthen --cache.window, and see what else \
-             uses the same user"
+            "the API limits the calls of this user: lower --swr.rate-limit, lengthen --cache.window, and see what else uses the \
+             same user"
                 .to_owned()
         }
         ApiError::NotFound(_) if namespace.is_some() => {
@@ -31,23 +31,33 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
             "this is not the SWR API: check --swr.region or --swr.endpoint".to_owned()
         }
         ApiError::Server { .. } | ApiError::CircuitOpen { .. } => {
-            "the cloud's service fails; try again later, and see its status page".to_owned()
+            "the service fails: try again later, and see the cloud's status page".to_owned()
+        }
+        ApiError::Blocked(_) => {
+            "a firewall in front of the API does not like this address or its rate: lower --swr.rate-limit and \
+             --swr.concurrency; if it goes on, give the cloud's support the time and the address that calls"
+                .to_owned()
+        }
+        ApiError::TooLarge { .. } | ApiError::TooManyRows { .. } => {
+            "no page of the API is that large: check --swr.region or --swr.endpoint; if they are right, lower --swr.page-size"
+                .to_owned()
         }
         ApiError::Timeout(_) | ApiError::Network(_) | ApiError::RateLimited { .. } => {
-            "the connection to the API breaks: look at firewalls and proxies in between".to_owned()
+            "the connection to the API breaks: check firewalls and proxies in between".to_owned()
         }
         _ => String::new(),
     }
 }
 
-/// Advice on a failed call of an optional collector, which `flag` enables.
-pub fn on_auxiliary_call(error: &ApiError, operation: Operation, flag: &str) -> String {
+/// Advice on a failed call of an optional collector.
+pub fn on_auxiliary_call(error: &ApiError, operation: Operation, collector: &str) -> String {
+    let flag = format!("--collector.{collector}");
     match error {
         ApiError::Permission(_) => match operation.permission() {
-            Some(permission) => format!("give the user the IAM permission {permission}, or leave out {flag}"),
-            None => format!("give the user SWR ReadOnlyAccess, or leave out {flag}"),
+            Some(permission) => format!("give the user the IAM permission {permission}, or remove {flag}"),
+            None => format!("give the user SWR ReadOnlyAccess, or remove {flag}"),
         },
-        ApiError::NotFound(_) => format!("this region or cloud does not offer it: leave out {flag}"),
+        ApiError::NotFound(_) => format!("this region or cloud does not offer it: remove {flag}"),
         error => on_call(error, None),
     }
 }
@@ -55,24 +65,24 @@ pub fn on_auxiliary_call(error: &ApiError, operation: Operation, flag: &str) -> 
 /// Advice on an unknown project id.
 pub fn on_project() -> String {
     let permission = Operation::FindProject.permission().unwrap_or_default();
-    format!("give --swr.project-id; or give --swr.region and the user the IAM permission {permission}")
+    format!("set --swr.project-id; or set --swr.region and give the user the IAM permission {permission}")
 }
 
 /// Advice on a refused credential, by the gateway's message.
 fn on_refusal(answer: &ErrorAnswer) -> &'static str {
     let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("get secretkey") {
-        "the access key is not known here: check it, that it is enabled, and that the region is of the same cloud"
+        "the access key is unknown here: check that it is right and enabled, and that the region belongs to the same cloud"
     } else if message.contains("signature") {
         "the secret key does not belong to the access key: check that both come from the same download"
     } else if message.contains("reach the limit") || message.contains("lock") {
-        "the access key is locked for a while after repeated failures: stop whoever uses it wrongly, then wait"
+        "the access key is locked for a while after repeated failures: stop the program that uses it wrongly, then wait"
     } else if message.contains("decrypt token") {
-        "the token is damaged, expired or of another region: get a new one for a project of this region"
+        "the token is damaged, expired, or of another region: get a new one for a project of this region"
     } else if message.contains("token") {
-        "the token has expired or was invalidated: get a new one, or use a source that renews itself"
+        "the token has expired or was revoked: get a new one, or use a source that renews itself"
     } else {
-        "check the credential, that it is enabled, and that it belongs to this region's cloud"
+        "check that the credential is right and enabled, and that it belongs to the cloud of this region"
     }
 }
 
@@ -82,10 +92,10 @@ pub fn on_credential(error: &AuthError) -> String {
         AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
         AuthError::FilesHang => "check the file system that holds the files, such as a network share".to_owned(),
         AuthError::UnusableFile { what: profile::WHAT, .. } => {
-            "write the values into the section [basic] of the file, one a line, as in `ak = ...`".to_owned()
+            "write the values into the section [basic] of the file, one per line, as in `ak = ...`".to_owned()
         }
-        AuthError::UnusableFile { .. } => "write the secret alone into the file".to_owned(),
-        AuthError::UnusableSetting { .. } => "give the secret alone, as it was downloaded".to_owned(),
+        AuthError::UnusableFile { .. } => "write only the secret into the file".to_owned(),
+        AuthError::UnusableSetting { .. } => "set only the secret, as it was downloaded".to_owned(),
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
         AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
         AuthError::Refused { operation: auth::Operation::Metadata, .. } => {
@@ -95,19 +105,19 @@ pub fn on_credential(error: &AuthError) -> String {
             "associate the pod's service account with an agency, and check that its token is mounted".to_owned()
         }
         AuthError::Refused { .. } => {
-            "check account, user, password and project of a login, or provider, agency and identity token; repeated failures \
-             lock the user"
+            "check account, user, password and project (password), or provider, agency and identity token (OIDC); repeated \
+             failures lock the user"
                 .to_owned()
         }
         AuthError::Network { .. } | AuthError::Timeout(_) => {
             "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it".to_owned()
         }
         AuthError::Failed { .. } | AuthError::UnexpectedAnswer { .. } => {
-            "check that the address is right; if it is, the service fails: try again later".to_owned()
+            "check the address; if it is right, the service fails: try again later".to_owned()
         }
         AuthError::HeldBack { last: Some(last), .. } => on_credential(last),
         AuthError::HeldBack { last: None, .. } => {
-            "check the credential, that it is enabled, and that it belongs to this region's cloud".to_owned()
+            "check that the credential is right and enabled, and that it belongs to the cloud of this region".to_owned()
         }
         AuthError::NoCredential(_) => "docs/credentials.md lists every source".to_owned(),
         _ => String::new(),

@@ -10,11 +10,11 @@ use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
 use super::row_reader::FingerprintKey;
 use super::throttle::{Cooldowns, Throttle, TooLong};
-use crate::auth::{Authenticator, CredentialLease};
+use crate::auth::{Authenticator, CredentialLease, sign};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::transport::Transport;
-use attempt::{AttemptInfo, host_of};
+use attempt::AttemptInfo;
 use parking_lot::Mutex;
 use resend::CredentialRetries;
 use std::sync::Arc;
@@ -147,8 +147,9 @@ impl Client {
         metrics: Metrics,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let host = host_of(&options.endpoint);
-        let iam_host = options.project_lookup.as_ref().map(|lookup| host_of(&lookup.iam_endpoint)).unwrap_or_default();
+        let host = sign::host_of(&options.endpoint);
+        let iam_host =
+            options.project_lookup.as_ref().map(|lookup| sign::host_of(&lookup.iam_endpoint)).unwrap_or_default();
         Self {
             host,
             iam_host,

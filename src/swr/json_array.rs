@@ -6,6 +6,9 @@
 /// The deepest nesting of an object. The API nests two levels; the parser's own limit is 128.
 const MAX_DEPTH: usize = 32;
 
+/// What stands where there is no object.
+const NULL: &[u8] = b"null";
+
 /// Why a body is not an array of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArrayError {
@@ -56,6 +59,8 @@ enum SplitterState {
     Object,
     Text,
     Escape,
+    /// Within `null`, of which so many letters were there.
+    Null(usize),
     End,
 }
 
@@ -76,7 +81,8 @@ impl Default for JsonArraySplitter {
 }
 
 impl JsonArraySplitter {
-    /// Takes the next piece of the body, and passes each complete object to `object`.
+    /// Takes the next piece of the body, and passes each complete object to `object`. A `null` in the place of an object counts
+    /// as one without keys: it costs its row and not the page.
     ///
     /// # Errors
     /// The error of `object`, or [`ArrayError`] when the body is not an array of objects.
@@ -116,6 +122,17 @@ impl JsonArraySplitter {
                     }
                     _ => {}
                 },
+                SplitterState::Null(seen) => {
+                    if NULL.get(seen) != Some(&piece[at]) {
+                        let (found, at) = (char::from(piece[at]), self.consumed + at as u64);
+                        return Err(ArrayError::Unexpected { expected: "an object", found, at }.into());
+                    }
+                    self.state = SplitterState::Null(seen + 1);
+                    if seen + 1 == NULL.len() {
+                        object(b"{}")?;
+                        self.state = SplitterState::Between;
+                    }
+                }
                 SplitterState::Start
                 | SplitterState::First
                 | SplitterState::Next
@@ -163,13 +180,14 @@ impl JsonArraySplitter {
                 self.depth = 1;
                 SplitterState::Object
             }
+            (SplitterState::First | SplitterState::Next, b'n') => SplitterState::Null(1),
             (SplitterState::First | SplitterState::Between, b']') => SplitterState::End,
             (SplitterState::Between, b',') => SplitterState::Next,
             (SplitterState::First, _) => return Err(unexpected("an object or the end of the array")),
             (SplitterState::Next, _) => return Err(unexpected("an object")),
             (SplitterState::Between, _) => return Err(unexpected("a comma or the end of the array")),
             (SplitterState::End, _) => return Err(unexpected("nothing after the array")),
-            (SplitterState::Object | SplitterState::Text | SplitterState::Escape, _) => {
+            (SplitterState::Object | SplitterState::Text | SplitterState::Escape | SplitterState::Null(_), _) => {
                 unreachable!("handled where objects are read")
             }
         };
@@ -205,6 +223,16 @@ mod tests {
             assert_eq!(split(PAGE.as_bytes(), piece).unwrap(), expected, "pieces of {piece}");
         }
         assert_eq!(split(b"[]", 1).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_null_is_an_object_without_keys() {
+        for piece in 1..20 {
+            assert_eq!(split(br#"[null , {"a":1},null]"#, piece).unwrap(), ["{}", r#"{"a":1}"#, "{}"]);
+        }
+        for broken in ["[nul]", "[nulls]", "[null{}]", "[null", "[n", "[{}null]", "[NULL]"] {
+            assert!(split(broken.as_bytes(), 2).is_err(), "{broken}");
+        }
     }
 
     #[test]

@@ -33,7 +33,9 @@ impl Client {
             return Ok(project.clone());
         }
         let Some(lookup) = &self.options.project_lookup else {
-            return Err(unknown("neither it nor a region is set".to_owned()));
+            return Err(unknown(
+                "it is not set, and neither is a region of which the address of IAM is known".to_owned(),
+            ));
         };
         let call = Call { operation: Operation::FindProject, path: "/v3/projects", query: &[("name", &lookup.name)] };
         let mut ids = self.get_json(call, budget, projects).await.map_err(|error| ApiError::NoProject {

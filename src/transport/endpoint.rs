@@ -18,7 +18,7 @@ impl std::fmt::Display for Endpoint {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Not an absolute HTTP address.
-    #[error("`{0}` is no address such as https://swr-api.cn-north-4.myhuaweicloud.com")]
+    #[error("invalid URL `{0}` (example: https://swr-api.cn-north-4.myhuaweicloud.com)")]
     NotAnAddress(String),
     /// A path, query or credentials.
     #[error("it must be scheme, host and port alone, as in https://swr-api.cn-north-4.myhuaweicloud.com")]

@@ -21,7 +21,7 @@ pub struct ProxySettings {
 pub enum ProxyError {
     /// Not an address.
     #[error(
-        "{0} is no address of a proxy such as http://proxy.example.com:3128; in a user name and password, all but letters, \
+        "{0}: invalid URL of a proxy (example: http://proxy.example.com:3128); in a user name and password, all but letters, \
          digits and -._~ must be percent-encoded, as %40 for @"
     )]
     Malformed(&'static str),
@@ -264,7 +264,7 @@ mod tests {
                 assert_eq!(problems.len(), 1, "{value}");
                 let said = problems[0].to_string();
                 assert!(
-                    said.starts_with(&format!("{name} is no address")) && said.contains("percent-encoded"),
+                    said.starts_with(&format!("{name}: invalid URL")) && said.contains("percent-encoded"),
                     "{said}"
                 );
                 assert!(!said.contains("hunter") && !said.contains("p@ss"), "{said}");

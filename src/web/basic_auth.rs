@@ -59,7 +59,7 @@ impl std::str::FromStr for PasswordHash {
     /// # Errors
     /// What is wrong with it; never the text, which may be a password.
     fn from_str(text: &str) -> Result<Self, String> {
-        let invalid = "this is no bcrypt hash; make one with `htpasswd -nBC 10 NAME`";
+        let invalid = "not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`";
         let cost = text.parse::<HashParts>().map_err(|_| invalid.to_owned())?.get_cost();
         match cost {
             0..4 => Err(format!("its cost is {cost}, which is none; 10 is usual")),

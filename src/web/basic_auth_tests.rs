@@ -24,9 +24,9 @@ async fn check(auth: &BasicAuth, users: &Users, user: &str, password: &str) -> L
 #[test]
 fn invalid_hashes_are_refused_and_no_hash_is_shown() {
     let cases = [
-        ("hunter2", "this is no bcrypt hash; make one with `htpasswd -nBC 10 NAME`"),
-        ("$2y$10$tooshort", "this is no bcrypt hash; make one with `htpasswd -nBC 10 NAME`"),
-        ("$1$abc$def", "this is no bcrypt hash; make one with `htpasswd -nBC 10 NAME`"),
+        ("hunter2", "not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`"),
+        ("$2y$10$tooshort", "not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`"),
+        ("$1$abc$def", "not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`"),
         (
             "$2y$15$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq",
             "its cost is 15; over 14 a login takes seconds, and 10 is usual",

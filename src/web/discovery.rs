@@ -2,19 +2,27 @@
 
 use super::body::Body;
 use super::response::{content, plain};
-use super::{Account, Site};
+use super::{Account, ExternalUrl, Options, Site};
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-/// The targets. Each is this server, by the host name of the request, with the account as a parameter.
-pub(super) fn targets(site: &Site, request: &Parts) -> Response<Body> {
-    let Some(host) = requested_host(request) else {
-        return plain(StatusCode::BAD_REQUEST, "the Host header is no name of a server\n");
+/// The targets. Each is this server, by its external URL or else by the host name of the request, with the account as a
+/// parameter.
+pub(super) fn targets(site: &Site, request: &Parts, options: &Options) -> Response<Body> {
+    let (host, mut base) = (requested_host(request), Map::new());
+    let (host, prefix) = match (&options.external_url, host) {
+        (Some(ExternalUrl { scheme, authority, path }), _) => {
+            base.insert("__scheme__".to_owned(), scheme.as_str().into());
+            (authority.to_string(), path)
+        }
+        (None, Some(host)) => (host, &options.route_prefix),
+        (None, None) => return plain(StatusCode::BAD_REQUEST, "the Host header is not the name of a server\n"),
     };
-    let groups: Vec<Value> = site.accounts.iter().map(|account| target_group(account, &host)).collect();
+    base.insert("__metrics_path__".to_owned(), format!("{prefix}/probe").into());
+    let groups: Vec<Value> = site.accounts.iter().map(|account| target_group(account, &host, base.clone())).collect();
     content("application/json", Value::from(groups).to_string())
 }
 
@@ -29,9 +37,8 @@ fn requested_host(request: &Parts) -> Option<String> {
     (!text.contains('@') && !authority.host().is_empty()).then(|| text.to_owned())
 }
 
-fn target_group(account: &Account, host: &str) -> Value {
-    let mut labels = Map::new();
-    labels.insert("__metrics_path__".to_owned(), "/probe".into());
+/// `labels` are those that all targets have.
+fn target_group(account: &Account, host: &str, mut labels: Map<String, Value>) -> Value {
     labels.insert("__param_account".to_owned(), account.name.as_str().into());
     labels.insert("__meta_swr_account".to_owned(), account.name.as_str().into());
     for (name, value) in &account.meta_labels {

@@ -1,29 +1,29 @@
 //! Who may trigger `POST /-/reload`.
 
+use super::{ExternalUrl, Options};
 use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, Uri};
 
-/// Whether a request may trigger an action. `enabled`: by the settings; `authenticated`: the request needed a login or a
-/// client certificate to get here.
+/// Whether a request may trigger an action. `authenticated`: it needed a login or a client certificate to get here.
 ///
 /// # Errors
 /// The text of the 403.
-pub(super) fn authorize(request: &Parts, enabled: bool, authenticated: bool) -> Result<(), &'static str> {
-    if !enabled && !authenticated {
+pub(super) fn authorize(request: &Parts, options: &Options, authenticated: bool) -> Result<(), &'static str> {
+    if !options.enable_lifecycle && !authenticated {
         return Err(
             "reloading by request is off: start with --web.enable-lifecycle, require a login, or send SIGHUP\n",
         );
     }
-    if is_cross_site(request) {
+    if is_cross_site(request, options.external_url.as_ref()) {
         return Err("requests of other web sites are refused\n");
     }
     Ok(())
 }
 
 /// Whether a browser sent the request on behalf of a page of another origin. Browsers add these headers themselves and do not
-/// let pages change them; other clients send neither.
-fn is_cross_site(request: &Parts) -> bool {
+/// let pages change them; other clients send neither. A proxy may have changed the host, but our own external URL is known.
+fn is_cross_site(request: &Parts, external_url: Option<&ExternalUrl>) -> bool {
     let header = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
     if header("sec-fetch-site").is_some_and(|site| site != b"same-origin" && site != b"none") {
         return true;
@@ -32,7 +32,8 @@ fn is_cross_site(request: &Parts) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
     let origin = origin.as_ref().and_then(Uri::authority).map(Authority::as_str);
     let host = request.uri.authority().map(Authority::as_str).or_else(|| host(&request.headers));
-    !origin.zip(host).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host))
+    let own = [host, external_url.map(|url| url.authority.as_str())];
+    !origin.is_some_and(|origin| own.into_iter().flatten().any(|own| origin.eq_ignore_ascii_case(own)))
 }
 
 fn host(headers: &HeaderMap) -> Option<&str> {
@@ -55,7 +56,8 @@ mod tests {
         for (enabled, authenticated, allowed) in
             [(false, false, false), (true, false, true), (false, true, true), (true, true, true)]
         {
-            assert_eq!(authorize(&request(&[]), enabled, authenticated).is_ok(), allowed);
+            let options = Options { enable_lifecycle: enabled, ..Options::default() };
+            assert_eq!(authorize(&request(&[]), &options, authenticated).is_ok(), allowed);
         }
     }
 
@@ -74,7 +76,16 @@ mod tests {
             (&[("Sec-Fetch-Site", "same-site")], false),
             (&[("Origin", "http://swr.example:10179"), ("Sec-Fetch-Site", "cross-site")], false),
         ] {
-            assert_eq!(authorize(&request(headers), true, true).is_ok(), allowed, "{headers:?}");
+            assert_eq!(authorize(&request(headers), &Options::default(), true).is_ok(), allowed, "{headers:?}");
         }
+    }
+
+    #[test]
+    fn behind_a_proxy_the_external_url_is_an_origin_of_our_own() {
+        let external_url = Some("https://example.com/exporters/swr".parse().unwrap());
+        let options = Options { external_url, ..Options::default() };
+        let allowed = |origin| authorize(&request(&[("Origin", origin)]), &options, true).is_ok();
+        assert!(allowed("https://example.com") && allowed("http://swr.example:10179"));
+        assert!(!allowed("https://evil.example") && !allowed("https://example.com:8443"));
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(
     let (stage, _) = watch::channel(ServerStage::Serving);
     // Dropping the set aborts its tasks: no connection outlives this function.
     let mut connections = JoinSet::new();
-    let (mut failures, mut log) = (0, LogLimiter::default());
+    let (mut failures, mut log, mut crowded) = (0, LogLimiter::default(), LogLimiter::default());
     let mut turn = 0;
     let mut shutdown = pin!(shutdown);
     loop {
@@ -58,7 +58,7 @@ pub(super) async fn run(
                 metrics.accept_errors.inc();
                 failures += 1;
                 if log.admit((), Instant::now()).is_some() {
-                    tracing::error!(%error, "connections cannot be accepted: {error}");
+                    tracing::error!(%error, "cannot accept connections: {error}");
                 }
                 tokio::select! {
                     () = &mut shutdown => break,
@@ -69,7 +69,16 @@ pub(super) async fn run(
         failures = 0;
         let Some(permit) = addresses.admit(peer) else {
             metrics.connections_over_limit.inc();
-            tracing::debug!(%peer, "{peer} has too many connections");
+            if let Some(suppressed) = crowded.admit((), Instant::now()) {
+                let address = peer.ip();
+                tracing::warn!(
+                    %address,
+                    suppressed,
+                    "{address} has {} connections, closing more of them; if it is a proxy, raise \
+                     --web.max-connections-per-address",
+                    addresses.limit
+                );
+            }
             continue;
         };
         // Responses are a few large writes; Nagle's algorithm would only delay the last segment.
@@ -86,7 +95,7 @@ pub(super) async fn run(
         }
     };
     if tokio::time::timeout(limits.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "{} connections are cut off", connections.len());
+        tracing::warn!(connections = connections.len(), "closing {} unfinished connections", connections.len());
     }
     connections.shutdown().await;
 }

@@ -27,7 +27,7 @@ pub(super) fn account<'a>(site: &'a Site, query: Option<&str>) -> Result<&'a Acc
             }
             // Means nothing here, but the operator may send it.
             "module" => {}
-            _ => return malformed("there is no other parameter than `account`"),
+            _ => return malformed("unknown parameter (known: account, target, module)"),
         }
     }
     let Some(name) = name.filter(|name| !name.is_empty()) else { return malformed("`account` is missing or empty") };
@@ -36,6 +36,6 @@ pub(super) fn account<'a>(site: &'a Site, query: Option<&str>) -> Result<&'a Acc
     }
     site.accounts.iter().find(|account| account.name == name).ok_or_else(|| {
         let known: Vec<&str> = site.accounts.iter().map(|account| account.name.as_str()).collect();
-        (StatusCode::NOT_FOUND, format!("there is no account `{name}`; there are {}\n", known.join(", ")))
+        (StatusCode::NOT_FOUND, format!("unknown account `{name}` (known: {})\n", known.join(", ")))
     })
 }

@@ -9,11 +9,12 @@ use super::response::{closing, content, plain};
 use super::route::{Resource, Route, route};
 use super::scrape::{ScrapeTarget, scrape};
 use super::security::{CurrentSecurity, Security};
-use super::{HtmlPage, Limits, Options, RELOAD, Site, Sites, discovery, lifecycle, probe};
+use super::{HtmlPage, Limits, Options, Site, Sites, discovery, lifecycle, probe};
 use futures_util::FutureExt;
 use hyper::body::Body as HttpBody;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Request, Response, StatusCode, Version};
 use std::net::IpAddr;
@@ -70,7 +71,7 @@ impl Responder {
         let handled = AssertUnwindSafe(handled).catch_unwind().await;
         let mut response = handled.unwrap_or_else(|_| {
             self.metrics.panics.inc();
-            tracing::error!("answering a request panicked");
+            tracing::error!("request handler panicked");
             closing(plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
         });
         if has_body {
@@ -107,7 +108,7 @@ impl Responder {
         }
         let scrape =
             async |target| scrape(target, &self.options, (&self.places, peer), &request.headers, &self.metrics).await;
-        match route(&request.method, request.uri.path(), &self.options.telemetry_path) {
+        match route(&request.method, request.uri.path(), &self.options) {
             Route::Found(Resource::Metrics) => {
                 // The series of several accounts would clash here: each account has a page of its own.
                 let account = site.accounts.first().filter(|_| site.accounts.len() == 1);
@@ -117,11 +118,11 @@ impl Responder {
                 Ok(account) => scrape(ScrapeTarget { process: None, account: Some(account) }).await,
                 Err((status, text)) => plain(status, text),
             },
-            Route::Found(Resource::Discovery) => discovery::targets(site, &request),
+            Route::Found(Resource::Discovery) => discovery::targets(site, &request, &self.options),
             Route::Found(Resource::Settings) => plain(StatusCode::OK, site.settings.clone()),
             Route::Found(Resource::Reload) => {
-                let authenticated = !security.is_for_everybody() && !security.is_open(RELOAD);
-                if let Err(refusal) = lifecycle::authorize(&request, self.options.enable_lifecycle, authenticated) {
+                let authenticated = !security.is_for_everybody() && !security.is_open(request.uri.path());
+                if let Err(refusal) = lifecycle::authorize(&request, &self.options, authenticated) {
                     return plain(StatusCode::FORBIDDEN, refusal);
                 }
                 match (site.reload)().await {
@@ -133,6 +134,7 @@ impl Responder {
             Route::Found(Resource::Healthy) => plain(StatusCode::OK, "healthy\n"),
             // The settings were read and the sockets bound before the first accept; the upstream does not matter.
             Route::Found(Resource::Ready) => plain(StatusCode::OK, "ready\n"),
+            Route::Redirect(to) => redirect(&to),
             Route::NotFound => plain(StatusCode::NOT_FOUND, "not found\n"),
             Route::Options(methods) => {
                 let mut response = allowing(methods, plain(StatusCode::NO_CONTENT, ""));
@@ -148,6 +150,13 @@ impl Responder {
 
 fn allowing(methods: &'static str, mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+fn redirect(to: &str) -> Response<Body> {
+    let mut response = plain(StatusCode::FOUND, format!("the status page is at {to}\n"));
+    // A prefix has no character that a header may not have.
+    response.headers_mut().extend(HeaderValue::from_str(to).ok().map(|to| (LOCATION, to)));
     response
 }
 

@@ -1,6 +1,7 @@
 //! The route table, a pure function.
 
-use super::{RELOAD, TAKEN};
+use super::address::{LocalPath, local_path};
+use super::{Options, RELOAD, TAKEN};
 use hyper::Method;
 
 /// A resource of the site.
@@ -25,10 +26,12 @@ pub(super) enum Resource {
 }
 
 /// The result of routing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// Handle this resource.
     Found(Resource),
+    /// 302 to the landing page, by a relative reference.
+    Redirect(String),
     /// 204, with the value of the `Allow` header.
     Options(&'static str),
     /// 404.
@@ -50,9 +53,14 @@ const READ: Methods = Methods { all: &[Method::GET, Method::HEAD], allow: "GET, 
 const ACT: Methods = Methods { all: &[Method::POST, Method::PUT], allow: "POST, PUT, OPTIONS" };
 
 /// Routes a request.
-pub(super) fn route(method: &Method, path: &str, telemetry_path: &str) -> Route {
+pub(super) fn route(method: &Method, path: &str, options: &Options) -> Route {
+    let path = match local_path(path, &options.route_prefix) {
+        LocalPath::Below(path) => path,
+        LocalPath::Redirect(to) => return by_method(method, &READ, Route::Redirect(format!("{to}/"))),
+        LocalPath::Outside => return nowhere(method, path),
+    };
     let (resource, methods) = match path {
-        _ if path == telemetry_path => (Resource::Metrics, READ),
+        _ if path == options.telemetry_path => (Resource::Metrics, READ),
         "/" => (Resource::Landing, READ),
         "/probe" => (Resource::Probe, READ),
         "/sd" => (Resource::Discovery, READ),
@@ -60,16 +68,28 @@ pub(super) fn route(method: &Method, path: &str, telemetry_path: &str) -> Route 
         "/-/healthy" => (Resource::Healthy, READ),
         "/-/ready" => (Resource::Ready, READ),
         RELOAD => (Resource::Reload, ACT),
-        // On every path, as load balancers check servers by OPTIONS.
-        _ if method == Method::OPTIONS => return Route::Options(READ.allow),
-        // No path at all (CONNECT).
-        "" => return Route::MethodNotAllowed(READ.allow),
-        _ => return Route::NotFound,
+        _ => return nowhere(method, path),
     };
+    by_method(method, &methods, Route::Found(resource))
+}
+
+/// The route, if the method is one of the resource.
+fn by_method(method: &Method, methods: &Methods, route: Route) -> Route {
     match method {
-        _ if methods.all.contains(method) => Route::Found(resource),
+        _ if methods.all.contains(method) => route,
         &Method::OPTIONS => Route::Options(methods.allow),
         _ => Route::MethodNotAllowed(methods.allow),
+    }
+}
+
+/// The route where there is no resource.
+fn nowhere(method: &Method, path: &str) -> Route {
+    match path {
+        // On every path, as load balancers check servers by OPTIONS.
+        _ if method == Method::OPTIONS => Route::Options(READ.allow),
+        // No path at all (CONNECT).
+        "" => Route::MethodNotAllowed(READ.allow),
+        _ => Route::NotFound,
     }
 }
 
@@ -108,7 +128,30 @@ mod tests {
             (Method::GET, "/../metrics", Route::NotFound),
         ];
         for (method, path, expected) in cases {
-            assert_eq!(route(&method, path, "/metrics"), expected, "{method} {path}");
+            assert_eq!(route(&method, path, &Options::default()), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn with_a_prefix_everything_but_the_probes_is_below_it() {
+        let options = Options { route_prefix: "/exporters/swr".to_owned(), ..Options::default() };
+        let redirect = |to: &str| Route::Redirect(to.to_owned());
+        for (method, path, expected) in [
+            (Method::GET, "/exporters/swr/", Route::Found(Resource::Landing)),
+            (Method::GET, "/exporters/swr/metrics", Route::Found(Resource::Metrics)),
+            (Method::GET, "/exporters/swr/sd", Route::Found(Resource::Discovery)),
+            (Method::POST, "/exporters/swr/-/reload", Route::Found(Resource::Reload)),
+            (Method::GET, "/-/healthy", Route::Found(Resource::Healthy)),
+            (Method::GET, "/", redirect("exporters/swr/")),
+            (Method::GET, "/exporters/swr", redirect("swr/")),
+            (Method::OPTIONS, "/", Route::Options("GET, HEAD, OPTIONS")),
+            (Method::POST, "/", Route::MethodNotAllowed("GET, HEAD, OPTIONS")),
+            (Method::GET, "/metrics", Route::NotFound),
+            (Method::POST, "/-/reload", Route::NotFound),
+            (Method::OPTIONS, "/metrics", Route::Options("GET, HEAD, OPTIONS")),
+            (Method::OPTIONS, "*", Route::Options("GET, HEAD, OPTIONS")),
+        ] {
+            assert_eq!(route(&method, path, &options), expected, "{method} {path}");
         }
     }
 
@@ -118,7 +161,8 @@ mod tests {
             assert!(is_taken(taken), "{taken}");
         }
         assert!(!is_taken("/metrics") && !is_taken("/probes"));
-        assert_eq!(route(&Method::GET, "/swr", "/swr"), Route::Found(Resource::Metrics));
-        assert_eq!(route(&Method::GET, "/metrics", "/swr"), Route::NotFound);
+        let options = Options { telemetry_path: "/swr".to_owned(), ..Options::default() };
+        assert_eq!(route(&Method::GET, "/swr", &options), Route::Found(Resource::Metrics));
+        assert_eq!(route(&Method::GET, "/metrics", &options), Route::NotFound);
     }
 }

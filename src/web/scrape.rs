@@ -109,7 +109,7 @@ async fn exposition_of(account: &Account, timeout: Duration, deadline: Deadline)
         return (exposition, false);
     }
     let exposition = deadline.bound(scrape).await.unwrap_or_else(|_| {
-        tracing::error!(account = account.name, "the page of account {} missed its deadline", account.name);
+        tracing::error!(account = account.name, "the response for account {} missed its deadline", account.name);
         None
     });
     (exposition, true)

@@ -75,7 +75,7 @@ impl Header {
             return Err(format!("the header `{name}` cannot be set; {} can", known.join(", ")));
         };
         if !values.is_empty() && !values.contains(&value) {
-            return Err(format!("`{value}` is no value of it; use {}", values.join(" or ")));
+            return Err(format!("invalid value `{value}` (use {})", values.join(" or ")));
         }
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
         let value = HeaderValue::from_str(value).map_err(|_| format!("`{value:?}` cannot be sent in a header"))?;
@@ -173,8 +173,8 @@ mod tests {
         let cases = [
             ("X-Frame-Options", "sameorigin", Ok(())),
             ("Strict-Transport-Security", "max-age=31536000; includeSubDomains", Ok(())),
-            ("X-Frame-Options", "allow", Err("`allow` is no value of it; use deny or sameorigin")),
-            ("X-Content-Type-Options", "sniff", Err("`sniff` is no value of it; use nosniff")),
+            ("X-Frame-Options", "allow", Err("invalid value `allow` (use deny or sameorigin)")),
+            ("X-Content-Type-Options", "sniff", Err("invalid value `sniff` (use nosniff)")),
             (
                 "Content-Security-Policy",
                 "a\r\nSet-Cookie: b",

@@ -77,7 +77,7 @@ impl std::str::FromStr for TlsVersion {
             "TLS12" => Ok(Self::Tls12),
             "TLS13" => Ok(Self::Tls13),
             "TLS10" | "TLS11" => Err(format!("`{text}` is not spoken: it is broken; use TLS12 or TLS13")),
-            _ => Err(format!("`{text}` is no version of TLS; use TLS12 or TLS13")),
+            _ => Err(format!("unknown TLS version `{text}` (use TLS12 or TLS13)")),
         }
     }
 }
@@ -119,7 +119,7 @@ pub fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
         "CurveP256" => Ok(ring::kx_group::SECP256R1),
         "CurveP384" => Ok(ring::kx_group::SECP384R1),
         "CurveP521" | "X25519MLKEM768" => Err(format!("`{name}` is not offered; there are {CURVES}")),
-        _ => Err(format!("`{name}` is no curve; there are {CURVES}")),
+        _ => Err(format!("unknown curve `{name}` (known: {CURVES})")),
     }
 }
 
@@ -214,6 +214,12 @@ fn of_pair(error: Error) -> TlsProblem {
             (TlsSetting::Key, "it is not the key of the certificate".to_owned())
         }
         Error::InvalidCertificate(error) => (TlsSetting::Certificate, format!("it cannot be used: {error}")),
+        // The library could not read it, though it is a key by its PEM.
+        Error::General(_) => (
+            TlsSetting::Key,
+            "it is of a kind that is not supported: use RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519"
+                .to_owned(),
+        ),
         error => (TlsSetting::Key, format!("it cannot be used: {error}")),
     };
     TlsProblem::new(setting, reason)

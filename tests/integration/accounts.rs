@@ -109,7 +109,7 @@ async fn each_account_has_its_page_and_the_process_has_its_own() {
 
     let missing = exporter.get("/probe?account=three").await;
     assert_eq!(missing.status(), 404);
-    assert_eq!(text(missing).await, "there is no account `three`; there are one, two\n");
+    assert_eq!(text(missing).await, "unknown account `three` (known: one, two)\n");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn what_did_not_change_goes_on_and_what_did_is_built_anew() {
     // By a signal.
     accounts.write(&before);
     exporter.signal("HUP");
-    eventually("the signal is heeded", || exporter.log().contains("settings were read again on SIGHUP")).await;
+    eventually("the signal is heeded", || exporter.log().contains("settings reloaded on SIGHUP")).await;
     assert_eq!(exporter.get("/probe?account=added").await.status(), 404);
     // By itself.
     accounts.write(&after);
@@ -290,11 +290,11 @@ async fn the_settings_in_force_are_shown_without_secrets() {
     let exporter = accounts.start_with(&["--swr.page-size=50"]).await;
     let shown = text(exporter.get("/config").await).await;
     for line in [
-        "  web.listen-address: [\"127.0.0.1:0\"] # --web.listen-address",
+        "#   web.listen-address: [\"127.0.0.1:0\"] # --web.listen-address",
         "    cache_window: \"7m\" # ",
         "    page_size: \"50\" # --swr.page-size",
         "    namespaces: [\"a\",\"b\"] # ",
-        "    credentials.token: <secret>",
+        "      # token: <secret>",
         "    # cache_max_age: 1h (default)",
     ] {
         assert!(shown.replace(", ", ",").contains(&line.replace(", ", ",")), "{line}\n---\n{shown}");
@@ -320,7 +320,7 @@ async fn reloads_do_not_undo_the_back_off_of_unchanged_accounts() {
         for round in 2..=20 {
             accounts.write(&text(round));
             exporter.signal("HUP");
-            eventually("it is read", || exporter.log().matches("settings were read again").count() + 1 >= round).await;
+            eventually("it is read", || exporter.log().matches("settings reloaded").count() + 1 >= round).await;
             if start.elapsed() > Duration::from_secs(3) {
                 break;
             }
@@ -338,6 +338,6 @@ async fn an_account_that_a_cut_off_file_drops_gets_a_warning() {
     let accounts = Accounts::new(&format!("{one}  two: {{ endpoint: {} }}\n", upstream.url()));
     let exporter = accounts.start().await;
     accounts.write(&one);
-    let warning = "level=warn msg=\"the account two is no longer in the configuration file: its series end\"";
+    let warning = "level=warn msg=\"account two was removed from the configuration file; its series end\"";
     eventually("the warning", || exporter.log().contains(warning)).await;
 }

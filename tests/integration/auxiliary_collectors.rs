@@ -121,6 +121,27 @@ async fn everything_is_read_once_a_refresh_and_the_project_once_for_all() {
 }
 
 #[tokio::test]
+async fn more_instances_than_are_read_cost_their_figures_alone() {
+    let mut setup = prepared(|_, _| {}).await;
+    setup.upstream.handle.configure(|options| options.enterprise_instances = 1_500);
+    let snapshot = setup.refresh().await.clone();
+    assert!(snapshot.enterprise.instances.is_none() && snapshot.account.overview.is_some());
+    assert_eq!(snapshot.enterprise.repositories.as_ref().unwrap().value.len(), 60);
+    assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (1.0, 0.0, 1.0));
+    let requests = setup.upstream.handle.requests();
+    let of = |ending: &str| requests.iter().filter(|request| request.path.ends_with(ending)).count();
+    assert_eq!(
+        (of("/instances"), of("/statistics")),
+        (10, 0),
+        "no page after the bound, and no call for each instance"
+    );
+    // Exactly as many as are read are read.
+    setup.upstream.handle.configure(|options| options.enterprise_instances = 2);
+    assert_eq!(setup.refresh().await.enterprise.instances.as_ref().unwrap().value.len(), 2);
+    assert_eq!(setup.up("enterprise"), 1.0);
+}
+
+#[tokio::test]
 async fn disabled_collectors_make_no_calls() {
     let mut setup = prepared(|options, _| (options.account, options.enterprise) = (false, false)).await;
     let snapshot = setup.refresh().await;

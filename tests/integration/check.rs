@@ -5,8 +5,8 @@ use crate::support::{PATIENCE, Scrape, command, exporter, simulator, text};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use std::process::Stdio;
 use swr_simulator::{
-    Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Operation, Permission, RetryAfter, Rule,
-    Running, Shape, UnknownNamespace,
+    Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, Framing, Operation, Permission,
+    Response, RetryAfter, Rule, Running, Shape, UnknownNamespace,
 };
 use tokio::process::Command;
 
@@ -20,7 +20,7 @@ struct Checked {
 async fn checked(prepared: Command, more: &[&str]) -> Checked {
     let prepared = prepared.as_std();
     let mut command = Command::new(prepared.get_program());
-    command.arg("check").args(prepared.get_args()).args(more).env_clear();
+    command.args(["check", "-v"]).args(prepared.get_args()).args(more).env_clear();
     command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends by itself").unwrap();
@@ -52,16 +52,31 @@ async fn account() -> Running {
 }
 
 #[tokio::test]
+async fn a_firewall_and_answers_without_end_have_advice() {
+    let block = Action::Respond(Response::new(418, "text/html", "<html>blocked</html>"));
+    let flood = Action::Deliver(Delivery::Flood(Framing::Chunked, None));
+    for (action, cause, advice) in [
+        (block, "blocked by a firewall", "lower --swr.rate-limit"),
+        (flood, "more than", "lower --swr.page-size"),
+        (Action::Deliver(Delivery::Bomb(64 << 20)), "larger than", "lower --swr.page-size"),
+    ] {
+        let upstream = account().await;
+        upstream.handle.fault(Rule::always(action));
+        names(prepared(&upstream.url()), &[], "list repositories", cause, advice).await;
+    }
+}
+
+#[tokio::test]
 async fn what_works_is_said_and_the_exit_code_is_zero() {
     let upstream = account().await;
     let names = upstream.handle.with_world(|world| world.namespaces());
     let result = checked(prepared(&upstream.url()), &["--swr.namespace", &names.join(",")]).await;
     assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
-    assert!(result.said.ends_with("everything works\n"));
+    assert!(result.said.ends_with("all checks passed\n"));
     for name in &names {
         assert!(result.said.contains(&format!("list repositories of `{name}`: ")), "{}", result.said);
     }
-    assert!(result.said.contains("ok    read the whole list: 20 of 20 repositories have series"), "{}", result.said);
+    assert!(result.said.contains("ok    complete listing: 20 repositories, 20 of them have series"), "{}", result.said);
     assert_eq!(
         (upstream.handle.count("/v2"), result.complained.as_str()),
         (4, ""),
@@ -74,7 +89,35 @@ async fn what_works_is_said_and_the_exit_code_is_zero() {
     assert_eq!((result.code, &json["ok"]), (0, &serde_json::Value::Bool(true)), "{json}");
     let steps = json["accounts"][0]["steps"].as_array().unwrap();
     assert!(steps.iter().all(|step| step["result"] == "ok" && step["advice"].is_null()), "{json}");
-    assert!(steps.iter().any(|step| step["message"].as_str().unwrap().starts_with("password: a token until 20")));
+    assert!(steps.iter().any(|step| step["message"].as_str().unwrap().contains("(source password), valid until 20")));
+}
+
+#[tokio::test]
+async fn several_accounts_have_a_line_each_and_only_failures_are_shown() {
+    let (good, bad) = (account().await, account().await);
+    bad.handle.configure(|options| options.denied = vec![Operation::ListRepositories]);
+    let account = |name: &str, of: &Running| format!("  {name}:\n    endpoint: {}\n", of.url());
+    let (_folder, file) = file_with(&format!("accounts:\n{}{}", account("one", &good), account("two", &bad)));
+    let run = async |more: &[&str]| {
+        let mut check = command();
+        check.arg("check").arg("--config.file").arg(&file).args(more);
+        check.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        String::from_utf8(check.output().await.unwrap().stdout).unwrap()
+    };
+    let said = run(&[]).await;
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines[0].starts_with("ok    account one: ")
+            && lines[0].ends_with(" checks passed; 20 repositories, 20 of them have series"),
+        "{said}"
+    );
+    assert!(lines[1].starts_with("FAIL  account two: 1 of "), "{said}");
+    assert!(lines[2].starts_with("  FAIL  list repositories: ") && lines[3].starts_with("        -> "), "{said}");
+    assert_eq!((lines.len(), lines[4]), (5, "1 check failed"), "{said}");
+    assert!(run(&["--verbose"]).await.contains("\n  ok    settings: "));
+    let json: serde_json::Value = serde_json::from_str(&run(&["--format", "json"]).await).unwrap();
+    let steps = json["accounts"][0]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["name"] == "list repositories" && step["count"] == 20), "{json}");
 }
 
 #[tokio::test]
@@ -83,7 +126,7 @@ async fn offline_nobody_is_asked() {
     let result = checked(with_password(&upstream, &password), &["--offline"]).await;
     assert_eq!(result.code, 0, "{}", result.said);
     std::fs::write(&password, "").unwrap();
-    names(with_password(&upstream, &password), &["--offline"], "credential", "is empty", "write the secret").await;
+    names(with_password(&upstream, &password), &["--offline"], "credential", "is empty", "write only the secret").await;
     drop(folder);
     names(with_password(&upstream, &password), &["--offline"], "credential", "cannot read", "may read it").await;
     assert_eq!((upstream.handle.total(), upstream.handle.connections()), (0, 0));
@@ -93,7 +136,7 @@ async fn offline_nobody_is_asked() {
 async fn wrong_settings_are_listed_and_the_exit_code_is_two() {
     let result = checked(command(), &["--swr.region", "mars-1", "--cache.window", "x"]).await;
     assert_eq!((result.code, result.said.as_str()), (2, ""));
-    assert!(result.complained.contains("2 problems") && result.complained.contains("known are ae-ad-1"));
+    assert!(result.complained.contains("2 problems") && result.complained.contains("known: ae-ad-1"));
     let result = checked(command(), &["--swr.region", "mars-1", "--format", "json"]).await;
     let json: serde_json::Value = serde_json::from_str(&result.said).unwrap();
     assert_eq!((result.code, json["problems"].as_array().unwrap().len()), (2, 1));
@@ -111,7 +154,7 @@ async fn a_wrong_key_is_named_after_one_attempt() {
     assert_eq!(upstream.handle.failed_signatures(), 1);
     let mut unknown = prepared(&upstream.url());
     unknown.env("SWR_EXPORTER_ACCESS_KEY", "UNKNOWN").env("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY);
-    names(unknown, &[], "list", "Get secretKey failed", "the access key is not known here").await;
+    names(unknown, &[], "list", "Get secretKey failed", "the access key is unknown here").await;
 }
 
 #[tokio::test]
@@ -139,7 +182,7 @@ async fn a_clock_that_is_off_by_an_hour_is_named() {
         let upstream = account().await;
         upstream.handle.configure(|options| options.clock_skew_seconds = skew);
         let checked = names(prepared(&upstream.url()), &[], "clock", way, "set the clock").await;
-        assert!(checked.said.contains("  ok    list repositories: 20"), "{}", checked.said);
+        assert!(checked.said.contains("  ok    list repositories: 20 repositories listed"), "{}", checked.said);
     }
 }
 
@@ -168,11 +211,11 @@ async fn a_permission_that_a_collector_lacks_is_named() {
     let on = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
     for (call, step, advice) in [
         (Operation::ListNamespaces, "list organizations", "swr:namespace:listNamespaces"),
-        (Operation::Overview, "read the totals", "swr::getDomainOverview"),
-        (Operation::Quotas, "read the quotas", "SWR ReadOnlyAccess"),
+        (Operation::Overview, "totals of the account", "swr::getDomainOverview"),
+        (Operation::Quotas, "quotas", "SWR ReadOnlyAccess"),
         (Operation::ListInstances, "list instances", "swr:instance:list"),
-        (Operation::InstanceStatistics, "read an instance's statistics", "swr:instance:getStatistics"),
-        (Operation::ListInstanceRepositories, "list the instances' repositories", "listAllInstanceRepositories"),
+        (Operation::InstanceStatistics, "statistics of an instance", "swr:instance:getStatistics"),
+        (Operation::ListInstanceRepositories, "list repositories of instances", "listAllInstanceRepositories"),
     ] {
         let upstream = account().await;
         upstream.handle.configure(|options| options.denied = vec![call]);
@@ -181,14 +224,14 @@ async fn a_permission_that_a_collector_lacks_is_named() {
     let upstream = account().await;
     let result = checked(prepared(&upstream.url()), &on).await;
     assert_eq!(result.code, 0, "{}", result.said);
-    assert!(result.said.contains("ok    list instances: 2"), "{}", result.said);
-    names(prepared(&upstream.url()), &on[..2], "find the project", "neither it nor a region", "--swr.project-id").await;
+    assert!(result.said.contains("ok    list instances: 2 instances listed"), "{}", result.said);
+    names(prepared(&upstream.url()), &on[..2], "project id", "neither is a region", "--swr.project-id").await;
     // With a region and IAM, the project is asked for.
     let iam = ["--swr.region", DEMO_PROJECT, "--swr.iam-endpoint", &upstream.url()];
     let flags: Vec<&str> = on[..2].iter().chain(&iam).copied().collect();
     assert_eq!(checked(prepared(&upstream.url()), &flags).await.code, 0);
     upstream.handle.fault(Rule::always(Action::error(403, Shape::Gateway, "APIGW.0302", "no")).path("/v3/projects"));
-    names(prepared(&upstream.url()), &flags, "find the project", "not permitted", "iam:projects:listProjects").await;
+    names(prepared(&upstream.url()), &flags, "project id", "not permitted", "iam:projects:listProjects").await;
 }
 
 #[tokio::test]
@@ -198,16 +241,12 @@ async fn calls_for_single_repositories_are_tried_where_they_are_collected() {
     let result = checked(prepared(&upstream.url()), &all).await;
     assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
     for what in ["tags", "details", "retention rules"] {
-        assert!(result.said.contains(&format!("read the {what} of `")), "{}", result.said);
+        assert!(result.said.contains(&format!("{what} of `")), "{}", result.said);
     }
     for (denied, step, permission) in [
-        (Operation::ListTags, "read the tags of", "swr:repo:listRepoTags, or leave out --collector.tags"),
-        (Operation::ShowRepository, "read the details of", "swr:repo:getRepo, or leave out --collector.details"),
-        (
-            Operation::ListRetentions,
-            "read the retention rules of",
-            "swr:repo:listRetentions, or leave out --collector.retention",
-        ),
+        (Operation::ListTags, "tags of", "swr:repo:listRepoTags, or remove --collector.tags"),
+        (Operation::ShowRepository, "details of", "swr:repo:getRepo, or remove --collector.details"),
+        (Operation::ListRetentions, "retention rules of", "swr:repo:listRetentions, or remove --collector.retention"),
     ] {
         upstream.handle.configure(|options| options.denied = vec![denied]);
         names(prepared(&upstream.url()), &all, step, "SVCSTG.SWR.4030170", permission).await;
@@ -224,9 +263,8 @@ async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_r
     let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
     upstream.handle.fault(Rule::always(gone).path("/v2/manage/repos"));
     let flags = ["--swr.list-api=v3", "--collector.tags", "--collector.details"];
-    let checked =
-        names(prepared(&upstream.url()), &flags, "read the tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
-    assert!(checked.said.contains("ok    read the details of `"), "{}", checked.said);
+    let checked = names(prepared(&upstream.url()), &flags, "tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
+    assert!(checked.said.contains("ok    details of `"), "{}", checked.said);
 }
 
 #[tokio::test]
@@ -292,7 +330,8 @@ async fn a_name_without_an_address_is_named() {
 #[tokio::test]
 async fn an_api_or_a_proxy_that_is_not_there_is_named() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "open the way out").await;
+    names(prepared(&format!("http://{nobody}")), &[], "connection", "cannot connect", "allow outgoing connections")
+        .await;
     let upstream = account().await;
     let mut proxied = prepared("https://swr-api.test.example");
     proxied.env("HTTPS_PROXY", format!("http://{nobody}"));
@@ -327,12 +366,12 @@ async fn a_filter_that_leaves_no_repository_is_named_and_a_glob_is_recognised() 
     let flags = [format!("--repositories.include={}/{}", one.namespace, one.name)];
     let result = checked(prepared(&upstream.url()), &flags.each_ref().map(String::as_str)).await;
     assert_eq!(result.code, 0, "{}", result.said);
-    assert!(result.said.contains("1 of 20 repositories have series"), "{}", result.said);
+    assert!(result.said.contains("20 repositories, 1 of them have series"), "{}", result.said);
     for (flag, hint) in
         [("--repositories.include=org-0000/*", "write .*"), ("--repositories.exclude=.*", "regular expressions")]
     {
         let command = prepared(&upstream.url());
-        names(command, &[flag], "read the whole list", "none of 20 repositories has series", hint).await;
+        names(command, &[flag], "complete listing", "none of 20 repositories has series", hint).await;
     }
 }
 

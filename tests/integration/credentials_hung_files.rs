@@ -64,13 +64,14 @@ async fn scrape(exporter: &Exporter, account: &str) -> Scrape {
 /// Everything but the accounts of the hung files goes on, and the exporter ends when it is told to.
 async fn goes_on(mut exporter: Exporter, accounts: usize, has_data: bool) {
     let before = scrape(&exporter, "healthy").await.get("swr_snapshot_timestamp_seconds");
-    let start = Instant::now();
+    let (start, mut took) = (Instant::now(), Vec::new());
     while start.elapsed() < Duration::from_secs(4) {
         let asked = Instant::now();
         assert_eq!(exporter.get("/-/healthy").await.status(), 200);
-        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+        took.push(asked.elapsed());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    is_prompt(took);
     let healthy = scrape(&exporter, "healthy").await;
     assert_eq!(healthy.get("swr_up"), Some(1.0));
     assert!(healthy.get("swr_snapshot_timestamp_seconds") > before, "it is fresh");
@@ -84,6 +85,13 @@ async fn goes_on(mut exporter: Exporter, accounts: usize, has_data: bool) {
     exporter.signal("TERM");
     assert!(exporter.ended().await.success());
     assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+/// Each of these answers came soon, and most of them at once; a loaded machine delays some.
+pub fn is_prompt(mut took: Vec<Duration>) {
+    took.sort();
+    let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    assert!(median < Duration::from_millis(100) && longest < Duration::from_secs(2), "{median:?}, {longest:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Proxies: what goes through them, with which password, and what never does.
 
-use crate::credentials_sources::{short_lived, sum};
+use crate::credentials_sources::{file_with, short_lived, sum};
 use crate::support::{Exporter, command, eventually, start};
 use base64::Engine;
 use std::process::Stdio;
@@ -44,7 +44,7 @@ async fn the_api_is_called_through_the_proxy_with_its_password_and_the_log_says_
     let login = base64::prelude::BASE64_STANDARD.encode("user:p@ss");
     assert!(asked.to_lowercase().contains(&format!("proxy-authorization: basic {}", login.to_lowercase())), "{asked}");
     let log = exporter.log();
-    assert!(log.contains(&format!("the API is called through the proxy http://{address}")), "{log}");
+    assert!(log.contains(&format!("calling the API through the proxy http://{address}")), "{log}");
     assert!(!log.contains("p%40ss") && !log.contains("p@ss") && !log.contains(&login), "{log}");
 }
 
@@ -70,6 +70,67 @@ async fn services_of_this_machine_are_never_asked_through_a_proxy() {
     assert_eq!(upstream.handle.count("/openstack"), 1, "{}", exporter.log());
     eventually("the API is asked through it", || asked.lock().unwrap().contains("CONNECT swr-api.test.example")).await;
     assert!(!asked.lock().unwrap().contains("openstack"));
+}
+
+/// A proxy notes every host that is called; whatever the variables of the vendor's SDK say, none is of the vendor's own cloud.
+#[tokio::test]
+async fn nothing_goes_to_huawei_cloud_when_the_api_is_that_of_another_cloud() {
+    let (_folder, token) = file_with("header.payload.signature");
+    let (_folder, password) = file_with("demo");
+    let token = token.to_str().unwrap();
+    let sts = [
+        ("HUAWEICLOUD_OIDC_PROVIDER_URN", "iam::0:oidc-provider:p"),
+        ("HUAWEICLOUD_OIDC_AGENCY_URN", "iam::0:agency:a"),
+        ("HUAWEICLOUD_OIDC_TOKEN_FILE", token),
+    ];
+    let iam = [("HUAWEICLOUD_SDK_IDP_ID", "idp"), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", token)];
+    let login = [
+        ("SWR_EXPORTER_CREDENTIALS_DOMAIN_NAME", "OTC0"),
+        ("SWR_EXPORTER_CREDENTIALS_USERNAME", "exporter"),
+        ("SWR_EXPORTER_CREDENTIALS_PASSWORD_FILE", password.to_str().unwrap()),
+    ];
+    let key = [
+        ("SWR_EXPORTER_ACCESS_KEY", "AK"),
+        ("SWR_EXPORTER_SECRET_KEY", "sk"),
+        ("SWR_EXPORTER_CREDENTIALS_AGENCY_NAME", "readers"),
+        ("SWR_EXPORTER_CREDENTIALS_AGENCY_DOMAIN_ID", "0123"),
+    ];
+    let lookup = [&key[..2], &[("SWR_EXPORTER_COLLECTOR_ACCOUNT", "true")]].concat();
+    // Regions of the vendor, one of which a partner has too: its addresses must not be taken for those of the other cloud.
+    for region in ["", "ru-moscow-1", "cn-north-4"] {
+        for (credential, service) in [(&sts[..], "sts"), (&iam, "iam"), (&login, "iam"), (&key, "iam"), (&lookup, "")] {
+            let own = format!("https://{service}.ru-moscow-1.hc.cloud.example");
+            let variable = format!("SWR_EXPORTER_SWR_{}_ENDPOINT", service.to_uppercase());
+            for given in [false, true] {
+                if given && service.is_empty() {
+                    continue;
+                }
+                let (address, asked) = proxy().await;
+                let mut command = command();
+                command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+                command.arg("check").args(["--swr.endpoint", "https://swr-api.ru-moscow-1.hc.cloud.example"]);
+                command.env("HTTPS_PROXY", format!("http://{address}")).env("SWR_EXPORTER_SWR_REGION", region);
+                command.env("SWR_EXPORTER_SWR_PROJECT_ID", if service.is_empty() { "" } else { "0123" });
+                command.envs(credential.iter().copied());
+                if given {
+                    command.env(&variable, &own);
+                }
+                let output = command.stdout(Stdio::piped()).output().await.unwrap();
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                let asked = asked.lock().unwrap().clone();
+                let hosts: Vec<&str> = asked.lines().filter(|line| line.starts_with("CONNECT ")).collect();
+                let is_own = |line: &&str| line.contains(".ru-moscow-1.hc.cloud.example:443 ");
+                assert!(hosts.iter().all(is_own), "{region} {service} {given}: {hosts:?}");
+                // Without the service's address it is refused, before anything is sent.
+                let refused = !given && !service.is_empty();
+                assert_eq!(output.status.code(), Some(if refused { 2 } else { 1 }), "{region} {service}: {said}");
+                assert_eq!(hosts.is_empty(), refused, "{region} {service}: {said}");
+                if refused {
+                    assert!(said.contains(&format!("--swr.{service}-endpoint")), "{said}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,28 @@
 //! Credentials that end, are revoked or are replaced while scrapes run: no scrape fails.
 
 use crate::credentials_sources::{file_with, scrapes_well, sum, with_password, without_credential};
-use crate::support::{simulator, start};
+use crate::support::{Scrape, eventually, simulator, start};
 use crate::upstream_support::LISTING;
 use std::path::Path;
 use std::time::Duration;
-use swr_simulator::{AccessKey, DEMO_PASSWORD, Running};
+use swr_simulator::{AccessKey, DEMO_ACCESS_KEY, DEMO_PASSWORD, DEMO_SECRET_KEY, Running};
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_told_at_the_start_and_taken_once_it_is_there() {
+    let upstream = simulator(30, 3).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (id, secret) = (folder.path().join("ak"), folder.path().join("sk"));
+    std::fs::write(&id, DEMO_ACCESS_KEY).unwrap();
+    let mut command = without_credential(&upstream);
+    command.arg("--credentials.access-key-file").arg(&id).arg("--credentials.secret-key-file").arg(&secret);
+    let exporter = start(command).await;
+    let told = "level=error msg=\"cannot read the credential: cannot read the secret key from";
+    eventually("the log tells it before any scrape", || exporter.log().contains(told)).await;
+    assert_eq!(exporter.get("/-/ready").await.status(), 200);
+    assert_eq!(upstream.handle.total(), 0, "nothing is called for it");
+    std::fs::write(&secret, DEMO_SECRET_KEY).unwrap();
+    exporter.scrape_until("it is read again", Scrape::is_up).await;
+}
 
 #[tokio::test]
 async fn a_revoked_token_costs_one_more_login_and_no_scrape() {
@@ -52,7 +69,7 @@ async fn a_token_that_ends_in_the_middle_of_a_refresh_is_renewed_and_the_refresh
     command.args(["--swr.page-size", "10", "--swr.rate-limit", "1000", "--swr.burst", "1000", "--cache.window", "1h"]);
     let exporter = start(command).await;
     let scrape = tokio::spawn(async move { (exporter.scrape().await, exporter) });
-    crate::support::eventually("page 57", || upstream.handle.count(LISTING) >= 57).await;
+    eventually("page 57", || upstream.handle.count(LISTING) >= 57).await;
     upstream.handle.revoke_issued_tokens();
     let (scrape, exporter) = scrape.await.unwrap();
     assert_eq!(scrape.get("swr_up"), Some(1.0), "{}", exporter.log());

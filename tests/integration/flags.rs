@@ -33,9 +33,17 @@ fn is_up(scrape: &Scrape) -> bool {
 #[test]
 fn every_setting_has_a_test_here() {
     let tests = include_str!("flags.rs");
-    // Tests of reloads, of `settings`, of `reclaim` and a unit test of `config`.
-    let of_rules = ["collector.tags.reclaim", "collector.tags.reclaim.keep"];
-    let elsewhere = [&["config.file", "config.check", "swr.sts-endpoint"][..], &of_rules].concat();
+    // Tests of reloads, of `settings`, of `reclaim`, of agencies, and a unit test of `config`.
+    let elsewhere = [
+        "config.file",
+        "config.check",
+        "collector.tags.reclaim",
+        "collector.tags.reclaim.keep",
+        "credentials.agency-name",
+        "credentials.agency-domain-name",
+        "credentials.agency-domain-id",
+        "swr.sts-endpoint",
+    ];
     for variable in ALL.iter().filter(|flag| !elsewhere.contains(&flag.name)).map(Flag::variable) {
         assert!(tests.contains(&format!("\"{variable}\"")), "{variable} has no test in this file");
     }
@@ -51,7 +59,40 @@ async fn listen_addresses_and_telemetry_path() {
     eventually("both addresses are listened on", || exporter.log().contains("address=127.0.0.9:")).await;
     assert_eq!(exporter.get("/metrics").await.status(), 404);
     assert!(is_up(&Scrape::parse(text(exporter.get("/swr").await).await)));
-    assert!(text(exporter.get("/").await).await.contains("href=\"/swr\""));
+    assert!(text(exporter.get("/").await).await.contains("href=\"./swr\""));
+}
+
+#[tokio::test]
+async fn external_url_and_route_prefix() {
+    let upstream = simulator(3, 1).await;
+    let url = ("SWR_EXPORTER_WEB_EXTERNAL_URL", "https://example.com/exporters/swr/");
+    for (prefix, base) in [("", "/exporters/swr"), ("/", ""), ("/inner", "/inner")] {
+        let exporter = with(&upstream, &[url, ("SWR_EXPORTER_WEB_ROUTE_PREFIX", prefix)]).await;
+        assert!(is_up(&Scrape::parse(text(exporter.get(&format!("{base}/metrics")).await).await)));
+        let targets = text(exporter.get(&format!("{base}/sd")).await).await;
+        let targets: serde_json::Value = serde_json::from_str(&targets).unwrap();
+        assert_eq!(targets[0]["targets"], serde_json::json!(["example.com"]));
+        let labels = &targets[0]["labels"];
+        assert_eq!(
+            (&labels["__scheme__"], &labels["__metrics_path__"]),
+            (&"https".into(), &"/exporters/swr/probe".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn labels_of_an_account() {
+    let upstream = simulator(3, 1).await;
+    let exporter = with(&upstream, &[("SWR_EXPORTER_ACCOUNT_LABEL", "account=production, cloud = \"otc\"")]).await;
+    let scrape = exporter.scrape().await;
+    assert!(scrape.is_up());
+    let is_labelled = |line: &&str| line.contains("account=\"production\",cloud=\"\\\"otc\\\"\"}");
+    let (labelled, bare): (Vec<_>, Vec<_>) =
+        scrape.text.lines().filter(|line| !line.starts_with('#')).partition(is_labelled);
+    assert!(labelled.len() > 50 && labelled.iter().any(|line| line.starts_with("swr_repository_size_bytes{")));
+    assert!(labelled.iter().any(|line| line.starts_with("swr_api_request_duration_seconds_bucket{")));
+    assert!(bare.iter().all(|line| line.starts_with("process_") || line.starts_with("swr_exporter_")), "{bare:?}");
+    crate::support::passes_promtool(&scrape.text).await;
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ async fn an_account_without_repositories_is_not_called_fine() {
     exporter.scrape().await;
     let page = look(&exporter).await;
     assert_eq!(headline(&page), "The account lists no repository");
-    assert!(page.document.text().contains("the user lacks permission in their organizations"));
+    assert!(page.document.text().contains("the user lacks permission for their organizations"));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Log lines of failures: the account, the level and the request id that the vendor's support asks for.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, PATIENCE, command, eventually, simulator, start};
+use crate::support::{Exporter, PATIENCE, command, eventually, exporter, simulator, start};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, Rule, Shape};
 
 /// Two accounts, each with its own upstream.
@@ -43,12 +43,12 @@ async fn a_failed_refresh_is_logged_with_account_level_and_request_id() {
     ] {
         bad.handle.clear_faults();
         bad.handle.fault(Rule::always(action));
-        let line = logged(&exporter, "a refresh failed", &format!("reason={reason}")).await;
+        let line = logged(&exporter, "refresh failed", &format!("reason={reason}")).await;
         assert!(line.contains(&format!("level={level}")) && line.ends_with(" account=two"), "{line}");
         let id = line.split_once("(request ").expect("the request's id").1.split_once(')').unwrap().0;
         assert_eq!(id.len(), 32, "{line}");
     }
-    let first = lines(&exporter, "the first refresh is complete");
+    let first = lines(&exporter, "first refresh complete");
     assert!(first.len() == 1 && first[0].ends_with(" account=one"), "{first:?}");
     let started = lines(&exporter, "collecting from");
     assert!(started.len() == 2 && started[0].ends_with(" account=one") && started[1].ends_with(" account=two"));
@@ -82,8 +82,23 @@ async fn refused_credentials_are_logged_with_their_account() {
 #[tokio::test]
 async fn a_snapshot_that_cannot_be_kept_is_logged_with_its_account() {
     let upstream = simulator(3, 1).await;
-    let exporter = crate::support::exporter(&upstream.url(), &["--cache.directory", "/proc/nowhere"]).await;
+    let exporter = exporter(&upstream.url(), &["--cache.directory", "/proc/nowhere"]).await;
     exporter.scrape().await;
-    eventually("it is logged", || !lines(&exporter, "cannot keep the snapshot").is_empty()).await;
-    assert!(lines(&exporter, "cannot keep the snapshot")[0].ends_with(" account=default"));
+    eventually("it is logged", || !lines(&exporter, "cannot save the snapshot").is_empty()).await;
+    assert!(lines(&exporter, "cannot save the snapshot")[0].ends_with(" account=default"));
+}
+
+#[tokio::test]
+async fn a_key_file_that_cannot_be_read_is_an_error_at_the_start() {
+    let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
+    let (missing, empty) = (folder.path().join("missing"), folder.path().join("empty"));
+    std::fs::write(&empty, "").unwrap();
+    for file in [missing.to_str().unwrap(), empty.to_str().unwrap()] {
+        let flags = ["--credentials.access-key-file", file, "--credentials.secret-key-file", file];
+        let exporter = exporter(&upstream.url(), &flags).await;
+        eventually("it is logged", || !lines(&exporter, "cannot read the credential: ").is_empty()).await;
+        let line = &lines(&exporter, "cannot read the credential: ")[0];
+        assert!(line.contains("level=error") && line.contains(file) && line.ends_with(" account=default"), "{line}");
+    }
+    assert_eq!(upstream.handle.total(), 0, "before any scrape");
 }

@@ -65,6 +65,10 @@ async fn man_shows_every_page_without_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, title, expected) in [
         (&["man"][..], "swr-exporter(1)", "SWR_EXPORTER_CACHE_WINDOW"),
+        (&["man"], "EXAMPLES", "swr-exporter --config.file /etc/swr-exporter/accounts.yml"),
+        (&["man"], "FILES", "~/.huaweicloud/credentials"),
+        (&["man"], "ENVIRONMENT", "SWR_EXPORTER_PASSWORD"),
+        (&["man"], "EXIT STATUS", "Invalid flags or settings."),
         (&["man", "scrape"], "swr-exporter-scrape(1)", "--output <FILE>"),
         (&["man", "check"], "swr-exporter-check(1)", "--offline"),
         (&["man", "healthcheck"], "swr-exporter-healthcheck(1)", "--timeout <DURATION>"),
@@ -82,6 +86,20 @@ async fn man_shows_every_page_without_a_warning() {
         let (code, shown, said) = done(man).await;
         assert_eq!((code, said.as_str()), (Some(0), ""), "{arguments:?}");
         assert!(shown.contains(title) && shown.contains(expected), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_short_help_fits_on_a_screen_and_the_long_one_has_every_flag() {
+    for command in [&[][..], &["serve"], &["check"], &["scrape"]] {
+        let short = printed(&[command, &["-h"]].concat()).await;
+        assert!(short.lines().count() < 45 && short.lines().all(|line| line.len() <= 100), "{short}");
+        assert!(short.contains("--swr.region REGION") && short.contains("swr-exporter demo"), "{short}");
+        let long = printed(&[command, &["--help"]].concat()).await;
+        for flag in ALL {
+            assert!(long.contains(&format!("--{}", flag.name)) && long.contains(&flag.variable()), "{}", flag.name);
+        }
+        assert!(!long.contains("[default: none]"));
     }
 }
 

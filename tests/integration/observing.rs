@@ -63,7 +63,7 @@ async fn demo() -> Exporter {
 }
 
 /// An Alertmanager that keeps alerts and tells nobody.
-async fn alertmanager() -> Server {
+pub async fn alertmanager() -> Server {
     Server::start("prometheus-alertmanager", |folder, address| {
         let file = folder.join("alertmanager.yml");
         std::fs::write(&file, "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n").unwrap();

@@ -59,7 +59,7 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.load(&SecretReader::default()).await;
+    let basis = source.load_by(&SecretReader::default()).await;
     fall(&basis);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
     let door = TokenClient {

@@ -15,7 +15,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 /// The longest wait for a state: start, first scrapes and an evaluation of rules take seconds, more on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An address that nobody listened on a moment ago.
+pub fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
 
 /// A server of another program on a free port; killed when dropped.
 pub struct Server {
@@ -31,30 +36,42 @@ impl Server {
         let mut said = String::new();
         // It cannot choose a free port itself, and the chosen one may be taken before it listens.
         for _ in 0..5 {
-            let folder = tempfile::tempdir().unwrap();
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let log = folder.path().join("log");
-            let mut process = Command::new(program)
-                .args(flags(folder.path(), free))
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(std::fs::File::create(&log).unwrap())
-                .kill_on_drop(true)
-                .spawn()
-                .unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
-            let client = client();
-            let deadline = tokio::time::Instant::now() + PATIENCE;
-            while process.try_wait().unwrap().is_none() {
-                assert!(tokio::time::Instant::now() < deadline, "{program} does not become ready");
-                let ready = client.get(format!("http://{free}/-/ready")).send().await;
-                if ready.is_ok_and(|answer| answer.status() == 200) {
-                    return Self { _process: process, folder, address: free.to_string(), client };
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            match Self::try_start(program, free_address(), &flags).await {
+                Ok(server) => return server,
+                Err(log) => said = log,
             }
-            said = std::fs::read_to_string(&log).unwrap();
         }
         panic!("{program} ends at once, five times; the last time it said\n{said}");
+    }
+
+    /// As [`Self::start`], on this address; an error is the log of a program that ends at once.
+    pub async fn try_start(
+        program: &str,
+        address: SocketAddr,
+        flags: impl Fn(&Path, SocketAddr) -> Vec<String>,
+    ) -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let mut process = Command::new(program)
+            .args(flags(folder.path(), address))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
+        let client = client();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while process.try_wait().unwrap().is_none() {
+            let log = || std::fs::read_to_string(&log).unwrap();
+            assert!(tokio::time::Instant::now() < deadline, "{program} does not become ready:\n{}", log());
+            let ready = client.get(format!("http://{address}/-/ready")).send().await;
+            if ready.is_ok_and(|answer| answer.status() == 200) {
+                return Ok(Self { _process: process, folder, address: address.to_string(), client });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(std::fs::read_to_string(&log).unwrap())
     }
 
     /// Its log so far.

@@ -1,6 +1,7 @@
 //! Configuration files that become invalid while the exporter runs, and the names that /probe accepts.
 
 use crate::accounts::Accounts;
+use crate::credentials_sources::sum;
 use crate::support::{Exporter, PATIENCE, Scrape, client, simulator, text};
 use clap::Parser;
 use std::path::Path;
@@ -37,27 +38,27 @@ fn mutations(good: &str) -> Vec<Mutation> {
     let mut all = vec![
         // The file.
         Mutation::Other(|path| replaced(path, |_| {}), "No such file"),
-        Mutation::Other(|path| replaced(path, |path| std::fs::create_dir(path).unwrap()), "no regular file"),
+        Mutation::Other(|path| replaced(path, |path| std::fs::create_dir(path).unwrap()), "not a regular file"),
         Mutation::Other(
             |path| {
                 std::fs::remove_dir(path).unwrap();
                 run("mkfifo", &[path.to_str().unwrap()]);
             },
-            "no regular file",
+            "not a regular file",
         ),
         Mutation::Other(|path| replaced(path, |path| std::os::unix::fs::symlink(path, path).unwrap()), "symbolic link"),
         Mutation::Other(
             |path| replaced(path, |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap()),
-            "no regular file",
+            "not a regular file",
         ),
         Mutation::Other(
             |path| replaced(path, |path| std::fs::File::create(path).unwrap().set_len(1 << 30).unwrap()),
             "larger than 1 MiB",
         ),
         Mutation::Other(|path| replaced(path, |path| std::fs::write(path, [0xff, 0xfe, 0x00]).unwrap()), "UTF-8"),
-        Mutation::Text(String::new(), "there is no account"),
-        Mutation::Text("# nothing\n".to_owned(), "there is no account"),
-        Mutation::Text("accounts:\n".to_owned(), "there is no account"),
+        Mutation::Text(String::new(), "no accounts"),
+        Mutation::Text("# nothing\n".to_owned(), "no accounts"),
+        Mutation::Text("accounts:\n".to_owned(), "no accounts"),
         // Syntax.
         text("accounts:", "accounts", ":"),
         text("  one:", "\tone:", ":2:"),
@@ -78,31 +79,31 @@ fn mutations(good: &str) -> Vec<Mutation> {
         appended("    page_size: !!int 5\n", "tags (!)"),
         appended("    region: cn-north-4\n    region: cn-north-1\n", "`region` is there twice, first in line 7"),
         // Keys.
-        text("accounts:", "acounts:", ":1: acounts: unknown key; did you mean `accounts`?"),
-        text("    endpoint", "    endpiont", ":3: accounts.one.endpiont: unknown key; did you mean `endpoint`?"),
-        text("token:", "tokn:", ":4: accounts.one.credentials.tokn: unknown key; did you mean `token`?"),
-        appended("    cache-window: 5m\n", "accounts.one.cache-window: unknown key; did you mean `cache_window`?"),
+        text("accounts:", "acounts:", ":1: acounts: unknown key (did you mean `accounts`?)"),
+        text("    endpoint", "    endpiont", ":3: accounts.one.endpiont: unknown key (did you mean `endpoint`?)"),
+        text("token:", "tokn:", ":4: accounts.one.credentials.tokn: unknown key (did you mean `token`?)"),
+        appended("    cache-window: 5m\n", "accounts.one.cache-window: unknown key (did you mean `cache_window`?)"),
         appended("    ? [a]\n    : b\n", "a key must be a text"),
-        appended("  '../two':\n    region: cn-north-4\n", "an account's name has up to 64"),
-        appended("  'a b':\n    region: cn-north-4\n", "an account's name has up to 64"),
+        appended("  '../two':\n    region: cn-north-4\n", "invalid account name (up to 64"),
+        appended("  'a b':\n    region: cn-north-4\n", "invalid account name (up to 64"),
         appended("defaults: [a]\n", "defaults: expected a mapping, found a list"),
         // Values.
         text("endpoint: ", "endpoint: ftp://", ":3: accounts.one.endpoint:"),
         appended("    page_size: [5]\n", ":7: accounts.one.page_size: expected a text, found a list"),
-        appended("    page_size: ten\n", "`ten` is no number from 10 to 1000"),
-        appended("    page_size: 10.5\n", "`10.5` is no number from 10 to 1000"),
+        appended("    page_size: ten\n", "invalid number `ten` (allowed: 10 to 1000)"),
+        appended("    page_size: 10.5\n", "invalid number `10.5` (allowed: 10 to 1000)"),
         appended("    cache_max_age: {a: b}\n", "expected a text, found a mapping"),
-        appended("    cache_max_age: soon\n", "`soon` is no duration"),
+        appended("    cache_max_age: soon\n", "invalid duration `soon`"),
         appended("    cache_max_age: 1s\n", "is shorter than"),
-        appended("    collectors: [repositories, tgas]\n", "`tgas` is not known"),
+        appended("    collectors: [repositories, tgas]\n", "unknown collector `tgas`"),
         appended("    namespaces: [a, [b]]\n", "expected a list of texts, found a list in it"),
         appended("    repositories_metrics: [size, colour]\n", "colour"),
         appended("    ca_file: nowhere.pem\n", "nowhere.pem"),
         appended("    project_id: '../x'\n", "letters and digits only"),
         appended("    region: ${UNSET_VARIABLE}\n", "the environment variable UNSET_VARIABLE is not set"),
-        appended("    region: ${\n", "has no `}`"),
+        appended("    region: ${\n", "without `}`"),
     ];
-    all.push(text("credentials: {", "credentials: { source: vault,", "`vault` is not known; known are auto, token"));
+    all.push(text("credentials: {", "credentials: { source: vault,", "unknown source `vault` (known: auto, token"));
     all
 }
 
@@ -230,7 +231,7 @@ async fn a_probe_takes_the_name_of_an_account_and_nothing_else() {
     assert_eq!(refused(&format!("account={}", "a".repeat(10_000))).await.0, 400);
     for name in NAMES {
         let (status, said) = refused(&format!("account={name}")).await;
-        assert_eq!((status, said.contains("there are one")), (404, true), "{name}: {said}");
+        assert_eq!((status, said.contains("(known: one")), (404, true), "{name}: {said}");
         assert_eq!(refused(&format!("target={name}")).await.0, 404);
     }
     let hosts = ["a@b", "", "a b", "a/b", "[::1", "a\\b"];
@@ -275,6 +276,9 @@ async fn a_file_that_changes_while_the_exporter_starts_is_read_again() {
     running.await.unwrap().unwrap();
 }
 
+/// The accounts of [`failing_accounts`], in their order.
+const FAILING: [&str; 5] = ["forbidden", "missing", "throttled", "failing", "html"];
+
 /// Accounts whose upstreams fail, each in its own way.
 async fn failing_accounts() -> (Vec<Running>, String) {
     let html = Response::new(200, "text/html", "<html>Welcome</html>");
@@ -303,7 +307,7 @@ async fn a_thousand_reloads_by_request_cost_no_call_and_few_log_lines() {
     let began = Instant::now();
     let scrapes = async {
         while began.elapsed() < Duration::from_secs(10) {
-            for name in ["forbidden", "missing", "throttled", "failing", "html"] {
+            for name in FAILING {
                 let path = format!("/probe?account={name}");
                 let both = tokio::join!(reloaded_exporter.get(&path), quiet_exporter.get(&path));
                 assert_eq!((both.0.status(), both.1.status()), (reqwest::StatusCode::OK, reqwest::StatusCode::OK));
@@ -322,6 +326,17 @@ async fn a_thousand_reloads_by_request_cost_no_call_and_few_log_lines() {
     println!("calls with and without reloads: {with:?}, {without:?}; {:?}", began.elapsed());
     // The back-off is jittered, so one refresh more may have begun.
     assert!(with.iter().zip(&without).all(|(with, without)| *with <= without + 5), "{with:?}, {without:?}");
-    let lines = reloaded_exporter.log().matches("settings were read again on request").count();
+    // Exactly: one and the same client made all calls, and none of its refreshes began before its back-off was over.
+    for (name, upstream) in FAILING.iter().zip(&reloaded) {
+        let page = reloaded_exporter.get(&format!("/probe?account={name}")).await;
+        let scrape = Scrape::parse(text(page).await);
+        let refreshes = scrape.get("swr_refreshes_total").unwrap();
+        // A window of a second is the longest back-off; a quarter of it may be taken off.
+        let most = began.elapsed().as_secs_f64() / 0.75 + 2.0;
+        assert!(refreshes >= 1.0 && refreshes <= most, "{name}: {refreshes} refreshes, at most {most}");
+        let calls = sum(&scrape, "swr_api_requests_total");
+        assert!(calls + 1.0 >= upstream.handle.total() as f64, "{name}: {calls} of {}", upstream.handle.total());
+    }
+    let lines = reloaded_exporter.log().matches("settings reloaded on request").count();
     assert!((1..50).contains(&lines), "{lines} lines");
 }

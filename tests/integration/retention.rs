@@ -93,7 +93,7 @@ async fn a_denied_call_costs_nothing_else() {
     assert!(scrape.series("swr_repository_retention_rules").is_empty());
     let states = |scrape: &Scrape| ["tags", "details", "retention"].map(|collector| up(scrape, collector));
     exporter.scrape_until("its failure shows", |scrape| states(scrape) == [Some(1.0), Some(1.0), Some(0.0)]).await;
-    assert!(exporter.log().contains("retention rules are not read until the next refresh"), "{}", exporter.log());
+    assert!(exporter.log().contains("not reading retention rules until the next refresh"), "{}", exporter.log());
     // The permission is given.
     upstream.handle.configure(|options| options.denied.clear());
     let scrape = shown(&exporter, 40).await;
@@ -113,7 +113,7 @@ async fn a_region_without_the_call_is_asked_for_few_repositories() {
             up(scrape, "retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)
         })
         .await;
-    assert!(exporter.log().contains("retention rules are not read until the next refresh"), "{}", exporter.log());
+    assert!(exporter.log().contains("not reading retention rules until the next refresh"), "{}", exporter.log());
     assert!(calls(&upstream) <= 4, "{} calls", calls(&upstream));
 }
 

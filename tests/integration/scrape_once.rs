@@ -1,6 +1,7 @@
 //! `scrape`: one collection from the command line, as cron and node_exporter's textfile collector see it.
 
 use crate::accounts::Accounts;
+use crate::prometheus::free_address;
 use crate::support::{PATIENCE, Scrape, client, command, eventually, passes_promtool, simulator, text};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -127,7 +128,7 @@ async fn neither_a_planted_link_nor_a_planted_temporary_file_is_followed() {
     if std::os::unix::fs::lchown(&file, Some(65534), Some(65534)).is_ok() {
         let (code, _, said) = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
         assert_eq!(code, Some(1));
-        assert!(said.contains("it is a link of another user"), "{said}");
+        assert!(said.contains("it is a symbolic link of another user"), "{said}");
     }
     assert_eq!(std::fs::read_to_string(precious).unwrap(), "precious");
 }
@@ -137,8 +138,8 @@ async fn what_cannot_be_written_to_is_a_failure() {
     let upstream = simulator(3, 1).await;
     let folder = tempfile::tempdir().unwrap();
     for (output, problem) in [
-        (folder.path().to_owned(), "it is there and is no file"),
-        ("/dev/null".into(), "it is there and is no file"),
+        (folder.path().to_owned(), "it exists and is not a file"),
+        ("/dev/null".into(), "it exists and is not a file"),
         (folder.path().join("none/swr.prom"), "No such file or directory"),
     ] {
         let (code, _, said) = done(scrape(&upstream, &["--output", output.to_str().unwrap()])).await;
@@ -177,12 +178,13 @@ async fn of_several_accounts_one_is_named() {
         done(command).await
     };
     let (code, metrics, _) = run(&["--account", "two"]).await;
-    assert_eq!((code, Scrape::parse(metrics).get("swr_repositories")), (Some(0), Some(5.0)));
+    let found = Scrape::parse(metrics).value("swr_repositories", &[("account", "two")]);
+    assert_eq!((code, found), (Some(0), Some(5.0)));
     assert_eq!(one.handle.total(), 0);
     for (arguments, problem) in [
-        (&[][..], "--account: name one of the accounts one, two"),
-        (&["--account", "three"], "--account: there is no account `three`; there are one, two"),
-        (&["--account", "two", "--cache.window", "soon"], "--cache.window: `soon` is no duration"),
+        (&[][..], "--account: required, because the file has several accounts: one, two"),
+        (&["--account", "three"], "--account: unknown account `three` (known: one, two)"),
+        (&["--account", "two", "--cache.window", "soon"], "--cache.window: invalid duration `soon`"),
     ] {
         let (code, out, said) = run(arguments).await;
         assert_eq!((code, out.as_str()), (Some(2), ""));
@@ -351,7 +353,9 @@ async fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains(" of 300 repositories, ") && shown.contains("[##"), "{shown:?}");
     assert!(!shown.contains("tags"), "{shown:?}");
-    assert!(shown.ends_with("\r\u{1b}[K"), "the line is cleared: {shown:?}");
+    let (_, end) = shown.rsplit_once("\r\u{1b}[K").expect("the line is cleared");
+    let wrote = format!(" of 300 repositories to {} in ", file.display());
+    assert!(end.starts_with("wrote ") && end.contains(&wrote), "{shown:?}");
     assert!(Scrape::parse(std::fs::read_to_string(&file).unwrap()).is_up());
     let elsewhere = done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await;
     assert_eq!(elsewhere, (Some(0), String::new(), String::new()));
@@ -370,20 +374,15 @@ async fn progress_goes_on_while_tags_are_read() {
     assert!(read.is_sorted() && read.iter().any(|number| (1..60).contains(number)), "{read:?} in {shown:?}");
 }
 
-#[tokio::test]
-async fn node_exporter_takes_the_file_beside_its_own_metrics() {
-    let upstream = simulator(40, 2).await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("swr.prom");
-    assert_eq!(done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await.0, Some(0));
-    let mut metrics = None;
+/// What node_exporter shows of the files in a directory, and its log.
+async fn node_exporter(directory: &Path) -> (Scrape, String) {
+    let log = tempfile::NamedTempFile::new().unwrap();
     // It cannot be given a port that is free for certain.
     for _ in 0..5 {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let log = folder.path().join("log");
+        let free = free_address();
         let mut node_exporter = Command::new("prometheus-node-exporter")
             .args(["--collector.disable-defaults", "--collector.textfile"])
-            .arg(format!("--collector.textfile.directory={}", folder.path().display()))
+            .arg(format!("--collector.textfile.directory={}", directory.display()))
             .arg(format!("--web.listen-address={free}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -398,12 +397,60 @@ async fn node_exporter_takes_the_file_beside_its_own_metrics() {
         .await;
         if matches!(node_exporter.try_wait(), Ok(None)) {
             let answer = client().get(format!("http://{free}/metrics")).send().await.unwrap();
-            metrics = Some(text(answer).await);
-            break;
+            return (Scrape::parse(text(answer).await), said());
         }
     }
-    let scrape = Scrape::parse(metrics.expect("node_exporter runs"));
+    panic!("node_exporter does not run:\n{}", std::fs::read_to_string(&log).unwrap());
+}
+
+#[tokio::test]
+async fn node_exporter_takes_the_file_beside_its_own_metrics() {
+    let upstream = simulator(40, 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("swr.prom");
+    assert_eq!(done(scrape(&upstream, &["--output", file.to_str().unwrap()])).await.0, Some(0));
+    let (scrape, _) = node_exporter(folder.path()).await;
     assert_eq!(scrape.get("node_textfile_scrape_error"), Some(0.0));
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), 40);
     assert_eq!(scrape.series("process_resident_memory_bytes").len(), 1, "its own");
+}
+
+#[tokio::test]
+async fn two_accounts_stand_side_by_side_in_one_textfile_directory() {
+    let (production, test) = (simulator(30, 2).await, simulator(20, 2).await);
+    // The same organizations and repositories in both.
+    let accounts = Accounts::new(&format!(
+        "defaults: {{ collectors: [account, tags], tags_rate_limit: 1000, rate_limit: 1000 }}\naccounts:\n  \
+         production: {{ endpoint: \"{}\" }}\n  test: {{ endpoint: \"{}\", labels: {{ cloud: otc }} }}\n",
+        production.url(),
+        test.url()
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["production", "test"] {
+        let mut command = command();
+        command.args(["scrape", "--config.file"]).arg(accounts.path()).args(["--swr.project-id", DEMO_PROJECT_ID]);
+        command.args(["--account", name, "--output"]).arg(folder.path().join(format!("swr_{name}.prom")));
+        let (code, _, said) = done(command).await;
+        assert_eq!((code, said.as_str()), (Some(0), ""));
+    }
+    let (scrape, log) = node_exporter(folder.path()).await;
+    assert!(!log.contains("error") && !log.contains("inconsistent"), "{log}");
+    assert_eq!(scrape.get("node_textfile_scrape_error"), Some(0.0));
+    assert_eq!(scrape.series("swr_up").len(), 2);
+    for (name, repositories) in [("production", 30.0), ("test", 20.0)] {
+        assert_eq!(scrape.value("swr_up", &[("account", name)]), Some(1.0));
+        assert_eq!(scrape.value("swr_repositories", &[("account", name)]), Some(repositories));
+    }
+    assert_eq!(scrape.value("swr_up", &[("account", "test"), ("cloud", "otc")]), Some(1.0));
+    assert_eq!(scrape.series("swr_repository_size_bytes").len(), 50);
+    assert_eq!(scrape.series("swr_repository_unique_layer_bytes").len(), 50);
+    // Every series of the files has the label, and none of the process is in them.
+    for name in ["production", "test"] {
+        let file = std::fs::read_to_string(folder.path().join(format!("swr_{name}.prom"))).unwrap();
+        passes_promtool(&file).await;
+        for line in file.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.contains(&format!("account=\"{name}\"")), "{line}");
+            assert!(!line.starts_with("process_") && !line.starts_with("swr_exporter_build_info"), "{line}");
+        }
+    }
 }

@@ -83,7 +83,7 @@ async fn a_missing_notification_socket_is_harmless() {
     command.args(["--swr.endpoint", "http://127.0.0.1:9"]).env("NOTIFY_SOCKET", "/nowhere/notify");
     let exporter = start(command).await;
     assert_eq!(exporter.get("/-/ready").await.status(), 200);
-    eventually("it is told", || exporter.log().contains("systemd cannot be told")).await;
+    eventually("it is told", || exporter.log().contains("cannot notify systemd")).await;
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn only_the_sockets_of_socket_activation_are_served() {
         assert_eq!(exporter.address(), first);
         assert_eq!(exporter.get("/-/healthy").await.status(), 200);
         let log = exporter.log();
-        assert!(log.contains("--web.listen-address is left alone") && !log.contains("127.0.0.1:1\n"), "{log}");
+        assert!(log.contains("--web.listen-address is ignored") && !log.contains("127.0.0.1:1\n"), "{log}");
         return;
     }
     panic!("the tool does not start the exporter, five times");

@@ -32,10 +32,10 @@ async fn every_problem_is_listed_before_anything_listens() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     for expected in [
         "4 problems",
-        "SWR_EXPORTER_SWR_CONCURRENCY: `many`",
-        "--log.level: `shout`",
-        "no endpoint: give --swr.region",
-        "no secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file",
+        "SWR_EXPORTER_SWR_CONCURRENCY: invalid number `many`",
+        "--log.level: unknown value `shout`",
+        "no endpoint: set --swr.region",
+        "lacks its secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file",
     ] {
         assert!(said.contains(expected), "{expected}\n---\n{said}");
     }
@@ -77,7 +77,14 @@ async fn help_and_version_exit_with_0() {
         assert!(said.contains("Usage: swr-exporter"), "{said}");
     }
     let (code, said) = exit_of(&["--version"]).await;
-    assert_eq!((code, said.trim()), (0, concat!("swr-exporter ", env!("CARGO_PKG_VERSION"))));
+    let lines: Vec<&str> = said.lines().collect();
+    let [first, compiler, platform] = lines[..] else { panic!("{said}") };
+    assert_eq!(code, 0);
+    let first = first.strip_prefix(concat!("swr-exporter, version ", env!("CARGO_PKG_VERSION"), " (revision: "));
+    let revision = first.and_then(|rest| rest.strip_suffix(')')).unwrap_or_else(|| panic!("{said}"));
+    assert!(revision == "unknown" || revision.len() >= 12, "{said}");
+    assert!(compiler.starts_with("  compiler:  rustc 1."), "{said}");
+    assert!(platform.starts_with("  platform:  ") && platform.contains(std::env::consts::ARCH), "{said}");
 }
 
 #[tokio::test]
@@ -96,11 +103,11 @@ async fn pipes_and_devices_are_refused_as_files() {
         for (flag, said) in [
             ("--swr.ca-file", "cannot read certificates from"),
             ("--credentials.token-file", "cannot read the token from"),
-            ("--config.file", "pipe: it is no regular file"),
+            ("--config.file", "pipe: not a regular file"),
         ] {
             let (code, all) = exit_of(&["check", "--offline", "--swr.endpoint=https://swr.example", flag, file]).await;
             assert!(code != 0 && all.contains(&said.replace("pipe", file)), "{flag} {file}: {code}\n{all}");
-            assert!(all.contains("it is no regular file"), "{flag} {file}: {all}");
+            assert!(all.contains("not a regular file"), "{flag} {file}: {all}");
         }
         let (code, said) = exit_of(&["--swr.endpoint=https://swr.example", "--swr.ca-file", file]).await;
         assert_eq!(code, 1, "{said}");

@@ -1,6 +1,7 @@
 //! The snapshot that outlives its process: what a restart finds, and what it makes of it when that is not what it should be.
 
 use crate::accounts::Accounts;
+use crate::credentials_hung_files::is_prompt;
 use crate::peers;
 use crate::support::{Exporter, Scrape, command, eventually, exporter, simulator, start};
 use std::collections::BTreeSet;
@@ -88,7 +89,7 @@ async fn a_restart_serves_at_once_and_asks_nothing_inside_the_window() {
     );
     assert_eq!(after.value("swr_scrapes_total", &[("served", "fresh")]), Some(1.0));
     assert_eq!(upstream.handle.total(), 0);
-    assert!(second.log().contains("took over a snapshot of 300 repositories"), "{}", second.log());
+    assert!(second.log().contains("loaded a saved snapshot of 300 repositories"), "{}", second.log());
     drop(second);
 
     // Past its window it is asked for anew, and past its age it is nothing to serve.
@@ -155,7 +156,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         let log = exporter.log();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("level=warn")).collect();
         assert_eq!(warnings.len(), 1, "{log}");
-        assert!(warnings[0].contains(problem) && warnings[0].contains("is ignored"), "{problem}: {log}");
+        assert!(warnings[0].contains(problem) && warnings[0].contains("ignoring "), "{problem}: {log}");
         eventually("a good file replaces it", || fs::read(&file).is_ok_and(|now| now != bytes)).await;
         assert_eq!(repositories(&file), 30);
         exporter.signal("KILL");
@@ -195,7 +196,7 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
     // An inline key may be another customer's. This one is refused by the upstream, so there is nothing to show.
     let exporter = start_with(&url, &[], ("another-key", "another-secret")).await;
     assert_eq!(sizes(&exporter.scrape().await), 0);
-    assert!(exporter.log().contains("is ignored: it was read from another endpoint"), "{}", exporter.log());
+    assert!(exporter.log().contains("it was read from another endpoint"), "{}", exporter.log());
     drop(exporter);
     for (url, flags) in [
         (&other_url, &[][..]),
@@ -207,7 +208,7 @@ async fn only_what_was_read_from_the_same_account_is_taken_over() {
         let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
         assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(0.0), "{flags:?}");
         let log = exporter.log();
-        assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 1, "{flags:?}: {log}");
+        assert_eq!(log.matches("it was read from another endpoint").count(), 1, "{flags:?}: {log}");
         let expected = match flags {
             [] => other.handle.repositories().len(),
             ["--swr.namespace", name] => {
@@ -240,15 +241,13 @@ async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_bef
     fs::write(&temporary, "half").unwrap();
     accounts.write(&text(&other, "tags"));
     exporter.signal("HUP");
-    eventually("it is read", || {
-        exporter.log().contains("settings were read again on SIGHUP: 0 accounts unchanged, 1 c")
-    })
-    .await;
+    eventually("it is read", || exporter.log().contains("settings reloaded on SIGHUP: 0 accounts unchanged, 1 c"))
+        .await;
     assert!(temporary.exists());
     let scrape = exporter.scrape_until("data of the other", Scrape::is_up).await;
     assert_eq!((sizes(&scrape), scrape.value("swr_scrapes_total", &[("served", "fresh")])), (20, Some(0.0)));
     let log = exporter.log();
-    assert_eq!(log.matches("is ignored: it was read from another endpoint").count(), 2, "{log}");
+    assert_eq!(log.matches("it was read from another endpoint").count(), 2, "{log}");
 }
 
 #[tokio::test]
@@ -271,7 +270,7 @@ async fn of_two_processes_the_first_keeps_the_state_until_it_is_killed_and_then_
     let refreshed = |times| move |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(times);
     second.scrape_until("it refreshes", refreshed(5.0)).await;
     assert_eq!(fs::read(&file).unwrap(), kept, "the first one's");
-    let told = format!("another process holds {directory}/default.lock: ");
+    let told = format!("another process holds {directory}/default.lock; ");
     assert_eq!(second.log().matches(&told).count(), 1, "once: {}", second.log());
 
     first.signal("KILL");
@@ -296,7 +295,7 @@ async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
             let scrape = exporter.scrape_until("refreshes go on", refreshed).await;
             assert!(scrape.is_up() && sizes(&scrape) == 30);
         }
-        let about = format!("cannot keep the snapshot in {}/default.snapshot: ", directory.display());
+        let about = format!("cannot save the snapshot in {}/default.snapshot: ", directory.display());
         eventually("it is said", || exporter.log().contains(&about)).await;
         assert_eq!(exporter.log().matches(&about).count(), 1, "once, not at every refresh: {}", exporter.log());
     }
@@ -318,7 +317,7 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
     let refreshed = |times: f64| move |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(times);
     assert_eq!(sizes(&exporter.scrape_until("refreshes go on", refreshed(4.0)).await), 30);
     let log = exporter.log();
-    assert_eq!(log.matches("cannot keep the snapshot").count(), 1, "once, not at every refresh: {log}");
+    assert_eq!(log.matches("cannot save the snapshot").count(), 1, "once, not at every refresh: {log}");
     assert!(log.contains("File too large"), "{log}");
     eventually("an attempt leaves nothing behind", || files(folder.path()) == ["default.lock"]).await;
     // Once there is room, the snapshot is kept, and that is said as well.
@@ -327,7 +326,7 @@ async fn a_full_disk_costs_a_warning_and_no_more() {
         .status();
     assert!(done.unwrap().success());
     exporter.scrape_until("the next refreshes", refreshed(8.0)).await;
-    eventually("it is said", || exporter.log().contains("the snapshot is kept in")).await;
+    eventually("it is said", || exporter.log().contains("saving the snapshot in")).await;
     assert_eq!(repositories(&file), 30);
 }
 
@@ -360,7 +359,7 @@ async fn odd_files_in_the_directory_stop_neither_the_start_nor_refreshes() {
         let mut exporter = exporter(&upstream.url(), &flags).await;
         let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(3.0);
         assert!(exporter.scrape_until("refreshes go on", refreshed).await.is_up(), "{name}");
-        assert!(exporter.log().contains("it is no regular file"), "{name}: {}", exporter.log());
+        assert!(exporter.log().contains("not a regular file"), "{name}: {}", exporter.log());
         exporter.signal("TERM");
         assert_eq!(exporter.ended().await.code(), Some(0), "{name}");
     }
@@ -413,7 +412,7 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
     };
     // Long enough for every account to hang.
     let mut refreshes = 0.0;
-    let begun = Instant::now();
+    let (begun, mut healthy) = (Instant::now(), Vec::new());
     while begun.elapsed() < Duration::from_secs(4) {
         for number in 0..8 {
             for encoding in ["identity", "gzip", "zstd"] {
@@ -425,10 +424,13 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
         let scrape = Scrape::parse(String::from_utf8(bytes.to_vec()).unwrap());
         assert!(scrape.is_up());
         refreshes = scrape.get("swr_refreshes_total").unwrap();
-        let start = Instant::now();
-        assert_eq!(exporter.get("/-/healthy").await.status(), 200);
-        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        for _ in 0..5 {
+            let start = Instant::now();
+            assert_eq!(exporter.get("/-/healthy").await.status(), 200);
+            healthy.push(start.elapsed());
+        }
     }
+    is_prompt(healthy);
     assert!(refreshes > 4.0, "{refreshes} refreshes of the healthy account");
     assert!(folder.path().join("fine/fine.snapshot").exists());
     let start = Instant::now();
@@ -477,7 +479,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
                 wrote += usize::from(fs::read(&file).unwrap() != before);
             }
             let last = exporter(&url, &["--cache.directory", folder.path().to_str().unwrap()]).await;
-            assert!(last.log().contains("took over a snapshot of 600 repositories"), "{}", last.log());
+            assert!(last.log().contains("loaded a saved snapshot of 600 repositories"), "{}", last.log());
             let left = files(folder.path());
             assert_eq!(left, ["default.lock", "default.snapshot"], "what the killed left behind is swept up");
             wrote

@@ -136,6 +136,19 @@ async fn odd_numbers_are_left_out_and_counted_and_never_zero() {
 }
 
 #[tokio::test]
+async fn a_null_in_the_place_of_a_row_costs_that_row_alone() {
+    let account = account(30, &[]).await;
+    let null = |rows: &mut Vec<serde_json::Value>| rows[7] = serde_json::Value::Null;
+    account.listing(Action::Rows(std::sync::Arc::new(null)));
+    let scrape = account.next_good().await;
+    let (shown_now, all) = (shown(&scrape), standing(&account.upstream));
+    assert!(shown_now.len() == 29 && shown_now.is_subset(&all), "{shown_now:?}");
+    assert!(scrape.value("swr_samples_dropped_total", &[("reason", "name")]) >= Some(1.0));
+    account.upstream.handle.clear_faults();
+    account.exporter.scrape_until("it is back", |scrape| shown(scrape) == all).await;
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_repositories_are_all_there() {
     let upstream = simulator(100_000, 100).await;
     let account = account_of(upstream, &["--swr.rate-limit", "10000", "--swr.burst", "10000"]).await;

@@ -16,7 +16,7 @@ fn settings(more: &str) -> String {
 
 /// Writes settings and waits until they are in force.
 async fn put(exporter: &Exporter, folder: &Folder, more: &str) {
-    let times = || exporter.log().matches("the web configuration was read again").count();
+    let times = || exporter.log().matches("web configuration reloaded").count();
     let before = times();
     folder.write("web.yml", &settings(more));
     eventually("it is read again", || times() > before).await;

@@ -133,7 +133,7 @@ async fn a_browser_gets_in_with_tls_and_a_password_and_not_without() {
     let shows = async |url: &str, flags: &[&str]| {
         let visit = browser::visit(url, flags).await;
         assert_eq!(visit.console, [""; 0], "the headers let the page be as it is");
-        visit.document.all(&["a"]).iter().any(|link| link.get("href") == Some("/metrics"))
+        visit.document.all(&["a"]).iter().any(|link| link.get("href") == Some("./metrics"))
     };
     let encoded = "correct%20horse%3A%20battery%3F";
     assert!(shows(&with_login(encoded), &[&trust]).await);

@@ -70,12 +70,15 @@ async fn a_change_of_the_file_never_takes_a_protection_away() {
     assert_eq!(reload.status(), 500);
     assert!(text(reload).await.contains("no password would be needed"));
     exporter.signal("HUP");
-    eventually("SIGHUP", || exporter.log().contains("read again on SIGHUP and those before stay in force")).await;
+    eventually("SIGHUP", || {
+        exporter.log().contains("cannot reload settings on SIGHUP; the previous ones stay in force")
+    })
+    .await;
     assert_eq!(without_password(&client, &exporter, "/metrics").await, Some(401));
 
     folder.write("web.yml", &good);
     reload_succeeded(&exporter, &client, true).await;
-    assert!(!exporter.log().contains("read again: no TLS"), "{}", exporter.log());
+    assert!(!exporter.log().contains("reloaded: no TLS"), "{}", exporter.log());
 }
 
 #[tokio::test]
@@ -88,10 +91,10 @@ async fn a_file_that_was_cut_off_is_accepted_again_once_it_is_whole() {
     assert_eq!(without_password(&client, &exporter, "/-/healthy").await, Some(200));
     // Without its last section the file is valid, and stricter.
     folder.write("web.yml", good.split_once("auth_excluded_paths").unwrap().0);
-    eventually("stricter", || exporter.log().contains("read again: TLS, passwords")).await;
+    eventually("stricter", || exporter.log().contains("reloaded: TLS, passwords")).await;
     assert_eq!(without_password(&client, &exporter, "/-/healthy").await, Some(401));
     folder.write("web.yml", &good);
-    eventually("whole", || exporter.log().matches("read again: TLS, passwords").count() == 2).await;
+    eventually("whole", || exporter.log().matches("reloaded: TLS, passwords").count() == 2).await;
     assert_eq!(without_password(&client, &exporter, "/-/healthy").await, Some(200));
 }
 
@@ -108,7 +111,7 @@ async fn required_client_certificates_stay_required() {
     let names = good.lines().position(|line| line.contains("client_allowed_sans")).unwrap();
     let cut: String = good.lines().take(names).map(|line| format!("{line}\n")).collect();
     folder.write("web.yml", &good);
-    eventually("as before", || exporter.log().contains("is as it was again")).await;
+    eventually("as before", || exporter.log().contains("is valid again")).await;
     folder.write("web.yml", &cut);
     eventually("any name", || refused() == 2).await;
     assert!(folder.client(None).get(https(&exporter, "/metrics")).send().await.is_err());

@@ -151,14 +151,14 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
     let mebibytes = |bytes: usize| format!("{} MiB", bytes >> 20);
     let expected = [
         ("repositories in a listing", thousands(collect::Options::default().max_repositories)),
-        ("tags of one repository", thousands(swr::tags::MAX_TAGS as u64)),
+        ("tags of a repository", thousands(swr::tags::MAX_TAGS as u64)),
         ("distinct layers and configurations", thousands(collect::tags::Options::default().max_layers as u64)),
         ("repositories of the Enterprise Edition", thousands(collect::enterprise::MAX_REPOSITORIES)),
         ("instances of the Enterprise Edition", thousands(collect::enterprise::MAX_INSTANCES)),
-        ("wait of a finished listing for the figures beside it", seconds(collect::auxiliary::MAX_WAIT)),
-        ("one answer of the API, unpacked", mebibytes(client.max_response_bytes)),
-        ("wait for more of an answer of the API", seconds(client.stall_timeout)),
-        ("attempts at one request", swr::retry::MAX_ATTEMPTS.to_string()),
+        ("wait of a complete listing for other collectors", seconds(collect::auxiliary::MAX_WAIT)),
+        ("size of an API response, decompressed", mebibytes(client.max_response_bytes)),
+        ("pause within an API response", seconds(client.stall_timeout)),
+        ("attempts of an API call", swr::retry::MAX_ATTEMPTS.to_string()),
         ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
         ("pause that the API can ask for", seconds(swr::error::MAX_PAUSE)),
         (
@@ -167,16 +167,13 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
         ),
         ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::MAX_LENGTH as u64))),
         ("TLS handshake", seconds(web.first_byte)),
-        ("first byte of a request", seconds(web.first_byte)),
-        (
-            "head of a request",
-            format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers),
-        ),
-        ("rest between two requests", seconds(web.idle)),
-        ("reader that takes no byte of an answer", seconds(web.write_progress)),
-        ("reader that takes an answer slowly", seconds(web.response_total)),
-        ("open answers after SIGTERM", seconds(web.drain)),
-        ("answers at once on an HTTP/2 connection", web::STREAMS.to_string()),
+        ("time until the first byte of a request", seconds(web.first_byte)),
+        ("request header", format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers)),
+        ("idle time between two requests", seconds(web.idle)),
+        ("time without reading a byte of a response", seconds(web.write_progress)),
+        ("time to read a response", seconds(web.response_total)),
+        ("time for open responses after SIGTERM", seconds(web.drain)),
+        ("parallel requests on an HTTP/2 connection", web::STREAMS.to_string()),
     ];
     let listed: Vec<_> = rows(section(&read("docs/limits.md"), "## Limits"))
         .into_iter()

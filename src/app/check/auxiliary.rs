@@ -10,9 +10,9 @@ use crate::swr::artifacts::are_offered_by;
 use crate::swr::markers::MarkerPage;
 use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
-const ACCOUNT: &str = "--collector.account";
-const ENTERPRISE: &str = "--collector.enterprise";
-const ARTIFACTS: &str = "--collector.enterprise.artifacts";
+const ACCOUNT: &str = "account";
+const ENTERPRISE: &str = "enterprise";
+const ARTIFACTS: &str = "enterprise.artifacts";
 
 /// Adds a step for each call of the enabled collectors.
 pub(super) async fn check(client: &Client, options: &collect::Options, report: &mut Report) {
@@ -22,34 +22,36 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
     let budget = || CallBudget::until(Deadline::after(STEP_TIMEOUT));
     if options.account {
         let listed = client.organizations(&budget()).await;
-        let found = listed.map(|listed| listed.len().to_string());
+        let found = listed.map(|listed| (format!("{} organizations listed", listed.len()), Some(listed.len() as u64)));
         report.add(step("list organizations", Operation::ListNamespaces, ACCOUNT, found));
-        let read = client.overview(&budget()).await;
-        let found =
-            read.map(|read| read.repositories.map_or_else(String::new, |count| format!("{count} repositories")));
-        report.add(step("read the totals", Operation::Overview, ACCOUNT, found));
+        let found = client.overview(&budget()).await.map(|_| ("can be read".to_owned(), None));
+        report.add(step("totals of the account", Operation::Overview, ACCOUNT, found));
     }
     if let Err(error) = client.project_id(&budget()).await {
-        report.add(Step::fails("find the project", error_chain(&error), advice::on_project()));
+        report.add(Step::fails("project id", error_chain(&error), advice::on_project()));
         return;
     }
     if options.account {
         let read = client.quotas(&budget()).await;
-        let found = read.map(|read| read.iter().map(|quota| quota.name.to_string()).collect::<Vec<_>>().join(", "));
-        report.add(step("read the quotas", Operation::Quotas, ACCOUNT, found));
+        let found = read.map(|read| {
+            let names: Vec<String> = read.iter().map(|quota| quota.name.to_string()).collect();
+            (format!("limits of {}", names.join(", ")), None)
+        });
+        report.add(step("quotas", Operation::Quotas, ACCOUNT, found));
     }
     if options.enterprise {
         let listed = client.instances(0, &budget()).await;
         let first = listed.as_ref().ok().and_then(|listed| listed.rows.first()).cloned();
-        let found = listed.map(|listed| listed.total.unwrap_or(listed.received).to_string());
+        let count = listed.as_ref().ok().map(|listed| listed.total.unwrap_or(listed.received));
+        let found = listed.map(|_| (format!("{} instances listed", count.unwrap_or_default()), count));
         report.add(step("list instances", Operation::ListInstances, ENTERPRISE, found));
         if let Some(instance) = &first {
-            let read = client.instance_statistics(&instance.id, &budget()).await.map(|_| "read".to_owned());
-            report.add(step("read an instance's statistics", Operation::InstanceStatistics, ENTERPRISE, read));
+            let read = client.instance_statistics(&instance.id, &budget()).await;
+            let found = read.map(|_| ("can be read".to_owned(), None));
+            report.add(step("statistics of an instance", Operation::InstanceStatistics, ENTERPRISE, found));
         }
-        let listed = client.instance_repositories(None, &budget()).await;
-        let found = listed.map(|page| or_more(&page));
-        report.add(step("list the instances' repositories", Operation::ListInstanceRepositories, ENTERPRISE, found));
+        let found = client.instance_repositories(None, &budget()).await.map(|page| listed_on(&page, "repositories"));
+        report.add(step("list repositories of instances", Operation::ListInstanceRepositories, ENTERPRISE, found));
         if let Some(instance) = first.filter(|_| options.artifacts) {
             check_artifacts(client, &instance, report).await;
         }
@@ -57,27 +59,35 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
 }
 
 async fn check_artifacts(client: &Client, instance: &Instance, report: &mut Report) {
-    const WHAT: &str = "list an instance's artifacts";
+    const WHAT: &str = "list artifacts of an instance";
     if !are_offered_by(&instance.version) {
-        let why = format!("`{}` has version {}, which does not offer it", instance.name, instance.version);
-        report.add(Step::skipped(WHAT, why));
+        let why = format!("`{}` has version {}, which does not offer them", instance.name, instance.version);
+        report.add(Step::skipped(WHAT, why).of_collector(ARTIFACTS));
         return;
     }
     let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
-    let found = client.artifacts(&instance.id, None, &budget).await.map(|page| or_more(&page));
+    let found = client.artifacts(&instance.id, None, &budget).await.map(|page| listed_on(&page, "artifacts"));
     report.add(step(WHAT, Operation::ListArtifacts, ARTIFACTS, found));
 }
 
-fn or_more<T>(page: &MarkerPage<T>) -> String {
+/// What a page holds, and the number if there is no further page.
+fn listed_on<T>(page: &MarkerPage<T>, what: &str) -> (String, Option<u64>) {
     match &page.next {
-        None => page.received.to_string(),
-        Some(_) => format!("{} or more", page.received),
+        None => (format!("{} {what} listed", page.received), Some(page.received)),
+        Some(_) => (format!("{} {what} listed, and there are more", page.received), None),
     }
 }
 
-fn step(what: &str, operation: Operation, flag: &str, found: Result<String, ApiError>) -> Step {
-    match found {
-        Ok(found) => Step::works(what, found),
-        Err(error) => Step::fails(what, error_chain(&error), advice::on_auxiliary_call(&error, operation, flag)),
-    }
+/// The step of a call, with its message and the number in it.
+fn step(
+    what: &str,
+    operation: Operation,
+    collector: &'static str,
+    found: Result<(String, Option<u64>), ApiError>,
+) -> Step {
+    let step = match found {
+        Ok((message, count)) => Step::works(what, message).counting(count),
+        Err(error) => Step::fails(what, error_chain(&error), advice::on_auxiliary_call(&error, operation, collector)),
+    };
+    step.of_collector(collector)
 }

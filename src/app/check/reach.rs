@@ -33,27 +33,37 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
     let addresses = match tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host.as_str(), *port))).await {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => {
-            report.add(Step::fails("name", format!("{role}{host} has no address: {error}"), on_name(*is_proxy)));
+            report.add(Step::fails("name", format!("{role}{host} cannot be resolved: {error}"), on_name(*is_proxy)));
             return false;
         }
         Err(_) => {
-            report.add(Step::fails("name", format!("no name server answered for {role}{host}"), on_name(*is_proxy)));
+            report.add(Step::fails(
+                "name",
+                format!("{role}{host} cannot be resolved: no answer from a name server"),
+                on_name(*is_proxy),
+            ));
             return false;
         }
     };
     let addresses: Vec<SocketAddr> = addresses;
     if addresses.is_empty() {
-        report.add(Step::fails("name", format!("{role}{host} has no address"), on_name(*is_proxy)));
+        report.add(Step::fails("name", format!("{role}{host} resolves to no address"), on_name(*is_proxy)));
         return false;
     }
     let listed = addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
-    report.add(Step::works("name", format!("{role}{host} is {listed}")));
+    report.add(Step::works(
+        "name",
+        match host.parse::<std::net::IpAddr>() {
+            Ok(_) => format!("{role}{host} is an address"),
+            Err(_) => format!("{role}{host} resolves to {listed}"),
+        },
+    ));
     let (connected, problem) = connect(&addresses).await;
     if let Some(problem) = problem {
         let advice = if *is_proxy {
-            "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY is not there: correct it, or name the API in NO_PROXY"
+            "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name the API in NO_PROXY"
         } else {
-            "open the way out for this port, or set HTTPS_PROXY where there is a proxy"
+            "allow outgoing connections to this port, or set HTTPS_PROXY if there is a proxy"
         };
         let message = format!("cannot connect to {role}{host} port {port}: {problem}");
         report.add(Step::fails("connection", message, advice.to_owned()));
@@ -63,7 +73,7 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
         0 => String::new(),
         some => format!("; {some} of {} addresses do not answer", addresses.len()),
     };
-    report.add(Step::works("connection", format!("{role}{host} port {port}{unreachable}")));
+    report.add(Step::works("connection", format!("connected to {role}{host} port {port}{unreachable}")));
     request_root(endpoint, transport, report).await
 }
 
@@ -114,30 +124,30 @@ async fn request_root(endpoint: &str, transport: &Https, report: &mut Report) ->
             return false;
         }
         Err(_) => {
-            let advice = "look at firewalls and proxies in between: the connection is there and nothing comes back";
-            report.add(Step::fails("answer", "none in time".to_owned(), advice.to_owned()));
+            let advice = "check firewalls and proxies in between: they accept the connection and pass nothing on";
+            report.add(Step::fails("response", "none in time".to_owned(), advice.to_owned()));
             return false;
         }
     };
     if is_tls {
-        report.add(Step::works("tls", "the certificate is trusted and of this host".to_owned()));
+        report.add(Step::works("tls", "the certificate is trusted and belongs to this host".to_owned()));
     }
     let Some(theirs) = date(&answer.headers) else {
-        report.add(Step::skipped("clock", "the API does not say what time it is"));
+        report.add(Step::skipped("clock", "the API does not send its time"));
         return true;
     };
     let ahead =
         theirs.duration_since(sent_at).map_or_else(|late| -late.duration().as_secs_f64(), |by| by.as_secs_f64());
     report.add(if ahead.abs() > MAX_TOLERATED_SKEW {
         let (by, way) = (ahead.abs().round(), if ahead > 0.0 { "behind" } else { "ahead of" });
-        let advice = "set the clock, e.g. by NTP; until then requests are signed by the API's clock".to_owned();
+        let advice = "set the clock, for example by NTP; until then requests are signed with the API's time".to_owned();
         Step::fails(
             "clock",
             format!("this machine is {by} s {way} the API; signatures are refused from 900 s on"),
             advice,
         )
     } else {
-        Step::works("clock", format!("{:.0} s apart", ahead.abs().floor()))
+        Step::works("clock", format!("{:.0} s from the API's", ahead.abs().floor()))
     });
     true
 }
@@ -146,9 +156,9 @@ async fn request_root(endpoint: &str, transport: &Https, report: &mut Report) ->
 fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'static str) {
     let text = error_chain(error);
     if text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity") {
-        ("tls", "the certificate is by an authority that is not trusted: give its certificate by --swr.ca-file")
+        ("tls", "the certificate is signed by an unknown CA: set --swr.ca-file to that CA's certificate")
     } else if text.contains("NotValidForName") {
-        ("tls", "the certificate is of another host: check --swr.endpoint")
+        ("tls", "the certificate belongs to another host: check --swr.endpoint")
     } else if text.contains("Expired") || text.contains("NotValidYet") {
         ("tls", "the certificate is not valid now: check this machine's clock, then the certificate")
     } else if text.contains("BadSignature") || text.contains("UnsupportedSignatureAlgorithm") {
@@ -159,11 +169,11 @@ fn on_connection(error: &TransportError, is_tls: bool) -> (&'static str, &'stati
     } else if text.contains("invalid peer certificate") {
         ("tls", "the certificate cannot be verified: check --swr.endpoint, then --swr.ca-file")
     } else if text.contains("tunnel") || text.contains("proxy") {
-        ("proxy", "the proxy does not let us through: check its rules and the password in HTTPS_PROXY")
+        ("proxy", "the proxy refuses the connection: check its rules and the password in HTTPS_PROXY")
     } else if is_tls {
-        ("tls", "there is no TLS where it should be: check --swr.endpoint, and proxies in between")
+        ("tls", "the server does not speak TLS: check --swr.endpoint, and proxies in between")
     } else {
-        ("answer", "check --swr.endpoint")
+        ("response", "check --swr.endpoint")
     }
 }
 

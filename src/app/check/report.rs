@@ -21,7 +21,7 @@ impl FromStr for Format {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(format!("--format: `{text}` is not known; known are text, json")),
+            _ => Err(format!("--format: unknown value `{text}` (known: text, json)")),
         }
     }
 }
@@ -40,11 +40,16 @@ pub(super) struct Step {
     outcome: Outcome,
     message: String,
     advice: String,
+    /// The number that the message is about, for scripts.
+    count: Option<u64>,
+    /// The collector that needs this step.
+    collector: Option<&'static str>,
 }
 
 impl Step {
     pub(super) fn works(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { name: name.into(), outcome: Outcome::Works, message: message.into(), advice: String::new() }
+        let (name, message) = (name.into(), message.into());
+        Self { name, outcome: Outcome::Works, message, advice: String::new(), count: None, collector: None }
     }
 
     pub(super) fn skipped(name: impl Into<String>, message: impl Into<String>) -> Self {
@@ -55,6 +60,48 @@ impl Step {
     pub(super) fn fails(name: impl Into<String>, message: String, advice: String) -> Self {
         Self { outcome: Outcome::Fails, advice, ..Self::works(name, message) }
     }
+
+    /// The step with the number that its message is about.
+    pub(super) fn counting(self, count: Option<u64>) -> Self {
+        Self { count, ..self }
+    }
+
+    /// The step with the collector that needs it.
+    pub(super) fn of_collector(self, collector: &'static str) -> Self {
+        Self { collector: Some(collector), ..self }
+    }
+
+    fn text(&self, colour: bool) -> String {
+        let mut text = format!("  {}  {}: {}\n", self.outcome.word(colour), self.name, self.message);
+        if !self.advice.is_empty() {
+            let _ = writeln!(text, "        -> {}", self.advice);
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let result = match self.outcome {
+            Outcome::Works => "ok",
+            Outcome::Fails => "failed",
+            Outcome::Skipped => "skipped",
+        };
+        let advice = (!self.advice.is_empty()).then_some(&self.advice);
+        json!({
+            "name": self.name, "result": result, "message": self.message, "advice": advice, "count": self.count,
+            "collector": self.collector,
+        })
+    }
+}
+
+impl Outcome {
+    fn word(self, colour: bool) -> String {
+        let (word, code) = match self {
+            Self::Works => ("ok  ", "32"),
+            Self::Fails => ("FAIL", "31"),
+            Self::Skipped => ("--  ", "33"),
+        };
+        if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
+    }
 }
 
 /// The steps of one account.
@@ -62,59 +109,62 @@ impl Step {
 pub struct Report {
     account: String,
     steps: Vec<Step>,
+    /// What the account has, for its line.
+    found: Option<String>,
 }
 
 impl Report {
     pub(super) fn new(account: String) -> Self {
-        Self { account, steps: Vec::new() }
+        Self { account, steps: Vec::new(), found: None }
     }
 
     pub(super) fn add(&mut self, step: Step) {
         self.steps.push(step);
     }
 
+    /// Adds a step that succeeded and whose message is also in the account's line.
+    pub(super) fn add_found(&mut self, step: Step) {
+        self.found = Some(step.message.clone());
+        self.add(step);
+    }
+
     /// Whether nothing failed.
     pub fn works(&self) -> bool {
-        self.steps.iter().all(|step| step.outcome != Outcome::Fails)
+        self.count(Outcome::Fails) == 0
     }
 
-    fn failed(&self) -> usize {
-        self.steps.iter().filter(|step| step.outcome == Outcome::Fails).count()
+    fn count(&self, outcome: Outcome) -> usize {
+        self.steps.iter().filter(|step| step.outcome == outcome).count()
     }
 
-    fn text(&self, colour: bool) -> String {
-        let mut text = format!("account {}\n", self.account);
-        for step in &self.steps {
-            let (word, code) = match step.outcome {
-                Outcome::Works => ("ok  ", "32"),
-                Outcome::Fails => ("FAIL", "31"),
-                Outcome::Skipped => ("--  ", "33"),
-            };
-            let word = if colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() };
-            let _ = writeln!(text, "  {word}  {}: {}", step.name, step.message);
-            if !step.advice.is_empty() {
-                let _ = writeln!(text, "        -> {}", step.advice);
-            }
+    /// One line, then every step that did not succeed, or every step.
+    fn text(&self, verbose: bool, colour: bool) -> String {
+        let (failed, skipped) = (self.count(Outcome::Fails), self.count(Outcome::Skipped));
+        let tried = self.steps.len() - skipped;
+        let (outcome, mut summary) = match failed {
+            0 => (Outcome::Works, format!("{} passed", checks(tried))),
+            _ => (Outcome::Fails, format!("{failed} of {} failed", checks(tried))),
+        };
+        if skipped > 0 {
+            let _ = write!(summary, ", {skipped} skipped");
         }
+        if let (0, Some(found)) = (failed, &self.found) {
+            let _ = write!(summary, "; {found}");
+        }
+        let mut text = format!("{}  account {}: {summary}\n", outcome.word(colour), self.account);
+        let shown = self.steps.iter().filter(|step| verbose || step.outcome != Outcome::Works);
+        shown.for_each(|step| text += &step.text(colour));
         text
     }
 
     fn json(&self) -> Value {
-        let steps: Vec<Value> = self
-            .steps
-            .iter()
-            .map(|step| {
-                let result = match step.outcome {
-                    Outcome::Works => "ok",
-                    Outcome::Fails => "failed",
-                    Outcome::Skipped => "skipped",
-                };
-                let advice = (!step.advice.is_empty()).then_some(&step.advice);
-                json!({"name": step.name, "result": result, "message": step.message, "advice": advice})
-            })
-            .collect();
-        json!({"name": self.account, "steps": steps})
+        let steps: Vec<Value> = self.steps.iter().map(Step::json).collect();
+        json!({"name": self.account, "ok": self.works(), "steps": steps})
     }
+}
+
+fn checks(count: usize) -> String {
+    format!("{count} check{}", if count == 1 { "" } else { "s" })
 }
 
 /// The reports of all accounts.
@@ -143,26 +193,31 @@ impl Reports {
         self.reports.iter().all(Report::works)
     }
 
-    /// The report in a format; ends in a line feed.
-    pub fn render(&self, format: Format, colour: bool) -> String {
-        if format == Format::Json {
-            let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
-            let mut report = json!({"ok": self.works(), "accounts": accounts, "warnings": self.warnings});
-            if let Some(web) = &self.web {
-                report["web"] = json!(web);
-            }
-            return line(&report);
+    /// The report as one line of JSON.
+    pub fn json(&self) -> String {
+        let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
+        let mut report = json!({
+            "version": env!("CARGO_PKG_VERSION"), "ok": self.works(), "accounts": accounts, "warnings": self.warnings,
+        });
+        if let Some(web) = &self.web {
+            report["web"] = json!(web);
         }
-        let web = self.web.iter().map(|web| format!("web server: {web}\n"));
-        let mut text: String = web.chain(self.reports.iter().map(|report| report.text(colour))).collect();
+        line(&report)
+    }
+
+    /// The report for people: a line for each account, and every failure. With `verbose` every step.
+    pub fn text(&self, verbose: bool, colour: bool) -> String {
+        let mut text: String = self.reports.iter().map(|report| report.text(verbose, colour)).collect();
+        if let Some(web) = &self.web {
+            let _ = writeln!(text, "web server: {web}");
+        }
         for warning in &self.warnings {
             let _ = writeln!(text, "warning: {warning}");
         }
-        text += &match self.reports.iter().map(Report::failed).sum() {
-            0 if self.offline => "the settings are in order; nobody was asked whether they work\n".to_owned(),
-            0 => "everything works\n".to_owned(),
-            1 => "1 thing does not work\n".to_owned(),
-            many => format!("{many} things do not work\n"),
+        text += &match self.reports.iter().map(|report| report.count(Outcome::Fails)).sum() {
+            0 if self.offline => "settings are valid (offline: nothing was contacted)\n".to_owned(),
+            0 => "all checks passed\n".to_owned(),
+            failed => format!("{} failed\n", checks(failed)),
         };
         text
     }
@@ -182,22 +237,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_tells_what_works_and_what_to_do() {
-        let of = |steps: Vec<Step>, offline| Reports {
-            web: None,
-            offline,
-            warnings: Vec::new(),
-            reports: vec![Report { account: "default".to_owned(), steps }],
-        };
+    fn a_report_has_a_line_for_each_account_and_every_failure_with_what_to_do() {
+        let account = |name: &str, steps: Vec<Step>| Report { account: name.to_owned(), steps, found: None };
+        let of = |reports: Vec<Report>, offline| Reports { web: None, offline, warnings: Vec::new(), reports };
         let works = || Step::works("name", "found");
-        let text = of(vec![works()], false).render(Format::Text, false);
-        assert_eq!(text, "account default\n  ok    name: found\neverything works\n");
-        assert!(of(vec![works()], true).render(Format::Text, false).ends_with("nobody was asked whether they work\n"));
-        let reports = of(vec![works(), Step::fails("clock", "wrong".to_owned(), "set it".to_owned())], false);
-        let text = reports.render(Format::Text, false);
-        assert!(text.ends_with("  FAIL  clock: wrong\n        -> set it\n1 thing does not work\n"), "{text}");
-        assert!(reports.render(Format::Text, true).contains("\x1b[31mFAIL\x1b[0m"));
-        let json: Value = serde_json::from_str(&reports.render(Format::Json, true)).unwrap();
-        assert_eq!((&json["ok"], &json["accounts"][0]["steps"][1]["advice"]), (&json!(false), &json!("set it")));
+        let fails = || Step::fails("clock", "wrong".to_owned(), "set it".to_owned());
+        let good = of(vec![account("one", vec![works()])], false);
+        assert_eq!(good.text(false, false), "ok    account one: 1 check passed\nall checks passed\n");
+        let all = "ok    account one: 1 check passed\n  ok    name: found\nall checks passed\n";
+        assert_eq!(good.text(true, false), all);
+        let offline = of(vec![account("one", vec![works()])], true).text(false, false);
+        assert!(offline.ends_with("settings are valid (offline: nothing was contacted)\n"), "{offline}");
+        let skipped = Step::skipped("tags", "none");
+        let reports = vec![account("one", vec![works()]), account("two", vec![works(), fails(), skipped])];
+        let reports = of(reports, false);
+        let text = "ok    account one: 1 check passed\nFAIL  account two: 1 of 2 checks failed, 1 skipped\n  \
+                    FAIL  clock: wrong\n        -> set it\n  --    tags: none\n1 check failed\n";
+        assert_eq!(reports.text(false, false), text);
+        assert!(reports.text(false, true).contains("\x1b[31mFAIL\x1b[0m"));
+        let json: Value = serde_json::from_str(&reports.json()).unwrap();
+        assert_eq!((&json["ok"], &json["accounts"][0]["ok"]), (&json!(false), &json!(true)));
+        assert_eq!(json["accounts"][1]["steps"][1]["advice"], "set it");
+        assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+        let counted = Step::works("tags", "7 tags").counting(Some(7)).of_collector("tags").json();
+        assert_eq!((&counted["count"], &counted["collector"]), (&json!(7), &json!("tags")));
     }
 }

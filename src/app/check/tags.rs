@@ -15,32 +15,34 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>,
     }
     let budget = || CallBudget::until(Deadline::after(STEP_TIMEOUT));
     let Some(row) = row else {
-        report.add(Step::skipped("read single repositories", "there is no repository to try it on"));
+        report.add(Step::skipped("single repositories", "no repository to try them on"));
         return;
     };
     let (namespace, name) = row.key();
-    let of = |what: &str| format!("read {what} of `{namespace}/{name}`");
+    let of = |what: &str| format!("{what} of `{namespace}/{name}`");
     if options.tags {
-        let found = client.tags(namespace, name, &mut budget()).await.map(|tags| tags.len().to_string());
-        report.add(step(of("the tags"), Operation::ListTags, "--collector.tags", found));
+        let found = client.tags(namespace, name, &mut budget()).await.map(|tags| Some(tags.len() as u64));
+        report.add(step(of("tags"), Operation::ListTags, "tags", found));
     }
     if options.details {
-        let found = client.repository(namespace, name, &budget()).await.map(|_| "read".to_owned());
-        report.add(step(of("the details"), Operation::ShowRepository, "--collector.details", found));
+        let found = client.repository(namespace, name, &budget()).await.map(|_| None);
+        report.add(step(of("details"), Operation::ShowRepository, "details", found));
     }
     if options.retention {
-        let counted = client.retention_rules(namespace, name, &budget()).await;
-        let found = counted.map(|rules| rules.to_string());
-        report.add(step(of("the retention rules"), Operation::ListRetentions, "--collector.retention", found));
+        let found = client.retention_rules(namespace, name, &budget()).await.map(|rules| Some(rules.into()));
+        report.add(step(of("retention rules"), Operation::ListRetentions, "retention", found));
     }
 }
 
-fn step(what: String, operation: Operation, flag: &str, found: Result<String, ApiError>) -> Step {
-    match found {
-        Ok(found) => Step::works(what, found),
+/// The step of a call; `found` is the number of tags or rules, if the call returns a list.
+fn step(what: String, operation: Operation, collector: &'static str, found: Result<Option<u64>, ApiError>) -> Step {
+    let step = match found {
+        Ok(Some(count)) => Step::works(what, format!("{count} listed")).counting(Some(count)),
+        Ok(None) => Step::works(what, "can be read"),
         Err(error) => {
-            let advice = advice::on_auxiliary_call(&error, operation, flag);
+            let advice = advice::on_auxiliary_call(&error, operation, collector);
             Step::fails(what, error_chain(&error), advice)
         }
-    }
+    };
+    step.of_collector(collector)
 }

@@ -19,7 +19,7 @@ const FASTEST: f64 = 100_000.0;
 /// The simulator's options from the flags. Time begins now.
 pub(super) fn options(args: &WorldArgs, latency: Duration) -> Result<Options, Problems> {
     if !(0.0..=FASTEST).contains(&args.speed) {
-        return Err(Problems::of(format!("--speed: `{}` is no number from 0 to {FASTEST}", args.speed)));
+        return Err(Problems::of(format!("--speed: invalid number `{}` (allowed: 0 to {FASTEST})", args.speed)));
     }
     Ok(Options {
         repositories: args.repositories,

@@ -60,7 +60,7 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
         collectors(page, account)?;
     }
     let name = Escaped(account.name);
-    writeln!(page, "<p><a href=\"/probe?account={name}\">Metrics of {name}</a></p>")
+    writeln!(page, "<p><a href=\"./probe?account={name}\">Metrics of {name}</a></p>")
 }
 
 /// What an operator of the exporter wants to know, in small print.

@@ -47,6 +47,13 @@ impl ProgressBar {
     }
 }
 
+/// Prints a line if standard error is a terminal: cron would mail it.
+pub(super) fn say(text: &str) {
+    if io::stderr().is_terminal() {
+        write(&format!("{text}\n"));
+    }
+}
+
 /// Ignores errors: the collection goes on without a terminal.
 fn write(text: &str) {
     let mut out = io::stderr().lock();
@@ -59,7 +66,12 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
         let done = done.min(total);
         let filled = usize::try_from(done * WIDTH / total).unwrap_or_default();
         let empty = usize::try_from(WIDTH).unwrap_or_default() - filled;
-        format!("[{}{}] {done} of {total} {what}, {seconds} s", "#".repeat(filled), "-".repeat(empty))
+        // An estimate needs a second and a start.
+        let left = match (seconds, done) {
+            (1.., 1..) if done < total => format!(", about {} s left", seconds * (total - done) / done),
+            _ => String::new(),
+        };
+        format!("[{}{}] {done} of {total} {what}, {seconds} s{left}", "#".repeat(filled), "-".repeat(empty))
     };
     match (progress.fetches(), progress.total()) {
         (Some((done, total)), _) => bar(done, total, "reads of repositories"),

@@ -212,7 +212,7 @@ impl TagWorker {
         if status.logged.as_ref().is_none_or(|(logged, _)| logged.reason != reason) {
             warn!(
                 %reason,
-                "the {} of `{}/{}` could not be read, and are tried again later: {message}",
+                "cannot read the {} of `{}/{}`, trying again later: {message}",
                 task.kind.noun(),
                 subject.namespace,
                 subject.name,
@@ -231,7 +231,7 @@ impl TagWorker {
         let reason = failure.reason;
         if status.logged.as_ref().is_none_or(|(logged, of_all)| !of_all || logged.reason != reason) {
             let pending = state.pending;
-            warn!(%reason, pending, "{} are not read until the next refresh: {}", task.kind.noun(), failure.message);
+            warn!(%reason, pending, "not reading {} until the next refresh: {}", task.kind.noun(), failure.message);
             status.logged = Some((failure, true));
         }
         state.tasks.retain(|other| other.kind != task.kind);

@@ -28,7 +28,7 @@ impl WebFileReader<'_> {
         let client_ca = self.pem(&mut table, ["client_ca", "client_ca_file"], problems);
         for (found, names) in [(&certificate, "cert_file or cert"), (&key, "key_file or key")] {
             if matches!(found, Pem::Absent) {
-                problems.add(format!("{place}: there is no {names}, and TLS needs one"));
+                problems.add(format!("{place}: {names} missing, which TLS needs"));
             }
         }
         let client_auth = client_auth(&mut table, &client_ca, place, problems);
@@ -160,7 +160,7 @@ fn client_auth(table: &mut Table<'_>, client_ca: &Pem<'_>, place: &Place<'_>, pr
         "RequireAndVerifyClientCert",
     ];
     if !policies.contains(&policy.as_str()) {
-        problems.add(format!("{place}: `{policy}` is no policy{}", did_you_mean(&policy, policies)));
+        problems.add(format!("{place}: unknown policy `{policy}`{}", did_you_mean(&policy, policies)));
         return ClientAuth::None;
     }
     let requires = policy.starts_with("Require");

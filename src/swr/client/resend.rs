@@ -103,7 +103,7 @@ impl Client {
         let is_reason = matches!(lease.credential, Credential::AccessKey(_)) && error.abs() > SUSPICIOUS_SKEW_SECONDS;
         if is_reason {
             self.clock_offset_seconds.store(offset, Ordering::Relaxed);
-            info!(offset_seconds = offset, "requests are signed by the upstream's clock, which is {offset} s ahead");
+            info!(offset_seconds = offset, "signing requests with the API's time, which is {offset} s ahead");
         }
         is_reason
     }

@@ -9,7 +9,10 @@ mod process;
 use process::{Client, Process, exporter, simulator_at};
 use std::io::Read;
 use std::time::{Duration, Instant};
+use swr_exporter::model::Timestamp;
 use swr_exporter::model::layers::Layers;
+use swr_exporter::model::reclaim::{Reclaim, Rule};
+use swr_exporter::model::tag_list::{ListedTag, TagList};
 use swr_exporter::model::tags::{Blob, Digest32};
 
 /// The program's allocator.
@@ -25,12 +28,15 @@ fn main() {
         return memory(repositories, shape);
     }
     println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
-    println!("sharing | distinct blobs | references | MB | bytes/blob | s | us/change");
-    for shape in 0..SHAPES.len() {
+    println!("sharing | clean-up rules | distinct blobs | references | MB | bytes/blob | s | us/change | s for a day");
+    for shape in 0..SHAPES.len() * 2 {
         // Each in its own process: memory freed by one would hide what the other allocates.
         let mut other = std::process::Command::new(std::env::current_exe().expect("it runs"));
         other.env("SHAPE", shape.to_string()).arg(repositories.to_string());
         assert!(other.status().expect("it can be started again").success());
+    }
+    if std::env::var_os("MEMORY_ALONE").is_some() {
+        return;
     }
     let directory = std::env::temp_dir().join(format!("swr-exporter-bench-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory for the state files");
@@ -44,32 +50,72 @@ fn main() {
 /// How much is shared: layers by all tags of a repository, and layers between repositories.
 const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)];
 
-/// 20 tags with 10 layers and a configuration each.
+/// 20 tags with 10 layers and a configuration each, without and with clean-up rules and the list of tags that they need.
 fn memory(repositories: u32, shape: usize) {
-    let (name, tags_share, repositories_share) = SHAPES[shape];
+    let (name, tags_share, repositories_share) = SHAPES[shape / 2];
+    let rules = if shape.is_multiple_of(2) { Reclaim::none().rules } else { Reclaim::default().rules };
     let before = resident();
     let start = Instant::now();
     let mut layers = Layers::default();
+    layers.set_rules(rules.len());
+    let mut lists = Vec::new();
     let mut references = 0;
-    for repository in 0..repositories {
-        let blobs = blobs(repository, 0, tags_share, repositories_share);
+    let set = |layers: &mut Layers, repository: u32, from: u32| {
+        let tags = tags(repository, from, tags_share, repositories_share);
+        let (list, blobs) = TagList::pack(tags, &[], None);
         layers.set(repository, repository % 200, &blobs);
+        pick(layers, repository, &list, &rules, NOW);
+        list
+    };
+    for repository in 0..repositories {
+        let list = set(&mut layers, repository, 0);
+        // Without rules, the dates alone were kept.
+        lists.push(if rules.is_empty() { Err(list.updated().into_boxed_slice()) } else { Ok(list) });
         references += layers.blobs(repository).len();
     }
     let took = start.elapsed();
     let grown = resident() - before;
     let start = Instant::now();
     for repository in (0..repositories).step_by(100) {
-        layers.set(repository, repository % 200, &blobs(repository, 1, tags_share, repositories_share));
+        set(&mut layers, repository, 1);
     }
     let change = start.elapsed().as_secs_f64() * 1e6 / f64::from(repositories / 100);
+    let start = Instant::now();
+    for (repository, list) in (0..).zip(&lists) {
+        if let Ok(list) = list {
+            pick(&mut layers, repository, list, &rules, NOW + DAY);
+        }
+    }
     println!(
-        "{name} | {} | {references} | {:.0} | {:.1} | {:.1} | {change:.0}",
+        "{name} | {} | {} | {references} | {:.0} | {:.1} | {:.1} | {change:.0} | {:.2}",
+        rules.len(),
         layers.len(),
         grown / 1e6,
         grown / layers.len() as f64,
         took.as_secs_f64(),
+        start.elapsed().as_secs_f64(),
     );
+}
+
+const NOW: u32 = 1_800_000_000;
+const DAY: u32 = 86_400;
+
+fn pick(layers: &mut Layers, repository: u32, list: &TagList, rules: &[Rule], now: u32) {
+    for (rule, (_, blobs)) in list.picks(rules, now).by_rule.iter().enumerate() {
+        layers.pick(repository, rule, *blobs);
+    }
+}
+
+/// A tag every ten days.
+fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<ListedTag> {
+    let blobs = blobs(repository, from, tags_share, repositories_share);
+    let tags = (from..).zip(blobs.chunks(11)).map(|(number, blobs)| ListedTag {
+        name: format!("v1.{number}.{}", repository % 10).into(),
+        dated: Some(Timestamp(i64::from(NOW - DAY * 10 * (from + 20 - number) + repository % DAY) * 1_000_000_000)),
+        by_creation: false,
+        blobs: blobs.to_vec(),
+    });
+    tags.collect()
 }
 
 /// The blobs of a repository's tags, starting at tag `from`; the next value drops the oldest and adds one.

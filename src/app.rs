@@ -17,6 +17,8 @@ pub mod check;
 pub mod demo;
 pub mod healthcheck;
 pub mod manual;
+mod progress_bar;
+pub mod report;
 pub mod scrape;
 pub mod service;
 

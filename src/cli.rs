@@ -43,6 +43,9 @@ pub enum Command {
     /// Collect once and write the metrics, for cron and node_exporter
     #[command(after_help = help::short(), after_long_help = help::LONG)]
     Scrape(Box<ScrapeArgs>),
+    /// Report what could be deleted and what that would free; deletes nothing
+    #[command(after_help = help::short(), after_long_help = help::LONG)]
+    Report(Box<ReportArgs>),
     /// Run the exporter with a simulated account
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
@@ -66,9 +69,10 @@ pub enum Command {
 
 /// The names of the commands.
 #[cfg(feature = "demo")]
-const COMMANDS: [&str; 8] = ["serve", "check", "scrape", "demo", "simulate", "completions", "man", "healthcheck"];
+const COMMANDS: [&str; 9] =
+    ["serve", "check", "scrape", "report", "demo", "simulate", "completions", "man", "healthcheck"];
 #[cfg(not(feature = "demo"))]
-const COMMANDS: [&str; 6] = ["serve", "check", "scrape", "completions", "man", "healthcheck"];
+const COMMANDS: [&str; 7] = ["serve", "check", "scrape", "report", "completions", "man", "healthcheck"];
 
 /// Flags of `check`: those of `serve`, and how to check them.
 #[derive(Args, Clone, Debug)]
@@ -108,6 +112,41 @@ pub struct ScrapeArgs {
     /// File to write instead of standard output; replaced as a whole, and left alone if nothing could be read
     #[arg(long, value_name = "FILE", help_heading = "Scrape once")]
     pub output: Option<PathBuf>,
+}
+
+/// Flags of `report`: those of `serve` that concern accounts, and what to report.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Account of the configuration file to report on, where there are several
+    #[arg(long, value_name = "NAME", help_heading = "Report")]
+    pub account: Option<String>,
+    /// Clean-up rule, such as older_than_30d or beyond_newest_5, in place of --collector.tags.reclaim; may be repeated
+    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Report")]
+    pub rule: Vec<String>,
+    /// Apply the rules only in this organization, or in this one repository
+    #[arg(long, value_name = "NAMESPACE[/REPOSITORY]", help_heading = "Report")]
+    pub only: Option<String>,
+    /// List the tags that the rules pick, those first that free most
+    #[arg(long, help_heading = "Report")]
+    pub tags: bool,
+    /// Length of each list [default: 10, and every tag]
+    #[arg(long, value_name = "N", help_heading = "Report")]
+    pub top: Option<String>,
+    /// text, markdown, json or csv
+    #[arg(
+        long,
+        default_value = "text",
+        value_parser = ["text", "markdown", "json", "csv"],
+        value_name = "FORMAT",
+        help_heading = "Report"
+    )]
+    pub format: String,
+    /// Use what an exporter has left in --cache.directory, and ask nobody
+    #[arg(long, help_heading = "Report")]
+    pub offline: bool,
 }
 
 /// Flags of `healthcheck`.

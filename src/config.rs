@@ -20,6 +20,7 @@ use crate::base::file_stamp::Stamp;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag};
 use crate::logging::{self, is_formatting};
+use crate::model::reclaim::Reclaim;
 use crate::web;
 pub use account::{About, Account, Fingerprint, Origins, StateFiles};
 use environment::Environment;
@@ -215,11 +216,7 @@ pub fn resolve_account(
     let path = process.text("config.file").map(PathBuf::from);
     let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, problems));
     let accounts = accounts(args, environment, file.as_ref());
-    let chosen = match name {
-        Some(name) => accounts.iter().find(|(other, _)| *other == name),
-        None => accounts.first().filter(|_| accounts.len() == 1),
-    };
-    let account = chosen.and_then(|(name, settings)| {
+    let account = chosen(&accounts, name, problems).and_then(|(name, settings)| {
         let mut own = Problems::default();
         let account = account::resolve(name, settings, &mut own);
         let mut of_accounts = AccountProblems::default();
@@ -227,6 +224,64 @@ pub fn resolve_account(
         of_accounts.finish(accounts.len(), problems);
         account
     });
+    match account {
+        Some(account) if found.list.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
+        _ => Err(found),
+    }
+}
+
+/// The state of an account, for a program that asks nobody.
+#[derive(Clone, Debug)]
+pub struct OfflineAccount {
+    /// The name.
+    pub name: String,
+    /// The files.
+    pub state: StateFiles,
+    /// The clean-up rules.
+    pub reclaim: Reclaim,
+}
+
+/// Resolves where the state of one account is. Credentials and the like may be missing.
+///
+/// # Errors
+/// All problems at once.
+pub fn resolve_offline(
+    args: &ServeArgs,
+    environment: &Environment,
+    name: Option<&str>,
+) -> Result<OfflineAccount, Problems> {
+    let mut found = Problems::default();
+    let process = Settings::of_process(args, environment);
+    let path = process.text("config.file").map(PathBuf::from);
+    let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, &mut found));
+    let accounts = accounts(args, environment, file.as_ref());
+    // Without a file, the directory may have the state of any account.
+    let name = if file.is_none() { Some(name.unwrap_or(DEFAULT_ACCOUNT)) } else { name };
+    let settings = if file.is_none() { accounts.first() } else { chosen(&accounts, name, &mut found) };
+    if let Some((of_file, settings)) = settings {
+        let reclaim = account::reclaim_options(settings, &mut found);
+        let name = name.unwrap_or(of_file).to_owned();
+        match settings.text("cache.directory") {
+            Some(directory) if found.list.is_empty() => {
+                return Ok(OfflineAccount { state: StateFiles::of(&directory, &name), name, reclaim });
+            }
+            Some(_) => {}
+            None => found.add("--offline: give --cache.directory, in which the exporter keeps its state"),
+        }
+    }
+    Err(found)
+}
+
+/// The named account, or the only one.
+fn chosen<'a, 'b>(
+    accounts: &'b [(&'a str, Settings<'a>)],
+    name: Option<&str>,
+    problems: &mut Problems,
+) -> Option<&'b (&'a str, Settings<'a>)> {
+    let chosen = match name {
+        Some(name) => accounts.iter().find(|(other, _)| *other == name),
+        None => accounts.first().filter(|_| accounts.len() == 1),
+    };
     if chosen.is_none() && !accounts.is_empty() {
         let names: Vec<&str> = accounts.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
@@ -235,10 +290,7 @@ pub fn resolve_account(
             None => format!("--account: required, because the file has several accounts: {names}"),
         });
     }
-    match account {
-        Some(account) if found.list.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
-        _ => Err(found),
-    }
+    chosen
 }
 
 /// The accounts of the file, or the one from flags.

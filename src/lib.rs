@@ -21,6 +21,7 @@ pub mod exposition;
 pub mod cache;
 pub mod web;
 pub mod logging;
+pub mod report;
 pub mod cli;
 pub mod config;
 pub mod app;

@@ -53,6 +53,7 @@ fn run(cli: Cli, environment: &Environment) -> anyhow::Result<bool> {
         Some(Command::Serve(args)) => return serve(&args, environment),
         Some(Command::Check(args)) => return app::check::run(&args),
         Some(Command::Scrape(args)) => app::scrape::run(&args),
+        Some(Command::Report(args)) => app::report::run(&args),
         Some(Command::Completions { shell }) => app::manual::completions(shell),
         Some(Command::Man { command }) => app::manual::page(command.as_deref()),
         #[cfg(feature = "demo")]

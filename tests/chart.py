@@ -260,14 +260,14 @@ def thresholds(rendered):
 
 def probe(rendered):
     spec = rendered.one("Probe")["spec"]
-    assert spec["prober"] == {"url": "example-swr-exporter.default.svc:10179", "path": "/probe", "scheme": "http"}
+    assert spec["prober"] == {"url": "example-swr-exporter.default.svc:10179", "path": "/exporters/swr/probe", "scheme": "http"}
     assert spec["targets"]["staticConfig"]["static"] == ["production", "staging"]
     account, namespace, cluster = spec["targets"]["staticConfig"]["relabelingConfigs"]
     assert account == {"sourceLabels": ["__param_target"], "targetLabel": "account"}
     assert namespace == {"action": "labeldrop", "regex": "namespace"} and cluster["targetLabel"] == "cluster"
     assert spec["authorization"]["credentials"] == {"name": "scraper", "key": "token"}
     [endpoint] = rendered.one("ServiceMonitor")["spec"]["endpoints"]
-    assert endpoint["path"] == "/metrics" and endpoint["scheme"] == "http", "no account is scraped twice"
+    assert endpoint["path"] == "/exporters/swr/metrics" and endpoint["scheme"] == "http", "no account is scraped twice"
 
 
 def everything(rendered):
@@ -276,6 +276,8 @@ def everything(rendered):
     assert port["nodePort"] == 30179 and rendered.one("Service")["spec"]["clusterIP"] == "10.0.0.1"
     [rule] = rendered.one("Ingress")["spec"]["rules"]
     backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert rule["http"]["paths"][0]["path"] == "/swr" and rendered.one("PodMonitor")["spec"]["podMetricsEndpoints"][0]["path"] == "/swr/metrics"
+    assert "--web.external-url=https://swr.example.com/exporters/swr/" in rendered.container["args"]
     assert rule["host"] == "swr.example.com" and backend == {"name": "example-swr-exporter", "port": {"name": "http"}}
     assert rendered.one("ServiceAccount")["metadata"]["annotations"] == {"example.com/agency": "swr-reader"}
     assert rendered.container["livenessProbe"] == {"tcpSocket": {"port": "http"}, "timeoutSeconds": 5, "periodSeconds": 30}

@@ -213,6 +213,11 @@ impl Account {
         }
     }
 
+    /// The collector of tags, if they are collected.
+    pub(super) fn tags(&self) -> Option<&TagCollector> {
+        self.tags.as_ref()
+    }
+
     /// The progress of the running refresh.
     pub(super) fn progress(&self) -> Arc<collect::Progress> {
         self.metrics.progress().clone()

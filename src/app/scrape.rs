@@ -7,10 +7,9 @@
 //! Of the exporter's own families only the gauges about the collection are written. Counters would all begin at 0 in each
 //! run, and node_exporter has families of the same names about its process.
 
-mod progress_bar;
-
 use super::account::Account;
 use super::memory::MemoryBudget;
+use super::progress_bar::{self, ProgressBar};
 use super::shared_resources::SharedResources;
 use crate::base::deadline::Deadline;
 use crate::base::file;
@@ -22,7 +21,6 @@ use crate::config::{self, StateFiles};
 use crate::exposition::{self, Encoding, Format};
 use crate::logging;
 use anyhow::{Context, bail};
-use progress_bar::ProgressBar;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -41,11 +39,6 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
     let account = config::Account {
-        // The other files belong to `serve`, which may be running too.
-        state: account.state.map(StateFiles::of_tags_beside),
-        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
-        // Data that was just read is not too old, however long that took.
-        cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         // Nobody adds labels of a target to a file, and there may be one for each account.
         exposition: match &args.account {
             Some(name) => {
@@ -55,6 +48,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         },
         ..account
     };
+    let account = for_one_run(account);
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // No log unless one is asked for: the outcome is reported once, at the end, because cron mails all output.
@@ -92,8 +86,20 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     })
 }
 
+/// Adapts the settings of an account for a program that collects once.
+pub(super) fn for_one_run(account: config::Account) -> config::Account {
+    config::Account {
+        // The other files belong to `serve`, which may be running too.
+        state: account.state.map(StateFiles::of_tags_beside),
+        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
+        // Data that was just read is not too old, however long that took.
+        cache: cache::Options { max_age: Duration::MAX, ..account.cache },
+        ..account
+    }
+}
+
 /// Closes the account and keeps its tag inventory.
-async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
+pub(super) async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
     let Some(keeping) = account.close() else { return Ok(()) };
     // Errors of the write itself are logged only, so this finds out whether it can work at all.
     file::try_directory(directory)?;
@@ -108,7 +114,7 @@ fn write(output: Option<&Path>, metrics: impl IntoIterator<Item = impl AsRef<[u8
     }
 }
 
-fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+pub(super) fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     metrics.into_iter().try_for_each(|part| out.write_all(part.as_ref()))?;
     out.flush()

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tracing::{error, info, warn};
@@ -255,6 +255,34 @@ pub fn encode(
 /// # Errors
 /// Why it is not used.
 pub fn decode<T: Persistent>(input: &mut (impl Read + Seek), now: SystemTime) -> Result<(Loaded<T>, Origin), Unusable> {
+    let Header { read_at, origin, length } = verify(input)?;
+    let age = now.duration_since(read_at).map_err(|future| Unusable::Future(future.duration()))?;
+    let value = read_records(input, length, T::read)?;
+    Ok((Loaded { value, read_at, age }, origin))
+}
+
+/// What the header of a file says.
+struct Header {
+    read_at: SystemTime,
+    origin: Origin,
+    /// Bytes of the records.
+    length: u64,
+}
+
+/// Reads the records of a file that was verified.
+fn read_records<T>(
+    input: &mut (impl Read + Seek),
+    length: u64,
+    read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>,
+) -> Result<T, Unusable> {
+    input.seek(io::SeekFrom::Start(HEADER as u64))?;
+    let mut records = RecordReader { input: &mut input.take(length), frame: Vec::new(), position: 0 };
+    let value = read(&mut records)?;
+    if records.is_at_end()? { Ok(value) } else { Err(Unusable::Content) }
+}
+
+/// Verifies format and checksum.
+fn verify(input: &mut (impl Read + Seek)) -> Result<Header, Unusable> {
     let length = input.seek(io::SeekFrom::End(0))?;
     input.rewind()?;
     let mut header = Vec::with_capacity(HEADER);
@@ -282,15 +310,36 @@ pub fn decode<T: Persistent>(input: &mut (impl Read + Seek), now: SystemTime) ->
     }
     let nanoseconds = u64::from_le_bytes(*header[12..].first_chunk().expect("the header is whole"));
     let read_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds);
-    let age = now.duration_since(read_at).map_err(|future| Unusable::Future(future.duration()))?;
-    input.seek(io::SeekFrom::Start(HEADER as u64))?;
-    let mut records = RecordReader { input: &mut input.take(end), frame: Vec::new(), position: 0 };
-    let value = T::read(&mut records)?;
-    if records.is_at_end()? {
-        let origin = Origin(*header[20..].first_chunk().expect("the header is whole"));
-        Ok((Loaded { value, read_at, age }, origin))
-    } else {
-        Err(Unusable::Content)
+    let origin = Origin(*header[20..].first_chunk().expect("the header is whole"));
+    Ok(Header { read_at, origin, length: end })
+}
+
+/// A state file that is read several times and never held, whatever its origin.
+#[derive(Debug)]
+pub struct VerifiedFile {
+    file: fs::File,
+    length: u64,
+    /// When the reading behind it began, by the wall clock of then.
+    pub read_at: SystemTime,
+}
+
+impl VerifiedFile {
+    /// Opens and verifies a file. If it is replaced later, the one that was opened is still read.
+    ///
+    /// # Errors
+    /// Why it is not used.
+    pub fn open(path: &Path) -> Result<Self, Unusable> {
+        let mut file = file::open(path)?;
+        let Header { read_at, length, .. } = verify(&mut file)?;
+        Ok(Self { file, length, read_at })
+    }
+
+    /// Reads its records.
+    ///
+    /// # Errors
+    /// [`Unusable::Content`] if the records are not those of such a value.
+    pub fn read<T>(&mut self, read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>) -> Result<T, Unusable> {
+        read_records(&mut self.file, self.length, read)
     }
 }
 

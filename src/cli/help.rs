@@ -97,7 +97,7 @@ No colours in the report of \fBcheck\fR.
 Success; of \fBcheck\fR: all checks passed.
 .TP
 .B 1
-Failure; of \fBcheck\fR: a check failed; of \fBscrape\fR: something could not be read or written.
+Failure; of \fBcheck\fR: a check failed; of \fBscrape\fR and \fBreport\fR: something could not be read or written.
 .TP
 .B 2
 Invalid flags or settings.

@@ -11,13 +11,14 @@ mod state;
 mod worker;
 
 use super::WaitPolicy;
-use super::inventory::{TagInventory, TagOptions};
+use super::inventory::{TagInventory, TagOptions, records};
 use super::metrics::Metrics;
 use super::plan::{FetchKind, Need, PerKind};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::WriteRecords;
 use crate::model::pattern::Pattern;
+use crate::model::reading::KnownRepository;
 use crate::model::reclaim::Reclaim;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
@@ -177,6 +178,14 @@ impl TagCollector {
                 }
             }
             self.schedule(listing);
+        }
+    }
+
+    /// Visits what is known of each repository.
+    pub fn visit(&self, visit: &mut dyn FnMut(KnownRepository)) {
+        for from in (0..).step_by(records::BATCH as usize) {
+            let Some(batch) = records::batch(&self.worker.state().inventory, from) else { break };
+            batch.into_iter().for_each(|record| visit(record.into()));
         }
     }
 

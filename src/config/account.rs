@@ -58,7 +58,7 @@ pub struct StateFiles {
 }
 
 impl StateFiles {
-    fn of(directory: &str, name: &str) -> Self {
+    pub(super) fn of(directory: &str, name: &str) -> Self {
         let file = |ending| Path::new(directory).join(format!("{name}.{ending}"));
         Self { snapshot: Some(file("snapshot")), tags: file("tags"), lock: file("lock") }
     }

@@ -202,6 +202,12 @@ impl Layers {
         self.total.reclaimable.get(rule).copied().unwrap_or_default()
     }
 
+    /// The slot of a blob that goes with the tags that a rule picks; `None` if a repository keeps it.
+    pub fn freed(&self, blob: &Blob, rule: usize) -> Option<u32> {
+        let slot = self.find(hash_of(&self.hasher, blob), blob)?;
+        (self.kept(slot) >> rule & 1 == 0).then_some(slot)
+    }
+
     fn pick_nothing(&mut self, owner: Owner) {
         (0..self.rules).for_each(|rule| self.pick(owner, rule, 0));
     }

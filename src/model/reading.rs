@@ -27,6 +27,19 @@ pub struct Reading {
     pub series: Option<Arc<[TagSeries]>>,
 }
 
+/// What is known of one repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRepository {
+    /// The organization.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Box<str>,
+    /// Its tags and when they were read, in seconds since 1970. `None` if they were not, or cannot be.
+    pub tags: Option<(u32, Reading)>,
+    /// The number of its retention rules, if it was read.
+    pub retention_rules: Option<u32>,
+}
+
 /// What is known beside the tags themselves.
 #[derive(Clone, Debug, Default)]
 pub struct ReadingOptions<'a> {

@@ -108,7 +108,8 @@ async fn nothing_goes_to_huawei_cloud_when_the_api_is_that_of_another_cloud() {
                 let (address, asked) = proxy().await;
                 let mut command = command();
                 command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
-                command.arg("check").args(["--swr.endpoint", "https://swr-api.ru-moscow-1.hc.cloud.example"]);
+                // It asks for a credential before anything else.
+                command.arg("scrape").args(["--swr.endpoint", "https://swr-api.ru-moscow-1.hc.cloud.example"]);
                 command.env("HTTPS_PROXY", format!("http://{address}")).env("SWR_EXPORTER_SWR_REGION", region);
                 command.env("SWR_EXPORTER_SWR_PROJECT_ID", if service.is_empty() { "" } else { "0123" });
                 command.envs(credential.iter().copied());
@@ -125,6 +126,10 @@ async fn nothing_goes_to_huawei_cloud_when_the_api_is_that_of_another_cloud() {
                 let refused = !given && !service.is_empty();
                 assert_eq!(output.status.code(), Some(if refused { 2 } else { 1 }), "{region} {service}: {said}");
                 assert_eq!(hosts.is_empty(), refused, "{region} {service}: {said}");
+                if given {
+                    let asked_for = format!("CONNECT {}:443 ", own.trim_start_matches("https://"));
+                    assert!(hosts.iter().any(|line| line.starts_with(&asked_for)), "{asked_for}: {hosts:?}");
+                }
                 if refused {
                     assert!(said.contains(&format!("--swr.{service}-endpoint")), "{said}");
                 }

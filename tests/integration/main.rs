@@ -52,6 +52,7 @@ mod exposition;
 mod tags;
 mod tags_truth;
 mod reclaim;
+mod report;
 mod retention;
 mod artifacts;
 mod upstream_bodies;

@@ -70,6 +70,7 @@ async fn man_shows_every_page_without_a_warning() {
         (&["man"], "ENVIRONMENT", "SWR_EXPORTER_PASSWORD"),
         (&["man"], "EXIT STATUS", "Invalid flags or settings."),
         (&["man", "scrape"], "swr-exporter-scrape(1)", "--output <FILE>"),
+        (&["man", "report"], "swr-exporter-report(1)", "--only <NAMESPACE"),
         (&["man", "check"], "swr-exporter-check(1)", "--offline"),
         (&["man", "healthcheck"], "swr-exporter-healthcheck(1)", "--timeout <DURATION>"),
         (&["man", "completions"], "swr-exporter-completions(1)", "powershell"),

@@ -19,13 +19,13 @@ const FAST: [&str; 5] = [
     "--swr.burst=1000",
 ];
 
-async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
+pub async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
     let flags: Vec<&str> = FAST.iter().chain(flags).copied().collect();
     exporter(&upstream.url(), &flags).await
 }
 
 /// Scrapes until a refresh that begins from now on has left nothing pending.
-async fn settled(exporter: &Exporter) -> Scrape {
+pub async fn settled(exporter: &Exporter) -> Scrape {
     let before = exporter.scrape().await.get("swr_refreshes_total").unwrap();
     // One refresh may have begun before; the second one began since.
     exporter

@@ -8,7 +8,8 @@ use super::TagInventory;
 use super::entry::{KnownDetails, KnownRetention};
 use crate::base::state_file::{Persistent, RecordReader, Unusable};
 use crate::collect::plan::LastRead;
-use crate::model::reading::Reading;
+use crate::model::pattern::Pattern;
+use crate::model::reading::{KnownRepository, Reading};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -58,6 +59,36 @@ fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
         details: entry.details.clone(),
         retention: entry.retention,
     })
+}
+
+/// Visits every repository of an inventory in a state file, without holding all of them. `keep` are the tags that no rule
+/// picks.
+///
+/// # Errors
+/// Those of the file.
+pub fn visit(
+    records: &mut RecordReader<'_>,
+    keep: Option<&Pattern>,
+    visit: &mut dyn FnMut(KnownRepository),
+) -> Result<(), Unusable> {
+    let head: Head = records.expect()?;
+    let is_in_order = head.keep.as_deref() == keep.map(Pattern::as_str);
+    while let Some(record) = records.read::<EntryRecord>()? {
+        let mut known = KnownRepository::from(record);
+        if !is_in_order {
+            known.tags = known.tags.map(|(at, reading)| (at, reading.keeping(keep)));
+        }
+        visit(known);
+    }
+    Ok(())
+}
+
+impl From<EntryRecord> for KnownRepository {
+    fn from(record: EntryRecord) -> Self {
+        let tags = record.tags.and_then(|(read, reading)| Some((read.at, reading?)));
+        let retention_rules = record.retention.and_then(|retention| retention.rules);
+        Self { namespace: record.namespace, name: record.name, tags, retention_rules }
+    }
 }
 
 impl Persistent for TagInventory {

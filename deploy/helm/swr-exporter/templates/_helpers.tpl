@@ -29,6 +29,11 @@
 http{{ if and .Values.webConfig.existingSecret .Values.webConfig.tls }}s{{ end }}
 {{- end }}
 
+{{/* What all paths begin with but those of the probes. */}}
+{{- define "swr-exporter.prefix" -}}
+{{- .Values.web.routePrefix | default (get (urlParse .Values.web.externalUrl) "path") | trimSuffix "/" }}
+{{- end }}
+
 {{- define "swr-exporter.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "swr-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -7,16 +7,17 @@ namespace of the target under that name and call the organization `exported_name
 */}}
 {{- define "swr-exporter.endpoints" -}}
 {{- $settings := .Values.serviceMonitor }}
+{{- $prefix := include "swr-exporter.prefix" . }}
 {{- $common := include "swr-exporter.scrape" . | fromYaml }}
 {{- $_ := set $common "port" "http" }}
 {{- $_ := set $common "honorLabels" $settings.honorLabels }}
 {{- $common = mergeOverwrite $common (deepCopy (omit $settings.endpoint "relabelings")) }}
 {{- $relabelings := concat $settings.relabelings ($settings.endpoint.relabelings | default list) }}
-{{- $endpoints := list (merge (dict "path" "/metrics" "relabelings" $relabelings) (deepCopy $common)) }}
+{{- $endpoints := list (merge (dict "path" (printf "%s/metrics" $prefix) "relabelings" $relabelings) (deepCopy $common)) }}
 {{- if not .Values.probe.enabled }}
 {{- range $account := include "swr-exporter.accounts" . | fromYamlArray }}
 {{- $own := dict "targetLabel" "account" "replacement" $account }}
-{{- $account := dict "path" "/probe" "params" (dict "account" (list $account)) "relabelings" (prepend $relabelings $own) }}
+{{- $account := dict "path" (printf "%s/probe" $prefix) "params" (dict "account" (list $account)) "relabelings" (prepend $relabelings $own) }}
 {{- $endpoints = append $endpoints (merge $account (deepCopy $common)) }}
 {{- end }}
 {{- end }}

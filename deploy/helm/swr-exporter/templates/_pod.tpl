@@ -91,6 +91,12 @@ spec:
 - --credentials.secret-key-file=/run/secrets/swr-exporter/secret-key
 {{- end }}
 {{- end }}
+{{- with .Values.web.externalUrl }}
+- --web.external-url={{ . }}
+{{- end }}
+{{- with .Values.web.routePrefix }}
+- --web.route-prefix={{ . }}
+{{- end }}
 {{- if .Values.webConfig.existingSecret }}
 - --web.config.file=/run/secrets/swr-exporter-web/web.yml
 {{- end }}

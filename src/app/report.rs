@@ -1,0 +1,213 @@
+//! `swr-exporter report`: what could be deleted and what that would free, for people and for tickets.
+//!
+//! It reads the account as `scrape` does, or takes what `serve` has left in its state files. It sends nothing but reads,
+//! and it deletes nothing.
+
+use super::account::Account;
+use super::memory::MemoryBudget;
+use super::progress_bar::ProgressBar;
+use super::scrape;
+use super::shared_resources::SharedResources;
+use crate::base::state_file::{Persistent, VerifiedFile};
+use crate::cli::ReportArgs;
+use crate::collect::inventory::records;
+use crate::collect::tags::TagCollector;
+use crate::config::environment::Environment;
+use crate::config::{self, OfflineAccount, Problems, StateFiles};
+use crate::logging;
+use crate::model::pattern::Pattern;
+use crate::model::reading::KnownRepository;
+use crate::model::reclaim::{self, Reclaim, Rule};
+use crate::model::{Snapshot, Timestamp};
+use crate::report::{self, Format, Options, Readings, Scope};
+use anyhow::{Context, anyhow, bail};
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The length of lists.
+const TOP: usize = 10;
+
+/// The longest list that can be asked for.
+const MAX_TOP: usize = 100_000_000;
+
+/// Columns of a report that is not written to a terminal.
+const COLUMNS: usize = 80;
+
+/// Reports once, also if only a part could be read.
+///
+/// # Errors
+/// Wrong settings, an account or state that could not be read in whole or in part, or output that cannot be written.
+pub fn run(args: &ReportArgs) -> anyhow::Result<()> {
+    let wanted = Wanted::of(args)?;
+    if args.offline { offline(args, &wanted) } else { online(args, &wanted) }
+}
+
+/// What the flags of `report` ask for.
+struct Wanted {
+    rules: Option<Arc<[Rule]>>,
+    only: Option<Scope>,
+    top: Option<usize>,
+    tags: bool,
+    format: Format,
+}
+
+impl Wanted {
+    fn of(args: &ReportArgs) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let rules = reclaim::parse(args.rule.iter().map(|rule| rule.trim())).unwrap_or_else(|wrong| {
+            wrong.iter().for_each(|problem| problems.add(format!("--rule: {problem}")));
+            Arc::default()
+        });
+        let top = args.top.as_ref().and_then(|text| {
+            let number = text.parse().ok().filter(|number| (1..=MAX_TOP).contains(number));
+            if number.is_none() {
+                problems.add(format!("--top: `{text}` is no number from 1 to {MAX_TOP}"));
+            }
+            number
+        });
+        let only = args.only.as_ref().map(|text| {
+            let (namespace, repository) = match text.split_once('/') {
+                Some((namespace, repository)) => (namespace, Some(repository.to_owned())),
+                None => (text.as_str(), None),
+            };
+            if namespace.is_empty() || repository.as_ref().is_some_and(String::is_empty) {
+                problems
+                    .add(format!("--only: `{text}` is no organization such as team, or repository such as team/app"));
+            }
+            Scope { namespace: namespace.to_owned(), repository }
+        });
+        if !problems.list().is_empty() {
+            return Err(problems);
+        }
+        let format = match args.format.as_str() {
+            "markdown" => Format::Markdown,
+            "json" => Format::Json,
+            "csv" => Format::Csv,
+            _ => Format::Text { width: columns() },
+        };
+        Ok(Self { rules: (!args.rule.is_empty()).then_some(rules), only, top, tags: args.tags, format })
+    }
+
+    fn options(&self, account: &str, reclaim: Reclaim, is_offline: bool) -> Options {
+        let rules = self.rules.clone().unwrap_or(reclaim.rules);
+        Options {
+            account: account.to_owned(),
+            reclaim: Reclaim { rules, keep: reclaim.keep },
+            top: self.top.unwrap_or(if self.format == Format::Csv { usize::MAX } else { TOP }),
+            tags: self.tags.then(|| self.top.unwrap_or(usize::MAX)),
+            only: self.only.clone(),
+            now: Timestamp::from(SystemTime::now()),
+            is_offline,
+        }
+    }
+
+    /// Counts and writes.
+    fn write(&self, options: &Options, listing: &Snapshot, readings: &mut impl Readings) -> anyhow::Result<()> {
+        if let Some(only) = &options.only
+            && !listing.repositories.iter().any(|row| only.contains(&row.namespace, &row.name))
+        {
+            bail!("--only: there is no {only} in this account");
+        }
+        let report = report::count(options, listing, readings)?;
+        match scrape::print([report.render(self.format)]) {
+            // Whoever reads it, such as `head`, has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.context("cannot write to standard output"),
+        }
+    }
+}
+
+/// Columns of the terminal that the report is written to.
+fn columns() -> usize {
+    let out = io::stdout();
+    let size = if out.is_terminal() { rustix::termios::tcgetwinsize(&out).ok() } else { None };
+    size.map_or(COLUMNS, |size| usize::from(size.ws_col).max(1))
+}
+
+fn online(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
+    let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
+    let mut account = scrape::for_one_run(account);
+    account.tags.tags = true;
+    let directory = account.state.as_ref().map(|files| files.directory().to_owned());
+    let (name, reclaim) = (account.name.clone(), account.tags.reclaim.clone());
+    let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
+    super::block_on(async {
+        let account =
+            Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
+        let progress_bar = ProgressBar::start(account.progress());
+        let (exposition, failure) = account.read().await;
+        progress_bar.stop().await;
+        let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();
+        let mut written = Ok(());
+        if let (Some(exposition), Some(tags)) = (exposition, account.tags()) {
+            missing.extend(account.shortcomings());
+            let options = wanted.options(&name, reclaim, false);
+            written = wanted.write(&options, exposition.snapshot(), &mut Collected(tags));
+        }
+        if let Some(directory) = directory
+            && let Err(error) = scrape::keep(&account, &directory).await
+        {
+            let directory = directory.display();
+            missing.push(format!("--cache.directory: cannot keep what is known of tags in {directory}: {error}"));
+        }
+        written?;
+        if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
+    })
+}
+
+/// What a collector knows.
+struct Collected<'a>(&'a TagCollector);
+
+impl Readings for Collected<'_> {
+    fn visit(&mut self, visit: &mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> {
+        self.0.visit(visit);
+        Ok(())
+    }
+}
+
+fn offline(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
+    let account = config::resolve_offline(&args.serve, &Environment::of_process(), args.account.as_deref())?;
+    let OfflineAccount { name, state, reclaim } = account;
+    let snapshot = state.snapshot.as_deref().expect("`serve` keeps one");
+    let mut listing = open(snapshot, &state)?;
+    let listing = listing.read(Snapshot::read).map_err(|error| anyhow!("{} {error}", snapshot.display()))?;
+    let options = wanted.options(&name, reclaim, true);
+    let (file, keep) = (open(&state.tags, &state)?, options.reclaim.keep.clone());
+    wanted.write(&options, &listing, &mut Kept { path: &state.tags, file, keep })
+}
+
+fn open(path: &Path, state: &StateFiles) -> anyhow::Result<VerifiedFile> {
+    if path.exists() {
+        return VerifiedFile::open(path).map_err(|error| anyhow!("{} {error}", path.display()));
+    }
+    let entries = state.directory().read_dir().into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".snapshot")?.to_owned())).collect();
+    names.sort();
+    let missing = format!("there is no {}", path.display());
+    if path.extension().is_some_and(|ending| ending == "tags")
+        && names.iter().any(|name| path.file_stem().is_some_and(|own| own == name.as_str()))
+    {
+        bail!("{missing}: the exporter keeps it once it has read tags, with --collector.tags");
+    }
+    match names[..] {
+        [] => bail!("{missing}: --cache.directory has no state; the exporter keeps it with the same flag"),
+        _ => bail!("{missing}: choose another account by --account; there are {}", names.join(", ")),
+    }
+}
+
+/// What a state file knows.
+struct Kept<'a> {
+    path: &'a Path,
+    file: VerifiedFile,
+    keep: Option<Pattern>,
+}
+
+impl Readings for Kept<'_> {
+    fn visit(&mut self, visit: &mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> {
+        let read = self.file.read(|all| records::visit(all, self.keep.as_ref(), visit));
+        read.map_err(|error| anyhow!("{} {error}", self.path.display()))
+    }
+}

@@ -1,0 +1,257 @@
+//! Numbers, dates and tables as people read them.
+
+use super::{Name, NotPulledRow, Report, RepositoryRow};
+use crate::logging::is_formatting;
+use crate::model::Timestamp;
+
+/// Bytes in binary units with three digits, e.g. `1.25 GiB`.
+pub(super) fn bytes(bytes: u128) -> String {
+    const UNITS: [&str; 8] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // In thousandths of the unit, without the rounding of floating-point numbers.
+    let mut unit = 0;
+    while bytes >> (10 * (unit + 2)) > 0 && unit + 1 < UNITS.len() {
+        unit += 1;
+    }
+    let scale = 1u128 << (10 * (unit + 1));
+    let whole = bytes / scale;
+    let thousandths = bytes % scale * 1000 / scale;
+    let name = UNITS[unit];
+    match whole {
+        0..10 => format!("{whole}.{:02} {name}", thousandths / 10),
+        10..100 => format!("{whole}.{} {name}", thousandths / 100),
+        _ => format!("{} {name}", count(whole)),
+    }
+}
+
+/// A number with commas between thousands.
+pub(super) fn count(number: impl Into<u128>) -> String {
+    let digits = number.into().to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}
+
+/// A number of things, which are named in the singular.
+pub(super) fn things(number: u64, one: &str) -> String {
+    let plural = if number == 1 {
+        one.to_owned()
+    } else if let Some(stem) = one.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        format!("{one}s")
+    };
+    format!("{} {plural}", count(number))
+}
+
+/// A share in percent.
+pub(super) fn share(part: u128, whole: u128) -> String {
+    match part.saturating_mul(1000).checked_div(whole) {
+        None => "-".to_owned(),
+        Some(0) if part > 0 => "< 0.1 %".to_owned(),
+        Some(thousandths) => format!("{}.{} %", thousandths / 10, thousandths % 10),
+    }
+}
+
+/// The day, in UTC.
+pub(super) fn day(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| "-".to_owned(), |time| rfc3339(time).chars().take(10).collect())
+}
+
+/// The minute, in UTC.
+pub(super) fn minute(time: Timestamp) -> String {
+    let text = rfc3339(time);
+    format!("{} {} UTC", &text[..10], text.get(11..16).unwrap_or_default())
+}
+
+/// The second, in UTC, as RFC 3339 has it.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    let second = jiff::Timestamp::from_second(time.parts().0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    second.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An age in its largest unit.
+pub(super) fn age(from: Timestamp, to: Timestamp) -> String {
+    let seconds = u64::try_from(to.parts().0.saturating_sub(from.parts().0)).unwrap_or(0);
+    match seconds {
+        0..120 => things(seconds, "second"),
+        120..7_200 => things(seconds / 60, "minute"),
+        7_200..172_800 => things(seconds / 3_600, "hour"),
+        _ => things(seconds / 86_400, "day"),
+    }
+}
+
+/// A name without characters that would change how a terminal shows it.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().map(|c| if is_formatting(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The name of a repository.
+pub(super) fn name(name: &Name) -> String {
+    plain(&name.to_string())
+}
+
+/// What to know before the figures are used.
+pub(super) fn caveats(report: &Report) -> Vec<String> {
+    let mut caveats = Vec::new();
+    if report.totals.unread > 0 {
+        caveats.push(format!(
+            "The tags of {} are not known. They may share layers with others, so the figures may be too high.",
+            things(report.totals.unread, "repository")
+        ));
+    }
+    if report.totals.unlayered > 0 {
+        caveats.push(format!(
+            "The layers of {} are not known; their bytes are not counted.",
+            things(report.totals.unlayered, "tag")
+        ));
+    }
+    caveats
+}
+
+/// When the data is from.
+pub(super) fn source(report: &Report) -> String {
+    let listed = age(report.listed_at, report.made_at);
+    let tags = report.oldest_reading.map(|oldest| age(oldest, report.made_at));
+    let tags = tags.map(|age| format!(", tags at most {age} ago")).unwrap_or_default();
+    let how = if report.is_offline { "From the state files" } else { "From the API" };
+    format!("{how}: repositories read {listed} ago{tags}.")
+}
+
+/// The columns of tables of repositories.
+pub(super) const REPOSITORY: [Column; 6] = [
+    Column::left("repository"),
+    Column::right("tags"),
+    Column::right("listed"),
+    Column::right("stored"),
+    Column::right("only here"),
+    Column::right("updated"),
+];
+
+/// The cells of a repository.
+pub(super) fn repository(row: &RepositoryRow) -> Vec<String> {
+    let optional = |value: Option<u128>| value.map_or_else(|| "-".to_owned(), bytes);
+    vec![
+        name(&row.name),
+        row.tags.map_or_else(|| "-".to_owned(), count),
+        optional(row.listed_bytes.map(u128::from)),
+        optional(row.stored_bytes),
+        optional(row.exclusive_bytes),
+        day(row.updated),
+    ]
+}
+
+/// The columns of tables of repositories that were not pulled.
+pub(super) const NOT_PULLED: [Column; 4] =
+    [Column::left("repository"), Column::left("instance"), Column::right("size"), Column::right("last pull")];
+
+/// The cells of such a repository.
+pub(super) fn not_pulled(row: &NotPulledRow) -> Vec<String> {
+    let size = row.bytes.map_or_else(|| "-".to_owned(), |size| bytes(size.into()));
+    let pulled = row.pulled.map_or_else(|| "never".to_owned(), |pulled| day(Some(pulled)));
+    vec![name(&row.name), plain(&row.instance), size, pulled]
+}
+
+/// A column of a table.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    pub(super) is_right: bool,
+}
+
+impl Column {
+    pub(super) const fn left(title: &'static str) -> Self {
+        Self { title, is_right: false }
+    }
+
+    pub(super) const fn right(title: &'static str) -> Self {
+        Self { title, is_right: true }
+    }
+}
+
+/// A table with aligned columns, indented by two. The first column is shortened where a line would be wider than `width`.
+pub(super) fn table(columns: &[Column], rows: &[Vec<String>], width: usize, out: &mut String) {
+    let length = |text: &str| text.chars().count();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|column| rows.iter().map(|row| length(&row[column])).fold(length(columns[column].title), usize::max))
+        .collect();
+    let others: usize = widths[1..].iter().map(|width| width + 2).sum();
+    let first = widths[0].min(width.saturating_sub(others + 2).max(12));
+    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
+    for row in std::iter::once(&titles).chain(rows) {
+        let mut line = format!("  {:first$}", shortened(&row[0], first));
+        for ((cell, column), width) in row.iter().zip(columns).zip(&widths).skip(1) {
+            line += "  ";
+            line += &if column.is_right { format!("{cell:>width$}") } else { format!("{cell:width$}") };
+        }
+        *out += line.trim_end();
+        out.push('\n');
+    }
+}
+
+/// A text with its middle left out if it is longer than `width`: the ends of names tell more.
+fn shortened(text: &str, width: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= width {
+        return text.to_owned();
+    }
+    let tail = (width - 1) * 2 / 3;
+    let head = width - 1 - tail;
+    characters[..head].iter().chain(['…'].iter()).chain(&characters[characters.len() - tail..]).collect()
+}
+
+/// Paragraphs of words within `width`.
+pub(super) fn wrapped(text: &str, width: usize, out: &mut String) {
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            out.push('\n');
+            column = 0;
+        }
+        if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        *out += word;
+        column += length;
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_say_their_unit() {
+        let shown = |number: u128| bytes(number);
+        assert_eq!(
+            [0, 1023, 1024, 1_048_575, 1 << 20, 12_345_678_901, 1 << 40, 1_099 << 30].map(shown),
+            ["0 B", "1023 B", "1.00 KiB", "1,023 KiB", "1.00 MiB", "11.4 GiB", "1.00 TiB", "1.07 TiB"]
+        );
+        assert_eq!(bytes(u128::MAX).chars().last(), Some('B'));
+        assert_eq!([1u64, 999, 1_000, 1_234_567].map(count), ["1", "999", "1,000", "1,234,567"]);
+        assert_eq!([things(1, "tag"), things(2, "repository")], ["1 tag", "2 repositories"]);
+        assert_eq!([share(1, 3), share(0, 3), share(1, 100_000), share(0, 0)], ["33.3 %", "0.0 %", "< 0.1 %", "-"]);
+        assert_eq!(age(Timestamp(0), Timestamp(7_300_000_000_000)), "2 hours");
+        assert_eq!(minute(Timestamp(1_700_000_000_000_000_000)), "2023-11-14 22:13 UTC");
+    }
+
+    #[test]
+    fn tables_fit_and_keep_the_ends_of_names() {
+        let mut out = String::new();
+        let rows = [
+            vec!["team/a-very-long-name-of-a-service/backend".to_owned(), "7".to_owned()],
+            vec!["x".to_owned(), "12".to_owned()],
+        ];
+        table(&[Column::left("repository"), Column::right("tags")], &rows, 32, &mut out);
+        assert_eq!(
+            out,
+            "  repository                tags\n  team/a-v…service/backend     7\n  x                           12\n"
+        );
+        assert!(out.lines().all(|line| line.chars().count() <= 32));
+    }
+}

@@ -1,0 +1,162 @@
+//! The report for a terminal.
+
+use super::layout::{
+    Column, NOT_PULLED, REPOSITORY, bytes, caveats, count, day, minute, name, not_pulled, plain, repository, share,
+    source, table, things, wrapped,
+};
+use super::{Listed, Report, RuleReport, STALE_DAYS};
+use std::fmt::Write;
+
+/// The narrowest text; tables need as much.
+const MIN_WIDTH: usize = 72;
+
+/// The widest text: longer lines are hard to follow.
+const MAX_WIDTH: usize = 132;
+
+pub(super) fn render(report: &Report, width: usize) -> String {
+    let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
+    let mut out = String::new();
+    let title = format!("Clean-up report: {}", plain(&report.account));
+    let made = minute(report.made_at);
+    let gap = width.saturating_sub(title.chars().count() + made.len()).max(2);
+    let _ = writeln!(out, "{title}{:gap$}{made}", "");
+    wrapped(&format!("{} This command deletes nothing.", source(report)), width, &mut out);
+    for caveat in caveats(report) {
+        wrapped(&format!("Note: {caveat}"), width, &mut out);
+    }
+    let totals = &report.totals;
+    let summary = [
+        ("Repositories", count(totals.repositories), format!("in {}", things(totals.organizations, "organization"))),
+        ("Tags", count(totals.tags), String::new()),
+        ("Listed", bytes(totals.listed_bytes), "sizes of the repositories, added up".to_owned()),
+        ("Stored", bytes(totals.stored_bytes), "each layer once".to_owned()),
+    ];
+    out.push('\n');
+    for (what, value, remark) in summary {
+        let _ = writeln!(out, "{}", format!("  {what:14}{value:>12}  {remark}").trim_end());
+    }
+    rules(report, width, &mut out);
+    report.rules.iter().for_each(|rule| places(report, rule, width, &mut out));
+    listed("Largest repositories", &report.largest, width, &mut out);
+    let stale = format!("Not updated for {STALE_DAYS} days, by what deleting them frees");
+    listed(&stale, &report.stale, width, &mut out);
+    listed("Public repositories", &report.public, width, &mut out);
+    if let Some(without) = &report.without_retention {
+        listed("Without a retention rule", without, width, &mut out);
+    }
+    if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
+        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
+        heading(&format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"), &mut out);
+        table(&NOT_PULLED, &pulls.rows.iter().map(not_pulled).collect::<Vec<_>>(), width, &mut out);
+        more(
+            usize::try_from(pulls.count).unwrap_or(usize::MAX).saturating_sub(pulls.rows.len()),
+            "repository",
+            &mut out,
+        );
+    }
+    for rule in &report.rules {
+        tags(rule, width, &mut out);
+    }
+    hint(report, width, &mut out);
+    out
+}
+
+/// What to do with the report.
+fn hint(report: &Report, width: usize, out: &mut String) {
+    let freeing = report.rules.iter().filter(|rule| rule.tags.is_none()).find_map(|rule| {
+        let (name, _) = rule.repositories.first()?;
+        Some((rule.rule, name))
+    });
+    if let Some((rule, of)) = freeing {
+        out.push('\n');
+        let only = name(of);
+        wrapped(
+            &format!("List the tags of a repository: swr-exporter report --tags --rule {rule} --only {only}"),
+            width,
+            out,
+        );
+    }
+}
+
+fn heading(text: &str, out: &mut String) {
+    let _ = write!(out, "\n{text}\n\n");
+}
+
+fn rules(report: &Report, width: usize, out: &mut String) {
+    if report.rules.is_empty() {
+        return;
+    }
+    let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", plain(&only.to_string())));
+    heading(&format!("What each rule would free{}", scope.unwrap_or_default()), out);
+    let columns =
+        [Column::left("rule"), Column::right("tags"), Column::right("frees"), Column::right("of what is stored")];
+    let row = |rule: &RuleReport| {
+        let freed = rule.total;
+        vec![
+            rule.rule.to_string(),
+            count(freed.tags),
+            bytes(freed.bytes),
+            share(freed.bytes, report.totals.stored_bytes),
+        ]
+    };
+    table(&columns, &report.rules.iter().map(row).collect::<Vec<_>>(), width, out);
+}
+
+/// Where a rule frees most.
+fn places(report: &Report, rule: &RuleReport, width: usize, out: &mut String) {
+    if rule.repositories.is_empty() && rule.organizations.is_empty() {
+        return;
+    }
+    heading(&format!("{}: where", rule.rule), out);
+    let frees = |title| [Column::left(title), Column::right("tags"), Column::right("frees")];
+    if report.only.is_none() {
+        let rows = rule.organizations.iter();
+        let rows = rows.map(|(name, freed)| vec![plain(name), count(freed.tags), bytes(freed.bytes)]);
+        table(&frees("organization, alone"), &rows.collect::<Vec<_>>(), width, out);
+        more(rule.more_organizations, "organization", out);
+        out.push('\n');
+    }
+    let rows = rule.repositories.iter();
+    let rows = rows.map(|(of, freed)| vec![name(of), count(freed.tags), bytes(freed.bytes)]);
+    table(&frees("repository, alone"), &rows.collect::<Vec<_>>(), width, out);
+    more(rule.more_repositories, "repository", out);
+}
+
+fn more(number: usize, what: &str, out: &mut String) {
+    if number > 0 {
+        let _ = writeln!(out, "  and {}", things(number as u64, &format!("more {what}")));
+    }
+}
+
+fn listed(title: &str, listed: &Listed, width: usize, out: &mut String) {
+    if listed.rows.is_empty() {
+        return;
+    }
+    heading(&format!("{title} ({}, {} listed)", count(listed.count), bytes(listed.listed_bytes)), out);
+    table(&REPOSITORY, &listed.rows.iter().map(repository).collect::<Vec<_>>(), width, out);
+    let left = usize::try_from(listed.count).unwrap_or(usize::MAX).saturating_sub(listed.rows.len());
+    more(left, "repository", out);
+}
+
+/// The tags of a rule, in order.
+fn tags(rule: &RuleReport, width: usize, out: &mut String) {
+    let Some(steps) = rule.tags.as_ref().filter(|steps| !steps.is_empty()) else { return };
+    heading(&format!("{}: tags, those first that free most", rule.rule), out);
+    wrapped(
+        "Each line says what its tag frees once those above it are gone, so the lines add up to the total.",
+        width,
+        out,
+    );
+    out.push('\n');
+    let columns = [Column::left("tag"), Column::right("updated"), Column::right("frees")];
+    let row = |step: &super::TagStep| {
+        vec![format!("{}:{}", name(&step.of), plain(&step.tag)), day(step.dated), bytes(step.bytes)]
+    };
+    let mut rows: Vec<Vec<String>> = steps.iter().map(row).collect();
+    if rule.more_tags.tags > 0 {
+        let rest = rule.more_tags;
+        rows.push(vec![format!("and {}", things(rest.tags, "more tag")), String::new(), bytes(rest.bytes)]);
+    }
+    rows.push(vec![format!("total: {}", things(rule.total.tags, "tag")), String::new(), bytes(rule.total.bytes)]);
+    table(&columns, &rows, width, out);
+}

@@ -25,7 +25,8 @@ const INDEX_BITS: u32 = LONGEST_CHUNK.ilog2();
 #[derive(Clone, Debug, Default)]
 pub struct Repositories {
     chunks: Vec<Arc<Chunk>>,
-    len: usize,
+    /// For each chunk the number of rows up to its end.
+    ends: Vec<usize>,
 }
 
 impl Repositories {
@@ -80,17 +81,34 @@ impl Repositories {
 
     /// The number of repositories.
     pub fn len(&self) -> usize {
-        self.len
+        self.ends.last().copied().unwrap_or_default()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.chunks.is_empty()
     }
 
     /// The repositories in their order.
     pub fn iter(&self) -> impl Iterator<Item = RepositoryRef<'_>> + Clone {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// The repository at an index. Takes longer than a step of [`Repositories::iter`].
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn get(&self, index: usize) -> RepositoryRef<'_> {
+        let chunk = self.ends.partition_point(|end| *end <= index);
+        let start = self.ends[chunk] - self.chunks[chunk].len();
+        self.chunks[chunk].get(index - start)
+    }
+
+    /// The index of a repository.
+    pub fn find(&self, key: (&str, &str)) -> Option<usize> {
+        let chunk = self.chunks.partition_point(|chunk| chunk.get(chunk.len() - 1).key() < key);
+        let index = self.chunks.get(chunk)?.iter().position(|row| row.key() == key)?;
+        Some(self.ends[chunk] - self.chunks[chunk].len() + index)
     }
 
     /// The chunks in their order.
@@ -171,7 +189,6 @@ impl<'a> IntoIterator for &'a Repositories {
 #[derive(Debug, Default)]
 pub struct RepositoriesBuilder {
     chunks: Vec<Arc<Chunk>>,
-    len: usize,
     packer: Packer,
 }
 
@@ -196,15 +213,13 @@ impl RepositoriesBuilder {
     fn take(&mut self, chunk: &Arc<Chunk>) {
         if self.packer.len() == 0 {
             self.chunks.push(chunk.clone());
-            self.len += chunk.len();
         } else {
             Row::all(chunk).for_each(|row| self.append(&row));
         }
     }
 
-    /// Counts the row that was packed, and ends the chunk if it is the last.
+    /// Ends the chunk if the row that was packed is its last.
     fn close(&mut self) {
-        self.len += 1;
         if self.packer.len() == LONGEST_CHUNK || self.packer.last().is_some_and(|(_, ends_chunk)| ends_chunk) {
             self.chunks.push(self.packer.finish());
         }
@@ -216,7 +231,12 @@ impl RepositoriesBuilder {
             self.chunks.push(self.packer.finish());
         }
         self.chunks.shrink_to_fit();
-        Repositories { chunks: self.chunks, len: self.len }
+        let mut end = 0;
+        let ends = self.chunks.iter().map(|chunk| {
+            end += chunk.len();
+            end
+        });
+        Repositories { ends: ends.collect(), chunks: self.chunks }
     }
 }
 

@@ -53,6 +53,10 @@ proptest! {
             for (fingerprint, place) in merged.fingerprints() {
                 prop_assert_eq!(merged.row(place).get().size.unwrap_or_default(), fingerprint.0[0]);
             }
+            for (index, row) in merged.iter().enumerate() {
+                prop_assert_eq!((merged.get(index), merged.find(row.key())), (row, Some(index)));
+            }
+            prop_assert_eq!(merged.find(("namespace-1", "name-0001-b")), None);
             before = merged;
         }
     }

@@ -109,9 +109,9 @@ fn registry(snapshot: &Snapshot) -> Registry {
     let registry = Registry::new();
     let gauges = |family: &Family, value: fn(&Repository) -> Option<u64>| {
         let gauges = IntGaugeVec::new(Opts::new(family.name, family.help), family.labels).expect("valid names");
-        for row in &snapshot.repositories {
-            if let Some(value) = value(row).and_then(|value| i64::try_from(value).ok()) {
-                gauges.with_label_values(&[&*row.namespace, &*row.name]).set(value);
+        for row in snapshot.repositories.iter() {
+            if let Some(value) = value(&row.to_owned()).and_then(|value| i64::try_from(value).ok()) {
+                gauges.with_label_values(&[&**row.namespace, row.name]).set(value);
             }
         }
         registry.register(Box::new(gauges)).expect("distinct names");

@@ -24,6 +24,7 @@ pub mod tags;
 use crate::base::deadline::Deadline;
 use crate::failure::Failure;
 use crate::model::{Snapshot, Timestamp};
+use crate::swr::row_reader::KnownRows;
 use crate::swr::{CallBudget, Client};
 pub use api_version::ListApi;
 pub use auxiliary::AuxiliaryCollectors;
@@ -119,13 +120,20 @@ pub async fn collect(
 ) -> Result<Collected, Failure> {
     let budget = CallBudget::until(deadline);
     metrics.progress().reset();
-    let context = ListingContext { client, options, budget: &budget, metrics };
+    let before = previous.as_ref().map(|snapshot| snapshot.repositories.clone()).unwrap_or_default();
+    let key = client.fingerprint_key;
+    let known = tokio::task::spawn_blocking(move || KnownRows::of(before, key)).await;
+    let known = known.expect("hashing does not panic");
+    let context = ListingContext { client, options, known: &known, budget: &budget, metrics };
     let list_api = api_version::choose(context).await;
     let collected = if options.namespaces.is_empty() {
         // Not needed, and large: the listing of an account is complete or fails.
         drop(previous);
-        let rows = api_version::read(context, None, list_api).await.map_err(Failure::from);
-        rows.map(|rows| Collected { snapshot: Snapshot::new(began, rows).0, gap: None })
+        let read = api_version::read(context, None, list_api).await.map_err(Failure::from);
+        read.map(|repositories| {
+            let snapshot = Snapshot { read_at: began, repositories, ..Snapshot::default() };
+            Collected { snapshot, gap: None }
+        })
     } else {
         namespaces::collect(context, list_api, previous.as_deref(), began).await
     };

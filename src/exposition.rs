@@ -18,11 +18,12 @@ mod text;
 mod repository_metrics;
 mod repository_selection;
 mod top_repositories;
-mod label_prefixes;
 mod account_families;
+mod columns;
 mod tag_families;
-mod snapshot_families;
 mod compress;
+mod blocks;
+mod snapshot_families;
 mod encoded_exposition;
 mod live_families;
 #[cfg(test)]

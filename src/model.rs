@@ -10,11 +10,16 @@ pub mod pattern;
 pub mod reading;
 pub mod reclaim;
 pub mod records;
+pub mod chunks;
+pub mod repositories;
 pub mod size_history;
 pub mod tag_list;
 pub mod tags;
 
+use chunks::{Fingerprint, Packer};
+pub use chunks::{RepositoryRef, Row};
 use figures::{Account, Artifacts, Enterprise};
+pub use repositories::Repositories;
 use serde::{Deserialize, Serialize};
 use size_history::SizeHistory;
 use std::sync::Arc;
@@ -25,8 +30,8 @@ pub use tags::{Images, RepositoryImages};
 pub struct Snapshot {
     /// When the listing began, by the wall clock.
     pub read_at: Timestamp,
-    /// Sorted by (namespace, name), each pair once, by [`Snapshot::new`].
-    pub repositories: Vec<Repository>,
+    /// Sorted by (namespace, name), each pair once.
+    pub repositories: Repositories,
     /// The outcome for each organization that was listed separately; empty if the account was listed as a whole.
     pub namespaces: Vec<NamespaceRead>,
     /// Figures of the account; all absent if they are not collected.
@@ -44,10 +49,26 @@ pub struct Snapshot {
 impl Snapshot {
     /// Sorts the rows; of two with the same (namespace, name) the later one stays. Returns the snapshot and the number of rows
     /// dropped.
-    pub fn new(read_at: Timestamp, mut repositories: Vec<Repository>) -> (Self, usize) {
-        let dropped = sort_unique(&mut repositories);
-        repositories.shrink_to_fit();
+    pub fn new(read_at: Timestamp, repositories: Vec<Repository>) -> (Self, usize) {
+        let mut packer = Packer::default();
+        let mut rows = Vec::with_capacity(repositories.len());
+        for row in repositories {
+            packer.push(row.as_ref(), Fingerprint::NONE);
+            if packer.len() == PACKED_AT_ONCE {
+                rows.extend(Row::all(&packer.finish()));
+            }
+        }
+        rows.extend(Row::all(&packer.finish()));
+        let (repositories, dropped) = Repositories::merged(&rows, &Repositories::default());
         (Self { read_at, repositories, ..Self::default() }, dropped)
+    }
+
+    /// The snapshot with each repository changed, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_each(&self, change: impl Fn(&mut Repository)) -> Self {
+        let mut rows: Vec<_> = self.repositories.iter().map(RepositoryRef::to_owned).collect();
+        rows.iter_mut().for_each(change);
+        Self { repositories: Self::new(self.read_at, rows).0.repositories, ..self.clone() }
     }
 
     /// Bytes of all repositories whose size is known.
@@ -55,25 +76,52 @@ impl Snapshot {
         self.repositories.iter().filter_map(|row| row.size).fold(0, u64::saturating_add)
     }
 
-    /// The repositories grouped by organization, in order.
-    pub fn by_namespace(&self) -> impl Iterator<Item = &[Repository]> {
-        self.repositories.chunk_by(|a, b| a.namespace == b.namespace)
+    /// The sums of each organization, in order.
+    pub fn namespace_sums(&self) -> Vec<NamespaceSums<'_>> {
+        let mut all: Vec<NamespaceSums<'_>> = Vec::new();
+        for row in self.repositories.iter() {
+            let sums = match all.last_mut() {
+                Some(last) if Arc::ptr_eq(last.name, row.namespace) || last.name == row.namespace => last,
+                _ => {
+                    all.push(NamespaceSums::of(row.namespace));
+                    all.last_mut().expect("it was pushed")
+                }
+            };
+            sums.repositories += 1;
+            for (sum, value) in
+                [(&mut sums.size, row.size), (&mut sums.images, row.images), (&mut sums.downloads, row.downloads)]
+            {
+                if let Some(value) = value {
+                    *sum = Some(sum.unwrap_or_default() + u128::from(value));
+                }
+            }
+        }
+        all
     }
 }
 
-/// Sorts by (namespace, name); of two rows with the same key the later one stays. Returns how many it dropped.
-pub fn sort_unique(repositories: &mut Vec<Repository>) -> usize {
-    let before = repositories.len();
-    // A stable sort keeps the order of rows with the same key.
-    repositories.sort_by(|a, b| a.key().cmp(&b.key()));
-    repositories.dedup_by(|later, kept| {
-        let same = later.key() == kept.key();
-        if same {
-            std::mem::swap(later, kept);
-        }
-        same
-    });
-    before - repositories.len()
+/// Rows that [`Snapshot::new`] packs at once, as many as a page may have.
+const PACKED_AT_ONCE: usize = 10_000;
+
+/// The sums over the repositories of one organization. A field that none of them has is `None`, not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceSums<'a> {
+    /// The organization.
+    pub name: &'a Arc<str>,
+    /// The number of its repositories.
+    pub repositories: u64,
+    /// Bytes.
+    pub size: Option<u128>,
+    /// Tags.
+    pub images: Option<u128>,
+    /// Downloads.
+    pub downloads: Option<u128>,
+}
+
+impl<'a> NamespaceSums<'a> {
+    fn of(name: &'a Arc<str>) -> Self {
+        Self { name, repositories: 0, size: None, images: None, downloads: None }
+    }
 }
 
 /// One image repository as the listing shows it. A value that was missing or unreadable is `None`, not zero.
@@ -176,8 +224,9 @@ mod tests {
         let rows = vec![row("b", "x", 1), row("a", "x", 2), row("b", "x", 3), row("b", "x", 4)];
         let (snapshot, dropped) = Snapshot::new(Timestamp(0), rows);
         assert_eq!(dropped, 2);
-        assert_eq!(snapshot.repositories, [row("a", "x", 2), row("b", "x", 4)]);
-        assert_eq!(snapshot.by_namespace().count(), 2);
+        let kept: Vec<_> = snapshot.repositories.iter().map(RepositoryRef::to_owned).collect();
+        assert_eq!(kept, [row("a", "x", 2), row("b", "x", 4)]);
+        assert_eq!(snapshot.namespace_sums().len(), 2);
     }
 
     #[test]

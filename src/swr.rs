@@ -18,6 +18,7 @@ pub mod wire;
 pub mod json_array;
 mod buffered;
 mod project;
+pub mod row_reader;
 pub mod pages;
 pub mod markers;
 pub mod repository;

@@ -39,10 +39,15 @@ pub(crate) fn simulator_at(repositories: usize, speed: f64) -> Process {
 
 /// An exporter of that simulator.
 pub(crate) fn exporter(upstream: &Process, flags: &[&str]) -> Process {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
+    exporter_of(env!("CARGO_BIN_EXE_swr-exporter"), &format!("http://{}", upstream.address), flags)
+}
+
+/// An exporter of an upstream, by an executable that may be of another version.
+pub(crate) fn exporter_of(executable: &str, upstream: &str, flags: &[&str]) -> Process {
+    let mut child = Command::new(executable)
         .env("SWR_EXPORTER_ACCESS_KEY", swr_simulator::DEMO_ACCESS_KEY)
         .env("SWR_EXPORTER_SECRET_KEY", swr_simulator::DEMO_SECRET_KEY)
-        .args(["--swr.endpoint", &format!("http://{}", upstream.address)])
+        .args(["--swr.endpoint", upstream])
         .args(["--web.listen-address", "127.0.0.1:0", "--swr.rate-limit", "10000"])
         .args(flags)
         .stderr(Stdio::piped())

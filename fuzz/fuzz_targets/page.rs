@@ -1,13 +1,15 @@
-//! A page of the listing in chunks: no panic, the same result for every chunking, and rows that can be encoded.
+//! A page of the listing in chunks: no panic, the same result for every chunking, and rows that can be encoded. Read again
+//! where the rows are known, and where half of them are, it gives the same rows, totals and counts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use swr_exporter::exposition::{Options, write_snapshot};
-use swr_exporter::model::{Repository, Snapshot, Timestamp};
+use swr_exporter::model::{Repositories, Repository, Row, Snapshot, Timestamp};
 use swr_exporter::swr::ApiError;
 use swr_exporter::swr::json_array::JsonArraySplitter;
-use swr_exporter::swr::pages::total_of;
+use swr_exporter::swr::pages::{RowReader, total_of};
+use swr_exporter::swr::row_reader::{FingerprintKey, KnownRows, ListingRows};
 use swr_exporter::swr::wire::{self, DroppedFields, StringInterner};
 
 fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
@@ -23,10 +25,40 @@ fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
     Ok(rows)
 }
 
+/// Reads the rows as a refresh does.
+fn listed(body: &[u8], known: &KnownRows) -> Option<(Vec<Row>, Vec<Option<u64>>, DroppedFields)> {
+    let (mut splitter, mut rows, mut dropped) = (JsonArraySplitter::default(), ListingRows::new(known), DroppedFields::default());
+    let mut totals = Vec::new();
+    splitter.feed(body, |object| {
+        totals.push(rows.read(object, &mut dropped)?);
+        Ok::<_, ApiError>(())
+    }).ok()?;
+    splitter.finish().ok()?;
+    Some((rows.finish(), totals, dropped))
+}
+
+fn owned(read: (Vec<Row>, Vec<Option<u64>>, DroppedFields)) -> (Vec<Repository>, Vec<Option<u64>>, DroppedFields) {
+    (read.0.iter().map(|row| row.get().to_owned()).collect(), read.1, read.2)
+}
+
 fuzz_target!(|input: (u8, &[u8])| {
     let (piece, body) = input;
     let whole = read(body, body.len().max(1)).ok();
     assert_eq!(whole, read(body, usize::from(piece) + 1).ok());
+    let key = FingerprintKey::random();
+    let none = KnownRows::none(key);
+    if let Some(first) = listed(body, &none) {
+        let (all, _) = Repositories::merged(&first.0, none.repositories());
+        let (half, _) = Repositories::merged(&first.0[..first.0.len() / 2], none.repositories());
+        let first = owned(first);
+        assert_eq!(Some(&first.0), whole.as_ref());
+        for known in [all.clone(), half] {
+            let known = KnownRows::of(known, key);
+            let again = listed(body, &known).unwrap();
+            assert!(Repositories::merged(&again.0, known.repositories()).0 == all);
+            assert_eq!(owned(again), first);
+        }
+    }
     if let Some(rows) = whole {
         let snapshot = Arc::new(Snapshot::new(Timestamp(0), rows).0);
         let mut page = Vec::new();

@@ -105,6 +105,13 @@ impl World {
         self.by_name.iter().map(|&slot| self.describe(self.row(slot))).collect()
     }
 
+    /// Organization and name of every repository, by name and then organization.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(String, String)> {
+        let rows = self.by_name.iter().map(|&slot| self.row(slot));
+        rows.map(|row| (self.organization_name(row).to_owned(), row.name.to_string())).collect()
+    }
+
     /// One repository.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Repository> {

@@ -3,7 +3,7 @@
 use super::call_counter::CallCounter;
 use super::landing::AccountStatus;
 use super::live_metrics;
-use super::memory::{MemoryShare, weight};
+use super::memory::{MemoryShare, instances, weight};
 use super::refresh::{Collection, refresher};
 use super::shared_resources::SharedResources;
 use crate::auth::Authenticator;
@@ -361,11 +361,12 @@ async fn restore_snapshot(
         "loaded a saved snapshot of {repositories} repositories, {} s old",
         age.as_secs()
     );
-    if !share.has_room_for(weight(&snapshot)) {
+    let weight = weight(&snapshot) + instances(&snapshot);
+    if !share.has_room_for(weight) {
         warn!(repositories, "ignoring the saved snapshot of {repositories} repositories: it does not fit into memory");
         return;
     }
-    share.hold(weight(&snapshot), tags.map(TagCollector::memory_in_layers));
+    share.hold(weight, tags.map(TagCollector::memory_in_layers));
     snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
     let encoding = tokio::task::spawn_blocking(move || Exposition::build(Arc::new(snapshot), &exposition, None));
     if let Ok(exposition) = encoding.await {

@@ -20,8 +20,9 @@ use crate::config::environment::Environment;
 use crate::config::{self, Account, StateFiles};
 use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
-use crate::model::{Repository, Timestamp};
+use crate::model::{Row, Timestamp};
 use crate::swr::pages::OffsetPage;
+use crate::swr::row_reader::KnownRows;
 use crate::swr::{self, ApiError, CallBudget, Client, advice};
 use prometheus::Registry;
 use report::Step;
@@ -240,7 +241,7 @@ struct Listed {
     /// Whether other calls may succeed.
     is_usable: bool,
     /// A repository for trying other calls.
-    row: Option<Repository>,
+    row: Option<Row>,
 }
 
 /// Makes each call of the listing once. A refresh decides what `auto` means; every region has API version 2.
@@ -251,6 +252,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
     let mut skipped = 0;
     let mut is_unusable = false;
     let mut row = None;
+    let known = KnownRows::none(client.fingerprint_key);
     for namespace in wanted {
         if is_unusable {
             skipped += 1;
@@ -258,12 +260,14 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         }
         let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
         let result = match options.list_api {
-            ListApi::V3 => client.repositories_from(namespace, None, 10, &budget).await.map(|page| OffsetPage {
-                total: page.next.is_none().then_some(page.received),
-                received: page.received,
-                rows: page.rows,
-            }),
-            ListApi::V2 | ListApi::Auto => client.repositories(namespace, 0, 10, &budget).await,
+            ListApi::V3 => {
+                client.repositories_from(namespace, None, 10, &known, &budget).await.map(|page| OffsetPage {
+                    total: page.next.is_none().then_some(page.received),
+                    received: page.received,
+                    rows: page.rows,
+                })
+            }
+            ListApi::V2 | ListApi::Auto => client.repositories(namespace, 0, 10, &known, &budget).await,
         };
         let what = match namespace {
             None => "list repositories".to_owned(),

@@ -1,7 +1,7 @@
 //! One refresh of an account: the listing, the auxiliary collectors and tags, and the exposition of the result.
 
 use super::call_counter::CallCounter;
-use super::memory::{MemoryShare, weight};
+use super::memory::{MemoryShare, instances, weight};
 use crate::base::deadline::Deadline;
 use crate::cache::{self, Outcome};
 use crate::collect::tags::TagCollector;
@@ -46,7 +46,8 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             let _counting = calls.begin();
             let collected = collect::collect(client, &options, known, began, deadline, metrics).await;
             let collect::Collected { mut snapshot, gap } = collected?;
-            if !share.has_room_for(weight(&snapshot)) {
+            let weight_of_rows = weight(&snapshot);
+            if !share.has_room_for(weight_of_rows) {
                 let message = format!(
                     "the names of {} repositories take more memory than the limit leaves room for",
                     snapshot.repositories.len()
@@ -72,7 +73,7 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
                 }
                 snapshot.size_history = history.clone();
             }
-            share.hold(weight(&snapshot), tags.as_ref().map(TagCollector::memory_in_layers));
+            share.hold(weight_of_rows + instances(&snapshot), tags.as_ref().map(TagCollector::memory_in_layers));
             let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let value = tokio::task::spawn_blocking(encode)
                 .await

@@ -106,7 +106,7 @@ impl Wanted {
     /// Counts and writes.
     fn write(&self, options: &Options, listing: &Snapshot, readings: &mut impl Readings) -> anyhow::Result<()> {
         if let Some(only) = &options.only
-            && !listing.repositories.iter().any(|row| only.contains(&row.namespace, &row.name))
+            && !listing.repositories.iter().any(|row| only.contains(row.namespace, row.name))
         {
             bail!("--only: there is no {only} in this account");
         }

@@ -4,10 +4,11 @@ use super::listing::{self, ListingContext};
 use super::markers;
 use super::metrics::Inconsistency;
 use super::walk_failure::WalkFailure;
-use crate::model::Repository;
+use crate::model::{Repositories, Row};
 use crate::swr::error::is_from_swr;
 use crate::swr::markers::MarkerPage;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
+use crate::swr::row_reader::KnownRows;
 use crate::swr::{ApiError, CallBudget, Client};
 use std::str::FromStr;
 use tracing::{debug, info};
@@ -67,7 +68,7 @@ pub(super) async fn choose(context: ListingContext<'_>) -> ListApi {
     }
 }
 
-/// Reads the listing of one organization, or of the whole account; sorted by (namespace, name), each once.
+/// Reads the listing of one organization, or of the whole account.
 ///
 /// # Errors
 /// When a call fails for good, or the listing is not complete by the deadline.
@@ -75,12 +76,12 @@ pub async fn read(
     context: ListingContext<'_>,
     namespace: Option<&str>,
     list_api: ListApi,
-) -> Result<Vec<Repository>, WalkFailure> {
+) -> Result<Repositories, WalkFailure> {
     if list_api == ListApi::V2 {
         return listing::read(context, namespace).await;
     }
-    let ListingContext { client, options, budget, metrics } = context;
-    let listing = MarkerListing { client, namespace, page_size: options.page_size, budget };
+    let ListingContext { client, options, known, budget, metrics } = context;
+    let listing = MarkerListing { client, namespace, page_size: options.page_size, known, budget };
     let walked = budget.deadline.bound(markers::read_all(&listing, options.max_repositories, metrics)).await;
     match walked {
         Err(_) => Err(WalkFailure::NotInTime),
@@ -88,7 +89,7 @@ pub async fn read(
             if list_api == ListApi::Auto {
                 client.lists_by_markers.set(true);
             }
-            let (rows, duplicates) = listing::sorted(rows).await;
+            let (rows, duplicates) = listing::sorted(rows, known.repositories().clone()).await;
             metrics.count(Inconsistency::Duplicate, duplicates as u64);
             Ok(rows)
         }
@@ -108,19 +109,20 @@ struct MarkerListing<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
     page_size: u64,
+    known: &'a KnownRows,
     budget: &'a CallBudget,
 }
 
 impl markers::MarkerPageSource for MarkerListing<'_> {
-    type Row = Repository;
+    type Row = Row;
     type Key<'a> = (&'a str, &'a str);
 
-    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Repository>, ApiError> {
+    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Row>, ApiError> {
         let accepted = &self.client.page_sizes.accepted;
         let configured = self.page_size.min(accepted.get().unwrap_or(u64::MAX)).max(1);
         let mut limit = configured;
         loop {
-            match self.client.repositories_from(self.namespace, marker, limit, self.budget).await {
+            match self.client.repositories_from(self.namespace, marker, limit, self.known, self.budget).await {
                 Err(ApiError::Refused(_)) if marker.is_none() && limit > FALLBACK_PAGE_SIZE => {
                     limit = FALLBACK_PAGE_SIZE;
                 }
@@ -135,7 +137,7 @@ impl markers::MarkerPageSource for MarkerListing<'_> {
         }
     }
 
-    fn key(row: &Repository) -> (&str, &str) {
+    fn key(row: &Row) -> (&str, &str) {
         row.key()
     }
 }

@@ -16,7 +16,7 @@ use crate::model::reading::Reading;
 use crate::model::reclaim::{Reclaim, Rule};
 use crate::model::tag_list::IndexedImage;
 use crate::model::tags::Details;
-use crate::model::{Repository, Snapshot, Timestamp};
+use crate::model::{Repository, RepositoryRef, Snapshot, Timestamp};
 use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownRetention, KnownTags, TagSummary};
 use records::EntryRecord;
 use std::cmp::{Ordering, Reverse};
@@ -123,7 +123,7 @@ impl TagInventory {
         let mut old = std::mem::take(&mut self.order).into_iter().peekable();
         let mut order = Vec::with_capacity(listing.repositories.len());
         let mut plan = Plan::default();
-        for row in &listing.repositories {
+        for row in listing.repositories.iter() {
             let found = loop {
                 let Some(&slot) = old.peek() else { break None };
                 match self.at(slot).key().cmp(&row.key()) {
@@ -236,7 +236,7 @@ impl TagInventory {
     /// Adds an entry from before a restart. [`TagInventory::sort`] has to follow before the next listing.
     fn restore(&mut self, record: EntryRecord) {
         let row = Repository { name: record.name, ..Repository::unknown(record.namespace) };
-        let slot = self.insert(&row);
+        let slot = self.insert(row.as_ref());
         self.order.push(slot);
         if let Some((read, reading)) = record.tags {
             self.set_tags(slot, read, reading);
@@ -328,8 +328,8 @@ impl TagInventory {
         self.entries.get_mut(task.slot as usize)?.as_mut().filter(|entry| entry.generation == task.generation)
     }
 
-    fn insert(&mut self, row: &Repository) -> u32 {
-        let (namespace, group) = self.group_of(&row.namespace);
+    fn insert(&mut self, row: RepositoryRef<'_>) -> u32 {
+        let (namespace, group) = self.group_of(row.namespace);
         self.next_generation = self.next_generation.wrapping_add(1);
         let entry = Some(InventoryEntry::new(namespace, group, self.next_generation, row));
         if let Some(slot) = self.free.pop() {

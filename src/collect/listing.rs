@@ -15,9 +15,10 @@ use super::page_merger::{
 };
 use super::walk_failure::WalkFailure;
 use super::windows::{self, Window};
-use crate::model::{Repository, sort_unique};
+use crate::model::{Repositories, Row};
 use crate::swr::client::PageSizes;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
+use crate::swr::row_reader::KnownRows;
 use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +44,8 @@ pub trait PageSource: Sync {
     fn concurrency(&self) -> usize;
     /// The page sizes that were discovered.
     fn page_sizes(&self) -> &PageSizes;
+    /// The repositories of the listing before.
+    fn before(&self) -> &Repositories;
 }
 
 /// What every read of a listing needs.
@@ -52,6 +55,8 @@ pub struct ListingContext<'a> {
     pub client: &'a Client,
     /// What to collect.
     pub options: &'a Options,
+    /// The rows of the listing before.
+    pub known: &'a KnownRows,
     /// The limits of the refresh.
     pub budget: &'a CallBudget,
     /// The metrics of the collection.
@@ -65,8 +70,8 @@ struct OffsetListing<'a> {
 
 impl PageSource for OffsetListing<'_> {
     async fn page(&self, window: Window) -> Result<Page, ApiError> {
-        let ListingContext { client, budget, metrics, .. } = self.context;
-        let page = client.repositories(self.namespace, window.offset, window.limit, budget).await?;
+        let ListingContext { client, known, budget, metrics, .. } = self.context;
+        let page = client.repositories(self.namespace, window.offset, window.limit, known, budget).await?;
         // The total of one organization does not cover the others.
         metrics.progress().add_page(page.received, page.total.filter(|_| self.namespace.is_none()));
         Ok(page)
@@ -79,13 +84,17 @@ impl PageSource for OffsetListing<'_> {
     fn page_sizes(&self) -> &PageSizes {
         &self.context.client.page_sizes
     }
+
+    fn before(&self) -> &Repositories {
+        self.context.known.repositories()
+    }
 }
 
-/// Reads the listing of one organization, or of the whole account; sorted by (namespace, name), each once.
+/// Reads the listing of one organization, or of the whole account.
 ///
 /// # Errors
 /// When a call fails for good, or the listing is not complete by the deadline.
-pub async fn read(context: ListingContext<'_>, namespace: Option<&str>) -> Result<Vec<Repository>, WalkFailure> {
+pub async fn read(context: ListingContext<'_>, namespace: Option<&str>) -> Result<Repositories, WalkFailure> {
     let pages = OffsetListing { context, namespace };
     let walked = context.budget.deadline.bound(read_all(&pages, context.options, context.metrics)).await;
     walked.unwrap_or(Err(WalkFailure::NotInTime))
@@ -96,7 +105,7 @@ pub async fn read_all(
     pages: &impl PageSource,
     options: &Options,
     metrics: &Metrics,
-) -> Result<Vec<Repository>, WalkFailure> {
+) -> Result<Repositories, WalkFailure> {
     let mut problem = String::new();
     for _ in 0..MAX_WALKS {
         let size = options.page_size.min(pages.page_sizes().accepted.get().unwrap_or(u64::MAX)).max(MIN_PAGE_SIZE);
@@ -124,11 +133,8 @@ pub async fn read_all(
 
 /// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
 /// blocking work.
-pub(super) async fn sorted(mut rows: Vec<Repository>) -> (Vec<Repository>, usize) {
-    let sorting = tokio::task::spawn_blocking(move || {
-        let duplicates = sort_unique(&mut rows);
-        (rows, duplicates)
-    });
+pub(super) async fn sorted(rows: Vec<Row>, before: Repositories) -> (Repositories, usize) {
+    let sorting = tokio::task::spawn_blocking(move || Repositories::merged(&rows, &before));
     sorting.await.expect("sorting does not panic")
 }
 
@@ -165,7 +171,7 @@ struct Walk<'a, P> {
 }
 
 impl<P: PageSource> Walk<'_, P> {
-    async fn run(mut self) -> Result<Vec<Repository>, WalkError> {
+    async fn run(mut self) -> Result<Repositories, WalkError> {
         let (mut merger, mut joined) = self.first().await?;
         let (mut overlap, mut offset_works) = (1, false);
         while joined != Joined::Last {
@@ -231,7 +237,7 @@ impl<P: PageSource> Walk<'_, P> {
             }
         }
         let again = self.pages.page(Window { offset: 0, limit: rows }).await?;
-        let is_same = again.rows.iter().map(Repository::key).eq(first.rows.iter().map(Repository::key));
+        let is_same = again.rows.iter().map(Row::key).eq(first.rows.iter().map(Row::key));
         if is_same && is_worth_it {
             clamp.set(rows);
         }
@@ -349,7 +355,7 @@ impl<P: PageSource> Walk<'_, P> {
         self.count_defect(window, &defect);
         if has_surplus(window, &page) {
             let before = page.rows.len();
-            let rows = deduplicated(page.rows);
+            let rows = deduplicated(&page.rows);
             return Ok(Page { received: page.received - (before - rows.len()) as u64, rows, ..page });
         }
         let again = self.page(window, total).await?;
@@ -358,7 +364,7 @@ impl<P: PageSource> Walk<'_, P> {
         match defect {
             // The duplicates have their own places in the list, and count in its total.
             PageDefect::Duplicate { .. } if repeats_in_place(&page, &again) => {
-                Ok(Page { rows: deduplicated(again.rows), ..again })
+                Ok(Page { rows: deduplicated(&again.rows), ..again })
             }
             _ => Err(error),
         }
@@ -381,10 +387,10 @@ impl<P: PageSource> Walk<'_, P> {
     }
 
     /// Counts the inconsistencies, and compares the rows with the total.
-    async fn finish(&self, mut merger: PageMerger) -> Result<Vec<Repository>, WalkError> {
+    async fn finish(&self, mut merger: PageMerger) -> Result<Repositories, WalkError> {
         self.metrics.count(Inconsistency::Border, merger.moved_borders);
         self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
-        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows)).await;
+        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows), self.pages.before().clone()).await;
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
         match merger.missing(rows.len() as u64) {
             None => {

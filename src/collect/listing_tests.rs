@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::failure::{Failure, Reason};
+use crate::model::Repository;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -16,6 +17,7 @@ struct Model {
     refuse_above: u64,
     sizes: PageSizes,
     reads: AtomicU64,
+    before: Repositories,
     lie: fn(u64, &mut Page, Window),
     /// Whether the response to this read exceeds the limit on bytes.
     is_too_large: fn(u64, Window) -> bool,
@@ -30,6 +32,7 @@ impl Model {
             refuse_above: u64::MAX,
             sizes: PageSizes::default(),
             reads: AtomicU64::new(0),
+            before: Repositories::default(),
             lie: |_, _, _| {},
             is_too_large: |_, _| false,
         }
@@ -40,8 +43,8 @@ impl Model {
     }
 }
 
-fn row(name: u32) -> Repository {
-    Repository {
+fn row(name: u32) -> Row {
+    Row::from(&Repository {
         namespace: "n".into(),
         name: format!("{name:08}").into(),
         category: None,
@@ -51,7 +54,7 @@ fn row(name: u32) -> Repository {
         downloads: None,
         created: None,
         updated: None,
-    }
+    })
 }
 
 impl PageSource for Model {
@@ -91,6 +94,10 @@ impl PageSource for Model {
 
     fn page_sizes(&self) -> &PageSizes {
         &self.sizes
+    }
+
+    fn before(&self) -> &Repositories {
+        &self.before
     }
 }
 

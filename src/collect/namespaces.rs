@@ -3,11 +3,11 @@
 //! The gap that a failed organization leaves is part of the snapshot and of its metrics.
 
 use super::api_version::{self, ListApi};
-use super::listing::ListingContext;
+use super::listing::{self, ListingContext};
 use super::walk_failure::WalkFailure;
 use super::{Collected, Options};
 use crate::failure::Failure;
-use crate::model::{NamespaceRead, Repository, Snapshot, Timestamp};
+use crate::model::{NamespaceRead, Repositories, Row, Snapshot, Timestamp};
 use futures_util::{StreamExt, stream};
 use tracing::debug;
 
@@ -22,7 +22,7 @@ pub(super) async fn collect(
     began: Timestamp,
 ) -> Result<Collected, Failure> {
     let options = context.options;
-    let reads: Vec<Result<Vec<Repository>, WalkFailure>> = stream::iter(0..options.namespaces.len())
+    let reads: Vec<Result<Repositories, WalkFailure>> = stream::iter(0..options.namespaces.len())
         .map(|index| api_version::read(context, Some(&options.namespaces[index]), list_api))
         .buffered(context.client.concurrency())
         .collect()
@@ -33,7 +33,7 @@ pub(super) async fn collect(
     for (name, read) in options.namespaces.iter().zip(reads) {
         let (complete, read_at) = match read {
             Ok(read) => {
-                rows.extend(read);
+                rows.extend(read.rows());
                 (true, Some(began))
             }
             Err(failure) => {
@@ -48,9 +48,11 @@ pub(super) async fn collect(
     match gap {
         Some(failure) if failed == options.namespaces.len() => Err(failure),
         gap => {
-            let (mut snapshot, _) = Snapshot::new(began, rows);
-            snapshot.namespaces = namespaces;
-            Ok(Collected { snapshot, gap })
+            let (repositories, _) = listing::sorted(rows, context.known.repositories().clone()).await;
+            Ok(Collected {
+                snapshot: Snapshot { read_at: began, repositories, namespaces, ..Snapshot::default() },
+                gap,
+            })
         }
     }
 }
@@ -62,20 +64,19 @@ fn summary(failed: usize, of: usize, name: &str, mut failure: Failure) -> Failur
     failure
 }
 
-/// Copies the previous rows of an organization, unless they are too old, and returns when they were read.
+/// Keeps the previous rows of an organization, unless they are too old, and returns when they were read.
 fn keep_rows(
     previous: &Snapshot,
     name: &str,
     now: Timestamp,
     options: &Options,
-    rows: &mut Vec<Repository>,
+    rows: &mut Vec<Row>,
 ) -> Option<Timestamp> {
     let read_at = previous.namespaces.iter().find(|read| &*read.name == name)?.read_at?;
     let max_age = i64::try_from(options.max_age.as_nanos()).unwrap_or(i64::MAX);
     if now.0.saturating_sub(read_at.0) > max_age {
         return None;
     }
-    let first = previous.repositories.partition_point(|row| &*row.namespace < name);
-    rows.extend(previous.repositories[first..].iter().take_while(|row| &*row.namespace == name).cloned());
+    rows.extend(previous.repositories.rows().filter(|row| row.key().0 == name));
     Some(read_at)
 }

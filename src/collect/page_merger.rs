@@ -5,13 +5,12 @@
 //! was read. A page is joined only when it shares a row with the page before.
 
 use super::windows::Window;
-use crate::model::Repository;
+use crate::model::Row;
+use crate::model::chunks::{RowKey, RowMap};
 use crate::swr::pages::OffsetPage;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// One page of the listing.
-pub(super) type Page = OffsetPage<Repository>;
+pub(super) type Page = OffsetPage<Row>;
 
 /// Why a page cannot be used as it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,36 +52,36 @@ pub(super) fn has_surplus(window: Window, page: &Page) -> bool {
 }
 
 fn duplicates(page: &Page) -> u64 {
-    (page.rows.len() - keys(page).collect::<HashSet<_>>().len()) as u64
+    (page.rows.len() - keys(page).map(|key| (key, ())).collect::<RowMap<'_, _>>().len()) as u64
 }
 
 /// Whether the duplicates are part of the list: two reads agree, and each duplicate is where the order by name puts it. A
 /// row in another's place would be out of order.
 pub(super) fn repeats_in_place(first: &Page, second: &Page) -> bool {
-    let mut positions = HashMap::new();
+    let mut positions = RowMap::default();
     keys(first).eq(keys(second))
         && second.rows.iter().enumerate().all(|(position, row)| {
-            let before = *positions.entry(row.key()).or_insert(position);
-            second.rows[before..position].iter().all(|between| between.name == row.name)
+            let before = *positions.entry(RowKey(row)).or_insert(position);
+            second.rows[before..position].iter().all(|between| between.key().1 == row.key().1)
         })
 }
 
 /// Each repository once, as it was read last.
-pub(super) fn deduplicated(rows: Vec<Repository>) -> Vec<Repository> {
-    let mut unique: Vec<Repository> = Vec::with_capacity(rows.len());
-    let mut positions: HashMap<(Arc<str>, Box<str>), usize> = HashMap::new();
+pub(super) fn deduplicated(rows: &[Row]) -> Vec<Row> {
+    let mut unique: Vec<Row> = Vec::with_capacity(rows.len());
+    let mut positions = RowMap::default();
     for row in rows {
         let next = unique.len();
-        match *positions.entry((row.namespace.clone(), row.name.clone())).or_insert(next) {
-            position if position == next => unique.push(row),
-            position => unique[position] = row,
+        match *positions.entry(RowKey(row)).or_insert(next) {
+            position if position == next => unique.push(row.clone()),
+            position => unique[position] = row.clone(),
         }
     }
     unique
 }
 
-fn keys(page: &Page) -> impl Iterator<Item = (&str, &str)> {
-    page.rows.iter().map(Repository::key)
+fn keys(page: &Page) -> impl Iterator<Item = RowKey<'_>> {
+    page.rows.iter().map(RowKey)
 }
 
 /// The result of joining a page.
@@ -100,7 +99,7 @@ pub(super) enum Joined {
 #[derive(Debug)]
 pub(super) struct PageMerger {
     /// In the order of reading.
-    pub(super) rows: Vec<Repository>,
+    pub(super) rows: Vec<Row>,
     /// The index in `rows` where the latest page that brought new rows begins.
     tail: usize,
     /// The position in the list after the latest page that joined.
@@ -144,9 +143,9 @@ impl PageMerger {
         }
         self.total = page.total.or(self.total);
 
-        let known: HashMap<_, _> =
-            self.rows[self.tail..].iter().enumerate().map(|(index, row)| (row.key(), self.tail + index)).collect();
-        let positions: Vec<Option<usize>> = page.rows.iter().map(|row| known.get(&row.key()).copied()).collect();
+        let known: RowMap<'_, _> =
+            self.rows[self.tail..].iter().enumerate().map(|(index, row)| (RowKey(row), self.tail + index)).collect();
+        let positions: Vec<Option<usize>> = page.rows.iter().map(|row| known.get(&RowKey(row)).copied()).collect();
         let Some(border) = positions.iter().rposition(Option::is_some) else {
             return Joined::Gap;
         };
@@ -202,18 +201,19 @@ fn nameless(page: &Page) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Repository;
 
     fn page(names: &str, total: u64) -> Page {
         let rows: Vec<_> = names.chars().map(|name| row(&name.to_string())).collect();
         Page { received: rows.len() as u64, rows, total: Some(total) }
     }
 
-    fn row(name: &str) -> Repository {
-        Repository { name: name.into(), ..Repository::unknown("n".into()) }
+    fn row(name: &str) -> Row {
+        Row::from(&Repository { name: name.into(), ..Repository::unknown("n".into()) })
     }
 
     fn names(merger: &PageMerger) -> String {
-        merger.rows.iter().map(|row| &*row.name).collect()
+        merger.rows.iter().map(|row| row.key().1).collect()
     }
 
     #[test]
@@ -263,8 +263,8 @@ mod tests {
         assert!(repeats_in_place(&page("aab", 3), &page("aab", 3)));
         assert!(!repeats_in_place(&page("aab", 3), &page("abb", 3)), "two reads that differ");
         assert!(!repeats_in_place(&page("aba", 3), &page("aba", 3)), "out of order");
-        let rows = deduplicated(page("aabca", 3).rows);
-        assert_eq!(rows.iter().map(|row| &*row.name).collect::<String>(), "abc");
+        let rows = deduplicated(&page("aabca", 3).rows);
+        assert_eq!(rows.iter().map(|row| row.key().1).collect::<String>(), "abc");
     }
 
     #[test]

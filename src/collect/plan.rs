@@ -5,7 +5,7 @@
 //! repository has its own moment in a period of two thirds of the interval, and is fetched at that moment, unless it was
 //! fetched less than half a period before. So the scan is spread evenly, and no reading gets older than the interval.
 
-use crate::model::{Repository, Timestamp};
+use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::ops::{Index, IndexMut};
@@ -24,7 +24,7 @@ pub struct ChangeStamp {
 
 impl ChangeStamp {
     /// The stamp of a row.
-    pub fn of(row: &Repository) -> Self {
+    pub fn of(row: RepositoryRef<'_>) -> Self {
         Self { updated: row.updated, size: row.size, images: row.images }
     }
 }

@@ -5,11 +5,15 @@ use crate::catalog::{self, Family};
 use crate::model::figures::{
     Artifacts, Dated, Enterprise, Instance, InstanceRepository, Overview, Quota, RepositoryArtifacts,
 };
-use crate::model::{NamespaceRead, Snapshot};
+use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
 
 /// The account's totals and quotas, and how many repositories of each organization were not listed.
-pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
+pub(super) fn account(
+    snapshot: &Snapshot,
+    sums: &[NamespaceSums<'_>],
+    writer: &mut Writer<impl Write>,
+) -> io::Result<()> {
     let account = &snapshot.account;
     let overview = account.overview.as_ref().map(|overview| &overview.value);
     let mut total = |family, value: fn(&Overview) -> Option<Value>| writer.family(family, overview, value, |_, _| {});
@@ -26,7 +30,7 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
     quotas(&catalog::QUOTA_LIMIT, |quota| quota.limit)?;
     quotas(&catalog::QUOTA_USED, |quota| quota.used)?;
     let family = &catalog::NAMESPACE_UNLISTED;
-    let unlisted = unlisted(snapshot);
+    let unlisted = unlisted(snapshot, sums);
     writer.family(
         family,
         unlisted.iter().copied(),
@@ -37,15 +41,15 @@ pub(super) fn account(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> i
 
 /// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
 /// those with a listing are compared.
-fn unlisted(snapshot: &Snapshot) -> Vec<(&str, u64)> {
-    let mut listed = snapshot.by_namespace().peekable();
+fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a str, u64)> {
+    let mut listed = sums.iter().peekable();
     let organizations = snapshot.account.organizations.iter().flat_map(|organizations| &organizations.value);
     let mut unlisted = Vec::new();
     for organization in organizations {
         let name = &*organization.name;
         // Listing and organizations are both sorted by name.
-        while listed.next_if(|rows| &*rows[0].namespace < name).is_some() {}
-        let here = listed.peek().filter(|rows| &*rows[0].namespace == name).map_or(0, |rows| rows.len() as u64);
+        while listed.next_if(|sums| &**sums.name < name).is_some() {}
+        let here = listed.peek().filter(|sums| &**sums.name == name).map_or(0, |sums| sums.repositories);
         let has_listing = |read: &NamespaceRead| &*read.name == name && read.read_at.is_some();
         let compared = snapshot.namespaces.is_empty() || snapshot.namespaces.iter().any(has_listing);
         if let (true, Some(count)) = (compared, organization.repositories) {

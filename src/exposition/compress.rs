@@ -10,8 +10,9 @@
 //! - zstd: the small parts are raw blocks in the frame of the large one. Raw blocks change neither the entropy tables nor
 //!   the repeat offsets, so the blocks that follow decode as if they came first.
 
+use super::text::Counts;
 use bytes::{Buf, Bytes};
-use flate2::{Compression, Crc, Decompress, FlushDecompress, write::DeflateEncoder};
+use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
@@ -45,8 +46,8 @@ const MAX_STORED_BLOCK: usize = 0xffff;
 /// The most bytes in a block of zstd (RFC 8878, 3.1.1.2.4), if the window is not smaller.
 const MAX_RAW_BLOCK: usize = 128 << 10;
 
-/// Bytes in a block of compressed output. Output in blocks needs no spare capacity and is never copied to grow.
-const BLOCK: usize = 1 << 20;
+/// Bytes of output that the compressor finds room for.
+const SPARE: usize = 16 << 10;
 
 /// Bytes of plain text that are inflated at once: enough to keep the socket busy, less than a millisecond of work.
 const INFLATED: usize = 256 << 10;
@@ -62,30 +63,21 @@ const LAST_STORED: &[u8] = b"\x01\0\0\xff\xff";
 
 const MEMORY: &str = "writing to memory cannot fail";
 
-/// A part of a gzip body: DEFLATE without a final block that ends on a byte boundary.
+/// A part of a gzip body: DEFLATE without a final block that ends on a byte boundary and refers to nothing before it.
 #[derive(Debug)]
-pub(super) struct Deflated {
-    blocks: Vec<Bytes>,
+pub(super) struct Part {
+    bytes: Bytes,
     /// Checksum and length of the plain text.
     crc: Crc,
+    /// The number of samples in it.
+    pub(super) series: usize,
 }
 
-impl Deflated {
-    /// Compressed bytes.
-    pub(super) fn len(&self) -> usize {
-        self.blocks.iter().map(Bytes::len).sum()
-    }
-
-    /// The plain text, made piece by piece.
-    pub(super) fn inflate(&self) -> Inflate {
-        let blocks = self.blocks.iter().cloned().collect();
-        Inflate { blocks, state: Decompress::new(false), left: self.crc.amount() as usize }
-    }
-
+impl Part {
     fn compress(text: &[u8]) -> Self {
         let mut deflater = Deflater::new(SMALL_GZIP_LEVEL);
-        deflater.write_all(text).expect(MEMORY);
-        deflater.finish()
+        deflater.push(text);
+        deflater.finish(0)
     }
 
     /// A part of stored blocks.
@@ -100,57 +92,92 @@ impl Deflated {
         }
         let mut crc = Crc::new();
         crc.update(text);
-        Self { blocks: vec![Bytes::from(bytes)], crc }
+        Self { bytes: Bytes::from(bytes), crc, series: 0 }
     }
 }
 
-/// A writer that deflates its input.
+/// The large part of a gzip body, in parts that it may share with another.
+#[derive(Debug, Default)]
+pub(super) struct Deflated {
+    blocks: Vec<Bytes>,
+    crc: Crc,
+    series: usize,
+}
+
+impl Deflated {
+    /// Appends a part. Its bytes are shared.
+    pub(super) fn push(&mut self, part: &Part) {
+        if !part.bytes.is_empty() {
+            self.blocks.push(part.bytes.clone());
+        }
+        self.crc.combine(&part.crc);
+        self.series += part.series;
+    }
+
+    /// Samples, and bytes before compression.
+    pub(super) fn counts(&self) -> Counts {
+        Counts { series: self.series, bytes: self.crc.amount() as usize }
+    }
+
+    /// Compressed bytes.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.iter().map(Bytes::len).sum()
+    }
+
+    /// The plain text, made piece by piece.
+    pub(super) fn inflate(&self) -> Inflate {
+        let blocks = self.blocks.iter().cloned().collect();
+        Inflate { blocks, state: Decompress::new(false), left: self.crc.amount() as usize }
+    }
+}
+
+/// Deflates one part after the other.
 pub(super) struct Deflater {
-    encoder: DeflateEncoder<Blocks>,
+    compress: Compress,
+    out: Vec<u8>,
     crc: Crc,
 }
 
 impl Deflater {
     pub(super) fn new(level: u32) -> Self {
-        Self { encoder: DeflateEncoder::new(Blocks::default(), Compression::new(level)), crc: Crc::new() }
+        Self { compress: Compress::new(Compression::new(level), false), out: Vec::new(), crc: Crc::new() }
     }
 
-    pub(super) fn finish(mut self) -> Deflated {
-        self.encoder.flush().expect(MEMORY);
-        let Blocks { mut full, mut last } = std::mem::take(self.encoder.get_mut());
-        last.shrink_to_fit();
-        full.push(Bytes::from(last));
-        Deflated { blocks: full, crc: self.crc }
+    /// Appends text to the part.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        self.crc.update(text);
+        self.run(text, FlushCompress::None);
+    }
+
+    /// Ends the part, which has `series` samples.
+    pub(super) fn finish(&mut self, series: usize) -> Part {
+        if self.crc.amount() > 0 {
+            self.run(&[], FlushCompress::Sync);
+            self.compress.reset();
+        }
+        let bytes = Bytes::copy_from_slice(&self.out);
+        self.out.clear();
+        Part { bytes, crc: std::mem::take(&mut self.crc), series }
+    }
+
+    fn run(&mut self, mut text: &[u8], flush: FlushCompress) {
+        loop {
+            self.out.reserve(SPARE);
+            let before = self.compress.total_in();
+            self.compress.compress_vec(text, &mut self.out, flush).expect(MEMORY);
+            text = &text[usize::try_from(self.compress.total_in() - before).expect("no more than the text")..];
+            // Output is pending as long as it fills what there is.
+            if text.is_empty() && self.out.len() < self.out.capacity() {
+                return;
+            }
+        }
     }
 }
 
 impl Write for Deflater {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.encoder.write(bytes)?;
-        self.crc.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Collects output in blocks of [`BLOCK`] bytes.
-#[derive(Debug, Default)]
-struct Blocks {
-    full: Vec<Bytes>,
-    last: Vec<u8>,
-}
-
-impl Write for Blocks {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(BLOCK - self.last.len());
-        self.last.extend_from_slice(&bytes[..taken]);
-        if self.last.len() == BLOCK {
-            self.full.push(Bytes::from(std::mem::take(&mut self.last)));
-        }
-        Ok(taken)
+        self.push(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -254,14 +281,18 @@ fn raw_blocks(text: &[u8], ends_frame: bool) -> Vec<u8> {
 /// A gzip body of a small part, a large one and an end. The bytes of the large part are shared, not copied.
 pub(super) fn gzip(small: &[u8], large: Option<&Deflated>, end: &[u8]) -> Vec<Bytes> {
     let store = large.is_some_and(|large| large.len() > STORE_RATIO * small.len());
-    let small = if store { Deflated::store(small) } else { Deflated::compress(small) };
-    let end = Deflated::store(end);
+    let small = if store { Part::store(small) } else { Part::compress(small) };
+    let end = Part::store(end);
     let mut crc = Crc::new();
     let mut body = vec![Bytes::from_static(GZIP_HEADER)];
-    for part in [Some(&small), large, Some(&end)].into_iter().flatten() {
-        crc.combine(&part.crc);
-        body.extend(part.blocks.iter().cloned());
+    crc.combine(&small.crc);
+    body.push(small.bytes);
+    if let Some(large) = large {
+        crc.combine(&large.crc);
+        body.extend(large.blocks.iter().cloned());
     }
+    crc.combine(&end.crc);
+    body.push(end.bytes);
     let trailer = [LAST_STORED, &crc.sum().to_le_bytes(), &crc.amount().to_le_bytes()].concat();
     body.push(Bytes::from(trailer));
     body
@@ -281,12 +312,17 @@ mod tests {
     use super::*;
     use crate::exposition::Encoding;
     use crate::exposition::testing::decode;
+    use crate::exposition::text::CHUNK;
     use proptest::prelude::*;
 
+    /// A text in parts of one compressor.
     fn deflated(text: &[u8]) -> Deflated {
-        let mut deflater = Deflater::new(GZIP_LEVEL);
-        deflater.write_all(text).unwrap();
-        deflater.finish()
+        let (mut deflater, mut deflated) = (Deflater::new(GZIP_LEVEL), Deflated::default());
+        for part in text.chunks(700_000) {
+            part.chunks(CHUNK).for_each(|chunk| deflater.push(chunk));
+            deflated.push(&deflater.finish(0));
+        }
+        deflated
     }
 
     /// All encodings of three parts decode to their concatenation.

@@ -1,20 +1,23 @@
 //! The encoded exposition of one snapshot.
 //!
 //! - gzip is made when the snapshot is published and kept: Prometheus asks for it. The text is streamed into the
-//!   compressor, so a refresh never holds the plain text, which is some eight times larger.
+//!   compressor, so a refresh never holds the plain text, which is some eight times larger. Parts in which nothing changed
+//!   are those of the exposition before.
 //! - identity is inflated from the gzip for each scrape, piece by piece, and never kept: anybody who may scrape can ask for
 //!   it, and it would multiply the memory of an account.
 //! - zstd is made from the gzip when a scraper first asks, and kept as long as the exposition.
 //!
 //! Scrapers share the compressed bytes. Deliberately absent: the choice of an encoding, and the thread that encodes.
 
-use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, ZstdBlocks, gzip, zstd};
+use super::blocks::{EncodedBlocks, Selected};
+use super::columns::Column;
+use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, Part, ZstdBlocks, gzip, zstd};
 use super::repository_selection::RepositorySelection;
-use super::snapshot_families::write_selected;
-use super::text::Counts;
+use super::snapshot_families::{Columns, write_totals};
+use super::text::metadata;
 use super::top_repositories::{Baseline, TopRepositories};
 use super::{Encoding, Format, Options};
-use crate::model::Snapshot;
+use crate::model::{NamespaceSums, Snapshot};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
@@ -26,23 +29,46 @@ pub struct Exposition {
     selection: RepositorySelection,
     baseline: Baseline,
     top: Arc<TopRepositories>,
-    counts: Counts,
+    /// What a next exposition may take over.
+    blocks: EncodedBlocks,
     deflated: Deflated,
     zstd: OnceLock<ZstdBlocks>,
 }
 
 impl Exposition {
     /// Encodes and compresses. This may take long: do not call it on an async thread. If the number of repositories is
-    /// limited, those selected in `previous` are preferred; growth is counted from the baseline of `previous`.
+    /// limited, those selected in `previous` are preferred; growth is counted from the baseline of `previous`, and what did
+    /// not change is taken over from it. `previous` was built with the same options.
     pub fn build(snapshot: Arc<Snapshot>, options: &Options, previous: Option<&Self>) -> Self {
         let selected_before = previous.map(|previous| (&*previous.snapshot, &previous.selection));
         let selection = RepositorySelection::new(&snapshot, options, selected_before);
         let baseline = Baseline::new(&snapshot, previous.map(|previous| (&*previous.snapshot, &previous.baseline)));
-        let top = Arc::new(baseline.top(&snapshot, &selection));
+        let sums = snapshot.namespace_sums();
+        let top = Arc::new(baseline.top(&snapshot, &sums, &selection));
+        let columns = Columns::of(&snapshot, options.repository_metrics);
+        let all: Vec<Column> = columns.listing.iter().chain(columns.images).copied().collect();
         let mut deflater = Deflater::new(GZIP_LEVEL);
-        let counts =
-            write_selected(&snapshot, &selection, options, &mut deflater).expect("writing to memory cannot fail");
-        Self { snapshot, selection, baseline, top, counts, deflated: deflater.finish(), zstd: OnceLock::new() }
+        let selected = |snapshot, selection| Selected { snapshot, selection };
+        let before = previous.map(|previous| (selected(&previous.snapshot, &previous.selection), &previous.blocks));
+        let blocks = EncodedBlocks::new(selected(&snapshot, &selection), before, &all, &options.labels, &mut deflater);
+        let mut deflated = Deflated::default();
+        for (number, (column, parts)) in all.iter().zip(blocks.columns()).enumerate() {
+            if number == columns.listing.len() {
+                deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
+            }
+            if parts.iter().any(|part| part.series > 0) {
+                let mut head = Vec::new();
+                metadata(column.family, &mut head);
+                deflater.push(&head);
+                deflated.push(&deflater.finish(0));
+                parts.iter().for_each(|part| deflated.push(part));
+            }
+        }
+        if columns.images.is_empty() {
+            deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
+        }
+        drop(sums);
+        Self { snapshot, selection, baseline, top, blocks, deflated, zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -63,12 +89,12 @@ impl Exposition {
 
     /// The number of series.
     pub fn series(&self) -> usize {
-        self.counts.series
+        self.deflated.counts().series
     }
 
     /// Bytes before compression.
     pub fn bytes(&self) -> usize {
-        self.counts.bytes
+        self.deflated.counts().bytes
     }
 
     /// Bytes of the gzip body, which are kept in memory.
@@ -94,11 +120,24 @@ impl Exposition {
     }
 }
 
+/// The part with the families without samples per repository.
+fn totals(
+    snapshot: &Snapshot,
+    sums: &[NamespaceSums<'_>],
+    selection: &RepositorySelection,
+    options: &Options,
+    deflater: &mut Deflater,
+) -> Part {
+    let counts =
+        write_totals(snapshot, sums, selection, options, &mut *deflater).expect("writing to memory cannot fail");
+    deflater.finish(counts.series)
+}
+
 impl fmt::Debug for Exposition {
     /// Without bodies and repositories, which may be megabytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exposition")
-            .field("counts", &self.counts)
+            .field("counts", &self.deflated.counts())
             .field("compressed", &self.compressed_bytes())
             .finish_non_exhaustive()
     }
@@ -186,10 +225,15 @@ pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, en
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exposition::tag_families::COLUMNS;
     use crate::exposition::testing::{decode, parse, row};
+    use crate::exposition::write_snapshot;
     use crate::exposition::{ConstantLabels, live};
-    use crate::model::Timestamp;
+    use crate::model::tags::TagFigures;
+    use crate::model::{Images, Repository, RepositoryImages, RepositoryRef, Timestamp};
     use prometheus::{Gauge, Registry};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     const ALL: [Encoding; 3] = [Encoding::Identity, Encoding::Gzip, Encoding::Zstd];
 
@@ -260,5 +304,84 @@ mod tests {
     fn debug_shows_sizes_and_no_bodies() {
         let shown = format!("{:?}", exposition(&Options::default()));
         assert!(shown.len() < 300 && shown.contains("series: 18031"), "{shown}");
+    }
+
+    /// A world of repositories by number, and what changes between two refreshes: rows that come, go or have another value.
+    fn world(numbers: &BTreeMap<u32, u64>) -> Arc<Snapshot> {
+        let rows = numbers.iter().map(|(number, value)| Repository {
+            size: (!value.is_multiple_of(7)).then_some(*value),
+            downloads: Some(value / 50),
+            category: (!value.is_multiple_of(3)).then(|| format!("category-{}", value % 5).into()),
+            ..row(&format!("team-{}", number % 3), &format!("app/service-{number}"))
+        });
+        let (mut snapshot, _) = Snapshot::new(Timestamp(0), rows.collect());
+        let image = |row: RepositoryRef<'_>| RepositoryImages {
+            tags: row.size.map(|size| TagFigures {
+                tags: 1,
+                unlayered: 0,
+                by_age: [0; 5],
+                unique_bytes: size.into(),
+                exclusive_bytes: None,
+                newest: None,
+                oldest: None,
+                series: None,
+            }),
+            ..RepositoryImages::default()
+        };
+        let repositories = snapshot.repositories.iter().map(image).collect();
+        snapshot.images = Some(Arc::new(Images { repositories, ..Images::default() }));
+        Arc::new(snapshot)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(8))]
+
+        #[test]
+        fn an_exposition_with_parts_of_the_one_before_is_that_made_from_nothing(
+            count in 0u32..12_000, seed: u64, exclude in prop::sample::select(&["", ".*7", "team-1/.*"][..]),
+            steps in prop::collection::vec(prop::sample::select(&[0u32, 1, 30, 2_000][..]), 1..5),
+        ) {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let exclude = (!exclude.is_empty()).then(|| exclude.parse().unwrap());
+            let options = Options { exclude, ..Options::default() };
+            let mut numbers: BTreeMap<u32, u64> = (0..count).map(|number| (number * 2, u64::from(number))).collect();
+            let mut held = Exposition::build(world(&numbers), &options, None);
+            for changes in steps {
+                for _ in 0..changes {
+                    let number = random.u32(..count * 2 + 2);
+                    match random.u8(..4) {
+                        0 => drop(numbers.remove(&number)),
+                        _ => drop(numbers.insert(number, random.u64(..1000))),
+                    }
+                }
+                let snapshot = world(&numbers);
+                let fresh = Exposition::build(snapshot.clone(), &options, None);
+                let mut plain = Vec::new();
+                let counts = write_snapshot(&snapshot, &options, &mut plain).unwrap();
+                held = Exposition::build(snapshot, &options, Some(&held));
+                for exposition in [&held, &fresh] {
+                    prop_assert_eq!((exposition.series(), exposition.bytes()), (counts.series, counts.bytes));
+                    prop_assert!(body(exposition, Encoding::Gzip) == plain && body(exposition, Encoding::Identity) == plain);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_changed_the_compressed_bytes_are_shared() {
+        let numbers: BTreeMap<u32, u64> = (0..10_000).map(|number| (number, 8)).collect();
+        let first = Exposition::build(world(&numbers), &Options::default(), None);
+        let same = Exposition::build(world(&numbers), &Options::default(), Some(&first));
+        let mut changed = numbers;
+        changed.insert(5_000, 50);
+        let other = Exposition::build(world(&changed), &Options::default(), Some(&same));
+        let shared = |old: &Exposition, new: &Exposition| {
+            let pairs = old.blocks.columns().iter().flatten().zip(new.blocks.columns().iter().flatten());
+            pairs.map(|(old, new)| Arc::ptr_eq(old, new)).collect::<Vec<_>>()
+        };
+        assert!(shared(&first, &same).into_iter().all(|shared| shared));
+        let made = shared(&same, &other).into_iter().filter(|shared| !shared).count();
+        // Size, downloads and category of the listing and the families of tags, each in one block.
+        assert_eq!(made, 3 + COLUMNS.len());
     }
 }

@@ -5,8 +5,9 @@
 //! and go as sizes cross it, so a repository keeps its series until another one is larger by a tenth.
 
 use super::{Options, Pattern};
-use crate::model::{Repository, Snapshot};
+use crate::model::{Repositories, RepositoryRef, Snapshot};
 use std::cmp::{Ordering, Reverse};
+use std::ops::Range;
 
 /// The repositories of one snapshot that get series.
 #[derive(Debug)]
@@ -41,10 +42,10 @@ impl RepositorySelection {
         if unfiltered && rows.len() <= limit {
             return Self::All;
         }
-        let matches = |pattern: &Pattern, row: &Repository| pattern.matches(&row.namespace, &row.name);
+        let matches = |pattern: &Pattern, row: &RepositoryRef<'_>| pattern.matches(row.namespace, row.name);
         let mut selected: Box<[bool]> = rows
             .iter()
-            .map(|row| include.is_none_or(|it| matches(it, row)) && !exclude.is_some_and(|it| matches(it, row)))
+            .map(|row| include.is_none_or(|it| matches(it, &row)) && !exclude.is_some_and(|it| matches(it, &row)))
             .collect();
         let candidates = selected.iter().filter(|selected| **selected).count();
         let omitted = Omitted { filter: rows.len() - candidates, limit: candidates.saturating_sub(limit) };
@@ -61,7 +62,10 @@ impl RepositorySelection {
     }
 
     /// The selected repositories of the snapshot that this was made for.
-    pub(super) fn repositories<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Repository> + Clone {
+    pub(super) fn repositories<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+    ) -> impl Iterator<Item = RepositoryRef<'a>> + Clone {
         snapshot.repositories.iter().enumerate().filter(|(index, _)| self.has(*index)).map(|(_, row)| row)
     }
 
@@ -70,6 +74,14 @@ impl RepositorySelection {
         match self {
             Self::All => Omitted::default(),
             Self::Some { omitted, .. } => *omitted,
+        }
+    }
+
+    /// Whether the repositories of a range of the snapshot are selected; `None` if all are.
+    pub(super) fn in_range(&self, range: Range<usize>) -> Option<&[bool]> {
+        match self {
+            Self::All => None,
+            Self::Some { selected, .. } => Some(&selected[range]).filter(|selected| selected.contains(&false)),
         }
     }
 
@@ -84,7 +96,7 @@ impl RepositorySelection {
 
 /// The weight of each repository: its size times 11 if it was selected before, times 10 otherwise.
 fn weights<'a>(
-    rows: &'a [Repository],
+    rows: &'a Repositories,
     before: Option<(&'a Snapshot, &'a RepositorySelection)>,
 ) -> impl Iterator<Item = u128> + 'a {
     let mut before = before.into_iter().flat_map(|(snapshot, selection)| selection.repositories(snapshot)).peekable();
@@ -104,7 +116,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn snapshot(sizes: &[u64]) -> Snapshot {
-        let sized = |(index, size): (usize, &u64)| Repository { size: Some(*size), ..row("n", &format!("{index:03}")) };
+        let sized = |(index, size): (usize, &u64)| crate::model::Repository {
+            size: Some(*size),
+            ..row("n", &format!("{index:03}"))
+        };
         Snapshot::new(Timestamp(0), sizes.iter().enumerate().map(sized).collect()).0
     }
 
@@ -177,7 +192,7 @@ mod tests {
             let kept: Vec<_> = new.repositories(&now).collect();
             prop_assert_eq!(kept.len(), most.min(now.repositories.len()));
             let least = kept.iter().filter_map(|row| row.size).min().unwrap();
-            for row in &now.repositories {
+            for row in now.repositories.iter() {
                 prop_assert!(kept.iter().any(|kept| kept.key() == row.key()) || row.size.unwrap() * 10 <= least * 11);
             }
         }
@@ -192,7 +207,7 @@ mod tests {
             let selection = RepositorySelection::new(&snapshot, &options, None);
             let Omitted { filter, limit } = selection.omitted();
             prop_assert_eq!(selection.repositories(&snapshot).count() + filter + limit, sizes.len());
-            let excluded = |row: &Repository| options.exclude.as_ref().is_some_and(|it| it.matches("n", &row.name));
+            let excluded = |row: RepositoryRef<'_>| options.exclude.as_ref().is_some_and(|it| it.matches("n", row.name));
             prop_assert!(!selection.repositories(&snapshot).any(excluded));
         }
     }

@@ -3,36 +3,78 @@
 //! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
 
 use super::account_families;
-use super::label_prefixes::LabelPrefixes;
+use super::blocks::{BlockWriter, Selected};
+use super::columns::Column;
 use super::repository_selection::{Omitted, RepositorySelection};
-use super::tag_families::{write_images, write_sums};
-use super::text::{Counts, Value, Writer, label};
-use super::{Options, RepositoryMetric};
+use super::tag_families::{self, write_sums};
+use super::text::{Counts, Value, Writer, label, metadata};
+use super::{Options, RepositoryMetrics};
 use crate::catalog;
-use crate::model::{NamespaceRead, Repository, Snapshot, Visibility};
+use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
+
+/// The families with samples per repository, in their order: those of the listing, and after the families of
+/// [`write_totals`] those of tags and details.
+pub(super) struct Columns {
+    pub(super) listing: Vec<Column>,
+    pub(super) images: &'static [Column],
+}
+
+impl Columns {
+    pub(super) fn of(snapshot: &Snapshot, metrics: RepositoryMetrics) -> Self {
+        let images = if snapshot.images.is_some() { tag_families::COLUMNS } else { &[] };
+        Self { listing: metrics.iter().map(Column::of).collect(), images }
+    }
+}
 
 /// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
 ///
 /// # Errors
 /// Those of the sink.
-pub fn write_snapshot(snapshot: &Snapshot, options: &Options, sink: impl Write) -> io::Result<Counts> {
-    write_selected(snapshot, &RepositorySelection::new(snapshot, options, None), options, sink)
+pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Write) -> io::Result<Counts> {
+    let selection = RepositorySelection::new(snapshot, options, None);
+    let selected = Selected { snapshot, selection: &selection };
+    let columns = Columns::of(snapshot, options.repository_metrics);
+    let mut writer = BlockWriter::new(&options.labels);
+    let mut text = Vec::new();
+    let mut family = |column: &Column, sink: &mut dyn Write| {
+        let mut counts = Counts::default();
+        for block in selected.blocks() {
+            writer.begin(&block);
+            let written = writer.write(&block, column, |chunk| text.extend_from_slice(chunk));
+            if counts.series == 0 && written.series > 0 {
+                let mut head = Vec::new();
+                metadata(column.family, &mut head);
+                counts.bytes += head.len();
+                sink.write_all(&head)?;
+            }
+            counts += written;
+            sink.write_all(&text)?;
+            text.clear();
+        }
+        Ok::<_, io::Error>(counts)
+    };
+    let mut counts = Counts::default();
+    for column in &columns.listing {
+        counts += family(column, &mut sink)?;
+    }
+    counts += write_totals(snapshot, &snapshot.namespace_sums(), &selection, options, &mut sink)?;
+    for column in columns.images {
+        counts += family(column, &mut sink)?;
+    }
+    Ok(counts)
 }
 
-/// As [`write_snapshot`], for repositories selected before.
-pub(super) fn write_selected(
+/// Writes the families without samples per repository.
+pub(super) fn write_totals(
     snapshot: &Snapshot,
+    sums: &[NamespaceSums<'_>],
     selection: &RepositorySelection,
     options: &Options,
     sink: impl Write,
 ) -> io::Result<Counts> {
-    let prefixes = LabelPrefixes::new(snapshot, selection);
     let mut writer = Writer::new(sink, &options.labels);
-    for metric in options.repository_metrics.iter() {
-        repositories(metric, prefixes.of(snapshot), &mut writer)?;
-    }
-    namespaces(snapshot, &mut writer)?;
+    namespaces(snapshot, sums, &mut writer)?;
     if let Some(images) = &snapshot.images {
         write_sums(images, &mut writer)?;
     }
@@ -46,57 +88,21 @@ pub(super) fn write_selected(
         |(_, count)| Some(Value::Integer(count as u64)),
         |(reason, _), out| label(b'{', family.labels[0], reason, out),
     )?;
-    account_families::account(snapshot, &mut writer)?;
+    account_families::account(snapshot, sums, &mut writer)?;
     account_families::enterprise(&snapshot.enterprise, &snapshot.artifacts, &mut writer)?;
-    if let Some(images) = &snapshot.images {
-        write_images(images, &prefixes, &mut writer)?;
-    }
     writer.finish()
-}
-
-/// A family with a sample per repository.
-fn repositories<'a>(
-    metric: RepositoryMetric,
-    rows: impl Iterator<Item = (&'a Repository, &'a [u8])> + Clone,
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
-    let mut write = |family, value: fn(&Repository) -> Option<Value>| {
-        writer.family(family, rows.clone(), |(row, _)| value(row), |(_, prefix), out| out.extend_from_slice(prefix))
-    };
-    match metric {
-        RepositoryMetric::Size => write(&catalog::REPOSITORY_SIZE, |row| row.size.map(Value::Integer)),
-        RepositoryMetric::Images => write(&catalog::REPOSITORY_IMAGES, |row| row.images.map(Value::Integer)),
-        RepositoryMetric::Downloads => write(&catalog::REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer)),
-        RepositoryMetric::Created => write(&catalog::REPOSITORY_CREATED, |row| row.created.map(Value::Time)),
-        RepositoryMetric::Updated => write(&catalog::REPOSITORY_UPDATED, |row| row.updated.map(Value::Time)),
-        RepositoryMetric::Info => {
-            let family = &catalog::REPOSITORY_INFO;
-            writer.family(
-                family,
-                rows,
-                |_| Some(Value::Integer(1)),
-                |(row, prefix), out| {
-                    out.extend_from_slice(prefix);
-                    label(b',', family.labels[2], row.category.as_deref().unwrap_or_default(), out);
-                    label(b',', family.labels[3], visibility(row), out);
-                },
-            )
-        }
-    }
 }
 
 /// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
 /// one.
-fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Result<()> {
-    let mut sums = |family, value: fn(&[Repository]) -> Option<Value>| {
-        writer.family(family, snapshot.by_namespace(), value, |rows, out| {
-            namespace(&rows[0].namespace, out);
-        })
+fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Writer<impl Write>) -> io::Result<()> {
+    let mut sums = |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| {
+        writer.family(family, all, value, |sums, out| namespace(sums.name, out))
     };
-    sums(&catalog::NAMESPACE_REPOSITORIES, |rows| Some(Value::Integer(rows.len() as u64)))?;
-    sums(&catalog::NAMESPACE_SIZE, |rows| sum(rows, |row| row.size))?;
-    sums(&catalog::NAMESPACE_IMAGES, |rows| sum(rows, |row| row.images))?;
-    sums(&catalog::NAMESPACE_DOWNLOADS, |rows| sum(rows, |row| row.downloads))?;
+    sums(&catalog::NAMESPACE_REPOSITORIES, |sums| Some(Value::Integer(sums.repositories)))?;
+    sums(&catalog::NAMESPACE_SIZE, |sums| sums.size.map(Value::Sum))?;
+    sums(&catalog::NAMESPACE_IMAGES, |sums| sums.images.map(Value::Sum))?;
+    sums(&catalog::NAMESPACE_DOWNLOADS, |sums| sums.downloads.map(Value::Sum))?;
     let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
         writer.family(family, &snapshot.namespaces, value, |read, out| namespace(&read.name, out))
     };
@@ -104,31 +110,18 @@ fn namespaces(snapshot: &Snapshot, writer: &mut Writer<impl Write>) -> io::Resul
     reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
 }
 
-/// The sum over the repositories that have the field; `None` if none has it.
-fn sum(rows: &[Repository], field: impl Fn(&Repository) -> Option<u64>) -> Option<Value> {
-    rows.iter().filter_map(field).map(u128::from).reduce(|a, b| a + b).map(Value::Sum)
-}
-
 /// The only label of the families with a sample per organization.
 fn namespace(name: &str, out: &mut Vec<u8>) {
     label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
-}
-
-fn visibility(row: &Repository) -> &'static str {
-    match row.visibility {
-        Some(Visibility::Public) => "public",
-        Some(Visibility::Private) => "private",
-        None => "",
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::Family;
-    use crate::exposition::RepositoryMetrics;
+    use crate::exposition::RepositoryMetric;
     use crate::exposition::testing::{Sample, bare_row, parse, row};
-    use crate::model::Timestamp;
+    use crate::model::{Repository, RepositoryRef, Timestamp};
     use proptest::prelude::*;
 
     fn text(snapshot: &Snapshot, options: &Options) -> Vec<u8> {
@@ -282,9 +275,9 @@ swr_repositories_omitted{reason="limit"} 0
                 let labels = |s: &Sample, label| s.label(label).unwrap().to_owned();
                 of_family.map(|s| (labels(s, "namespace"), labels(s, "repository"), nanoseconds(&s.value))).collect::<Vec<_>>()
             };
-            let written = |field: fn(&Repository) -> Option<i128>| {
+            let written = |field: fn(&RepositoryRef<'_>) -> Option<i128>| {
                 let rows = snapshot.repositories.iter();
-                rows.filter_map(|row| Some((row.namespace.to_string(), row.name.to_string(), field(row)?))).collect::<Vec<_>>()
+                rows.filter_map(|row| Some((row.namespace.to_string(), row.name.to_string(), field(&row)?))).collect::<Vec<_>>()
             };
             prop_assert_eq!(read(&catalog::REPOSITORY_SIZE), written(|row| Some(i128::from(row.size?) * 1_000_000_000)));
             prop_assert_eq!(read(&catalog::REPOSITORY_IMAGES), written(|row| Some(i128::from(row.images?) * 1_000_000_000)));

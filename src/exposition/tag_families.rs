@@ -1,10 +1,10 @@
 //! The families of tags and details. Those of a repository may have any number of samples per repository.
 
-use super::label_prefixes::LabelPrefixes;
+use super::columns::{Column, Lines, Row};
 use super::text::{Value, Writer, label, open_label};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use crate::model::tags::{Details, ManifestKind, ReclaimableHere, RepositoryImages, TagFigures, TagSeries};
+use crate::model::tags::{Details, ManifestKind, ReclaimableHere, TagFigures, TagSeries};
 use std::io::{self, Write};
 
 /// The `age` label, youngest class first.
@@ -44,107 +44,107 @@ pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io
     )
 }
 
-/// Writes what each rule would free in each repository.
-fn write_reclaimable(images: &Images, prefixes: &LabelPrefixes, writer: &mut Writer<impl Write>) -> io::Result<()> {
-    // The label is put together once for all repositories.
-    let rules = images.reclaimable.iter().map(|of_rule| {
-        let mut text = Vec::new();
-        label(b',', catalog::REPOSITORY_RECLAIMABLE_TAGS.labels[2], &of_rule.rule.to_string(), &mut text);
-        (text, &*of_rule.repositories)
-    });
-    let rules: Vec<(Vec<u8>, &[ReclaimableHere])> = rules.collect();
-    let samples = || {
-        rules.iter().flat_map(|(rule, here)| {
-            // Both are in the order of the listing.
-            let mut here = here.iter().peekable();
-            prefixes.iter().filter_map(move |(index, prefix)| {
-                while here.next_if(|of| (of.index as usize) < index).is_some() {}
-                let of = here.next_if(|of| of.index as usize == index)?;
-                Some((of, prefix, &**rule))
-            })
-        })
-    };
-    let mut write = |family, value: fn(&ReclaimableHere) -> Option<Value>| {
-        let labels = |(_, prefix, rule): (_, &[u8], &[u8]), out: &mut Vec<u8>| {
-            out.extend_from_slice(prefix);
-            out.extend_from_slice(rule);
-        };
-        writer.family(family, samples(), |(of, _, _)| value(of), labels)
-    };
-    write(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, |of| of.bytes.filter(|bytes| *bytes > 0).map(Value::Sum))?;
-    write(&catalog::REPOSITORY_RECLAIMABLE_TAGS, |of| Some(Value::Integer(of.tags.into())))
+/// The families with samples per repository, in their order.
+pub(super) const COLUMNS: &[Column] = &[
+    column(&catalog::REPOSITORY_TAGS, |row, lines| {
+        lines.tags_figure(row, |tags| Some(Value::Integer(tags.tags.into())));
+    }),
+    column(&catalog::REPOSITORY_UNLAYERED_TAGS, |row, lines| {
+        lines.tags_figure(row, |tags| (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into())));
+    }),
+    column(&catalog::REPOSITORY_UNIQUE_LAYERS, |row, lines| {
+        lines.tags_figure(row, |tags| Some(Value::Sum(tags.unique_bytes)));
+    }),
+    column(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, |row, lines| {
+        lines.tags_figure(row, |tags| tags.exclusive_bytes.map(Value::Sum));
+    }),
+    column(&catalog::REPOSITORY_NEWEST_TAG, |row, lines| lines.tags_figure(row, |tags| tags.newest.map(Value::Time))),
+    column(&catalog::REPOSITORY_OLDEST_TAG, |row, lines| lines.tags_figure(row, |tags| tags.oldest.map(Value::Time))),
+    column(&catalog::REPOSITORY_TAGS_BY_AGE, |row, lines| {
+        let name = lines.family.labels[2];
+        for (age, count) in tags(row).into_iter().flat_map(|tags| AGES.into_iter().zip(tags.by_age)) {
+            lines.sample(Value::Integer(count.into()), |out| {
+                out.extend_from_slice(row.prefix);
+                label(b',', name, age, out);
+            });
+        }
+    }),
+    column(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, |row, lines| {
+        lines.rule_figures(row, |here| here.bytes.filter(|bytes| *bytes > 0).map(Value::Sum));
+    }),
+    column(&catalog::REPOSITORY_RECLAIMABLE_TAGS, |row, lines| {
+        lines.rule_figures(row, |here| Some(Value::Integer(here.tags.into())));
+    }),
+    column(&catalog::DETAILS_INFO, |row, lines| {
+        if let Some(details) = details(row) {
+            lines.sample(Value::Integer(1), |out| details_labels(details, row.prefix, out));
+        }
+    }),
+    column(&catalog::PRIORITY, |row, lines| {
+        lines.figure(row, details(row).and_then(|details| details.priority).map(Value::Signed));
+    }),
+    column(&catalog::REPOSITORY_RETENTION, |row, lines| {
+        let rules = row.images.and_then(|images| images.retention_rules);
+        lines.figure(row, rules.map(|rules| Value::Integer(rules.into())));
+    }),
+    column(&catalog::TAG_SIZE, |row, lines| lines.tag_figures(row, |tag| tag.size.map(Value::Integer))),
+    column(&catalog::TAG_CREATED, |row, lines| lines.tag_figures(row, |tag| tag.created.map(Value::Time))),
+    column(&catalog::TAG_UPDATED, |row, lines| lines.tag_figures(row, |tag| tag.updated.map(Value::Time))),
+    column(&catalog::TAG_INFO, |row, lines| {
+        for tag in series(row) {
+            lines.sample(Value::Integer(1), |out| tag_labels(tag, row.prefix, out));
+        }
+    }),
+];
+
+const fn column(family: &'static Family, write: fn(&Row<'_>, &mut Lines<'_>)) -> Column {
+    Column { family, metric: None, write }
 }
 
-/// Writes the families with samples per repository.
-pub(super) fn write_images(
-    images: &Images,
-    prefixes: &LabelPrefixes,
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
-    let repositories = || prefixes.iter().map(|(index, prefix)| (&images.repositories[index], prefix));
-    let mut figure = |family, value: fn(&TagFigures) -> Option<Value>| {
-        let value = |(of, _): (&RepositoryImages, _)| of.tags.as_ref().and_then(value);
-        writer.family(family, repositories(), value, |(_, prefix), out| out.extend_from_slice(prefix))
-    };
-    figure(&catalog::REPOSITORY_TAGS, |tags| Some(Value::Integer(tags.tags.into())))?;
-    figure(&catalog::REPOSITORY_UNLAYERED_TAGS, |tags| {
-        (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into()))
-    })?;
-    figure(&catalog::REPOSITORY_UNIQUE_LAYERS, |tags| Some(Value::Sum(tags.unique_bytes)))?;
-    figure(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, |tags| tags.exclusive_bytes.map(Value::Sum))?;
-    figure(&catalog::REPOSITORY_NEWEST_TAG, |tags| tags.newest.map(Value::Time))?;
-    figure(&catalog::REPOSITORY_OLDEST_TAG, |tags| tags.oldest.map(Value::Time))?;
+fn tags<'a>(row: &Row<'a>) -> Option<&'a TagFigures> {
+    row.images?.tags.as_ref()
+}
 
-    let family = &catalog::REPOSITORY_TAGS_BY_AGE;
-    let classes = repositories().filter_map(|(of, prefix)| Some((of.tags.as_ref()?, prefix))).flat_map(
-        |(tags, prefix): (&TagFigures, &[u8])| {
-            AGES.into_iter().zip(tags.by_age).map(move |(age, count)| (age, count, prefix))
-        },
-    );
-    writer.family(
-        family,
-        classes,
-        |(_, count, _)| Some(Value::Integer(count.into())),
-        |(age, _, prefix), out| {
-            out.extend_from_slice(prefix);
-            label(b',', family.labels[2], age, out);
-        },
-    )?;
+fn details<'a>(row: &Row<'a>) -> Option<&'a Details> {
+    row.images?.details.as_deref()
+}
 
-    write_reclaimable(images, prefixes, writer)?;
+fn series<'a>(row: &Row<'a>) -> &'a [TagSeries] {
+    tags(row).and_then(|tags| tags.series.as_deref()).unwrap_or_default()
+}
 
-    let details = || repositories().filter_map(|(of, prefix)| Some((of.details.as_deref()?, prefix)));
-    let info = |(details, prefix), out: &mut Vec<u8>| details_labels(details, prefix, out);
-    writer.family(&catalog::DETAILS_INFO, details(), |_| Some(Value::Integer(1)), info)?;
-    let priority = |(details, _): (&Details, _)| details.priority.map(Value::Signed);
-    writer.family(&catalog::PRIORITY, details(), priority, |(_, prefix), out| out.extend_from_slice(prefix))?;
+impl Lines<'_> {
+    /// Writes a figure of the repository's tags.
+    fn tags_figure(&mut self, row: &Row<'_>, value: fn(&TagFigures) -> Option<Value>) {
+        self.figure(row, tags(row).and_then(value));
+    }
 
-    let family = &catalog::REPOSITORY_RETENTION;
-    let rules = |(of, _): (&RepositoryImages, _)| of.retention_rules.map(|rules| Value::Integer(rules.into()));
-    writer.family(family, repositories(), rules, |(_, prefix), out| out.extend_from_slice(prefix))?;
+    /// Writes a figure of each clean-up rule that picks tags of the repository.
+    fn rule_figures(&mut self, row: &Row<'_>, value: fn(&ReclaimableHere) -> Option<Value>) {
+        let name = self.family.labels[2];
+        for of_rule in row.reclaimable {
+            let found = of_rule.repositories.binary_search_by_key(&row.index, |here| here.index as usize);
+            if let Some(value) = found.ok().and_then(|found| value(&of_rule.repositories[found])) {
+                self.sample(value, |out| {
+                    out.extend_from_slice(row.prefix);
+                    label(b',', name, &of_rule.rule.to_string(), out);
+                });
+            }
+        }
+    }
 
-    let tags = || {
-        repositories().flat_map(|(of, prefix)| {
-            let series = of.tags.iter().filter_map(|tags| tags.series.as_deref()).flatten();
-            series.map(move |tag| (tag, prefix))
-        })
-    };
-    let mut tag = |family: &Family, value: fn(&TagSeries) -> Option<Value>| {
-        writer.family(
-            family,
-            tags(),
-            |(tag, _)| value(tag),
-            |(tag, prefix), out| {
-                out.extend_from_slice(prefix);
-                label(b',', family.labels[2], &tag.name, out);
-            },
-        )
-    };
-    tag(&catalog::TAG_SIZE, |tag| tag.size.map(Value::Integer))?;
-    tag(&catalog::TAG_CREATED, |tag| tag.created.map(Value::Time))?;
-    tag(&catalog::TAG_UPDATED, |tag| tag.updated.map(Value::Time))?;
-    let info = |(tag, prefix), out: &mut Vec<u8>| tag_labels(tag, prefix, out);
-    writer.family(&catalog::TAG_INFO, tags(), |_| Some(Value::Integer(1)), info)
+    /// Writes a figure of each tag that has series of its own.
+    fn tag_figures(&mut self, row: &Row<'_>, value: fn(&TagSeries) -> Option<Value>) {
+        let name = self.family.labels[2];
+        for tag in series(row) {
+            if let Some(value) = value(tag) {
+                self.sample(value, |out| {
+                    out.extend_from_slice(row.prefix);
+                    label(b',', name, &tag.name, out);
+                });
+            }
+        }
+    }
 }
 
 fn details_labels(details: &Details, prefix: &[u8], out: &mut Vec<u8>) {

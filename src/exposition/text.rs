@@ -8,10 +8,11 @@ use super::{escape, number};
 use crate::catalog::Family;
 use crate::model::Timestamp;
 use std::io::{self, Write};
+use std::ops::AddAssign;
 
-/// Bytes per write into the sink: few enough for the second-level cache beside the compressor's tables, enough to make
+/// Bytes per write into a sink: few enough for the second-level cache beside the compressor's tables, enough to make
 /// writes rare.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Capacity above [`CHUNK`] for the line that crosses it; enough for names of legal length.
 const LAST_LINE: usize = 4 * 1024;
@@ -23,6 +24,13 @@ pub struct Counts {
     pub series: usize,
     /// Bytes before compression.
     pub bytes: usize,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.series += other.series;
+        self.bytes += other.bytes;
+    }
 }
 
 /// A sample value.
@@ -78,15 +86,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn value(&mut self, value: Value) -> io::Result<()> {
-        self.buffer.push(b' ');
-        match value {
-            Value::Integer(value) => number::integer(value, &mut self.buffer),
-            Value::Signed(value) => number::integer(value, &mut self.buffer),
-            Value::Sum(value) => number::integer(value, &mut self.buffer),
-            Value::Time(value) => number::seconds(value, &mut self.buffer),
-            Value::Fraction(value) => number::float(value, &mut self.buffer),
-        }
-        self.buffer.push(b'\n');
+        write_value(value, &mut self.buffer);
         self.counts.series += 1;
         if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
     }
@@ -105,8 +105,21 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// Appends a value, after a space, and the end of its line.
+pub(super) fn write_value(value: Value, out: &mut Vec<u8>) {
+    out.push(b' ');
+    match value {
+        Value::Integer(value) => number::integer(value, out),
+        Value::Signed(value) => number::integer(value, out),
+        Value::Sum(value) => number::integer(value, out),
+        Value::Time(value) => number::seconds(value, out),
+        Value::Fraction(value) => number::float(value, out),
+    }
+    out.push(b'\n');
+}
+
 /// Appends the metadata lines of a family, in the order that OpenMetrics recommends.
-fn metadata(family: &Family, out: &mut Vec<u8>) {
+pub(super) fn metadata(family: &Family, out: &mut Vec<u8>) {
     let mut line = |keyword: &str, text: &str| {
         for part in [keyword, family.name, " ", text, "\n"] {
             out.extend_from_slice(part.as_bytes());

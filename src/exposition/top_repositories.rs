@@ -5,8 +5,8 @@
 //! growth costs eight bytes per repository: both snapshots are sorted, so one walk along both carries it over.
 
 use super::repository_selection::RepositorySelection;
-use crate::model::{Repository, RepositoryImages, Snapshot, Timestamp};
-use std::cmp::Ordering;
+use crate::model::{NamespaceSums, RepositoryImages, RepositoryRef, Snapshot, Timestamp};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The most entries in each list.
@@ -69,29 +69,58 @@ pub(super) struct Baseline {
 /// Stands for a size that is not known yet.
 const UNKNOWN: u64 = u64::MAX;
 
+/// The first known size of a repository.
+fn first_size(now: Option<u64>, first: u64) -> u64 {
+    if first == UNKNOWN { now.unwrap_or(UNKNOWN) } else { first }
+}
+
 impl Baseline {
     /// Carries the baseline of the previous snapshot over and adds the sizes of new repositories.
     pub(super) fn new(snapshot: &Snapshot, before: Option<(&Snapshot, &Self)>) -> Self {
         let since = before.map_or(snapshot.read_at, |(_, baseline)| baseline.since);
-        let known = before.into_iter().flat_map(|(old, baseline)| old.repositories.iter().zip(&baseline.sizes));
-        let mut known = known.peekable();
-        let first_size = |row: &Repository| {
-            let mut size = UNKNOWN;
-            while let Some((old, first)) = known.peek() {
-                match old.key().cmp(&row.key()) {
-                    Ordering::Less => {}
-                    Ordering::Equal => size = **first,
-                    Ordering::Greater => break,
-                }
-                known.next();
+        let mut sizes = Vec::with_capacity(snapshot.repositories.len());
+        let old_chunks = before.iter().flat_map(|(old, baseline)| {
+            let mut rest = &*baseline.sizes;
+            old.repositories.chunks().iter().map(move |chunk| {
+                let (sizes, after) = rest.split_at(chunk.len());
+                rest = after;
+                (chunk, sizes)
+            })
+        });
+        let mut old_chunks = old_chunks.peekable();
+        // The old rows that are left of the chunks that were looked at.
+        let mut known: VecDeque<((&str, &str), u64)> = VecDeque::new();
+        for chunk in snapshot.repositories.chunks() {
+            if let Some((_, old)) = old_chunks.next_if(|(old, _)| Arc::ptr_eq(old, chunk)) {
+                sizes.extend(chunk.iter().zip(old).map(|(row, first)| first_size(row.size, *first)));
+                known.clear();
+                continue;
             }
-            if size == UNKNOWN { row.size.unwrap_or(UNKNOWN) } else { size }
-        };
-        Self { sizes: snapshot.repositories.iter().map(first_size).collect(), since }
+            let Some(last) = chunk.iter().next_back().map(|row| row.key()) else { continue };
+            while let Some((old, first)) =
+                old_chunks.next_if(|(old, _)| old.iter().next().is_some_and(|row| row.key() <= last))
+            {
+                known.extend(old.iter().map(|row| row.key()).zip(first.iter().copied()));
+            }
+            for row in chunk.iter() {
+                while known.front().is_some_and(|(key, _)| *key < row.key()) {
+                    known.pop_front();
+                }
+                let is_known = known.front().is_some_and(|(key, _)| *key == row.key());
+                let first = if is_known { known.pop_front() } else { None }.map_or(UNKNOWN, |(_, first)| first);
+                sizes.push(first_size(row.size, first));
+            }
+        }
+        Self { sizes: sizes.into(), since }
     }
 
     /// The top repositories of the snapshot that this was made for.
-    pub(super) fn top(&self, snapshot: &Snapshot, selection: &RepositorySelection) -> TopRepositories {
+    pub(super) fn top(
+        &self,
+        snapshot: &Snapshot,
+        sums: &[NamespaceSums<'_>],
+        selection: &RepositorySelection,
+    ) -> TopRepositories {
         let (mut largest, mut grown) = (TopList::default(), TopList::default());
         let (mut stale, mut reclaimable, mut stale_count) = (TopList::default(), TopList::default(), 0);
         let stale_before = Timestamp(snapshot.read_at.0.saturating_sub(i64::from(STALE_DAYS) * NANOSECONDS_PER_DAY));
@@ -112,15 +141,13 @@ impl Baseline {
             }
         }
         let (mut organization_count, mut organizations) = (0, TopList::default());
-        for rows in snapshot.by_namespace() {
-            let size = rows.iter().filter_map(|row| row.size).fold(0, u64::saturating_add);
+        for sums in sums {
             organization_count += 1;
-            organizations.offer(size, rows);
+            organizations.offer(saturated(sums.size.unwrap_or_default()), sums.name);
         }
-        let organization =
-            |(bytes, rows): (u64, &[Repository])| TopOrganization { name: rows[0].namespace.clone(), bytes };
+        let organization = |(bytes, name): (u64, &Arc<str>)| TopOrganization { name: name.clone(), bytes };
         TopRepositories {
-            bytes: snapshot.bytes(),
+            bytes: saturated(sums.iter().filter_map(|sums| sums.size).sum()),
             organization_count,
             organizations: organizations.0.into_iter().map(organization).collect(),
             largest: largest.entries(),
@@ -133,12 +160,16 @@ impl Baseline {
     }
 }
 
+fn saturated(bytes: u128) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
 const NANOSECONDS_PER_DAY: i64 = 24 * 3_600 * 1_000_000_000;
 
 /// Bytes that the deletion of a repository frees, if that is known.
 fn exclusive_bytes(images: &RepositoryImages) -> Option<u64> {
     let bytes = images.tags.as_ref()?.exclusive_bytes?;
-    Some(u64::try_from(bytes).unwrap_or(u64::MAX))
+    Some(saturated(bytes))
 }
 
 /// The items with the highest values so far; of equal ones, the first.
@@ -164,11 +195,11 @@ impl<T> TopList<T> {
     }
 }
 
-impl TopList<&Repository> {
+impl TopList<RepositoryRef<'_>> {
     fn entries(self) -> Vec<TopRepository> {
-        let entry = |(bytes, row): (u64, &Repository)| TopRepository {
+        let entry = |(bytes, row): (u64, RepositoryRef<'_>)| TopRepository {
             namespace: row.namespace.clone(),
-            repository: row.name.clone(),
+            repository: row.name.into(),
             bytes,
         };
         self.0.into_iter().map(entry).collect()
@@ -180,8 +211,8 @@ mod tests {
     use super::*;
     use crate::exposition::Options;
     use crate::exposition::testing::row;
-    use crate::model::Images;
     use crate::model::tags::TagFigures;
+    use crate::model::{Images, Repository};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -198,13 +229,17 @@ mod tests {
     fn growth_counts_from_the_first_known_size() {
         let first = snapshot(1, &[("a", Some(5)), ("b", None), ("gone", Some(9)), ("shrinks", Some(9))]);
         let start = Baseline::new(&first, None);
-        let top = start.top(&first, &RepositorySelection::All);
+        let top = start.top(&first, &first.namespace_sums(), &RepositorySelection::All);
         assert_eq!((listed(&top.largest), top.grown.len()), (vec![("gone", 9), ("shrinks", 9), ("a", 5)], 0));
         let second = snapshot(2, &[("a", None), ("b", Some(3)), ("new", Some(50)), ("shrinks", Some(1))]);
         let then = Baseline::new(&second, Some((&first, &start)));
-        assert!(then.top(&second, &RepositorySelection::All).grown.is_empty());
+        assert!(then.top(&second, &second.namespace_sums(), &RepositorySelection::All).grown.is_empty());
         let third = snapshot(3, &[("a", Some(8)), ("b", Some(4)), ("new", Some(70)), ("shrinks", Some(4))]);
-        let now = Baseline::new(&third, Some((&second, &then))).top(&third, &RepositorySelection::All);
+        let now = Baseline::new(&third, Some((&second, &then))).top(
+            &third,
+            &third.namespace_sums(),
+            &RepositorySelection::All,
+        );
         assert_eq!(listed(&now.grown), [("new", 20), ("a", 3), ("b", 1)]);
         assert_eq!(now.since, Timestamp(1));
     }
@@ -244,7 +279,7 @@ mod tests {
             &Options { exclude: Some("b/unread".parse().unwrap()), ..Options::default() },
             None,
         );
-        let top = Baseline::new(&snapshot, None).top(&snapshot, &selection);
+        let top = Baseline::new(&snapshot, None).top(&snapshot, &snapshot.namespace_sums(), &selection);
         assert_eq!((top.bytes, top.organization_count, top.stale_count), (53, 2, 2));
         let organizations: Vec<_> = top.organizations.iter().map(|one| (&*one.name, one.bytes)).collect();
         assert_eq!(organizations, [("a", 45), ("b", 8)]);
@@ -262,7 +297,10 @@ mod tests {
             &Options { exclude: Some("n/b".parse().unwrap()), ..Options::default() },
             None,
         );
-        assert_eq!(listed(&Baseline::new(&snapshot, None).top(&snapshot, &selection).largest), [("a", 5)]);
+        assert_eq!(
+            listed(&Baseline::new(&snapshot, None).top(&snapshot, &snapshot.namespace_sums(), &selection).largest),
+            [("a", 5)]
+        );
     }
 
     proptest! {
@@ -281,7 +319,7 @@ mod tests {
                 let rows: Vec<_> = sizes.iter().map(|(name, size)| (name.as_str(), Some(*size))).collect();
                 let snapshot = snapshot(0, &rows);
                 let baseline = Baseline::new(&snapshot, held.as_ref().map(|(old, baseline)| (old, baseline)));
-                let top = baseline.top(&snapshot, &RepositorySelection::All);
+                let top = baseline.top(&snapshot, &snapshot.namespace_sums(), &RepositorySelection::All);
                 for (found, value) in [
                     (&top.largest, &(|name: &str| sizes[name]) as &dyn Fn(&str) -> u64),
                     (&top.grown, &|name| sizes[name].saturating_sub(first[name])),

@@ -1,6 +1,7 @@
 //! A snapshot as records of a state file: a head, then the rows one by one. Tags are kept in a file of their own.
 
 use super::figures::{Account, Artifacts, Dated, Enterprise, InstanceArtifacts, InstanceRepository};
+use super::repositories::RepositoriesBuilder;
 use super::size_history::SizeHistory;
 use super::{NamespaceRead, Repository, Snapshot, Timestamp};
 use crate::base::state_file::{Persistent, RecordReader, RecordWriter, Unusable};
@@ -31,6 +32,15 @@ struct Head {
 /// # Errors
 /// Those of the file.
 pub fn write(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<()> {
+    write_head(snapshot, records)?;
+    let instances = snapshot.enterprise.repositories.iter();
+    instances.flat_map(|rows| &rows.value).try_for_each(|row| records.push(row))?;
+    let rows = snapshot.artifacts.instances.iter().flat_map(|known| &known.repositories.value);
+    rows.copied().try_for_each(|row| records.push(&row))?;
+    snapshot.repositories.iter().try_for_each(|row| records.push(&row))
+}
+
+fn write_head(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<()> {
     let Enterprise { instances, repositories } = &*snapshot.enterprise;
     let count = |rows: &Dated<Vec<_>>| Dated { value: rows.value.len() as u64, read_at: rows.read_at };
     let artifacts = &*snapshot.artifacts;
@@ -51,11 +61,7 @@ pub fn write(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<
         artifact_rows: artifacts.instances.iter().map(|known| known.repositories.value.len() as u64).collect(),
         repositories: snapshot.repositories.len() as u64,
         size_history: snapshot.size_history.clone(),
-    })?;
-    repositories.iter().flat_map(|rows| &rows.value).try_for_each(|row| records.push(row))?;
-    let rows = artifacts.instances.iter().flat_map(|known| &known.repositories.value);
-    rows.copied().try_for_each(|row| records.push(&row))?;
-    snapshot.repositories.iter().try_for_each(|row| records.push(row))
+    })
 }
 
 impl Persistent for Snapshot {
@@ -77,21 +83,24 @@ impl Persistent for Snapshot {
             known.repositories.value = read_rows(records, count, |_| {})?;
         }
         let (mut namespace, mut category) = (Arc::default(), Arc::default());
-        let rows = read_rows(records, head.repositories, |row: &mut Repository| {
+        let mut repositories = RepositoriesBuilder::default();
+        for _ in 0..head.repositories {
+            let mut row: Repository = records.expect()?;
             share(&mut namespace, &mut row.namespace);
             row.category.iter_mut().for_each(|own| share(&mut category, own));
-        })?;
-        let (snapshot, dropped) = Self::new(head.read_at, rows);
-        if dropped > 0 {
-            return Err(Unusable::Content);
+            if !repositories.push(row.as_ref()) {
+                return Err(Unusable::Content);
+            }
         }
         Ok(Self {
+            read_at: head.read_at,
+            repositories: repositories.finish(),
             namespaces: head.namespaces,
             account: head.account,
             enterprise: enterprise.into(),
+            images: None,
             artifacts: artifacts.into(),
             size_history: head.size_history,
-            ..snapshot
         })
     }
 }
@@ -151,7 +160,8 @@ mod tests {
     fn repository() -> impl Strategy<Value = Repository> {
         let visibility = of(prop_oneof![Just(Visibility::Public), Just(Visibility::Private)]);
         let numbers = (number(), number(), number());
-        ((text(), ".{1,20}", of(text())), visibility, numbers, time(), time()).prop_map(
+        let category = text().prop_map(|text| format!("category {text}").into());
+        ((text(), ".{1,20}", of(category)), visibility, numbers, time(), time()).prop_map(
             |((namespace, name, category), visibility, (size, images, downloads), created, updated)| Repository {
                 namespace,
                 name: name.into(),
@@ -239,8 +249,8 @@ mod tests {
             snapshot.size_history.record(Timestamp(at), snapshot.bytes());
             let loaded = read(|records| write(&snapshot, records)).unwrap();
             prop_assert_eq!(&loaded, &snapshot);
-            for pair in loaded.repositories.windows(2) {
-                prop_assert_eq!(pair[0].namespace == pair[1].namespace, Arc::ptr_eq(&pair[0].namespace, &pair[1].namespace));
+            for (row, next) in loaded.repositories.iter().zip(loaded.repositories.iter().skip(1)) {
+                prop_assert_eq!(row.namespace == next.namespace, Arc::ptr_eq(row.namespace, next.namespace));
             }
         }
 
@@ -253,8 +263,12 @@ mod tests {
     #[test]
     fn a_repository_that_is_there_twice_is_no_snapshot() {
         let (snapshot, _) = Snapshot::new(Timestamp(1), vec![Repository::unknown("a".into())]);
-        let twice =
-            Snapshot { repositories: [&snapshot.repositories[..], &snapshot.repositories].concat(), ..snapshot };
-        assert!(matches!(read(|records| write(&twice, records)), Err(Unusable::Content)));
+        let twice = |records: &mut RecordWriter<'_>| {
+            let (two, _) = Snapshot::new(Timestamp(1), ["a", "b"].map(|name| Repository::unknown(name.into())).into());
+            write_head(&two, records)?;
+            let row = snapshot.repositories.iter().next().unwrap();
+            records.push(&row).and_then(|()| records.push(&row))
+        };
+        assert!(matches!(read(twice), Err(Unusable::Content)));
     }
 }

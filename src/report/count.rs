@@ -11,7 +11,7 @@ use super::{
 use crate::model::layers::{Group, Layers};
 use crate::model::reading::{KnownRepository, Reading};
 use crate::model::tags::{Blob, seconds};
-use crate::model::{Repository, Snapshot, Timestamp, Visibility};
+use crate::model::{RepositoryRef, Snapshot, Timestamp, Visibility};
 use hashbrown::HashTable;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ pub fn count(options: &Options, listing: &Snapshot, readings: &mut impl Readings
 
 fn index_of(listing: &Snapshot, known: &KnownRepository) -> Option<usize> {
     let key = (&*known.namespace, &*known.name);
-    listing.repositories.binary_search_by(|row| row.key().cmp(&key)).ok()
+    listing.repositories.find(key)
 }
 
 /// The blobs that may belong to several repositories, by a part of their digest.
@@ -112,15 +112,15 @@ impl<'a> Counter<'a> {
         layers.set_rules(options.reclaim.rules.len());
         let mut repositories = Vec::with_capacity(listing.repositories.len());
         let mut groups: Vec<Arc<str>> = Vec::new();
-        for rows in listing.by_namespace() {
+        for sums in listing.namespace_sums() {
             let group = number(groups.len());
-            groups.push(rows[0].namespace.clone());
-            repositories.extend(rows.iter().map(|_| Counted { group, ..Counted::default() }));
+            groups.push(sums.name.clone());
+            repositories.extend((0..sums.repositories).map(|_| Counted { group, ..Counted::default() }));
         }
         let totals = Totals {
             organizations: groups.len() as u64,
             repositories: repositories.len() as u64,
-            listed_bytes: listed_bytes(&listing.repositories),
+            listed_bytes: listing.repositories.iter().filter_map(|row| row.size).map(u128::from).sum(),
             ..Totals::default()
         };
         let now = seconds(options.now);
@@ -199,14 +199,14 @@ impl<'a> Counter<'a> {
         self.totals.unread = self.repositories.iter().filter(|counted| !counted.is_read).count() as u64;
         let mut orders = orders.into_iter();
         let rules = (0..self.options.reclaim.rules.len()).map(|rule| self.rule(rule, orders.next())).collect();
-        let is_stale = |row: &Repository| {
+        let is_stale = |row: RepositoryRef<'_>| {
             let limit = i64::from(self.now) - i64::from(STALE_DAYS) * 86_400;
             row.updated.is_some_and(|updated| updated.parts().0 < limit)
         };
         let size = |index: usize| {
             let counted = &self.repositories[index];
             let stored = || counted.own_bytes + self.layers.unique(number(index));
-            let listed = u128::from(self.listing.repositories[index].size.unwrap_or(0));
+            let listed = u128::from(self.listing.repositories.get(index).size.unwrap_or(0));
             if counted.is_read { stored() } else { listed }
         };
         let exclusive = |index: usize| self.row(index).exclusive_bytes.unwrap_or(0);
@@ -220,8 +220,9 @@ impl<'a> Counter<'a> {
             totals: self.totals,
             rules,
             largest: self.list(|_| true, size),
-            stale: self.list(|index| is_stale(&self.listing.repositories[index]), exclusive),
-            public: self.list(|index| self.listing.repositories[index].visibility == Some(Visibility::Public), size),
+            stale: self.list(|index| is_stale(self.listing.repositories.get(index)), exclusive),
+            public: self
+                .list(|index| self.listing.repositories.get(index).visibility == Some(Visibility::Public), size),
             not_pulled: self.not_pulled(),
             without_retention: self
                 .knows_retention
@@ -278,13 +279,13 @@ impl<'a> Counter<'a> {
     /// The first repositories of those that a list is about, the largest by `key` first.
     fn list(&self, is_about: impl Fn(usize) -> bool, key: impl Fn(usize) -> u128) -> Listed {
         let is_within = |index: &usize| {
-            let row = &self.listing.repositories[*index];
-            self.options.only.as_ref().is_none_or(|only| only.contains(&row.namespace, &row.name)) && is_about(*index)
+            let row = self.listing.repositories.get(*index);
+            self.options.only.as_ref().is_none_or(|only| only.contains(row.namespace, row.name)) && is_about(*index)
         };
         let mut all: Vec<(Reverse<u128>, usize)> =
             (0..self.repositories.len()).filter(is_within).map(|index| (Reverse(key(index)), index)).collect();
         all.sort_unstable();
-        let sizes = all.iter().filter_map(|(_, index)| self.listing.repositories[*index].size);
+        let sizes = all.iter().filter_map(|(_, index)| self.listing.repositories.get(*index).size);
         Listed {
             count: all.len() as u64,
             listed_bytes: sizes.map(u128::from).sum(),
@@ -316,7 +317,7 @@ impl<'a> Counter<'a> {
     }
 
     fn row(&self, index: usize) -> RepositoryRow {
-        let (row, counted) = (&self.listing.repositories[index], &self.repositories[index]);
+        let (row, counted) = (self.listing.repositories.get(index), &self.repositories[index]);
         let owner = number(index);
         RepositoryRow {
             name: self.name(index),
@@ -331,21 +332,17 @@ impl<'a> Counter<'a> {
     }
 
     fn name(&self, index: usize) -> Name {
-        let row = &self.listing.repositories[index];
-        Name { namespace: row.namespace.clone(), repository: row.name.clone() }
+        let row = self.listing.repositories.get(index);
+        Name { namespace: row.namespace.clone(), repository: row.name.into() }
     }
 }
 
 /// For each rule how many tags, and of the blobs those that only these need, are picked in a repository.
 fn picks(options: &Options, listing: &Snapshot, now: u32, index: usize, reading: &Reading) -> Vec<(u32, u32)> {
-    let row = &listing.repositories[index];
-    let is_within = options.only.as_ref().is_none_or(|only| only.contains(&row.namespace, &row.name));
+    let row = listing.repositories.get(index);
+    let is_within = options.only.as_ref().is_none_or(|only| only.contains(row.namespace, row.name));
     let picks = reading.list.picks(&options.reclaim.rules, now).by_rule;
     if is_within { picks } else { vec![(0, 0); picks.len()] }
-}
-
-fn listed_bytes(rows: &[Repository]) -> u128 {
-    rows.iter().filter_map(|row| row.size).map(u128::from).sum()
 }
 
 fn number(index: usize) -> u32 {

@@ -16,16 +16,13 @@ use serde_json::value::RawValue;
 /// let them fill several times as much memory.
 pub(super) const MAX_ROWS: u64 = 10_000;
 
-/// Turns a complete body into a value.
-type Parse<T> = fn(&str, &mut DroppedFields) -> Result<T, ApiError>;
-
 impl Client {
     /// Makes a call whose response is one JSON object, and counts the fields that were dropped.
     pub(super) async fn get_json<T: Send>(
         &self,
         call: Call<'_>,
         budget: &CallBudget,
-        parse: Parse<T>,
+        parse: impl Fn(&str, &mut DroppedFields) -> Result<T, ApiError> + Copy + Send,
     ) -> Result<T, ApiError> {
         let (value, dropped) = self.get(call, budget, || BufferedJson { body: Vec::new(), parse }).await?;
         self.metrics.count_dropped(dropped);
@@ -33,12 +30,13 @@ impl Client {
     }
 }
 
-struct BufferedJson<T> {
+/// A body that is turned into a value once it is complete.
+struct BufferedJson<P> {
     body: Vec<u8>,
-    parse: Parse<T>,
+    parse: P,
 }
 
-impl<T: Send> BodyReader for BufferedJson<T> {
+impl<T, P: Fn(&str, &mut DroppedFields) -> Result<T, ApiError> + Send> BodyReader for BufferedJson<P> {
     type Output = (T, DroppedFields);
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {

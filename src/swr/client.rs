@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
+use super::row_reader::FingerprintKey;
 use super::throttle::{Cooldowns, Throttle, TooLong};
 use crate::auth::{Authenticator, CredentialLease, sign};
 use crate::base::deadline::Deadline;
@@ -96,6 +97,8 @@ pub struct Client {
     /// Whether the upstream offers the v3 listing.
     pub lists_by_markers: Discovered<bool>,
     pub(super) project: OnceCell<String>,
+    /// By which rows of the listing are known again.
+    pub fingerprint_key: FingerprintKey,
 }
 
 /// The page sizes that the upstream was found to serve.
@@ -165,6 +168,7 @@ impl Client {
             max_tag_page_size: Discovered::default(),
             lists_by_markers: Discovered::default(),
             project: OnceCell::new(),
+            fingerprint_key: FingerprintKey::random(),
             options,
         }
     }

@@ -7,10 +7,12 @@ use super::buffered;
 use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
+use super::pages::RowReader;
 use super::request::Call;
 use super::retry::CallBudget;
-use super::wire::{self, DroppedFields, StringInterner};
-use crate::model::Repository;
+use super::row_reader::{KnownRows, ListingRows};
+use super::wire::{self, DroppedFields};
+use crate::model::Row;
 
 /// One page of a list that is paged by markers.
 #[derive(Debug)]
@@ -34,16 +36,17 @@ impl Client {
         namespace: Option<&str>,
         marker: Option<&str>,
         limit: u64,
+        known: &KnownRows,
         budget: &CallBudget,
-    ) -> Result<MarkerPage<Repository>, ApiError> {
+    ) -> Result<MarkerPage<Row>, ApiError> {
         let limit = limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(marker.map(|marker| ("marker", marker)));
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v3/manage/repos", query: &query };
-        let mut page = self.get_json(call, budget, page).await?;
+        let mut page = self.get_json(call, budget, |text, dropped| page(text, known, dropped)).await?;
         if let Some(namespace) = namespace {
-            page.rows.retain(|row| &*row.namespace == namespace);
+            page.rows.retain(|row| row.key().0 == namespace);
         }
         Ok(page)
     }
@@ -55,19 +58,19 @@ impl Client {
     }
 }
 
-/// Parses one page.
-pub fn page(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<Repository>, ApiError> {
+/// Parses one page. Rows that come as they are known are taken over.
+pub fn page(text: &str, known: &KnownRows, dropped: &mut DroppedFields) -> Result<MarkerPage<Row>, ApiError> {
     let [list, next_marker, snake_case] = wire::fields(text, ["repos", "nextMarker", "next_marker"])?;
     if list.is_none() {
         return Err(wire::missing("repos"));
     }
-    let (mut interner, mut rows) = (StringInterner::default(), Vec::new());
+    let mut rows = ListingRows::new(known);
     let received = buffered::for_each_row(list, |object| {
-        rows.extend(wire::repository(object.as_bytes(), &mut interner, dropped)?.repository);
+        rows.read(object.as_bytes(), dropped)?;
         Ok(())
     })?;
     let next = buffered::marker(next_marker.or(snake_case))?;
-    Ok(MarkerPage { rows, received, next })
+    Ok(MarkerPage { rows: rows.finish(), received, next })
 }
 
 /// Parses the feature gates of a region: whether it offers the v3 listing, if that is stated.
@@ -78,11 +81,12 @@ pub fn gate(text: &str, _: &mut DroppedFields) -> Result<Option<bool>, ApiError>
 
 #[cfg(test)]
 mod tests {
+    use super::super::row_reader::FingerprintKey;
     use super::*;
     use crate::failure::Reason;
 
-    fn read(text: &str) -> Result<MarkerPage<Repository>, ApiError> {
-        page(text, &mut DroppedFields::default())
+    fn read(text: &str) -> Result<MarkerPage<Row>, ApiError> {
+        page(text, &KnownRows::none(FingerprintKey::random()), &mut DroppedFields::default())
     }
 
     const TWO: &str = r#"{"nextMarker":17,"repos":[
@@ -95,7 +99,7 @@ mod tests {
     fn a_page_is_read_with_its_marker() {
         let page = read(TWO).unwrap();
         assert_eq!((page.received, page.rows.len(), page.next.as_deref()), (2, 1, Some("17")), "one has no name");
-        let row = &page.rows[0];
+        let row = page.rows[0].get();
         assert_eq!(
             (row.key(), row.size, row.images, row.downloads),
             (("team", "nginx"), Some(200_977_474), Some(2), Some(5))

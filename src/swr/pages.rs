@@ -9,8 +9,9 @@ use super::json_array::JsonArraySplitter;
 use super::metrics::Operation;
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
-use super::wire::{self, DroppedFields, StringInterner};
-use crate::model::Repository;
+use super::row_reader::{KnownRows, ListingRows};
+use super::wire::DroppedFields;
+use crate::model::Row;
 use hyper::http::HeaderMap;
 
 /// One page of a list that is addressed by offset.
@@ -33,7 +34,8 @@ pub fn smaller_page(limit: u64) -> u64 {
 }
 
 impl Client {
-    /// Lists repositories by name from `offset` on: those of one organization, or all that the caller may see.
+    /// Lists repositories by name from `offset` on: those of one organization, or all that the caller may see. Rows that come
+    /// as they are known are taken over.
     ///
     /// # Errors
     /// When the call fails; an incomplete response is an error, never a shorter page.
@@ -42,8 +44,9 @@ impl Client {
         namespace: Option<&str>,
         offset: u64,
         limit: u64,
+        known: &KnownRows,
         budget: &CallBudget,
-    ) -> Result<OffsetPage<Repository>, ApiError> {
+    ) -> Result<OffsetPage<Row>, ApiError> {
         let (offset, limit) = (offset.to_string(), limit.to_string());
         // The service ignores either of offset and limit without the other. Names are the most stable order there is.
         let mut query = vec![
@@ -54,82 +57,78 @@ impl Client {
         ];
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v2/manage/repos", query: &query };
-        let mut page = self.get_array(call, budget, MAX_ROWS, repository_row).await?;
+        let mut page = self.get_array(call, budget, MAX_ROWS, || ListingRows::new(known)).await?;
         if let Some(namespace) = namespace {
             // Some versions of the service match the organization by a part of its name.
-            page.rows.retain(|row| &*row.namespace == namespace);
+            page.rows.retain(|row| row.key().0 == namespace);
         }
         Ok(page)
     }
 
     /// Makes a call whose response is a bare array with at most `max_rows` rows, and counts the fields that were dropped.
-    pub(super) async fn get_array<T: Send>(
+    pub(super) async fn get_array<R: RowReader>(
         &self,
         call: Call<'_>,
         budget: &CallBudget,
         max_rows: u64,
-        parse: ParseRow<T>,
-    ) -> Result<OffsetPage<T>, ApiError> {
-        let (page, dropped) = self.get(call, budget, || ArrayReader::new(max_rows, parse)).await?;
+        rows: impl Fn() -> R,
+    ) -> Result<OffsetPage<R::Row>, ApiError> {
+        let (page, dropped) = self.get(call, budget, || ArrayReader::new(max_rows, rows())).await?;
         self.metrics.count_dropped(dropped);
         Ok(page)
     }
 }
 
-/// A row, if it is usable, and the length of the whole list, if the row states it.
-type ParsedRow<T> = (Option<T>, Option<u64>);
-
-/// Parses one row of an array.
-type ParseRow<T> = fn(&[u8], &mut StringInterner, &mut DroppedFields) -> Result<ParsedRow<T>, serde_json::Error>;
-
-fn repository_row(
-    object: &[u8],
-    interner: &mut StringInterner,
-    dropped: &mut DroppedFields,
-) -> Result<ParsedRow<Repository>, serde_json::Error> {
-    wire::repository(object, interner, dropped).map(|row| (row.repository, row.total))
+/// Reads the rows of one array.
+pub trait RowReader: Send {
+    /// A row.
+    type Row: Send;
+    /// Reads the next row, and returns the length of the whole list, if the row states it.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error>;
+    /// The rows that could be understood.
+    fn finish(self) -> Vec<Self::Row>;
 }
 
-/// Parses the rows of an array while it arrives.
-struct ArrayReader<T> {
+/// Reads the rows of an array while it arrives.
+struct ArrayReader<R> {
     splitter: JsonArraySplitter,
-    interner: StringInterner,
     dropped: DroppedFields,
-    page: OffsetPage<T>,
+    rows: R,
+    received: u64,
+    total: Option<u64>,
     max_rows: u64,
-    parse: ParseRow<T>,
 }
 
-impl<T> ArrayReader<T> {
-    fn new(max_rows: u64, parse: ParseRow<T>) -> Self {
-        let page = OffsetPage { rows: Vec::new(), received: 0, total: None };
-        let (splitter, interner, dropped) = Default::default();
-        Self { splitter, interner, dropped, page, max_rows, parse }
+impl<R: RowReader> ArrayReader<R> {
+    fn new(max_rows: u64, rows: R) -> Self {
+        let (splitter, dropped) = Default::default();
+        Self { splitter, dropped, rows, received: 0, total: None, max_rows }
     }
 }
 
-impl<T: Send> BodyReader for ArrayReader<T> {
-    type Output = (OffsetPage<T>, DroppedFields);
+impl<R: RowReader> BodyReader for ArrayReader<R> {
+    type Output = (OffsetPage<R::Row>, DroppedFields);
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
-        let Self { splitter, interner, dropped, page, max_rows, parse } = self;
+        let Self { splitter, dropped, rows, received, total, max_rows } = self;
         splitter.feed(piece, |object| {
-            if page.received == *max_rows {
+            if received == max_rows {
                 return Err(ApiError::TooManyRows { limit: *max_rows });
             }
-            page.received += 1;
-            let (row, total) = parse(object, interner, dropped)?;
-            page.total = page.total.or(total);
-            page.rows.extend(row);
+            *received += 1;
+            *total = total.or(rows.read(object, dropped)?);
             Ok(())
         })
     }
 
-    fn finish(mut self, headers: &HeaderMap) -> Result<Self::Output, ApiError> {
+    fn finish(self, headers: &HeaderMap) -> Result<Self::Output, ApiError> {
         self.splitter.finish()?;
         let range = headers.get("content-range").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        self.page.total = range.and_then(total_of).or(self.page.total);
-        Ok((self.page, self.dropped))
+        let total = range.and_then(total_of).or(self.total);
+        Ok((OffsetPage { rows: self.rows.finish(), received: self.received, total }, self.dropped))
     }
 }
 
@@ -143,6 +142,7 @@ pub fn total_of(content_range: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row_reader::FingerprintKey;
     use super::*;
     use proptest::prelude::*;
 
@@ -174,8 +174,9 @@ mod tests {
         }
     }
 
-    fn read(body: &str, pieces: usize) -> Result<OffsetPage<Repository>, ApiError> {
-        let mut reader = ArrayReader::new(MAX_ROWS, repository_row);
+    fn read(body: &str, pieces: usize) -> Result<OffsetPage<Row>, ApiError> {
+        let known = KnownRows::none(FingerprintKey::random());
+        let mut reader = ArrayReader::new(MAX_ROWS, ListingRows::new(&known));
         for piece in body.as_bytes().chunks(pieces) {
             reader.feed(piece)?;
         }

@@ -141,7 +141,8 @@ pub(super) fn setup_by(
 
 impl Setup {
     pub(super) async fn list(&self, budget: &CallBudget) -> Result<(), ApiError> {
-        self.client.repositories(None, 0, 100, budget).await.map(drop)
+        let known = super::row_reader::KnownRows::none(self.client.fingerprint_key);
+        self.client.repositories(None, 0, 100, &known, budget).await.map(drop)
     }
 
     pub(super) async fn tags(&self, mut budget: CallBudget) -> Result<(), ApiError> {

@@ -7,7 +7,7 @@
 use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage, smaller_page};
+use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage, RowReader, smaller_page};
 use super::request::Call;
 use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
@@ -112,7 +112,24 @@ impl Client {
             ("order_type", "desc"),
         ];
         let call = Call { operation: Operation::ListTags, path, query: &query };
-        self.get_array(call, budget, MAX_TAGS as u64, |object, _, dropped| Ok((tag(object, dropped)?, None))).await
+        self.get_array(call, budget, MAX_TAGS as u64, TagRows::default).await
+    }
+}
+
+/// Reads the rows of a list of tags.
+#[derive(Default)]
+struct TagRows(Vec<Tag>);
+
+impl RowReader for TagRows {
+    type Row = Tag;
+
+    fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error> {
+        self.0.extend(tag(object, dropped)?);
+        Ok(None)
+    }
+
+    fn finish(self) -> Vec<Tag> {
+        self.0
     }
 }
 

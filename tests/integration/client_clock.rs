@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, access_key};
 use swr_exporter::base::deadline::Deadline;
 use swr_exporter::base::secret::Secret;
+use swr_exporter::swr::row_reader::KnownRows;
 use swr_exporter::swr::{CallBudget, Client, Metrics, Options};
 use swr_exporter::transport::{Https, HttpsOptions, Proxies};
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options as World, Simulator};
@@ -52,7 +53,7 @@ async fn a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
         OFF.store(off, Ordering::Relaxed);
         for _ in 0..3 {
             let budget = CallBudget::until(Deadline::after(Duration::from_secs(60)));
-            let listed = client.repositories(None, 0, 100, &budget).await;
+            let listed = client.repositories(None, 0, 100, &KnownRows::none(client.fingerprint_key), &budget).await;
             assert_eq!(listed.unwrap().rows.len(), 5, "with a clock off by {off} s");
         }
         #[allow(clippy::cast_precision_loss, reason = "centuries at most")]

@@ -18,6 +18,7 @@ use swr_exporter::cli::flags::ALL;
 use swr_exporter::config::environment::Environment;
 use swr_exporter::config::{self, Config};
 use swr_exporter::logging;
+use swr_exporter::swr::row_reader::KnownRows;
 use swr_exporter::swr::{self, CallBudget, Client};
 use swr_exporter::transport::{Request, Response, Transport, TransportError};
 
@@ -75,7 +76,7 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let client = Client::new(account.client, Box::new(Falling), authenticator, metrics, SystemTime::now);
     let called = tokio::spawn(async move {
         let effort = CallBudget::until(Deadline::after(Duration::from_secs(10)));
-        client.repositories(None, 0, 10, &effort).await.map(drop)
+        client.repositories(None, 0, 10, &KnownRows::none(client.fingerprint_key), &effort).await.map(drop)
     });
     match called.await {
         Err(fallen) => {

@@ -5,11 +5,11 @@ use super::report::{Report, Step};
 use crate::base::deadline::Deadline;
 use crate::collect::tags::Options;
 use crate::failure::error_chain;
-use crate::model::Repository;
+use crate::model::Row;
 use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
 
 /// Adds a step for each that is enabled.
-pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repository>, report: &mut Report) {
+pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>, report: &mut Report) {
     if !options.fetches_any() {
         return;
     }
@@ -18,17 +18,18 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Repos
         report.add(Step::skipped("single repositories", "no repository to try them on"));
         return;
     };
-    let of = |what: &str| format!("{what} of `{}/{}`", row.namespace, row.name);
+    let (namespace, name) = row.key();
+    let of = |what: &str| format!("{what} of `{namespace}/{name}`");
     if options.tags {
-        let found = client.tags(&row.namespace, &row.name, &mut budget()).await.map(|tags| Some(tags.len() as u64));
+        let found = client.tags(namespace, name, &mut budget()).await.map(|tags| Some(tags.len() as u64));
         report.add(step(of("tags"), Operation::ListTags, "tags", found));
     }
     if options.details {
-        let found = client.repository(&row.namespace, &row.name, &budget()).await.map(|_| None);
+        let found = client.repository(namespace, name, &budget()).await.map(|_| None);
         report.add(step(of("details"), Operation::ShowRepository, "details", found));
     }
     if options.retention {
-        let found = client.retention_rules(&row.namespace, &row.name, &budget()).await.map(|rules| Some(rules.into()));
+        let found = client.retention_rules(namespace, name, &budget()).await.map(|rules| Some(rules.into()));
         report.add(step(of("retention rules"), Operation::ListRetentions, "retention", found));
     }
 }

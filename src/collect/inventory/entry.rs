@@ -6,7 +6,7 @@ use crate::model::layers::Group;
 use crate::model::reading::Reading;
 use crate::model::tag_list::TagList;
 use crate::model::tags::{Details, TagSeries};
-use crate::model::{Repository, Timestamp};
+use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -92,10 +92,10 @@ pub(super) struct FetchFailures {
 }
 
 impl InventoryEntry {
-    pub(super) fn new(namespace: Arc<str>, group: Group, generation: u32, row: &Repository) -> Self {
+    pub(super) fn new(namespace: Arc<str>, group: Group, generation: u32, row: RepositoryRef<'_>) -> Self {
         Self {
             namespace,
-            name: row.name.clone(),
+            name: row.name.into(),
             group,
             generation,
             listed: ChangeStamp::of(row),

@@ -181,15 +181,15 @@ async fn a_repository_that_is_gone_when_its_tags_are_read_is_not_pending() {
 async fn details_are_read_once_for_each_repository_by_its_birth() {
     let options = only(FetchKind::Details);
     let mut inventory = TagInventory::default();
-    let mut rows = listing(&[("a", "x", 1)]);
+    let rows = listing(&[("a", "x", 1)]);
     let mut plan = inventory.update(&rows, &options, NOW, Instant::now());
     let task = plan.tasks.pop().unwrap();
     let subject = inventory.subject(&task).unwrap();
     inventory.store_details(&task, &subject, Some(Details { id: Some(7), ..Details::default() }));
-    rows.repositories[0].updated = Some(Timestamp(2));
+    let rows = rows.with_each(|row| row.updated = Some(Timestamp(2)));
     assert!(inventory.update(&rows, &options, NOW, Instant::now()).tasks.is_empty(), "a push changes no details");
     assert_eq!(inventory.images(&options, NOW).repositories[0].details.as_ref().unwrap().id, Some(7));
-    rows.repositories[0].created = Some(Timestamp(9));
+    let rows = rows.with_each(|row| row.created = Some(Timestamp(9)));
     assert_eq!(inventory.update(&rows, &options, NOW, Instant::now()).tasks.len(), 1);
 }
 

@@ -234,7 +234,7 @@ fn count(
 
 fn shown(of_rule: &Reclaimable, listing: &Snapshot) -> (Vec<Row>, BTreeMap<&'static str, u128>, u128) {
     let rows = of_rule.repositories.iter().map(|here| {
-        let name: usize = listing.repositories[here.index as usize].name.parse().unwrap();
+        let name: usize = listing.repositories.iter().nth(here.index as usize).unwrap().name.parse().unwrap();
         (name, here.tags as usize, here.bytes.unwrap())
     });
     let mut rows: Vec<Row> = rows.collect();

@@ -164,9 +164,8 @@ async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_stored_in_pa
     let options = Options { per_second: 1000.0, ..Options::default() };
     let (old, _) = collector(options.clone(), Some(keep.clone()), |_| ("0-0/0", "[]".to_owned()));
     let (new, _) = collector(options, Some(keep), |_| ("0-0/0", "[]".to_owned()));
-    let mut listing = listing(900, 1);
     // Some are written before the last is looked at.
-    listing.repositories.iter_mut().for_each(|row| row.name = format!("{}{}", row.name, "x".repeat(300)).into());
+    let listing = listing(900, 1).with_each(|row| row.name = format!("{}{}", row.name, "x".repeat(300)).into());
     old.refresh(&listing, BRIEFLY, soon()).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(old.worker.state().pending, 0);

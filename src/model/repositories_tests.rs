@@ -1,0 +1,77 @@
+//! Repositories of snapshots that share rows.
+
+use super::*;
+use crate::model::{Repository, Timestamp, Visibility};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn repository(number: u32, size: u64) -> Repository {
+    Repository {
+        name: format!("name-{:04}", number / 3).into(),
+        size: (size > 0).then_some(size),
+        category: (!size.is_multiple_of(3)).then(|| format!("category-{}", size % 5).into()),
+        visibility: [None, Some(Visibility::Public), Some(Visibility::Private)][(size % 3) as usize],
+        updated: (!size.is_multiple_of(2)).then_some(Timestamp(-5)),
+        ..Repository::unknown(format!("namespace-{}", number % 3).into())
+    }
+}
+
+/// Rows as a page brings them.
+fn page(rows: &[Repository]) -> Vec<Row> {
+    let mut packer = Packer::default();
+    rows.iter().for_each(|row| packer.push(row.as_ref(), Fingerprint([row.size.unwrap_or_default(), 1])));
+    Row::all(&packer.finish()).collect()
+}
+
+fn owned(repositories: &Repositories) -> Vec<Repository> {
+    repositories.iter().map(RepositoryRef::to_owned).collect()
+}
+
+proptest! {
+    #[test]
+    fn rows_of_before_and_others_are_merged_and_the_latest_of_each_stays(
+        listings in prop::collection::vec(prop::collection::vec((0u32..600, 0u64..9, any::<bool>()), 0..700), 1..5)
+    ) {
+        let mut before = Repositories::default();
+        for listing in listings {
+            let known: BTreeMap<_, _> = before.rows().map(|row| (row.get().to_owned().name, row)).collect();
+            let mut expected = BTreeMap::new();
+            let mut rows = Vec::new();
+            for (number, size, keep) in listing {
+                let new = repository(number, size);
+                let row = match known.get(&new.name).filter(|_| keep) {
+                    Some(row) => row.clone(),
+                    None => page(&[new]).remove(0),
+                };
+                let value = row.get().to_owned();
+                expected.insert((value.namespace.clone(), value.name.clone()), value);
+                rows.push(row);
+            }
+            let (merged, dropped) = Repositories::merged(&rows, &before);
+            prop_assert_eq!(owned(&merged), expected.into_values().collect::<Vec<_>>());
+            prop_assert_eq!((dropped, merged.len()), (rows.len() - merged.len(), merged.iter().count()));
+            for (fingerprint, place) in merged.fingerprints() {
+                prop_assert_eq!(merged.row(place).get().size.unwrap_or_default(), fingerprint.0[0]);
+            }
+            for (index, row) in merged.iter().enumerate() {
+                prop_assert_eq!((merged.get(index), merged.find(row.key())), (row, Some(index)));
+            }
+            prop_assert_eq!(merged.find(("namespace-1", "name-0001-b")), None);
+            before = merged;
+        }
+    }
+}
+
+#[test]
+fn chunks_without_a_change_are_shared_and_a_new_row_moves_no_border_but_its_own() {
+    let rows: Vec<_> = (0..6_000).map(|number| repository(number, 1)).collect();
+    let (first, _) = Repositories::merged(&page(&rows), &Repositories::default());
+    let mut now: Vec<Row> = first.rows().filter(|row| row.get().name != "name-0700").collect();
+    now.extend(page(&[repository(3_000, 2), Repository { name: "name-0001-b".into(), ..repository(0, 1) }]));
+    let (second, _) = Repositories::merged(&now, &first);
+    let shared = second.chunks.iter().filter(|new| first.chunks.iter().any(|old| Arc::ptr_eq(old, new))).count();
+    assert_eq!(second.len(), 6_000 - 3 + 1);
+    assert!(first.chunks.len() > 150 && shared >= first.chunks.len() - 8, "{shared} of {}", first.chunks.len());
+    assert!(second.chunks.iter().all(|chunk| chunk.len() <= LONGEST_CHUNK));
+    assert_eq!(second.blocks().map(<[_]>::len).sum::<usize>(), second.chunks.len());
+}

@@ -6,10 +6,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// Starts a command without settings, and reads what it prints until a line holds the given text. The environment is
-/// empty: nothing that is set on this machine may matter.
+/// empty: nothing that is set on this machine may matter. Nor may a SIGHUP that is ignored, as below nohup.
 async fn started(arguments: &[&str], until: &str) -> (Child, Vec<String>) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
+    let mut process = Command::new("/usr/bin/env")
         .env_clear()
+        .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_swr-exporter")])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -8,8 +8,8 @@ use swr_exporter::exposition::{Options, write_snapshot};
 use swr_exporter::model::{Repositories, Repository, Row, Snapshot, Timestamp};
 use swr_exporter::swr::ApiError;
 use swr_exporter::swr::json_array::JsonArraySplitter;
-use swr_exporter::swr::pages::{RowReader, total_of};
-use swr_exporter::swr::row_reader::{FingerprintKey, KnownRows, ListingRows};
+use swr_exporter::swr::pages::total_of;
+use swr_exporter::swr::row_reader::{FingerprintKey, KnownRows, ListingRows, RowReader};
 use swr_exporter::swr::wire::{self, DroppedFields, StringInterner};
 
 fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {

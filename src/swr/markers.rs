@@ -7,10 +7,9 @@ use super::buffered;
 use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::pages::RowReader;
 use super::request::Call;
 use super::retry::CallBudget;
-use super::row_reader::{KnownRows, ListingRows};
+use super::row_reader::{KnownRows, ListingRows, RowReader};
 use super::wire::{self, DroppedFields};
 use crate::model::Row;
 

@@ -9,7 +9,7 @@ use super::json_array::JsonArraySplitter;
 use super::metrics::Operation;
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
-use super::row_reader::{KnownRows, ListingRows};
+use super::row_reader::{KnownRows, ListingRows, RowReader};
 use super::wire::DroppedFields;
 use crate::model::Row;
 use hyper::http::HeaderMap;
@@ -77,19 +77,6 @@ impl Client {
         self.metrics.count_dropped(dropped);
         Ok(page)
     }
-}
-
-/// Reads the rows of one array.
-pub trait RowReader: Send {
-    /// A row.
-    type Row: Send;
-    /// Reads the next row, and returns the length of the whole list, if the row states it.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
-    fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error>;
-    /// The rows that could be understood.
-    fn finish(self) -> Vec<Self::Row>;
 }
 
 /// Reads the rows of an array while it arrives.

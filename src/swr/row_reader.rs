@@ -4,7 +4,6 @@
 //! so texts with the same hash cannot be found on purpose, and by chance not within the life of a machine: a billion pairs
 //! of texts per second for a hundred years collide with a probability below 10^-19.
 
-use super::pages::RowReader;
 use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::chunks::{Fingerprint, Packer};
 use crate::model::repositories::Place;
@@ -13,6 +12,19 @@ use hashbrown::HashTable;
 use highway::{HighwayHash, HighwayHasher, Key};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+
+/// Reads the rows of one array.
+pub trait RowReader: Send {
+    /// A row.
+    type Row: Send;
+    /// Reads the next row, and returns the length of the whole list, if the row states it.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error>;
+    /// The rows that could be understood.
+    fn finish(self) -> Vec<Self::Row>;
+}
 
 /// The key of the hashes of one client.
 #[derive(Clone, Copy)]

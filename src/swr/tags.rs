@@ -7,9 +7,10 @@
 use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage, RowReader, smaller_page};
+use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage, smaller_page};
 use super::request::Call;
 use super::retry::CallBudget;
+use super::row_reader::RowReader;
 use super::wire::{self, DroppedFields};
 use super::{manifest, repository};
 use crate::model::tags::{Contents, Tag};

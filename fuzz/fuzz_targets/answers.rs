@@ -3,19 +3,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use swr_exporter::model::names::LONGEST;
+use swr_exporter::model::names::MAX_LENGTH;
+use swr_exporter::swr::row_reader::{FingerprintKey, KnownRows};
 use swr_exporter::swr::wire::DroppedFields;
 use swr_exporter::swr::{account, enterprise, markers};
 
 fn is_fit(name: &str) -> bool {
-    !name.is_empty() && name.len() <= LONGEST
+    !name.is_empty() && name.len() <= MAX_LENGTH
 }
 
 fuzz_target!(|text: &str| {
     let mut omissions = DroppedFields::default();
-    if let Ok(page) = markers::page(text, &mut omissions) {
+    if let Ok(page) = markers::page(text, &KnownRows::none(FingerprintKey::random()), &mut omissions) {
         assert!(page.rows.len() as u64 <= page.received && page.next.is_none_or(|next| !next.is_empty()));
-        assert!(page.rows.iter().all(|row| is_fit(&row.namespace) && is_fit(&row.name)));
+        assert!(page.rows.iter().map(|row| row.get()).all(|row| is_fit(row.namespace) && is_fit(row.name)));
     }
     let _ = markers::gate(text, &mut omissions);
     if let Ok(page) = enterprise::instances(text, &mut omissions) {

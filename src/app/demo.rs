@@ -44,6 +44,10 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let simulator = world::at(world, today, SystemTime::now());
         simulator.configure(|options| options.speed = speed);
         let (endpoint, serving) = serve(simulator).await?;
+        // Data must not be withdrawn before it is read again.
+        let max_age = if window > Duration::from_hours(1) { args.cache_window.as_str() } else { "1h" };
+        let flags = ["--cache.max-age", max_age].into_iter().chain(SINGLE_REPOSITORIES).collect::<Vec<_>>();
+        let config = demo_config(&endpoint, &args.cache_window, &flags)?;
         let listener = super::listen(&address, false).await?;
         let address = to_open(listener.local_addr()?);
         print(&format!(
@@ -53,7 +57,6 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
         ))?;
-        let config = demo_config(&endpoint, &args.cache_window, &SINGLE_REPOSITORIES)?;
         let scraping = tokio::spawn(scrape_regularly(address, window));
         let outcome = super::run(config, vec![listener], None, stop).await;
         scraping.abort();
@@ -91,7 +94,7 @@ async fn serve(simulator: Simulator) -> anyhow::Result<(String, tokio::task::Joi
 }
 
 /// Settings as a user would give them, for an account on a virtual machine with an agency.
-fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Config, Problems> {
+fn demo_config(endpoint: &str, window: &str, more: &[&str]) -> Result<Config, Problems> {
     let settings = [
         ("--swr.endpoint", endpoint),
         ("--swr.project-id", DEMO_PROJECT_ID),
@@ -110,7 +113,7 @@ fn demo_config(endpoint: &str, window: &str, collectors: &[&str]) -> Result<Conf
     ];
     let settings = settings.iter().flat_map(|(flag, value)| [*flag, *value]);
     let flags = ["swr-exporter", "--collector.account", "--collector.enterprise.artifacts"].into_iter();
-    let cli = Cli::try_parse_from(flags.chain(collectors.iter().copied()).chain(settings));
+    let cli = Cli::try_parse_from(flags.chain(more.iter().copied()).chain(settings));
     // The environment belongs to the real exporter.
     config::resolve(&cli.map_err(|error| Problems::of(error.to_string()))?.serve, &Environment::default())
 }

@@ -26,7 +26,7 @@ pub fn completions(shell: Shell) -> anyhow::Result<()> {
 /// # Errors
 /// If it cannot be written, or there is no such command.
 pub fn page(command: Option<&str>) -> anyhow::Result<()> {
-    let mut program = Cli::command();
+    let mut program = Cli::command().disable_help_subcommand(true);
     // Completes the names of commands.
     program.build();
     let is_program = command.is_none();

@@ -102,7 +102,10 @@ async fn wrong_flags_end_with_2_whichever_the_command() {
 
 #[tokio::test]
 async fn the_demo_listens_where_serve_would() {
-    let arguments = ["demo", "--repositories", "3", "--namespaces", "1", "--web.listen-address", ":0"];
+    // A window that is longer than data is served by default.
+    let window = ["--cache.window", "24h"];
+    let arguments =
+        [&["demo", "--repositories", "3", "--namespaces", "1", "--web.listen-address", ":0"], &window[..]].concat();
     let (process, lines) = started(&arguments, "The simulated SWR API").await;
     assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
     end(process, "-TERM").await;

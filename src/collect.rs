@@ -6,7 +6,7 @@
 mod progress;
 pub mod metrics;
 pub mod walk_failure;
-pub mod windows;
+pub mod page_windows;
 mod page_merger;
 pub mod listing;
 pub mod markers;

@@ -60,12 +60,16 @@ impl Account {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) async fn build(config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+    pub(super) async fn build(config: config::AccountOptions, shared: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
         Self::build_within(span.clone(), config, shared).instrument(span).await
     }
 
-    async fn build_within(span: Span, config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+    async fn build_within(
+        span: Span,
+        config: config::AccountOptions,
+        shared: &mut SharedResources,
+    ) -> anyhow::Result<Self> {
         let clients = shared.http_clients(&config.https).await?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
@@ -191,7 +195,7 @@ impl Account {
     }
 
     /// Whether it was built from these settings.
-    pub(super) fn is(&self, config: &config::Account) -> bool {
+    pub(super) fn is(&self, config: &config::AccountOptions) -> bool {
         self.name == config.name && self.fingerprint == config.fingerprint
     }
 
@@ -287,12 +291,12 @@ impl Account {
     }
 
     /// The account as the web server sees it.
-    pub(super) fn on_the_web(&self) -> web::Account {
+    pub(super) fn on_the_web(&self) -> web::ServedAccount {
         let (cache, span) = (self.cache.clone(), self.span.clone());
         let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
         meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
         meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
-        web::Account {
+        web::ServedAccount {
             name: self.name.clone(),
             meta_labels,
             live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),

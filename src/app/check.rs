@@ -4,7 +4,7 @@
 
 mod auxiliary;
 mod tags;
-mod reach;
+mod connectivity;
 mod report;
 
 pub use report::{Format, Report, Reports};
@@ -17,7 +17,7 @@ use crate::base::file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, Collected, ListApi};
 use crate::config::environment::Environment;
-use crate::config::{self, Account, StateFiles};
+use crate::config::{self, AccountOptions, StateFiles};
 use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
 use crate::model::{Row, Timestamp};
@@ -77,7 +77,7 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// The checks that need no network.
-async fn offline_check(account: Account) -> Report {
+async fn offline_check(account: AccountOptions) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
@@ -89,7 +89,7 @@ async fn offline_check(account: Account) -> Report {
     report
 }
 
-async fn check(account: Account) -> Report {
+async fn check(account: AccountOptions) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
@@ -101,7 +101,7 @@ async fn check(account: Account) -> Report {
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }
-    if !reach::check(&account.client.endpoint, &clients.public, &mut report).await || unusable.is_some() {
+    if !connectivity::check(&account.client.endpoint, &clients.public, &mut report).await || unusable.is_some() {
         return report;
     }
     let metrics = swr::Metrics::new(&Registry::new());

@@ -38,7 +38,7 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
-    let account = config::Account {
+    let account = config::AccountOptions {
         // Nobody adds labels of a target to a file, and there may be one for each account.
         exposition: match &args.account {
             Some(name) => {
@@ -87,8 +87,8 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
 }
 
 /// Adapts the settings of an account for a program that collects once.
-pub(super) fn for_one_run(account: config::Account) -> config::Account {
-    config::Account {
+pub(super) fn for_one_run(account: config::AccountOptions) -> config::AccountOptions {
+    config::AccountOptions {
         // The other files belong to `serve`, which may be running too.
         state: account.state.map(StateFiles::of_tags_beside),
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },

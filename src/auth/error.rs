@@ -3,7 +3,7 @@
 use super::token_client::Operation;
 use crate::failure::Reason;
 use crate::transport::TransportError;
-use crate::transport::answer::ErrorAnswer;
+use crate::transport::error_response::ErrorResponse;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub enum AuthError {
         /// The request.
         operation: Operation,
         /// The response.
-        answer: ErrorAnswer,
+        answer: ErrorResponse,
         /// What to do, if the response lets us know.
         hint: &'static str,
     },
@@ -74,7 +74,7 @@ pub enum AuthError {
         /// The request.
         operation: Operation,
         /// The response.
-        answer: ErrorAnswer,
+        answer: ErrorResponse,
         /// How long it asked us to wait.
         retry_after: Option<Duration>,
     },

@@ -2,7 +2,7 @@
 //! for one.
 
 use super::{AuthError, Credential, IssuedCredential, TokenClient};
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 
@@ -34,7 +34,7 @@ impl ProviderState {
     }
 
     /// A digest that changes when the local secret changes.
-    pub(super) fn fingerprint(&self) -> Digest {
+    pub(super) fn fingerprint(&self) -> Sha256Digest {
         match self {
             Self::Ready(credential) => credential.fingerprint(),
             Self::NeedsExchange(secret, _) => digest::of([secret.expose()]),

@@ -3,7 +3,7 @@
 use super::{AuthError, Credential, IssuedCredential, sign};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::answer::{ErrorAnswer, date, retry_after};
+use crate::transport::error_response::{ErrorResponse, date, retry_after};
 use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -227,7 +227,7 @@ impl HttpResponse {
             return Ok(self);
         }
         let operation = self.operation;
-        let answer = ErrorAnswer::read(self.status, &self.headers, &self.body, &self.secrets);
+        let answer = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets);
         match self.status.as_u16() {
             408 | 425 | 429 | 500.. => {
                 let retry_after = retry_after(&self.headers, self.now);
@@ -267,7 +267,7 @@ impl HttpResponse {
 }
 
 /// What to do about a refusal, if its text lets us know.
-fn hint(operation: Operation, answer: &ErrorAnswer) -> &'static str {
+fn hint(operation: Operation, answer: &ErrorResponse) -> &'static str {
     let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("mfa") || message.contains("multi-factor") {
         " (the user has login protection by MFA, which no program can pass: use an access key, or a user without it)"

@@ -4,7 +4,7 @@
 //! between its first and its last row. Two pages that share a row therefore leave none of them out, whenever each page
 //! was read. A page is joined only when it shares a row with the page before.
 
-use super::windows::Window;
+use super::page_windows::Window;
 use crate::model::Row;
 use crate::model::chunks::{RowKey, RowMap};
 use crate::swr::pages::OffsetPage;

@@ -4,7 +4,7 @@ use super::accounts_file::{Entries, SECRETS};
 use super::environment::Environment;
 use super::{Problems, trimmed};
 use crate::auth::SecretSource;
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag, FlagKind};
@@ -160,7 +160,7 @@ impl<'a> Settings<'a> {
 
     /// The digest of the settings whose names begin with `prefix`, of the secrets, and of `extra`. Files that settings name
     /// count by their names.
-    pub(super) fn fingerprint(&self, prefix: &str, extra: &[u8]) -> Digest {
+    pub(super) fn fingerprint(&self, prefix: &str, extra: &[u8]) -> Sha256Digest {
         let flags = account_flags().filter(|flag| flag.name.starts_with(prefix));
         let given = flags.filter_map(|flag| {
             let found = self.get(flag.name)?;

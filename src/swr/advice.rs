@@ -2,7 +2,7 @@
 
 use super::{ApiError, Operation};
 use crate::auth::{self, AuthError, profile};
-use crate::transport::answer::ErrorAnswer;
+use crate::transport::error_response::ErrorResponse;
 
 /// Advice on a listing without repositories.
 pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permission for their organizations";
@@ -69,7 +69,7 @@ pub fn on_project() -> String {
 }
 
 /// Advice on a refused credential, by the gateway's message.
-fn on_refusal(answer: &ErrorAnswer) -> &'static str {
+fn on_refusal(answer: &ErrorResponse) -> &'static str {
     let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("get secretkey") {
         "the access key is unknown here: check that it is right and enabled, and that the region belongs to the same cloud"

@@ -1,6 +1,6 @@
 //! The client on a paused clock: retries, pauses, deadlines, discovered properties of the upstream.
 
-use super::super::scripted::{BodyEnd, Reply, given, good, minutes, setup, setup_by};
+use super::super::fake_upstream::{BodyEnd, Reply, given, good, minutes, setup, setup_by};
 use super::*;
 use crate::failure::Reason;
 use futures_util::future::join_all;

@@ -8,7 +8,7 @@ use super::json_array::ArrayError;
 use crate::auth::AuthError;
 use crate::failure::{Failure, Reason, error_chain};
 use crate::transport::TransportError;
-pub use crate::transport::answer::{ErrorAnswer, MAX_PAUSE};
+pub use crate::transport::error_response::{ErrorResponse, MAX_PAUSE};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,38 +17,38 @@ use std::time::Duration;
 pub enum ApiError {
     /// The credential was refused; another one may help, a retry does not.
     #[error("the credential was refused: {0}")]
-    Auth(ErrorAnswer),
+    Auth(ErrorResponse),
     /// There is no credential to send.
     #[error("no usable credential")]
     Credential(#[source] AuthError),
     /// The caller is known but lacks the permission.
     #[error("not permitted: {0}")]
-    Permission(ErrorAnswer),
+    Permission(ErrorResponse),
     /// Too many requests, or the service is busy.
     #[error("throttled: {answer}")]
     Throttled {
         /// What the API said.
-        answer: ErrorAnswer,
+        answer: ErrorResponse,
         /// The pause that it asked for, at most [`MAX_PAUSE`].
         retry_after: Option<Duration>,
     },
     /// The resource does not exist.
     #[error("not found: {0}")]
-    NotFound(ErrorAnswer),
+    NotFound(ErrorResponse),
     /// The API considers the request invalid.
     #[error("the request was refused: {0}")]
-    Refused(ErrorAnswer),
+    Refused(ErrorResponse),
     /// The upstream failed.
     #[error("the upstream failed: {answer}")]
     Server {
         /// What the API said.
-        answer: ErrorAnswer,
+        answer: ErrorResponse,
         /// The pause that it asked for.
         retry_after: Option<Duration>,
     },
     /// A redirect, which is not followed because credentials would go with it.
     #[error("the upstream redirects, which is not followed: {0}")]
-    Redirect(ErrorAnswer),
+    Redirect(ErrorResponse),
     /// The response was not complete in time.
     #[error("{0} timed out")]
     Timeout(&'static str),
@@ -110,11 +110,11 @@ pub enum ApiError {
     UnusableName(String),
     /// A web application firewall refused the request.
     #[error("blocked by a firewall in front of the API, which may not like this address or rate: {0}")]
-    Blocked(ErrorAnswer),
+    Blocked(ErrorResponse),
 }
 
 /// Whether the service itself answered, by its error code, and not a gateway before it.
-pub fn is_from_swr(answer: &ErrorAnswer) -> bool {
+pub fn is_from_swr(answer: &ErrorResponse) -> bool {
     answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG."))
 }
 
@@ -132,7 +132,7 @@ impl From<serde_json::Error> for ApiError {
 
 impl ApiError {
     /// Classifies an error response.
-    pub fn classify(answer: ErrorAnswer, retry_after: Option<Duration>) -> Self {
+    pub fn classify(answer: ErrorResponse, retry_after: Option<Duration>) -> Self {
         let (status, code) = (answer.status.as_u16(), answer.body.code.as_deref().unwrap_or_default());
         let number = code.rsplit('.').next().unwrap_or_default();
         let gateway = code.starts_with("APIG");
@@ -250,7 +250,7 @@ mod tests {
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
-        let answer = ErrorAnswer::read(
+        let answer = ErrorResponse::read(
             StatusCode::from_u16(status).unwrap(),
             &HeaderMap::new(),
             body.as_bytes(),
@@ -317,9 +317,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
-        let failure: Failure =
-            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()), None)
-                .into();
+        let failure: Failure = ApiError::classify(
+            ErrorResponse::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()),
+            None,
+        )
+        .into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

@@ -5,7 +5,7 @@ use super::metrics::Metrics;
 use super::negotiate::{Negotiated, NotAcceptable, negotiate};
 use super::places::ScrapePlaces;
 use super::response::{content, plain, retry_later};
-use super::{Account, LiveMetrics, Options};
+use super::{LiveMetrics, Options, ServedAccount};
 use crate::base::deadline::Deadline;
 use crate::exposition::{self, Encoding, Exposition};
 use futures_util::FutureExt;
@@ -30,7 +30,7 @@ pub(super) struct ScrapeTarget<'a> {
     /// The metrics of the process.
     pub(super) process: Option<&'a LiveMetrics>,
     /// The live metrics and the exposition of an account.
-    pub(super) account: Option<&'a Account>,
+    pub(super) account: Option<&'a ServedAccount>,
 }
 
 /// Answers a scrape. It takes one of the places once its data is there: waiting for a refresh takes none.
@@ -103,7 +103,11 @@ async fn respond(
 }
 
 /// The exposition of an account, and whether it had to be waited for.
-async fn exposition_of(account: &Account, timeout: Duration, deadline: Deadline) -> (Option<Arc<Exposition>>, bool) {
+async fn exposition_of(
+    account: &ServedAccount,
+    timeout: Duration,
+    deadline: Deadline,
+) -> (Option<Arc<Exposition>>, bool) {
     let mut scrape = (account.scrape)(Deadline::after(timeout));
     if let Some(exposition) = (&mut scrape).now_or_never() {
         return (exposition, false);

@@ -77,7 +77,7 @@ async fn an_account_waits_works_fails_and_works_again() {
     let page = look(&exporter).await;
     assert_eq!(headline(&page), "The latest refresh failed");
     let said = page.document.text();
-    assert_eq!(said.matches("its user may not do what is needed").count(), 1, "{said}");
+    assert_eq!(said.matches("its user lacks a permission").count(), 1, "{said}");
     assert!(said.contains("Give the user the IAM permission swr:repo:listRepos"), "{said}");
     let error = page.document.all(&["details"])[0];
     assert!(error.get("open").is_none() && error.text().contains("permission: "), "{said}");

@@ -126,7 +126,7 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
     let mut config = demo_config(endpoint, "1ms", collectors)?;
     let account = config.accounts.swap_remove(0);
-    let account = config::Account {
+    let account = config::AccountOptions {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         ..account
     };

@@ -124,12 +124,10 @@ impl AccountManager {
         self.0.sites.subscribe()
     }
 
-    /// The metrics of the web server.
     pub(super) fn web_metrics(&self) -> web::Metrics {
         self.0.web_metrics.clone()
     }
 
-    /// The web configuration.
     pub(super) fn web_config(&self) -> &WebConfig {
         &self.0.web_config
     }

@@ -7,8 +7,6 @@ mod tags;
 mod connectivity;
 mod report;
 
-pub use report::{Format, Report, Reports};
-
 use super::shared_resources::HttpClients;
 use crate::auth::exchange::Provider;
 use crate::auth::{AuthError, Authenticator, Credential, CredentialProvider, ProviderState, SecretReader};
@@ -25,8 +23,8 @@ use crate::swr::pages::OffsetPage;
 use crate::swr::row_reader::KnownRows;
 use crate::swr::{self, ApiError, CallBudget, Client, advice};
 use prometheus::Registry;
-use report::Step;
-use std::io::{IsTerminal, Write};
+use report::{Report, Reports, Step};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -41,12 +39,12 @@ const MAX_TOLERATED_SKEW: f64 = 300.0;
 /// # Errors
 /// Wrong settings, or output that cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
-    let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
+    let is_json = args.format == "json";
     let config = match config::resolve(&args.serve, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
-            if format == Format::Json {
-                print(&report::of_problems(&problems))?;
+            if is_json {
+                super::print([report::of_problems(&problems)])?;
             }
             return Err(problems.into());
         }
@@ -61,19 +59,10 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
         }
         works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        print(&match format {
-            Format::Json => reports.json(),
-            Format::Text => reports.text(args.verbose, colour),
-        })?;
+        super::print([if is_json { reports.json() } else { reports.text(args.verbose, colour) }])?;
         Ok(())
     })?;
     Ok(works)
-}
-
-fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 /// The checks that need no network.

@@ -34,17 +34,14 @@ const MAX_UNFOLDED: usize = 3;
 /// Where the page leads.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// The path of the metrics.
     pub(super) telemetry_path: String,
     /// Links of the operator, e.g. to Prometheus and Grafana.
     pub(super) links: Vec<Link>,
 }
 
-/// An account and its status.
 pub(super) struct AccountStatus<'a> {
     pub(super) name: &'a str,
     pub(super) cache: cache::Status<Exposition>,
-    /// The enabled collectors.
     pub(super) collectors: BTreeMap<&'static str, CollectorState>,
     /// The number of repositories of which each kind is still to be read.
     pub(super) unread: PerKind<usize>,
@@ -53,7 +50,6 @@ pub(super) struct AccountStatus<'a> {
 }
 
 impl AccountStatus<'_> {
-    /// The data that is served, and its age.
     fn served(&self) -> Option<(&Arc<Exposition>, Duration)> {
         let (exposition, _) = self.cache.held.as_ref()?;
         Some((exposition, self.cache.age?))
@@ -65,7 +61,6 @@ impl AccountStatus<'_> {
     }
 }
 
-/// Renders the page.
 pub(super) fn page(accounts: Vec<AccountStatus<'_>>, options: &Options) -> HtmlPage {
     let mut rows: Vec<Row<'_>> = accounts.into_iter().map(|account| (Condition::of(&account), account)).collect();
     // Stable: among equals the order of the settings.
@@ -142,7 +137,6 @@ fn headline(accounts: &[Row<'_>]) -> (Condition, String) {
     (worst, text)
 }
 
-/// Totals of all accounts.
 fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let served: Vec<_> = accounts.iter().filter_map(|(_, account)| account.served()).collect();
     let sum = |count: fn(&Exposition) -> u64| {
@@ -414,7 +408,7 @@ mod tests {
         has(
             &page_of(vec![incomplete()]),
             &[
-                "<th scope=\"row\">account</th><td><span class=\"incomplete\">failed</span><p>The cloud does not accept",
+                "<th scope=\"row\">account</th><td><span class=\"incomplete\">failed</span><p>The API rejects the",
                 "<p>Check &lt;the&gt; credential.</p>",
                 "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
                 "<th scope=\"row\">details</th><td>not read yet</td>",

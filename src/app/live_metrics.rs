@@ -11,7 +11,6 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use std::sync::Arc;
 
-/// Registers the metrics of the process and the build.
 pub(super) fn register_process(registry: &Registry) {
     registry.register(Box::new(ProcessCollector::for_self())).expect("the process is registered once");
     let build = metrics::gauges(registry, &catalog::BUILD_INFO, &[]);
@@ -30,7 +29,6 @@ pub(super) fn register_page(registry: &Registry, cache: &Cache<Exposition>) {
     registry.register(Box::new(page)).expect("the page is registered once");
 }
 
-/// Encodes all metrics of a registry, with these labels.
 pub(super) fn encoder(registry: Registry, labels: ConstantLabels) -> LiveMetrics {
     Arc::new(move |format| {
         let mut out = Vec::with_capacity(16 << 10);

@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tracing::warn;
 
-/// What a refresh needs.
 pub(super) struct Collection {
     pub(super) client: Arc<Client>,
     pub(super) options: collect::Options,

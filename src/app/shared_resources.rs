@@ -82,7 +82,6 @@ impl SharedResources {
     }
 }
 
-/// The HTTP clients of an account.
 #[derive(Clone)]
 pub(super) struct HttpClients {
     /// For the API and for services of the cloud that give credentials.

@@ -36,7 +36,6 @@ struct File {
     metrics: ReloadMetrics,
 }
 
-/// What was loaded last.
 struct LastLoad {
     files: web_file::Files,
     watcher: FileWatcher,
@@ -62,7 +61,6 @@ impl WebConfig {
         Self { current: watch::Sender::new(at_start.clone()), at_start, file: Some(file) }
     }
 
-    /// The settings in force.
     pub(super) fn current(&self) -> CurrentSecurity {
         self.current.subscribe()
     }

@@ -69,7 +69,6 @@ impl LockoutGuard {
         false
     }
 
-    /// Forgets the refusals of a secret that was accepted.
     pub(super) fn accept(&mut self, secret: &Sha256Digest) {
         self.0.retain(|found| found.secret != *secret);
     }

@@ -32,7 +32,6 @@ const RENEWAL_PERIOD: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
 pub(super) struct CredentialState {
-    /// The credential in use.
     current: Option<Arc<CachedCredential>>,
     /// Whether the current credential was ever accepted, and when last.
     worked: bool,
@@ -67,12 +66,10 @@ pub(super) enum RejectionOutcome {
     Replaced,
     /// The previous credential is used again.
     FellBack,
-    /// There is no other credential.
     NoAlternative,
 }
 
 impl CredentialState {
-    /// The refused secrets.
     pub(super) fn lockout(&self) -> LockoutGuard {
         self.lockout.clone()
     }
@@ -82,7 +79,6 @@ impl CredentialState {
         self.lockout = lockout;
     }
 
-    /// The current credential, if it is valid.
     pub(super) fn usable(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.current.clone().filter(|current| current.is_valid(now))
     }
@@ -197,7 +193,6 @@ impl CredentialState {
         self.last_failure.as_ref().filter(|failure| failure.secret == *secret)
     }
 
-    /// Whether a credential may be requested with this secret now.
     pub(super) fn may_request(&self, secret: &Sha256Digest, now: Instant) -> Result<(), AuthError> {
         self.check_lockout(secret, now)?;
         match self.last_failure_with(secret) {

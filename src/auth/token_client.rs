@@ -90,7 +90,6 @@ impl std::fmt::Debug for TokenClient {
     }
 }
 
-/// One request for a credential.
 pub(super) struct HttpRequest {
     operation: Operation,
     method: Method,
@@ -221,7 +220,6 @@ pub(super) struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The response, if its status is a success.
     pub(super) fn success(self) -> Result<Self, AuthError> {
         if self.status.is_success() {
             return Ok(self);
@@ -237,7 +235,6 @@ impl HttpResponse {
         }
     }
 
-    /// The token in a header.
     pub(super) fn subject_token(&self) -> Result<Secret, AuthError> {
         let token = self.headers.get("x-subject-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if token.is_empty() {

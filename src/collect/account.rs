@@ -5,7 +5,6 @@ use crate::model::figures::AccountFigures;
 use crate::swr::{CallBudget, Client, Operation};
 use std::sync::Arc;
 
-/// The `collector` label.
 pub(super) const COLLECTOR: &str = "account";
 
 /// Makes the three calls, one after the other. A value whose call fails stays as it was.

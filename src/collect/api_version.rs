@@ -3,7 +3,7 @@
 use super::listing::{self, ListingContext};
 use super::markers;
 use super::metrics::Inconsistency;
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use crate::model::{Repositories, Row};
 use crate::swr::error::is_from_swr;
 use crate::swr::markers::MarkerPage;

@@ -14,7 +14,7 @@ use super::page_merger::{
     Joined, Page, PageDefect, PageMerger, check_page, deduplicated, has_surplus, repeats_in_place,
 };
 use super::page_windows::{self, Window};
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use crate::model::{Repositories, Row};
 use crate::swr::client::PageSizes;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};

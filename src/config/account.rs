@@ -223,7 +223,7 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
                         "{}: unknown region `{}`{}; for another region or cloud, set {way}",
                         region.place,
                         region.text(),
-                        yaml::did_you_mean(region.text(), regions::KNOWN)
+                        yaml::did_you_mean(region.text(), regions::known())
                     ));
                 }
                 (Some(_), Some(partner)) if own_is_absent => problems.warn(format!(

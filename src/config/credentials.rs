@@ -38,7 +38,6 @@ const SECRET_KEY: Ways = (
 
 type Found = Result<CredentialProvider, NotConfigured>;
 
-/// Why a provider is not configured.
 enum NotConfigured {
     /// None of its settings is there.
     Absent(String),
@@ -55,7 +54,6 @@ struct Search<'a> {
     iam: Iam,
 }
 
-/// The IAM endpoint.
 enum Iam {
     Known(String),
     /// It was given and is wrong, which is reported.

@@ -48,7 +48,6 @@ pub fn read(path: &Path) -> Result<WebFile, (Problems, Files)> {
 struct WebFileReader<'a> {
     path: &'a Path,
     files: Files,
-    /// The digest of each file.
     contents: Vec<Sha256Digest>,
 }
 

@@ -60,7 +60,6 @@ fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a 
     unlisted
 }
 
-/// The instances and their repositories.
 pub(super) fn enterprise(
     enterprise: &Enterprise,
     artifacts: &Artifacts,

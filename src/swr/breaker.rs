@@ -36,7 +36,6 @@ enum BreakerState {
         /// How often the circuit opened without closing in between.
         openings: u32,
         probing: bool,
-        /// The failure that opened it last.
         cause: Arc<Failure>,
     },
 }

@@ -93,7 +93,7 @@ pub struct Client {
     /// The page sizes of the list of repositories.
     pub page_sizes: PageSizes,
     /// The largest page of tags that the upstream serves.
-    pub(super) max_tag_page_size: Discovered<u64>,
+    pub max_tag_page_size: Discovered<u64>,
     /// Whether the upstream offers the v3 listing.
     pub lists_by_markers: Discovered<bool>,
     pub(super) project: OnceCell<String>,

@@ -18,7 +18,6 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
     ["gzip", "x-gzip"].iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
 }
 
-/// The decoded pieces of a body.
 pub(super) fn decoded(body: Pieces) -> Pieces {
     struct Decoding {
         /// `None` once the body has ended.

@@ -30,7 +30,6 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
-    /// Whether a certificate is required.
     pub(super) fn is_required(&self) -> bool {
         matches!(self, Self::Any(_) | Self::Verified(..))
     }

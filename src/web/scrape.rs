@@ -18,16 +18,13 @@ use std::time::Duration;
 /// The header in which Prometheus sends its scrape timeout, in seconds.
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// The longest scrape timeout that is honoured.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Added to the deadline of the cache, which should end by itself; this is for when it does not.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// The metrics that a scrape asks for.
 #[derive(Clone, Copy)]
 pub(super) struct ScrapeTarget<'a> {
-    /// The metrics of the process.
     pub(super) process: Option<&'a LiveMetrics>,
     /// The live metrics and the exposition of an account.
     pub(super) account: Option<&'a ServedAccount>,

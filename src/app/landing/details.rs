@@ -23,7 +23,6 @@ pub(super) enum Above {
     Failure,
 }
 
-/// Writes the details.
 pub(super) fn write(page: &mut String, condition: Condition, account: &AccountStatus<'_>, above: Above) -> fmt::Result {
     writeln!(page, "<p>{} {}.</p>", condition.meaning(), next_refresh(account))?;
     let served = account.served();

@@ -4,7 +4,6 @@ use super::format::{self, Escaped};
 use crate::exposition::{STALE_DAYS, TopRepositories, TopRepository};
 use std::fmt::{self, Write};
 
-/// Writes the lists that have entries.
 pub(super) fn write(page: &mut String, top: &TopRepositories) -> fmt::Result {
     if top.largest.is_empty() {
         return Ok(());

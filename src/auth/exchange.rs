@@ -42,18 +42,19 @@ impl ProviderState {
     }
 }
 
+/// An exchange in progress.
+pub type Issuing<'a> = BoxFuture<'a, Result<IssuedCredential, AuthError>>;
+
 /// A service that exchanges a secret for a credential.
 pub trait TokenService: std::fmt::Debug + Send + Sync {
     /// Requests a credential. Dropping the future cancels the request.
     ///
     /// # Errors
     /// If there is no response, or one without a credential.
-    fn exchange<'a>(
-        &'a self,
-        secret: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>>;
+    fn exchange<'a>(&'a self, secret: &'a Secret, client: &'a TokenClient) -> Issuing<'a>;
 
     /// Whether repeated refusals could lock the user.
-    fn can_lock_out(&self) -> bool;
+    fn can_lock_out(&self) -> bool {
+        false
+    }
 }

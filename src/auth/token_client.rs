@@ -138,9 +138,7 @@ impl HttpRequest {
         body.collect_secrets(&mut self.secrets);
         self.header("content-type", content_type)
     }
-}
 
-impl HttpRequest {
     /// Adds the token, or a signature of the request as it is now.
     pub(super) fn authenticated(self, credential: &Credential, now: SystemTime) -> Self {
         let key = match credential {

@@ -1,7 +1,7 @@
 //! The landing page in a real browser: an account that waits, works, fails and recovers.
 
 use crate::browser::{Visit, barriers, visit};
-use crate::support::{Exporter, exporter, simulator, text};
+use crate::support::{Exporter, Scrape, exporter, simulator, text};
 use swr_simulator::{Action, Operation, Repository, Rule, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -84,7 +84,7 @@ async fn an_account_waits_works_fails_and_works_again() {
     assert!(table(&page, "Largest repositories").is_some(), "what was read before is still there");
 
     upstream.handle.clear_fault(refusal);
-    exporter.scrape_until("refreshes succeed again", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("refreshes succeed again", Scrape::is_up).await;
     let page = look(&exporter).await;
     assert_eq!(headline(&page), "The account is OK");
     assert!(page.document.text().contains("It is over."));

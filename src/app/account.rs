@@ -161,7 +161,7 @@ impl Account {
             restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
-        live_metrics::register_page(&registry, &cache);
+        live_metrics::register_exposition_size(&registry, &cache);
         let retry_task = {
             let (mut recoveries, cache) = (authenticator.recoveries(), cache.clone());
             // The task owns a handle of the cache, and with it the client: aborting it frees them.

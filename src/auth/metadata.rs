@@ -80,7 +80,7 @@ impl TokenService for MetadataProvider {
                     Selection::LastResort,
                     AuthError::Network { .. }
                     | AuthError::Timeout(_)
-                    | AuthError::UnexpectedAnswer { .. }
+                    | AuthError::UnexpectedResponse { .. }
                     | AuthError::Refused { hint: "", .. },
                 ) => AuthError::NoCredential(Box::new(error)),
                 _ => error,

@@ -223,13 +223,13 @@ impl HttpResponse {
             return Ok(self);
         }
         let operation = self.operation;
-        let answer = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets);
+        let response = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets);
         match self.status.as_u16() {
             408 | 425 | 429 | 500.. => {
                 let retry_after = retry_after(&self.headers, self.now);
-                Err(AuthError::Failed { operation, answer, retry_after })
+                Err(AuthError::Failed { operation, response, retry_after })
             }
-            _ => Err(AuthError::Refused { operation, hint: hint(operation, &answer), answer }),
+            _ => Err(AuthError::Refused { operation, hint: hint(operation, &response), response }),
         }
     }
 
@@ -257,18 +257,18 @@ impl HttpResponse {
     }
 
     pub(super) fn unexpected(&self, problem: &'static str) -> AuthError {
-        AuthError::UnexpectedAnswer { operation: self.operation, problem }
+        AuthError::UnexpectedResponse { operation: self.operation, problem }
     }
 }
 
 /// What to do about a refusal, if its text lets us know.
-fn hint(operation: Operation, answer: &ErrorResponse) -> &'static str {
-    let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+fn hint(operation: Operation, response: &ErrorResponse) -> &'static str {
+    let message = response.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("mfa") || message.contains("multi-factor") {
         " (the user has login protection by MFA, which no program can pass: use an access key, or a user without it)"
     } else if message.contains("lock") {
         " (IAM has locked the user for a while: correct the password first, then wait for the end of the lock)"
-    } else if operation == Operation::Agency && matches!(answer.status.as_u16(), 403 | 404) {
+    } else if operation == Operation::Agency && matches!(response.status.as_u16(), 403 | 404) {
         " (the agency must be there in that account and be for the account of this credential, whose user needs the \
          permission to take on agencies, as Agent Operator has it)"
     } else if operation == Operation::Agency {

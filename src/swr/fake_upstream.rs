@@ -76,7 +76,7 @@ impl Transport for Scripted {
             let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], BodyEnd::Complete);
             let (status, (pieces, end)) = match (self.script)(number, &request.url) {
                 Reply::Broken => {
-                    return Err(TransportError { what: "no answer came", source: "connection reset".into() });
+                    return Err(TransportError { what: "no response", source: "connection reset".into() });
                 }
                 Reply::Silence => std::future::pending().await,
                 Reply::Status(status, retry_after) => {

@@ -55,7 +55,7 @@ pub(super) fn decoded(body: Pieces) -> Pieces {
 }
 
 fn broken(error: io::Error) -> TransportError {
-    TransportError { what: "the answer's compression is broken or cut off", source: error.into() }
+    TransportError { what: "the response's compression is broken or cut off", source: error.into() }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Client {
         let now = (self.wall_clock)();
         info.skew = self.note_skew(&headers, now);
         let mut next_piece = async || match tokio::time::timeout(self.options.stall_timeout, body.next()).await {
-            Err(_) => Err(ApiError::Timeout("waiting for more of the answer")),
+            Err(_) => Err(ApiError::Timeout("waiting for more of the response")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
             Ok(Some(Err(error))) => Err(network(error)),
@@ -89,8 +89,8 @@ impl Client {
                     break;
                 }
             }
-            let answer = ErrorResponse::read(status, &headers, &text, &secrets);
-            return Err(ApiError::classify(answer, retry_after(&headers, now)));
+            let response = ErrorResponse::read(status, &headers, &text, &secrets);
+            return Err(ApiError::classify(response, retry_after(&headers, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

@@ -88,8 +88,8 @@ struct Repeats {
     pieces: Vec<Piece>,
     /// For each row, how many bytes it has in common with the row before, and where the pieces of the rest end.
     rows: Vec<(usize, usize)>,
-    /// The place behind the one where four bytes with a hash were seen last.
-    seen: Vec<usize>,
+    /// For each hash of four bytes, the row and the place behind the one where they were seen last.
+    seen: Vec<(u32, u32)>,
 }
 
 impl Repeats {
@@ -97,27 +97,27 @@ impl Repeats {
         self.pieces.clear();
         self.rows.clear();
         self.seen.clear();
-        self.seen.resize(1 << HASH_BITS, 0);
+        self.seen.resize(1 << HASH_BITS, (0, 0));
         for row in 0..prefixes.ends.len() {
             let range = prefixes.range(row);
             let common = row.checked_sub(1).map_or(0, |before| common(prefixes.get(before), prefixes.get(row)));
-            self.find_in(prefixes, range.start + common..range.end);
+            self.find_in(prefixes, row, range.start + common..range.end);
             self.rows.push((common, self.pieces.len()));
         }
     }
 
-    /// Finds what a range of the text of all prefixes repeats. It is part of the row whose pieces come next.
-    fn find_in(&mut self, prefixes: &LabelPrefixes, range: Range<usize>) {
+    /// Finds what a range of the text of a row repeats.
+    fn find_in(&mut self, prefixes: &LabelPrefixes, row: usize, range: Range<usize>) {
         let text = &prefixes.text[..range.end];
         let (mut new, mut at) = (range.start, range.start);
         while at < range.end {
-            let Some(before) = self.look_up(text, at) else {
+            let Some((other, before)) = self.look_up(text, row, at) else {
                 at += 1;
                 continue;
             };
-            let row = prefixes.ends.partition_point(|end| *end <= before);
             // A repeat stays in one prefix, because other text lies between two in a family.
-            let length = common(&text[before..prefixes.ends[row].min(range.end)], &text[at..]);
+            let source = prefixes.range(other);
+            let length = common(&text[before..source.end.min(range.end)], &text[at..]);
             if length < MIN_MATCH {
                 at += 1;
                 continue;
@@ -125,9 +125,9 @@ impl Repeats {
             if at > new {
                 self.pieces.push(Piece::New(at - new));
             }
-            self.pieces.push(Piece::Repeated { length, row, offset: before - prefixes.range(row).start });
+            self.pieces.push(Piece::Repeated { length, row: other, offset: before - source.start });
             for inside in at + 1..at + length {
-                self.look_up(text, inside);
+                self.look_up(text, row, inside);
             }
             at += length;
             new = at;
@@ -137,11 +137,13 @@ impl Repeats {
         }
     }
 
-    /// Where the four bytes at a place probably stand before it, and remembers the place.
-    fn look_up(&mut self, text: &[u8], at: usize) -> Option<usize> {
+    /// The row and the place where the four bytes at a place probably stand before it. Remembers the place.
+    fn look_up(&mut self, text: &[u8], row: usize, at: usize) -> Option<(usize, usize)> {
         let four = text[at..].first_chunk()?;
         let hash = u32::from_le_bytes(*four).wrapping_mul(0x9e37_79b1) >> (u32::BITS - HASH_BITS);
-        std::mem::replace(&mut self.seen[hash as usize], at + 1).checked_sub(1)
+        let number = |number| u32::try_from(number).expect("the labels of a block are far shorter");
+        let (row, behind) = std::mem::replace(&mut self.seen[hash as usize], (number(row), number(at + 1)));
+        Some((row as usize, behind.checked_sub(1)? as usize))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Blocks of DEFLATE (RFC 1951), from the matches and literals that were found in a text.
 
 use super::huffman::{self, Code};
+use bytes::Bytes;
 
 /// The farthest that a match may lie back.
 pub(super) const MAX_DISTANCE: usize = 32 << 10;
@@ -21,8 +22,8 @@ const MAX_LENGTH_CODE: u8 = 7;
 /// The order in which the code lengths of code lengths come.
 const CODE_LENGTH_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// An empty stored block without its header, which ends on a byte boundary.
-const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
+/// The length of an empty stored block and its complement.
+const EMPTY_STORED: u64 = 0xffff_0000;
 
 /// Literals, and the match behind them.
 #[derive(Debug)]
@@ -131,9 +132,7 @@ impl BlockBuilder {
         let distances = huffman::lengths(&distances, MAX_CODE);
         header(&literals, &distances, out);
         self.body(&huffman::codes(&literals), &huffman::codes(&distances), out);
-        out.put(0, 3);
-        out.align();
-        out.bytes.extend_from_slice(&EMPTY_STORED);
+        out.sync();
         self.literals.clear();
         self.sequences.clear();
     }
@@ -234,7 +233,10 @@ fn run_lengths(lengths: &[u8]) -> Vec<Symbol> {
 /// Writes bits, the lowest first.
 #[derive(Debug, Default)]
 pub(super) struct BitWriter {
-    pub(super) bytes: Vec<u8>,
+    /// Longer than what was written, so that a word can be written at once.
+    bytes: Vec<u8>,
+    /// The number of bytes that were written.
+    end: usize,
     bits: u64,
     count: u32,
 }
@@ -249,8 +251,11 @@ impl BitWriter {
     /// Writes whole bytes; fewer than eight bits stay.
     fn flush(&mut self) {
         let whole = self.count / 8;
-        self.bytes.extend_from_slice(&self.bits.to_le_bytes());
-        self.bytes.truncate(self.bytes.len() - 8 + whole as usize);
+        if self.bytes.len() < self.end + 8 {
+            self.bytes.resize(2 * self.end + 4096, 0);
+        }
+        self.bytes[self.end..self.end + 8].copy_from_slice(&self.bits.to_le_bytes());
+        self.end += whole as usize;
         self.bits >>= whole * 8;
         self.count -= whole * 8;
     }
@@ -260,8 +265,15 @@ impl BitWriter {
         self.flush();
     }
 
-    /// Fills up the last byte with zeros.
-    fn align(&mut self) {
+    /// Writes an empty stored block, which ends on a byte boundary.
+    fn sync(&mut self) {
+        self.put(0, 3);
         self.put(0, self.count.next_multiple_of(8) - self.count);
+        self.put(EMPTY_STORED, u32::BITS);
+    }
+
+    /// What was written since the last call.
+    pub(super) fn take(&mut self) -> Bytes {
+        Bytes::copy_from_slice(&self.bytes[..std::mem::take(&mut self.end)])
     }
 }

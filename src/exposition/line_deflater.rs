@@ -7,7 +7,6 @@
 use super::compress::Part;
 use super::deflate_block::{BitWriter, BlockBuilder};
 use crate::catalog::Family;
-use bytes::Bytes;
 use flate2::Crc;
 use std::ops::Range;
 
@@ -252,6 +251,10 @@ impl LineDeflater {
                 self.block.repeated(text, distance(at, there));
             }
             (at, there) = (at + same, there + same);
+            if rest.first() == Some(&b'}') {
+                // There are no more labels.
+                break;
+            }
             let quote = |text: &[u8]| memchr::memchr(b'"', text);
             let (Some(here), Some(other)) = (quote(&rest[at..]), quote(&before[there..])) else { break };
             self.block.literals(&rest[at..at + here]);
@@ -285,12 +288,10 @@ impl LineDeflater {
             self.end_line();
             self.block.finish(&mut self.out);
         }
-        let bytes = Bytes::copy_from_slice(&self.out.bytes);
-        self.out.bytes.clear();
         self.places.clear();
         self.before.rest.clear();
         self.position = 0;
-        Part::new(bytes, std::mem::take(&mut self.crc), std::mem::take(&mut self.series))
+        Part::new(self.out.take(), std::mem::take(&mut self.crc), std::mem::take(&mut self.series))
     }
 }
 

@@ -34,9 +34,9 @@ impl Place {
 /// What the reader of a listing knows of a row of the listing before.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownRow {
-    /// The hash of the text that it was read from.
+    /// The hash of the text that it was read from, if that could come again.
     pub fingerprint: Fingerprint,
-    /// Bytes of that text.
+    /// Bytes of that text, or 0.
     pub text_length: u16,
     key_hash: u32,
     place: Place,
@@ -175,14 +175,16 @@ impl Repositories {
         self.chunks.iter().flat_map(Row::all)
     }
 
-    /// What the next listing may come with again, in the order in which it was listed.
-    pub fn known_rows(&self) -> impl Iterator<Item = KnownRow> {
-        let known = |place: &Place| {
-            let row = &self.chunks[place.chunk()].rows[place.index()];
-            let Packed { fingerprint, text_length, key_hash, .. } = *row;
-            KnownRow { fingerprint, text_length, key_hash, place: *place }
-        };
-        self.listed.iter().map(known).filter(|known| known.fingerprint != Fingerprint::NONE)
+    /// The number of rows in the order in which they were listed, as far as it is known.
+    pub fn listed(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// A row by its number in the order in which it was listed.
+    pub fn known_row(&self, number: usize) -> Option<KnownRow> {
+        let place = *self.listed.get(number)?;
+        let Packed { fingerprint, text_length, key_hash, .. } = self.chunks[place.chunk()].rows[place.index()];
+        Some(KnownRow { fingerprint, text_length, key_hash, place })
     }
 
     /// The row that is known so.

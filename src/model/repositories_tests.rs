@@ -50,14 +50,15 @@ proptest! {
             let (merged, dropped) = Repositories::merged(&rows, &before);
             prop_assert_eq!(owned(&merged), expected.into_values().collect::<Vec<_>>());
             prop_assert_eq!((dropped, merged.len()), (rows.len() - merged.len(), merged.iter().count()));
-            let mut listed = rows.iter().map(Row::key);
-            for known in merged.known_rows() {
+            let (mut listed, mut seen) = (rows.iter().map(Row::key), BTreeSet::new());
+            for known in (0..merged.listed()).filter_map(|number| merged.known_row(number)) {
                 let row = merged.row(&known);
                 prop_assert_eq!(row.get().size.unwrap_or_default(), known.fingerprint.0[0]);
                 prop_assert!(listed.any(|key| key == row.key()), "known rows come in the order of the listing");
+                seen.insert(merged.get(merged.find(row.key()).unwrap()).key());
             }
-            let known: BTreeSet<_> = merged.known_rows().map(|known| merged.row(&known).get().to_owned()).map(|row| (row.namespace, row.name)).collect();
-            prop_assert_eq!(known.len(), merged.len());
+            let all: BTreeSet<_> = merged.iter().map(|row| row.key()).collect();
+            prop_assert_eq!(seen, all);
             for (index, row) in merged.iter().enumerate() {
                 prop_assert_eq!((merged.get(index), merged.find(row.key())), (row, Some(index)));
             }

@@ -59,22 +59,22 @@ impl fmt::Debug for FingerprintKey {
 pub struct KnownRows {
     key: FingerprintKey,
     repositories: Repositories,
-    /// In the order in which they were listed.
-    rows: Vec<KnownRow>,
-    /// Indexes of `rows` by their fingerprints.
-    index: HashTable<u32>,
+    /// The numbers of the rows in the order in which they were listed, by their fingerprints.
+    numbers: HashTable<u32>,
 }
 
 impl KnownRows {
     /// The rows of a listing that was read with this key. Takes some 30 ns per row.
     pub fn of(repositories: Repositories, key: FingerprintKey) -> Self {
-        let rows: Vec<_> = repositories.known_rows().collect();
-        let mut index = HashTable::with_capacity(rows.len());
-        let hash = |at: &u32| rows[*at as usize].fingerprint.0[0];
-        for (at, row) in (0..).zip(&rows) {
-            index.insert_unique(row.fingerprint.0[0], at, hash);
+        let mut numbers = HashTable::with_capacity(repositories.listed());
+        let fingerprint = |number: usize| repositories.known_row(number).map(|row| row.fingerprint).unwrap_or_default();
+        for number in 0..repositories.listed() {
+            let own = fingerprint(number);
+            if let (true, Ok(number)) = (own != Fingerprint::NONE, u32::try_from(number)) {
+                numbers.insert_unique(own.0[0], number, |other| fingerprint(*other as usize).0[0]);
+            }
         }
-        Self { key, repositories, rows, index }
+        Self { key, repositories, numbers }
     }
 
     /// No rows.
@@ -87,10 +87,12 @@ impl KnownRows {
         &self.repositories
     }
 
-    /// The index of a row.
+    /// The number of a row.
     fn find(&self, fingerprint: Fingerprint) -> Option<usize> {
-        let is_same = |at: &u32| self.rows[*at as usize].fingerprint == fingerprint;
-        self.index.find(fingerprint.0[0], is_same).map(|at| *at as usize)
+        let is_same = |number: &u32| {
+            self.repositories.known_row(*number as usize).is_some_and(|row| row.fingerprint == fingerprint)
+        };
+        self.numbers.find(fingerprint.0[0], is_same).map(|number| *number as usize)
     }
 }
 
@@ -100,16 +102,17 @@ impl KnownRows {
 /// as long as the row was and has its hash, then it is that row, and nobody has to find out where it ends.
 pub struct ListingRows<'k> {
     known: &'k KnownRows,
-    /// The index of the known row that is expected next.
-    expected: usize,
+    /// The number of the known row that is expected next.
+    number: usize,
+    /// That row, and the one behind it: rows lie anywhere in memory, so each is fetched while another is read.
+    expected: [Option<KnownRow>; 2],
     interner: StringInterner,
     packer: Packer,
     rows: Vec<ReadRow>,
 }
 
 enum ReadRow {
-    /// The index of a known row.
-    Known(usize),
+    Known(KnownRow),
     /// The next row of the packer.
     Packed,
 }
@@ -118,12 +121,15 @@ impl<'k> ListingRows<'k> {
     /// A reader without rows.
     pub fn new(known: &'k KnownRows) -> Self {
         let (interner, packer) = Default::default();
-        Self { known, expected: usize::MAX, interner, packer, rows: Vec::new() }
+        Self { known, number: 0, expected: [None; 2], interner, packer, rows: Vec::new() }
     }
 
-    fn take(&mut self, at: usize) {
-        self.rows.push(ReadRow::Known(at));
-        self.expected = at + 1;
+    /// Expects the row with a number next.
+    fn expect(&mut self, number: usize) {
+        let row = |number| self.known.repositories.known_row(number);
+        let next = self.expected[1].filter(|_| number == self.number + 1);
+        self.expected = [next.or_else(|| row(number)), row(number + 1)];
+        self.number = number;
     }
 }
 
@@ -131,9 +137,8 @@ impl RowReader for ListingRows<'_> {
     type Row = Row;
 
     fn read_known(&mut self, text: &[u8]) -> Option<(usize, Option<u64>)> {
-        let expected = self.known.rows.get(self.expected)?;
+        let expected = self.expected[0]?;
         let (own, rest) = text.split_at_checked(expected.text_length.into())?;
-        // The last byte tells most other rows apart.
         let (total, total_length) = match own.last()? {
             b'}' => (None, 0),
             b',' => total_at_start(rest).map(|(total, length)| (Some(total), length))?,
@@ -142,15 +147,17 @@ impl RowReader for ListingRows<'_> {
         if self.known.key.hash(own) != expected.fingerprint {
             return None;
         }
-        self.take(self.expected);
+        self.rows.push(ReadRow::Known(expected));
+        self.expect(self.number + 1);
         Some((own.len() + total_length, total))
     }
 
     fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error> {
         let (text, total) = without_total(object);
         let fingerprint = self.known.key.hash(text);
-        if let Some(at) = self.known.find(fingerprint) {
-            self.take(at);
+        if let Some(number) = self.known.find(fingerprint) {
+            self.rows.extend(self.known.repositories.known_row(number).map(ReadRow::Known));
+            self.expect(number + 1);
             return Ok(total);
         }
         let dropped_before = *dropped;
@@ -165,8 +172,9 @@ impl RowReader for ListingRows<'_> {
             self.packer.push(repository.as_ref(), fingerprint, length);
             self.rows.push(ReadRow::Packed);
             // A repository that changed is in the place of what it was.
-            let is_expected = self.known.rows.get(self.expected).is_some_and(|row| row.has_key_of(&self.packer));
-            self.expected += usize::from(is_expected);
+            if self.expected[0].is_some_and(|row| row.has_key_of(&self.packer)) {
+                self.expect(self.number + 1);
+            }
         }
         Ok(row.total)
     }
@@ -175,7 +183,7 @@ impl RowReader for ListingRows<'_> {
         let chunk = self.packer.finish();
         let mut packed = Row::all(&chunk);
         let row = |row| match row {
-            ReadRow::Known(at) => self.known.repositories.row(&self.known.rows[at]),
+            ReadRow::Known(known) => self.known.repositories.row(&known),
             ReadRow::Packed => packed.next().expect("each was packed"),
         };
         self.rows.into_iter().map(row).collect()

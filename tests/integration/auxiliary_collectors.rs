@@ -344,6 +344,6 @@ async fn a_response_over_the_limit_on_bytes_is_requested_in_smaller_pages_in_bot
         }
         let requests = setup.upstream.handle.requests();
         let full = requests.iter().filter(|request| request.query("limit") == Some("1000")).count();
-        assert_eq!(full, 1, "a smaller size is remembered: {list_api}");
+        assert_eq!(full, 1, "a smaller size is remembered: {list_api:?}");
     }
 }

@@ -40,11 +40,34 @@ pub fn command() -> Command {
     command
 }
 
+/// A prepared command, started by a shell that sets a limit first.
+pub fn limited(limit: &str, inner: &Command) -> Command {
+    let (inner, mut command) = (inner.as_std(), Command::new("sh"));
+    command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 /// Starts the exporter for an upstream with some flags more, and waits until it listens.
 pub async fn exporter(upstream: &str, flags: &[&str]) -> Exporter {
     let mut command = command();
     command.args(["--swr.endpoint", upstream]).args(flags);
     start(command).await
+}
+
+/// The same with a collector, where nearly every scrape is a refresh and no rate delays a call.
+pub async fn fast_exporter(upstream: &Running, collector: &[&str], flags: &[&str]) -> Exporter {
+    const FAST: [&str; 4] =
+        ["--cache.window=50ms", "--swr.rate-limit=10000", "--swr.burst=1000", "--collector.tags.rate-limit=10000"];
+    exporter(&upstream.url(), &[&FAST, collector, flags].concat()).await
+}
+
+/// The flag of a directory for state, and the directory.
+pub fn cache_directory() -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = format!("--cache.directory={}", directory.path().display());
+    (directory, flag)
 }
 
 /// Starts a prepared command on a free port, and waits until it listens.
@@ -168,6 +191,13 @@ impl Exporter {
     pub fn signal(&self, name: &str) {
         let done = std::process::Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
         assert!(done.unwrap().success());
+    }
+
+    /// Ends it by SIGTERM, which it obeys with 0.
+    pub async fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.ended().await;
+        assert!(status.success(), "{status:?}");
     }
 
     /// Waits for its end; then the log is whole.

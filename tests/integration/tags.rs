@@ -1,6 +1,7 @@
 //! Tags and details: the metrics match the registry, and only changes cost calls.
 
-use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use crate::accounts::Accounts;
+use crate::support::{Exporter, PATIENCE, Scrape, cache_directory, eventually, exporter, fast_exporter, simulator};
 use crate::tags_truth::{check, truth, truth_after};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,17 +12,8 @@ use tokio::time::Instant;
 const ONE: &str = "/v2/manage/namespaces/";
 
 /// Nearly every scrape is a refresh, and tags are read without a wait.
-const FAST: [&str; 5] = [
-    "--collector.tags",
-    "--cache.window=50ms",
-    "--swr.rate-limit=10000",
-    "--collector.tags.rate-limit=10000",
-    "--swr.burst=1000",
-];
-
 pub async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
-    let flags: Vec<&str> = FAST.iter().chain(flags).copied().collect();
-    exporter(&upstream.url(), &flags).await
+    fast_exporter(upstream, &["--collector.tags"], flags).await
 }
 
 /// Scrapes until a refresh that begins from now on has left nothing pending.
@@ -101,8 +93,7 @@ async fn pushes_moves_and_deletions_are_followed() {
 async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     let options = Options { repositories: 1_000, namespaces: 20, events_per_day: 0.0, ..Options::default() };
     let upstream = Simulator::start(options).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (_directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let total =
@@ -123,8 +114,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     assert_eq!(changed, Some(all[0].tags.len() as f64 + 1.0));
     let before = total(&scrape);
 
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     upstream.handle.clear_journal();
     let restarted = fast(&upstream, &[&cache]).await;
     assert!(restarted.log().contains("loaded the saved tags of 1000 repositories"), "{}", restarted.log());
@@ -138,8 +128,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
 #[tokio::test]
 async fn a_killed_process_loses_little() {
     let upstream = simulator(50, 3).await;
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let file = directory.path().join("default.tags");
@@ -167,23 +156,18 @@ async fn a_killed_process_loses_little() {
 #[tokio::test]
 async fn changed_settings_cost_nothing_that_was_read() {
     let upstream = simulator(100, 3).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("swr.yml");
     let settings = |more: &str| {
-        let text = format!(
+        format!(
             "accounts:\n  default:\n    endpoint: {}\n    collectors: [repositories, tags]\n    cache_window: 50ms\n    \
              rate_limit: 10000\n    tags_rate_limit: 10000\n{more}",
             upstream.url()
-        );
-        std::fs::write(&file, text).unwrap();
+        )
     };
-    settings("");
-    let mut command = command();
-    command.arg("--config.file").arg(&file);
-    let exporter = start(command).await;
+    let accounts = Accounts::new(&settings(""));
+    let exporter = accounts.start().await;
     let before = settled(&exporter).await;
     assert_eq!(tag_calls(&upstream), 100);
-    settings("    cache_max_age: 2h\n");
+    accounts.write(&settings("    cache_max_age: 2h\n"));
     exporter.signal("HUP");
     eventually("the settings are read again", || exporter.log().contains("1 changed")).await;
     let after = settled(&exporter).await;
@@ -195,21 +179,17 @@ async fn changed_settings_cost_nothing_that_was_read() {
 #[tokio::test]
 async fn an_account_that_is_taken_out_is_no_longer_read() {
     let (stays, goes) = (simulator(60, 1).await, simulator(300, 2).await);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("swr.yml");
     let account = |name: &str, upstream: &Running| {
         format!("  {name}: {{ endpoint: \"{}\", collectors: [tags], cache_window: 50ms }}\n", upstream.url())
     };
-    std::fs::write(&file, format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes))).unwrap();
-    let mut command = command();
-    command.arg("--config.file").arg(&file);
-    let exporter = start(command).await;
+    let accounts = Accounts::new(&format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes)));
+    let exporter = accounts.start().await;
     for name in ["stays", "goes"] {
         assert_eq!(exporter.get(&format!("/probe?account={name}")).await.status(), 200);
     }
     // Ten at once, then five a second: this takes a minute.
     eventually("the reading has begun", || tag_calls(&goes) > 10).await;
-    std::fs::write(&file, format!("accounts:\n{}", account("stays", &stays))).unwrap();
+    accounts.write(&format!("accounts:\n{}", account("stays", &stays)));
     exporter.signal("HUP");
     eventually("the account is gone", || exporter.log().contains("1 removed")).await;
     eventually("its last call has ended", || goes.handle.in_flight() == 0).await;
@@ -335,17 +315,6 @@ async fn a_repository_that_vanishes_before_it_is_read_is_no_failure() {
     let scrape = settled(&exporter).await;
     assert_eq!((scrape.collector_up("tags"), scrape.series("swr_repository_tags_read").len()), (Some(1.0), 39));
     assert!(!exporter.log().contains("WARN"), "{}", exporter.log());
-    check(&scrape, &truth(&upstream).await);
-}
-
-#[tokio::test]
-async fn a_pause_that_the_api_asks_for_is_kept_and_the_work_goes_on() {
-    let upstream = simulator(60, 2).await;
-    let busy = Rule::always(Action::busy()).path(ONE).times(4);
-    upstream.handle.fault(busy);
-    let exporter = fast(&upstream, &[]).await;
-    let scrape = settled(&exporter).await;
-    assert_eq!((scrape.collector_up("tags"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
     check(&scrape, &truth(&upstream).await);
 }
 

@@ -102,6 +102,7 @@ pub(super) struct Packed {
 }
 
 /// What a row is known by.
+#[derive(Clone, Copy)]
 struct Identity {
     fingerprint: Fingerprint,
     text_length: u16,

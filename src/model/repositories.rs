@@ -26,8 +26,8 @@ impl Place {
         (self.0 >> INDEX_BITS) as usize
     }
 
-    fn index(self) -> usize {
-        self.0 as usize % LONGEST_CHUNK
+    fn index(self) -> u32 {
+        self.0 & ((1 << INDEX_BITS) - 1)
     }
 }
 
@@ -183,14 +183,14 @@ impl Repositories {
     /// A row by its number in the order in which it was listed.
     pub fn known_row(&self, number: usize) -> Option<KnownRow> {
         let place = *self.listed.get(number)?;
-        let Packed { fingerprint, text_length, key_hash, .. } = self.chunks[place.chunk()].rows[place.index()];
+        let Packed { fingerprint, text_length, key_hash, .. } = self.chunks[place.chunk()].rows[place.index() as usize];
         Some(KnownRow { fingerprint, text_length, key_hash, place })
     }
 
     /// The row that is known so.
     pub fn row(&self, known: &KnownRow) -> Row {
         let KnownRow { key_hash, place, .. } = *known;
-        Row { chunk: self.chunks[place.chunk()].clone(), index: place.index() as u32, key_hash }
+        Row { chunk: self.chunks[place.chunk()].clone(), index: place.index(), key_hash }
     }
 }
 

@@ -48,6 +48,7 @@ mod credentials_sources;
 mod landing;
 mod log;
 mod manual;
+mod memory_limit;
 mod exposition;
 mod tags;
 mod tags_truth;

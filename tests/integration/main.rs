@@ -12,6 +12,7 @@ mod web_support;
 
 mod main_job;
 mod commands;
+mod compose;
 mod documented_commands;
 mod demo;
 mod scrape_once;

@@ -32,13 +32,15 @@ const LATEST: Duration = Duration::from_secs(3_600);
 /// Their prefixes: a series per tag or artifact.
 const DETAILED: [&str; 2] = ["swr_tag_", "swr_instance_repository_"];
 /// Prefixes of families whose whole past matters: it is summed, compared or extrapolated.
-const LASTING: [&str; 10] = [
+const LASTING: [&str; 12] = [
     "swr_repository_size_bytes",
     "swr_repository_images",
     "swr_repository_downloads",
     "swr_repositories",
     "swr_namespace_",
     "swr_account_",
+    "swr_unique_layer_bytes",
+    "swr_reclaimable_layer_bytes",
     "swr_quota_",
     "swr_up",
     "swr_snapshot_timestamp_seconds",
@@ -73,15 +75,9 @@ pub(super) async fn write(
     let (endpoint, serving) = serve(simulator.clone()).await?;
     let mut recorder =
         Recorder { labels: labels(&args.instance), window: window.as_secs_f64().to_string(), samples: 0 };
-    let mut account = build(&endpoint, &[]).await?;
-    let mut is_recent = false;
+    let account = build(&endpoint).await?;
     for left in (0..=steps).rev() {
         let ago = step * left;
-        if !is_recent && ago <= RECENT {
-            is_recent = true;
-            account.close();
-            account = build(&endpoint, &SINGLE_REPOSITORIES).await?;
-        }
         let (page, failure) = account.read().await;
         if let Some(failure) = failure {
             bail!("the simulated account cannot be read: {failure}");
@@ -123,8 +119,8 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 }
 
 /// An exporter's account that reads anew each time, and waits for tags and details.
-async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
-    let mut config = demo_config(endpoint, "1ms", collectors)?;
+async fn build(endpoint: &str) -> anyhow::Result<Account> {
+    let mut config = demo_config(endpoint, "1ms", &SINGLE_REPOSITORIES)?;
     let account = config.accounts.swap_remove(0);
     let account = config::Account {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },

@@ -3,7 +3,7 @@
 use super::listing::{self, ListingContext};
 use super::markers;
 use super::metrics::Inconsistency;
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use crate::model::{Repositories, Row};
 use crate::swr::error::is_from_swr;
 use crate::swr::markers::MarkerPage;
@@ -94,8 +94,8 @@ pub async fn read(
             Ok(rows)
         }
         // Not from SWR itself, which would mean the organization: the gateway does not know the call.
-        Ok(Err(WalkFailure::Call(ApiError::NotFound(answer))))
-            if options.list_api == ListApi::Auto && !is_from_swr(&answer) =>
+        Ok(Err(WalkFailure::Call(ApiError::NotFound(response))))
+            if options.list_api == ListApi::Auto && !is_from_swr(&response) =>
         {
             info!("this region does not list by markers; listing by offsets");
             client.lists_by_markers.set(false);

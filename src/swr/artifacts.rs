@@ -17,7 +17,6 @@ use crate::model::tags::Digest32;
 /// The first version of an instance that offers the list.
 const SINCE: [u32; 3] = [25, 6, 0];
 
-/// The marker of the first page.
 const FIRST: &str = "1";
 
 /// One artifact of a repository.

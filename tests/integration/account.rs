@@ -61,12 +61,7 @@ async fn a_denied_call_is_absent_and_named_and_costs_nothing_else() {
     assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 80);
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), 80);
     for _ in 0..3 {
-        account
-            .exporter
-            .scrape_until("a refresh more", |later| {
-                later.get("swr_refreshes_total") > scrape.get("swr_refreshes_total")
-            })
-            .await;
+        account.exporter.refreshed_again(1.0).await;
     }
     for permission in ["swr::getDomainOverview", "swr:instance:getStatistics"] {
         eventually("the log names it", || account.exporter.log().contains(permission)).await;
@@ -113,8 +108,7 @@ async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_acc
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(80.0)));
     assert_eq!(upstream.handle.in_flight(), 2, "they go on, one for each collector");
-    let refreshes = scrape.get("swr_refreshes_total");
-    exporter.scrape_until("it refreshes on", |scrape| scrape.get("swr_refreshes_total") > refreshes).await;
+    exporter.refreshed_again(1.0).await;
     assert_eq!(upstream.handle.in_flight(), 2, "and are not begun again");
     exporter.signal("TERM");
     assert!(exporter.ended().await.success());

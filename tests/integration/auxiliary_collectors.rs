@@ -8,7 +8,7 @@ use swr_exporter::base::deadline::Deadline;
 use swr_exporter::base::secret::Secret;
 use swr_exporter::collect::auxiliary::MAX_WAIT;
 use swr_exporter::collect::{AuxiliaryCollectors, Collected, ListApi, Metrics, Options, collect};
-use swr_exporter::model::figures::{Account, Enterprise};
+use swr_exporter::model::figures::{AccountFigures, Enterprise};
 use swr_exporter::model::{Snapshot, Timestamp};
 use swr_exporter::swr;
 use swr_exporter::swr::{Client, ProjectLookup};
@@ -145,7 +145,7 @@ async fn more_instances_than_are_read_cost_their_figures_alone() {
 async fn disabled_collectors_make_no_calls() {
     let mut setup = prepared(|options, _| (options.account, options.enterprise) = (false, false)).await;
     let snapshot = setup.refresh().await;
-    assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
+    assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&AccountFigures::default(), &Enterprise::default()));
     assert_eq!(setup.upstream.handle.total(), 1);
 }
 
@@ -210,7 +210,7 @@ async fn failures_of_auxiliary_calls_neither_open_the_circuit_nor_hold_back_the_
     setup.upstream.handle.fault(Rule::always(refused).path(&format!("/v2/{DEMO_PROJECT_ID}")));
     for _ in 0..4 {
         let snapshot = setup.refresh().await;
-        assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
+        assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&AccountFigures::default(), &Enterprise::default()));
         assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (0.0, 0.0, 1.0));
     }
     let tried = setup.upstream.handle.statuses();
@@ -226,7 +226,7 @@ async fn a_call_that_hangs_delays_the_listing_by_no_more_than_its_share_and_brin
     let began = Instant::now();
     let snapshot = setup.refresh().await.clone();
     assert!((MAX_WAIT..late).contains(&began.elapsed()), "{:?}", began.elapsed());
-    assert_eq!(*snapshot.account, Account::default(), "the read goes on");
+    assert_eq!(*snapshot.account, AccountFigures::default(), "the read goes on");
     assert!(snapshot.enterprise.repositories.is_some(), "and costs no other");
     assert_eq!((setup.up("account"), setup.up("repositories")), (0.0, 1.0));
     while setup.up("account") < 1.0 {

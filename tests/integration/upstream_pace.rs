@@ -113,7 +113,7 @@ async fn the_log_line_says_what_the_api_said_in_each_of_its_shapes() {
         (Shape::Gateway, said),
         (Shape::Iam, r#"answered 403 403 \"no permission to access [31m\"it\"\""#),
         (Shape::Html, r#"answered 403 \"an HTML page: 403 Forbidden\""#),
-        (Shape::Empty, "answered 403 without a word"),
+        (Shape::Empty, "answered 403 with no message"),
     ];
     join_all(cases.map(|(shape, said)| async move {
         let account = account(20, &[]).await;

@@ -4,8 +4,6 @@
 //! the history has the names, labels and values that the demo then serves.
 
 use super::super::account::Account;
-use super::super::memory::MemoryBudget;
-use super::super::shared_resources::SharedResources;
 use super::{SINGLE_REPOSITORIES, demo_config, serve, world};
 use crate::cli::DemoArgs;
 use crate::collect::{self, WaitPolicy};
@@ -31,6 +29,15 @@ const RECENT: Duration = Duration::from_secs(26 * 3_600);
 const LATEST: Duration = Duration::from_secs(3_600);
 /// Their prefixes: a series per tag or artifact.
 const DETAILED: [&str; 2] = ["swr_tag_", "swr_instance_repository_"];
+/// The time between readings of tags before [`RECENT`]: a reading takes some 100 ms for 200 repositories.
+const LAYERS_STEP: Duration = Duration::from_secs(6 * 3_600);
+/// Families that follow from tags and whose whole past matters.
+const LAYERS: [&str; 4] = [
+    "swr_unique_layer_bytes",
+    "swr_reclaimable_layer_bytes",
+    "swr_namespace_unique_layer_bytes",
+    "swr_namespace_reclaimable_layer_bytes",
+];
 /// Prefixes of families whose whole past matters: it is summed, compared or extrapolated.
 const LASTING: [&str; 12] = [
     "swr_repository_size_bytes",
@@ -47,7 +54,6 @@ const LASTING: [&str; 12] = [
     "swr_cache_window_seconds",
 ];
 
-/// Reads `--history`.
 pub(super) fn length(text: &str) -> Result<Duration, String> {
     let length = config::positive(text)?;
     let most = world::MAX_HISTORY;
@@ -75,33 +81,35 @@ pub(super) async fn write(
     let (endpoint, serving) = serve(simulator.clone()).await?;
     let mut recorder =
         Recorder { labels: labels(&args.instance), window: window.as_secs_f64().to_string(), samples: 0 };
-    let account = build(&endpoint).await?;
+    let (plain, with_tags) = (build(&endpoint, &[]).await?, build(&endpoint, &SINGLE_REPOSITORIES).await?);
+    let layer_steps = u32::try_from(LAYERS_STEP.as_secs() / step.as_secs())?;
+    let mut layers = String::new();
     for left in (0..=steps).rev() {
         let ago = step * left;
-        let (page, failure) = account.read().await;
-        if let Some(failure) = failure {
-            bail!("the simulated account cannot be read: {failure}");
-        }
-        let metrics =
-            exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
-        let metrics = metrics.into_iter().fold(Vec::new(), |mut all, part| {
-            all.extend_from_slice(part.as_ref());
-            all
-        });
-        recorder.record(&mut out, &String::from_utf8(metrics)?, now - ago, ago)?;
+        let metrics = if ago <= RECENT {
+            read(&with_tags).await?
+        } else {
+            if (steps - left) % layer_steps == 0 {
+                layers = read(&with_tags).await?;
+                layers = layers.split_inclusive('\n').filter(|line| is_about_layers(line)).collect();
+            }
+            read(&plain).await? + &layers
+        };
+        recorder.record(&mut out, &metrics, now - ago, ago)?;
         simulator.advance(step);
     }
     out.write_all(exposition::EOF)?;
     out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    account.close();
+    plain.close();
+    with_tags.close();
     serving.abort();
-    super::print(&format!(
+    super::super::print([format!(
         "Wrote {} samples to {}: {} days in steps of {} minutes.\n",
         recorder.samples,
         output.display(),
         length.as_secs() / 86_400,
         step.as_secs() / 60
-    ))?;
+    )])?;
     Ok(())
 }
 
@@ -119,14 +127,29 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 }
 
 /// An exporter's account that reads anew each time, and waits for tags and details.
-async fn build(endpoint: &str) -> anyhow::Result<Account> {
-    let mut config = demo_config(endpoint, "1ms", &SINGLE_REPOSITORIES)?;
+async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
+    let mut config = demo_config(endpoint, "1ms", collectors)?;
     let account = config.accounts.swap_remove(0);
-    let account = config::Account {
+    let account = config::AccountOptions {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         ..account
     };
-    Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await
+    Account::build_alone(account).await
+}
+
+/// The metrics of the account as it is now.
+async fn read(account: &Account) -> anyhow::Result<String> {
+    let (page, failure) = account.read().await;
+    if let Some(failure) = failure {
+        bail!("the simulated account cannot be read: {failure}");
+    }
+    let parts = exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
+    let bytes = parts.into_iter().flat_map(|part| part.as_ref().to_vec()).collect();
+    Ok(String::from_utf8(bytes)?)
+}
+
+fn is_about_layers(line: &str) -> bool {
+    LAYERS.iter().any(|family| line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' '])))
 }
 
 fn labels(instance: &str) -> String {

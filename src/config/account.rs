@@ -1,13 +1,14 @@
 //! Resolves the settings of one account to the options of its stages.
 
 use super::settings::Settings;
-use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
+use super::{Problems, credentials, duration, keyword, not_in, number, positive, regions, sdk_regions, yaml};
 use crate::auth::exchange::Provider;
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
 use crate::base::digest::{self, Sha256Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
+use crate::collect::ListApi;
 use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
@@ -289,7 +290,7 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {
         namespaces,
-        list_api: settings.read("swr.list-api", default.list_api, problems, str::parse),
+        list_api: settings.read("swr.list-api", default.list_api, problems, |text| keyword(text, &ListApi::WORDS)),
         account: settings.is_on("collector.account", false, problems),
         // Artifacts belong to repositories.
         enterprise: settings.is_on("collector.enterprise", false, problems) || artifacts,

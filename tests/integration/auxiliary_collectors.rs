@@ -31,17 +31,20 @@ struct Setup {
     snapshot: Option<Snapshot>,
 }
 
+/// A client of a simulated account, with the demo's access key.
+pub fn demo_client(options: swr::Options, metrics: swr::Metrics, wall_clock: fn() -> SystemTime) -> Client {
+    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
+    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
+    let (id, secret) = (given(DEMO_ACCESS_KEY), given(DEMO_SECRET_KEY));
+    let key = access_key::AccessKeyProvider { id, secret, security_token: None };
+    let authenticator = Authenticator::new(CredentialProvider::AccessKey(key), None);
+    Client::new(options, Box::new(Https::new(&https).unwrap()), authenticator, metrics, wall_clock)
+}
+
 async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup {
     let world = simulator::Options { repositories: 60, namespaces: 4, ..simulator::Options::default() };
     let upstream = Simulator::start(world).await.unwrap();
     let registry = Registry::new();
-    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
-    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
-    let key = access_key::AccessKeyProvider {
-        id: given(DEMO_ACCESS_KEY),
-        secret: given(DEMO_SECRET_KEY),
-        security_token: None,
-    };
     let mut options = Options { account: true, enterprise: true, ..Options::default() };
     let mut of_client = swr::Options {
         endpoint: upstream.url(),
@@ -49,13 +52,7 @@ async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup
         ..swr::Options::default()
     };
     change(&mut options, &mut of_client);
-    let client = Client::new(
-        of_client,
-        Box::new(Https::new(&https).unwrap()),
-        Authenticator::new(CredentialProvider::AccessKey(key), None),
-        swr::Metrics::new(&registry),
-        SystemTime::now,
-    );
+    let client = demo_client(of_client, swr::Metrics::new(&registry), SystemTime::now);
     let metrics = Metrics::new(&registry);
     let auxiliary = AuxiliaryCollectors::new(&options, &metrics);
     Setup { upstream, client: Arc::new(client), options, auxiliary, metrics, registry, snapshot: None }
@@ -347,6 +344,6 @@ async fn a_response_over_the_limit_on_bytes_is_requested_in_smaller_pages_in_bot
         }
         let requests = setup.upstream.handle.requests();
         let full = requests.iter().filter(|request| request.query("limit") == Some("1000")).count();
-        assert_eq!(full, 1, "a smaller size is remembered: {list_api}");
+        assert_eq!(full, 1, "a smaller size is remembered: {list_api:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::prometheus::free_address;
-use crate::support::{PATIENCE, Scrape, client, command, eventually, passes_promtool, simulator, text};
+use crate::support::{PATIENCE, Scrape, client, command, eventually, limited, passes_promtool, simulator, text};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -104,13 +104,7 @@ async fn the_file_is_readable_whatever_the_umask_and_keeps_its_mode() {
     let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
     let inner = scrape(&upstream, &["--output", file.to_str().unwrap()]);
     for expected in [0o644, 0o640] {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "umask 077; exec \"$0\" \"$@\""])
-            .arg(inner.as_std().get_program())
-            .args(inner.as_std().get_args());
-        command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-        assert_eq!(done(command).await.0, Some(0));
+        assert_eq!(done(limited("umask 077", &inner)).await.0, Some(0));
         assert_eq!(mode(), expected);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     }

@@ -3,12 +3,11 @@
 use crate::accounts::Accounts;
 use crate::credentials_hung_files::is_prompt;
 use crate::peers;
-use crate::support::{Exporter, Scrape, command, eventually, exporter, simulator, start};
+use crate::support::{Exporter, Scrape, command, eventually, exporter, limited, simulator, start};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swr_exporter::base::state_file::{self, Loaded, Origin};
@@ -136,16 +135,10 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
     state_file::encode(&mut not_a_snapshot, now, origin, |out| out.push(&"not a snapshot")).unwrap();
     for (bytes, problem) in [
         (changed(whole.len() - 1, whole[whole.len() - 1] ^ 1), "is corrupt"),
-        (changed(15, whole[15] ^ 1), "is corrupt"),
-        (changed(40, whole[40] ^ 1), "is corrupt"),
         (whole[..whole.len() / 2].to_vec(), "is corrupt or truncated"),
-        (whole[..30].to_vec(), "is corrupt or truncated"),
-        ([whole.clone(), vec![0]].concat(), "is corrupt"),
         (changed(8, 99), "has format 99"),
-        (changed(8, 3), "has format 3"),
         (encoded(&snapshot, Origin::default(), now), "was read from another endpoint"),
         (b"{\"a\": \"foreign file\"}".repeat(10), "is no state file of this exporter"),
-        (Vec::new(), "is no state file of this exporter"),
         (encoded(&snapshot, origin, now + Duration::from_secs(3600)), "in the future"),
         (not_a_snapshot, "cannot be understood"),
     ] {
@@ -304,14 +297,10 @@ async fn a_place_that_cannot_be_written_costs_a_warning_and_no_more() {
 async fn a_full_disk_costs_a_warning_and_no_more() {
     let upstream = simulator(30, 2).await;
     let (folder, file) = folder();
-    let inner = command();
-    let mut command = tokio::process::Command::new("sh");
-    command.args(["-c", "ulimit -Sf 1; exec \"$0\" \"$@\""]).arg(inner.as_std().get_program());
-    command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms"]);
-    command.args(["--cache.directory", folder.path().to_str().unwrap()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let exporter = start(command).await;
+    let mut inner = command();
+    inner.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms"]);
+    inner.args(["--cache.directory", folder.path().to_str().unwrap()]);
+    let exporter = start(limited("ulimit -Sf 1", &inner)).await;
     assert_eq!(sizes(&exporter.refreshed(4.0).await), 30);
     let log = exporter.log();
     assert_eq!(log.matches("cannot save the snapshot").count(), 1, "once, not at every refresh: {log}");

@@ -40,6 +40,15 @@ pub fn command() -> Command {
     command
 }
 
+/// A prepared command, started by a shell that sets a limit first.
+pub fn limited(limit: &str, inner: &Command) -> Command {
+    let (inner, mut command) = (inner.as_std(), Command::new("sh"));
+    command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 /// Starts the exporter for an upstream with some flags more, and waits until it listens.
 pub async fn exporter(upstream: &str, flags: &[&str]) -> Exporter {
     let mut command = command();

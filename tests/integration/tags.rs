@@ -1,6 +1,7 @@
 //! Tags and details: the metrics match the registry, and only changes cost calls.
 
-use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use crate::accounts::Accounts;
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
 use crate::tags_truth::{check, truth, truth_after};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -167,23 +168,18 @@ async fn a_killed_process_loses_little() {
 #[tokio::test]
 async fn changed_settings_cost_nothing_that_was_read() {
     let upstream = simulator(100, 3).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("swr.yml");
     let settings = |more: &str| {
-        let text = format!(
+        format!(
             "accounts:\n  default:\n    endpoint: {}\n    collectors: [repositories, tags]\n    cache_window: 50ms\n    \
              rate_limit: 10000\n    tags_rate_limit: 10000\n{more}",
             upstream.url()
-        );
-        std::fs::write(&file, text).unwrap();
+        )
     };
-    settings("");
-    let mut command = command();
-    command.arg("--config.file").arg(&file);
-    let exporter = start(command).await;
+    let accounts = Accounts::new(&settings(""));
+    let exporter = accounts.start().await;
     let before = settled(&exporter).await;
     assert_eq!(tag_calls(&upstream), 100);
-    settings("    cache_max_age: 2h\n");
+    accounts.write(&settings("    cache_max_age: 2h\n"));
     exporter.signal("HUP");
     eventually("the settings are read again", || exporter.log().contains("1 changed")).await;
     let after = settled(&exporter).await;
@@ -195,21 +191,17 @@ async fn changed_settings_cost_nothing_that_was_read() {
 #[tokio::test]
 async fn an_account_that_is_taken_out_is_no_longer_read() {
     let (stays, goes) = (simulator(60, 1).await, simulator(300, 2).await);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("swr.yml");
     let account = |name: &str, upstream: &Running| {
         format!("  {name}: {{ endpoint: \"{}\", collectors: [tags], cache_window: 50ms }}\n", upstream.url())
     };
-    std::fs::write(&file, format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes))).unwrap();
-    let mut command = command();
-    command.arg("--config.file").arg(&file);
-    let exporter = start(command).await;
+    let accounts = Accounts::new(&format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes)));
+    let exporter = accounts.start().await;
     for name in ["stays", "goes"] {
         assert_eq!(exporter.get(&format!("/probe?account={name}")).await.status(), 200);
     }
     // Ten at once, then five a second: this takes a minute.
     eventually("the reading has begun", || tag_calls(&goes) > 10).await;
-    std::fs::write(&file, format!("accounts:\n{}", account("stays", &stays))).unwrap();
+    accounts.write(&format!("accounts:\n{}", account("stays", &stays)));
     exporter.signal("HUP");
     eventually("the account is gone", || exporter.log().contains("1 removed")).await;
     eventually("its last call has ended", || goes.handle.in_flight() == 0).await;

@@ -30,7 +30,7 @@ const LATEST: Duration = Duration::from_secs(3_600);
 /// Their prefixes: a series per tag or artifact.
 const DETAILED: [&str; 2] = ["swr_tag_", "swr_instance_repository_"];
 /// The time between readings of tags before [`RECENT`]: a reading takes some 100 ms for 200 repositories.
-const LAYERS_STEP: Duration = Duration::from_secs(6 * 3_600);
+const LAYERS_STEP: Duration = Duration::from_secs(12 * 3_600);
 /// Families that follow from tags and whose whole past matters.
 const LAYERS: [&str; 4] = [
     "swr_unique_layer_bytes",

@@ -179,9 +179,9 @@ mod tests {
         let mut held: Option<Snapshot> = None;
         for hour in 0..24 * 60 {
             let at = hour * DAY / 24;
-            let snapshot = next(at, &[("a", Some(hour as u64))], held.as_ref());
+            let snapshot = next(at, &[("a", Some(hour.cast_unsigned()))], held.as_ref());
             let since = snapshot.earlier_sizes.as_ref().unwrap().since();
-            assert_eq!(growth(&snapshot), [((at - since.0) * 24 / DAY) as u64], "{hour}");
+            assert_eq!(growth(&snapshot), [((at - since.0) * 24 / DAY).cast_unsigned()], "{hour}");
             let weeks = at / WEEK;
             assert_eq!(since.0, (weeks - 1).max(0) * WEEK, "{hour}");
             held = Some(snapshot);

@@ -12,6 +12,7 @@
 use super::blocks::{EncodedBlocks, Selected};
 use super::columns::Column;
 use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, Part, ZstdBlocks, gzip, zstd};
+use super::line_deflater::LineDeflater;
 use super::repository_selection::RepositorySelection;
 use super::snapshot_families::{Columns, write_totals};
 use super::text::metadata;
@@ -48,7 +49,13 @@ impl Exposition {
         let mut deflater = Deflater::new(GZIP_LEVEL);
         let selected = |snapshot, selection| Selected { snapshot, selection };
         let before = previous.map(|previous| (selected(&previous.snapshot, &previous.selection), &previous.blocks));
-        let blocks = EncodedBlocks::new(selected(&snapshot, &selection), before, &all, &options.labels, &mut deflater);
+        let blocks = EncodedBlocks::new(
+            selected(&snapshot, &selection),
+            before,
+            &all,
+            &options.labels,
+            &mut LineDeflater::default(),
+        );
         let mut deflated = Deflated::default();
         for (number, (column, parts)) in all.iter().zip(blocks.columns()).enumerate() {
             if number == columns.listing.len() {

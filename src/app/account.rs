@@ -18,7 +18,6 @@ use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
 use crate::exposition::{self, ConstantLabels, Exposition};
 use crate::failure::{Failure, error_chain};
-use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client, advice};
 use crate::transport::proxy::{self, ProxySettings};
@@ -132,7 +131,7 @@ impl Account {
             tags =
                 Some(TagCollector::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
         }
-        let size_history = Arc::new(Mutex::new(SizeHistory::default()));
+        let latest = Arc::new(Mutex::new(None));
         let collection = Collection {
             client,
             auxiliary: AuxiliaryCollectors::new(&config.collect, &metrics),
@@ -141,7 +140,7 @@ impl Account {
             share: share.clone(),
             tags: tags.clone(),
             calls: calls.clone(),
-            size_history: size_history.clone(),
+            latest: latest.clone(),
         };
         let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
@@ -157,8 +156,7 @@ impl Account {
         if let Some(file) = snapshot_file
             && let Some(loaded) = file.load(SystemTime::now()).await
         {
-            size_history.lock().clone_from(&loaded.value.size_history);
-            restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
+            *latest.lock() = restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
         live_metrics::register_exposition_size(&registry, &cache);
@@ -356,7 +354,7 @@ async fn restore_snapshot(
     exposition: exposition::Options,
     share: &MemoryShare,
     tags: Option<&TagCollector>,
-) {
+) -> Option<Arc<Snapshot>> {
     let Loaded { value: mut snapshot, read_at, age } = loaded;
     let repositories = snapshot.repositories.len();
     info!(
@@ -368,12 +366,15 @@ async fn restore_snapshot(
     let weight = weight(&snapshot) + instances(&snapshot);
     if !share.has_room_for(weight) {
         warn!(repositories, "ignoring the saved snapshot of {repositories} repositories: it does not fit into memory");
-        return;
+        return None;
     }
     share.hold(weight, tags.map(TagCollector::memory_in_layers));
     snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
-    let encoding = tokio::task::spawn_blocking(move || Exposition::build(Arc::new(snapshot), &exposition, None));
+    let snapshot = Arc::new(snapshot);
+    let encoded = snapshot.clone();
+    let encoding = tokio::task::spawn_blocking(move || Exposition::build(encoded, &exposition, None));
     if let Ok(exposition) = encoding.await {
         cache.restore(exposition, read_at, age);
     }
+    Some(snapshot)
 }

@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
 /// The format of header and records. Increase it when a field of a stored type changes: records do not describe themselves,
 /// and a file of another version is read anew from the API, not misread.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 const HEADER: usize = 52;
 const CHECKSUM: usize = 32;
 

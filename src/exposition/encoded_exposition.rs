@@ -16,7 +16,7 @@ use super::line_deflater::LineDeflater;
 use super::repository_selection::RepositorySelection;
 use super::snapshot_families::{Columns, write_totals};
 use super::text::metadata;
-use super::top_repositories::{Baseline, TopRepositories};
+use super::top_repositories::{self, TopRepositories};
 use super::{Encoding, Format, Options};
 use crate::model::{NamespaceSums, Snapshot};
 use bytes::Bytes;
@@ -28,7 +28,6 @@ use std::sync::{Arc, OnceLock};
 pub struct Exposition {
     snapshot: Arc<Snapshot>,
     selection: RepositorySelection,
-    baseline: Baseline,
     top: Arc<TopRepositories>,
     /// What a next exposition may take over.
     blocks: EncodedBlocks,
@@ -38,14 +37,13 @@ pub struct Exposition {
 
 impl Exposition {
     /// Encodes and compresses. This may take long: do not call it on an async thread. If the number of repositories is
-    /// limited, those selected in `previous` are preferred; growth is counted from the baseline of `previous`, and what did
-    /// not change is taken over from it. `previous` was built with the same options.
+    /// limited, those selected in `previous` are preferred; what did not change is taken over from it. `previous`
+    /// was built with the same options.
     pub fn build(snapshot: Arc<Snapshot>, options: &Options, previous: Option<&Self>) -> Self {
         let selected_before = previous.map(|previous| (&*previous.snapshot, &previous.selection));
         let selection = RepositorySelection::new(&snapshot, options, selected_before);
-        let baseline = Baseline::new(&snapshot, previous.map(|previous| (&*previous.snapshot, &previous.baseline)));
         let sums = snapshot.namespace_sums();
-        let top = Arc::new(baseline.top(&snapshot, &sums, &selection));
+        let top = Arc::new(top_repositories::top(&snapshot, &sums, &selection));
         let columns = Columns::of(&snapshot, options.repository_metrics);
         let all: Vec<Column> = columns.listing.iter().chain(columns.images).copied().collect();
         let mut deflater = Deflater::new(GZIP_LEVEL);
@@ -75,7 +73,7 @@ impl Exposition {
             deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
         }
         drop(sums);
-        Self { snapshot, selection, baseline, top, blocks, deflated, zstd: OnceLock::new() }
+        Self { snapshot, selection, top, blocks, deflated, zstd: OnceLock::new() }
     }
 
     /// The snapshot.

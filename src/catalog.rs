@@ -81,7 +81,7 @@ families! {
     NAMESPACE_DOWNLOADS = "swr_namespace_downloads", Gauge, None, ["namespace"],
         "Sum of the downloads of the listed repositories of the organization (API field num_download), as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_UP = "swr_namespace_up", Gauge, None, ["namespace"],
-        "Whether the latest listing of the organization was complete; if 0, its series come from an earlier one; only with --swr.namespace.";
+        "Whether the latest listing of the organization was complete; if 0, its series come from an earlier listing; only with --swr.namespace.";
     NAMESPACE_SNAPSHOT = "swr_namespace_snapshot_timestamp_seconds", Gauge, SECONDS, ["namespace"],
         "Unix time at which the listing behind the organization's series began; only with --swr.namespace.";
     REPOSITORIES = "swr_repositories", Gauge, None, [],
@@ -99,9 +99,9 @@ families! {
     REPOSITORY_EXCLUSIVE_LAYERS = "swr_repository_exclusive_layer_bytes", Gauge, BYTES, REPOSITORY,
         "The part of the repository's unique layer bytes that no other listed repository refers to, so that deleting it frees them; absent until all repositories were read once.";
     REPOSITORY_NEWEST_TAG = "swr_repository_newest_tag_timestamp_seconds", Gauge, SECONDS, REPOSITORY,
-        "Unix time of the latest update of any tag (API field updated of the tags).";
+        "Unix time of the last update of the tag updated most recently (API field updated of the tags).";
     REPOSITORY_OLDEST_TAG = "swr_repository_oldest_tag_timestamp_seconds", Gauge, SECONDS, REPOSITORY,
-        "Unix time of the update of the tag that was not updated for longest (API field updated of the tags).";
+        "Unix time of the last update of the tag updated least recently (API field updated of the tags).";
     REPOSITORY_TAGS_BY_AGE = "swr_repository_tags_by_age", Gauge, None, ["namespace", "repository", "age"],
         "Number of tags by time since their update (API field updated of the tags); each tag is in one class, named by its upper end; as of swr_snapshot_timestamp_seconds.";
     NAMESPACE_UNIQUE_LAYERS = "swr_namespace_unique_layer_bytes", Gauge, BYTES, ["namespace"],
@@ -129,7 +129,7 @@ families! {
     PRIORITY = "swr_repository_priority", Gauge, None, REPOSITORY,
         "Sorting priority of the repository (API field priority), read once.";
     REPOSITORY_RETENTION = "swr_repository_retention_rules", Gauge, None, REPOSITORY,
-        "Number of rules by which the service deletes tags of the repository by itself (retention API); 0 where there are none.";
+        "Number of retention rules of the repository, by which SWR deletes tags automatically (retention API); 0 if there are none.";
     // The account as a whole, where that is collected.
     ACCOUNT_REPOSITORIES = "swr_account_repositories", Gauge, None, [],
         "Number of repositories of the account by the API's own count (API field repo_num), visible to the user or not; not updated while swr_collector_up of account is 0.";
@@ -218,7 +218,7 @@ families! {
     TAGS_PENDING = "swr_tags_pending", Gauge, None, [],
         "Number of repositories whose tags were never read, or changed since according to the latest listing; absent without the collector tags.";
     SAMPLES_DROPPED = "swr_samples_dropped_total", Counter, None, ["reason"],
-        "Number of values of the API that could not be understood and were left out, or names that were shortened, by reason.";
+        "Number of API values that were dropped because they could not be parsed, and of names that were shortened, by reason.";
     CREDENTIAL_EXPIRY = "swr_credential_expiry_timestamp_seconds", Gauge, SECONDS, [],
         "Unix time at which the credential in use expires; absent if it never expires or that is unknown.";
     API_CLOCK_SKEW = "swr_api_clock_skew_seconds", Gauge, SECONDS, [],

@@ -31,7 +31,7 @@ pub(super) fn short() -> String {
 }
 
 /// The end of `--help` of these commands.
-pub(super) const LONG: &str = "A flag is stronger than its environment variable, and that than the configuration file.
+pub(super) const LONG: &str = "A flag overrides its environment variable, and both override the configuration file.
 Secrets are never flags: they come from files, or from the variables named above.
 
 Exit codes: 0 success; 1 failure, or a check failed; 2 invalid flags or settings.";

@@ -177,7 +177,7 @@ swr_namespace_images{namespace="apps"} 3
 # HELP swr_namespace_downloads Sum of the downloads of the listed repositories of the organization (API field num_download), as of swr_snapshot_timestamp_seconds.
 swr_namespace_downloads{namespace="apps"} 7
 # TYPE swr_namespace_up gauge
-# HELP swr_namespace_up Whether the latest listing of the organization was complete; if 0, its series come from an earlier one; only with --swr.namespace.
+# HELP swr_namespace_up Whether the latest listing of the organization was complete; if 0, its series come from an earlier listing; only with --swr.namespace.
 swr_namespace_up{namespace="apps"} 1
 swr_namespace_up{namespace="gone"} 0
 # TYPE swr_namespace_snapshot_timestamp_seconds gauge

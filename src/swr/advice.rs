@@ -5,7 +5,7 @@ use crate::auth::{self, AuthError, profile};
 use crate::transport::error_response::ErrorResponse;
 
 /// Advice on a listing without repositories.
-pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permission for their organizations";
+pub const ON_EMPTY_LIST: &str = "if there should be repositories, the user lacks permission for their organizations";
 
 /// Advice on a failed call of the listing; empty if there is none.
 pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
@@ -31,11 +31,11 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
             "this is not the SWR API: check --swr.region or --swr.endpoint".to_owned()
         }
         ApiError::Server(_) | ApiError::CircuitOpen { .. } => {
-            "the service fails: try again later, and see the cloud's status page".to_owned()
+            "the service is failing: try again later, and see the cloud's status page".to_owned()
         }
         ApiError::Blocked(_) => {
-            "a firewall in front of the API does not like this address or its rate: lower --swr.rate-limit and \
-             --swr.concurrency; if it goes on, give the cloud's support the time and the address that calls"
+            "a firewall in front of the API blocks this address or its call rate: lower --swr.rate-limit and \
+             --swr.concurrency; if it goes on, give the cloud's support the time and the source address of the calls"
                 .to_owned()
         }
         ApiError::TooLarge { .. } | ApiError::TooManyRows { .. } => {
@@ -43,7 +43,7 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
                 .to_owned()
         }
         ApiError::Timeout(_) | ApiError::Network(_) | ApiError::RateLimited { .. } => {
-            "the connection to the API breaks: check firewalls and proxies in between".to_owned()
+            "the connection to the API fails: check firewalls and proxies in between".to_owned()
         }
         _ => String::new(),
     }
@@ -113,7 +113,7 @@ pub fn on_credential(error: &AuthError) -> String {
             "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it".to_owned()
         }
         AuthError::Failed { .. } | AuthError::UnexpectedResponse { .. } => {
-            "check the address; if it is right, the service fails: try again later".to_owned()
+            "check the address; if it is right, the service is failing: try again later".to_owned()
         }
         AuthError::HeldBack { last: Some(last), .. } => on_credential(last),
         AuthError::HeldBack { last: None, .. } => {

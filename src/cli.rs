@@ -87,7 +87,14 @@ pub struct CheckArgs {
     #[arg(short, long, help_heading = "Check")]
     pub verbose: bool,
     /// text or json
-    #[arg(long, default_value = "text", value_parser = ["text", "json"], value_name = "FORMAT", help_heading = "Check")]
+    #[arg(
+        long,
+        default_value = "text",
+        value_parser = ["text", "json"],
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        help_heading = "Check"
+    )]
     pub format: String,
 }
 
@@ -105,6 +112,7 @@ pub struct ScrapeArgs {
         long,
         default_value = "text",
         value_parser = ["text", "openmetrics"],
+        hide_possible_values = true,
         value_name = "FORMAT",
         help_heading = "Scrape once"
     )]
@@ -140,6 +148,7 @@ pub struct ReportArgs {
         long,
         default_value = "text",
         value_parser = ["text", "markdown", "json", "csv"],
+        hide_possible_values = true,
         value_name = "FORMAT",
         help_heading = "Report"
     )]

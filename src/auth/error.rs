@@ -106,8 +106,8 @@ pub enum AuthError {
         last: Arc<AuthError>,
     },
     /// The attempt that this caller waited for failed.
-    #[error("no credential could be obtained")]
-    Unobtained(#[source] Arc<AuthError>),
+    #[error(transparent)]
+    Unobtained(Arc<AuthError>),
     /// Nothing is configured, and this machine has no metadata service.
     #[error(
         "no credential is configured and this machine's metadata service gives none; set SWR_EXPORTER_ACCESS_KEY and \

@@ -110,7 +110,8 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
     for renamed in flags::RENAMED {
         if let Some(found) = settings.get(renamed.name) {
             let key = flags::flag(renamed.default).key.unwrap_or_default();
-            problems.add(format!("{}: it is called {} now, in the file {key}", found.place, renamed.default));
+            problems
+                .add(format!("{}: renamed to --{} (in the configuration file: {key})", found.place, renamed.default));
         }
     }
     let cache = cache_options(settings, problems);

@@ -329,7 +329,10 @@ async fn the_directory_is_created_and_its_old_setting_is_answered_with_the_new_o
     let output = old.output().await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(said.contains("--cache.file: it is called cache.directory now, in the file cache_directory"), "{said}");
+    assert!(
+        said.contains("--cache.file: renamed to --cache.directory (in the configuration file: cache_directory)"),
+        "{said}"
+    );
 }
 
 /// Odd files in the place of each file of the directory, of which some would block whoever opens them.

@@ -285,7 +285,7 @@ impl Measured {
     /// Starts an exporter and waits until it knows all.
     fn start(name: &'static str, executable: &str, simulator: &Running, tags: bool) -> Self {
         // The window is over at once, so each scrape is a refresh.
-        let flags = [&["--cache.window=1ms", "--swr.refresh-timeout=5m"], if tags { &WITH_TAGS[..] } else { &[] }];
+        let flags = [&["--cache.window=1ms", "--swr.refresh-timeout=5m"][..], if tags { &WITH_TAGS[..] } else { &[] }];
         let exporter = exporter_of(executable, &simulator.url(), &flags.concat());
         let measured = Self { name, exporter, tags, cpu: Vec::new(), wall: Vec::new(), page: 0 };
         let mut client = Client::connect(&measured.exporter.address);

@@ -95,7 +95,8 @@ impl Wanted {
         Options {
             account: account.to_owned(),
             reclaim: Reclaim { rules, keep: reclaim.keep },
-            top: self.top.unwrap_or(if self.format == Format::Csv { usize::MAX } else { TOP }),
+            // A table of tags has no other lists.
+            top: self.top.unwrap_or(if self.format == Format::Csv && !self.tags { usize::MAX } else { TOP }),
             tags: self.tags.then(|| self.top.unwrap_or(usize::MAX)),
             only: self.only.clone(),
             now: Timestamp::from(SystemTime::now()),

@@ -262,10 +262,7 @@ impl<'a> Counter<'a> {
         repositories.truncate(top);
         let most = self.options.tags.unwrap_or(0);
         let tags = order.map(|order| order.steps(most, self.listing.repositories.clone()));
-        let listed = tags
-            .iter()
-            .flat_map(TagSteps::iter)
-            .fold(Freed::default(), |sum, step| Freed { tags: sum.tags + 1, bytes: sum.bytes + step.bytes });
+        let listed = tags.as_ref().map(TagSteps::freed);
         RuleReport {
             rule: self.options.reclaim.rules[rule],
             total,
@@ -273,10 +270,10 @@ impl<'a> Counter<'a> {
             more_organizations,
             repositories: repositories.into_iter().map(|(index, freed)| (self.name(index), freed)).collect(),
             more_repositories,
-            more_tags: Freed {
-                tags: if tags.is_some() { total.tags - listed.tags } else { 0 },
-                bytes: if tags.is_some() { total.bytes - listed.bytes } else { 0 },
-            },
+            more_tags: listed.map_or_else(Freed::default, |listed| Freed {
+                tags: total.tags - listed.tags,
+                bytes: total.bytes.saturating_sub(listed.bytes),
+            }),
             tags,
         }
     }

@@ -4,6 +4,7 @@
 //! tag frees can only grow: when a blob has one tag left, that tag gains its bytes. As in the layer index, the exclusive-or
 //! of the tags' numbers says which one that is.
 
+use super::Freed;
 use crate::model::Timestamp;
 use crate::model::repositories::Repositories;
 use std::cmp::Reverse;
@@ -25,12 +26,12 @@ pub(super) struct Order {
     /// The blobs of the tags that are not theirs alone, one tag after the other.
     blobs_of_tags: Vec<u32>,
     /// For each tag, where its blobs end.
-    blob_ends: Vec<usize>,
+    blob_ends: Vec<u32>,
     /// The blobs of several repositories, by their slot in the layer index.
     shared: HashMap<u32, u32>,
 }
 
-/// Some 45 bytes a tag: there may be millions.
+/// There may be millions of tags, so each takes little.
 #[derive(Clone, Default)]
 struct PackedTags {
     tags: Vec<Tag>,
@@ -40,14 +41,19 @@ struct PackedTags {
 
 #[derive(Clone)]
 struct Tag {
-    /// Bytes that go with it: now, and once it is done, at its step.
-    bytes: u128,
+    /// Bytes that go with it: now, and once it is done, at its step. Sums beyond 64 bits come only of sizes that make no sense.
+    bytes: u64,
     /// Nanoseconds since 1970; [`UNDATED`] if the time is not known.
     dated: i64,
     /// The end of its name.
-    name_end: usize,
+    name_end: u32,
     repository: u32,
-    is_done: bool,
+}
+
+impl Tag {
+    fn add(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
 }
 
 const UNDATED: i64 = i64::MIN;
@@ -57,6 +63,10 @@ struct Blob {
     size: u64,
     tags: u32,
     tags_xor: u32,
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("memory ends before")
 }
 
 impl Order {
@@ -77,15 +87,15 @@ impl Order {
         }
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         for Picked { name, dated, blobs: positions } in picked {
-            let number = u32::try_from(self.tags.tags.len()).expect("there are fewer tags");
-            let mut bytes = 0;
+            let number = narrow(self.tags.tags.len());
+            let mut bytes = 0_u64;
             for position in positions.into_iter().filter(goes) {
                 let Some((size, slot)) = blobs[position as usize] else { continue };
                 if slot.is_none() && uses[position as usize] == 1 {
-                    bytes += u128::from(size);
+                    bytes = bytes.saturating_add(size);
                     continue;
                 }
-                let next = u32::try_from(self.blobs.len()).expect("there are fewer blobs");
+                let next = narrow(self.blobs.len());
                 let blob = match slot {
                     Some(slot) => *self.shared.entry(slot).or_insert(next),
                     None => *numbers.entry(position).or_insert(next),
@@ -98,10 +108,10 @@ impl Order {
                 blob_of_tags.tags_xor ^= number;
                 self.blobs_of_tags.push(blob);
             }
-            self.blob_ends.push(self.blobs_of_tags.len());
+            self.blob_ends.push(narrow(self.blobs_of_tags.len()));
             self.tags.names += name;
-            let (dated, name_end) = (dated.map_or(UNDATED, |time| time.0), self.tags.names.len());
-            self.tags.tags.push(Tag { bytes, dated, name_end, repository, is_done: false });
+            let (dated, name_end) = (dated.map_or(UNDATED, |time| time.0), narrow(self.tags.names.len()));
+            self.tags.tags.push(Tag { bytes, dated, name_end, repository });
         }
     }
 
@@ -110,36 +120,34 @@ impl Order {
         self.shared = HashMap::new();
         let tags = &mut self.tags.tags;
         for blob in self.blobs.iter().filter(|blob| blob.tags == 1) {
-            tags[blob.tags_xor as usize].bytes += u128::from(blob.size);
+            tags[blob.tags_xor as usize].add(blob.size);
         }
         // Of several that free as much, the first repository's oldest tag comes first.
         let rank = |tags: &[Tag], number: u32| (tags[number as usize].bytes, Reverse(number));
         let mut all: Vec<u32> = (0..).zip(&*tags).map(|(number, _)| number).collect();
         all.sort_unstable_by_key(|number| rank(tags, *number));
         // Tags that free more than when they were sorted.
-        let mut raised: BinaryHeap<(u128, Reverse<u32>)> = BinaryHeap::new();
+        let mut raised: BinaryHeap<(u64, Reverse<u32>)> = BinaryHeap::new();
+        let mut is_done = vec![false; all.len()];
         let mut steps = Vec::with_capacity(most.min(all.len()));
         while steps.len() < most {
-            let is_over = |number: u32| tags[number as usize].is_done;
-            while all.pop_if(|number| is_over(*number)).is_some() {}
-            while raised
-                .peek()
-                .is_some_and(|(bytes, Reverse(number))| is_over(*number) || tags[*number as usize].bytes != *bytes)
-            {
+            while all.pop_if(|number| is_done[*number as usize]).is_some() {}
+            let is_stale = |bytes: u64, number: u32| is_done[number as usize] || tags[number as usize].bytes != bytes;
+            while raised.peek().is_some_and(|(bytes, Reverse(number))| is_stale(*bytes, *number)) {
                 raised.pop();
             }
             let next = all.last().map(|number| rank(tags, *number)).max(raised.peek().copied());
             let Some((_, Reverse(number))) = next else { break };
-            tags[number as usize].is_done = true;
+            is_done[number as usize] = true;
             steps.push(number);
             let start = (number as usize).checked_sub(1).map_or(0, |before| self.blob_ends[before]);
-            for blob in &self.blobs_of_tags[start..self.blob_ends[number as usize]] {
+            for blob in &self.blobs_of_tags[start as usize..self.blob_ends[number as usize] as usize] {
                 let blob = &mut self.blobs[*blob as usize];
                 blob.tags -= 1;
                 blob.tags_xor ^= number;
                 if blob.tags == 1 {
                     let last = &mut tags[blob.tags_xor as usize];
-                    last.bytes += u128::from(blob.size);
+                    last.add(blob.size);
                     raised.push((last.bytes, Reverse(blob.tags_xor)));
                 }
             }
@@ -182,6 +190,12 @@ impl TagSteps {
         self.steps.is_empty()
     }
 
+    /// What all steps free.
+    pub fn freed(&self) -> Freed {
+        let bytes = self.steps.iter().map(|number| u128::from(self.tags.tags[*number as usize].bytes));
+        Freed { tags: self.steps.len() as u64, bytes: bytes.sum() }
+    }
+
     /// The steps in their order.
     pub fn iter(&self) -> impl Iterator<Item = TagStep<'_>> {
         self.steps.iter().map(|number| {
@@ -192,9 +206,9 @@ impl TagSteps {
             TagStep {
                 namespace: row.namespace,
                 repository: row.name,
-                tag: &names[start..tag.name_end],
+                tag: &names[start as usize..tag.name_end as usize],
                 dated: (tag.dated != UNDATED).then_some(Timestamp(tag.dated)),
-                bytes: tag.bytes,
+                bytes: tag.bytes.into(),
             }
         })
     }

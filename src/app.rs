@@ -28,7 +28,7 @@ use crate::web;
 use account_manager::AccountManager;
 use anyhow::Context;
 use rustix::io::Errno;
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
@@ -88,6 +88,13 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .thread_keep_alive(Duration::from_secs(2))
         .enable_all()
         .build()
+}
+
+/// Writes to standard output, which may be a pipe.
+fn print(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    parts.into_iter().try_for_each(|part| out.write_all(part.as_ref()))?;
+    out.flush()
 }
 
 /// Completes on SIGTERM or SIGINT. A second signal then ends the process at once.

@@ -135,6 +135,8 @@ struct Shared<T> {
     /// The number of refreshes that have ended.
     ended: watch::Sender<u64>,
     state: Mutex<State<T>>,
+    /// Held by the task that persists values. One at a time: two would write one file, more would wait for a disk that hangs.
+    persisting: tokio::sync::Mutex<()>,
 }
 
 impl<T> Shared<T> {
@@ -156,8 +158,6 @@ struct State<T> {
     log: LogLimiter<Reason>,
     /// Whether the latest log line about refreshes reported a failure.
     is_failure_logged: bool,
-    /// Whether a task persists values. One at a time: two would write one file, more would wait for a disk that hangs.
-    is_persisting: bool,
     is_closed: bool,
 }
 
@@ -215,12 +215,22 @@ impl<T: Send + Sync + 'static> Cache<T> {
             backoff,
             log: LogLimiter::default(),
             is_failure_logged: false,
-            is_persisting: false,
             is_closed: false,
         });
         let ended = watch::Sender::new(0);
         let suspended_time = clock::suspended_time;
-        Self(Arc::new(Shared { options, refresh, persister, wall_clock, suspended_time, metrics, ended, state }))
+        let persisting = tokio::sync::Mutex::default();
+        Self(Arc::new(Shared {
+            options,
+            refresh,
+            persister,
+            wall_clock,
+            suspended_time,
+            metrics,
+            ended,
+            state,
+            persisting,
+        }))
     }
 
     /// Puts in a value from before a restart. Its age goes on counting; no refresh starts within its window.
@@ -387,20 +397,19 @@ impl<T: Send + Sync + 'static> Cache<T> {
     /// Persists the newest value. If another task is persisting one, it continues with the newest when it is done.
     async fn persist(&self) {
         let Some(persister) = &self.0.persister else { return };
-        if std::mem::replace(&mut self.state().is_persisting, true) {
-            return;
-        }
+        let Ok(turn) = self.0.persisting.try_lock() else { return };
         let mut persisted: Option<Arc<T>> = None;
         loop {
-            let newest = {
-                let mut state = self.state();
-                let held = state.held.as_ref().map(|held| (held.value.clone(), held.read_at));
+            let (value, read_at) = {
+                let state = self.state();
+                let newest = state.held.as_ref().map(|held| (held.value.clone(), held.read_at));
                 let is_new = |value: &Arc<T>| persisted.as_ref().is_none_or(|persisted| !Arc::ptr_eq(persisted, value));
-                let newest = held.filter(|(value, _)| is_new(value));
-                state.is_persisting = newest.is_some();
+                let Some(newest) = newest.filter(|(value, _)| is_new(value)) else {
+                    // While the state is locked: the task of a value that is stored after this finds its turn.
+                    return drop(turn);
+                };
                 newest
             };
-            let Some((value, read_at)) = newest else { return };
             persisted = Some(value.clone());
             persister(value, read_at).await;
         }

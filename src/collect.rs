@@ -5,8 +5,8 @@
 
 mod progress;
 pub mod metrics;
-pub mod walk_failure;
-pub mod windows;
+pub mod walk;
+pub mod page_windows;
 mod page_merger;
 pub mod listing;
 pub mod markers;
@@ -19,6 +19,7 @@ pub mod artifacts;
 pub mod auxiliary;
 pub mod plan;
 pub mod inventory;
+pub mod tag_listing;
 pub mod tags;
 
 use crate::base::deadline::Deadline;

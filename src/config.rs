@@ -22,7 +22,7 @@ use crate::cli::flags::{self, Flag};
 use crate::logging::{self, is_formatting};
 use crate::model::reclaim::Reclaim;
 use crate::web;
-pub use account::{About, Account, Fingerprint, Origins, StateFiles};
+pub use account::{About, AccountOptions, Fingerprint, Origins, StateFiles};
 use environment::Environment;
 pub use link::Link;
 pub use listen_address::ListenAddress;
@@ -50,7 +50,7 @@ pub struct Config {
     /// The content of `--web.config.file`; without one, everybody is served over plain HTTP.
     pub web_file: Option<WebFile>,
     /// The accounts to collect, in the order of the file.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<AccountOptions>,
     /// Options of the log.
     pub log: logging::Options,
     /// The effective settings as YAML, without secrets.
@@ -207,7 +207,7 @@ pub fn resolve_account(
     args: &ServeArgs,
     environment: &Environment,
     name: Option<&str>,
-) -> Result<(Account, Option<logging::Options>), Problems> {
+) -> Result<(AccountOptions, Option<logging::Options>), Problems> {
     let mut found = Problems::default();
     let problems = &mut found;
     let process = Settings::of_process(args, environment);

@@ -1,4 +1,4 @@
-//! The reasons for which a refresh fails: a closed set, because they are a metric label, and their words for people.
+//! The reasons of a failed refresh: a closed set, because they are a metric label, each with a sentence for people.
 //!
 //! All stages use these reasons. A new one changes the metrics contract.
 
@@ -11,7 +11,7 @@ use strum::{IntoStaticStr, VariantNames};
 pub enum Reason {
     /// No, wrong, expired or locked credentials.
     Auth,
-    /// The user is known and lacks a permission.
+    /// The credential is valid, but its user lacks a permission.
     Permission,
     /// The upstream, or the circuit breaker before it, asked for fewer requests.
     Throttled,
@@ -21,7 +21,7 @@ pub enum Reason {
     Network,
     /// The upstream failed.
     Server,
-    /// The answer could not be understood, or was larger than the bounds allow.
+    /// The response could not be parsed, or exceeds the size limit.
     Decode,
     /// The listing could not be completed.
     Incomplete,
@@ -46,15 +46,15 @@ impl Reason {
     /// A sentence for people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Auth => "The cloud does not accept the credential, or there is none.",
-            Self::Permission => "The credential is known, and its user may not do what is needed.",
-            Self::Throttled => "The cloud asked for fewer calls.",
-            Self::Timeout => "The cloud did not answer in time.",
-            Self::Network => "The cloud could not be reached.",
-            Self::Server => "The cloud's service failed.",
-            Self::Decode => "The answer could not be understood, or is larger than is read.",
-            Self::Incomplete => "The list could not be made whole, so it is not shown.",
-            Self::Internal => "The exporter failed, or the cloud calls its request wrong.",
+            Self::Auth => "The API rejects the credential, or none is configured.",
+            Self::Permission => "The credential is valid, but its user lacks a permission.",
+            Self::Throttled => "The API asks for fewer calls.",
+            Self::Timeout => "The API did not respond in time.",
+            Self::Network => "The API could not be reached.",
+            Self::Server => "The API failed.",
+            Self::Decode => "The response could not be parsed, or exceeds the size limit.",
+            Self::Incomplete => "The listing could not be completed, so it is not published.",
+            Self::Internal => "The exporter failed, or the API calls its request invalid.",
         }
     }
 }

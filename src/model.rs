@@ -5,7 +5,7 @@
 
 pub mod figures;
 pub mod layers;
-pub mod names;
+pub mod label_value;
 pub mod pattern;
 pub mod reading;
 pub mod reclaim;
@@ -18,7 +18,7 @@ pub mod tags;
 
 use chunks::{Fingerprint, Packer};
 pub use chunks::{RepositoryRef, Row};
-use figures::{Account, Artifacts, Enterprise};
+use figures::{AccountFigures, Artifacts, Enterprise};
 pub use repositories::Repositories;
 use serde::{Deserialize, Serialize};
 use size_history::SizeHistory;
@@ -35,7 +35,7 @@ pub struct Snapshot {
     /// The outcome for each organization that was listed separately; empty if the account was listed as a whole.
     pub namespaces: Vec<NamespaceRead>,
     /// Figures of the account; all absent if they are not collected.
-    pub account: Arc<Account>,
+    pub account: Arc<AccountFigures>,
     /// Figures of the Enterprise Edition; all absent if they are not collected.
     pub enterprise: Arc<Enterprise>,
     /// Artifacts of the Enterprise Edition; none if they are not collected.

@@ -13,7 +13,7 @@ pub mod breaker;
 pub mod request;
 pub mod client;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod fake_upstream;
 pub mod wire;
 pub mod json_array;
 mod buffered;

@@ -4,7 +4,7 @@
 //! ships; tests use others, on a paused clock. Redirects are never followed, because `X-Auth-Token` would go along.
 //! Nothing is retried here.
 
-pub mod answer;
+pub mod error_response;
 mod endpoint;
 pub mod error_body;
 mod gzip;

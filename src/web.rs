@@ -17,7 +17,7 @@ mod response;
 mod monitored_stream;
 mod streams;
 mod drive;
-pub mod names;
+pub mod certificate_names;
 pub mod pem;
 pub mod client_certificates;
 pub mod tls;
@@ -170,7 +170,7 @@ pub type Sites = watch::Receiver<Arc<Site>>;
 /// Everything that is served.
 pub struct Site {
     /// In the order of the settings. The series of a single account are also on the telemetry path.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<ServedAccount>,
     /// The metrics of the process, without an end marker. No account has families of these names.
     pub live: LiveMetrics,
     /// The page at `/`.
@@ -182,7 +182,7 @@ pub struct Site {
 }
 
 /// One account as the server sees it.
-pub struct Account {
+pub struct ServedAccount {
     /// Its name in the settings: letters, digits, `_`, `-` and `.`.
     pub name: String,
     /// Names that begin with `__meta_swr_`, and values, for service discovery.

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use swr_exporter::model::names::MAX_LENGTH;
+use swr_exporter::model::label_value::MAX_LENGTH;
 use swr_exporter::swr::row_reader::{FingerprintKey, KnownRows};
 use swr_exporter::swr::wire::DroppedFields;
 use swr_exporter::swr::{account, enterprise, markers};

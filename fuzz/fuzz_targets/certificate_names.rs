@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::net::IpAddr;
-use swr_exporter::web::names::subject_alternative_names;
+use swr_exporter::web::certificate_names::subject_alternative_names;
 
 fuzz_target!(|certificate: &[u8]| {
     for name in subject_alternative_names(certificate).unwrap_or_default() {

@@ -7,7 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use swr_exporter::web::security::Security;
-use swr_exporter::web::{self, Account, HtmlPage, Limits, Metrics, Site};
+use swr_exporter::web::{self, ServedAccount, HtmlPage, Limits, Metrics, Site};
 use tokio::sync::watch;
 
 struct Server {
@@ -22,7 +22,7 @@ fn server() -> &'static Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let metrics = Metrics::new(&prometheus::Registry::new());
         let site = Site {
-            accounts: vec![Account {
+            accounts: vec![ServedAccount {
                 name: "fuzz".to_owned(),
                 meta_labels: Vec::new(),
                 live: Arc::new(|_| b"swr_up 0\n".to_vec()),

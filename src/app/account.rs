@@ -3,7 +3,7 @@
 use super::call_counter::CallCounter;
 use super::landing::AccountStatus;
 use super::live_metrics;
-use super::memory::{MemoryShare, instances, weight};
+use super::memory::{MemoryBudget, MemoryShare, instances, weight};
 use super::refresh::{Collection, refresher};
 use super::shared_resources::SharedResources;
 use crate::auth::Authenticator;
@@ -49,7 +49,6 @@ pub(super) struct Account {
     /// Present where state is kept in files.
     lock: Option<Arc<StateLock>>,
     registry: Registry,
-    /// Labels of all its series.
     labels: ConstantLabels,
     /// Refreshes at once when a credential may work again.
     retry_task: AbortHandle,
@@ -60,12 +59,24 @@ impl Account {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(super) async fn build(config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+    pub(super) async fn build(config: config::AccountOptions, shared: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
         Self::build_within(span.clone(), config, shared).instrument(span).await
     }
 
-    async fn build_within(span: Span, config: config::Account, shared: &mut SharedResources) -> anyhow::Result<Self> {
+    /// Builds the only account of a program that collects once.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub(super) async fn build_alone(config: config::AccountOptions) -> anyhow::Result<Self> {
+        Self::build(config, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await
+    }
+
+    async fn build_within(
+        span: Span,
+        config: config::AccountOptions,
+        shared: &mut SharedResources,
+    ) -> anyhow::Result<Self> {
         let clients = shared.http_clients(&config.https).await?;
         let registry = Registry::new();
         let metrics = swr::Metrics::new(&registry);
@@ -150,7 +161,7 @@ impl Account {
             restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
-        live_metrics::register_page(&registry, &cache);
+        live_metrics::register_exposition_size(&registry, &cache);
         let retry_task = {
             let (mut recoveries, cache) = (authenticator.recoveries(), cache.clone());
             // The task owns a handle of the cache, and with it the client: aborting it frees them.
@@ -180,18 +191,16 @@ impl Account {
         })
     }
 
-    /// The lock on its state files, if it has any.
     pub(super) fn lock(&self) -> Option<&Arc<StateLock>> {
         self.lock.as_ref()
     }
 
-    /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether it was built from these settings.
-    pub(super) fn is(&self, config: &config::Account) -> bool {
+    pub(super) fn is(&self, config: &config::AccountOptions) -> bool {
         self.name == config.name && self.fingerprint == config.fingerprint
     }
 
@@ -213,12 +222,10 @@ impl Account {
         }
     }
 
-    /// The collector of tags, if they are collected.
     pub(super) fn tags(&self) -> Option<&TagCollector> {
         self.tags.as_ref()
     }
 
-    /// The progress of the running refresh.
     pub(super) fn progress(&self) -> Arc<collect::Progress> {
         self.metrics.progress().clone()
     }
@@ -261,7 +268,6 @@ impl Account {
         all
     }
 
-    /// The gauges that describe the collection.
     pub(super) fn gauges(&self, format: exposition::Format) -> Vec<u8> {
         let mut families = self.registry.gather();
         families.retain(|family| family.get_field_type() == MetricType::GAUGE);
@@ -286,13 +292,12 @@ impl Account {
         }))
     }
 
-    /// The account as the web server sees it.
-    pub(super) fn on_the_web(&self) -> web::Account {
+    pub(super) fn on_the_web(&self) -> web::ServedAccount {
         let (cache, span) = (self.cache.clone(), self.span.clone());
         let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
         meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
         meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
-        web::Account {
+        web::ServedAccount {
             name: self.name.clone(),
             meta_labels,
             live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),
@@ -303,7 +308,6 @@ impl Account {
         }
     }
 
-    /// Its status for the landing page.
     pub(super) fn status(&self) -> AccountStatus<'_> {
         AccountStatus {
             name: &self.name,

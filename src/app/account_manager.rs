@@ -72,7 +72,7 @@ impl AccountManager {
     /// # Errors
     /// When one cannot be built.
     pub(super) async fn start(
-        accounts: Vec<config::Account>,
+        accounts: Vec<config::AccountOptions>,
         web_file: Option<WebFile>,
         shown: String,
         landing: landing::Options,
@@ -124,12 +124,10 @@ impl AccountManager {
         self.0.sites.subscribe()
     }
 
-    /// The metrics of the web server.
     pub(super) fn web_metrics(&self) -> web::Metrics {
         self.0.web_metrics.clone()
     }
 
-    /// The web configuration.
     pub(super) fn web_config(&self) -> &WebConfig {
         &self.0.web_config
     }
@@ -275,7 +273,7 @@ struct ReloadPlan {
 
 impl ReloadPlan {
     async fn build(
-        accounts: Vec<config::Account>,
+        accounts: Vec<config::AccountOptions>,
         before: &[Arc<Account>],
         mut shared: SharedResources,
     ) -> Result<Self, String> {
@@ -348,7 +346,7 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    fn accounts() -> Vec<config::Account> {
+    fn accounts() -> Vec<config::AccountOptions> {
         let args = ["swr-exporter", "--swr.endpoint=http://127.0.0.1:9"];
         let args = crate::cli::Cli::try_parse_from(args).unwrap().serve;
         let environment = [("SWR_EXPORTER_TOKEN", "token")];

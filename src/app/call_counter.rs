@@ -17,12 +17,10 @@ impl CallCounter {
         Self { metrics, latest_refresh: Arc::default() }
     }
 
-    /// Calls since the account was started.
     pub(super) fn since_start(&self) -> u64 {
         self.metrics.requests()
     }
 
-    /// Calls of the latest refresh that ended.
     pub(super) fn latest_refresh(&self) -> u64 {
         self.latest_refresh.load(Ordering::Relaxed)
     }
@@ -33,7 +31,6 @@ impl CallCounter {
     }
 }
 
-/// A refresh in progress.
 pub(super) struct RefreshCalls<'a> {
     counter: &'a CallCounter,
     before: u64,

@@ -4,10 +4,8 @@
 
 mod auxiliary;
 mod tags;
-mod reach;
+mod connectivity;
 mod report;
-
-pub use report::{Format, Report, Reports};
 
 use super::shared_resources::HttpClients;
 use crate::auth::exchange::Provider;
@@ -17,7 +15,7 @@ use crate::base::file;
 use crate::cli::CheckArgs;
 use crate::collect::{self, Collected, ListApi};
 use crate::config::environment::Environment;
-use crate::config::{self, Account, StateFiles};
+use crate::config::{self, AccountOptions, StateFiles};
 use crate::exposition::{self, Exposition};
 use crate::failure::error_chain;
 use crate::model::{Row, Timestamp};
@@ -25,8 +23,8 @@ use crate::swr::pages::OffsetPage;
 use crate::swr::row_reader::KnownRows;
 use crate::swr::{self, ApiError, CallBudget, Client, advice};
 use prometheus::Registry;
-use report::Step;
-use std::io::{IsTerminal, Write};
+use report::{Report, Reports, Step};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -41,12 +39,12 @@ const MAX_TOLERATED_SKEW: f64 = 300.0;
 /// # Errors
 /// Wrong settings, or output that cannot be written.
 pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
-    let format: Format = args.format.parse().map_err(anyhow::Error::msg)?;
+    let is_json = args.format == "json";
     let config = match config::resolve(&args.serve, &Environment::of_process()) {
         Ok(config) => config,
         Err(problems) => {
-            if format == Format::Json {
-                print(&report::of_problems(&problems))?;
+            if is_json {
+                super::print([report::of_problems(&problems)])?;
             }
             return Err(problems.into());
         }
@@ -61,23 +59,14 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
         }
         works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        print(&match format {
-            Format::Json => reports.json(),
-            Format::Text => reports.text(args.verbose, colour),
-        })?;
+        super::print([if is_json { reports.json() } else { reports.text(args.verbose, colour) }])?;
         Ok(())
     })?;
     Ok(works)
 }
 
-fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
 /// The checks that need no network.
-async fn offline_check(account: Account) -> Report {
+async fn offline_check(account: AccountOptions) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
@@ -89,7 +78,7 @@ async fn offline_check(account: Account) -> Report {
     report
 }
 
-async fn check(account: Account) -> Report {
+async fn check(account: AccountOptions) -> Report {
     let mut report = Report::new(account.name);
     report.add(settings(&account.client.endpoint));
     directory(account.state.as_ref(), &mut report);
@@ -101,7 +90,7 @@ async fn check(account: Account) -> Report {
     if let Some(error) = &unusable {
         report.add(no_credential(error));
     }
-    if !reach::check(&account.client.endpoint, &clients.public, &mut report).await || unusable.is_some() {
+    if !connectivity::check(&account.client.endpoint, &clients.public, &mut report).await || unusable.is_some() {
         return report;
     }
     let metrics = swr::Metrics::new(&Registry::new());

@@ -9,7 +9,6 @@ use crate::config::{self, Config, Problems};
 use crate::logging;
 use anyhow::Context;
 use clap::Parser;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Simulator};
@@ -50,13 +49,13 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let config = demo_config(&endpoint, &args.cache_window, &flags)?;
         let listener = super::listen(&address, false).await?;
         let address = to_open(listener.local_addr()?);
-        print(&format!(
+        super::print([format!(
             "Exporting a simulated account with {} repositories. Open\n\
              \n  http://{address}/          status\
              \n  http://{address}/metrics   metrics, as Prometheus scrapes them\n\
              \nand end it with Ctrl-C. The simulated SWR API is at {endpoint}.\n",
             args.world.repositories
-        ))?;
+        )])?;
         let scraping = tokio::spawn(scrape_regularly(address, window));
         let outcome = super::run(config, vec![listener], None, stop).await;
         scraping.abort();
@@ -76,10 +75,10 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<()> {
     super::block_on(async {
         let stop = super::stop_signal()?;
         let listener = super::listen(&address, false).await?;
-        print(&format!(
+        super::print([format!(
             "The simulated SWR API is at http://{}\naccess key {DEMO_ACCESS_KEY}\nsecret key {DEMO_SECRET_KEY}\n",
             to_open(listener.local_addr()?)
-        ))?;
+        )])?;
         Simulator::new(options).serve(listener, stop).await;
         Ok(())
     })
@@ -141,11 +140,4 @@ async fn scrape(address: &str) -> std::io::Result<()> {
 /// An address to open from this machine.
 fn to_open(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
-}
-
-/// Prints to standard output, also if it is a pipe.
-fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

@@ -6,11 +6,12 @@
 //! expandable line; an account that is alone has the page to itself.
 
 mod condition;
-mod words;
+mod format;
 mod lists;
 mod details;
 mod style;
 
+use self::format::Escaped;
 use crate::cache::{self, PastFailure};
 use crate::collect::CollectorState;
 use crate::collect::plan::PerKind;
@@ -23,7 +24,6 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use words::Escaped;
 
 /// Seconds after which a browser loads the page again.
 const RELOAD_SECONDS: u32 = 30;
@@ -34,17 +34,14 @@ const MAX_UNFOLDED: usize = 3;
 /// Where the page leads.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// The path of the metrics.
     pub(super) telemetry_path: String,
     /// Links of the operator, e.g. to Prometheus and Grafana.
     pub(super) links: Vec<Link>,
 }
 
-/// An account and its status.
 pub(super) struct AccountStatus<'a> {
     pub(super) name: &'a str,
     pub(super) cache: cache::Status<Exposition>,
-    /// The enabled collectors.
     pub(super) collectors: BTreeMap<&'static str, CollectorState>,
     /// The number of repositories of which each kind is still to be read.
     pub(super) unread: PerKind<usize>,
@@ -53,7 +50,6 @@ pub(super) struct AccountStatus<'a> {
 }
 
 impl AccountStatus<'_> {
-    /// The data that is served, and its age.
     fn served(&self) -> Option<(&Arc<Exposition>, Duration)> {
         let (exposition, _) = self.cache.held.as_ref()?;
         Some((exposition, self.cache.age?))
@@ -65,7 +61,6 @@ impl AccountStatus<'_> {
     }
 }
 
-/// Renders the page.
 pub(super) fn page(accounts: Vec<AccountStatus<'_>>, options: &Options) -> HtmlPage {
     let mut rows: Vec<Row<'_>> = accounts.into_iter().map(|account| (Condition::of(&account), account)).collect();
     // Stable: among equals the order of the settings.
@@ -142,7 +137,6 @@ fn headline(accounts: &[Row<'_>]) -> (Condition, String) {
     (worst, text)
 }
 
-/// Totals of all accounts.
 fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let served: Vec<_> = accounts.iter().filter_map(|(_, account)| account.served()).collect();
     let sum = |count: fn(&Exposition) -> u64| {
@@ -150,9 +144,9 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     };
     let or_none = |text: String| if served.is_empty() { "none".to_owned() } else { text };
     let oldest = served.iter().map(|(_, age)| *age).max().unwrap_or_default();
-    let oldest = or_none(format!("{} ago", words::duration(oldest)));
-    let size = ("Total size", or_none(words::bytes(sum(|exposition| exposition.top_repositories().bytes))));
-    let repositories = ("Repositories", or_none(words::number(sum(repositories))));
+    let oldest = or_none(format!("{} ago", format::duration(oldest)));
+    let size = ("Total size", or_none(format::bytes(sum(|exposition| exposition.top_repositories().bytes))));
+    let repositories = ("Repositories", or_none(format::number(sum(repositories))));
     let growth = |days: u64| {
         let of = |exposition: &Exposition| {
             let (snapshot, bytes) = (exposition.snapshot(), exposition.top_repositories().bytes);
@@ -160,7 +154,7 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
         };
         // Growth of a part of the accounts would look like that of all.
         let all: Option<i128> = served.iter().map(|(exposition, _)| of(exposition)).sum();
-        all.filter(|_| !served.is_empty()).map(words::change)
+        all.filter(|_| !served.is_empty()).map(format::change)
     };
     let growth = match (growth(1), growth(7)) {
         (None, None) => "Growth is known after 24 h of scrapes.".to_owned(),
@@ -172,7 +166,7 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
         let organizations = sum(|exposition| exposition.top_repositories().organization_count);
         facts(
             page,
-            &[size, repositories, ("Organizations", or_none(words::number(organizations))), ("Data read", oldest)],
+            &[size, repositories, ("Organizations", or_none(format::number(organizations))), ("Data read", oldest)],
         )?;
         return writeln!(page, "<p>{growth}</p>");
     }
@@ -180,12 +174,12 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let ok = format!("{working} of {}", accounts.len());
     facts(page, &[size, repositories, ("Accounts OK", ok), ("Oldest data read", oldest)])?;
     writeln!(page, "<p>{growth}</p>")?;
-    let series = words::number(sum(|exposition| exposition.series() as u64));
-    let calls = words::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum());
+    let series = format::number(sum(|exposition| exposition.series() as u64));
+    let calls = format::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum());
     let without = match accounts.len() - served.len() {
         0 => String::new(),
         missing => {
-            format!(", without {} no data", words::counted(missing as u64, ["account that has", "accounts that have"]))
+            format!(", without {} no data", format::counted(missing as u64, ["account that has", "accounts that have"]))
         }
     };
     writeln!(page, "<p class=\"minor\">{series} series{without}, {calls} API calls since start</p>")
@@ -215,9 +209,9 @@ fn fold(page: &mut String, condition: Condition, account: &AccountStatus<'_>, is
         word = condition.word(),
     )?;
     if let Some((exposition, age)) = account.served() {
-        let repositories = words::counted(repositories(exposition), ["repository", "repositories"]);
-        let size = words::bytes(exposition.top_repositories().bytes);
-        let age = words::duration(age);
+        let repositories = format::counted(repositories(exposition), ["repository", "repositories"]);
+        let size = format::bytes(exposition.top_repositories().bytes);
+        let age = format::duration(age);
         write!(page, " <span>{size}</span> <span>{repositories}</span> <span>read {age} ago</span>")?;
     }
     if let (Some(PastFailure { failure, .. }), true) = (&account.cache.last_failure, account.is_failing()) {
@@ -367,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_shown_once_with_its_advice_and_the_error_is_folded() {
-        let sentence = "The cloud does not accept the credential, or there is none.";
+        let sentence = "The API rejects the credential, or none is configured.";
         let folded = "<code>auth: the API answered &lt;html&gt;&amp;&quot;&#39;</code></details>";
         for accounts in [vec![degraded()], vec![degraded(), working()]] {
             let page = page_of(accounts);
@@ -414,7 +408,7 @@ mod tests {
         has(
             &page_of(vec![incomplete()]),
             &[
-                "<th scope=\"row\">account</th><td><span class=\"incomplete\">failed</span><p>The cloud does not accept",
+                "<th scope=\"row\">account</th><td><span class=\"incomplete\">failed</span><p>The API rejects the",
                 "<p>Check &lt;the&gt; credential.</p>",
                 "<th scope=\"row\">tags</th><td>reading, 1,470 repositories to go</td>",
                 "<th scope=\"row\">details</th><td>not read yet</td>",

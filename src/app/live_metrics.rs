@@ -11,7 +11,6 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use std::sync::Arc;
 
-/// Registers the metrics of the process and the build.
 pub(super) fn register_process(registry: &Registry) {
     registry.register(Box::new(ProcessCollector::for_self())).expect("the process is registered once");
     let build = metrics::gauges(registry, &catalog::BUILD_INFO, &[]);
@@ -20,17 +19,16 @@ pub(super) fn register_process(registry: &Registry) {
 }
 
 /// Registers the size of an account's exposition.
-pub(super) fn register_page(registry: &Registry, cache: &Cache<Exposition>) {
+pub(super) fn register_exposition_size(registry: &Registry, cache: &Cache<Exposition>) {
     let own = Registry::new();
-    let page = PageSize {
+    let size = ExpositionSize {
         cache: cache.clone(),
         series: OptionalGauge::new(&own, &catalog::PAGE_SERIES),
         bytes: OptionalGauge::new(&own, &catalog::PAGE_BYTES),
     };
-    registry.register(Box::new(page)).expect("the page is registered once");
+    registry.register(Box::new(size)).expect("the size is registered once");
 }
 
-/// Encodes all metrics of a registry, with these labels.
 pub(super) fn encoder(registry: Registry, labels: ConstantLabels) -> LiveMetrics {
     Arc::new(move |format| {
         let mut out = Vec::with_capacity(16 << 10);
@@ -40,22 +38,22 @@ pub(super) fn encoder(registry: Registry, labels: ConstantLabels) -> LiveMetrics
 }
 
 /// The size of the exposition that is served now.
-struct PageSize {
+struct ExpositionSize {
     cache: Cache<Exposition>,
     series: OptionalGauge,
     bytes: OptionalGauge,
 }
 
-impl Collector for PageSize {
+impl Collector for ExpositionSize {
     fn desc(&self) -> Vec<&Desc> {
         [&self.series, &self.bytes].into_iter().flat_map(Collector::desc).collect()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "no page has 2^53 bytes")]
+    #[expect(clippy::cast_precision_loss, reason = "no exposition has 2^53 bytes")]
     fn collect(&self) -> Vec<MetricFamily> {
-        let page = self.cache.status().held.map(|(page, _)| page);
-        self.series.set(page.as_ref().map(|page| page.series() as f64));
-        self.bytes.set(page.as_ref().map(|page| page.bytes() as f64));
+        let exposition = self.cache.status().held.map(|(exposition, _)| exposition);
+        self.series.set(exposition.as_ref().map(|exposition| exposition.series() as f64));
+        self.bytes.set(exposition.as_ref().map(|exposition| exposition.bytes() as f64));
         [&self.series, &self.bytes].into_iter().flat_map(Collector::collect).collect()
     }
 }

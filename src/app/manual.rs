@@ -5,7 +5,6 @@ use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use std::io::{self, Write};
 
 /// Prints completions for a shell.
 ///
@@ -74,6 +73,5 @@ pub fn version() -> anyhow::Result<()> {
 }
 
 fn print(text: &[u8]) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text).and_then(|()| out.flush()).context("cannot write to standard output")
+    super::print([text]).context("cannot write to standard output")
 }

@@ -20,7 +20,6 @@ const CLEAR: &str = "\r\x1b[K";
 pub(super) struct ProgressBar(Option<JoinHandle<()>>);
 
 impl ProgressBar {
-    /// Starts to show progress.
     pub(super) fn start(progress: Arc<Progress>) -> Self {
         if !io::stderr().is_terminal() {
             return Self(None);
@@ -36,7 +35,6 @@ impl ProgressBar {
         })))
     }
 
-    /// Stops and clears the line.
     pub(super) async fn stop(self) {
         if let Some(task) = self.0 {
             task.abort();

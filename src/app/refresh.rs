@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 use tracing::warn;
 
-/// What a refresh needs.
 pub(super) struct Collection {
     pub(super) client: Arc<Client>,
     pub(super) options: collect::Options,
@@ -77,7 +76,7 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
             let value = tokio::task::spawn_blocking(encode)
                 .await
-                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the page panicked"))?;
+                .map_err(|_panic| Failure::new(Reason::Internal, "encoding the exposition panicked"))?;
             let leaves_none = !value.snapshot().repositories.is_empty() && value.selected_repositories() == 0;
             let was_warned = filter_warned.swap(leaves_none, Ordering::Relaxed);
             if leaves_none && !was_warned {

@@ -3,11 +3,7 @@
 //! It reads the account as `scrape` does, or takes what `serve` has left in its state files. It sends nothing but reads,
 //! and it deletes nothing.
 
-use super::account::Account;
-use super::memory::MemoryBudget;
-use super::progress_bar::ProgressBar;
 use super::scrape;
-use super::shared_resources::SharedResources;
 use crate::base::state_file::{Persistent, VerifiedFile};
 use crate::cli::ReportArgs;
 use crate::collect::inventory::records;
@@ -129,34 +125,14 @@ fn columns() -> usize {
 }
 
 fn online(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
-    let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
-    let mut account = scrape::for_one_run(account);
+    let (mut account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
     account.tags.tags = true;
-    let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let (name, reclaim) = (account.name.clone(), account.tags.reclaim.clone());
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
-    super::block_on(async {
-        let account =
-            Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
-        let progress_bar = ProgressBar::start(account.progress());
-        let (exposition, failure) = account.read().await;
-        progress_bar.stop().await;
-        let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();
-        let mut written = Ok(());
-        if let (Some(exposition), Some(tags)) = (exposition, account.tags()) {
-            missing.extend(account.shortcomings());
-            let options = wanted.options(&name, reclaim, false);
-            written = wanted.write(&options, exposition.snapshot(), &mut Collected(tags));
-        }
-        if let Some(directory) = directory
-            && let Err(error) = scrape::keep(&account, &directory).await
-        {
-            let directory = directory.display();
-            missing.push(format!("--cache.directory: cannot keep what is known of tags in {directory}: {error}"));
-        }
-        written?;
-        if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
-    })
+    super::block_on(scrape::collect_once(account, |account, exposition| {
+        let tags = account.tags().expect("tags are collected");
+        wanted.write(&wanted.options(&name, reclaim, false), exposition.snapshot(), &mut Collected(tags))
+    }))
 }
 
 /// What a collector knows.

@@ -8,9 +8,7 @@
 //! run, and node_exporter has families of the same names about its process.
 
 use super::account::Account;
-use super::memory::MemoryBudget;
 use super::progress_bar::{self, ProgressBar};
-use super::shared_resources::SharedResources;
 use crate::base::deadline::Deadline;
 use crate::base::file;
 use crate::cache;
@@ -18,7 +16,7 @@ use crate::cli::ScrapeArgs;
 use crate::collect::{self, WaitPolicy};
 use crate::config::environment::Environment;
 use crate::config::{self, StateFiles};
-use crate::exposition::{self, Encoding, Format};
+use crate::exposition::{self, Encoding, Exposition, Format};
 use crate::logging;
 use anyhow::{Context, bail};
 use std::fs;
@@ -38,7 +36,7 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
-    let account = config::Account {
+    let account = config::AccountOptions {
         // Nobody adds labels of a target to a file, and there may be one for each account.
         exposition: match &args.account {
             Some(name) => {
@@ -48,25 +46,15 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
         },
         ..account
     };
-    let account = for_one_run(account);
-    let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // No log unless one is asked for: the outcome is reported once, at the end, because cron mails all output.
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(async {
-        let account =
-            Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await?;
         let began = Instant::now();
-        let progress_bar = ProgressBar::start(account.progress());
-        let (exposition, failure) = account.read().await;
-        progress_bar.stop().await;
-        let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();
-        let mut written = Ok(());
-        if let Some(exposition) = exposition {
-            missing.extend(account.shortcomings());
-            let metrics = exposition::response(&account.gauges(format), Some(&*exposition), format, Encoding::Identity);
-            written = write(args.output.as_deref(), metrics);
-            if let (Ok(()), Some(path)) = (&written, &args.output) {
+        let write = |account: &Account, exposition: &Exposition| {
+            let metrics = exposition::response(&account.gauges(format), Some(exposition), format, Encoding::Identity);
+            write(args.output.as_deref(), metrics)?;
+            if let Some(path) = &args.output {
                 progress_bar::say(&format!(
                     "wrote {} series of {} repositories to {} in {} s",
                     exposition.series(),
@@ -75,31 +63,50 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
                     began.elapsed().as_secs()
                 ));
             }
-        }
-        if let Some(directory) = directory
-            && let Err(error) = keep(&account, &directory).await
-        {
-            missing.push(format!("--cache.directory: cannot save the tags in {}: {error}", directory.display()));
-        }
-        written?;
-        if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
+            Ok(())
+        };
+        collect_once(account, write).await
     })
 }
 
-/// Adapts the settings of an account for a program that collects once.
-pub(super) fn for_one_run(account: config::Account) -> config::Account {
-    config::Account {
+/// Collects an account, lets `write` have what there is, also if only a part could be read, and keeps the tag inventory.
+///
+/// # Errors
+/// All that could not be read, written or kept.
+pub(super) async fn collect_once(
+    account: config::AccountOptions,
+    write: impl FnOnce(&Account, &Exposition) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let account = config::AccountOptions {
         // The other files belong to `serve`, which may be running too.
         state: account.state.map(StateFiles::of_tags_beside),
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         // Data that was just read is not too old, however long that took.
         cache: cache::Options { max_age: Duration::MAX, ..account.cache },
         ..account
+    };
+    let directory = account.state.as_ref().map(|files| files.directory().to_owned());
+    let account = Account::build_alone(account).await?;
+    let progress_bar = ProgressBar::start(account.progress());
+    let (exposition, failure) = account.read().await;
+    progress_bar.stop().await;
+    let mut missing: Vec<String> = failure.iter().map(ToString::to_string).collect();
+    let mut written = Ok(());
+    if let Some(exposition) = exposition {
+        missing.extend(account.shortcomings());
+        written = write(&account, &exposition);
     }
+    if let Some(directory) = directory
+        && let Err(error) = keep(&account, &directory).await
+    {
+        missing.push(format!("--cache.directory: cannot save the tags in {}: {error}", directory.display()));
+    }
+    written?;
+    if missing.is_empty() { Ok(()) } else { bail!("{}", missing.join("; ")) }
 }
 
 /// Closes the account and keeps its tag inventory.
-pub(super) async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
+async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
     let Some(keeping) = account.close() else { return Ok(()) };
     // Errors of the write itself are logged only, so this finds out whether it can work at all.
     file::try_directory(directory)?;
@@ -110,14 +117,8 @@ pub(super) async fn keep(account: &Account, directory: &Path) -> io::Result<()> 
 fn write(output: Option<&Path>, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
     match output {
         Some(path) => replace(path, metrics).with_context(|| format!("cannot write {}", path.display())),
-        None => print(metrics).context("cannot write to standard output"),
+        None => super::print(metrics).context("cannot write to standard output"),
     }
-}
-
-pub(super) fn print(metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    metrics.into_iter().try_for_each(|part| out.write_all(part.as_ref()))?;
-    out.flush()
 }
 
 /// Replaces the file, by way of a name that the textfile collector does not read. Readable by all, because another user

@@ -44,7 +44,7 @@ impl SharedResources {
 
     /// Tries the state directories of all accounts at once, so that disks that hang delay the start only once. Their state is
     /// not loaded.
-    pub(super) async fn find_hung_disks(&mut self, accounts: &[config::Account]) {
+    pub(super) async fn find_hung_disks(&mut self, accounts: &[config::AccountOptions]) {
         let locks: Vec<_> =
             accounts.iter().filter_map(|account| Some(self.lock(account.state.as_ref()?.lock.clone()))).collect();
         let trials = locks.into_iter().map(|lock| async move {
@@ -82,7 +82,6 @@ impl SharedResources {
     }
 }
 
-/// The HTTP clients of an account.
 #[derive(Clone)]
 pub(super) struct HttpClients {
     /// For the API and for services of the cloud that give credentials.

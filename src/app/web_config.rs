@@ -7,7 +7,7 @@
 
 use super::reload_metrics::ReloadMetrics;
 use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
-use crate::base::digest::Digest;
+use crate::base::digest::Sha256Digest;
 use crate::base::file_stamp::Stamp;
 use crate::base::file_watcher::{FileWatcher, INTERVAL, Stamps};
 use crate::catalog;
@@ -32,16 +32,15 @@ pub(super) struct WebConfig {
 struct File {
     path: PathBuf,
     reader: BlockingThreads,
-    last_read: Mutex<LastRead>,
+    last_load: Mutex<LastLoad>,
     metrics: ReloadMetrics,
 }
 
-/// What was read last.
-struct LastRead {
+struct LastLoad {
     files: web_file::Files,
     watcher: FileWatcher,
     /// Of the settings in force.
-    digest: Digest,
+    digest: Sha256Digest,
     /// Why the files could not be used.
     problems: Option<Problems>,
 }
@@ -56,13 +55,12 @@ impl WebConfig {
         info!(file = %path.display(), "web configuration: {}", security.summary());
         let metrics = ReloadMetrics::new(registry, &catalog::WEB_CONFIG_RELOAD, &catalog::WEB_CONFIG_RELOAD_TIME);
         // Without stamps, so that the files are read again: they may have changed since.
-        let last_read = LastRead { files, watcher: FileWatcher::new(Vec::new()), digest, problems: None };
-        let file = File { path, reader: BlockingThreads::new(1), last_read: Mutex::new(last_read), metrics };
+        let last_load = LastLoad { files, watcher: FileWatcher::new(Vec::new()), digest, problems: None };
+        let file = File { path, reader: BlockingThreads::new(1), last_load: Mutex::new(last_load), metrics };
         let at_start = Arc::new(security);
         Self { current: watch::Sender::new(at_start.clone()), at_start, file: Some(file) }
     }
 
-    /// The settings in force.
     pub(super) fn current(&self) -> CurrentSecurity {
         self.current.subscribe()
     }
@@ -72,14 +70,14 @@ impl WebConfig {
         let Some(file) = &self.file else { return std::future::pending().await };
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let mut last_read = file.last_read.lock().await;
-            let files = last_read.files.clone();
+            let mut last_load = file.last_load.lock().await;
+            let files = last_load.files.clone();
             let Some(stamps) = file.reader.run_within(FILE_TIMEOUT, move || stamps(&files)).await else {
-                file.report_hang(&mut last_read);
+                file.report_hang(&mut last_load);
                 continue;
             };
-            if last_read.watcher.observe(stamps, SystemTime::now()) {
-                self.read(file, &mut last_read).await;
+            if last_load.watcher.observe(stamps, SystemTime::now()) {
+                self.read(file, &mut last_load).await;
             }
         }
     }
@@ -99,47 +97,47 @@ impl WebConfig {
     /// Puts a file in force that was read together with all other settings, and that [`Self::refusal`] has nothing against.
     pub(super) async fn replace(&self, read: Option<WebFile>) {
         if let (Some(file), Some(read)) = (&self.file, read) {
-            let mut last_read = file.last_read.lock().await;
+            let mut last_load = file.last_load.lock().await;
             // The files may have changed since.
-            last_read.watcher = FileWatcher::new(Vec::new());
-            self.accept(file, &mut last_read, read);
+            last_load.watcher = FileWatcher::new(Vec::new());
+            self.accept(file, &mut last_load, read);
             file.metrics.success();
         }
     }
 
     /// Reads the files. Problems are logged once.
-    async fn read(&self, file: &File, last_read: &mut LastRead) {
+    async fn read(&self, file: &File, last_load: &mut LastLoad) {
         let path = file.path.clone();
         let Some(read) = file.reader.run_within(FILE_TIMEOUT, move || web_file::read(&path)).await else {
-            return file.report_hang(last_read);
+            return file.report_hang(last_load);
         };
         let (files, usable) = match read {
             Err((problems, files)) => (files, Err(problems)),
             Ok(read) => (read.files.clone(), self.refusal(&read.security).map_or(Ok(read), Err)),
         };
-        if files != last_read.files {
+        if files != last_load.files {
             // The new ones may be half-written.
-            last_read.watcher = FileWatcher::new(Vec::new());
-            last_read.files = files;
+            last_load.watcher = FileWatcher::new(Vec::new());
+            last_load.files = files;
         }
         match usable {
-            Ok(read) => self.accept(file, last_read, read),
+            Ok(read) => self.accept(file, last_load, read),
             Err(problems) => {
                 file.metrics.failure();
-                if last_read.problems.as_ref() != Some(&problems) {
+                if last_load.problems.as_ref() != Some(&problems) {
                     let list = problems.list().join("; ");
                     error!("invalid web configuration; the previous one stays in force: {list}");
                 }
-                last_read.problems = Some(problems);
+                last_load.problems = Some(problems);
             }
         }
     }
 
-    fn accept(&self, file: &File, last_read: &mut LastRead, WebFile { security, files, digest }: WebFile) {
-        last_read.files = files;
-        let failed = last_read.problems.take().is_some();
-        if digest != last_read.digest {
-            last_read.digest = digest;
+    fn accept(&self, file: &File, last_load: &mut LastLoad, WebFile { security, files, digest }: WebFile) {
+        last_load.files = files;
+        let failed = last_load.problems.take().is_some();
+        if digest != last_load.digest {
+            last_load.digest = digest;
             info!(file = %file.path.display(), "web configuration reloaded: {}", security.summary());
             self.current.send_replace(Arc::new(security));
             file.metrics.success();
@@ -152,14 +150,14 @@ impl WebConfig {
 
 impl File {
     /// The file system hangs. The files are read again once it answers.
-    fn report_hang(&self, last_read: &mut LastRead) {
+    fn report_hang(&self, last_load: &mut LastLoad) {
         let seconds = FILE_TIMEOUT.as_secs();
         let problems = Problems::of(format!("{}: not read within {seconds} s", self.path.display()));
-        if last_read.problems.as_ref() != Some(&problems) {
+        if last_load.problems.as_ref() != Some(&problems) {
             error!("the web configuration could not be read within {seconds} s");
         }
-        last_read.problems = Some(problems);
-        last_read.watcher = FileWatcher::new(Vec::new());
+        last_load.problems = Some(problems);
+        last_load.watcher = FileWatcher::new(Vec::new());
         self.metrics.failure();
     }
 }

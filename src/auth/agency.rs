@@ -3,13 +3,12 @@
 //!
 //! Source: "Obtaining a Temporary Access Key and Security Token Through an Agency" of the vendor's IAM API reference.
 
-use super::exchange::{Provider, ProviderState, TokenService};
+use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::Json::{List, Number, Object, Text};
 use super::token_client::{HttpRequest, JSON_UTF8, Operation};
 use super::{AuthError, Credential, IssuedCredential, TokenClient};
 use crate::base::secret::Secret;
-use futures_util::future::BoxFuture;
 use hyper::http::Method;
 use std::sync::Arc;
 
@@ -109,11 +108,7 @@ impl Agency {
 }
 
 impl TokenService for AssumeAgency {
-    fn exchange<'a>(
-        &'a self,
-        secret: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+    fn exchange<'a>(&'a self, secret: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
         Box::pin(async move {
             match &self.base {
                 Base::Ready(credential) => self.agency.key(credential, client).await,

@@ -4,7 +4,7 @@
 use super::cached_credential::{CachedCredential, CredentialLease};
 use super::state::{CredentialState, RejectionOutcome};
 use super::{AuthError, CredentialProvider, ProviderState, REJECTION_PERIOD, SecretReader, TokenClient};
-use crate::base::digest::Digest;
+use crate::base::digest::Sha256Digest;
 use crate::failure::error_chain;
 use crate::metrics::unix_seconds;
 use parking_lot::{Mutex, MutexGuard};
@@ -252,7 +252,7 @@ impl Authenticator {
 
     /// Starts the task that watches whether the secret changes, unless it runs. `refused` is the secret now, if it can be
     /// read, or the last one that could.
-    fn watch(&self, refused: Option<Digest>) {
+    fn watch(&self, refused: Option<Sha256Digest>) {
         if self.0.watching.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -292,7 +292,7 @@ impl Shared {
 
     /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if
     /// any could be read.
-    async fn obtain(&self) -> Option<(Instant, Option<Digest>)> {
+    async fn obtain(&self) -> Option<(Instant, Option<Sha256Digest>)> {
         let loaded = match self.load().await {
             Ok(loaded) => loaded,
             Err(error) => return Some((self.failed(error, [0; 32], false), None)),
@@ -338,7 +338,7 @@ impl Shared {
     }
 
     /// Notes a failed attempt. Returns when the next is due.
-    fn failed(&self, error: AuthError, secret: Digest, can_lock_out: bool) -> Instant {
+    fn failed(&self, error: AuthError, secret: Sha256Digest, can_lock_out: bool) -> Instant {
         let error = Arc::new(error);
         let now = Instant::now();
         let (in_a_row, is_usable, retry_at) = {
@@ -364,7 +364,7 @@ struct RenewalTask(Weak<Shared>);
 
 impl RenewalTask {
     /// Waits until the next attempt is due or the secret has changed. False if nobody needs the credential any more.
-    async fn wait(&self, retry_at: Instant, secret: Option<Digest>) -> bool {
+    async fn wait(&self, retry_at: Instant, secret: Option<Sha256Digest>) -> bool {
         loop {
             tokio::time::sleep_until(retry_at.min(Instant::now() + POLL_INTERVAL)).await;
             let Some(shared) = self.0.upgrade() else { return false };

@@ -40,7 +40,7 @@ impl Transport for Iam {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let behaviour = *self.behaviour.lock();
             if behaviour == Behaviour::IsDown {
-                return Err(TransportError { what: "no answer came", source: "connection refused".into() });
+                return Err(TransportError { what: "no response", source: "connection refused".into() });
             }
             let right = std::str::from_utf8(&request.body).unwrap().contains("\"password\":\"right\"");
             let refused = behaviour == Behaviour::Refuses || !right;

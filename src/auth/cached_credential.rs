@@ -1,7 +1,7 @@
 //! A cached credential: when it is renewed and how long it may be sent.
 
 use super::{Credential, IssuedCredential};
-use crate::base::digest::Digest;
+use crate::base::digest::Sha256Digest;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedMutexGuard;
@@ -21,9 +21,9 @@ pub struct CachedCredential {
     pub credential: Credential,
     /// When it expires, if that is known.
     pub expires_at: Option<SystemTime>,
-    fingerprint: Digest,
+    fingerprint: Sha256Digest,
     /// The fingerprint of the secret it was obtained with; its own if it was ready.
-    pub(super) secret: Digest,
+    pub(super) secret: Sha256Digest,
     /// When it stops being used.
     unusable_at: Option<Instant>,
     /// When it is renewed.
@@ -36,7 +36,7 @@ impl CachedCredential {
         self.has_fingerprint(&other.fingerprint)
     }
 
-    pub(super) fn has_fingerprint(&self, fingerprint: &Digest) -> bool {
+    pub(super) fn has_fingerprint(&self, fingerprint: &Sha256Digest) -> bool {
         self.fingerprint == *fingerprint
     }
 
@@ -53,7 +53,7 @@ impl CachedCredential {
     }
 
     /// A credential that was issued for a secret. `random` is uniform in [0, 1).
-    pub(super) fn issued(issued: IssuedCredential, secret: Digest, now: Instant, random: f64) -> Arc<Self> {
+    pub(super) fn issued(issued: IssuedCredential, secret: Sha256Digest, now: Instant, random: f64) -> Arc<Self> {
         let IssuedCredential { credential, expires_at, expires_monotonic } = issued;
         let lifetime = expires_monotonic.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
         let early = RENEW_EARLY.min(lifetime / 5).mul_f64(1.0 + random / 2.0);

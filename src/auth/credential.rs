@@ -1,6 +1,6 @@
 //! Credentials, and the ones that a service issued with their expiry.
 
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ impl std::fmt::Debug for AccessKey {
 
 impl Credential {
     /// A digest that tells a changed credential from an unchanged one.
-    pub(super) fn fingerprint(&self) -> Digest {
+    pub(super) fn fingerprint(&self) -> Sha256Digest {
         match self {
             Self::Token(token) => digest::of([token.expose()]),
             Self::AccessKey(key) => {

@@ -3,7 +3,7 @@
 use super::token_client::Operation;
 use crate::failure::Reason;
 use crate::transport::TransportError;
-use crate::transport::answer::ErrorAnswer;
+use crate::transport::error_response::ErrorResponse;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,22 +59,22 @@ pub enum AuthError {
         last: Option<Arc<AuthError>>,
     },
     /// The service refused the request.
-    #[error("{operation} was refused{hint}: {answer}")]
+    #[error("{operation} was refused{hint}: {response}")]
     Refused {
         /// The request.
         operation: Operation,
         /// The response.
-        answer: ErrorAnswer,
+        response: ErrorResponse,
         /// What to do, if the response lets us know.
         hint: &'static str,
     },
     /// The service failed.
-    #[error("{operation} failed: {answer}")]
+    #[error("{operation} failed: {response}")]
     Failed {
         /// The request.
         operation: Operation,
         /// The response.
-        answer: ErrorAnswer,
+        response: ErrorResponse,
         /// How long it asked us to wait.
         retry_after: Option<Duration>,
     },
@@ -91,8 +91,8 @@ pub enum AuthError {
     #[error("{0} timed out")]
     Timeout(Operation),
     /// A response without a credential.
-    #[error("{operation} was answered with something else than expected: {problem}")]
-    UnexpectedAnswer {
+    #[error("{operation} got an unexpected response: {problem}")]
+    UnexpectedResponse {
         /// The request.
         operation: Operation,
         /// What is wrong, without quoting it.
@@ -130,8 +130,8 @@ impl AuthError {
         match self {
             Self::Network { .. } => Reason::Network,
             Self::Timeout(_) => Reason::Timeout,
-            Self::UnexpectedAnswer { .. } => Reason::Decode,
-            Self::Failed { answer, .. } if answer.status.as_u16() == 429 => Reason::Throttled,
+            Self::UnexpectedResponse { .. } => Reason::Decode,
+            Self::Failed { response, .. } if response.status.as_u16() == 429 => Reason::Throttled,
             Self::Failed { .. } => Reason::Server,
             Self::Waiting { last, .. } | Self::Unobtained(last) => last.reason(),
             Self::CutShort => Reason::Internal,

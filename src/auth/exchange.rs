@@ -2,7 +2,7 @@
 //! for one.
 
 use super::{AuthError, Credential, IssuedCredential, TokenClient};
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
 use futures_util::future::BoxFuture;
 
@@ -34,7 +34,7 @@ impl ProviderState {
     }
 
     /// A digest that changes when the local secret changes.
-    pub(super) fn fingerprint(&self) -> Digest {
+    pub(super) fn fingerprint(&self) -> Sha256Digest {
         match self {
             Self::Ready(credential) => credential.fingerprint(),
             Self::NeedsExchange(secret, _) => digest::of([secret.expose()]),
@@ -42,18 +42,19 @@ impl ProviderState {
     }
 }
 
+/// An exchange in progress.
+pub type Issuing<'a> = BoxFuture<'a, Result<IssuedCredential, AuthError>>;
+
 /// A service that exchanges a secret for a credential.
 pub trait TokenService: std::fmt::Debug + Send + Sync {
     /// Requests a credential. Dropping the future cancels the request.
     ///
     /// # Errors
     /// If there is no response, or one without a credential.
-    fn exchange<'a>(
-        &'a self,
-        secret: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>>;
+    fn exchange<'a>(&'a self, secret: &'a Secret, client: &'a TokenClient) -> Issuing<'a>;
 
     /// Whether repeated refusals could lock the user.
-    fn can_lock_out(&self) -> bool;
+    fn can_lock_out(&self) -> bool {
+        false
+    }
 }

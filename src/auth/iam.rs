@@ -1,12 +1,11 @@
 //! A login with a password: a token for a project, which is what SWR takes.
 
-use super::exchange::{Provider, ProviderState, TokenService};
+use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::parse_timestamp;
 use super::token_client::Json::{List, Object, Text};
 use super::token_client::{HttpRequest, JSON_UTF8, Json, Operation};
 use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient};
 use crate::base::secret::Secret;
-use futures_util::future::BoxFuture;
 use hyper::http::Method;
 use serde::Deserialize;
 
@@ -82,11 +81,7 @@ impl PasswordProvider {
 }
 
 impl TokenService for PasswordProvider {
-    fn exchange<'a>(
-        &'a self,
-        password: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+    fn exchange<'a>(&'a self, password: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
         Box::pin(self.log_in(password, client))
     }
 

@@ -1,7 +1,7 @@
 //! A limit on how often a refused secret is tried, so that the cloud does not lock the key or the user.
 
 use crate::base::backoff::Backoff;
-use crate::base::digest::Digest;
+use crate::base::digest::Sha256Digest;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ pub(super) struct LockoutGuard(Vec<RejectedSecret>);
 
 #[derive(Clone, Debug)]
 struct RejectedSecret {
-    secret: Digest,
+    secret: Sha256Digest,
     rejections: usize,
     first: Instant,
     latest: Instant,
@@ -41,18 +41,18 @@ impl RejectedSecret {
 
 impl LockoutGuard {
     /// Until when this secret must not be tried; `None` if it may be tried now.
-    pub(super) fn held_until(&self, secret: &Digest, now: Instant) -> Option<Instant> {
+    pub(super) fn held_until(&self, secret: &Sha256Digest, now: Instant) -> Option<Instant> {
         self.find(secret).and_then(RejectedSecret::held_until).filter(|until| *until > now)
     }
 
     /// Whether this secret was refused lately and not accepted since; another one that works is preferred.
-    pub(super) fn is_suspect(&self, secret: &Digest, now: Instant) -> bool {
+    pub(super) fn is_suspect(&self, secret: &Sha256Digest, now: Instant) -> bool {
         self.find(secret).is_some_and(|found| found.held_until().unwrap_or(found.latest + REJECTION_PERIOD) > now)
     }
 
     /// Counts a refusal. A secret that is held back already is not counted: that request was under way before. Returns
     /// whether this refusal makes it held back.
-    pub(super) fn reject(&mut self, secret: &Digest, now: Instant) -> bool {
+    pub(super) fn reject(&mut self, secret: &Sha256Digest, now: Instant) -> bool {
         if self.held_until(secret, now).is_some() {
             return false;
         }
@@ -69,12 +69,11 @@ impl LockoutGuard {
         false
     }
 
-    /// Forgets the refusals of a secret that was accepted.
-    pub(super) fn accept(&mut self, secret: &Digest) {
+    pub(super) fn accept(&mut self, secret: &Sha256Digest) {
         self.0.retain(|found| found.secret != *secret);
     }
 
-    fn find(&self, secret: &Digest) -> Option<&RejectedSecret> {
+    fn find(&self, secret: &Sha256Digest) -> Option<&RejectedSecret> {
         self.0.iter().find(|found| found.secret == *secret)
     }
 }

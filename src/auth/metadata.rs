@@ -2,12 +2,11 @@
 //!
 //! The service is asked for a session token first. An instance without session tokens is asked for the key directly.
 
-use super::exchange::{Provider, ProviderState, TokenService};
+use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::{HttpRequest, HttpResponse, Operation};
 use super::{AuthError, IssuedCredential, TokenClient};
 use crate::base::secret::Secret;
-use futures_util::future::BoxFuture;
 use hyper::http::Method;
 
 /// The address of the service on every instance.
@@ -72,11 +71,7 @@ impl MetadataProvider {
 }
 
 impl TokenService for MetadataProvider {
-    fn exchange<'a>(
-        &'a self,
-        _nothing: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+    fn exchange<'a>(&'a self, _nothing: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
         Box::pin(async move {
             let result = self.send(client).await;
             result.map_err(|error| match (self.because, &error) {
@@ -85,15 +80,11 @@ impl TokenService for MetadataProvider {
                     Selection::LastResort,
                     AuthError::Network { .. }
                     | AuthError::Timeout(_)
-                    | AuthError::UnexpectedAnswer { .. }
+                    | AuthError::UnexpectedResponse { .. }
                     | AuthError::Refused { hint: "", .. },
                 ) => AuthError::NoCredential(Box::new(error)),
                 _ => error,
             })
         })
-    }
-
-    fn can_lock_out(&self) -> bool {
-        false
     }
 }

@@ -1,13 +1,12 @@
 //! An identity token that the platform puts into a file, exchanged for a temporary key: by the older IAM in two steps, or
 //! by STS in one.
 
-use super::exchange::{Provider, ProviderState, TokenService};
+use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::Json::{List, Number, Object, Text};
 use super::token_client::{HttpRequest, JSON_UTF8, Json, Operation};
 use super::{AuthError, IssuedCredential, SecretSource, TokenClient};
 use crate::base::secret::Secret;
-use futures_util::future::BoxFuture;
 use hyper::http::Method;
 
 /// The lifetime that is asked of IAM, in seconds: six hours; 15 minutes to 24 hours are allowed.
@@ -103,11 +102,7 @@ impl Exchange {
 }
 
 impl TokenService for Exchange {
-    fn exchange<'a>(
-        &'a self,
-        id_token: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+    fn exchange<'a>(&'a self, id_token: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
         Box::pin(self.key(id_token, client))
     }
 

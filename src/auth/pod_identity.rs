@@ -1,11 +1,10 @@
 //! Pod identity of a CCE cluster: the agent on the node gives a temporary key in exchange for the pod's token.
 
-use super::exchange::{Provider, ProviderState, TokenService};
+use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::read_key;
 use super::token_client::{HttpRequest, Json, Operation};
-use super::{AuthError, IssuedCredential, SecretSource, TokenClient};
+use super::{AuthError, SecretSource, TokenClient};
 use crate::base::secret::Secret;
-use futures_util::future::BoxFuture;
 use hyper::http::Method;
 
 /// The agent and the pod's token.
@@ -28,18 +27,10 @@ impl Provider for PodIdentityProvider {
 }
 
 impl TokenService for PodIdentityProvider {
-    fn exchange<'a>(
-        &'a self,
-        token: &'a Secret,
-        client: &'a TokenClient,
-    ) -> BoxFuture<'a, Result<IssuedCredential, AuthError>> {
+    fn exchange<'a>(&'a self, token: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
         let request = HttpRequest::new(Operation::PodIdentity, Method::POST, self.url.clone())
             .secret_header("authorization", token.expose())
             .json("application/json", &Json::Object(&[]));
         Box::pin(async { read_key(&client.send(request).await?.success()?) })
-    }
-
-    fn can_lock_out(&self) -> bool {
-        false
     }
 }

@@ -93,15 +93,6 @@ impl Provider for CredentialProvider {
     }
 }
 
-/// A link of the provider chain.
-#[derive(Debug)]
-pub struct Candidate {
-    /// Its name.
-    pub name: &'static str,
-    /// The provider, or why it is not configured.
-    pub found: Result<CredentialProvider, String>,
-}
-
 /// The provider in use.
 #[derive(Debug)]
 pub struct ResolvedProvider {
@@ -115,18 +106,6 @@ impl ResolvedProvider {
     /// A provider that the settings name.
     pub fn named(source: CredentialProvider) -> Self {
         Self { source, passed_over: Vec::new() }
-    }
-
-    /// The first candidate that is configured.
-    pub fn first(candidates: Vec<Candidate>) -> Option<Self> {
-        let mut passed_over = Vec::new();
-        for Candidate { name, found } in candidates {
-            match found {
-                Ok(source) => return Some(Self { source, passed_over }),
-                Err(why) => passed_over.push((name, why)),
-            }
-        }
-        None
     }
 }
 

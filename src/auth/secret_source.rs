@@ -75,7 +75,6 @@ impl SecretSource {
     }
 }
 
-/// Reads a file that holds secrets.
 pub(super) fn read_text(path: &Path, what: &'static str) -> Result<Zeroizing<String>, AuthError> {
     let unusable = |problem| AuthError::UnusableFile { what, path: path.to_owned(), problem };
     let mut bytes = Zeroizing::new(Vec::new());

@@ -61,7 +61,6 @@ pub fn sdk_date(now: SystemTime) -> String {
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// The canonical request and the list of signed headers.
 fn canonical_request(request: &Request<'_>) -> (String, String) {
     let mut headers: Vec<(String, &str)> =
         request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.trim())).collect();

@@ -4,7 +4,7 @@ use super::cached_credential::CachedCredential;
 use super::lockout_guard::LockoutGuard;
 use super::{AuthError, Credential};
 use crate::base::backoff::Backoff;
-use crate::base::digest::Digest;
+use crate::base::digest::Sha256Digest;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,6 @@ const RENEWAL_PERIOD: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug, Default)]
 pub(super) struct CredentialState {
-    /// The credential in use.
     current: Option<Arc<CachedCredential>>,
     /// Whether the current credential was ever accepted, and when last.
     worked: bool,
@@ -40,7 +39,7 @@ pub(super) struct CredentialState {
     /// The credential that worked before the current one, until the current one has worked.
     previous: Option<Arc<CachedCredential>>,
     /// A changed secret that may be half of a change, and since when it is seen.
-    unsettled: Option<(Digest, Instant)>,
+    unsettled: Option<(Sha256Digest, Instant)>,
     lockout: LockoutGuard,
     /// When credentials that had worked were refused.
     renewals: VecDeque<Instant>,
@@ -54,7 +53,7 @@ pub(super) struct CredentialState {
 struct LastFailure {
     error: Arc<AuthError>,
     /// The secret that it was made with.
-    secret: Digest,
+    secret: Sha256Digest,
     /// When the next attempt is due.
     retry_at: Instant,
     in_a_row: u32,
@@ -67,12 +66,10 @@ pub(super) enum RejectionOutcome {
     Replaced,
     /// The previous credential is used again.
     FellBack,
-    /// There is no other credential.
     NoAlternative,
 }
 
 impl CredentialState {
-    /// The refused secrets.
     pub(super) fn lockout(&self) -> LockoutGuard {
         self.lockout.clone()
     }
@@ -82,7 +79,6 @@ impl CredentialState {
         self.lockout = lockout;
     }
 
-    /// The current credential, if it is valid.
     pub(super) fn usable(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.current.clone().filter(|current| current.is_valid(now))
     }
@@ -128,7 +124,7 @@ impl CredentialState {
 
     /// Whether a key pair of which one half has changed has stayed like that. No rotation changes one half alone, so it may
     /// have been read in the middle of a change.
-    fn has_settled(&mut self, current: &Credential, candidate: &Credential, found: Digest, now: Instant) -> bool {
+    fn has_settled(&mut self, current: &Credential, candidate: &Credential, found: Sha256Digest, now: Instant) -> bool {
         let (Credential::AccessKey(current), Credential::AccessKey(candidate)) = (current, candidate) else {
             return true;
         };
@@ -172,7 +168,7 @@ impl CredentialState {
     pub(super) fn failed(
         &mut self,
         error: Arc<AuthError>,
-        secret: Digest,
+        secret: Sha256Digest,
         can_lock_out: bool,
         now: Instant,
         random: f64,
@@ -193,12 +189,11 @@ impl CredentialState {
         self.last_failure.as_ref().map(|failure| failure.error.clone())
     }
 
-    fn last_failure_with(&self, secret: &Digest) -> Option<&LastFailure> {
+    fn last_failure_with(&self, secret: &Sha256Digest) -> Option<&LastFailure> {
         self.last_failure.as_ref().filter(|failure| failure.secret == *secret)
     }
 
-    /// Whether a credential may be requested with this secret now.
-    pub(super) fn may_request(&self, secret: &Digest, now: Instant) -> Result<(), AuthError> {
+    pub(super) fn may_request(&self, secret: &Sha256Digest, now: Instant) -> Result<(), AuthError> {
         self.check_lockout(secret, now)?;
         match self.last_failure_with(secret) {
             Some(failure) if failure.retry_at > now => Err(AuthError::Waiting {
@@ -209,7 +204,7 @@ impl CredentialState {
         }
     }
 
-    fn check_lockout(&self, secret: &Digest, now: Instant) -> Result<(), AuthError> {
+    fn check_lockout(&self, secret: &Sha256Digest, now: Instant) -> Result<(), AuthError> {
         let Some(until) = self.lockout.held_until(secret, now) else { return Ok(()) };
         let last = self.last_failure_with(secret).map(|failure| failure.error.clone());
         Err(AuthError::HeldBack { wait_seconds: whole_seconds(until - now), last })
@@ -285,12 +280,12 @@ impl CredentialState {
     }
 
     /// Whether this secret was refused lately.
-    pub(super) fn is_suspect(&self, secret: &Digest, now: Instant) -> bool {
+    pub(super) fn is_suspect(&self, secret: &Sha256Digest, now: Instant) -> bool {
         self.lockout.is_suspect(secret, now)
     }
 
     /// When the next attempt with this secret is due.
-    pub(super) fn retry_at(&self, secret: &Digest, now: Instant) -> Instant {
+    pub(super) fn retry_at(&self, secret: &Sha256Digest, now: Instant) -> Instant {
         let failed = self.last_failure_with(secret).map(|failure| failure.retry_at);
         failed.into_iter().chain(self.lockout.held_until(secret, now)).fold(now, Instant::max)
     }

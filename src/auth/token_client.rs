@@ -3,7 +3,7 @@
 use super::{AuthError, Credential, IssuedCredential, sign};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::answer::{ErrorAnswer, date, retry_after};
+use crate::transport::error_response::{ErrorResponse, date, retry_after};
 use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -90,7 +90,6 @@ impl std::fmt::Debug for TokenClient {
     }
 }
 
-/// One request for a credential.
 pub(super) struct HttpRequest {
     operation: Operation,
     method: Method,
@@ -139,9 +138,7 @@ impl HttpRequest {
         body.collect_secrets(&mut self.secrets);
         self.header("content-type", content_type)
     }
-}
 
-impl HttpRequest {
     /// Adds the token, or a signature of the request as it is now.
     pub(super) fn authenticated(self, credential: &Credential, now: SystemTime) -> Self {
         let key = match credential {
@@ -221,23 +218,21 @@ pub(super) struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The response, if its status is a success.
     pub(super) fn success(self) -> Result<Self, AuthError> {
         if self.status.is_success() {
             return Ok(self);
         }
         let operation = self.operation;
-        let answer = ErrorAnswer::read(self.status, &self.headers, &self.body, &self.secrets);
+        let response = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets);
         match self.status.as_u16() {
             408 | 425 | 429 | 500.. => {
                 let retry_after = retry_after(&self.headers, self.now);
-                Err(AuthError::Failed { operation, answer, retry_after })
+                Err(AuthError::Failed { operation, response, retry_after })
             }
-            _ => Err(AuthError::Refused { operation, hint: hint(operation, &answer), answer }),
+            _ => Err(AuthError::Refused { operation, hint: hint(operation, &response), response }),
         }
     }
 
-    /// The token in a header.
     pub(super) fn subject_token(&self) -> Result<Secret, AuthError> {
         let token = self.headers.get("x-subject-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if token.is_empty() {
@@ -262,18 +257,18 @@ impl HttpResponse {
     }
 
     pub(super) fn unexpected(&self, problem: &'static str) -> AuthError {
-        AuthError::UnexpectedAnswer { operation: self.operation, problem }
+        AuthError::UnexpectedResponse { operation: self.operation, problem }
     }
 }
 
 /// What to do about a refusal, if its text lets us know.
-fn hint(operation: Operation, answer: &ErrorAnswer) -> &'static str {
-    let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+fn hint(operation: Operation, response: &ErrorResponse) -> &'static str {
+    let message = response.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("mfa") || message.contains("multi-factor") {
         " (the user has login protection by MFA, which no program can pass: use an access key, or a user without it)"
     } else if message.contains("lock") {
         " (IAM has locked the user for a while: correct the password first, then wait for the end of the lock)"
-    } else if operation == Operation::Agency && matches!(answer.status.as_u16(), 403 | 404) {
+    } else if operation == Operation::Agency && matches!(response.status.as_u16(), 403 | 404) {
         " (the agency must be there in that account and be for the account of this credential, whose user needs the \
          permission to take on agencies, as Agent Operator has it)"
     } else if operation == Operation::Agency {

@@ -3,10 +3,10 @@
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256.
-pub type Digest = [u8; 32];
+pub type Sha256Digest = [u8; 32];
 
 /// The digest of a sequence of values. Each value is preceded by its length, so that no two sequences share one input.
-pub fn of<T: AsRef<[u8]>>(values: impl IntoIterator<Item = T>) -> Digest {
+pub fn of<T: AsRef<[u8]>>(values: impl IntoIterator<Item = T>) -> Sha256Digest {
     let mut hash = Sha256::new();
     for value in values {
         let value = value.as_ref();

@@ -135,7 +135,6 @@ pub fn try_directory(directory: &Path) -> io::Result<()> {
     fs::remove_file(trial)
 }
 
-/// The directory of a file.
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -7,7 +7,7 @@
 //! Layout: magic 8 bytes, version 4, time of reading 8 (nanoseconds since 1970), origin 32; frames of records in postcard
 //! format, each frame preceded by its length in 4 bytes; SHA-256 of everything before it. Numbers are little-endian.
 
-use super::digest::{self, Digest};
+use super::digest::{self, Sha256Digest};
 use super::file;
 use super::state_lock::StateLock;
 use parking_lot::Mutex;
@@ -78,7 +78,7 @@ impl From<io::Error> for Unusable {
 
 /// A digest of the settings that decide whose data it is. State is only used for the origin it was read from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Origin(Digest);
+pub struct Origin(Sha256Digest);
 
 impl Origin {
     /// The origin that these settings describe.

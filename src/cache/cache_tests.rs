@@ -247,12 +247,13 @@ async fn after_closing_what_is_held_is_served_and_nothing_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_are_kept_one_at_a_time_and_the_newest_last() {
+async fn values_are_kept_one_at_a_time_and_the_newest_last_even_after_a_panic() {
     let (running, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (at_once, values) = (running.clone(), kept.clone());
     let keep: Persister<usize> = Box::new(move |value, _| {
         let (at_once, values) = (at_once.clone(), values.clone());
         Box::pin(async move {
+            assert!(*value != 1, "as the test wants");
             assert_eq!(at_once.fetch_add(1, Ordering::SeqCst), 0, "two at once would write one file");
             tokio::time::sleep(Duration::from_millis(30)).await;
             at_once.fetch_sub(1, Ordering::SeqCst);

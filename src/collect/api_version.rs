@@ -3,14 +3,13 @@
 use super::listing::{self, ListingContext};
 use super::markers;
 use super::metrics::Inconsistency;
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use crate::model::{Repositories, Row};
 use crate::swr::error::is_from_swr;
 use crate::swr::markers::MarkerPage;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
 use crate::swr::row_reader::KnownRows;
 use crate::swr::{ApiError, CallBudget, Client};
-use std::str::FromStr;
 use tracing::{debug, info};
 
 /// The configured version of the listing API.
@@ -25,21 +24,9 @@ pub enum ListApi {
     Auto,
 }
 
-const NAMES: [(&str, ListApi); 3] = [("v2", ListApi::V2), ("v3", ListApi::V3), ("auto", ListApi::Auto)];
-
-impl FromStr for ListApi {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = NAMES.iter().find(|(name, _)| *name == text).map(|(_, version)| *version);
-        known.ok_or_else(|| format!("unknown value `{text}` (known: v2, v3, auto)"))
-    }
-}
-
-impl std::fmt::Display for ListApi {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        NAMES.iter().filter(|(_, version)| version == self).try_for_each(|(name, _)| f.write_str(name))
-    }
+impl ListApi {
+    /// The words of the setting.
+    pub const WORDS: [(&str, Self); 3] = [("v2", Self::V2), ("v3", Self::V3), ("auto", Self::Auto)];
 }
 
 /// Chooses the version that a refresh uses; [`ListApi::Auto`] in the result means that v3 is tried. The client remembers
@@ -94,8 +81,8 @@ pub async fn read(
             Ok(rows)
         }
         // Not from SWR itself, which would mean the organization: the gateway does not know the call.
-        Ok(Err(WalkFailure::Call(ApiError::NotFound(answer))))
-            if options.list_api == ListApi::Auto && !is_from_swr(&answer) =>
+        Ok(Err(WalkFailure::Call(ApiError::NotFound(response))))
+            if options.list_api == ListApi::Auto && !is_from_swr(&response) =>
         {
             info!("this region does not list by markers; listing by offsets");
             client.lists_by_markers.set(false);

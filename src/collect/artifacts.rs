@@ -8,7 +8,7 @@ use super::enterprise;
 use super::markers;
 use super::metrics::Metrics;
 use super::partial::{FailedCall, Previous};
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use crate::base::deadline::Deadline;
 use crate::model::Timestamp;
 use crate::model::figures::{Artifacts, Dated, InstanceArtifacts, RepositoryArtifacts};
@@ -20,7 +20,6 @@ use crate::swr::{ApiError, CallBudget, Client, Operation};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The `collector` label.
 pub(super) const COLLECTOR: &str = "enterprise.artifacts";
 
 /// The time between two reads.
@@ -77,11 +76,7 @@ pub(super) async fn read(
 async fn sums_of(source: &InstanceListing<'_>, metrics: &Metrics) -> Result<Vec<RepositoryArtifacts>, FailedCall> {
     let walked = Deadline::after(INSTANCE_TIMEOUT).bound(markers::read_all(source, MAX_ARTIFACTS, metrics)).await;
     let timeout = WalkFailure::Call(ApiError::Timeout("the list of artifacts"));
-    let artifacts = walked.unwrap_or(Err(timeout)).map_err(|failure| match failure {
-        WalkFailure::Call(error) => FailedCall::of(Operation::ListArtifacts)(error),
-        failure => FailedCall { operation: Operation::ListArtifacts, failure: failure.into() },
-    })?;
-    Ok(sum_up(artifacts))
+    walked.unwrap_or(Err(timeout)).map(sum_up).map_err(FailedCall::of_walk(Operation::ListArtifacts))
 }
 
 /// Sums up artifacts by repository, each digest once. Of two rows with one digest the larger size counts, and the later

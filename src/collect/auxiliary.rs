@@ -9,7 +9,7 @@ use super::{CollectorState, Metrics, Options, WaitPolicy, account, artifacts, en
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::failure::Reason;
-use crate::model::figures::{Account, Artifacts, Enterprise};
+use crate::model::figures::{AccountFigures, Artifacts, Enterprise};
 use crate::model::{Snapshot, Timestamp};
 use crate::swr::tag_rate_limiter::TagRateLimiter;
 use crate::swr::{CallBudget, Client, Operation};
@@ -26,7 +26,7 @@ pub const MAX_WAIT: Duration = Duration::from_secs(2);
 /// The collectors beside the listing of one account. Dropping it cancels their reads.
 #[derive(Debug)]
 pub struct AuxiliaryCollectors {
-    account: Option<BackgroundRead<Account>>,
+    account: Option<BackgroundRead<AccountFigures>>,
     enterprise: Option<BackgroundRead<Enterprise>>,
     artifacts: Option<BackgroundRead<Artifacts>>,
     artifact_limiter: Arc<TagRateLimiter>,
@@ -62,7 +62,7 @@ impl AuxiliaryCollectors {
         previous: Option<&Snapshot>,
         room: u64,
         deadline: Deadline,
-    ) -> (Arc<Account>, Arc<Enterprise>, Arc<Artifacts>) {
+    ) -> (Arc<AccountFigures>, Arc<Enterprise>, Arc<Artifacts>) {
         let wait = self.wait_policy.until(deadline);
         let (max_age, metrics) = (self.max_age, &self.metrics);
         let budget = || CallBudget::until(deadline);

@@ -3,7 +3,7 @@
 use super::markers;
 use super::metrics::Metrics;
 use super::partial::{FailedCall, Previous};
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use crate::failure::{Failure, Reason};
 use crate::model::figures::{Enterprise, Instance, InstanceRepository};
 use crate::swr::enterprise::PAGE_SIZE;
@@ -11,7 +11,6 @@ use crate::swr::markers::MarkerPage;
 use crate::swr::{ApiError, CallBudget, Client, Operation};
 use std::sync::Arc;
 
-/// The `collector` label.
 pub(super) const COLLECTOR: &str = "enterprise";
 
 /// The most instances of a project. Each costs a call.
@@ -96,10 +95,8 @@ async fn repositories(
     let listing = EnterpriseListing { client, budget };
     let walked = budget.deadline.bound(markers::read_all(&listing, most, metrics)).await;
     let timeout = WalkFailure::Call(ApiError::Timeout("the listing of repositories"));
-    let mut rows = walked.unwrap_or(Err(timeout)).map_err(|failure| match failure {
-        WalkFailure::Call(error) => FailedCall::of(Operation::ListInstanceRepositories)(error),
-        failure => FailedCall { operation: Operation::ListInstanceRepositories, failure: failure.into() },
-    })?;
+    let rows = walked.unwrap_or(Err(timeout));
+    let mut rows = rows.map_err(FailedCall::of_walk(Operation::ListInstanceRepositories))?;
     // The sort is stable, so the row that was read last is kept.
     rows.reverse();
     rows.sort_by(|a, b| a.key().cmp(&b.key()));

@@ -13,8 +13,8 @@ use super::metrics::{Inconsistency, Metrics};
 use super::page_merger::{
     Joined, Page, PageDefect, PageMerger, check_page, deduplicated, has_surplus, repeats_in_place,
 };
-use super::walk_failure::WalkFailure;
-use super::windows::{self, Window};
+use super::page_windows::{self, Window};
+use super::walk::WalkFailure;
 use crate::model::{Repositories, Row};
 use crate::swr::client::PageSizes;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
@@ -246,7 +246,7 @@ impl<P: PageSource> Walk<'_, P> {
 
     /// Reads the second page alone, so that a server that ignores the offset is noticed before several pages are wasted.
     async fn second(&self, merger: &mut PageMerger, overlap: u64) -> Result<Joined, WalkError> {
-        let window = windows::after(merger.end, overlap, self.page_size);
+        let window = page_windows::after(merger.end, overlap, self.page_size);
         let page = self.verified_page(window, merger.total).await?;
         if merger.repeats_its_beginning(window, &page) {
             let message = "the server answers every offset with the first page";
@@ -262,7 +262,7 @@ impl<P: PageSource> Walk<'_, P> {
         self.try_larger_page(from, to).await?;
         let this: &Self = self;
         let at_once = if this.page_size < this.largest_size { SMALL_PAGES } else { usize::MAX };
-        let mut arriving = stream::iter(windows::covering(from, to, overlap, this.page_size).take(at_once))
+        let mut arriving = stream::iter(page_windows::covering(from, to, overlap, this.page_size).take(at_once))
             .map(|window| async move { (window, this.page(window, total).await) })
             .buffered(this.pages.concurrency().max(1));
         while let Some((window, page)) = arriving.next().await {
@@ -321,7 +321,7 @@ impl<P: PageSource> Walk<'_, P> {
             *overlap = (*overlap * 4).min(self.page_size / 2).max(1);
             // A list that shrank may end before the current position; then its end is read.
             let end = merger.total.map_or(merger.end, |total| merger.end.min(total)).max(1);
-            let window = windows::after(end, *overlap, self.page_size);
+            let window = page_windows::after(end, *overlap, self.page_size);
             let page = self.verified_page(window, merger.total).await?;
             match merger.join(window, page) {
                 Joined::Gap => merger.end = window.offset.max(1),

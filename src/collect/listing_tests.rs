@@ -65,9 +65,9 @@ impl PageSource for Model {
         }
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
         if window.limit > self.refuse_above {
-            let answer =
-                crate::swr::error::ErrorAnswer { status: hyper::StatusCode::BAD_REQUEST, body: Default::default() };
-            return Err(ApiError::Refused(answer));
+            let response =
+                crate::swr::error::ErrorResponse { status: hyper::StatusCode::BAD_REQUEST, body: Default::default() };
+            return Err(ApiError::Refused(response));
         }
         if (self.is_too_large)(read, window) {
             return Err(ApiError::TooLarge { limit: 1 });

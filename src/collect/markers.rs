@@ -5,17 +5,14 @@
 //! was there before, a page that begins like an earlier one, or an empty page with a marker. After such a sign the walk
 //! starts over.
 //!
-//! Bounds: [`MAX_WALKS`] walks, each with a limit on rows. Every page brings rows, so the number of pages is limited too.
+//! Bounds: [`MAX_WALKS`](super::walk::MAX_WALKS) walks, each with a limit on rows. Every page brings rows, so the number of pages is limited too.
 
 use super::metrics::{Inconsistency, Metrics};
-use super::walk_failure::WalkFailure;
+use super::walk::{WalkError, WalkFailure, Walks};
 use crate::swr::ApiError;
 use crate::swr::markers::MarkerPage;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
-
-/// How often the list is started before the read fails.
-const MAX_WALKS: usize = 3;
 
 /// A source of pages: the client, or a model of a list in the tests.
 pub trait MarkerPageSource: Sync {
@@ -40,41 +37,38 @@ pub async fn read_all<P: MarkerPageSource>(
     max_rows: u64,
     metrics: &Metrics,
 ) -> Result<Vec<P::Row>, WalkFailure> {
-    let mut problem = String::new();
-    for _ in 0..MAX_WALKS {
-        match walk(pages, max_rows, metrics).await? {
-            Ok(rows) => return Ok(rows),
-            Err(inconsistency) => problem = inconsistency,
+    let mut walks = Walks::default();
+    loop {
+        if let Some(outcome) = walks.conclude(walk(pages, max_rows, metrics).await) {
+            return outcome;
         }
     }
-    Err(WalkFailure::Incomplete(format!("the listing could not be made whole in {MAX_WALKS} walks: {problem}")))
 }
 
-/// Reads the list once: the rows, or what is inconsistent about them.
-async fn walk<P: MarkerPageSource>(
-    pages: &P,
-    max_rows: u64,
-    metrics: &Metrics,
-) -> Result<Result<Vec<P::Row>, String>, WalkFailure> {
+/// Reads the list once.
+async fn walk<P: MarkerPageSource>(pages: &P, max_rows: u64, metrics: &Metrics) -> Result<Vec<P::Row>, WalkError> {
     let hasher = RandomState::new();
     let (mut markers, mut first_rows) = (HashSet::new(), HashSet::new());
     let (mut rows, mut received, mut largest) = (Vec::new(), 0, 0);
     let mut marker: Option<String> = None;
     loop {
-        let page = pages.page(marker.as_deref()).await.map_err(WalkFailure::Call)?;
+        let page = pages.page(marker.as_deref()).await?;
         received += page.received;
         if received > max_rows {
             let message = format!("the listing has more than {max_rows} rows, the most that are read");
-            return Err(WalkFailure::Incomplete(message));
+            return Err(WalkError::Final(WalkFailure::Incomplete(message)));
         }
         if let Some(first) = page.rows.first()
             && !first_rows.insert(hasher.hash_one(P::key(first)))
         {
             metrics.count(Inconsistency::Duplicate, 1);
-            return Ok(Err(format!("the page at row {} begins like one before it", received - page.received)));
+            return Err(WalkError::Inconsistent(format!(
+                "the page at row {} begins like one before it",
+                received - page.received
+            )));
         }
         rows.extend(page.rows);
-        let Some(next) = page.next else { return Ok(Ok(rows)) };
+        let Some(next) = page.next else { return Ok(rows) };
         if page.received < largest {
             // Counted only: a short page with a marker leaves nothing out.
             metrics.count(Inconsistency::ShortPage, 1);
@@ -82,11 +76,13 @@ async fn walk<P: MarkerPageSource>(
         largest = largest.max(page.received);
         if page.received == 0 {
             metrics.count(Inconsistency::ShortPage, 1);
-            return Ok(Err(format!("after row {received} an empty page says that more follows")));
+            return Err(WalkError::Inconsistent(format!("after row {received} an empty page says that more follows")));
         }
         if !markers.insert(next.clone()) {
             metrics.count(Inconsistency::Border, 1);
-            return Ok(Err(format!("the marker after row {received} leads back to where it was before")));
+            return Err(WalkError::Inconsistent(format!(
+                "the marker after row {received} leads back to where it was before"
+            )));
         }
         marker = Some(next);
     }

@@ -1,5 +1,6 @@
 //! The walk by markers with a model of a list that moves while it is read, and with models that lie.
 
+use super::super::walk::MAX_WALKS;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

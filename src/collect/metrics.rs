@@ -83,7 +83,6 @@ impl Metrics {
         self.collectors.lock().clone()
     }
 
-    /// Sets the state of a collector.
     pub(super) fn set_state(&self, collector: &'static str, state: CollectorState) {
         let is_up = state == CollectorState::Complete;
         self.up.with_label_values(&[collector]).set(f64::from(u8::from(is_up)));

@@ -4,7 +4,7 @@
 
 use super::api_version::{self, ListApi};
 use super::listing::{self, ListingContext};
-use super::walk_failure::WalkFailure;
+use super::walk::WalkFailure;
 use super::{Collected, Options};
 use crate::failure::Failure;
 use crate::model::{NamespaceRead, Repositories, Row, Snapshot, Timestamp};

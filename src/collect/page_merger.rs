@@ -4,7 +4,7 @@
 //! between its first and its last row. Two pages that share a row therefore leave none of them out, whenever each page
 //! was read. A page is joined only when it shares a row with the page before.
 
-use super::windows::Window;
+use super::page_windows::Window;
 use crate::model::Row;
 use crate::model::chunks::{RowKey, RowMap};
 use crate::swr::pages::OffsetPage;
@@ -84,7 +84,6 @@ fn keys(page: &Page) -> impl Iterator<Item = RowKey<'_>> {
     page.rows.iter().map(RowKey)
 }
 
-/// The result of joining a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Joined {
     /// The page joined, and more rows follow.
@@ -106,7 +105,6 @@ pub(super) struct PageMerger {
     pub(super) end: u64,
     /// Rows without a usable name, which count in the total but are not in `rows`.
     nameless: u64,
-    /// The latest total.
     pub(super) total: Option<u64>,
     /// Two pages had different totals: the list moved.
     pub(super) total_changed: bool,

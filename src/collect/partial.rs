@@ -1,5 +1,6 @@
 //! Reads that may fail in part: the calls that failed, and the previous values that are kept in their place.
 
+use super::walk::WalkFailure;
 use crate::failure::Failure;
 use crate::model::Timestamp;
 use crate::model::figures::Dated;
@@ -7,7 +8,6 @@ use crate::swr::{ApiError, Operation, advice};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A call that failed.
 #[derive(Debug)]
 pub(super) struct FailedCall {
     pub(super) operation: Operation,
@@ -28,6 +28,14 @@ impl FailedCall {
                 error => advice::on_call(error, None),
             };
             Self { operation, failure: Failure { advice, ..error.into() } }
+        }
+    }
+
+    /// A walk that failed, as a failed call.
+    pub(super) fn of_walk(operation: Operation) -> impl Fn(WalkFailure) -> Self {
+        move |failure| match failure {
+            WalkFailure::Call(error) => Self::of(operation)(error),
+            failure => Self { operation, failure: failure.into() },
         }
     }
 }

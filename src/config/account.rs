@@ -1,13 +1,14 @@
 //! Resolves the settings of one account to the options of its stages.
 
 use super::settings::Settings;
-use super::{Problems, credentials, duration, not_in, number, positive, regions, sdk_regions, yaml};
+use super::{Problems, credentials, duration, keyword, not_in, number, positive, regions, sdk_regions, yaml};
 use crate::auth::exchange::Provider;
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
+use crate::collect::ListApi;
 use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 /// One account.
 #[derive(Debug)]
-pub struct Account {
+pub struct AccountOptions {
     /// The name, which is also that of its state files.
     pub name: String,
     /// The provider of its credential.
@@ -90,9 +91,9 @@ pub struct About {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Of all settings.
-    pub all: Digest,
+    pub all: Sha256Digest,
     /// Of the settings of credentials.
-    pub credentials: Digest,
+    pub credentials: Sha256Digest,
 }
 
 /// Whose data is read. A rotated secret of the same user does not change it, nor does the API version of the listing.
@@ -105,7 +106,7 @@ pub struct Origins {
 }
 
 /// Resolves one account; `None` if it has no credential.
-pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Problems) -> Option<Account> {
+pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Problems) -> Option<AccountOptions> {
     for renamed in flags::RENAMED {
         if let Some(found) = settings.get(renamed.name) {
             let key = flags::flag(renamed.default).key.unwrap_or_default();
@@ -137,7 +138,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
     let state = settings.text("cache.directory").map(|directory| StateFiles::of(&directory, name));
     let credentials = credentials?;
     let origins = origins(&about, &credentials.source, &collect.namespaces);
-    Some(Account {
+    Some(AccountOptions {
         name: name.to_owned(),
         credentials,
         client,
@@ -223,7 +224,7 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
                         "{}: unknown region `{}`{}; for another region or cloud, set {way}",
                         region.place,
                         region.text(),
-                        yaml::did_you_mean(region.text(), regions::KNOWN)
+                        yaml::did_you_mean(region.text(), regions::known())
                     ));
                 }
                 (Some(_), Some(partner)) if own_is_absent => problems.warn(format!(
@@ -289,7 +290,7 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {
         namespaces,
-        list_api: settings.read("swr.list-api", default.list_api, problems, str::parse),
+        list_api: settings.read("swr.list-api", default.list_api, problems, |text| keyword(text, &ListApi::WORDS)),
         account: settings.is_on("collector.account", false, problems),
         // Artifacts belong to repositories.
         enterprise: settings.is_on("collector.enterprise", false, problems) || artifacts,

@@ -28,24 +28,18 @@ pub(super) struct Entries {
     pub(super) has_wrong_credentials: bool,
 }
 
-/// One setting in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The name of its flag.
     pub(super) name: &'static str,
-    /// The values.
     pub(super) values: Vec<String>,
-    /// Its place in the file, for messages.
     pub(super) place: String,
 }
 
 impl Entries {
-    /// The setting of the flag with this name.
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
         self.settings.iter().find(|entry| entry.name == name)
     }
 
-    /// One of [`SECRETS`].
     pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
         self.secrets.iter().find(|(other, _)| *other == name).map(|(_, secret)| secret)
     }
@@ -60,12 +54,9 @@ impl Entries {
     }
 }
 
-/// The content of a configuration file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AccountsFile {
-    /// Settings for all accounts.
     pub(super) defaults: Entries,
-    /// The accounts, in the order of the file.
     pub(super) accounts: Vec<(String, Entries)>,
 }
 
@@ -130,14 +121,12 @@ pub(super) fn read(
     file
 }
 
-/// Whether a name is valid for an account.
 pub(super) fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len())
         && !name.starts_with(['.', '-'])
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// Reads the entries of accounts.
 struct EntryReader<'a, 'b> {
     environment: &'a Environment,
     /// Relative paths start here.

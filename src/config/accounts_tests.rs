@@ -13,7 +13,7 @@ fn of(yaml: &str, line: &str, environment: &[(&str, &str)]) -> Result<Config, Pr
     resolve(&args(&format!("--config.file {} {line}", path.display())), &table(environment))
 }
 
-fn good(yaml: &str) -> Vec<Account> {
+fn good(yaml: &str) -> Vec<AccountOptions> {
     of(yaml, "", &[]).unwrap().accounts
 }
 
@@ -30,7 +30,7 @@ fn problems(yaml: &str, line: &str) -> Vec<String> {
 #[test]
 fn a_secret_of_an_account_wins_over_the_default_wherever_each_is_kept() {
     let secrets = |yaml: &str, line: &str| -> Vec<String> {
-        let shown = |account: &Account| match &account.credentials.source {
+        let shown = |account: &AccountOptions| match &account.credentials.source {
             CredentialProvider::AccessKey(key) => match &key.secret {
                 SecretSource::Given(secret) => secret.expose().to_owned(),
                 SecretSource::File(path) => path.display().to_string(),

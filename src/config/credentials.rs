@@ -3,7 +3,6 @@
 use super::settings::Settings;
 use super::{Problems, agency, environment, number, regions};
 use crate::auth::metadata::{self, Selection};
-use crate::auth::provider::Candidate;
 use crate::auth::{
     CredentialProvider, ResolvedProvider, SecretSource, access_key, iam, oidc, pod_identity, profile, token,
 };
@@ -38,7 +37,6 @@ const SECRET_KEY: Ways = (
 
 type Found = Result<CredentialProvider, NotConfigured>;
 
-/// Why a provider is not configured.
 enum NotConfigured {
     /// None of its settings is there.
     Absent(String),
@@ -55,7 +53,6 @@ struct Search<'a> {
     iam: Iam,
 }
 
-/// The IAM endpoint.
 enum Iam {
     Known(String),
     /// It was given and is wrong, which is reported.
@@ -114,25 +111,22 @@ impl Search<'_> {
 
     /// The first provider that is configured. Others that are configured too get a warning.
     fn first(&self, problems: &mut Problems) -> Option<ResolvedProvider> {
-        let mut candidates = Vec::new();
+        let mut passed_over = Vec::new();
         for (index, name) in SOURCES.into_iter().enumerate() {
-            let found = match self.find(name, Selection::LastResort, problems) {
-                Ok(provider) => Ok(provider),
-                Err(NotConfigured::Absent(why)) => Err(why),
+            match self.find(name, Selection::LastResort, problems) {
+                Ok(source) => {
+                    self.warn(name, &SOURCES[index + 1..], problems);
+                    return Some(ResolvedProvider { source, passed_over });
+                }
+                Err(NotConfigured::Absent(why)) => passed_over.push((name, why)),
                 Err(NotConfigured::Incomplete(problem)) => {
                     problems.add(problem);
                     return None;
                 }
                 Err(NotConfigured::Reported) => return None,
-            };
-            let is_found = found.is_ok();
-            candidates.push(Candidate { name, found });
-            if is_found {
-                self.warn(name, &SOURCES[index + 1..], problems);
-                break;
             }
         }
-        ResolvedProvider::first(candidates)
+        None
     }
 
     /// Warns of a provider that was probably not meant.

@@ -6,63 +6,21 @@
 const EUROPE: &str = "eu-west-101";
 
 /// The known regions in alphabetical order.
-pub const KNOWN: [&str; 35] = [
-    "ae-ad-1",
-    "af-north-1",
-    "af-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "cn-east-2",
-    "cn-east-3",
-    "cn-east-4",
-    "cn-east-5",
-    "cn-north-1",
-    "cn-north-11",
-    "cn-north-12",
-    "cn-north-2",
-    "cn-north-4",
-    "cn-north-9",
-    "cn-south-1",
-    "cn-south-2",
-    "cn-south-4",
-    "cn-southwest-2",
-    "cn-southwest-3",
-    "eu-west-0",
-    EUROPE,
-    "la-north-2",
-    "la-south-2",
-    "me-east-1",
-    "my-kualalumpur-1",
-    "na-mexico-1",
-    "ru-moscow-1",
-    "ru-northwest-2",
-    "sa-brazil-1",
-    "sa-peru-1",
-    "tr-west-1",
-];
+const KNOWN: &str = "\
+    ae-ad-1 af-north-1 af-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 \
+    cn-east-2 cn-east-3 cn-east-4 cn-east-5 cn-north-1 cn-north-11 cn-north-12 cn-north-2 cn-north-4 \
+    cn-north-9 cn-south-1 cn-south-2 cn-south-4 cn-southwest-2 cn-southwest-3 eu-west-0 eu-west-101 \
+    la-north-2 la-south-2 me-east-1 my-kualalumpur-1 na-mexico-1 ru-moscow-1 ru-northwest-2 sa-brazil-1 \
+    sa-peru-1 tr-west-1";
 
 /// Regions without an IAM of their own; the global one serves them.
 const WITHOUT_IAM: [&str; 7] =
     ["af-north-1", "ap-southeast-5", "cn-north-11", "cn-south-4", "cn-southwest-3", "ru-northwest-2", "sa-peru-1"];
 
 /// Regions with an STS of their own.
-const WITH_STS: [&str; 12] = [
-    "af-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "cn-east-3",
-    "cn-north-4",
-    "cn-south-1",
-    "cn-southwest-2",
-    "la-south-2",
-    "sa-brazil-1",
-    "tr-west-1",
-];
+const WITH_STS: &str = "\
+    af-south-1 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 cn-east-3 cn-north-4 cn-south-1 \
+    cn-southwest-2 la-south-2 sa-brazil-1 tr-west-1";
 
 /// A cloud of a partner, with an API like Huawei Cloud's at addresses of its own.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,10 +57,14 @@ pub fn partner(region: &str) -> Option<&'static Partner> {
     PARTNERS.iter().find(|partner| partner.region == region)
 }
 
+/// The known regions.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    KNOWN.split(' ')
+}
+
 /// The IAM endpoint of a known region.
 pub fn iam_endpoint(region: &str) -> Option<String> {
-    let known = KNOWN.iter().find(|known| **known == region)?;
-    Some(match *known {
+    Some(match known().find(|known| *known == region)? {
         EUROPE => format!("https://iam.{EUROPE}.myhuaweicloud.eu"),
         known if WITHOUT_IAM.contains(&known) => "https://iam.myhuaweicloud.com".to_owned(),
         known => format!("https://iam.{known}.myhuaweicloud.com"),
@@ -111,12 +73,12 @@ pub fn iam_endpoint(region: &str) -> Option<String> {
 
 /// The STS endpoint of a region that has one.
 pub fn sts_endpoint(region: &str) -> Option<String> {
-    WITH_STS.contains(&region).then(|| format!("https://sts.{region}.myhuaweicloud.com"))
+    WITH_STS.split(' ').any(|known| known == region).then(|| format!("https://sts.{region}.myhuaweicloud.com"))
 }
 
 /// The SWR endpoint of a known region.
 pub fn endpoint(region: &str) -> Option<String> {
-    let known = KNOWN.iter().find(|known| **known == region)?;
-    let domain = if *known == EUROPE { "myhuaweicloud.eu" } else { "myhuaweicloud.com" };
+    let known = known().find(|known| *known == region)?;
+    let domain = if known == EUROPE { "myhuaweicloud.eu" } else { "myhuaweicloud.com" };
     Some(format!("https://swr-api.{known}.{domain}"))
 }

@@ -4,13 +4,12 @@ use super::accounts_file::{Entries, SECRETS};
 use super::environment::Environment;
 use super::{Problems, trimmed};
 use crate::auth::SecretSource;
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag, FlagKind};
 use std::iter::once;
 
-/// The value given for a setting.
 #[derive(Clone, Debug)]
 pub(super) struct FoundSetting {
     /// The values; one, except for lists.
@@ -20,7 +19,6 @@ pub(super) struct FoundSetting {
 }
 
 impl FoundSetting {
-    /// The value of a setting that has one.
     pub(super) fn text(&self) -> &str {
         self.values.first().map_or("", String::as_str)
     }
@@ -35,12 +33,10 @@ pub(super) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// Settings without a file.
     pub(super) fn of_process(args: &'a ServeArgs, environment: &'a Environment) -> Self {
         Self { args, environment, entries: Vec::new() }
     }
 
-    /// Settings of an account of the file.
     pub(super) fn of_account(
         args: &'a ServeArgs,
         environment: &'a Environment,
@@ -50,7 +46,6 @@ impl<'a> Settings<'a> {
         Self { args, environment, entries: vec![account, defaults] }
     }
 
-    /// The setting with this name, if it was given.
     pub(super) fn get(&self, name: &str) -> Option<FoundSetting> {
         let in_file = self.entries.iter().filter_map(|entries| entries.get(name));
         let in_file = in_file.map(|entry| FoundSetting { values: entry.values.clone(), place: entry.place.clone() });
@@ -142,7 +137,6 @@ impl<'a> Settings<'a> {
         if self.is_in_file() { in_file.to_owned() } else { outside.to_owned() }
     }
 
-    /// A secret in the configuration file.
     fn secret(&self, key: &str) -> Option<&Secret> {
         self.entries.iter().find_map(|entries| entries.secret(key))
     }
@@ -160,7 +154,7 @@ impl<'a> Settings<'a> {
 
     /// The digest of the settings whose names begin with `prefix`, of the secrets, and of `extra`. Files that settings name
     /// count by their names.
-    pub(super) fn fingerprint(&self, prefix: &str, extra: &[u8]) -> Digest {
+    pub(super) fn fingerprint(&self, prefix: &str, extra: &[u8]) -> Sha256Digest {
         let flags = account_flags().filter(|flag| flag.name.starts_with(prefix));
         let given = flags.filter_map(|flag| {
             let found = self.get(flag.name)?;

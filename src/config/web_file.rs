@@ -7,7 +7,7 @@ mod tls;
 
 use super::yaml::{self, Place, Table, Value, did_you_mean};
 use super::{Problems, duration};
-use crate::base::digest::{self, Digest};
+use crate::base::digest::{self, Sha256Digest};
 use crate::web::basic_auth::PasswordHash;
 use crate::web::security::{Header, Options, RateLimit, Security};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ pub struct WebFile {
     /// The web configuration file itself comes first.
     pub files: Files,
     /// Of the contents of all files: equal digests mean equal settings.
-    pub digest: Digest,
+    pub digest: Sha256Digest,
 }
 
 /// Reads the file and the files that it names. Blocks while the file system hangs; pipes and devices are refused.
@@ -48,8 +48,7 @@ pub fn read(path: &Path) -> Result<WebFile, (Problems, Files)> {
 struct WebFileReader<'a> {
     path: &'a Path,
     files: Files,
-    /// The digest of each file.
-    contents: Vec<Digest>,
+    contents: Vec<Sha256Digest>,
 }
 
 impl WebFileReader<'_> {

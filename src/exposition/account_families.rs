@@ -60,7 +60,6 @@ fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a 
     unlisted
 }
 
-/// The instances and their repositories.
 pub(super) fn enterprise(
     enterprise: &Enterprise,
     artifacts: &Artifacts,
@@ -150,8 +149,8 @@ mod tests {
     use crate::exposition::testing::{parse, row};
     use crate::exposition::{Options, write_snapshot};
     use crate::model::figures::{
-        Account, Artifacts, Dated, Enterprise, Instance, InstanceArtifacts, InstanceRepository, Organization, Overview,
-        Quota, RepositoryArtifacts, Statistics,
+        AccountFigures, Artifacts, Dated, Enterprise, Instance, InstanceArtifacts, InstanceRepository, Organization,
+        Overview, Quota, RepositoryArtifacts, Statistics,
     };
     use crate::model::{NamespaceRead, Snapshot, Timestamp};
     use std::sync::Arc;
@@ -174,19 +173,22 @@ mod tests {
         wanted.collect::<Vec<_>>().join("\n")
     }
 
-    fn organizations(counts: &[(&str, Option<u64>)]) -> Arc<Account> {
+    fn organizations(counts: &[(&str, Option<u64>)]) -> Arc<AccountFigures> {
         let organization = |(name, repositories): &(&str, Option<u64>)| Organization {
             name: (*name).into(),
             repositories: *repositories,
         };
-        Arc::new(Account { organizations: dated(counts.iter().map(organization).collect()), ..Account::default() })
+        Arc::new(AccountFigures {
+            organizations: dated(counts.iter().map(organization).collect()),
+            ..AccountFigures::default()
+        })
     }
 
     #[test]
     fn an_account_gives_these_samples() {
         let (mut snapshot, _) = Snapshot::new(Timestamp(0), vec![row("web", "a")]);
         assert_eq!(lines(&snapshot, &["swr_account", "swr_quota", "swr_instance"]), "", "absent is not zero");
-        snapshot.account = Arc::new(Account {
+        snapshot.account = Arc::new(AccountFigures {
             overview: dated(Overview {
                 namespaces: Some(3),
                 repositories: Some(14),

@@ -4,7 +4,6 @@ use super::escape;
 use crate::catalog;
 use std::collections::BTreeMap;
 
-/// The most labels.
 const MOST: usize = 16;
 
 /// Bytes of the longest value.

@@ -77,7 +77,6 @@ fn integer(value: u64, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Writes samples.
 struct SampleWriter<'a> {
     format: Format,
     /// The constant labels, encoded.

@@ -5,7 +5,6 @@ use std::io::Write as _;
 
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// Appends an integer in full.
 pub(super) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }

@@ -12,9 +12,7 @@ use std::ops::Range;
 /// The repositories of one snapshot that get series.
 #[derive(Debug)]
 pub(super) enum RepositorySelection {
-    /// Every repository.
     All,
-    /// Some repositories.
     Some {
         /// Whether the repository at each index of the snapshot is selected.
         selected: Box<[bool]>,
@@ -26,9 +24,7 @@ pub(super) enum RepositorySelection {
 /// The number of repositories without series of their own, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Omitted {
-    /// Excluded by the filters.
     pub(super) filter: usize,
-    /// Over the limit.
     pub(super) limit: usize,
 }
 

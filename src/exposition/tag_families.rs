@@ -68,10 +68,10 @@ pub(super) const COLUMNS: &[Column] = &[
         },
     ),
     column(&catalog::REPOSITORY_NEWEST_TAG, OfTags(|new, old| new.newest == old.newest), |row, lines| {
-        lines.tags_figure(row, |tags| tags.newest.map(Value::Time))
+        lines.tags_figure(row, |tags| tags.newest.map(Value::Time));
     }),
     column(&catalog::REPOSITORY_OLDEST_TAG, OfTags(|new, old| new.oldest == old.oldest), |row, lines| {
-        lines.tags_figure(row, |tags| tags.oldest.map(Value::Time))
+        lines.tags_figure(row, |tags| tags.oldest.map(Value::Time));
     }),
     column(&catalog::REPOSITORY_TAGS_BY_AGE, OfTags(|new, old| new.by_age == old.by_age), |row, lines| {
         let name = lines.family.labels[2];
@@ -105,13 +105,13 @@ pub(super) const COLUMNS: &[Column] = &[
         },
     ),
     column(&catalog::TAG_SIZE, OfTags(|new, old| new.series == old.series), |row, lines| {
-        lines.tag_figures(row, |tag| tag.size.map(Value::Integer))
+        lines.tag_figures(row, |tag| tag.size.map(Value::Integer));
     }),
     column(&catalog::TAG_CREATED, OfTags(|new, old| new.series == old.series), |row, lines| {
-        lines.tag_figures(row, |tag| tag.created.map(Value::Time))
+        lines.tag_figures(row, |tag| tag.created.map(Value::Time));
     }),
     column(&catalog::TAG_UPDATED, OfTags(|new, old| new.series == old.series), |row, lines| {
-        lines.tag_figures(row, |tag| tag.updated.map(Value::Time))
+        lines.tag_figures(row, |tag| tag.updated.map(Value::Time));
     }),
     column(&catalog::TAG_INFO, OfTags(|new, old| new.series == old.series), |row, lines| {
         for tag in series(row) {

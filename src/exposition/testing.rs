@@ -5,7 +5,6 @@ use crate::model::{Repository, Timestamp, Visibility};
 use std::collections::HashSet;
 use std::io::Read as _;
 
-/// A parsed sample line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Sample {
     pub(super) name: String,
@@ -98,7 +97,6 @@ fn parse_sample(line: &str) -> Sample {
     Sample { name, labels, value }
 }
 
-/// Decodes a body.
 pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
     let mut plain = Vec::new();
     match encoding {
@@ -118,7 +116,6 @@ pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
     plain
 }
 
-/// A repository with every field.
 pub(super) fn row(namespace: &str, name: &str) -> Repository {
     Repository {
         namespace: namespace.into(),

@@ -33,7 +33,6 @@ impl AddAssign for Counts {
     }
 }
 
-/// A sample value.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Value {
     Integer(u64),

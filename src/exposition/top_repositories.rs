@@ -69,7 +69,6 @@ pub(super) struct Baseline {
 /// Stands for a size that is not known yet.
 const UNKNOWN: u64 = u64::MAX;
 
-/// The first known size of a repository.
 fn first_size(now: Option<u64>, first: u64) -> u64 {
     if first == UNKNOWN { now.unwrap_or(UNKNOWN) } else { first }
 }

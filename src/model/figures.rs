@@ -26,7 +26,7 @@ impl<T> Dated<T> {
 
 /// Figures of the account as a whole.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct Account {
+pub struct AccountFigures {
     /// The organizations to which the caller has rights, or to repositories of which.
     pub organizations: Option<Dated<Vec<Organization>>>,
     /// The totals.

@@ -1,6 +1,6 @@
 //! A snapshot as records of a state file: a head, then the rows one by one. Tags are kept in a file of their own.
 
-use super::figures::{Account, Artifacts, Dated, Enterprise, InstanceArtifacts, InstanceRepository};
+use super::figures::{AccountFigures, Artifacts, Dated, Enterprise, InstanceArtifacts, InstanceRepository};
 use super::repositories::RepositoriesBuilder;
 use super::size_history::SizeHistory;
 use super::{NamespaceRead, Repository, Snapshot, Timestamp};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 struct Head {
     read_at: Timestamp,
     namespaces: Vec<NamespaceRead>,
-    account: Arc<Account>,
+    account: Arc<AccountFigures>,
     /// Without its repositories, whose number stands in their place.
     enterprise: Enterprise,
     instance_repositories: Option<Dated<u64>>,
@@ -180,7 +180,7 @@ mod tests {
         vec((text(), number(), number()).prop_map(|(name, limit, used)| Quota { name, limit, used }), 0..4)
     }
 
-    fn account() -> impl Strategy<Value = Account> {
+    fn account() -> impl Strategy<Value = AccountFigures> {
         let organization = (text(), number()).prop_map(|(name, repositories)| Organization { name, repositories });
         let overview = (number(), of(0.0f64..1e300)).prop_map(|(count, storage)| Overview {
             namespaces: count,
@@ -190,7 +190,7 @@ mod tests {
             download_traffic: storage,
         });
         (dated(vec(organization, 0..5)), dated(overview), dated(quotas()))
-            .prop_map(|(organizations, overview, quotas)| Account { organizations, overview, quotas })
+            .prop_map(|(organizations, overview, quotas)| AccountFigures { organizations, overview, quotas })
     }
 
     fn enterprise() -> impl Strategy<Value = Enterprise> {

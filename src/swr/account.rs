@@ -37,17 +37,10 @@ impl Client {
 /// Parses the list of organizations. They are sorted by name, each once.
 pub fn organizations(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Organization>, ApiError> {
     let [namespaces] = wire::fields(text, ["namespaces"])?;
-    let mut organizations = Vec::new();
-    buffered::for_each_row(namespaces, |object| {
+    let (mut organizations, _) = buffered::rows(namespaces, dropped, |object, dropped| {
         let [name, repo_count] = wire::fields(object, ["name", "repo_count"])?;
-        match wire::required_text(name, dropped) {
-            Some(name) => {
-                let repositories = wire::integer(repo_count, dropped);
-                organizations.push(Organization { name: name.into(), repositories });
-            }
-            None => dropped.name += 1,
-        }
-        Ok(())
+        let Some(name) = wire::required_text(name, dropped) else { return Ok(None) };
+        Ok(Some(Organization { name: name.into(), repositories: wire::integer(repo_count, dropped) }))
     })?;
     organizations.sort_by(|a, b| a.name.cmp(&b.name));
     organizations.dedup_by(|a, b| a.name == b.name);
@@ -71,17 +64,11 @@ pub fn overview(text: &str, dropped: &mut DroppedFields) -> Result<Overview, Api
 /// Parses quotas. They are sorted by name, each once. Only `namespace` is known to exist.
 pub fn quotas(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Quota>, ApiError> {
     let [list] = wire::fields(text, ["quotas"])?;
-    let mut quotas = Vec::new();
-    buffered::for_each_row(list, |object| {
+    let (mut quotas, _) = buffered::rows(list, dropped, |object, dropped| {
         let [name, limit, used] = wire::fields(object, ["quota_key", "quota_limit", "used"])?;
-        match wire::required_text(name, dropped) {
-            Some(name) => {
-                let (limit, used) = (wire::limit(limit, dropped), wire::integer(used, dropped));
-                quotas.push(Quota { name: name.into(), limit, used });
-            }
-            None => dropped.name += 1,
-        }
-        Ok(())
+        let Some(name) = wire::required_text(name, dropped) else { return Ok(None) };
+        let (limit, used) = (wire::limit(limit, dropped), wire::integer(used, dropped));
+        Ok(Some(Quota { name: name.into(), limit, used }))
     })?;
     quotas.sort_by(|a, b| a.name.cmp(&b.name));
     quotas.dedup_by(|a, b| a.name == b.name);

@@ -2,7 +2,7 @@
 
 use super::{ApiError, Operation};
 use crate::auth::{self, AuthError, profile};
-use crate::transport::answer::ErrorAnswer;
+use crate::transport::error_response::ErrorResponse;
 
 /// Advice on a listing without repositories.
 pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permission for their organizations";
@@ -10,7 +10,7 @@ pub const ON_EMPTY_LIST: &str = "if there should be some, the user lacks permiss
 /// Advice on a failed call of the listing; empty if there is none.
 pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
     match error {
-        ApiError::Auth(answer) => on_refusal(answer).to_owned(),
+        ApiError::Auth(response) => on_refusal(response).to_owned(),
         ApiError::Credential(error) => on_credential(error),
         ApiError::Permission(_) => match namespace {
             None => "give the user the IAM permission swr:repo:listRepos (part of SWR ReadOnlyAccess)".to_owned(),
@@ -69,8 +69,8 @@ pub fn on_project() -> String {
 }
 
 /// Advice on a refused credential, by the gateway's message.
-fn on_refusal(answer: &ErrorAnswer) -> &'static str {
-    let message = answer.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+fn on_refusal(response: &ErrorResponse) -> &'static str {
+    let message = response.body.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     if message.contains("get secretkey") {
         "the access key is unknown here: check that it is right and enabled, and that the region belongs to the same cloud"
     } else if message.contains("signature") {
@@ -112,7 +112,7 @@ pub fn on_credential(error: &AuthError) -> String {
         AuthError::Network { .. } | AuthError::Timeout(_) => {
             "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it".to_owned()
         }
-        AuthError::Failed { .. } | AuthError::UnexpectedAnswer { .. } => {
+        AuthError::Failed { .. } | AuthError::UnexpectedResponse { .. } => {
             "check the address; if it is right, the service fails: try again later".to_owned()
         }
         AuthError::HeldBack { last: Some(last), .. } => on_credential(last),

@@ -17,7 +17,6 @@ use crate::model::tags::Digest32;
 /// The first version of an instance that offers the list.
 const SINCE: [u32; 3] = [25, 6, 0];
 
-/// The marker of the first page.
 const FIRST: &str = "1";
 
 /// One artifact of a repository.
@@ -59,19 +58,14 @@ impl Client {
 /// Parses a page of artifacts. One without a digest or a repository is left out.
 pub fn page(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<Artifact>, ApiError> {
     let [list, next] = wire::fields(text, ["artifacts", "next_marker"])?;
-    let mut rows = Vec::new();
-    let received = buffered::for_each_row(list, |object| {
+    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
         let keys = ["repository_id", "digest", "size", "push_time", "pull_time"];
         let [repository, digest, size, pushed, pulled] = wire::fields(object, keys)?;
         let repository = wire::integer(repository, dropped);
         let digest = wire::required_text(digest, dropped).and_then(|digest| Digest32::parse(&digest));
-        let (Some(repository), Some(digest)) = (repository, digest) else {
-            dropped.name += 1;
-            return Ok(());
-        };
+        let (Some(repository), Some(digest)) = (repository, digest) else { return Ok(None) };
         let (pushed, pulled) = (wire::timestamp(pushed, dropped), wire::timestamp(pulled, dropped));
-        rows.push(Artifact { repository, digest, size: wire::integer(size, dropped), pushed, pulled });
-        Ok(())
+        Ok(Some(Artifact { repository, digest, size: wire::integer(size, dropped), pushed, pulled }))
     })?;
     Ok(MarkerPage { rows, received, next: buffered::marker(next)? })
 }

@@ -36,7 +36,6 @@ enum BreakerState {
         /// How often the circuit opened without closing in between.
         openings: u32,
         probing: bool,
-        /// The failure that opened it last.
         cause: Arc<Failure>,
     },
 }
@@ -52,7 +51,7 @@ enum Rejection {
 
 /// Permission to send one request. Dropping it without a result (a cancelled request) changes nothing.
 #[derive(Debug)]
-pub struct Admission<'a> {
+pub struct CircuitPermit<'a> {
     breaker: &'a Breaker,
     is_probe: bool,
 }
@@ -68,7 +67,7 @@ impl Breaker {
     ///
     /// # Errors
     /// How long the circuit stays open, and the failure that opened it.
-    pub async fn admit(&self, deadline: Deadline) -> Result<Admission<'_>, (Duration, Arc<Failure>)> {
+    pub async fn admit(&self, deadline: Deadline) -> Result<CircuitPermit<'_>, (Duration, Arc<Failure>)> {
         loop {
             // Created before the state is read, so that no end of a probe is missed.
             let probe_ended = self.probe_ended.notified();
@@ -82,7 +81,7 @@ impl Breaker {
         }
     }
 
-    fn try_admit(&self) -> Result<Admission<'_>, Rejection> {
+    fn try_admit(&self) -> Result<CircuitPermit<'_>, Rejection> {
         let mut state = self.state.lock();
         let is_probe = match &mut *state {
             BreakerState::Closed { .. } => false,
@@ -96,7 +95,7 @@ impl Breaker {
                 true
             }
         };
-        Ok(Admission { breaker: self, is_probe })
+        Ok(CircuitPermit { breaker: self, is_probe })
     }
 
     fn set_gauge(&self, open: f64) {
@@ -111,7 +110,7 @@ impl Breaker {
     }
 }
 
-impl Admission<'_> {
+impl CircuitPermit<'_> {
     /// Records that the upstream answered, even with a refusal.
     pub fn record_success(self) {
         let mut state = self.breaker.state.lock();
@@ -141,7 +140,7 @@ impl Admission<'_> {
     }
 }
 
-impl Drop for Admission<'_> {
+impl Drop for CircuitPermit<'_> {
     fn drop(&mut self) {
         if !self.is_probe {
             return;

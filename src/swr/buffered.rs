@@ -70,6 +70,24 @@ pub(super) fn for_each_row(
     Ok(received)
 }
 
+/// The rows of a list in an envelope that could be understood, and the number of all. One of which `parse` makes nothing,
+/// because it has no usable name, is counted as dropped.
+pub(super) fn rows<T>(
+    list: Option<&RawValue>,
+    dropped: &mut DroppedFields,
+    mut parse: impl FnMut(&str, &mut DroppedFields) -> Result<Option<T>, ApiError>,
+) -> Result<(Vec<T>, u64), ApiError> {
+    let mut rows = Vec::new();
+    let received = for_each_row(list, |object| {
+        match parse(object, dropped)? {
+            Some(row) => rows.push(row),
+            None => dropped.name += 1,
+        }
+        Ok(())
+    })?;
+    Ok((rows, received))
+}
+
 /// The marker of the next page, written as a string or as a number; `None` at the end of the list.
 ///
 /// # Errors

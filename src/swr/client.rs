@@ -3,7 +3,7 @@
 mod attempt;
 mod resend;
 
-use super::breaker::{Admission, Breaker};
+use super::breaker::{Breaker, CircuitPermit};
 use super::error::ApiError;
 use super::metrics::{Metrics, Purpose};
 use super::request::{BodyReader, Call};
@@ -93,7 +93,7 @@ pub struct Client {
     /// The page sizes of the list of repositories.
     pub page_sizes: PageSizes,
     /// The largest page of tags that the upstream serves.
-    pub(super) max_tag_page_size: Discovered<u64>,
+    pub max_tag_page_size: Discovered<u64>,
     /// Whether the upstream offers the v3 listing.
     pub lists_by_markers: Discovered<bool>,
     pub(super) project: OnceCell<String>,
@@ -228,7 +228,11 @@ impl Client {
     }
 
     /// Waits until a request may be sent, and acquires the credential for it.
-    async fn admit(&self, purpose: Purpose, deadline: Deadline) -> Result<(CredentialLease, Admission<'_>), ApiError> {
+    async fn admit(
+        &self,
+        purpose: Purpose,
+        deadline: Deadline,
+    ) -> Result<(CredentialLease, CircuitPermit<'_>), ApiError> {
         loop {
             self.cooldowns.check(purpose).map_err(|wait| ApiError::WaitTooLong { wait })?;
             let acquired = deadline.bound(self.authenticator.acquire()).await;

@@ -1,6 +1,6 @@
 //! What refused calls mean for the credential, on a paused clock.
 
-use super::super::scripted::{Reply, Setup, given, good, minutes, setup, setup_by};
+use super::super::fake_upstream::{Reply, Setup, given, good, minutes, setup, setup_by};
 use super::*;
 use crate::auth::{CredentialProvider, SecretSource, TokenClient, access_key, iam};
 use crate::base::secret::Secret;

@@ -1,6 +1,6 @@
 //! What a failed call means for other calls, on a paused clock.
 
-use super::super::scripted::{Reply, Setup, given, good, minutes, setup_by};
+use super::super::fake_upstream::{Reply, Setup, given, good, minutes, setup_by};
 use super::*;
 use crate::failure::Reason;
 

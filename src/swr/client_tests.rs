@@ -1,6 +1,6 @@
 //! The client on a paused clock: retries, pauses, deadlines, discovered properties of the upstream.
 
-use super::super::scripted::{BodyEnd, Reply, given, good, minutes, setup, setup_by};
+use super::super::fake_upstream::{BodyEnd, Reply, given, good, minutes, setup, setup_by};
 use super::*;
 use crate::failure::Reason;
 use futures_util::future::join_all;
@@ -178,19 +178,6 @@ async fn a_smaller_page_is_believed_for_an_hour_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_of_tags_have_smaller_pages_for_an_hour_where_those_were_seen_to_work() {
-    // One repository is refused with any page size, the next one only with large pages.
-    let setup = setup(|number| if number < 3 { Reply::Status(400, None) } else { good() });
-    let mut budget = minutes(1);
-    assert!(setup.client.tags("org", "odd", &mut budget).await.is_err());
-    assert_eq!(setup.client.max_tag_page_size.get(), None, "the page was not what was refused");
-    assert!(setup.client.tags("org", "app", &mut budget).await.is_ok());
-    assert_eq!((setup.sent().len(), setup.client.max_tag_page_size.get()), (4, Some(100)));
-    tokio::time::advance(Duration::from_secs(3600)).await;
-    assert_eq!(setup.client.max_tag_page_size.get(), None);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_refresh_without_time_for_another_call_is_a_timeout_and_not_throttled() {
     let options = Options { rate: Rate { per_second: 1.0, burst: 1.0 }, ..Options::default() };
     let setup = setup_by(options, Authenticator::new(given(), None), |_, _| good());
@@ -224,26 +211,4 @@ async fn a_call_behind_an_open_circuit_fails_for_the_reason_that_opened_it() {
         assert!(failure.message.contains(text) && failure.message.contains("held back for"), "{}", failure.message);
         assert_eq!(failure.message.matches(text).count(), 1, "{}", failure.message);
     }
-}
-
-/// A list of tags, each of a hundred bytes, of which a response may have at most 10,000.
-fn heavy_tags(url: &str) -> Reply {
-    let number = |key: &str| url.split_once(key).unwrap().1.split('&').next().unwrap().parse::<usize>().unwrap();
-    let (offset, limit) = (number("offset="), number("limit="));
-    assert!(offset % limit == 0 || offset >= 300, "{url}");
-    let tag = |number: usize| format!(r#"{{"Tag":"t{number:03}","manifest":"{}"}}"#, "x".repeat(75));
-    let tags: Vec<String> = (offset..(offset + limit).min(300)).map(tag).collect();
-    let body: &'static str = Box::leak(format!("[{}]", tags.join(",")).into_boxed_str());
-    Reply::Pieces(vec![(Duration::ZERO, body)], BodyEnd::Complete)
-}
-
-#[tokio::test(start_paused = true)]
-async fn tags_in_a_response_that_is_too_large_are_read_in_smaller_pages() {
-    let options = Options { max_response_bytes: 10_000, ..Options::default() };
-    let setup = setup_by(options, Authenticator::new(given(), None), |_, url| heavy_tags(url));
-    let tags = setup.client.tags("org", "app", &mut minutes(5)).await.unwrap();
-    let names: std::collections::HashSet<_> = tags.iter().map(|tag| &tag.name).collect();
-    assert_eq!(names.len(), 300);
-    assert!(setup.sent().len() <= 2 + 300 / 62 + 2, "{}", setup.sent().len());
-    assert_eq!(setup.client.max_tag_page_size.get(), None, "it says nothing of other repositories");
 }

@@ -50,18 +50,14 @@ impl Client {
 /// Parses a page of instances. Those without an id that can be part of a path are left out.
 pub fn instances(text: &str, dropped: &mut DroppedFields) -> Result<OffsetPage<Instance>, ApiError> {
     let [list, total] = wire::fields(text, ["instances", "total"])?;
-    let mut rows = Vec::new();
-    let received = buffered::for_each_row(list, |object| {
+    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
         let keys = ["id", "name", "spec", "version", "status", "charge_mode", "created_at", "expires_at"];
         let [id, name, spec, version, status, charge_mode, created, expires] = wire::fields(object, keys)?;
         let id = wire::required_text(id, dropped)
             .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
-        let Some(id) = id else {
-            dropped.name += 1;
-            return Ok(());
-        };
+        let Some(id) = id else { return Ok(None) };
         let mut text = |raw| -> Arc<str> { wire::optional_text(raw, dropped).unwrap_or_default().into() };
-        rows.push(Instance {
+        Ok(Some(Instance {
             id: id.into(),
             name: text(name),
             spec: text(spec),
@@ -71,8 +67,7 @@ pub fn instances(text: &str, dropped: &mut DroppedFields) -> Result<OffsetPage<I
             created: wire::timestamp(created, dropped),
             expires: wire::timestamp(expires, dropped),
             statistics: None,
-        });
-        Ok(())
+        }))
     })?;
     let total = total.and_then(|raw| raw.get().parse().ok());
     Ok(OffsetPage { rows, received, total })
@@ -109,8 +104,8 @@ pub fn statistics(text: &str, dropped: &mut DroppedFields) -> Result<Statistics,
 /// Parses a page of repositories.
 pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<InstanceRepository>, ApiError> {
     let [list, page_info] = wire::fields(text, ["repositories", "page_info"])?;
-    let (mut interner, mut rows) = (StringInterner::default(), Vec::new());
-    let received = buffered::for_each_row(list, |object| {
+    let mut interner = StringInterner::default();
+    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
         let [id, instance, namespace, name, tags, artifacts, downloads, created, updated] = wire::fields(
             object,
             [
@@ -130,13 +125,10 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
         // Some versions send no namespace of its own, only the one in front of the name.
         let before_slash = name.as_deref().and_then(|name| name.split_once('/')).map(|(namespace, _)| namespace);
         let namespace = namespace.or_else(|| Some(Cow::Owned(before_slash?.to_owned())));
-        let (Some(instance), Some(namespace), Some(name)) = (instance, namespace, name) else {
-            dropped.name += 1;
-            return Ok(());
-        };
+        let (Some(instance), Some(namespace), Some(name)) = (instance, namespace, name) else { return Ok(None) };
         // The API puts the namespace in front of the name; it has a label of its own.
         let within = name.strip_prefix(&*namespace).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&name);
-        rows.push(InstanceRepository {
+        Ok(Some(InstanceRepository {
             id: wire::integer(id, dropped),
             name: within.into(),
             instance: interner.get(instance),
@@ -146,8 +138,7 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
             downloads: wire::integer(downloads, dropped),
             created: wire::timestamp(created, dropped),
             updated: wire::timestamp(updated, dropped),
-        });
-        Ok(())
+        }))
     })?;
     let next_marker = page_info.map(|info| wire::fields(info.get(), ["next_marker"])).transpose()?;
     let next = buffered::marker(next_marker.and_then(|[marker]| marker))?;

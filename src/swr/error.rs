@@ -8,7 +8,7 @@ use super::json_array::ArrayError;
 use crate::auth::AuthError;
 use crate::failure::{Failure, Reason, error_chain};
 use crate::transport::TransportError;
-pub use crate::transport::answer::{ErrorAnswer, MAX_PAUSE};
+pub use crate::transport::error_response::{ErrorResponse, MAX_PAUSE};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,38 +17,38 @@ use std::time::Duration;
 pub enum ApiError {
     /// The credential was refused; another one may help, a retry does not.
     #[error("the credential was refused: {0}")]
-    Auth(ErrorAnswer),
+    Auth(ErrorResponse),
     /// There is no credential to send.
     #[error("no usable credential")]
     Credential(#[source] AuthError),
     /// The caller is known but lacks the permission.
     #[error("not permitted: {0}")]
-    Permission(ErrorAnswer),
+    Permission(ErrorResponse),
     /// Too many requests, or the service is busy.
-    #[error("throttled: {answer}")]
+    #[error("throttled: {response}")]
     Throttled {
         /// What the API said.
-        answer: ErrorAnswer,
+        response: ErrorResponse,
         /// The pause that it asked for, at most [`MAX_PAUSE`].
         retry_after: Option<Duration>,
     },
     /// The resource does not exist.
     #[error("not found: {0}")]
-    NotFound(ErrorAnswer),
+    NotFound(ErrorResponse),
     /// The API considers the request invalid.
     #[error("the request was refused: {0}")]
-    Refused(ErrorAnswer),
+    Refused(ErrorResponse),
     /// The upstream failed.
-    #[error("the upstream failed: {answer}")]
+    #[error("the upstream failed: {response}")]
     Server {
         /// What the API said.
-        answer: ErrorAnswer,
+        response: ErrorResponse,
         /// The pause that it asked for.
         retry_after: Option<Duration>,
     },
     /// A redirect, which is not followed because credentials would go with it.
     #[error("the upstream redirects, which is not followed: {0}")]
-    Redirect(ErrorAnswer),
+    Redirect(ErrorResponse),
     /// The response was not complete in time.
     #[error("{0} timed out")]
     Timeout(&'static str),
@@ -56,13 +56,13 @@ pub enum ApiError {
     #[error("the connection failed")]
     Network(#[source] TransportError),
     /// The body is not an array of objects.
-    #[error("the answer could not be understood")]
+    #[error("the response could not be parsed")]
     Array(#[from] ArrayError),
     /// The body, or an object in it, is not valid JSON.
-    #[error("the answer could not be understood: {0}")]
+    #[error("the response could not be parsed: {0}")]
     Json(String),
     /// The body is larger than the limit.
-    #[error("the answer is larger than {limit} bytes")]
+    #[error("the response is larger than {limit} bytes")]
     TooLarge {
         /// The limit on decompressed bytes.
         limit: usize,
@@ -77,7 +77,7 @@ pub enum ApiError {
         source: Option<Box<ApiError>>,
     },
     /// The page has more rows than the limit.
-    #[error("the answer has more than {limit} rows")]
+    #[error("the response has more than {limit} rows")]
     TooManyRows {
         /// The limit on rows.
         limit: u64,
@@ -110,12 +110,12 @@ pub enum ApiError {
     UnusableName(String),
     /// A web application firewall refused the request.
     #[error("blocked by a firewall in front of the API, which may not like this address or rate: {0}")]
-    Blocked(ErrorAnswer),
+    Blocked(ErrorResponse),
 }
 
 /// Whether the service itself answered, by its error code, and not a gateway before it.
-pub fn is_from_swr(answer: &ErrorAnswer) -> bool {
-    answer.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG."))
+pub fn is_from_swr(response: &ErrorResponse) -> bool {
+    response.body.code.as_deref().is_some_and(|code| code.starts_with("SVCSTG."))
 }
 
 impl From<serde_json::Error> for ApiError {
@@ -132,20 +132,20 @@ impl From<serde_json::Error> for ApiError {
 
 impl ApiError {
     /// Classifies an error response.
-    pub fn classify(answer: ErrorAnswer, retry_after: Option<Duration>) -> Self {
-        let (status, code) = (answer.status.as_u16(), answer.body.code.as_deref().unwrap_or_default());
+    pub fn classify(response: ErrorResponse, retry_after: Option<Duration>) -> Self {
+        let (status, code) = (response.status.as_u16(), response.body.code.as_deref().unwrap_or_default());
         let number = code.rsplit('.').next().unwrap_or_default();
         let gateway = code.starts_with("APIG");
         match (gateway, number) {
             // Busy, or too many requests, with statuses that mean something else elsewhere.
             (false, "4031032" | "4031042" | "4090023") | (true, "0308") => {
-                return Self::Throttled { answer, retry_after };
+                return Self::Throttled { response, retry_after };
             }
             // A resource of another account: a new token would change nothing.
-            (false, "4011064" | "4011044") => return Self::Permission(answer),
+            (false, "4011064" | "4011044") => return Self::Permission(response),
             // A bad or missing key or token, with status 400 or 403.
             (false, "4000031" | "4001013" | "4001048" | "4019000" | "4031043") | (true, "0301" | "0307") => {
-                return Self::Auth(answer);
+                return Self::Auth(response);
             }
             _ => {}
         }
@@ -156,16 +156,16 @@ impl ApiError {
             .filter(|intended| (400..600).contains(intended))
             .unwrap_or(status);
         match intended {
-            300..=399 => Self::Redirect(answer),
-            401 => Self::Auth(answer),
-            403 => Self::Permission(answer),
-            404 | 410 => Self::NotFound(answer),
-            408 | 425 => Self::Server { answer, retry_after },
+            300..=399 => Self::Redirect(response),
+            401 => Self::Auth(response),
+            403 => Self::Permission(response),
+            404 | 410 => Self::NotFound(response),
+            408 | 425 => Self::Server { response, retry_after },
             // The block page of the vendor's firewall.
-            418 => Self::Blocked(answer),
-            429 => Self::Throttled { answer, retry_after },
-            400..=499 => Self::Refused(answer),
-            _ => Self::Server { answer, retry_after },
+            418 => Self::Blocked(response),
+            429 => Self::Throttled { response, retry_after },
+            400..=499 => Self::Refused(response),
+            _ => Self::Server { response, retry_after },
         }
     }
 
@@ -177,7 +177,7 @@ impl ApiError {
             Self::NoProject { source, .. } => source.as_ref().map_or(Reason::Internal, |error| error.reason()),
             Self::Permission(_) | Self::Blocked(_) => Reason::Permission,
             // SWR itself knows the call, so the organization does not exist or may not be seen.
-            Self::NotFound(answer) if is_from_swr(answer) => Reason::Permission,
+            Self::NotFound(response) if is_from_swr(response) => Reason::Permission,
             Self::Throttled { .. } | Self::WaitTooLong { .. } => Reason::Throttled,
             Self::Server { .. } => Reason::Server,
             Self::CircuitOpen { cause, .. } => cause.reason,
@@ -199,7 +199,7 @@ impl ApiError {
     pub fn accepted_credential(&self) -> bool {
         match self {
             Self::Permission(_) => true,
-            Self::NotFound(answer) => is_from_swr(answer),
+            Self::NotFound(response) => is_from_swr(response),
             _ => false,
         }
     }
@@ -250,13 +250,13 @@ mod tests {
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
-        let answer = ErrorAnswer::read(
+        let response = ErrorResponse::read(
             StatusCode::from_u16(status).unwrap(),
             &HeaderMap::new(),
             body.as_bytes(),
             &SentSecrets::default(),
         );
-        ApiError::classify(answer, None).reason()
+        ApiError::classify(response, None).reason()
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         for text in ["[\"canary\"]", "{\"canary\":1}", "\"canary\"", "[canary]"] {
             let error = ApiError::from(serde_json::from_str::<Vec<u64>>(text).unwrap_err());
             let said = error_chain(&error);
-            assert!(said.starts_with("the answer could not be understood: ") && !said.contains("canary"), "{said}");
+            assert!(said.starts_with("the response could not be parsed: ") && !said.contains("canary"), "{said}");
         }
     }
 
@@ -317,9 +317,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
-        let failure: Failure =
-            ApiError::classify(ErrorAnswer::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()), None)
-                .into();
+        let failure: Failure = ApiError::classify(
+            ErrorResponse::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()),
+            None,
+        )
+        .into();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

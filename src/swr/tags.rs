@@ -1,110 +1,40 @@
-//! The tags of one repository.
+//! One page of the tags of a repository.
 //!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags` returns a bare array with `Content-Range`. The newest
-//! tag comes first, so a push between two pages moves rows to a later page, where they are read twice, and never to an
-//! earlier one, where they would be missed.
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags` returns a bare array with `Content-Range`, the
+//! newest tag first.
 
 use super::client::Client;
 use super::error::ApiError;
 use super::metrics::Operation;
-use super::pages::{FALLBACK_PAGE_SIZE, OffsetPage, smaller_page};
+use super::pages::OffsetPage;
 use super::request::Call;
 use super::retry::CallBudget;
 use super::row_reader::RowReader;
 use super::wire::{self, DroppedFields};
 use super::{manifest, repository};
 use crate::model::tags::{Contents, Tag};
-use std::collections::HashSet;
 
 /// The most tags of one repository. Their names and layers are held in memory for a moment; the longest lists known have
 /// some thousands.
 pub const MAX_TAGS: usize = 100_000;
 
 /// The largest page that the API accepts; old versions accept less.
-const MAX_PAGE_SIZE: u64 = 1000;
-
-/// How often a list that changes while it is read is started.
-const MAX_WALKS: usize = 3;
+pub const MAX_PAGE_SIZE: u64 = 1000;
 
 impl Client {
-    /// Reads all tags of a repository. Every call waits for the rate limit of the budget, if it has one. A name may be
-    /// there twice; the tag updated last is the current one. Dropping the future cancels the read.
+    /// Reads a page of the tags of a repository. Dropping the future cancels the call.
     ///
     /// # Errors
-    /// When a call fails, or the list cannot be read completely: never a shorter list.
-    pub async fn tags(&self, namespace: &str, repository: &str, budget: &mut CallBudget) -> Result<Vec<Tag>, ApiError> {
-        let path = format!("{}/tags", repository::path(namespace, repository)?);
-        let mut latest = None;
-        for walk in 0..MAX_WALKS {
-            if walk > 0 {
-                budget.next_call().await;
-            }
-            match self.tag_walk(&path, budget).await? {
-                TagWalk::Complete(tags) => return Ok(tags),
-                TagWalk::Moved(tags) => latest = Some(tags),
-                TagWalk::Short => {}
-            }
-        }
-        // A list that changes all the time is shown as it was last read; the listing will report the next change.
-        latest.ok_or(ApiError::ListChanging)
-    }
-
-    async fn tag_walk(&self, path: &str, budget: &mut CallBudget) -> Result<TagWalk, ApiError> {
-        let mut tags: Vec<Tag> = Vec::new();
-        let mut limit = self.max_tag_page_size.get().unwrap_or(MAX_PAGE_SIZE);
-        let (mut offset, mut total, mut moved) = (0, None, false);
-        loop {
-            let page = match self.tag_page(path, offset, limit, budget).await {
-                Err(ApiError::Refused(_)) if offset == 0 && limit > FALLBACK_PAGE_SIZE => {
-                    limit = FALLBACK_PAGE_SIZE;
-                    budget.next_call().await;
-                    let page = self.tag_page(path, offset, limit, budget).await?;
-                    // Set only after a success, because the repository may be the reason of the refusal.
-                    self.max_tag_page_size.set(limit);
-                    page
-                }
-                Err(ApiError::TooLarge { .. }) if limit > 1 => {
-                    // The manifests of this repository are large, which says nothing of others. It is read again from its
-                    // beginning, because some versions accept only offsets that are multiples of the limit.
-                    (limit, offset, total, moved) = (smaller_page(limit), 0, None, false);
-                    tags.clear();
-                    budget.next_call().await;
-                    continue;
-                }
-                page => page?,
-            };
-            if tags.len() + page.rows.len() > MAX_TAGS {
-                return Err(ApiError::TooManyRows { limit: MAX_TAGS as u64 });
-            }
-            moved |= offset > 0 && total != page.total;
-            total = page.total;
-            offset += page.received;
-            tags.extend(page.rows);
-            // Without a total, only an empty page proves the end: the server's pages may be smaller than requested.
-            let is_complete = total.map_or(page.received == 0, |total| offset >= total);
-            if is_complete || page.received == 0 {
-                let several_pages = offset > page.received;
-                let mut names = HashSet::new();
-                moved |= several_pages && !tags.iter().all(|tag| names.insert(&tag.name));
-                return Ok(match (is_complete, moved) {
-                    (false, _) => TagWalk::Short,
-                    (true, true) => TagWalk::Moved(tags),
-                    (true, false) => TagWalk::Complete(tags),
-                });
-            }
-            // Some versions accept only offsets that are multiples of the limit, so the next page is as large as this one.
-            limit = limit.min(page.received);
-            budget.next_call().await;
-        }
-    }
-
-    async fn tag_page(
+    /// When the call fails; an incomplete response is an error, never a shorter page.
+    pub async fn tag_page(
         &self,
-        path: &str,
+        namespace: &str,
+        repository: &str,
         offset: u64,
         limit: u64,
         budget: &CallBudget,
     ) -> Result<OffsetPage<Tag>, ApiError> {
+        let path = format!("{}/tags", repository::path(namespace, repository)?);
         let (offset, limit) = (offset.to_string(), limit.to_string());
         let query = [
             ("offset", offset.as_str()),
@@ -112,7 +42,7 @@ impl Client {
             ("order_column", "updated_at"),
             ("order_type", "desc"),
         ];
-        let call = Call { operation: Operation::ListTags, path, query: &query };
+        let call = Call { operation: Operation::ListTags, path: &path, query: &query };
         self.get_array(call, budget, MAX_TAGS as u64, TagRows::default).await
     }
 }
@@ -132,16 +62,6 @@ impl RowReader for TagRows {
     fn finish(self) -> Vec<Tag> {
         self.0
     }
-}
-
-/// How the reading of one list ended.
-enum TagWalk {
-    /// The list did not change.
-    Complete(Vec<Tag>),
-    /// The list changed: a tag that moved from a later page to an earlier one may be missing.
-    Moved(Vec<Tag>),
-    /// The list ended before its own total.
-    Short,
 }
 
 /// Parses one tag; `None` when it has no usable name or was deleted.

@@ -5,7 +5,7 @@
 //! as `1e400` would reject the whole object.
 
 use super::error::ApiError;
-use crate::model::{Repository, Timestamp, Visibility, names};
+use crate::model::{Repository, Timestamp, Visibility, label_value};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -194,7 +194,7 @@ pub(super) fn required_text<'a>(raw: Option<&'a RawValue>, dropped: &mut Dropped
 
 /// A text that becomes a label value; `None` when it is missing or not a string.
 pub(super) fn optional_text<'a>(raw: Option<&'a RawValue>, dropped: &mut DroppedFields) -> Option<Cow<'a, str>> {
-    let (value, truncated) = names::label_value(string(raw?.get())?);
+    let (value, truncated) = label_value::label_value(string(raw?.get())?);
     dropped.name += u64::from(truncated);
     Some(value)
 }
@@ -448,7 +448,7 @@ mod tests {
         fn any_name_that_json_can_carry_is_read_as_it_is(name in "\\PC{1,200}") {
             let object = serde_json::json!({"name": name, "namespace": "n"}).to_string();
             let row = repository_of(object.as_bytes(), &mut DroppedFields::default());
-            let (expected, _) = names::label_value(Cow::Borrowed(name.as_str()));
+            let (expected, _) = label_value::label_value(Cow::Borrowed(name.as_str()));
             prop_assert_eq!(&*row.name, &*expected);
         }
     }

@@ -18,7 +18,6 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
     ["gzip", "x-gzip"].iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
 }
 
-/// The decoded pieces of a body.
 pub(super) fn decoded(body: Pieces) -> Pieces {
     struct Decoding {
         /// `None` once the body has ended.
@@ -56,7 +55,7 @@ pub(super) fn decoded(body: Pieces) -> Pieces {
 }
 
 fn broken(error: io::Error) -> TransportError {
-    TransportError { what: "the answer's compression is broken or cut off", source: error.into() }
+    TransportError { what: "the response's compression is broken or cut off", source: error.into() }
 }
 
 #[cfg(test)]

@@ -226,11 +226,11 @@ impl Transport for Https {
                 .send();
             let answered = sent.await;
             watch.is_answered = true;
-            let response = answered.map_err(|error| failed("no answer came", error))?;
+            let response = answered.map_err(|error| failed("no response", error))?;
             let (status, headers) = (response.status(), response.headers().clone());
             let body = response
                 .bytes_stream()
-                .map(|piece| piece.map_err(|error| failed("the answer broke off", error)))
+                .map(|piece| piece.map_err(|error| failed("the response broke off", error)))
                 .boxed();
             let body = if gzip::is_gzip(&headers) { gzip::decoded(body) } else { body };
             Ok(Response { status, headers, body })

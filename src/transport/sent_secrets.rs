@@ -22,7 +22,6 @@ const MIN_CUT: usize = 16;
 /// How often a text is decoded: a text inside a JSON text inside a URL.
 const MAX_LAYERS: usize = 3;
 
-/// What stands in the place of a secret.
 const HIDDEN: &str = "<secret>";
 
 /// The secrets of one request.

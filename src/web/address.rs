@@ -70,11 +70,9 @@ pub fn is_plain_path(path: &str) -> bool {
 /// A path as the routes know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LocalPath<'a> {
-    /// Below the prefix.
     Below(&'a str),
     /// The prefix without its last slash, or `/` beside a prefix: the landing page is at this relative reference.
     Redirect(&'a str),
-    /// Outside the prefix.
     Outside,
 }
 

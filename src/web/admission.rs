@@ -32,7 +32,6 @@ impl Admission {
         Self { security, basic_auth: BasicAuth::new(), requests: Mutex::default() }
     }
 
-    /// The settings in force.
     pub(super) fn settings(&self) -> Arc<Security> {
         Arc::clone(&self.security.borrow())
     }

@@ -69,7 +69,6 @@ impl std::str::FromStr for PasswordHash {
     }
 }
 
-/// The users and their password hashes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Users {
     hashes: HashMap<String, PasswordHash>,
@@ -89,7 +88,6 @@ impl Users {
     }
 }
 
-/// The result of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LoginVerdict {
     /// The request may pass.

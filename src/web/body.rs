@@ -32,7 +32,6 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body of these blocks.
     pub(super) fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
         Self::streamed(parts.into_iter().collect())
     }
@@ -52,7 +51,6 @@ impl Body {
         Self { observer: Some(Box::new(observer)), ..self }
     }
 
-    /// Sends frames of [`SMALL_FRAME`] bytes.
     pub(super) fn in_small_frames(self) -> Self {
         Self { frame: SMALL_FRAME, ..self }
     }
@@ -62,7 +60,6 @@ impl Body {
         Self { current: Bytes::new(), rest: ResponseBody::default(), ..self }
     }
 
-    /// Bytes left.
     pub(super) fn len(&self) -> u64 {
         (self.current.len() + self.rest.len()) as u64
     }

@@ -3,7 +3,7 @@
 //! rustls verifies certificates against their authorities. Added here is what Go's servers can do besides: accept any
 //! certificate, require certain names, and let clients without a certificate through to the paths that are open to all.
 
-use super::names::subject_alternative_names;
+use super::certificate_names::subject_alternative_names;
 use super::pem::{TlsProblem, TlsSetting, certificates};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
@@ -30,7 +30,6 @@ pub enum ClientAuth {
 }
 
 impl ClientAuth {
-    /// Whether a certificate is required.
     pub(super) fn is_required(&self) -> bool {
         matches!(self, Self::Any(_) | Self::Verified(..))
     }

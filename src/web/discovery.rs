@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::response::{content, plain};
-use super::{Account, ExternalUrl, Options, Site};
+use super::{ExternalUrl, Options, ServedAccount, Site};
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
@@ -38,7 +38,7 @@ fn requested_host(request: &Parts) -> Option<String> {
 }
 
 /// `labels` are those that all targets have.
-fn target_group(account: &Account, host: &str, mut labels: Map<String, Value>) -> Value {
+fn target_group(account: &ServedAccount, host: &str, mut labels: Map<String, Value>) -> Value {
     labels.insert("__param_account".to_owned(), account.name.as_str().into());
     labels.insert("__meta_swr_account".to_owned(), account.name.as_str().into());
     for (name, value) in &account.meta_labels {

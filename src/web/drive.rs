@@ -8,7 +8,6 @@ use tokio::time::Instant;
 /// Whether the server is shutting down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServerStage {
-    /// Requests are answered.
     Serving,
     /// Each connection ends after the response in progress.
     Draining,
@@ -20,7 +19,6 @@ pub(super) async fn draining(stage: &mut watch::Receiver<ServerStage>) {
     let _ = stage.wait_for(|stage| *stage == ServerStage::Draining).await;
 }
 
-/// How a connection ended.
 pub(super) enum ConnectionEnd {
     /// By the rules of HTTP, or by an error of the peer.
     Closed,

@@ -32,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 /// Streams that may be reset before we accept them, and streams that we may reset ourselves; one more ends the connection.
-const MAX_RESETS: usize = 20;
+const MAX_PENDING_RESETS: usize = 20;
 
 /// Flow-control window in bytes, for a stream and for the connection: the protocol's default, as no request has a body.
 const WINDOW: u32 = 65_535;
@@ -104,8 +104,8 @@ where
     let connection = http2::Builder::new(queue.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_pending_accept_reset_streams(MAX_RESETS)
-        .max_local_error_reset_streams(MAX_RESETS)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_PENDING_RESETS)
         .max_header_list_size(header_bytes)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)

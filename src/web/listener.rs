@@ -2,13 +2,11 @@
 
 use super::connection;
 use super::drive::ServerStage;
-use super::peer::network_of;
+use super::peer::{AddressCounts, network_of};
 use super::responder::ConnectionContext;
 use crate::base::backoff::Backoff;
 use crate::base::log_limiter::LogLimiter;
 use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -131,7 +129,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 #[derive(Debug)]
 struct AddressLimiter {
     limit: usize,
-    open: Mutex<HashMap<IpAddr, usize>>,
+    open: Mutex<AddressCounts>,
 }
 
 impl AddressLimiter {
@@ -139,11 +137,10 @@ impl AddressLimiter {
     fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<ConnectionPermit> {
         let address = network_of(peer.ip());
         let mut open = self.open.lock();
-        let count = open.entry(address).or_default();
-        if *count >= self.limit {
+        if open.of(address) >= self.limit {
             return None;
         }
-        *count += 1;
+        open.add(address);
         Some(ConnectionPermit { address, limiter: Arc::clone(self) })
     }
 }
@@ -157,12 +154,7 @@ struct ConnectionPermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.limiter.open.lock().entry(self.address) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
+        self.limiter.open.lock().remove(self.address);
     }
 }
 

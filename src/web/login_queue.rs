@@ -16,7 +16,6 @@ pub(super) struct LoginQueue<T> {
 pub(super) struct QueueFull;
 
 impl<T> LoginQueue<T> {
-    /// An empty queue.
     pub(super) fn new(capacity: usize) -> Self {
         Self { capacity, waiting: Vec::with_capacity(capacity) }
     }

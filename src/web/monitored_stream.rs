@@ -29,31 +29,24 @@ const RECEIVE_RATE: Rate = Rate { burst: 48.0 * 1024.0, per_second: 16.0 * 1024.
 /// For this many bytes sent, a peer may send one more: Go's client acknowledges every 4 KiB with up to 70 bytes.
 const SENT_PER_ACKNOWLEDGED: f64 = 32.0;
 
-/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// TLS handshake.
     Handshake,
     /// Accepted, no byte received.
     Fresh,
-    /// Receiving a request head.
     Head,
     /// The peer waits for our response.
     Answering,
-    /// Sending the response.
     Sending,
-    /// Between requests.
     Idle,
     /// HTTP/2: `streams` knows the phase of each stream.
     Streams,
 }
 
-/// Why a peer is overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     /// It did not finish the TLS handshake.
     Handshake,
-    /// It never sent a byte.
     FirstByte,
     /// It did not finish a request head.
     Head,
@@ -82,7 +75,6 @@ struct TimerState {
     abandoned: bool,
 }
 
-/// The timer of one connection.
 #[derive(Debug)]
 pub(super) struct ConnectionTimer {
     limits: Arc<Limits>,
@@ -246,12 +238,10 @@ pub(super) struct MonitoredStream {
 }
 
 impl MonitoredStream {
-    /// Wraps a socket.
     pub(super) fn new(socket: TcpStream, timer: Arc<ConnectionTimer>) -> Self {
         Self { socket, timer }
     }
 
-    /// The socket.
     pub(super) fn socket(&self) -> &TcpStream {
         &self.socket
     }

@@ -158,7 +158,6 @@ fn quality(text: &str) -> Option<Quality> {
     Some(places.fold(0, |sum, digit| 10 * sum + Quality::from(digit - b'0')))
 }
 
-/// Splits at separators outside quotes.
 fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

@@ -2,8 +2,9 @@
 //!
 //! A place is held while a response is encoded and sent, not while a scrape waits for a refresh.
 
+use super::peer::AddressCounts;
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -19,36 +20,24 @@ pub(super) struct ScrapePlaces(Arc<Mutex<Places>>);
 #[derive(Debug)]
 struct Places {
     free: usize,
-    held: HashMap<IpAddr, usize>,
+    held: AddressCounts,
     waiting: VecDeque<(IpAddr, oneshot::Sender<ScrapePlace>)>,
 }
 
 impl Places {
     fn take(&mut self, address: IpAddr) -> bool {
-        let held = self.held.get(&address).copied().unwrap_or_default();
-        if self.free == 0 || held >= SHARE.saturating_mul(self.free) {
+        if self.free == 0 || self.held.of(address) >= SHARE.saturating_mul(self.free) {
             return false;
         }
         self.free -= 1;
-        self.held.insert(address, held + 1);
+        self.held.add(address);
         true
-    }
-
-    fn give_back(&mut self, address: IpAddr) {
-        self.free += 1;
-        if let Some(held) = self.held.get_mut(&address) {
-            *held -= 1;
-            if *held == 0 {
-                self.held.remove(&address);
-            }
-        }
     }
 }
 
 impl ScrapePlaces {
-    /// This many places.
     pub(super) fn new(count: usize) -> Self {
-        Self(Arc::new(Mutex::new(Places { free: count, held: HashMap::new(), waiting: VecDeque::new() })))
+        Self(Arc::new(Mutex::new(Places { free: count, held: AddressCounts::default(), waiting: VecDeque::new() })))
     }
 
     /// A place for an address, if it may have one now.
@@ -78,7 +67,8 @@ impl ScrapePlaces {
         let mut granted = Vec::new();
         {
             let mut places = self.0.lock();
-            places.give_back(address);
+            places.free += 1;
+            places.held.remove(address);
             let mut waiting = std::mem::take(&mut places.waiting);
             waiting.retain(|(_, sender)| !sender.is_closed());
             while let Some((address, sender)) = waiting.pop_front() {

@@ -1,7 +1,7 @@
 //! `/probe?account=NAME`, or `?target=NAME` as the operator's resource `Probe` sends it: one configured account. A name and
 //! never an address, so that nobody can make this process connect anywhere.
 
-use super::{Account, Site};
+use super::{ServedAccount, Site};
 use hyper::StatusCode;
 
 /// Bytes of the longest query; a longer one gets 400.
@@ -11,7 +11,7 @@ const MAX_QUERY: usize = 512;
 ///
 /// # Errors
 /// Status and text of the refusal: 400 for a malformed query, 404 for an unknown account.
-pub(super) fn account<'a>(site: &'a Site, query: Option<&str>) -> Result<&'a Account, (StatusCode, String)> {
+pub(super) fn account<'a>(site: &'a Site, query: Option<&str>) -> Result<&'a ServedAccount, (StatusCode, String)> {
     let malformed = |text: &str| Err((StatusCode::BAD_REQUEST, format!("{text}; ask for /probe?account=NAME\n")));
     let query = query.unwrap_or_default();
     if query.len() > MAX_QUERY {

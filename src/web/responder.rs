@@ -31,7 +31,6 @@ pub(super) struct ConnectionContext {
     pub(super) metrics: Metrics,
 }
 
-/// Answers requests.
 pub(super) struct Responder {
     sites: Sites,
     options: Options,
@@ -47,7 +46,6 @@ impl Responder {
         Self { sites, options, places, admission: Admission::new(security), metrics }
     }
 
-    /// The security settings in force.
     pub(super) fn security(&self) -> Arc<Security> {
         self.admission.settings()
     }

@@ -4,31 +4,23 @@ use super::address::{LocalPath, local_path};
 use super::{Options, RELOAD, TAKEN};
 use hyper::Method;
 
-/// A resource of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
     /// The metrics, at the telemetry path.
     Metrics,
     /// The series of one account.
     Probe,
-    /// Service discovery.
     Discovery,
-    /// The settings in force.
     Settings,
     /// Reads the settings again (POST).
     Reload,
-    /// The landing page.
     Landing,
-    /// The liveness probe.
     Healthy,
-    /// The readiness probe.
     Ready,
 }
 
-/// The result of routing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Handle this resource.
     Found(Resource),
     /// 302 to the landing page, by a relative reference.
     Redirect(String),
@@ -40,7 +32,6 @@ pub(super) enum Route {
     MethodNotAllowed(&'static str),
 }
 
-/// The methods of a resource.
 struct Methods {
     all: &'static [Method],
     allow: &'static str,
@@ -52,7 +43,6 @@ const READ: Methods = Methods { all: &[Method::GET, Method::HEAD], allow: "GET, 
 /// Actions. Not GET, so that no link or crawler triggers them.
 const ACT: Methods = Methods { all: &[Method::POST, Method::PUT], allow: "POST, PUT, OPTIONS" };
 
-/// Routes a request.
 pub(super) fn route(method: &Method, path: &str, options: &Options) -> Route {
     let path = match local_path(path, &options.route_prefix) {
         LocalPath::Below(path) => path,

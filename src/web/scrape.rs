@@ -5,7 +5,7 @@ use super::metrics::Metrics;
 use super::negotiate::{Negotiated, NotAcceptable, negotiate};
 use super::places::ScrapePlaces;
 use super::response::{content, plain, retry_later};
-use super::{Account, LiveMetrics, Options};
+use super::{LiveMetrics, Options, ServedAccount};
 use crate::base::deadline::Deadline;
 use crate::exposition::{self, Encoding, Exposition};
 use futures_util::FutureExt;
@@ -18,19 +18,16 @@ use std::time::Duration;
 /// The header in which Prometheus sends its scrape timeout, in seconds.
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// The longest scrape timeout that is honoured.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Added to the deadline of the cache, which should end by itself; this is for when it does not.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// The metrics that a scrape asks for.
 #[derive(Clone, Copy)]
 pub(super) struct ScrapeTarget<'a> {
-    /// The metrics of the process.
     pub(super) process: Option<&'a LiveMetrics>,
     /// The live metrics and the exposition of an account.
-    pub(super) account: Option<&'a Account>,
+    pub(super) account: Option<&'a ServedAccount>,
 }
 
 /// Answers a scrape. It takes one of the places once its data is there: waiting for a refresh takes none.
@@ -103,7 +100,11 @@ async fn respond(
 }
 
 /// The exposition of an account, and whether it had to be waited for.
-async fn exposition_of(account: &Account, timeout: Duration, deadline: Deadline) -> (Option<Arc<Exposition>>, bool) {
+async fn exposition_of(
+    account: &ServedAccount,
+    timeout: Duration,
+    deadline: Deadline,
+) -> (Option<Arc<Exposition>>, bool) {
     let mut scrape = (account.scrape)(Deadline::after(timeout));
     if let Some(exposition) = (&mut scrape).now_or_never() {
         return (exposition, false);

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 /// How many more streams a peer may reset than it completes. A closing browser resets a few.
 const MAX_RESETS: usize = 50;
 
-/// Where a stream is.
 #[derive(Clone, Copy, Debug)]
 enum StreamPhase {
     /// The peer waits for us.

@@ -103,7 +103,7 @@ impl Server {
             })
         };
         let scrape = plan.scrape.unwrap_or(scrape);
-        let account = |number| Account {
+        let account = |number| ServedAccount {
             name: format!("account-{number}"),
             meta_labels: vec![("__meta_swr_region", "cn-north-4".to_owned())],
             live: Arc::new(|_| Vec::new()),

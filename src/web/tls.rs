@@ -225,9 +225,7 @@ fn of_pair(error: Error) -> TlsProblem {
     TlsProblem::new(setting, reason)
 }
 
-/// How a handshake ended.
 pub(super) enum Handshake {
-    /// TLS is established.
     Done(Box<TlsStream<MonitoredStream>>),
     /// The peer was sent an alert; the socket is still open.
     Failed(MonitoredStream),

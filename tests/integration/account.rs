@@ -1,5 +1,6 @@
 //! The auxiliary collectors as the exporter shows them: they degrade independently and cost the listing nothing.
 
+use crate::accounts::Accounts;
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use crate::upstream_support::{Account, account_of};
 use std::time::Duration;
@@ -61,12 +62,7 @@ async fn a_denied_call_is_absent_and_named_and_costs_nothing_else() {
     assert_eq!(scrape.series("swr_instance_repository_downloads").len(), 80);
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), 80);
     for _ in 0..3 {
-        account
-            .exporter
-            .scrape_until("a refresh more", |later| {
-                later.get("swr_refreshes_total") > scrape.get("swr_refreshes_total")
-            })
-            .await;
+        account.exporter.refreshed_again(1.0).await;
     }
     for permission in ["swr::getDomainOverview", "swr:instance:getStatistics"] {
         eventually("the log names it", || account.exporter.log().contains(permission)).await;
@@ -113,8 +109,7 @@ async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_acc
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(80.0)));
     assert_eq!(upstream.handle.in_flight(), 2, "they go on, one for each collector");
-    let refreshes = scrape.get("swr_refreshes_total");
-    exporter.scrape_until("it refreshes on", |scrape| scrape.get("swr_refreshes_total") > refreshes).await;
+    exporter.refreshed_again(1.0).await;
     assert_eq!(upstream.handle.in_flight(), 2, "and are not begun again");
     exporter.signal("TERM");
     assert!(exporter.ended().await.success());
@@ -125,22 +120,15 @@ async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_acc
 async fn auxiliary_calls_end_when_their_account_is_replaced() {
     let upstream = simulator(30, 2).await;
     upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Hang)).path("/v2/manage/overview"));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("exporter.yml");
-    let write = |collectors: &str| {
-        let text = format!(
-            "accounts:\n  one:\n    endpoint: {}\n    collectors: [{collectors}]\n    request_timeout: 5m\n",
-            upstream.url()
-        );
-        std::fs::write(&path, text).unwrap();
+    let url = upstream.url();
+    let text = |collectors: &str| {
+        format!("accounts:\n  one: {{ endpoint: {url}, collectors: [{collectors}], request_timeout: 5m }}\n")
     };
-    write("repositories, account");
-    let mut prepared = command();
-    prepared.arg(format!("--config.file={}", path.display()));
-    let exporter = start(prepared).await;
+    let accounts = Accounts::new(&text("repositories, account"));
+    let exporter = accounts.start().await;
     assert_eq!(exporter.scrape().await.get("swr_repositories"), Some(30.0));
     assert_eq!(upstream.handle.in_flight(), 1);
-    write("repositories");
+    accounts.write(&text("repositories"));
     exporter.signal("HUP");
     eventually("the read ends", || upstream.handle.in_flight() == 0).await;
 }

@@ -25,11 +25,11 @@ async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
 }
 
 fn up(scrape: &Scrape) -> [Option<f64>; 2] {
-    ["enterprise", "enterprise.artifacts"].map(|name| scrape.value("swr_collector_up", &[("collector", name)]))
+    ["enterprise", "enterprise.artifacts"].map(|name| scrape.collector_up(name))
 }
 
 fn calls(upstream: &Running) -> usize {
-    upstream.handle.requests().iter().filter(|request| request.path.ends_with("/artifacts")).count()
+    crate::support::calls(upstream, "/artifacts").len()
 }
 
 async fn read(exporter: &Exporter) -> Scrape {
@@ -98,16 +98,14 @@ async fn sums_are_those_of_the_instances_and_a_restart_reads_none() {
     assert!((1..truth.len()).contains(&never), "{never} of {}", truth.len());
 
     // They are good for an hour, for another process too.
-    let before = exporter.scrape().await.get("swr_refreshes_total").unwrap();
     upstream.handle.clear_journal();
-    exporter.scrape_until("refreshes", |scrape| scrape.get("swr_refreshes_total") >= Some(before + 3.0)).await;
+    exporter.refreshed_again(3.0).await;
     exporter.signal("TERM");
     assert!(exporter.ended().await.success());
     let restarted = fast(&upstream, &[&cache]).await;
     let first = restarted.scrape().await;
     assert_eq!(first.series(SIZE).len(), truth.len(), "from the first scrape on");
-    restarted.scrape_until("refreshes", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
-    assert_eq!(up(&restarted.scrape().await), [Some(1.0); 2]);
+    assert_eq!(up(&restarted.refreshed(2.0).await), [Some(1.0); 2]);
     assert_eq!(calls(&upstream), 0);
 }
 

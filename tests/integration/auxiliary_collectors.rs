@@ -8,7 +8,7 @@ use swr_exporter::base::deadline::Deadline;
 use swr_exporter::base::secret::Secret;
 use swr_exporter::collect::auxiliary::MAX_WAIT;
 use swr_exporter::collect::{AuxiliaryCollectors, Collected, ListApi, Metrics, Options, collect};
-use swr_exporter::model::figures::{Account, Enterprise};
+use swr_exporter::model::figures::{AccountFigures, Enterprise};
 use swr_exporter::model::{Snapshot, Timestamp};
 use swr_exporter::swr;
 use swr_exporter::swr::{Client, ProjectLookup};
@@ -31,17 +31,20 @@ struct Setup {
     snapshot: Option<Snapshot>,
 }
 
+/// A client of a simulated account, with the demo's access key.
+pub fn demo_client(options: swr::Options, metrics: swr::Metrics, wall_clock: fn() -> SystemTime) -> Client {
+    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
+    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
+    let (id, secret) = (given(DEMO_ACCESS_KEY), given(DEMO_SECRET_KEY));
+    let key = access_key::AccessKeyProvider { id, secret, security_token: None };
+    let authenticator = Authenticator::new(CredentialProvider::AccessKey(key), None);
+    Client::new(options, Box::new(Https::new(&https).unwrap()), authenticator, metrics, wall_clock)
+}
+
 async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup {
     let world = simulator::Options { repositories: 60, namespaces: 4, ..simulator::Options::default() };
     let upstream = Simulator::start(world).await.unwrap();
     let registry = Registry::new();
-    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
-    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
-    let key = access_key::AccessKeyProvider {
-        id: given(DEMO_ACCESS_KEY),
-        secret: given(DEMO_SECRET_KEY),
-        security_token: None,
-    };
     let mut options = Options { account: true, enterprise: true, ..Options::default() };
     let mut of_client = swr::Options {
         endpoint: upstream.url(),
@@ -49,13 +52,7 @@ async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup
         ..swr::Options::default()
     };
     change(&mut options, &mut of_client);
-    let client = Client::new(
-        of_client,
-        Box::new(Https::new(&https).unwrap()),
-        Authenticator::new(CredentialProvider::AccessKey(key), None),
-        swr::Metrics::new(&registry),
-        SystemTime::now,
-    );
+    let client = demo_client(of_client, swr::Metrics::new(&registry), SystemTime::now);
     let metrics = Metrics::new(&registry);
     let auxiliary = AuxiliaryCollectors::new(&options, &metrics);
     Setup { upstream, client: Arc::new(client), options, auxiliary, metrics, registry, snapshot: None }
@@ -145,7 +142,7 @@ async fn more_instances_than_are_read_cost_their_figures_alone() {
 async fn disabled_collectors_make_no_calls() {
     let mut setup = prepared(|options, _| (options.account, options.enterprise) = (false, false)).await;
     let snapshot = setup.refresh().await;
-    assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
+    assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&AccountFigures::default(), &Enterprise::default()));
     assert_eq!(setup.upstream.handle.total(), 1);
 }
 
@@ -210,7 +207,7 @@ async fn failures_of_auxiliary_calls_neither_open_the_circuit_nor_hold_back_the_
     setup.upstream.handle.fault(Rule::always(refused).path(&format!("/v2/{DEMO_PROJECT_ID}")));
     for _ in 0..4 {
         let snapshot = setup.refresh().await;
-        assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&Account::default(), &Enterprise::default()));
+        assert_eq!((&*snapshot.account, &*snapshot.enterprise), (&AccountFigures::default(), &Enterprise::default()));
         assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (0.0, 0.0, 1.0));
     }
     let tried = setup.upstream.handle.statuses();
@@ -226,7 +223,7 @@ async fn a_call_that_hangs_delays_the_listing_by_no_more_than_its_share_and_brin
     let began = Instant::now();
     let snapshot = setup.refresh().await.clone();
     assert!((MAX_WAIT..late).contains(&began.elapsed()), "{:?}", began.elapsed());
-    assert_eq!(*snapshot.account, Account::default(), "the read goes on");
+    assert_eq!(*snapshot.account, AccountFigures::default(), "the read goes on");
     assert!(snapshot.enterprise.repositories.is_some(), "and costs no other");
     assert_eq!((setup.up("account"), setup.up("repositories")), (0.0, 1.0));
     while setup.up("account") < 1.0 {
@@ -347,6 +344,6 @@ async fn a_response_over_the_limit_on_bytes_is_requested_in_smaller_pages_in_bot
         }
         let requests = setup.upstream.handle.requests();
         let full = requests.iter().filter(|request| request.query("limit") == Some("1000")).count();
-        assert_eq!(full, 1, "a smaller size is remembered: {list_api}");
+        assert_eq!(full, 1, "a smaller size is remembered: {list_api:?}");
     }
 }

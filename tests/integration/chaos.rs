@@ -196,7 +196,7 @@ async fn metrics_stay_true_whatever_the_upstream_does_and_recover_soon() {
         ],
     )
     .await;
-    exporter.scrape_until("a good start", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("a good start", Scrape::is_up).await;
 
     let start = Instant::now();
     let end = start + REAL;
@@ -215,7 +215,7 @@ async fn metrics_stay_true_whatever_the_upstream_does_and_recover_soon() {
 
     upstream.handle.clear_faults();
     let recovery = Instant::now();
-    let well = exporter.scrape_until("recovery", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let well = exporter.scrape_until("recovery", Scrape::is_up).await;
     let recovered = recovery.elapsed();
     let growth = exporter.resident_bytes().saturating_sub(memory);
 

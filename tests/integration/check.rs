@@ -1,7 +1,7 @@
 //! `check` against an account that works and against ones that do not: it names the cause and what to do about it.
 
 use crate::credentials_sources::{file_with, with_password, without_credential};
-use crate::support::{PATIENCE, Scrape, command, exporter, simulator, text};
+use crate::support::{PATIENCE, command, exporter, simulator, text};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use std::process::Stdio;
 use swr_simulator::{
@@ -379,8 +379,7 @@ async fn a_filter_that_leaves_no_repository_is_named_and_a_glob_is_recognised() 
 async fn a_filter_that_leaves_no_repository_is_told_once_in_the_log_and_on_the_page() {
     let upstream = account().await;
     let exporter = exporter(&upstream.url(), &["--repositories.include=org-0000/*", "--cache.window=50ms"]).await;
-    let refreshed = |scrape: &Scrape| scrape.get("swr_refreshes_total") >= Some(4.0);
-    exporter.scrape_until("several refreshes", refreshed).await;
+    exporter.refreshed(4.0).await;
     let log = exporter.log();
     assert_eq!(log.matches("no repository has series").count(), 1, "{log}");
     assert!(log.contains("it looks like a glob"), "{log}");

@@ -1,14 +1,12 @@
 //! Our own wall clock jumps while requests are signed: against an API that checks signatures and their dates.
 
+use crate::auxiliary_collectors::demo_client;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, access_key};
 use swr_exporter::base::deadline::Deadline;
-use swr_exporter::base::secret::Secret;
 use swr_exporter::swr::row_reader::KnownRows;
-use swr_exporter::swr::{CallBudget, Client, Metrics, Options};
-use swr_exporter::transport::{Https, HttpsOptions, Proxies};
-use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options as World, Simulator};
+use swr_exporter::swr::{CallBudget, Metrics, Options};
+use swr_simulator::{Options as World, Simulator};
 
 /// How far our clock is off, in seconds.
 static OFF: AtomicI64 = AtomicI64::new(0);
@@ -25,20 +23,8 @@ async fn a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
     const YEAR: i64 = 366 * 24 * HOUR;
     let upstream = Simulator::start(World { repositories: 5, ..World::default() }).await.unwrap();
     let registry = prometheus::Registry::new();
-    let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
-    let key = access_key::AccessKeyProvider {
-        id: given(DEMO_ACCESS_KEY),
-        secret: given(DEMO_SECRET_KEY),
-        security_token: None,
-    };
-    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
-    let client = Client::new(
-        Options { endpoint: upstream.url(), ..Options::default() },
-        Box::new(Https::new(&https).unwrap()),
-        Authenticator::new(CredentialProvider::AccessKey(key), None),
-        Metrics::new(&registry),
-        jumping,
-    );
+    let options = Options { endpoint: upstream.url(), ..Options::default() };
+    let client = demo_client(options, Metrics::new(&registry), jumping);
     let gauge = |name: &str| {
         let families = registry.gather();
         let family = families.iter().find(|family| family.name() == name).unwrap();

@@ -12,10 +12,6 @@ use tokio::time::Instant;
 
 const WRONG: &str = "canaryWrongSecretKey00000000000000000000";
 
-fn is_up(scrape: &Scrape) -> bool {
-    scrape.get("swr_up") == Some(1.0)
-}
-
 /// Replaces a secret file at once, as a careful rotation does.
 fn replace(path: &Path, secret: &str) {
     let new = path.with_extension("new");
@@ -45,7 +41,7 @@ async fn many_windows(exporter: &Exporter) {
 /// Scrapes until the right secret works, and returns how long that took.
 async fn recovers(exporter: &Exporter) -> Duration {
     let changed = Instant::now();
-    exporter.scrape_until("the right secret works", is_up).await;
+    exporter.scrape_until("the right secret works", Scrape::is_up).await;
     changed.elapsed()
 }
 
@@ -78,7 +74,7 @@ async fn a_wrong_secret_key_is_tried_twice_however_many_organizations_are_listed
         let (exporter, _folder, key) = with_key(&upstream, WRONG, &flags).await;
         many_windows(&exporter).await;
         let scrape = exporter.scrape_until("auth failures", |scrape| failures(scrape, "auth") >= 4.0).await;
-        assert!(!is_up(&scrape) && scrape.series("swr_repository_size_bytes").is_empty());
+        assert!(!scrape.is_up() && scrape.series("swr_repository_size_bytes").is_empty());
         assert_eq!(upstream.handle.count(LISTING), 2, "{:?}", upstream.handle.statuses());
         says(&exporter, "a changed credential is tried at once").await;
         assert!(!exporter.log().contains(WRONG), "the secret is in the log");
@@ -103,26 +99,6 @@ async fn a_key_that_becomes_wrong_leaves_the_old_data_and_is_tried_twice() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_tried_twice_and_a_new_one_in_the_file_at_once() {
-    let upstream = simulator(50, 3).await;
-    let old = upstream.handle.issue_token(Duration::from_secs(600));
-    let (_folder, token) = file_with(&old);
-    let mut command = without_credential(&upstream);
-    command.arg("--credentials.token-file").arg(&token).args(EAGER);
-    let exporter = start(command).await;
-    assert!(is_up(&exporter.scrape().await), "{}", exporter.log());
-    let before = upstream.handle.count(LISTING);
-    upstream.handle.revoke_token(&old);
-    many_windows(&exporter).await;
-    let scrape = exporter.scrape_until("auth failures", |scrape| failures(scrape, "auth") >= 3.0).await;
-    assert_eq!((scrape.get("swr_up"), upstream.handle.count(LISTING) - before), (Some(0.0), 2));
-    replace(&token, &upstream.handle.issue_token(Duration::from_secs(600)));
-    let took = recovers(&exporter).await;
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    assert!(!exporter.log().contains(&old), "the token is in the log");
-}
-
-#[tokio::test]
 async fn a_secret_file_that_is_empty_or_gone_from_the_start_is_named_and_nothing_is_sent() {
     let upstream = simulator(50, 3).await;
     let (exporter, _folder, key) = with_key(&upstream, "", &[]).await;
@@ -139,7 +115,7 @@ async fn a_secret_file_that_is_empty_or_gone_from_the_start_is_named_and_nothing
 async fn a_secret_file_that_is_empty_or_gone_later_is_named_and_the_key_is_kept() {
     let upstream = simulator(50, 3).await;
     let (exporter, _folder, key) = with_key(&upstream, DEMO_SECRET_KEY, &[]).await;
-    assert!(is_up(&exporter.scrape().await));
+    assert!(exporter.scrape().await.is_up());
     replace(&key, "");
     many_windows(&exporter).await;
     eventually("it is named", || exporter.log().contains("/secret is empty")).await;
@@ -199,7 +175,7 @@ async fn an_iam_that_fails_is_asked_again_and_costs_no_old_data() {
     let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
     upstream.handle.configure(|options| options.token_life = Duration::from_secs(3));
     let exporter = start(with_password(&upstream, &password)).await;
-    let good = exporter.scrape_until("a good refresh", is_up).await;
+    let good = exporter.scrape_until("a good refresh", Scrape::is_up).await;
     upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Reset)).path("/v3/auth"));
     let scrape = exporter.scrape_until("the token's end", |scrape| failures(scrape, "network") >= 1.0).await;
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), good.series("swr_repository_size_bytes").len());

@@ -1,7 +1,7 @@
 //! More connections than the limits allow, and thousands of idle ones.
 
 use crate::peers::{self, SCRAPE};
-use crate::support::{Exporter, exporter, simulator};
+use crate::support::{Exporter, Scrape, exporter, simulator};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -48,7 +48,7 @@ async fn ten_thousand_idle_connections_and_a_thousand_that_drip_are_borne() {
     let upstream = simulator(100, 4).await;
     let flags = ["--web.max-connections=20000", "--web.max-connections-per-address=20000"];
     let exporter = exporter(&upstream.url(), &flags).await;
-    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("data", Scrape::is_up).await;
     let before = exporter.resident_bytes();
     let mut connecting = JoinSet::new();
     for worker in 0..20 {
@@ -103,7 +103,7 @@ async fn ten_thousand_connection_attempts_cost_as_much_as_five_hundred() {
     peers::allow_many_files();
     let upstream = simulator(100, 4).await;
     let exporter = exporter(&upstream.url(), &[]).await;
-    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("data", Scrape::is_up).await;
     let (files, bytes) = (exporter.open_files(), exporter.resident_bytes());
     let mut crowd = JoinSet::new();
     for number in 0..10_000 {
@@ -143,7 +143,7 @@ async fn ten_thousand_connection_attempts_cost_as_much_as_five_hundred() {
 async fn one_address_gets_128_connections_and_another_is_served_at_once() {
     let upstream = simulator(100, 4).await;
     let exporter = exporter(&upstream.url(), &[]).await;
-    exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("data", Scrape::is_up).await;
     let mut held = Vec::new();
     for _ in 0..512 {
         // Always from the same address.

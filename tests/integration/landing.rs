@@ -1,7 +1,7 @@
 //! The landing page in a real browser: an account that waits, works, fails and recovers.
 
 use crate::browser::{Visit, barriers, visit};
-use crate::support::{Exporter, exporter, simulator, text};
+use crate::support::{Exporter, Scrape, exporter, simulator, text};
 use swr_simulator::{Action, Operation, Repository, Rule, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -77,14 +77,14 @@ async fn an_account_waits_works_fails_and_works_again() {
     let page = look(&exporter).await;
     assert_eq!(headline(&page), "The latest refresh failed");
     let said = page.document.text();
-    assert_eq!(said.matches("its user may not do what is needed").count(), 1, "{said}");
+    assert_eq!(said.matches("its user lacks a permission").count(), 1, "{said}");
     assert!(said.contains("Give the user the IAM permission swr:repo:listRepos"), "{said}");
     let error = page.document.all(&["details"])[0];
     assert!(error.get("open").is_none() && error.text().contains("permission: "), "{said}");
     assert!(table(&page, "Largest repositories").is_some(), "what was read before is still there");
 
     upstream.handle.clear_fault(refusal);
-    exporter.scrape_until("refreshes succeed again", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("refreshes succeed again", Scrape::is_up).await;
     let page = look(&exporter).await;
     assert_eq!(headline(&page), "The account is OK");
     assert!(page.document.text().contains("It is over."));

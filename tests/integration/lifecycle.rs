@@ -3,7 +3,7 @@
 use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
 use crate::state_file;
-use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, limited, simulator, start};
 use crate::upstream_tls::authority;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -169,14 +169,10 @@ fn processor_ticks(process: u32) -> u64 {
 async fn with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_processor() {
     let upstream = simulator(50, 2).await;
     let folder = tempfile::tempdir().unwrap();
-    let inner = command();
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(inner.as_std().get_program());
-    command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.args(["--swr.endpoint", &upstream.url(), "--cache.window", "200ms"]);
-    command.args(["--cache.directory", folder.path().to_str().unwrap()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let exporter = start(command).await;
+    let mut inner = command();
+    inner.args(["--swr.endpoint", &upstream.url(), "--cache.window", "200ms"]);
+    inner.args(["--cache.directory", folder.path().to_str().unwrap()]);
+    let exporter = start(limited("ulimit -n 64", &inner)).await;
     let mut scraper = peers::connect(exporter.address(), 240).await;
     let mut scrape = async || {
         scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

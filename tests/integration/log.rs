@@ -1,7 +1,7 @@
 //! Log lines of failures: the account, the level and the request id that the vendor's support asks for.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, PATIENCE, command, eventually, exporter, simulator, start};
+use crate::support::{Exporter, PATIENCE, eventually, exporter, simulator};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, Rule, Shape};
 
 /// Two accounts, each with its own upstream.
@@ -9,9 +9,7 @@ async fn two(one: &str, two: &str, more: &str) -> (Exporter, Accounts) {
     let accounts = Accounts::new(&format!(
         "accounts:\n  one: {{ endpoint: {one} }}\n  two:\n    endpoint: {two}\n    cache_window: 50ms\n{more}"
     ));
-    let mut command = command();
-    command.arg("--config.file").arg(accounts.path());
-    (start(command).await, accounts)
+    (accounts.start().await, accounts)
 }
 
 /// The log lines whose messages begin so.

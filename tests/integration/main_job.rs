@@ -1,10 +1,9 @@
 //! The main job: a scrape shows what the listing says, at the cost of one listing per cache window.
 
-use crate::peers;
 use crate::support::{Scrape, exporter, passes_promtool, simulator};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use swr_simulator::{Action, DEMO_PROJECT_ID, Repository, Rule, Running, Shape};
+use swr_simulator::{DEMO_PROJECT_ID, Repository, Running};
 
 const LISTING: &str = "/v2/manage/repos";
 
@@ -126,49 +125,4 @@ async fn the_listing_is_read_once_per_window_however_often_it_is_scraped() {
     let calls = upstream.handle.count(LISTING);
     assert_eq!(calls % 3, 0, "whole listings");
     assert!(calls > 3 && calls <= 3 * windows, "{calls} calls in {windows} windows and {scrapes} scrapes");
-}
-
-#[tokio::test]
-async fn five_hundred_scrapes_of_a_cold_cache_cause_one_listing() {
-    let upstream = simulator(2345, 20).await;
-    upstream.handle.configure(|options| options.latency = Duration::from_millis(500));
-    let exporter = exporter(&upstream.url(), &["--web.max-requests", "500", "--scrape.timeout", "30s"]).await;
-    let answers = peers::scrape_at_once(exporter.address(), 500).await;
-    assert!(answers.iter().all(|answer| answer.status() == 200));
-    let page = answers[0].page();
-    assert!(answers.iter().all(|answer| answer.page() == page), "all get the same page");
-    assert_shows(&Scrape::parse(answers[0].text().to_owned()), &upstream.handle.repositories());
-    assert_eq!(upstream.handle.count(LISTING), 3);
-    assert_eq!(exporter.scrape().await.get("swr_refreshes_total"), Some(1.0));
-}
-
-#[tokio::test]
-async fn a_failed_listing_keeps_the_old_values_and_backs_off() {
-    let upstream = simulator(120, 4).await;
-    let truth = upstream.handle.repositories();
-    let exporter = exporter(&upstream.url(), &["--cache.window", "2s"]).await;
-    let good = exporter.scrape_until("the first listing", |scrape| scrape.get("swr_up") == Some(1.0)).await;
-    let snapshot = good.get("swr_snapshot_timestamp_seconds").unwrap();
-
-    upstream.handle.fault(Rule::always(Action::error(500, Shape::Current, "SVCSTG.SWR.5000001", "internal error")));
-    upstream.handle.insert(Repository::new("new", "later"));
-    let failing = exporter.scrape_until("a failure", |scrape| scrape.get("swr_up") == Some(0.0)).await;
-    assert_shows(&failing, &truth);
-    assert_eq!(failing.get("swr_snapshot_timestamp_seconds"), Some(snapshot), "the data is no younger");
-    assert_eq!(failing.value("swr_refresh_failures_total", &[("reason", "server")]), Some(1.0));
-
-    // The back-off is at least three quarters of the window, and an attempt makes at most three requests.
-    let start = tokio::time::Instant::now();
-    upstream.handle.clear_journal();
-    for _ in 0..300 {
-        assert_shows(&exporter.scrape().await, &truth);
-    }
-    let attempts = 1 + start.elapsed().as_millis() / 1500;
-    let calls = u128::from(upstream.handle.total());
-    assert!(calls <= 3 * attempts, "{calls} calls in {:?}", start.elapsed());
-
-    upstream.handle.clear_faults();
-    let again = exporter.scrape_until("recovery", |scrape| scrape.get("swr_up") == Some(1.0)).await;
-    assert!(again.get("swr_snapshot_timestamp_seconds").unwrap() > snapshot);
-    assert_shows(&again, &upstream.handle.repositories());
 }

@@ -244,7 +244,7 @@ async fn it_works_in_an_empty_root() {
     }
 
     let exporter = serving(root.path(), &settings).await;
-    let scrape = exporter.scrape_until("the list is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let scrape = exporter.scrape_until("the list is read", Scrape::is_up).await;
     assert_eq!(scrape.get("swr_repositories"), Some(120.0));
 
     let asked = within(root.path()).args(["healthcheck", "--web.listen-address", exporter.address()]).status();
@@ -264,7 +264,7 @@ async fn serving(root: &Path, arguments: &[&str]) -> Exporter {
 async fn the_demo_works_in_an_empty_root() {
     let root = empty_root();
     let demo = serving(root.path(), &["demo", "--repositories", "50", "--namespaces", "3"]).await;
-    let scrape = demo.scrape_until("the list is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let scrape = demo.scrape_until("the list is read", Scrape::is_up).await;
     assert!(scrape.get("swr_repositories") >= Some(50.0), "{:?}", scrape.get("swr_repositories"));
 }
 

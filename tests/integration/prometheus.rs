@@ -1,6 +1,6 @@
 //! A real Prometheus scrapes the exporter in both formats and stores the values of the API.
 
-use crate::support::{Exporter, client, exporter, simulator, text};
+use crate::support::{Exporter, Scrape, client, exporter, simulator, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -247,7 +247,7 @@ async fn prometheus_stores_the_values_of_the_api_from_both_formats() {
 async fn prometheus_takes_300_000_series_from_both_formats_and_drops_none() {
     let upstream = simulator(50_000, 100).await;
     let exporter = exporter(&upstream.url(), &["--cache.window", "1h", "--cache.max-age", "2h"]).await;
-    let up = exporter.scrape_until("the large account is read", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let up = exporter.scrape_until("the large account is read", Scrape::is_up).await;
     let samples = up.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
     assert!(samples > 300_000);
     let (text_address, types) = text_only(&exporter).await;

@@ -28,11 +28,7 @@ async fn shown(exporter: &Exporter, repositories: usize) -> Scrape {
 }
 
 fn calls(upstream: &Running) -> usize {
-    upstream.handle.requests().iter().filter(|request| request.path.ends_with("/retentions")).count()
-}
-
-fn up(scrape: &Scrape, collector: &str) -> Option<f64> {
-    scrape.value("swr_collector_up", &[("collector", collector)])
+    crate::support::calls(upstream, "/retentions").len()
 }
 
 #[tokio::test]
@@ -42,7 +38,7 @@ async fn the_rules_of_each_repository_are_read_once_and_a_restart_reads_none() {
     let cache = format!("--cache.directory={}", directory.path().display());
     let mut exporter = fast(&upstream, &[&cache]).await;
     let scrape = shown(&exporter, 120).await;
-    assert_eq!(up(&scrape, "retention"), Some(1.0));
+    assert_eq!(scrape.collector_up("retention"), Some(1.0));
     let mut with_rules = 0;
     for (labels, rules) in scrape.series("swr_repository_retention_rules") {
         let (namespace, repository) = (&labels["namespace"], &labels["repository"]);
@@ -58,7 +54,7 @@ async fn the_rules_of_each_repository_are_read_once_and_a_restart_reads_none() {
     let restarted = fast(&upstream, &[&cache]).await;
     let first = restarted.scrape().await;
     assert_eq!(first.series("swr_repository_retention_rules").len(), 120, "from the first scrape on");
-    restarted.scrape_until("a refresh", |scrape| scrape.get("swr_refreshes_total") >= Some(2.0)).await;
+    restarted.refreshed(2.0).await;
     assert_eq!(calls(&upstream), 120);
 }
 
@@ -91,14 +87,14 @@ async fn a_denied_call_costs_nothing_else() {
         .await;
     assert_eq!(scrape.get("swr_up"), Some(1.0));
     assert!(scrape.series("swr_repository_retention_rules").is_empty());
-    let states = |scrape: &Scrape| ["tags", "details", "retention"].map(|collector| up(scrape, collector));
+    let states = |scrape: &Scrape| ["tags", "details", "retention"].map(|collector| scrape.collector_up(collector));
     exporter.scrape_until("its failure shows", |scrape| states(scrape) == [Some(1.0), Some(1.0), Some(0.0)]).await;
     eventually("the log says so", || exporter.log().contains("not reading retention rules until the next refresh"))
         .await;
     // The permission is given.
     upstream.handle.configure(|options| options.denied.clear());
     let scrape = shown(&exporter, 40).await;
-    assert_eq!(up(&scrape, "retention"), Some(1.0));
+    assert_eq!(scrape.collector_up("retention"), Some(1.0));
 }
 
 #[tokio::test]
@@ -111,7 +107,7 @@ async fn a_region_without_the_call_is_asked_for_few_repositories() {
     let exporter = fast(&upstream, &[LONG, "--swr.concurrency=2"]).await;
     exporter
         .scrape_until("the collector has failed", |scrape| {
-            up(scrape, "retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)
+            scrape.collector_up("retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)
         })
         .await;
     eventually("the log says so", || exporter.log().contains("not reading retention rules until the next refresh"))
@@ -128,5 +124,5 @@ async fn a_repository_that_vanished_is_no_failure() {
     upstream.handle.fault(Rule::always(not_found).path(&path));
     let exporter = fast(&upstream, &[]).await;
     let scrape = shown(&exporter, 5).await;
-    assert_eq!((up(&scrape, "retention"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
+    assert_eq!((scrape.collector_up("retention"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
 }

@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::prometheus::free_address;
-use crate::support::{PATIENCE, Scrape, client, command, eventually, passes_promtool, simulator, text};
+use crate::support::{PATIENCE, Scrape, client, command, eventually, limited, passes_promtool, simulator, text};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -104,13 +104,7 @@ async fn the_file_is_readable_whatever_the_umask_and_keeps_its_mode() {
     let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
     let inner = scrape(&upstream, &["--output", file.to_str().unwrap()]);
     for expected in [0o644, 0o640] {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "umask 077; exec \"$0\" \"$@\""])
-            .arg(inner.as_std().get_program())
-            .args(inner.as_std().get_args());
-        command.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-        assert_eq!(done(command).await.0, Some(0));
+        assert_eq!(done(limited("umask 077", &inner)).await.0, Some(0));
         assert_eq!(mode(), expected);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     }
@@ -192,13 +186,8 @@ async fn of_several_accounts_one_is_named() {
     }
 }
 
-fn up(scrape: &Scrape, collector: &str) -> Option<f64> {
-    scrape.value("swr_collector_up", &[("collector", collector)])
-}
-
-/// Whose tags were asked for, as often as they were.
 fn tag_calls(upstream: &Running) -> usize {
-    upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
+    crate::support::calls(upstream, "/tags").len()
 }
 
 #[tokio::test]
@@ -212,7 +201,7 @@ async fn tags_and_details_are_waited_for_because_there_is_no_later_page() {
     assert_eq!(scrape.series("swr_repository_tags_read").len(), 200);
     assert_eq!(scrape.series("swr_repository_priority").len(), 200);
     assert_eq!(scrape.get("swr_tags_pending"), Some(0.0));
-    assert_eq!((up(&scrape, "tags"), up(&scrape, "details")), (Some(1.0), Some(1.0)));
+    assert_eq!((scrape.collector_up("tags"), scrape.collector_up("details")), (Some(1.0), Some(1.0)));
 }
 
 #[tokio::test]
@@ -224,7 +213,7 @@ async fn figures_are_waited_for_and_a_collector_that_is_down_is_told() {
     assert_eq!((code, said.as_str()), (Some(0), ""));
     let scrape_of = Scrape::parse(metrics);
     assert!(scrape_of.get("swr_account_repositories").is_some() && !scrape_of.series("swr_instance_info").is_empty());
-    assert_eq!((up(&scrape_of, "account"), up(&scrape_of, "enterprise")), (Some(1.0), Some(1.0)));
+    assert_eq!((scrape_of.collector_up("account"), scrape_of.collector_up("enterprise")), (Some(1.0), Some(1.0)));
 
     upstream.handle.configure(|options| {
         options.latency = Duration::ZERO;
@@ -235,7 +224,7 @@ async fn figures_are_waited_for_and_a_collector_that_is_down_is_told() {
     assert!(said.contains("the collector `account` could not read everything"), "{said}");
     assert!(!said.contains("enterprise") && said.lines().count() == 1, "{said}");
     let scrape = Scrape::parse(metrics);
-    assert_eq!((scrape.get("swr_up"), up(&scrape, "account")), (Some(1.0), Some(0.0)));
+    assert_eq!((scrape.get("swr_up"), scrape.collector_up("account")), (Some(1.0), Some(0.0)));
     assert!(!scrape.series("swr_instance_info").is_empty(), "the rest is written");
 }
 
@@ -284,7 +273,7 @@ async fn what_would_be_refused_again_is_not_waited_for() {
     assert_eq!(code, Some(1));
     assert!(said.contains("the tags of 60 repositories could not be read") && !said.contains("details"), "{said}");
     let scrape_of = Scrape::parse(metrics);
-    assert_eq!((up(&scrape_of, "tags"), up(&scrape_of, "details")), (Some(0.0), Some(1.0)));
+    assert_eq!((scrape_of.collector_up("tags"), scrape_of.collector_up("details")), (Some(0.0), Some(1.0)));
     assert_eq!(scrape_of.series("swr_repository_priority").len(), 60);
     let (_, _, said) = done(scrape(&upstream, &[&flags[..], &["--log.level=warn"]].concat())).await;
     assert!(said.contains("SVCSTG.SWR.4030170"), "{said}");

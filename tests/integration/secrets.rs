@@ -1,7 +1,7 @@
 //! Secrets go to the upstream alone: canaries in every place where a secret may be given, and a search for them, in every
 //! spelling, in everything that the program writes.
 
-use crate::support::{Exporter, command, simulator, start, text};
+use crate::support::{Exporter, Scrape, command, simulator, start, text};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use std::process::Stdio;
 use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
@@ -87,7 +87,7 @@ async fn fail_in_many_ways(upstream: &Running, exporter: &Exporter) {
         assert_pages_clean(exporter).await;
         upstream.handle.clear_faults();
         // A success between failures keeps the circuit closed, and the test short.
-        exporter.scrape_until("recovery", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+        exporter.scrape_until("recovery", Scrape::is_up).await;
     }
 }
 
@@ -107,7 +107,7 @@ async fn no_log_line_and_no_page_shows_a_secret() {
     let mut command = talkative(&upstream);
     command.args(["--cache.directory", folder.path().to_str().unwrap()]);
     let mut exporter = start(command).await;
-    exporter.scrape_until("a good refresh", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("a good refresh", Scrape::is_up).await;
     fail_in_many_ways(&upstream, &exporter).await;
     let arguments = std::fs::read(format!("/proc/{}/cmdline", exporter.pid())).unwrap();
     assert_clean("its command line", &String::from_utf8_lossy(&arguments));
@@ -233,8 +233,7 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
         command.args(["--credentials.source", source]);
         command.envs(environment);
         let mut exporter = start(command).await;
-        let up = |scrape: &crate::support::Scrape| scrape.get("swr_up") == Some(1.0);
-        exporter.scrape_until("a good refresh", up).await;
+        exporter.scrape_until("a good refresh", Scrape::is_up).await;
         let got = upstream.handle.temporary_keys();
         // Everything that can refuse or break does.
         for path in ["/v3", "/v5", "/pod-identity", "/openstack", "/meta-data", "/v2"] {
@@ -243,11 +242,11 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
         }
         upstream.handle.revoke_issued_tokens();
         upstream.handle.revoke_temporary_keys();
-        exporter.scrape_until("a failure", |scrape| !up(scrape)).await;
+        exporter.scrape_until("a failure", |scrape| !scrape.is_up()).await;
         assert_pages_clean(&exporter).await;
         upstream.handle.clear_faults();
         upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Reset)));
-        exporter.scrape_until("another failure", |scrape| !up(scrape)).await;
+        exporter.scrape_until("another failure", |scrape| !scrape.is_up()).await;
         upstream.handle.clear_faults();
         exporter.signal("TERM");
         exporter.ended().await;

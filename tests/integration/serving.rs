@@ -99,7 +99,7 @@ async fn slow_and_silent_clients_are_closed_and_do_not_delay_scrapes() {
     // Both attacks run at once, each on an exporter of its own: they take ten seconds on any machine.
     let (dripped, silent) = (exporter(&upstream.url(), &[]).await, exporter(&upstream.url(), &[]).await);
     for exporter in [&dripped, &silent] {
-        exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+        exporter.scrape_until("data", Scrape::is_up).await;
     }
     let (lateness, stop) = (Lateness::watch(), AtomicBool::new(false));
     let attacks = async {
@@ -143,7 +143,7 @@ async fn slow_readers_share_one_page_and_leave_places_to_other_addresses() {
     let upstream = simulator(30_000, 30).await;
     // Of 66 places one address gets 50.
     let exporter = exporter(&upstream.url(), &["--web.max-requests", "66"]).await;
-    let scrape = exporter.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    let scrape = exporter.scrape_until("data", Scrape::is_up).await;
     assert!(scrape.text.len() > 10 << 20, "a page of {} bytes", scrape.text.len());
     let before = exporter.resident_bytes();
 
@@ -244,7 +244,7 @@ async fn expired(upstream: &Running, flags: &[&str]) -> (Exporter, tempfile::Tem
     let file = folder.path().join("default.snapshot");
     let keep = ["--cache.directory", folder.path().to_str().unwrap()];
     let first = exporter(&upstream.url(), &keep).await;
-    first.scrape_until("data", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    first.scrape_until("data", Scrape::is_up).await;
     eventually("it is kept", || file.exists()).await;
     drop(first);
     let (loaded, origin) = state_file::loaded(&file).unwrap();

@@ -40,6 +40,15 @@ pub fn command() -> Command {
     command
 }
 
+/// A prepared command, started by a shell that sets a limit first.
+pub fn limited(limit: &str, inner: &Command) -> Command {
+    let (inner, mut command) = (inner.as_std(), Command::new("sh"));
+    command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 /// Starts the exporter for an upstream with some flags more, and waits until it listens.
 pub async fn exporter(upstream: &str, flags: &[&str]) -> Exporter {
     let mut command = command();
@@ -147,6 +156,18 @@ impl Exporter {
         }
     }
 
+    /// Scrapes until this many refreshes have ended since the start.
+    pub async fn refreshed(&self, times: f64) -> Scrape {
+        let what = format!("{times} refreshes");
+        self.scrape_until(&what, |scrape| scrape.get("swr_refreshes_total") >= Some(times)).await
+    }
+
+    /// Scrapes until this many more refreshes have ended.
+    pub async fn refreshed_again(&self, times: f64) -> Scrape {
+        let before = self.scrape().await.get("swr_refreshes_total").unwrap();
+        self.refreshed(before + times).await
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -182,6 +203,12 @@ impl Exporter {
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
+}
+
+/// The times of the requests that an upstream received for paths with this ending.
+pub fn calls(upstream: &Running, ending: &str) -> Vec<tokio::time::Instant> {
+    let requests = upstream.handle.requests();
+    requests.iter().filter(|request| request.path.ends_with(ending)).map(|request| request.at).collect()
 }
 
 /// Waits until a condition holds.
@@ -254,6 +281,11 @@ impl Scrape {
     /// The value of a series without labels, or of the one there is.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.value(name, &[])
+    }
+
+    /// Whether a collector is up.
+    pub fn collector_up(&self, collector: &str) -> Option<f64> {
+        self.value("swr_collector_up", &[("collector", collector)])
     }
 
     /// Whether the account is up.

@@ -1,6 +1,7 @@
 //! Tags and details: the metrics match the registry, and only changes cost calls.
 
-use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, simulator, start};
+use crate::accounts::Accounts;
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
 use crate::tags_truth::{check, truth, truth_after};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,19 +34,11 @@ pub async fn settled(exporter: &Exporter) -> Scrape {
             scrape.get("swr_refreshes_total").unwrap() >= before + 2.0 && scrape.get("swr_tags_pending") == Some(0.0)
         })
         .await;
-    let done = exporter.scrape().await.get("swr_refreshes_total").unwrap();
-    exporter
-        .scrape_until("what is read is shown", |scrape| scrape.get("swr_refreshes_total").unwrap() >= done + 2.0)
-        .await
+    exporter.refreshed_again(2.0).await
 }
 
-/// The number of calls for tags.
 fn tag_calls(upstream: &Running) -> usize {
-    upstream.handle.requests().iter().filter(|request| request.path.ends_with("/tags")).count()
-}
-
-fn up(scrape: &Scrape, collector: &str) -> Option<f64> {
-    scrape.value("swr_collector_up", &[("collector", collector)])
+    crate::support::calls(upstream, "/tags").len()
 }
 
 #[tokio::test]
@@ -54,7 +47,10 @@ async fn the_metrics_match_the_registry() {
     let exporter = fast(&upstream, &["--collector.details"]).await;
     let scrape = settled(&exporter).await;
     check(&scrape, &truth(&upstream).await);
-    assert_eq!((up(&scrape, "tags"), up(&scrape, "details"), scrape.get("swr_up")), (Some(1.0), Some(1.0), Some(1.0)));
+    assert_eq!(
+        (scrape.collector_up("tags"), scrape.collector_up("details"), scrape.get("swr_up")),
+        (Some(1.0), Some(1.0), Some(1.0))
+    );
     assert!(!scrape.series("swr_repository_unlayered_tags").is_empty(), "the world has manifests of every kind");
     assert!(scrape.series("swr_tag_info").is_empty());
     let unique: f64 =
@@ -172,23 +168,18 @@ async fn a_killed_process_loses_little() {
 #[tokio::test]
 async fn changed_settings_cost_nothing_that_was_read() {
     let upstream = simulator(100, 3).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("swr.yml");
     let settings = |more: &str| {
-        let text = format!(
+        format!(
             "accounts:\n  default:\n    endpoint: {}\n    collectors: [repositories, tags]\n    cache_window: 50ms\n    \
              rate_limit: 10000\n    tags_rate_limit: 10000\n{more}",
             upstream.url()
-        );
-        std::fs::write(&file, text).unwrap();
+        )
     };
-    settings("");
-    let mut command = command();
-    command.arg("--config.file").arg(&file);
-    let exporter = start(command).await;
+    let accounts = Accounts::new(&settings(""));
+    let exporter = accounts.start().await;
     let before = settled(&exporter).await;
     assert_eq!(tag_calls(&upstream), 100);
-    settings("    cache_max_age: 2h\n");
+    accounts.write(&settings("    cache_max_age: 2h\n"));
     exporter.signal("HUP");
     eventually("the settings are read again", || exporter.log().contains("1 changed")).await;
     let after = settled(&exporter).await;
@@ -200,21 +191,17 @@ async fn changed_settings_cost_nothing_that_was_read() {
 #[tokio::test]
 async fn an_account_that_is_taken_out_is_no_longer_read() {
     let (stays, goes) = (simulator(60, 1).await, simulator(300, 2).await);
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("swr.yml");
     let account = |name: &str, upstream: &Running| {
         format!("  {name}: {{ endpoint: \"{}\", collectors: [tags], cache_window: 50ms }}\n", upstream.url())
     };
-    std::fs::write(&file, format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes))).unwrap();
-    let mut command = command();
-    command.arg("--config.file").arg(&file);
-    let exporter = start(command).await;
+    let accounts = Accounts::new(&format!("accounts:\n{}{}", account("stays", &stays), account("goes", &goes)));
+    let exporter = accounts.start().await;
     for name in ["stays", "goes"] {
         assert_eq!(exporter.get(&format!("/probe?account={name}")).await.status(), 200);
     }
     // Ten at once, then five a second: this takes a minute.
     eventually("the reading has begun", || tag_calls(&goes) > 10).await;
-    std::fs::write(&file, format!("accounts:\n{}", account("stays", &stays))).unwrap();
+    accounts.write(&format!("accounts:\n{}", account("stays", &stays)));
     exporter.signal("HUP");
     eventually("the account is gone", || exporter.log().contains("1 removed")).await;
     eventually("its last call has ended", || goes.handle.in_flight() == 0).await;
@@ -284,18 +271,15 @@ async fn a_denied_call_for_tags_costs_nothing_else() {
         |scrape: &Scrape| scrape.value("swr_api_requests_total", &[("operation", "list_tags"), ("code", "403")]);
     let scrape = exporter.scrape_until("tags are refused", |scrape| denied(scrape).is_some()).await;
     assert_eq!(
-        (scrape.get("swr_up"), up(&scrape, "repositories"), up(&scrape, "tags")),
+        (scrape.get("swr_up"), scrape.collector_up("repositories"), scrape.collector_up("tags")),
         (Some(1.0), Some(1.0), Some(0.0))
     );
     assert_eq!(scrape.series("swr_repository_size_bytes").len(), 40);
-    let refreshes = scrape.get("swr_refreshes_total").unwrap();
-    let later = exporter
-        .scrape_until("some refreshes more", |scrape| scrape.get("swr_refreshes_total").unwrap() > refreshes + 4.0)
-        .await;
+    let later = exporter.refreshed_again(5.0).await;
     let each = denied(&later).unwrap() / later.get("swr_refreshes_total").unwrap();
     assert!(each <= 6.0, "{each} refusals a refresh");
     assert_eq!(later.get("swr_tags_pending"), Some(40.0));
-    assert_eq!((up(&later, "details"), later.series("swr_repository_details_info").len()), (Some(1.0), 40));
+    assert_eq!((later.collector_up("details"), later.series("swr_repository_details_info").len()), (Some(1.0), 40));
     assert_eq!(exporter.log().matches("until the next refresh").count(), 1, "{}", exporter.log());
 
     upstream.handle.configure(|options| options.denied.clear());
@@ -320,14 +304,11 @@ async fn one_repository_that_fails_delays_itself_alone() {
         })
         .await;
     assert_eq!(
-        (up(&scrape, "tags"), up(&scrape, "repositories"), scrape.get("swr_up")),
+        (scrape.collector_up("tags"), scrape.collector_up("repositories"), scrape.get("swr_up")),
         (Some(0.0), Some(1.0), Some(1.0))
     );
     let hits = upstream.handle.fault_hits(rule);
-    let refreshes = scrape.get("swr_refreshes_total").unwrap();
-    exporter
-        .scrape_until("some refreshes more", |scrape| scrape.get("swr_refreshes_total").unwrap() > refreshes + 5.0)
-        .await;
+    exporter.refreshed_again(6.0).await;
     assert_eq!(upstream.handle.fault_hits(rule), hits, "it is left alone for a while");
 }
 
@@ -344,7 +325,7 @@ async fn a_repository_that_vanishes_before_it_is_read_is_no_failure() {
     upstream.handle.fault(Rule::once(delete).path(&path));
     let exporter = fast(&upstream, &[]).await;
     let scrape = settled(&exporter).await;
-    assert_eq!((up(&scrape, "tags"), scrape.series("swr_repository_tags_read").len()), (Some(1.0), 39));
+    assert_eq!((scrape.collector_up("tags"), scrape.series("swr_repository_tags_read").len()), (Some(1.0), 39));
     assert!(!exporter.log().contains("WARN"), "{}", exporter.log());
     check(&scrape, &truth(&upstream).await);
 }
@@ -356,7 +337,7 @@ async fn a_pause_that_the_api_asks_for_is_kept_and_the_work_goes_on() {
     upstream.handle.fault(busy);
     let exporter = fast(&upstream, &[]).await;
     let scrape = settled(&exporter).await;
-    assert_eq!((up(&scrape, "tags"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
+    assert_eq!((scrape.collector_up("tags"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
     check(&scrape, &truth(&upstream).await);
 }
 
@@ -411,23 +392,4 @@ async fn long_lists_of_tags_are_read_in_pages() {
         scrape.series("swr_repository_tags_read").iter().map(|(_, tags)| tags.as_str()).collect::<Vec<_>>(),
         ["350", "350"]
     );
-}
-
-#[tokio::test]
-async fn a_repository_with_large_manifests_is_read_in_smaller_pages() {
-    let upstream = Simulator::start(Options { repositories: 0, namespaces: 0, ..Options::default() }).await.unwrap();
-    let mut repository = Repository::new("org", "app");
-    repository.tags = (0..1000).map(|number| format!("v{number}")).collect();
-    upstream.handle.insert(repository);
-    // Annotations of 40 KB in each manifest.
-    let annotations = format!(r#""manifest":"{{\"annotations\":{{\"x\":\"{}\"}},"#, "y".repeat(40_000));
-    let enlarge = Action::Change(std::sync::Arc::new(move |answer, _| {
-        let body = String::from_utf8(std::mem::take(&mut answer.body)).unwrap();
-        answer.body = body.replace(r#""manifest":"{"#, &annotations).into_bytes();
-    }));
-    upstream.handle.fault(Rule::always(enlarge).path(ONE));
-    let exporter = fast(&upstream, &[]).await;
-    let scrape = settled(&exporter).await;
-    assert_eq!((up(&scrape, "tags"), scrape.get("swr_repository_tags_read")), (Some(1.0), Some(1000.0)));
-    assert_eq!(scrape.get("swr_repository_unlayered_tags"), None);
 }

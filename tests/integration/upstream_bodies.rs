@@ -4,7 +4,7 @@ use crate::support::{Exporter, eventually};
 use crate::upstream_support::{Account, account};
 use futures_util::future::join_all;
 use std::time::Duration;
-use swr_simulator::{Action, Delivery, Framing, Response, Rule};
+use swr_simulator::{Action, Delivery, Framing, Rule};
 
 const SHORT_PATIENCE: [&str; 2] = ["--swr.request-timeout", "300ms"];
 
@@ -59,27 +59,6 @@ async fn a_body_that_breaks_off_is_never_a_shorter_listing() {
         each_fails("network", &[], network.into_iter().map(named).collect()),
         each_fails("decode", &[], decode.into_iter().map(named).collect()),
     );
-}
-
-#[tokio::test]
-async fn a_body_that_is_not_a_listing_is_a_decode_failure_and_the_old_data_stays() {
-    let deep = format!("[{{\"a\":{}", "[".repeat(100_000));
-    let utf16: Vec<u8> = "[{\"name\":\"a\"}]".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let json = |body: &str| Action::Respond(Response::json(body));
-    let faults = vec![
-        ("HTML", Action::Respond(Response::new(200, "text/html", "<html><body>Welcome</body></html>"))),
-        ("empty", json("")),
-        ("null", json("null")),
-        ("an object", json("{}")),
-        ("an object with a list", json(r#"{"repos":[]}"#)),
-        ("numbers", json("[1,2,3]")),
-        ("a list of lists", json("[[]]")),
-        ("a byte order mark", json("\u{feff}[]")),
-        ("UTF-16", Action::Respond(Response::json(utf16))),
-        ("deep", json(&deep)),
-        ("text behind the end", json("[] []")),
-    ];
-    each_fails("decode", &[], faults).await;
 }
 
 /// The peak memory of the process in bytes.

@@ -1,7 +1,7 @@
 //! Connections that a middlebox forgot: they exist, and nothing comes through any more. New ones work.
 
 use crate::credentials_sources::sum;
-use crate::support::{Exporter, client, command, simulator, start, text};
+use crate::support::{Exporter, Scrape, client, command, simulator, start, text};
 use crate::upstream_tls::{HERE, as_it_is, authority};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -157,7 +157,7 @@ async fn a_connection_on_which_requests_time_out_is_given_up() {
         let middlebox = Middlebox::before(address).await;
         let flags = ["--cache.window", "500ms", "--swr.request-timeout", "2s"];
         let (exporter, _folder) = exporter_to(&upstream, middlebox.address, &ca, &flags).await;
-        exporter.scrape_until("a good refresh", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+        exporter.scrape_until("a good refresh", Scrape::is_up).await;
         middlebox.forget();
         let (took, failures) = fresh(&exporter).await;
         assert!(took < Duration::from_secs(10) && failures <= 1.0, "{protocol}: {took:?}, {failures} failures");
@@ -171,7 +171,7 @@ async fn a_silent_http2_connection_is_found_by_pings_and_costs_no_refresh() {
     let (address, ca) = served(&upstream, "h2", 0).await;
     let middlebox = Middlebox::before(address).await;
     let (exporter, _folder) = exporter_to(&upstream, middlebox.address, &ca, &["--cache.window", "500ms"]).await;
-    exporter.scrape_until("a good refresh", |scrape| scrape.get("swr_up") == Some(1.0)).await;
+    exporter.scrape_until("a good refresh", Scrape::is_up).await;
     middlebox.forget();
     let (took, failures) = fresh(&exporter).await;
     assert!(took < Duration::from_secs(25) && failures == 0.0, "{took:?}, {failures} failures");

@@ -1,9 +1,9 @@
 //! Listings that move, lie or repeat themselves while they are read: complete in the end, or the old data stays.
 
 use crate::support::{Scrape, eventually, passes_promtool, simulator};
-use crate::upstream_support::{LISTING, account, account_of, failures, shown, standing};
+use crate::upstream_support::{LISTING, account, account_of, shown, standing};
 use futures_util::future::join_all;
-use swr_simulator::{Action, Offsets, Options, OverLimit, Rows, Rule, Simulator, Ties, Total};
+use swr_simulator::{Action, Offsets, Options, Rows, Rule, Simulator, Ties, Total};
 
 /// Small pages, so that a list has many, and no wait between them.
 const SMALL_PAGES: [&str; 6] = ["--swr.page-size", "100", "--swr.rate-limit", "10000", "--swr.burst", "10000"];
@@ -168,71 +168,9 @@ async fn a_total_above_the_bound_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_page_size_that_is_clamped_or_refused_is_followed_and_remembered() {
-    join_all([OverLimit::Clamp, OverLimit::Refuse].map(|over_limit| async move {
-        let options = Options { repositories: 450, max_limit: 100, over_limit, ..Options::default() };
-        let account = account_of(Simulator::start(options).await.unwrap(), &[]).await;
-        assert_eq!(shown(&account.good), standing(&account.upstream), "{over_limit:?}");
-        account.upstream.handle.clear_journal();
-        let scrape = account.next_good().await;
-        assert_eq!(failures(&scrape, "internal"), 0.0);
-        let limit = |request: &swr_simulator::Request| request.query("limit").unwrap().parse::<u64>().unwrap();
-        let requests = account.upstream.handle.requests();
-        let larger = requests.iter().filter(|request| limit(request) > 100).count();
-        // A clamp costs nothing, so a larger page is tried again with the first page of each listing.
-        let listings = requests.iter().filter(|request| request.query("offset") == Some("0")).count();
-        assert!(larger <= if over_limit == OverLimit::Clamp { listings } else { 0 }, "{over_limit:?}: {larger}");
-        assert!(account.listed() <= 2 * 6, "{over_limit:?}: {}", account.listed());
-    }))
-    .await;
-}
-
-#[tokio::test]
 async fn offsets_are_multiples_of_the_limit_where_nothing_else_is_taken() {
     let options = Options { repositories: 2345, offsets: Offsets::MultiplesOfLimit, ..Options::default() };
     let account = account_of(Simulator::start(options).await.unwrap(), &[]).await;
     assert_eq!(shown(&account.good), standing(&account.upstream));
     assert_eq!(account.upstream.handle.statuses().into_iter().collect::<Vec<_>>(), [(200, 3)]);
-}
-
-#[tokio::test]
-async fn after_short_first_pages_a_long_listing_is_back_to_its_normal_calls() {
-    let account = account(20_000, &[]).await;
-    let normal = account.listed();
-    assert!(normal <= 22, "{normal}");
-    let refreshes = account.good.get("swr_refreshes_total").unwrap();
-    let short = Action::Query("limit".into(), "10".into());
-    let rule = account.upstream.handle.fault(Rule::always(short).path(LISTING).query("offset", "0").times(3));
-    let two_more = |scrape: &Scrape| scrape.get("swr_refreshes_total").unwrap() >= refreshes + 2.0;
-    let scrape = account.exporter.scrape_until("two refreshes more", two_more).await;
-    assert_eq!((account.upstream.handle.fault_hits(rule), scrape.get("swr_up")), (3, Some(1.0)));
-    assert_eq!(scrape.series("swr_refresh_failures_total").iter().filter(|(_, count)| count != "0").count(), 0);
-    account.upstream.handle.clear_journal();
-    let refreshes = account.exporter.scrape().await.get("swr_refreshes_total").unwrap();
-    let another = |scrape: &Scrape| scrape.get("swr_refreshes_total").unwrap() > refreshes;
-    account.exporter.scrape_until("another refresh", another).await;
-    assert!(account.listed() <= 2 * normal, "{}", account.listed());
-}
-
-#[tokio::test]
-async fn a_page_of_forty_megabytes_is_read_in_smaller_pages() {
-    let upstream = simulator(0, 1).await;
-    upstream.handle.with_world(|world| {
-        for number in 0..1000 {
-            let mut repository = swr_simulator::Repository::new("org", format!("app-{number:04}"));
-            repository.tags = (0..900).map(|tag| format!("{number:020}{tag:020}")).collect();
-            world.insert(repository);
-        }
-    });
-    // Enough time for a test build on a loaded machine.
-    let patient = ["--cache.window=100ms", "--swr.request-timeout=5m", "--swr.refresh-timeout=10m"];
-    let exporter = crate::support::exporter(&upstream.url(), &patient).await;
-    let refreshed = |scrape: &Scrape, times: f64| scrape.get("swr_refreshes_total").unwrap() >= times;
-    let scrape = exporter.scrape_until("the first refresh", |scrape| refreshed(scrape, 1.0)).await;
-    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(1000.0)), "{}", exporter.log());
-    upstream.handle.clear_journal();
-    exporter.scrape_until("another refresh", |scrape| refreshed(scrape, 2.0)).await;
-    let requests = upstream.handle.requests();
-    let limits: Vec<_> = requests.iter().map(|request| request.query("limit")).collect();
-    assert!(!limits.contains(&Some("1000")), "the size is remembered: {limits:?}");
 }

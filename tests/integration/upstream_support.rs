@@ -104,8 +104,3 @@ pub fn standing(upstream: &Running) -> Keys {
 pub fn failures(scrape: &Scrape, reason: &str) -> f64 {
     scrape.value("swr_refresh_failures_total", &[("reason", reason)]).unwrap()
 }
-
-/// How many refreshes failed.
-pub fn all_failures(scrape: &Scrape) -> f64 {
-    scrape.series("swr_refresh_failures_total").iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum()
-}

@@ -166,7 +166,10 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
             "refusals before a credential is held back",
             format!("{} in {}", auth::MAX_REJECTIONS, seconds(auth::REJECTION_PERIOD)),
         ),
-        ("length of a label value", format!("{} bytes", thousands(swr_exporter::model::names::MAX_LENGTH as u64))),
+        (
+            "length of a label value",
+            format!("{} bytes", thousands(swr_exporter::model::label_value::MAX_LENGTH as u64)),
+        ),
         ("TLS handshake", seconds(web.first_byte)),
         ("time until the first byte of a request", seconds(web.first_byte)),
         ("request header", format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers)),

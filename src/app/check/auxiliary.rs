@@ -8,7 +8,7 @@ use crate::failure::error_chain;
 use crate::model::figures::Instance;
 use crate::swr::artifacts::are_offered_by;
 use crate::swr::markers::MarkerPage;
-use crate::swr::{ApiError, CallBudget, Client, Operation, advice};
+use crate::swr::{CallBudget, Client, Operation, advice};
 
 const ACCOUNT: &str = "account";
 const ENTERPRISE: &str = "enterprise";
@@ -23,9 +23,9 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
     if options.account {
         let listed = client.organizations(&budget()).await;
         let found = listed.map(|listed| (format!("{} organizations listed", listed.len()), Some(listed.len() as u64)));
-        report.add(step("list organizations", Operation::ListNamespaces, ACCOUNT, found));
+        report.add(Step::of_call("list organizations", Operation::ListNamespaces, ACCOUNT, found));
         let found = client.overview(&budget()).await.map(|_| ("can be read".to_owned(), None));
-        report.add(step("totals of the account", Operation::Overview, ACCOUNT, found));
+        report.add(Step::of_call("totals of the account", Operation::Overview, ACCOUNT, found));
     }
     if let Err(error) = client.project_id(&budget()).await {
         report.add(Step::fails("project id", error_chain(&error), advice::on_project()));
@@ -37,21 +37,26 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
             let names: Vec<String> = read.iter().map(|quota| quota.name.to_string()).collect();
             (format!("limits of {}", names.join(", ")), None)
         });
-        report.add(step("quotas", Operation::Quotas, ACCOUNT, found));
+        report.add(Step::of_call("quotas", Operation::Quotas, ACCOUNT, found));
     }
     if options.enterprise {
         let listed = client.instances(0, &budget()).await;
         let first = listed.as_ref().ok().and_then(|listed| listed.rows.first()).cloned();
         let count = listed.as_ref().ok().map(|listed| listed.total.unwrap_or(listed.received));
         let found = listed.map(|_| (format!("{} instances listed", count.unwrap_or_default()), count));
-        report.add(step("list instances", Operation::ListInstances, ENTERPRISE, found));
+        report.add(Step::of_call("list instances", Operation::ListInstances, ENTERPRISE, found));
         if let Some(instance) = &first {
             let read = client.instance_statistics(&instance.id, &budget()).await;
             let found = read.map(|_| ("can be read".to_owned(), None));
-            report.add(step("statistics of an instance", Operation::InstanceStatistics, ENTERPRISE, found));
+            report.add(Step::of_call("statistics of an instance", Operation::InstanceStatistics, ENTERPRISE, found));
         }
         let found = client.instance_repositories(None, &budget()).await.map(|page| listed_on(&page, "repositories"));
-        report.add(step("list repositories of instances", Operation::ListInstanceRepositories, ENTERPRISE, found));
+        report.add(Step::of_call(
+            "list repositories of instances",
+            Operation::ListInstanceRepositories,
+            ENTERPRISE,
+            found,
+        ));
         if let Some(instance) = first.filter(|_| options.artifacts) {
             check_artifacts(client, &instance, report).await;
         }
@@ -67,7 +72,7 @@ async fn check_artifacts(client: &Client, instance: &Instance, report: &mut Repo
     }
     let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
     let found = client.artifacts(&instance.id, None, &budget).await.map(|page| listed_on(&page, "artifacts"));
-    report.add(step(WHAT, Operation::ListArtifacts, ARTIFACTS, found));
+    report.add(Step::of_call(WHAT, Operation::ListArtifacts, ARTIFACTS, found));
 }
 
 /// What a page holds, and the number if there is no further page.
@@ -76,18 +81,4 @@ fn listed_on<T>(page: &MarkerPage<T>, what: &str) -> (String, Option<u64>) {
         None => (format!("{} {what} listed", page.received), Some(page.received)),
         Some(_) => (format!("{} {what} listed, and there are more", page.received), None),
     }
-}
-
-/// The step of a call, with its message and the number in it.
-fn step(
-    what: &str,
-    operation: Operation,
-    collector: &'static str,
-    found: Result<(String, Option<u64>), ApiError>,
-) -> Step {
-    let step = match found {
-        Ok((message, count)) => Step::works(what, message).counting(count),
-        Err(error) => Step::fails(what, error_chain(&error), advice::on_auxiliary_call(&error, operation, collector)),
-    };
-    step.of_collector(collector)
 }

@@ -1,30 +1,10 @@
 //! Reports of `check`, as text and as JSON.
 
 use crate::config::Problems;
+use crate::failure::error_chain;
+use crate::swr::{ApiError, Operation, advice};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::str::FromStr;
-
-/// The format of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For scripts.
-    Json,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(format!("--format: unknown value `{text}` (known: text, json)")),
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -33,7 +13,6 @@ enum Outcome {
     Skipped,
 }
 
-/// One step of a check.
 #[derive(Debug)]
 pub(super) struct Step {
     name: String,
@@ -42,7 +21,6 @@ pub(super) struct Step {
     advice: String,
     /// The number that the message is about, for scripts.
     count: Option<u64>,
-    /// The collector that needs this step.
     collector: Option<&'static str>,
 }
 
@@ -61,12 +39,27 @@ impl Step {
         Self { outcome: Outcome::Fails, advice, ..Self::works(name, message) }
     }
 
+    /// The step of a call that a collector makes, with the message on what was found and the number in it.
+    pub(super) fn of_call(
+        name: impl Into<String>,
+        operation: Operation,
+        collector: &'static str,
+        found: Result<(String, Option<u64>), ApiError>,
+    ) -> Self {
+        let step = match found {
+            Ok((message, count)) => Self::works(name, message).counting(count),
+            Err(error) => {
+                Self::fails(name, error_chain(&error), advice::on_auxiliary_call(&error, operation, collector))
+            }
+        };
+        step.of_collector(collector)
+    }
+
     /// The step with the number that its message is about.
     pub(super) fn counting(self, count: Option<u64>) -> Self {
         Self { count, ..self }
     }
 
-    /// The step with the collector that needs it.
     pub(super) fn of_collector(self, collector: &'static str) -> Self {
         Self { collector: Some(collector), ..self }
     }
@@ -106,7 +99,7 @@ impl Outcome {
 
 /// The steps of one account.
 #[derive(Debug)]
-pub struct Report {
+pub(super) struct Report {
     account: String,
     steps: Vec<Step>,
     /// What the account has, for its line.
@@ -129,7 +122,7 @@ impl Report {
     }
 
     /// Whether nothing failed.
-    pub fn works(&self) -> bool {
+    pub(super) fn works(&self) -> bool {
         self.count(Outcome::Fails) == 0
     }
 
@@ -169,7 +162,7 @@ fn checks(count: usize) -> String {
 
 /// The reports of all accounts.
 #[derive(Debug)]
-pub struct Reports {
+pub(super) struct Reports {
     offline: bool,
     /// What the web configuration file amounts to.
     web: Option<String>,
@@ -189,12 +182,12 @@ impl Reports {
     }
 
     /// Whether nothing failed.
-    pub fn works(&self) -> bool {
+    pub(super) fn works(&self) -> bool {
         self.reports.iter().all(Report::works)
     }
 
     /// The report as one line of JSON.
-    pub fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         let accounts: Vec<Value> = self.reports.iter().map(Report::json).collect();
         let mut report = json!({
             "version": env!("CARGO_PKG_VERSION"), "ok": self.works(), "accounts": accounts, "warnings": self.warnings,
@@ -206,7 +199,7 @@ impl Reports {
     }
 
     /// The report for people: a line for each account, and every failure. With `verbose` every step.
-    pub fn text(&self, verbose: bool, colour: bool) -> String {
+    pub(super) fn text(&self, verbose: bool, colour: bool) -> String {
         let mut text: String = self.reports.iter().map(|report| report.text(verbose, colour)).collect();
         if let Some(web) = &self.web {
             let _ = writeln!(text, "web server: {web}");

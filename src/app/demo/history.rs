@@ -4,8 +4,6 @@
 //! the history has the names, labels and values that the demo then serves.
 
 use super::super::account::Account;
-use super::super::memory::MemoryBudget;
-use super::super::shared_resources::SharedResources;
 use super::{SINGLE_REPOSITORIES, demo_config, serve, world};
 use crate::cli::DemoArgs;
 use crate::collect::{self, WaitPolicy};
@@ -45,7 +43,6 @@ const LASTING: [&str; 10] = [
     "swr_cache_window_seconds",
 ];
 
-/// Reads `--history`.
 pub(super) fn length(text: &str) -> Result<Duration, String> {
     let length = config::positive(text)?;
     let most = world::MAX_HISTORY;
@@ -99,13 +96,13 @@ pub(super) async fn write(
     out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
     account.close();
     serving.abort();
-    super::print(&format!(
+    super::super::print([format!(
         "Wrote {} samples to {}: {} days in steps of {} minutes.\n",
         recorder.samples,
         output.display(),
         length.as_secs() / 86_400,
         step.as_secs() / 60
-    ))?;
+    )])?;
     Ok(())
 }
 
@@ -126,11 +123,11 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
     let mut config = demo_config(endpoint, "1ms", collectors)?;
     let account = config.accounts.swap_remove(0);
-    let account = config::Account {
+    let account = config::AccountOptions {
         collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
         ..account
     };
-    Account::build(account, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await
+    Account::build_alone(account).await
 }
 
 fn labels(instance: &str) -> String {

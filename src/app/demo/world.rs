@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use swr_simulator::{Activity, Options, Plan, RetentionRule, Simulator};
 
 /// Age of the world at the beginning of today, in days. It settles during the first of them.
-const AGE_DAYS: u32 = 65;
+const WORLD_DAYS: u32 = 65;
 /// Random events until today at most, so that a large world is ready within seconds as well.
 const MAX_EVENTS: f64 = 1_500_000.0;
 /// The longest history that can be written.
@@ -50,7 +50,7 @@ pub(super) fn beginning_of(day: Option<&str>) -> Result<SystemTime, Problems> {
 ///
 /// It follows from the options and `today` alone, so that a written history and a demo that starts later agree.
 pub(super) fn at(options: Options, today: SystemTime, time: SystemTime) -> Simulator {
-    let start = today - Duration::from_secs(86_400) * AGE_DAYS;
+    let start = today - Duration::from_secs(86_400) * WORLD_DAYS;
     let mut plans = plans();
     plans.truncate(options.repositories);
     let repositories = u32::try_from(options.repositories).unwrap_or(u32::MAX);
@@ -61,7 +61,7 @@ pub(super) fn at(options: Options, today: SystemTime, time: SystemTime) -> Simul
         repositories: options.repositories - plans.iter().filter(|plan| plan.deleted.is_none()).count(),
         plans,
         // Calm apart from the plans.
-        events_per_day: (MAX_EVENTS / f64::from(AGE_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
+        events_per_day: (MAX_EVENTS / f64::from(WORLD_DAYS.saturating_mul(repositories.max(1)))).min(6.0),
         turnover: false,
         abandoned: 8,
         ..options
@@ -75,7 +75,7 @@ fn plans() -> Vec<Plan> {
     const GIB: u64 = 1 << 30;
     const HOUR: Duration = Duration::from_secs(3_600);
     // Days before the beginning of today.
-    let ago = |days: f64| f64::from(AGE_DAYS) - days;
+    let ago = |days: f64| f64::from(WORLD_DAYS) - days;
     let plan = |creator, activity, plan| Plan { creator, activity, ..plan };
     let burst = Activity::Bursts { from: ago(0.25), every: 20 * HOUR, pushes: 25 };
     let mut plans = vec![
@@ -103,7 +103,7 @@ fn plans() -> Vec<Plan> {
         Plan {
             is_public: true,
             downloads: 120_000,
-            updated: f64::from(AGE_DAYS) - 150.0,
+            updated: f64::from(WORLD_DAYS) - 150.0,
             activity: Activity::Downloads { every: HOUR / 60, times: 3 },
             ..Plan::new("public", "tools", GIB / 10, 25)
         },

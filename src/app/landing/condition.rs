@@ -63,7 +63,6 @@ impl Condition {
         }
     }
 
-    /// What it means for scrapes.
     pub(super) const fn meaning(self) -> &'static str {
         match self {
             Self::Failing => "The latest refresh failed, and there is no data to serve.",

@@ -1,6 +1,7 @@
 //! The details of one account: what failed and what to do, its facts, its collectors and its lists.
 
-use super::{AccountStatus, Condition, lists, repositories, words};
+use super::format::Escaped;
+use super::{AccountStatus, Condition, format, lists, repositories};
 use crate::cache::PastFailure;
 use crate::collect::CollectorState;
 use crate::collect::plan::FetchKind;
@@ -8,7 +9,6 @@ use crate::failure::{Failure, Reason};
 use crate::swr::advice;
 use std::fmt::{self, Write};
 use std::time::Duration;
-use words::Escaped;
 
 /// Every collector, by its name.
 const COLLECTORS: [&str; 7] =
@@ -23,7 +23,6 @@ pub(super) enum Above {
     Failure,
 }
 
-/// Writes the details.
 pub(super) fn write(page: &mut String, condition: Condition, account: &AccountStatus<'_>, above: Above) -> fmt::Result {
     writeln!(page, "<p>{} {}.</p>", condition.meaning(), next_refresh(account))?;
     let served = account.served();
@@ -33,14 +32,14 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
                 writeln!(page, "<p>{}</p>", Escaped(failure.reason.sentence()))?;
             }
             advise(page, failure)?;
-            error(page, &format!("The error, {} ago", words::duration(*ago)), failure)?;
+            error(page, &format!("The error, {} ago", format::duration(*ago)), failure)?;
         } else {
             let sentence = failure.reason.sentence();
-            error(page, &format!("Latest failure, {} ago: {sentence} It is over.", words::duration(*ago)), failure)?;
+            error(page, &format!("Latest failure, {} ago: {sentence} It is over.", format::duration(*ago)), failure)?;
         }
     }
     if condition == Condition::Empty {
-        writeln!(page, "<p>{}</p>", words::sentence(advice::ON_EMPTY_LIST))?;
+        writeln!(page, "<p>{}</p>", format::sentence(advice::ON_EMPTY_LIST))?;
     }
     if served.is_some_and(|(exposition, _)| repositories(exposition) > 0 && exposition.selected_repositories() == 0) {
         page.push_str(
@@ -67,7 +66,7 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
 fn figures(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
     page.push_str("<p class=\"minor\">");
     if let Some((exposition, _)) = account.served() {
-        let count = |count: usize, noun| words::counted(count as u64, noun);
+        let count = |count: usize, noun| format::counted(count as u64, noun);
         write!(
             page,
             "{} of {}, ",
@@ -75,15 +74,15 @@ fn figures(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
             count(exposition.selected_repositories(), ["repository", "repositories"])
         )?;
     }
-    let calls = words::counted(account.calls_since_start, ["API call", "API calls"]);
-    writeln!(page, "{calls} since start, {} in the latest refresh</p>", words::number(account.calls_latest_refresh))
+    let calls = format::counted(account.calls_since_start, ["API call", "API calls"]);
+    writeln!(page, "{calls} since start, {} in the latest refresh</p>", format::number(account.calls_latest_refresh))
 }
 
 fn advise(page: &mut String, failure: &Failure) -> fmt::Result {
     if failure.advice.is_empty() {
         writeln!(page, "<p>Run <code>swr-exporter check</code> with the same settings to narrow it down.</p>")
     } else {
-        writeln!(page, "<p>{}</p>", Escaped(&words::sentence(&failure.advice)))
+        writeln!(page, "<p>{}</p>", Escaped(&format::sentence(&failure.advice)))
     }
 }
 
@@ -103,7 +102,7 @@ fn next_refresh(account: &AccountStatus<'_>) -> String {
     let held = failed.and_then(|past| Some(past.failure.held_for?.saturating_sub(past.ago))).unwrap_or_default();
     let when = match account.cache.next_in.max(held) {
         wait if wait < Duration::from_secs(1) => "with the next scrape".to_owned(),
-        wait => format!("in {} at the earliest", words::duration(wait)),
+        wait => format!("in {} at the earliest", format::duration(wait)),
     };
     match failed.map(|past| past.failure.reason) {
         Some(Reason::Auth) => format!("Next attempt {when}, or when the credential changes"),
@@ -134,7 +133,7 @@ fn collector_table(page: &mut String, account: &AccountStatus<'_>) -> fmt::Resul
         write!(page, "<tr><th scope=\"row\">{name}</th><td>")?;
         let kind = FetchKind::ALL.into_iter().find(|kind| kind.collector() == name);
         let unread = kind.map_or(0, |kind| account.unread[kind] as u64);
-        let left = words::counted(unread, ["repository", "repositories"]);
+        let left = format::counted(unread, ["repository", "repositories"]);
         match state {
             CollectorState::Pending => page.push_str("not read yet"),
             CollectorState::Complete if unread > 0 => write!(page, "reading, {left} to go")?,

@@ -1,10 +1,9 @@
 //! The short lists of an account: what is large, what grows, what is stale.
 
-use super::words::{self, Escaped};
+use super::format::{self, Escaped};
 use crate::exposition::{STALE_DAYS, TopRepositories, TopRepository};
 use std::fmt::{self, Write};
 
-/// Writes the lists that have entries.
 pub(super) fn write(page: &mut String, top: &TopRepositories) -> fmt::Result {
     if top.largest.is_empty() {
         return Ok(());
@@ -13,10 +12,10 @@ pub(super) fn write(page: &mut String, top: &TopRepositories) -> fmt::Result {
     let organizations = top.organizations.iter().map(|one| (one.name.to_string(), one.bytes)).collect::<Vec<_>>();
     table(page, "Largest organizations", ["Organization", "Size"], &organizations, "")?;
     table(page, "Largest repositories", ["Repository", "Size"], &rows(&top.largest), "")?;
-    let since = words::minute(top.since.parts().0);
+    let since = format::minute(top.since.parts().0);
     let growth = ["Repository", "Growth"];
     table(page, &format!("Grown most since {since}"), growth, &rows(&top.grown), "No repository has grown")?;
-    let stale = format!("Not updated for {STALE_DAYS} days ({} in all)", words::number(top.stale_count));
+    let stale = format!("Not updated for {STALE_DAYS} days ({} in all)", format::number(top.stale_count));
     let none = "No repository is stale";
     table(page, &stale, ["Repository", "Size"], &rows(&top.stale), none)?;
     if !top.reclaimable.is_empty() {
@@ -54,7 +53,7 @@ fn table(
             "<tr><th scope=\"row\">{}</th><td class=\"number\">{}<svg class=\"bar\" viewBox=\"0 0 100 1\" \
              preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect width=\"{:.1}\" height=\"1\"/></svg></td></tr>",
             Escaped(name),
-            words::bytes(*bytes),
+            format::bytes(*bytes),
             *bytes as f64 / largest * 100.0,
         )?;
     }

@@ -6,7 +6,6 @@
 /// Nothing may be loaded or run; only the stylesheet below applies, by its hash.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'sha256-M0JmPvmdDFXDrWJGDPoVdrFBTNOikWFn/gTxFVfxvL4='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The stylesheet.
 pub(super) const STYLE: &str = "\
 :root{color-scheme:light dark;--back:#ffffff;--panel:#f3f5f7;--text:#1b1f24;--muted:#4f5964;--line:#c9d1d9;--link:#0b57b0;--bar:#3f7fca;\
 --working:#176b2c;--waiting:#4f5964;--degraded:#855000;--failing:#b3161b}

@@ -3,6 +3,7 @@
 use super::state::{FIRST_DELAY, TagWorker, TagWorkerState};
 use crate::collect::inventory::FetchSubject;
 use crate::collect::plan::{FetchKind, FetchTask, Need};
+use crate::collect::tag_listing;
 use crate::failure::{Failure, Reason};
 use crate::model::reading::{Reading, ReadingOptions};
 use crate::model::tags::Details;
@@ -113,7 +114,7 @@ impl TagWorker {
         let result = match task.kind {
             FetchKind::Tags => {
                 let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
-                let tags = self.client.tags(namespace, name, &mut budget).await;
+                let tags = tag_listing::read(&self.client, namespace, name, &mut budget).await;
                 let keep = self.options.reclaim.keep.as_ref();
                 let options = ReadingOptions { with_series, keep, indexed: &subject.indexed };
                 tags.map(|tags| Fetched::Tags(Reading::of(tags, &options)))

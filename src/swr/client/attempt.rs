@@ -1,13 +1,13 @@
 //! One attempt at a call: build and sign the request, send it, read the response.
 
-use super::super::breaker::Admission;
-use super::super::error::{ApiError, ErrorAnswer};
+use super::super::breaker::CircuitPermit;
+use super::super::error::{ApiError, ErrorResponse};
 use super::super::metrics::{Operation, Purpose};
 use super::super::request::{BodyReader, Call};
 use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
 use crate::base::deadline::Deadline;
-use crate::transport::answer::{date, retry_after};
+use crate::transport::error_response::{date, retry_after};
 use crate::transport::{Request, Response, SentSecrets, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -39,7 +39,7 @@ impl Client {
         &self,
         call: &Call<'_>,
         lease: &CachedCredential,
-        admission: Admission<'_>,
+        admission: CircuitPermit<'_>,
         deadline: Deadline,
         reader: R,
         info: &mut AttemptInfo,
@@ -75,7 +75,7 @@ impl Client {
         let now = (self.wall_clock)();
         info.skew = self.note_skew(&headers, now);
         let mut next_piece = async || match tokio::time::timeout(self.options.stall_timeout, body.next()).await {
-            Err(_) => Err(ApiError::Timeout("waiting for more of the answer")),
+            Err(_) => Err(ApiError::Timeout("waiting for more of the response")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
             Ok(Some(Err(error))) => Err(network(error)),
@@ -89,8 +89,8 @@ impl Client {
                     break;
                 }
             }
-            let answer = ErrorAnswer::read(status, &headers, &text, &secrets);
-            return Err(ApiError::classify(answer, retry_after(&headers, now)));
+            let response = ErrorResponse::read(status, &headers, &text, &secrets);
+            return Err(ApiError::classify(response, retry_after(&headers, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

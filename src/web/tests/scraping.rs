@@ -88,18 +88,6 @@ async fn a_scrape_too_many_gets_503_at_once() {
 }
 
 #[tokio::test]
-async fn slow_readers_of_one_address_do_not_take_the_places_of_another() {
-    let server = large(40).await;
-    let readers = slow_readers(&server).await;
-    assert_eq!(readers.len(), 30);
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut other = Client(socket.connect(server.address).await.unwrap());
-    other.get("/metrics").await;
-    assert_eq!(other.answer().await.status, 200);
-}
-
-#[tokio::test]
 async fn scrapes_that_wait_for_a_refresh_take_no_place() {
     let nothing: Scrape = Arc::new(|_| Box::pin(async { None }));
     let mut plan = Plan { accounts: 2, ..Plan::default() };

@@ -10,14 +10,14 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// A response that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErrorAnswer {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: StatusCode,
     /// What the body says.
     pub body: ErrorBody,
 }
 
-impl ErrorAnswer {
+impl ErrorResponse {
     /// Reads an error response. What it repeats of the request's secrets is hidden.
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &SentSecrets) -> Self {
         let mut body = error_body::read(body, secrets);
@@ -27,7 +27,7 @@ impl ErrorAnswer {
     }
 }
 
-impl std::fmt::Display for ErrorAnswer {
+impl std::fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the API answered {}", self.status.as_u16())?;
         if let Some(code) = &self.body.code {
@@ -35,7 +35,7 @@ impl std::fmt::Display for ErrorAnswer {
         }
         match &self.body.message {
             Some(message) => write!(f, " \"{message}\"")?,
-            None => write!(f, " without a word")?,
+            None => write!(f, " with no message")?,
         }
         match &self.body.request_id {
             Some(id) => write!(f, " (request {id})"),

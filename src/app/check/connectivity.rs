@@ -3,7 +3,7 @@
 use super::MAX_TOLERATED_SKEW;
 use super::report::{Report, Step};
 use crate::failure::error_chain;
-use crate::transport::answer::date;
+use crate::transport::error_response::date;
 use crate::transport::proxy::ProxySettings;
 use crate::transport::{Https, Request, Transport, TransportError};
 use bytes::Bytes;

@@ -17,9 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Status(u16, Option<&'static str>),
-    /// An error with a code of the service.
     Error(u16, &'static str),
     /// An error with a `Date`.
     Dated(u16, SystemTime),
@@ -32,26 +31,24 @@ pub(super) enum Reply {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum BodyEnd {
+pub(crate) enum BodyEnd {
     Complete,
     Never,
 }
 
-pub(super) fn good() -> Reply {
+pub(crate) fn good() -> Reply {
     Reply::Pieces(vec![(Duration::ZERO, "[]")], BodyEnd::Complete)
 }
 
-/// A request as it was sent.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     at: Instant,
-    pub(super) url: String,
-    pub(super) token: Option<HeaderValue>,
+    pub(crate) url: String,
+    pub(crate) token: Option<HeaderValue>,
 }
 
 impl Sent {
-    /// Whether it lists repositories.
-    pub(super) fn lists(&self) -> bool {
+    pub(crate) fn lists(&self) -> bool {
         self.url.contains("/repos?")
     }
 }
@@ -79,7 +76,7 @@ impl Transport for Scripted {
             let whole = |text: String| (vec![(Duration::ZERO, Bytes::from(text))], BodyEnd::Complete);
             let (status, (pieces, end)) = match (self.script)(number, &request.url) {
                 Reply::Broken => {
-                    return Err(TransportError { what: "no answer came", source: "connection reset".into() });
+                    return Err(TransportError { what: "no response", source: "connection reset".into() });
                 }
                 Reply::Silence => std::future::pending().await,
                 Reply::Status(status, retry_after) => {
@@ -109,22 +106,22 @@ impl Transport for Scripted {
     }
 }
 
-pub(super) struct Setup {
-    pub(super) client: Client,
+pub(crate) struct Setup {
+    pub(crate) client: Client,
     sent: Arc<Mutex<Vec<Sent>>>,
-    pub(super) started: Instant,
+    pub(crate) started: Instant,
 }
 
 /// A client with a configured token.
-pub(super) fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Setup {
+pub(crate) fn setup(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Setup {
     setup_by(Options::default(), Authenticator::new(given(), None), move |number, _| script(number))
 }
 
-pub(super) fn given() -> CredentialProvider {
+pub(crate) fn given() -> CredentialProvider {
     CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))))
 }
 
-pub(super) fn setup_by(
+pub(crate) fn setup_by(
     options: Options,
     authenticator: Authenticator,
     script: impl Fn(usize, &str) -> Reply + Send + Sync + 'static,
@@ -140,26 +137,25 @@ pub(super) fn setup_by(
 }
 
 impl Setup {
-    pub(super) async fn list(&self, budget: &CallBudget) -> Result<(), ApiError> {
+    pub(crate) async fn list(&self, budget: &CallBudget) -> Result<(), ApiError> {
         let known = super::row_reader::KnownRows::none(self.client.fingerprint_key);
         self.client.repositories(None, 0, 100, &known, budget).await.map(drop)
     }
 
-    pub(super) async fn tags(&self, mut budget: CallBudget) -> Result<(), ApiError> {
-        self.client.tags("organization", "repository", &mut budget).await.map(drop)
+    pub(crate) async fn tags(&self, budget: CallBudget) -> Result<(), ApiError> {
+        self.client.tag_page("organization", "repository", 0, 100, &budget).await.map(drop)
     }
 
-    /// Every request.
-    pub(super) fn requests(&self) -> Vec<Sent> {
+    pub(crate) fn requests(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
 
     /// When each request was sent, in milliseconds from the beginning.
-    pub(super) fn sent(&self) -> Vec<u128> {
+    pub(crate) fn sent(&self) -> Vec<u128> {
         self.sent.lock().unwrap().iter().map(|sent| (sent.at - self.started).as_millis()).collect()
     }
 }
 
-pub(super) fn minutes(minutes: u64) -> CallBudget {
+pub(crate) fn minutes(minutes: u64) -> CallBudget {
     CallBudget::until(Deadline::after(Duration::from_secs(60 * minutes)))
 }

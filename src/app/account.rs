@@ -114,6 +114,10 @@ impl Account {
         };
         let (share, max_file) = (Arc::new(shared.budget.share()), shared.budget.max_file());
         let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref(), max_file);
+        // Beside that of tags, which takes longer.
+        let loading = snapshot_file.clone();
+        let loading = loading
+            .map(|file| tokio::spawn(async move { file.load(SystemTime::now()).await }.instrument(span.clone())));
         let metrics = collect::Metrics::new(&registry);
         let mut tags = None;
         if config.tags.fetches_any() {
@@ -145,7 +149,7 @@ impl Account {
         };
         let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
-        let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
+        let persister = snapshot_file.map(|file| -> cache::Persister<Exposition> {
             Box::new(move |exposition, read_at| {
                 let (file, snapshot) = (file.clone(), exposition.snapshot().clone());
                 let write = Box::new(move |out: &mut RecordWriter<'_>| records::write(&snapshot, out));
@@ -154,8 +158,8 @@ impl Account {
         });
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, persister, counters, SystemTime::now);
-        if let Some(file) = snapshot_file
-            && let Some(loaded) = file.load(SystemTime::now()).await
+        if let Some(loading) = loading
+            && let Ok(Some(loaded)) = loading.await
         {
             size_history.lock().clone_from(&loaded.value.size_history);
             restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;

@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 const MAGIC: &[u8; 8] = b"SWRSNAP\n";
 /// The format of header and records. Increase it when a field of a stored type changes: records do not describe themselves,
 /// and a file of another version is read anew from the API, not misread.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 const HEADER: usize = 52;
 const CHECKSUM: usize = 32;
 
@@ -276,7 +276,7 @@ fn read_records<T>(
     read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>,
 ) -> Result<T, Unusable> {
     input.seek(io::SeekFrom::Start(HEADER as u64))?;
-    let mut records = RecordReader { input: &mut input.take(length), frame: Vec::new(), position: 0 };
+    let mut records = RecordReader { length, input: &mut input.take(length), frame: Vec::new(), position: 0 };
     let value = read(&mut records)?;
     if records.is_at_end()? { Ok(value) } else { Err(Unusable::Content) }
 }
@@ -379,12 +379,18 @@ impl RecordWriter<'_> {
 
 /// Reads the records of a value.
 pub struct RecordReader<'a> {
+    length: u64,
     input: &'a mut dyn Read,
     frame: Vec<u8>,
     position: usize,
 }
 
 impl RecordReader<'_> {
+    /// Bytes of all records.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The next record; `None` at the end.
     ///
     /// # Errors

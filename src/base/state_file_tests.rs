@@ -124,7 +124,7 @@ fn two_writers_at_once_do_not_mix_their_bytes() {
 fn foreign_future_and_odd_files_are_told_apart() {
     let whole = bytes(at(1000), &["value".to_owned()]);
     assert!(matches!(parse(&whole, at(900)), Err(Unusable::Future(_))));
-    for version in [3, 9] {
+    for version in [3, 250] {
         let mut other = whole[..70].to_vec();
         other[8] = version;
         assert!(matches!(parse(&other, at(2000)), Err(Unusable::Version { found }) if found == u32::from(version)));

@@ -5,7 +5,7 @@
 //! in the exposition before, is that of the exposition before: its bytes are shared.
 
 use super::columns::{Column, Lines, Row, Source, differing};
-use super::compress::{Deflated, Deflater, Part};
+use super::compress::{Deflated, Deflater, GZIP_LEVEL, Part};
 use super::constant_labels::ConstantLabels;
 use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
@@ -216,21 +216,48 @@ impl LabelPrefixes {
 pub(super) struct EncodedBlocks(Vec<Vec<Arc<Part>>>);
 
 impl EncodedBlocks {
-    /// Encodes the blocks, or takes them over from the exposition before. It had the same blocks, columns and labels.
+    /// Encodes the blocks, or takes them over from the exposition before. It had the same blocks, columns and labels. Without
+    /// one, half of the work is done on a second thread.
     pub(super) fn new(
         new: Selected<'_>,
         before: Option<(Selected<'_>, &Self)>,
         size: BlockSize,
         columns: &[Column],
         labels: &ConstantLabels,
-        deflater: &mut Deflater,
     ) -> Self {
+        let blocks: Vec<_> = new.blocks(size).collect();
+        let encode = |blocks: &[Block<'_>], before| {
+            let mut encoded = Self(vec![Vec::with_capacity(blocks.len()); columns.len()]);
+            encoded.append(blocks, before, size, columns, labels);
+            encoded
+        };
         let before = before.filter(|(_, encoded)| encoded.0.len() == columns.len());
+        let has_threads = std::thread::available_parallelism().is_ok_and(|threads| threads.get() > 1);
+        if before.is_some() || blocks.len() < 2 || !has_threads {
+            return encode(&blocks, before);
+        }
+        let (first, second) = blocks.split_at(blocks.len() / 2);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| encode(second, None));
+            let mut all = encode(first, None);
+            let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.0.iter_mut().zip(second.0).for_each(|(parts, more)| parts.extend(more));
+            all
+        })
+    }
+
+    fn append(
+        &mut self,
+        blocks: &[Block<'_>],
+        before: Option<(Selected<'_>, &Self)>,
+        size: BlockSize,
+        columns: &[Column],
+        labels: &ConstantLabels,
+    ) {
         let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks(size)).collect();
-        let mut parts: Vec<Vec<Arc<Part>>> = vec![Vec::with_capacity(old_blocks.len()); columns.len()];
-        let mut writer = BlockWriter::new(labels);
+        let (mut writer, mut deflater) = (BlockWriter::new(labels), Deflater::new(GZIP_LEVEL));
         let mut at = 0;
-        for block in new.blocks(size) {
+        for block in blocks {
             while old_blocks.get(at).is_some_and(|old| old.first_key() < block.first_key()) {
                 at += 1;
             }
@@ -242,15 +269,14 @@ impl EncodedBlocks {
                 let part = before.filter(|_| is_kept).map(|(_, encoded)| encoded.0[number][at].clone());
                 let part = part.unwrap_or_else(|| {
                     if !std::mem::replace(&mut is_begun, true) {
-                        writer.begin(&block);
+                        writer.begin(block);
                     }
-                    let counts = writer.write(&block, column, |text| deflater.push(text));
+                    let counts = writer.write(block, column, |text| deflater.push(text));
                     Arc::new(deflater.finish(counts.series))
                 });
-                parts[number].push(part);
+                self.0[number].push(part);
             }
         }
-        Self(parts)
     }
 
     /// Appends the families that have samples.

@@ -50,11 +50,11 @@ impl Exposition {
         let columns = Columns::of(&snapshot, options.repository_metrics);
         let mut deflater = Deflater::new(GZIP_LEVEL);
         let new = Selected { snapshot: &snapshot, selection: &selection };
-        let mut encode = |size, columns: &[Column], before: fn(&Self) -> &EncodedBlocks| {
+        let encode = |size, columns: &[Column], before: fn(&Self) -> &EncodedBlocks| {
             let before = previous.map(|previous| {
                 (Selected { snapshot: &previous.snapshot, selection: &previous.selection }, before(previous))
             });
-            EncodedBlocks::new(new, before, size, columns, &options.labels, &mut deflater)
+            EncodedBlocks::new(new, before, size, columns, &options.labels)
         };
         let listing = encode(BlockSize::Large, &columns.listing, |before| &before.listing);
         let images = encode(BlockSize::Small, columns.images, |before| &before.images);

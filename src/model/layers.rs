@@ -129,6 +129,13 @@ impl Layers {
         }
     }
 
+    /// Makes room for so many blobs in all, so that it need not grow step by step.
+    pub fn reserve(&mut self, blobs: usize) {
+        let (chunks, hasher) = (&self.chunks, &self.hasher);
+        let additional = blobs.saturating_sub(self.slots.len());
+        self.slots.reserve(additional, |slot| hash_of(hasher, blob_at(chunks, *slot)));
+    }
+
     /// Sets the blobs of a repository, in place of its earlier ones, in the order in which rules pick them. Nothing is picked
     /// then. Repeated blobs count once.
     pub fn set(&mut self, owner: Owner, group: Group, blobs: &[Blob]) {
@@ -283,8 +290,7 @@ impl Layers {
             }
         };
         let (chunks, hasher) = (&self.chunks, &self.hasher);
-        let at = |slot: &u32| hash_of(hasher, &chunks[*slot as usize / CHUNK].entries[*slot as usize % CHUNK].blob);
-        self.slots.insert_unique(hash, slot, at);
+        self.slots.insert_unique(hash, slot, |slot| hash_of(hasher, blob_at(chunks, *slot)));
         slot
     }
 
@@ -463,6 +469,10 @@ fn sorted(slots: &[u32]) -> Vec<u32> {
     let mut slots = slots.to_vec();
     slots.sort_unstable();
     slots
+}
+
+fn blob_at(chunks: &[Chunk], slot: u32) -> &Blob {
+    &chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK].blob
 }
 
 /// A keyed hash, because digests come from outside. Half a digest is random enough.

@@ -17,7 +17,7 @@ mod account;
 pub mod enterprise;
 pub mod artifacts;
 pub mod auxiliary;
-pub mod plan;
+pub mod fetch_task;
 pub mod inventory;
 pub mod tag_listing;
 pub mod tags;

@@ -11,8 +11,8 @@ use crate::base::deadline::Deadline;
 use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFile};
 use crate::base::state_lock::StateLock;
 use crate::cache::{self, Cache};
+use crate::collect::fetch_task::FetchKind;
 use crate::collect::inventory::TagInventory;
-use crate::collect::plan::FetchKind;
 use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
@@ -126,7 +126,7 @@ impl Account {
                 Some(file) => restored_tags(file).await,
                 None => TagInventory::default(),
             };
-            let persister = file.map(|file| -> collect::tags::Persister {
+            let persister = file.map(|file| -> collect::tags::SaveInventory {
                 Arc::new(move |write| {
                     let file = file.clone();
                     Box::pin(async move { file.save(SystemTime::now(), write).await })

@@ -112,7 +112,7 @@ async fn check(account: AccountOptions) -> Report {
         }
         Err(_) => {
             let advice = "check that this machine reaches the issuer of the credential".to_owned();
-            report.add(Step::fails("credential", format!("no answer in time from {origin}"), advice));
+            report.add(Step::fails("credential", format!("no response in time from {origin}"), advice));
             return report;
         }
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// listens on the default address; within `timeout` in total.
 ///
 /// # Errors
-/// If there is no answer in time, or not that of a healthy exporter.
+/// If there is no response in time, or not that of a healthy exporter.
 pub fn run(address: Option<&str>, timeout: Duration) -> anyhow::Result<()> {
     let deadline = Deadline::after(timeout);
     let addresses = match address {
@@ -109,7 +109,7 @@ fn by_loopback(address: SocketAddr) -> Vec<SocketAddr> {
 fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {
     let left = || {
         let left = deadline.left();
-        if left.is_zero() { bail!("no answer in time") } else { Ok(left) }
+        if left.is_zero() { bail!("no response in time") } else { Ok(left) }
     };
     let mut stream = TcpStream::connect_timeout(&to, left()?)?;
     // The request fits into any socket buffer, so this does not wait.
@@ -126,8 +126,8 @@ fn ask(to: SocketAddr, deadline: Deadline) -> anyhow::Result<()> {
     }
     match &head[..length] {
         b"HTTP/1.1 200" | b"HTTP/1.1 401" | b"HTTP/1.1 429" | b"HTTP/1.1 503" | b"HTTP/1.0 400" => Ok(()),
-        [] => bail!("connection closed without an answer"),
-        other => bail!("unexpected answer {:?}", String::from_utf8_lossy(other)),
+        [] => bail!("connection closed without a response"),
+        other => bail!("unexpected response {:?}", String::from_utf8_lossy(other)),
     }
 }
 

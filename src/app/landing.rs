@@ -14,7 +14,7 @@ mod style;
 use self::format::Escaped;
 use crate::cache::{self, PastFailure};
 use crate::collect::CollectorState;
-use crate::collect::plan::PerKind;
+use crate::collect::fetch_task::PerKind;
 use crate::config::Link;
 use crate::exposition::Exposition;
 use crate::web::HtmlPage;
@@ -236,7 +236,7 @@ impl fmt::Display for Shape {
 mod tests {
     use super::*;
     use crate::cache::{Attempt, Status};
-    use crate::collect::plan::FetchKind;
+    use crate::collect::fetch_task::FetchKind;
     use crate::exposition::Options as ExpositionOptions;
     use crate::failure::{Failure, Reason};
     use crate::model::{Repository, Snapshot, Timestamp};

@@ -8,7 +8,7 @@ mod entry;
 mod images;
 pub mod records;
 
-use super::plan::{ChangeStamp, FetchTask, LastRead, PerKind};
+use super::fetch_task::{ChangeStamp, FetchTask, LastRead, PerKind};
 use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;

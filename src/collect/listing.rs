@@ -5,7 +5,7 @@
 //! allows, or that has a repository twice, is read again. If the total never changed, the number of rows must equal it in
 //! the end, or the walk starts over: names repeat across organizations, and the order among equals is not specified.
 //!
-//! Bounds: [`MAX_STEPS_BACK`] attempts at a gap, [`MAX_WALKS`] walks, each with a limit on pages, and the refresh's
+//! Bounds: [`MAX_STEPS_BACK`] attempts at a gap, some [`Walks`], each with a limit on pages, and the refresh's
 //! deadline for all of it.
 
 use super::Options;
@@ -14,7 +14,7 @@ use super::page_merger::{
     Joined, Page, PageDefect, PageMerger, check_page, deduplicated, has_surplus, repeats_in_place,
 };
 use super::page_windows::{self, Window};
-use super::walk::WalkFailure;
+use super::walk::{WalkError, WalkFailure, Walks};
 use crate::model::{Repositories, Row};
 use crate::swr::client::PageSizes;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
@@ -22,9 +22,6 @@ use crate::swr::row_reader::KnownRows;
 use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// How often a listing is started before the read fails.
-const MAX_WALKS: usize = 3;
 
 /// How often one gap is tried, each time from further back. The overlap grows fourfold: after five steps it is half a page,
 /// and each step from there on goes back by half a page.
@@ -106,8 +103,8 @@ pub async fn read_all(
     options: &Options,
     metrics: &Metrics,
 ) -> Result<Repositories, WalkFailure> {
-    let mut problem = String::new();
-    for _ in 0..MAX_WALKS {
+    let mut walks = Walks::default();
+    loop {
         let size = options.page_size.min(pages.page_sizes().accepted.get().unwrap_or(u64::MAX)).max(MIN_PAGE_SIZE);
         let walk = Walk {
             pages,
@@ -120,15 +117,10 @@ pub async fn read_all(
             max_rows: options.max_repositories,
             reads: AtomicU64::new(0),
         };
-        match walk.run().await {
-            Ok(rows) => return Ok(rows),
-            Err(WalkError::Final(failure)) => return Err(failure),
-            Err(WalkError::PageTooLarge { error, .. }) => return Err(WalkFailure::Call(error)),
-            Err(WalkError::Inconsistent(what)) => problem = what,
+        if let Some(outcome) = walks.conclude(walk.run().await) {
+            return outcome;
         }
     }
-    let message = format!("the listing could not be made whole in {MAX_WALKS} walks: {problem}");
-    Err(WalkFailure::Incomplete(message))
 }
 
 /// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
@@ -136,22 +128,6 @@ pub async fn read_all(
 pub(super) async fn sorted(rows: Vec<Row>, before: Repositories) -> (Repositories, usize) {
     let sorting = tokio::task::spawn_blocking(move || Repositories::merged(&rows, &before));
     sorting.await.expect("sorting does not panic")
-}
-
-/// Why a walk ended early.
-enum WalkError {
-    /// Another walk would fail too.
-    Final(WalkFailure),
-    /// A page with this limit exceeds the limit on bytes; the walk can go on with smaller pages.
-    PageTooLarge { limit: u64, error: ApiError },
-    /// The list was inconsistent; another walk may find it at rest.
-    Inconsistent(String),
-}
-
-impl From<ApiError> for WalkError {
-    fn from(error: ApiError) -> Self {
-        Self::Final(WalkFailure::Call(error))
-    }
 }
 
 struct Walk<'a, P> {

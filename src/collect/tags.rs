@@ -11,9 +11,9 @@ mod state;
 mod worker;
 
 use super::WaitPolicy;
+use super::fetch_task::{FetchKind, Need, PerKind};
 use super::inventory::{TagInventory, TagOptions, records};
 use super::metrics::Metrics;
-use super::plan::{FetchKind, Need, PerKind};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::WriteRecords;
@@ -87,7 +87,7 @@ impl Default for Options {
 }
 
 /// Writes the records that it is given to the state file. After an error, what was written is discarded.
-pub type Persister = Arc<dyn Fn(WriteRecords) -> BoxFuture<'static, ()> + Send + Sync>;
+pub type SaveInventory = Arc<dyn Fn(WriteRecords) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The collector of one account. Dropping the last clone ends its task.
 #[derive(Clone)]
@@ -111,7 +111,7 @@ impl TagCollector {
         options: Options,
         metrics: Metrics,
         mut inventory: TagInventory,
-        persister: Option<Persister>,
+        persister: Option<SaveInventory>,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
         let tag_options = TagOptions {

@@ -33,6 +33,8 @@ impl From<WalkFailure> for Failure {
 pub(super) enum WalkError {
     /// Another walk would fail too.
     Final(WalkFailure),
+    /// A page with this limit exceeds the limit on bytes; a walk by offsets goes on with smaller pages.
+    PageTooLarge { limit: u64, error: ApiError },
     /// The list was inconsistent; another walk may find it at rest.
     Inconsistent(String),
 }
@@ -54,6 +56,7 @@ impl Walks {
         match walked {
             Ok(list) => Some(Ok(list)),
             Err(WalkError::Final(failure)) => Some(Err(failure)),
+            Err(WalkError::PageTooLarge { error, .. }) => Some(Err(WalkFailure::Call(error))),
             Err(WalkError::Inconsistent(_)) if self.0 < MAX_WALKS => None,
             Err(WalkError::Inconsistent(problem)) => {
                 let message = format!("the listing could not be completed in {MAX_WALKS} walks: {problem}");

@@ -111,8 +111,7 @@ async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_acc
     assert_eq!(upstream.handle.in_flight(), 2, "they go on, one for each collector");
     exporter.refreshed_again(1.0).await;
     assert_eq!(upstream.handle.in_flight(), 2, "and are not begun again");
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     eventually("they end", || upstream.handle.in_flight() == 0).await;
 }
 
@@ -142,8 +141,7 @@ async fn figures_survive_a_restart() {
     let before = first.scrape().await;
     let file = folder.path().join("default.snapshot");
     eventually("the snapshot is kept", || file.is_file()).await;
-    first.signal("TERM");
-    assert!(first.ended().await.success());
+    first.stop().await;
     let asked = upstream.handle.total();
     let after = crate::support::exporter(&upstream.url(), &flags).await.scrape().await;
     assert_eq!(upstream.handle.total(), asked, "nothing is asked");

@@ -1,6 +1,6 @@
 //! Artifacts of the Enterprise Edition: sums by repository, read at their own pace, whatever happens to the rest.
 
-use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
+use crate::support::{Exporter, Scrape, cache_directory, eventually, fast_exporter, simulator};
 use std::collections::{HashMap, HashSet};
 use swr_simulator::{Action, DEMO_PROJECT_ID, DEMO_TOKEN, Operation, Rule, Running, Shape};
 
@@ -8,20 +8,8 @@ const SIZE: &str = "swr_instance_repository_size_bytes";
 const PUSHED: &str = "swr_instance_repository_last_push_timestamp_seconds";
 const PULLED: &str = "swr_instance_repository_last_pull_timestamp_seconds";
 
-/// Nearly every scrape is a refresh.
-const FAST: [&str; 7] = [
-    "--collector.enterprise.artifacts",
-    "--swr.project-id",
-    DEMO_PROJECT_ID,
-    "--cache.window=50ms",
-    "--swr.rate-limit=10000",
-    "--swr.burst=1000",
-    "--collector.tags.rate-limit=10000",
-];
-
 async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
-    let flags: Vec<&str> = FAST.iter().chain(flags).copied().collect();
-    exporter(&upstream.url(), &flags).await
+    fast_exporter(upstream, &["--collector.enterprise.artifacts", "--swr.project-id", DEMO_PROJECT_ID], flags).await
 }
 
 fn up(scrape: &Scrape) -> [Option<f64>; 2] {
@@ -80,8 +68,7 @@ fn seconds(time: &str) -> f64 {
 #[tokio::test]
 async fn sums_are_those_of_the_instances_and_a_restart_reads_none() {
     let upstream = simulator(150, 5).await;
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (_directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     read(&exporter).await;
     let truth = truth(&upstream).await;
@@ -100,8 +87,7 @@ async fn sums_are_those_of_the_instances_and_a_restart_reads_none() {
     // They are good for an hour, for another process too.
     upstream.handle.clear_journal();
     exporter.refreshed_again(3.0).await;
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     let restarted = fast(&upstream, &[&cache]).await;
     let first = restarted.scrape().await;
     assert_eq!(first.series(SIZE).len(), truth.len(), "from the first scrape on");

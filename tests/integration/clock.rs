@@ -59,8 +59,7 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     assert!(before.get("swr_api_clock_skew_seconds").unwrap().abs() < 5.0, "the clock is right again");
     let refused = upstream.handle.statuses().get(&401).copied().unwrap_or_default();
     assert!((1..=jumps.len() as u64).contains(&refused), "{refused}: one a jump, after which the API's clock counts");
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     assert!(!exporter.log().contains("panicked"), "{}", exporter.log());
 }
 
@@ -84,8 +83,7 @@ async fn growth_since_yesterday_is_known_after_a_restart() {
     yesterday.scrape_until("a listing", is_read).await;
     assert!(page(&yesterday).await.contains("Growth is known after 24 h of scrapes."));
     eventually("it is kept", || folder.path().join("default.snapshot").exists()).await;
-    yesterday.signal("TERM");
-    assert!(yesterday.ended().await.success());
+    yesterday.stop().await;
 
     upstream.handle.insert(Repository { size: 2 << 30, ..Repository::new("payments", "web") });
     let today = started(None).await;

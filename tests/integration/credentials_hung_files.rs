@@ -82,8 +82,7 @@ async fn goes_on(mut exporter: Exporter, accounts: usize, has_data: bool) {
         }
     }
     let told = Instant::now();
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
 }
 

@@ -138,28 +138,3 @@ async fn ten_thousand_connection_attempts_cost_as_much_as_five_hundred() {
     assert!(began.elapsed() < Duration::from_secs(5), "a scrape after the crowd took {:?}", began.elapsed());
     println!("a scrape after the crowd: {:?}", began.elapsed());
 }
-
-#[tokio::test]
-async fn one_address_gets_128_connections_and_another_is_served_at_once() {
-    let upstream = simulator(100, 4).await;
-    let exporter = exporter(&upstream.url(), &[]).await;
-    exporter.scrape_until("data", Scrape::is_up).await;
-    let mut held = Vec::new();
-    for _ in 0..512 {
-        // Always from the same address.
-        let mut stream = peers::connect(exporter.address(), 0).await;
-        let mut first = [0];
-        let sent = stream.write_all(REQUEST).await;
-        if sent.is_ok() && stream.read(&mut first).await.is_ok_and(|read| read == 1) {
-            held.push(stream);
-        }
-    }
-    assert_eq!(held.len(), 128);
-    let began = Instant::now();
-    let answer = peers::exchange(peers::connect(exporter.address(), 100).await, SCRAPE).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    let refused = Some(512.0 - 128.0);
-    let scrape = exporter.scrape().await;
-    assert_eq!(scrape.value("swr_exporter_connections_closed_total", &[("reason", "address_limit")]), refused);
-}

@@ -111,6 +111,9 @@ async fn connections_are_limited_in_all_and_per_address() {
     assert!(early.is_err(), "three in all, and the fourth waits");
     drop(first);
     assert_eq!(answer(&mut fourth).await, 1, "until there is room");
+    drop(third);
+    let closed = exporter.scrape().await.value("swr_exporter_connections_closed_total", &[("reason", "address_limit")]);
+    assert_eq!(closed, Some(1.0));
 }
 
 #[tokio::test]

@@ -41,8 +41,7 @@ async fn healthcheck_tells_a_working_exporter_from_none() {
     let address = exporter.address().to_owned();
     assert!(healthcheck(&address).await.status.success());
 
-    exporter.signal("TERM");
-    exporter.ended().await;
+    exporter.stop().await;
     let output = healthcheck(&address).await;
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -77,8 +76,7 @@ async fn healthcheck_without_an_address_finds_the_exporter_beside_it() {
     let mut exporter = start_as_it_is(command).await;
     let output = healthcheck().await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    exporter.signal("TERM");
-    exporter.ended().await;
+    exporter.stop().await;
     // Then the default address is asked, on which something may listen here.
     let output = healthcheck().await;
     let said = String::from_utf8(output.stderr).unwrap();
@@ -108,8 +106,7 @@ async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certific
         let address = exporter.address().to_owned();
         let output = healthcheck(&address).await;
         assert!(output.status.success(), "{fixture}: {}", String::from_utf8_lossy(&output.stderr));
-        exporter.signal("TERM");
-        exporter.ended().await;
+        exporter.stop().await;
         assert_eq!(healthcheck(&address).await.status.code(), Some(1), "{fixture}");
     }
 }

@@ -1,7 +1,7 @@
 //! `report`: its promises hold when the tags that it lists are deleted, in every format, and it only reads.
 
 use crate::credentials_sources::with_password;
-use crate::support::{PATIENCE, Scrape, command, simulator, start};
+use crate::support::{PATIENCE, Scrape, cache_directory, command, simulator, start};
 use crate::tags::{fast, settled};
 use serde_json::Value;
 use std::process::{Output, Stdio};
@@ -50,8 +50,7 @@ fn bytes(value: &Value) -> f64 {
 #[tokio::test]
 async fn deleting_the_listed_tags_frees_what_was_promised() {
     let upstream = simulator(80, 4).await;
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (_directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     let scrape = settled(&exporter).await;
     let all = offline(&cache, &scrape, &[]).await;
@@ -216,8 +215,7 @@ async fn what_is_wrong_is_said_at_once_with_its_remedy() {
     }
     let (code, _, said) = report(&["--offline"]).await;
     assert!(code == Some(2) && said.contains("give --cache.directory"), "{said}");
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (directory, cache) = cache_directory();
     let (code, _, said) = report(&["--offline", &cache]).await;
     assert!(code == Some(1) && said.contains("has no state"), "{said}");
     std::fs::write(directory.path().join("prod.snapshot"), "damaged").unwrap();

@@ -1,24 +1,10 @@
 //! Retention rules: every repository is read once and then again at its time, whatever happens to the other collectors.
 
-use crate::support::{Exporter, Scrape, eventually, exporter, simulator};
+use crate::support::{Exporter, Scrape, cache_directory, eventually, exporter, fast_exporter, simulator};
 use swr_simulator::{Action, Operation, RetentionRule, Rule, Running, Shape};
 
-/// Nearly every scrape is a refresh, unless a test sets another window.
-const FAST: [&str; 5] = [
-    "--collector.retention",
-    "--swr.rate-limit=10000",
-    "--swr.burst=1000",
-    "--collector.tags.rate-limit=10000",
-    "--log.level=info",
-];
-
-/// One refresh for a whole test.
-const LONG: &str = "--cache.window=1h";
-
 async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
-    let window = if flags.contains(&LONG) { LONG } else { "--cache.window=50ms" };
-    let flags: Vec<&str> = FAST.iter().chain(flags).copied().filter(|flag| *flag != LONG).chain([window]).collect();
-    exporter(&upstream.url(), &flags).await
+    fast_exporter(upstream, &["--collector.retention", "--log.level=info"], flags).await
 }
 
 /// The rules that are shown, once they are shown for so many repositories.
@@ -34,8 +20,7 @@ fn calls(upstream: &Running) -> usize {
 #[tokio::test]
 async fn the_rules_of_each_repository_are_read_once_and_a_restart_reads_none() {
     let upstream = simulator(120, 5).await;
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (_directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     let scrape = shown(&exporter, 120).await;
     assert_eq!(scrape.collector_up("retention"), Some(1.0));
@@ -49,8 +34,7 @@ async fn the_rules_of_each_repository_are_read_once_and_a_restart_reads_none() {
     assert!((1..120).contains(&with_rules), "{with_rules}");
     assert_eq!(scrape.get("swr_tags_pending"), None, "tags are another collector");
 
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     let restarted = fast(&upstream, &[&cache]).await;
     let first = restarted.scrape().await;
     assert_eq!(first.series("swr_repository_retention_rules").len(), 120, "from the first scrape on");
@@ -104,7 +88,9 @@ async fn a_region_without_the_call_is_asked_for_few_repositories() {
     let only = |request: &swr_simulator::Request| request.path.ends_with("/retentions");
     upstream.handle.fault(Rule::always(gone).when(only));
     // Each refused call belongs to one refresh.
-    let exporter = fast(&upstream, &[LONG, "--swr.concurrency=2"]).await;
+    let flags =
+        ["--collector.retention", "--collector.tags.rate-limit=10000", "--cache.window=1h", "--swr.concurrency=2"];
+    let exporter = exporter(&upstream.url(), &flags).await;
     exporter
         .scrape_until("the collector has failed", |scrape| {
             scrape.collector_up("retention") == Some(0.0) && scrape.get("swr_up") == Some(1.0)

@@ -2,7 +2,9 @@
 
 use crate::accounts::Accounts;
 use crate::prometheus::free_address;
-use crate::support::{PATIENCE, Scrape, client, command, eventually, limited, passes_promtool, simulator, text};
+use crate::support::{
+    PATIENCE, Scrape, cache_directory, client, command, eventually, limited, passes_promtool, simulator, text,
+};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -231,8 +233,7 @@ async fn figures_are_waited_for_and_a_collector_that_is_down_is_told() {
 #[tokio::test]
 async fn what_is_left_at_the_deadline_is_told_and_the_next_run_goes_on_from_there() {
     let upstream = simulator(60, 4).await;
-    let folder = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", folder.path().display());
+    let (folder, cache) = cache_directory();
     let run = async |more: &[&str]| done(scrape(&upstream, &[&["--collector.tags", &cache], more].concat())).await;
     let read = |metrics: &str| Scrape::parse(metrics.to_owned()).series("swr_repository_tags_read").len();
     let (code, metrics, said) = run(&["--swr.refresh-timeout=2s"]).await;

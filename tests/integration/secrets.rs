@@ -111,8 +111,7 @@ async fn no_log_line_and_no_page_shows_a_secret() {
     fail_in_many_ways(&upstream, &exporter).await;
     let arguments = std::fs::read(format!("/proc/{}/cmdline", exporter.pid())).unwrap();
     assert_clean("its command line", &String::from_utf8_lossy(&arguments));
-    exporter.signal("TERM");
-    exporter.ended().await;
+    exporter.stop().await;
     assert_clean("the log", &exporter.log());
     assert!(exporter.log().contains("level=debug") && exporter.log().contains("refresh failed"));
     for entry in std::fs::read_dir(folder.path()).unwrap() {
@@ -143,8 +142,7 @@ async fn a_secret_that_is_refused_or_unusable_is_not_shown() {
         let mut exporter = start(command).await;
         exporter.scrape_until("a failure", |scrape| scrape.series("swr_refresh_timestamp_seconds").len() == 1).await;
         assert_pages_clean(&exporter).await;
-        exporter.signal("TERM");
-        exporter.ended().await;
+        exporter.stop().await;
         assert!(exporter.log().contains("refresh failed"), "{flags:?}");
         assert_clean(&format!("the log with {flags:?}"), &exporter.log());
     }
@@ -248,8 +246,7 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
         upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Reset)));
         exporter.scrape_until("another failure", |scrape| !scrape.is_up()).await;
         upstream.handle.clear_faults();
-        exporter.signal("TERM");
-        exporter.ended().await;
+        exporter.stop().await;
         let log = exporter.log();
         assert!(log.contains("refresh failed"), "{source}");
         assert_clean(&format!("the log with {source}"), &log);
@@ -367,8 +364,7 @@ async fn what_an_upstream_repeats_of_a_request_shows_no_secret() {
                 assert_pages_clean(&exporter).await;
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
-            exporter.signal("TERM");
-            exporter.ended().await;
+            exporter.stop().await;
             assert!(exporter.log().contains("refresh failed"), "{source}: {}", exporter.log());
             assert_clean(&format!("the log with {source}"), &exporter.log());
             let checked = run(&["check"]).stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();

@@ -58,8 +58,7 @@ async fn written(folder: &Path, file: &Path, upstream: &Running) -> Scrape {
     let mut first = keeping_in(folder, upstream, "10m").await;
     let scrape = first.scrape_until("data", Scrape::is_up).await;
     eventually("the snapshot is kept", || file.exists()).await;
-    first.signal("TERM");
-    assert_eq!(first.ended().await.code(), Some(0));
+    first.stop().await;
     scrape
 }
 
@@ -345,8 +344,7 @@ async fn odd_files_in_the_directory_stop_neither_the_start_nor_refreshes() {
         let mut exporter = exporter(&upstream.url(), &flags).await;
         assert!(exporter.refreshed(3.0).await.is_up(), "{name}");
         assert!(exporter.log().contains("not a regular file"), "{name}: {}", exporter.log());
-        exporter.signal("TERM");
-        assert_eq!(exporter.ended().await.code(), Some(0), "{name}");
+        exporter.stop().await;
     }
 }
 
@@ -419,8 +417,7 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
     assert!(refreshes > 4.0, "{refreshes} refreshes of the healthy account");
     assert!(folder.path().join("fine/fine.snapshot").exists());
     let start = Instant::now();
-    exporter.signal("TERM");
-    assert_eq!(exporter.ended().await.code(), Some(0));
+    exporter.stop().await;
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 

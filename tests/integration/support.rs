@@ -56,6 +56,20 @@ pub async fn exporter(upstream: &str, flags: &[&str]) -> Exporter {
     start(command).await
 }
 
+/// The same with a collector, where nearly every scrape is a refresh and no rate delays a call.
+pub async fn fast_exporter(upstream: &Running, collector: &[&str], flags: &[&str]) -> Exporter {
+    const FAST: [&str; 4] =
+        ["--cache.window=50ms", "--swr.rate-limit=10000", "--swr.burst=1000", "--collector.tags.rate-limit=10000"];
+    exporter(&upstream.url(), &[&FAST, collector, flags].concat()).await
+}
+
+/// The flag of a directory for state, and the directory.
+pub fn cache_directory() -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let flag = format!("--cache.directory={}", directory.path().display());
+    (directory, flag)
+}
+
 /// Starts a prepared command on a free port, and waits until it listens.
 pub async fn start(mut command: Command) -> Exporter {
     command.args(["--web.listen-address", "127.0.0.1:0"]);
@@ -177,6 +191,13 @@ impl Exporter {
     pub fn signal(&self, name: &str) {
         let done = std::process::Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
         assert!(done.unwrap().success());
+    }
+
+    /// Ends it by SIGTERM, which it obeys with 0.
+    pub async fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.ended().await;
+        assert!(status.success(), "{status:?}");
     }
 
     /// Waits for its end; then the log is whole.

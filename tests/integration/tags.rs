@@ -1,7 +1,7 @@
 //! Tags and details: the metrics match the registry, and only changes cost calls.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, PATIENCE, Scrape, eventually, exporter, simulator};
+use crate::support::{Exporter, PATIENCE, Scrape, cache_directory, eventually, exporter, fast_exporter, simulator};
 use crate::tags_truth::{check, truth, truth_after};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,17 +12,8 @@ use tokio::time::Instant;
 const ONE: &str = "/v2/manage/namespaces/";
 
 /// Nearly every scrape is a refresh, and tags are read without a wait.
-const FAST: [&str; 5] = [
-    "--collector.tags",
-    "--cache.window=50ms",
-    "--swr.rate-limit=10000",
-    "--collector.tags.rate-limit=10000",
-    "--swr.burst=1000",
-];
-
 pub async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
-    let flags: Vec<&str> = FAST.iter().chain(flags).copied().collect();
-    exporter(&upstream.url(), &flags).await
+    fast_exporter(upstream, &["--collector.tags"], flags).await
 }
 
 /// Scrapes until a refresh that begins from now on has left nothing pending.
@@ -102,8 +93,7 @@ async fn pushes_moves_and_deletions_are_followed() {
 async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     let options = Options { repositories: 1_000, namespaces: 20, events_per_day: 0.0, ..Options::default() };
     let upstream = Simulator::start(options).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (_directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let total =
@@ -124,8 +114,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
     assert_eq!(changed, Some(all[0].tags.len() as f64 + 1.0));
     let before = total(&scrape);
 
-    exporter.signal("TERM");
-    assert!(exporter.ended().await.success());
+    exporter.stop().await;
     upstream.handle.clear_journal();
     let restarted = fast(&upstream, &[&cache]).await;
     assert!(restarted.log().contains("loaded the saved tags of 1000 repositories"), "{}", restarted.log());
@@ -139,8 +128,7 @@ async fn seven_changes_are_seven_calls_and_a_restart_is_none() {
 #[tokio::test]
 async fn a_killed_process_loses_little() {
     let upstream = simulator(50, 3).await;
-    let directory = tempfile::tempdir().unwrap();
-    let cache = format!("--cache.directory={}", directory.path().display());
+    let (directory, cache) = cache_directory();
     let mut exporter = fast(&upstream, &[&cache]).await;
     settled(&exporter).await;
     let file = directory.path().join("default.tags");
@@ -327,17 +315,6 @@ async fn a_repository_that_vanishes_before_it_is_read_is_no_failure() {
     let scrape = settled(&exporter).await;
     assert_eq!((scrape.collector_up("tags"), scrape.series("swr_repository_tags_read").len()), (Some(1.0), 39));
     assert!(!exporter.log().contains("WARN"), "{}", exporter.log());
-    check(&scrape, &truth(&upstream).await);
-}
-
-#[tokio::test]
-async fn a_pause_that_the_api_asks_for_is_kept_and_the_work_goes_on() {
-    let upstream = simulator(60, 2).await;
-    let busy = Rule::always(Action::busy()).path(ONE).times(4);
-    upstream.handle.fault(busy);
-    let exporter = fast(&upstream, &[]).await;
-    let scrape = settled(&exporter).await;
-    assert_eq!((scrape.collector_up("tags"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
     check(&scrape, &truth(&upstream).await);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::simulator;
 use crate::upstream_support::{Account, Keys, account_of, shown, standing};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use swr_simulator::{Action, Delivery, Rule, Shape};
 
@@ -49,24 +49,6 @@ async fn changes_before_the_marker_lose_no_standing_repository() {
         let throughout: Keys = shown(&account.good).intersection(&standing(&account.upstream)).cloned().collect();
         assert!(throughout.is_subset(&shown(&scrape)));
     }
-}
-
-#[tokio::test]
-async fn markers_without_an_end_are_noticed_and_the_old_data_stays() {
-    // The first page for ever, with one marker and with new ones.
-    let mut account = account(300, &[]).await;
-    account.upstream.handle.fault(Rule::always(Action::Query("marker".into(), "0".into())).path(LISTING));
-    let before = listed(&account);
-    account.fails("incomplete").await;
-    assert_eq!(listed(&account) - before, 2 * 3, "two requests in each of three walks");
-    account.recovers().await;
-    account.upstream.handle.fault(Rule::always(page(|body| body["nextMarker"] = json!(1))).path(LISTING));
-    account.fails("incomplete").await;
-    account.recovers().await;
-    let empty = page(|body| *body = json!({"repos": [], "nextMarker": 7}));
-    account.upstream.handle.fault(Rule::always(empty).path(LISTING));
-    account.fails("incomplete").await;
-    account.recovers().await;
 }
 
 #[tokio::test]

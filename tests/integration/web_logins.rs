@@ -69,8 +69,7 @@ async fn curl_needs_tls_and_a_password() {
         folder.client(None).get(https(&exporter, "/config")).basic_auth(USER, Some(PASSWORD)).send().await.unwrap(),
     )
     .await;
-    exporter.signal("TERM");
-    exporter.ended().await;
+    exporter.stop().await;
     let said = exporter.log() + &shown;
     assert!(said.len() > 10_000);
     let key = folder.read("server.key").lines().nth(1).unwrap().to_owned();

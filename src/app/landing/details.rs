@@ -4,7 +4,7 @@ use super::format::Escaped;
 use super::{AccountStatus, Condition, format, lists, repositories};
 use crate::cache::PastFailure;
 use crate::collect::CollectorState;
-use crate::collect::plan::FetchKind;
+use crate::collect::fetch_task::FetchKind;
 use crate::failure::{Failure, Reason};
 use crate::swr::advice;
 use std::fmt::{self, Write};

@@ -1,7 +1,7 @@
 //! The inventory's entry of one repository.
 
 use super::TagOptions;
-use crate::collect::plan::{ChangeStamp, FetchKind, LastRead, Need, PerKind, is_due, need_of_tags};
+use crate::collect::fetch_task::{ChangeStamp, FetchKind, LastRead, Need, PerKind, is_due, need_of_tags};
 use crate::model::layers::Group;
 use crate::model::reading::Reading;
 use crate::model::tag_list::TagList;

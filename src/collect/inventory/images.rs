@@ -2,7 +2,7 @@
 
 use super::entry::TagSummary;
 use super::{LISTED, TagInventory, TagOptions};
-use crate::collect::plan::FetchKind;
+use crate::collect::fetch_task::FetchKind;
 use crate::model::Images;
 use crate::model::layers::{Group, Layers};
 use crate::model::reclaim::Rule;

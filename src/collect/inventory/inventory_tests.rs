@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::base::state_file::{self, Origin, RecordWriter};
-use crate::collect::plan::{FetchKind, Need};
+use crate::collect::fetch_task::{FetchKind, Need};
 use crate::model::Images;
 use crate::model::reading::ReadingOptions;
 use crate::model::tags::{Blob, Contents, Digest32, Tag};

@@ -3,7 +3,7 @@
 
 use super::tests::{restarted, update_with};
 use super::*;
-use crate::collect::plan::FetchKind;
+use crate::collect::fetch_task::FetchKind;
 use crate::model::reading::ReadingOptions;
 use crate::model::tags::{Blob, Contents, Digest32, Reclaimable, Tag};
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@
 use super::TagInventory;
 use super::entry::{KnownDetails, KnownRetention};
 use crate::base::state_file::{Persistent, RecordReader, Unusable};
-use crate::collect::plan::LastRead;
+use crate::collect::fetch_task::LastRead;
 use crate::model::pattern::Pattern;
 use crate::model::reading::{KnownRepository, Reading};
 use crate::model::tags::Digest32;

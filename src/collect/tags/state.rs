@@ -1,9 +1,9 @@
 //! The state that the worker task and its handle share: the inventory, the tasks, and how they fare.
 
-use super::{Options, Persister};
+use super::{Options, SaveInventory};
+use crate::collect::fetch_task::{FetchKind, FetchTask, Need, PerKind};
 use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
 use crate::collect::metrics::{CollectorState, Metrics};
-use crate::collect::plan::{FetchKind, FetchTask, Need, PerKind};
 use crate::failure::Failure;
 use crate::model::Timestamp;
 use crate::model::layers::Layers;
@@ -30,7 +30,7 @@ pub(super) struct TagWorker {
     pub(super) options: Options,
     pub(super) tag_options: TagOptions,
     pub(super) metrics: Metrics,
-    pub(super) persister: Option<Persister>,
+    pub(super) persister: Option<SaveInventory>,
     pub(super) wall_clock: fn() -> SystemTime,
     pub(super) state: Mutex<TagWorkerState>,
     pub(super) writing: tokio::sync::Mutex<()>,

@@ -1,8 +1,8 @@
 //! The worker task: performs one fetch after the other, and decides what a failure means for the others.
 
 use super::state::{FIRST_DELAY, TagWorker, TagWorkerState};
+use crate::collect::fetch_task::{FetchKind, FetchTask, Need};
 use crate::collect::inventory::FetchSubject;
-use crate::collect::plan::{FetchKind, FetchTask, Need};
 use crate::collect::tag_listing;
 use crate::failure::{Failure, Reason};
 use crate::model::reading::{Reading, ReadingOptions};

@@ -43,7 +43,7 @@ const BRIEFLY: WaitPolicy = WaitPolicy::AtMost(crate::collect::auxiliary::MAX_WA
 /// The number of requests.
 type Sent = Arc<Mutex<usize>>;
 
-fn collector(options: Options, keep: Option<Persister>, script: Script) -> (TagCollector, Sent) {
+fn collector(options: Options, keep: Option<SaveInventory>, script: Script) -> (TagCollector, Sent) {
     let sent = Sent::default();
     let token = CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
     let rate = Rate { per_second: 1000.0, burst: 1000.0 };
@@ -148,7 +148,7 @@ async fn an_inventory_that_is_taken_over_while_it_is_written_is_not_stored_in_pa
     let generations: Arc<Mutex<Option<(TagCollector, TagCollector)>>> = Arc::default();
     // Repositories in each file that was written to its end.
     let kept: Arc<Mutex<Vec<usize>>> = Arc::default();
-    let keep: Persister = {
+    let keep: SaveInventory = {
         let (generations, kept) = (generations.clone(), kept.clone());
         Arc::new(move |write| {
             let take_over = || generations.lock().take().into_iter().for_each(|(old, new)| new.take_over(&old));

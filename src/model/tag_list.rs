@@ -168,20 +168,27 @@ impl TagList {
 
     /// The seconds at which tags were updated, sorted; without tags of which that is not known.
     pub fn updated(&self) -> Vec<u32> {
-        let updated = self.tags().filter(|tag| !tag.by_creation).filter_map(|tag| tag.dated);
-        let mut updated: Vec<u32> = updated.map(seconds).collect();
+        let mut updated: Vec<u32> = self.tags().filter_map(|tag| tag.updated()).collect();
         updated.sort_unstable();
         updated
     }
 
     /// What rules pick at `now`, in seconds since 1970.
     pub fn picks(&self, rules: &[Rule], now: u32) -> Picks {
-        let mut tags = Tags::new(self);
+        self.picks_beside(rules, now, |_| {})
+    }
+
+    /// As [`TagList::picks`], and passes every tag to `visit` on the way.
+    pub fn picks_beside(&self, rules: &[Rule], now: u32, mut visit: impl FnMut(&TagAt<'_>)) -> Picks {
+        let tags = Tags::new(self);
         let eligible = tags.head.eligible.min(tags.head.tags);
         let mut picks = Picks { by_rule: vec![(0, 0); rules.len()], until: u32::MAX };
         let mut is_open = vec![true; rules.len()];
-        for number in 0..eligible {
-            let Some(tag) = tags.next() else { break };
+        for (number, tag) in (0..).zip(tags) {
+            visit(&tag);
+            if number >= eligible {
+                continue;
+            }
             for ((rule, picked), is_open) in rules.iter().zip(&mut picks.by_rule).zip(&mut is_open) {
                 if !*is_open {
                     continue;
@@ -229,6 +236,11 @@ pub struct TagAt<'a> {
 }
 
 impl TagAt<'_> {
+    /// The second at which it was updated, if that is known.
+    pub fn updated(&self) -> Option<u32> {
+        self.dated.filter(|_| !self.by_creation).map(seconds)
+    }
+
     /// The positions of its blobs, ascending.
     pub fn blobs(&self) -> impl Iterator<Item = u32> {
         let end = self.start.saturating_add(self.own);

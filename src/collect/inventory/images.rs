@@ -103,8 +103,10 @@ impl TagInventory {
 impl TagSummary {
     /// Computes what depends on the time.
     fn update(&mut self, slot: u32, layers: &mut Layers, rules: &[Rule], seconds: u32) {
-        let (counts, until) = by_age(&self.list.updated(), seconds);
-        let picks = self.list.picks(rules, seconds);
+        let mut updated = Vec::with_capacity(self.tags as usize);
+        let picks = self.list.picks_beside(rules, seconds, |tag| updated.extend(tag.updated()));
+        updated.sort_unstable();
+        let (counts, until) = by_age(&updated, seconds);
         for (rule, (_, blobs)) in picks.by_rule.iter().enumerate() {
             layers.pick(slot, rule, *blobs);
         }

@@ -89,12 +89,17 @@ fn main() {
     refreshes(&simulator, &arguments);
 }
 
-/// How much is shared: layers by all tags of a repository, and layers between repositories.
-const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)];
+/// How much is shared: layers by all tags of a repository, layers between repositories, and into how many parts the latter
+/// divide them.
+const SHAPES: [(&str, u32, u32, u32); 3] = [
+    ("4 of 10 layers from 50 bases, 3 by all tags", 3, 4, 50),
+    ("none at all", 0, 0, 1),
+    ("each of 10 layers by all tags of two repositories", 0, 10, 50_000),
+];
 
 /// 20 tags with 10 layers and a configuration each, without and with clean-up rules and the list of tags that they need.
 fn memory(repositories: u32, shape: usize) {
-    let (name, tags_share, repositories_share) = SHAPES[shape / 2];
+    let (name, tags_share, repositories_share, parts) = SHAPES[shape / 2];
     let rules = if shape.is_multiple_of(2) { Reclaim::none().rules } else { Reclaim::default().rules };
     let before = resident();
     let start = Instant::now();
@@ -103,7 +108,7 @@ fn memory(repositories: u32, shape: usize) {
     let mut lists = Vec::new();
     let mut references = 0;
     let set = |layers: &mut Layers, repository: u32, from: u32| {
-        let tags = tags(repository, from, tags_share, repositories_share);
+        let tags = tags(repository, from, tags_share, repositories_share, parts);
         let (list, blobs) = TagList::pack(tags, &[], None);
         layers.set(repository, repository % 200, &blobs);
         pick(layers, repository, &list, &rules, NOW);
@@ -149,8 +154,8 @@ fn pick(layers: &mut Layers, repository: u32, list: &TagList, rules: &[Rule], no
 }
 
 /// A tag every ten days.
-fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<ListedTag> {
-    let blobs = blobs(repository, from, tags_share, repositories_share);
+fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32, parts: u32) -> Vec<ListedTag> {
+    let blobs = blobs(repository, from, tags_share, repositories_share, parts);
     let tags = (from..).zip(blobs.chunks(11)).map(|(number, blobs)| ListedTag {
         name: format!("v1.{number}.{}", repository % 10).into(),
         dated: Some(Timestamp(i64::from(NOW - DAY * 10 * (from + 20 - number) + repository % DAY) * 1_000_000_000)),
@@ -161,7 +166,7 @@ fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32) ->
 }
 
 /// The blobs of a repository's tags, starting at tag `from`; the next value drops the oldest and adds one.
-fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<Blob> {
+fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32, parts: u32) -> Vec<Blob> {
     let blob = |kind: u32, a: u32, b: u32| {
         let mut digest = [0; 32];
         // Uniformly distributed, like digests.
@@ -177,7 +182,7 @@ fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -
         blobs.push(blob(0, repository, tag));
         for layer in 0..10 {
             blobs.push(if layer < repositories_share {
-                blob(1, repository % 50, layer)
+                blob(1, repository % parts, layer)
             } else if layer < repositories_share + tags_share {
                 blob(2, repository, layer)
             } else {

@@ -72,7 +72,7 @@ impl Difference<'_> {
     }
 
     fn affects_images(&self, is_same: impl Fn(&RepositoryImages, &RepositoryImages) -> bool) -> bool {
-        let (new, old) = (self.new.images().unwrap_or_default(), self.old.images().unwrap_or_default());
+        let (Some(new), Some(old)) = (self.new.images(), self.old.images()) else { return self.images };
         self.images && !new.iter().zip(old).all(|(new, old)| is_same(new, old))
     }
 }
@@ -118,7 +118,7 @@ impl<'a> Block<'a> {
             return None;
         }
         let mut metrics = RepositoryMetrics::NONE;
-        if self.chunks.len() != old.chunks.len() || self.images().is_some() != old.images().is_some() {
+        if self.chunks.len() != old.chunks.len() {
             return None;
         }
         let pairs = self.chunks.iter().zip(old.chunks);

@@ -375,6 +375,17 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_is_not_encoded_again_when_its_tags_become_known() {
+        let known = world(&(0..10_000).map(|number| (number, 8)).collect());
+        let listing = Snapshot { images: None, ..Snapshot::clone(&known) };
+        let first = Exposition::build(Arc::new(listing), &Options::default(), None);
+        let second = Exposition::build(known.clone(), &Options::default(), Some(&first));
+        assert!(first.listing.parts().zip(second.listing.parts()).all(|(old, new)| Arc::ptr_eq(old, new)));
+        let fresh = Exposition::build(known, &Options::default(), None);
+        assert!(body(&second, Encoding::Gzip) == body(&fresh, Encoding::Gzip));
+    }
+
+    #[test]
     fn where_nothing_changed_the_compressed_bytes_are_shared() {
         let numbers: BTreeMap<u32, u64> = (0..10_000).map(|number| (number, 8)).collect();
         let first = Exposition::build(world(&numbers), &Options::default(), None);

@@ -79,8 +79,14 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Bytes a distinct blob with its references takes, measured by `cargo bench --bench tags`.
+    /// Bytes a distinct blob with a reference takes, measured by `cargo bench --bench tags`.
     pub const BYTES: usize = 64;
+
+    /// Further bytes of a blob of several repositories, at most.
+    const SHARED_BYTES: usize = 100;
+
+    /// Further bytes of such a blob in an organization, at most.
+    const GROUP_BYTES: usize = 30;
 
     /// Sets the number of rules, at most [`MAX_RULES`]. Nothing is picked then. Takes time in proportion to the index.
     pub fn set_rules(&mut self, rules: usize) {
@@ -223,6 +229,11 @@ impl Layers {
     /// Whether there are no blobs.
     pub fn is_empty(&self) -> bool {
         self.store.is_empty()
+    }
+
+    /// The memory that blobs of several repositories take beyond that of others, as a number of blobs.
+    pub fn sharing(&self) -> usize {
+        (self.shared.len() * Self::SHARED_BYTES + self.of_groups.len() * Self::GROUP_BYTES) / Self::BYTES
     }
 
     /// The number of distinct blobs if the repository had these blobs, which are distinct.

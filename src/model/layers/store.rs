@@ -58,6 +58,12 @@ impl BlobStore {
         self.slots.is_empty()
     }
 
+    /// The number of slots, used or free.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.entries.len()).sum()
+    }
+
     pub(super) fn hash_of(&self, blob: &Blob) -> u64 {
         hash_of(&self.hasher, blob)
     }

@@ -44,6 +44,15 @@ const BRIEFLY: WaitPolicy = WaitPolicy::AtMost(crate::collect::auxiliary::MAX_WA
 type Sent = Arc<Mutex<usize>>;
 
 fn collector(options: Options, keep: Option<SaveInventory>, script: Script) -> (TagCollector, Sent) {
+    collector_at(SystemTime::now, options, keep, script)
+}
+
+fn collector_at(
+    wall_clock: fn() -> SystemTime,
+    options: Options,
+    keep: Option<SaveInventory>,
+    script: Script,
+) -> (TagCollector, Sent) {
     let sent = Sent::default();
     let token = CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
     let rate = Rate { per_second: 1000.0, burst: 1000.0 };

@@ -39,7 +39,7 @@ fn ours(page: &[u8]) -> usize {
     let mut rows = Vec::new();
     for piece in page.chunks(16 << 10) {
         splitter
-            .feed(piece, |object| {
+            .feed(piece, |object: &[u8]| {
                 rows.extend(wire::repository(object, &mut interner, &mut dropped)?.repository);
                 Ok::<_, ApiError>(())
             })

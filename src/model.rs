@@ -53,7 +53,7 @@ impl Snapshot {
         let mut packer = Packer::default();
         let mut rows = Vec::with_capacity(repositories.len());
         for row in repositories {
-            packer.push(row.as_ref(), Fingerprint::NONE);
+            packer.push(row.as_ref(), Fingerprint::NONE, 0);
             if packer.len() == PACKED_AT_ONCE {
                 rows.extend(Row::all(&packer.finish()));
             }

@@ -16,7 +16,7 @@ fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
     let (mut splitter, mut interner, mut dropped) = (JsonArraySplitter::default(), StringInterner::default(), DroppedFields::default());
     let mut rows = Vec::new();
     for piece in body.chunks(piece) {
-        splitter.feed(piece, |object| {
+        splitter.feed(piece, |object: &[u8]| {
             rows.extend(wire::repository(object, &mut interner, &mut dropped)?.repository);
             Ok::<_, ApiError>(())
         })?;
@@ -29,7 +29,7 @@ fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
 fn listed(body: &[u8], known: &KnownRows) -> Option<(Vec<Row>, Vec<Option<u64>>, DroppedFields)> {
     let (mut splitter, mut rows, mut dropped) = (JsonArraySplitter::default(), ListingRows::new(known), DroppedFields::default());
     let mut totals = Vec::new();
-    splitter.feed(body, |object| {
+    splitter.feed(body, |object: &[u8]| {
         totals.push(rows.read(object, &mut dropped)?);
         Ok::<_, ApiError>(())
     }).ok()?;

@@ -81,7 +81,7 @@ impl Iam {
         fastrand::seed(7);
         let registry = prometheus::Registry::new();
         let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
-        let door = TokenClient {
+        let token_client = TokenClient {
             public: Box::new(self.clone()),
             link_local: Box::new(self.clone()),
             metrics: Metrics { calls: Calls::new(&registry), expiry },
@@ -94,7 +94,7 @@ impl Iam {
             password,
             project: iam::Project::Name("cn-north-4".to_owned()),
         };
-        Authenticator::new(CredentialProvider::Password(source), Some(door))
+        Authenticator::new(CredentialProvider::Password(source), Some(token_client))
     }
 }
 

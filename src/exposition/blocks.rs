@@ -5,8 +5,9 @@
 //! in the exposition before, is that of the exposition before: its bytes are shared.
 
 use super::columns::{Column, Lines, Row, Source, differing};
-use super::compress::{Deflated, Deflater, GZIP_LEVEL, Part};
+use super::compress::{Deflated, Deflater, Part};
 use super::constant_labels::ConstantLabels;
+use super::line_deflater::{FamilyLines, LabelPrefixes, Line, LineDeflater};
 use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
 use super::text::{CHUNK, Counts, label, metadata};
@@ -141,6 +142,7 @@ impl<'a> Block<'a> {
 pub(super) struct BlockWriter {
     prefixes: LabelPrefixes,
     text: Vec<u8>,
+    lines: Vec<Line>,
     /// The constant labels, encoded.
     constant: Vec<u8>,
 }
@@ -148,66 +150,53 @@ pub(super) struct BlockWriter {
 impl BlockWriter {
     /// All samples get these labels.
     pub(super) fn new(labels: &ConstantLabels) -> Self {
-        Self { prefixes: LabelPrefixes::default(), text: Vec::new(), constant: labels.encode() }
+        Self { prefixes: LabelPrefixes::default(), text: Vec::new(), lines: Vec::new(), constant: labels.encode() }
     }
 
     /// Takes in the rows of a block.
-    pub(super) fn begin(&mut self, block: &Block<'_>) {
-        self.prefixes.fill(block);
+    pub(super) fn begin(&mut self, block: &Block<'_>) -> &LabelPrefixes {
+        // All repository families begin with the same two labels; a golden test would show another.
+        let labels = catalog::REPOSITORY_INFO.labels;
+        self.prefixes.clear();
+        for (row, index) in block.rows().zip(block.start..) {
+            if block.of.selection.has(index) {
+                self.prefixes.push(|text| {
+                    label(b'{', labels[0], row.namespace, text);
+                    label(b',', labels[1], row.name, text);
+                });
+            }
+        }
+        &self.prefixes
     }
 
-    /// Writes the lines of a family for the block; `sink` gets them in chunks.
-    pub(super) fn write(&mut self, block: &Block<'_>, column: &Column, mut sink: impl FnMut(&[u8])) -> Counts {
+    /// Writes the lines of a family for the block; `sink` gets them in pieces of about [`CHUNK`] bytes.
+    pub(super) fn write(
+        &mut self,
+        block: &Block<'_>,
+        column: &Column,
+        mut sink: impl FnMut(FamilyLines<'_>),
+    ) -> Counts {
         let mut counts = Counts::default();
         let images = block.images();
         let selection = block.of.selection;
+        let Self { prefixes, text, lines, constant } = self;
+        let mut flush = |text: &mut Vec<u8>, lines: &mut Vec<Line>| {
+            counts += Counts { series: lines.len(), bytes: text.len() };
+            sink(FamilyLines { family: column.family, text, lines, prefixes });
+            text.clear();
+            lines.clear();
+        };
         let selected = block.rows().zip(block.start..).filter(|(_, index)| selection.has(*index));
-        for ((repository, index), prefix) in selected.zip(self.prefixes.iter()) {
+        for (number, ((repository, index), prefix)) in selected.zip(prefixes.iter()).enumerate() {
             let images = images.map(|images| &images[index - block.start]);
             let row = Row { repository, index, reclaimable: block.of.reclaimable(), images, prefix };
-            let (text, constant) = (&mut self.text, &*self.constant);
-            (column.write)(&row, &mut Lines { family: column.family, constant, text, counts: &mut counts });
-            if self.text.len() >= CHUNK {
-                counts.bytes += self.text.len();
-                sink(&self.text);
-                self.text.clear();
+            (column.write)(&row, &mut Lines { family: column.family, constant, row: number, text, lines });
+            if text.len() >= CHUNK {
+                flush(text, lines);
             }
         }
-        counts.bytes += self.text.len();
-        sink(&self.text);
-        self.text.clear();
+        flush(text, lines);
         counts
-    }
-}
-
-/// The labels that all samples of a repository begin with, escaped, of the selected rows of a block.
-///
-/// They are put together once and read by each family.
-#[derive(Debug, Default)]
-struct LabelPrefixes {
-    text: Vec<u8>,
-    /// Where each prefix ends in `text`.
-    ends: Vec<usize>,
-}
-
-impl LabelPrefixes {
-    fn fill(&mut self, block: &Block<'_>) {
-        self.text.clear();
-        self.ends.clear();
-        // All repository families begin with the same two labels; a golden test would show another.
-        let labels = catalog::REPOSITORY_INFO.labels;
-        for (row, index) in block.rows().zip(block.start..) {
-            if block.of.selection.has(index) {
-                label(b'{', labels[0], row.namespace, &mut self.text);
-                label(b',', labels[1], row.name, &mut self.text);
-                self.ends.push(self.text.len());
-            }
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end])
     }
 }
 
@@ -255,7 +244,7 @@ impl EncodedBlocks {
         labels: &ConstantLabels,
     ) {
         let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks(size)).collect();
-        let (mut writer, mut deflater) = (BlockWriter::new(labels), Deflater::new(GZIP_LEVEL));
+        let (mut writer, mut deflater) = (BlockWriter::new(labels), LineDeflater::default());
         let mut at = 0;
         for block in blocks {
             while old_blocks.get(at).is_some_and(|old| old.first_key() < block.first_key()) {
@@ -269,10 +258,10 @@ impl EncodedBlocks {
                 let part = before.filter(|_| is_kept).map(|(_, encoded)| encoded.0[number][at].clone());
                 let part = part.unwrap_or_else(|| {
                     if !std::mem::replace(&mut is_begun, true) {
-                        writer.begin(block);
+                        deflater.begin(writer.begin(block));
                     }
-                    let counts = writer.write(block, column, |text| deflater.push(text));
-                    Arc::new(deflater.finish(counts.series))
+                    writer.write(block, column, |lines| deflater.push(&lines));
+                    Arc::new(deflater.finish())
                 });
                 self.0[number].push(part);
             }

@@ -1,7 +1,8 @@
 //! The families with samples per repository, and how the samples of one repository are written.
 
+use super::line_deflater::Line;
 use super::repository_metrics::RepositoryMetric;
-use super::text::{Counts, Value, label, write_value};
+use super::text::{Value, label, write_value};
 use crate::catalog::{self, Family};
 use crate::model::tags::{Reclaimable, ReclaimableHere, TagFigures};
 use crate::model::{RepositoryImages, RepositoryRef, Visibility};
@@ -101,8 +102,10 @@ pub(super) struct Lines<'a> {
     pub(super) family: &'static Family,
     /// The constant labels, encoded.
     pub(super) constant: &'a [u8],
+    /// The index of the repository among the selected ones of the block.
+    pub(super) row: usize,
     pub(super) text: &'a mut Vec<u8>,
-    pub(super) counts: &'a mut Counts,
+    pub(super) lines: &'a mut Vec<Line>,
 }
 
 impl Lines<'_> {
@@ -113,7 +116,7 @@ impl Lines<'_> {
         self.text.extend_from_slice(self.constant);
         self.text.push(b'}');
         write_value(value, self.text);
-        self.counts.series += 1;
+        self.lines.push(Line { row: self.row, end: self.text.len() });
     }
 
     /// Writes the only sample of a repository in this family, if it has a value.

@@ -74,6 +74,21 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// A part that was deflated elsewhere.
+    pub(super) fn new(bytes: Bytes, crc: Crc, series: usize) -> Self {
+        Self { bytes, crc, series }
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn crc(&self) -> &Crc {
+        &self.crc
+    }
+
     fn compress(text: &[u8]) -> Self {
         let mut deflater = Deflater::new(SMALL_GZIP_LEVEL);
         deflater.push(text);

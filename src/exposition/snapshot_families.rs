@@ -42,7 +42,7 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
         let mut counts = Counts::default();
         for block in selected.blocks(BlockSize::Large) {
             writer.begin(&block);
-            let written = writer.write(&block, column, |chunk| text.extend_from_slice(chunk));
+            let written = writer.write(&block, column, |lines| text.extend_from_slice(lines.text));
             if counts.series == 0 && written.series > 0 {
                 let mut head = Vec::new();
                 metadata(column.family, &mut head);

@@ -90,6 +90,8 @@ pub(super) struct Packed {
     updated: i64,
     /// The end of its name in the names of the chunk.
     name_end: u32,
+    /// Bytes of the text that the fingerprint is of.
+    pub(super) text_length: u16,
     namespace: u16,
     /// Meaningful if [`CATEGORY`] is present.
     category: u16,
@@ -97,6 +99,15 @@ pub(super) struct Packed {
     pub(super) border: Border,
     /// See [`RowKey`].
     pub(super) key_hash: u32,
+}
+
+/// What a row is known by.
+#[derive(Clone, Copy)]
+struct Identity {
+    fingerprint: Fingerprint,
+    text_length: u16,
+    border: Border,
+    key_hash: u32,
 }
 
 /// What a row is the last of: of this and all before it.
@@ -202,20 +213,22 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// Appends a row.
-    pub fn push(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint) {
+    /// Appends a row that was read from a text with this fingerprint and so many bytes.
+    pub fn push(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, text_length: u16) {
         let name_hash = hash(0, row.name.as_bytes());
         let key_hash = hash(name_hash, row.namespace.as_bytes()) >> 32;
-        self.pack(row, fingerprint, Border::behind(name_hash), u32::try_from(key_hash).unwrap_or_default());
+        let key_hash = u32::try_from(key_hash).unwrap_or_default();
+        self.pack(row, Identity { fingerprint, text_length, border: Border::behind(name_hash), key_hash });
     }
 
     /// Appends a row of another chunk.
     pub(super) fn append(&mut self, row: &Row) {
-        let packed = row.packed();
-        self.pack(row.get(), packed.fingerprint, packed.border, packed.key_hash);
+        let Packed { fingerprint, text_length, border, key_hash, .. } = *row.packed();
+        self.pack(row.get(), Identity { fingerprint, text_length, border, key_hash });
     }
 
-    fn pack(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, border: Border, key_hash: u32) {
+    fn pack(&mut self, row: RepositoryRef<'_>, identity: Identity) {
+        let Identity { fingerprint, text_length, border, key_hash } = identity;
         let before = self.rows.last().map_or((0, 0), |last| (last.namespace, last.category));
         let namespace = self.text(row.namespace, before.0);
         let category = row.category.map(|category| self.text(category, before.1));
@@ -229,6 +242,7 @@ impl Packer {
             created: row.created.unwrap_or_default().0,
             updated: row.updated.unwrap_or_default().0,
             name_end: u32::try_from(self.names.len()).expect("a page is far shorter"),
+            text_length,
             namespace,
             category: category.unwrap_or_default(),
             present: bit(SIZE, row.size.is_some())
@@ -262,6 +276,11 @@ impl Packer {
     #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The hash of the latest row's key.
+    pub(super) fn last_key_hash(&self) -> Option<u32> {
+        self.rows.last().map(|row| row.key_hash)
     }
 
     /// The latest row: its key, and whether it ends a chunk.
@@ -391,7 +410,7 @@ impl Hasher for QuickHasher {
 impl From<&Repository> for Row {
     fn from(row: &Repository) -> Self {
         let mut packer = Packer::default();
-        packer.push(row.as_ref(), Fingerprint::NONE);
+        packer.push(row.as_ref(), Fingerprint::NONE, 0);
         Self::all(&packer.finish()).next().expect("a row was packed")
     }
 }

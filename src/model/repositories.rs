@@ -5,17 +5,48 @@
 //! border but their own. Some of the borders also divide the rows into blocks, by which an exposition is made.
 
 use super::RepositoryRef;
-use super::chunks::{BlockSize, Chunk, Fingerprint, LONGEST_CHUNK, Packer, QuickHasher, Row, RowKey};
+use super::chunks::{BlockSize, Chunk, Fingerprint, LONGEST_CHUNK, Packed, Packer, QuickHasher, Row, RowKey};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-/// The place of a row in [`Repositories`].
+/// The place of a row in [`Repositories`]: the number of its chunk, and in the low bits its index in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    /// Stands for the place of a row that is not there.
+    const NONE: Self = Self(u32::MAX);
+
+    fn new(chunk: usize, index: usize) -> Self {
+        Self(u32::try_from(chunk << INDEX_BITS | index).expect("more rows than fit into memory"))
+    }
+
+    fn chunk(self) -> usize {
+        (self.0 >> INDEX_BITS) as usize
+    }
+
+    fn index(self) -> u32 {
+        self.0 & ((1 << INDEX_BITS) - 1)
+    }
+}
+
+/// What the reader of a listing knows of a row of the listing before.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// The number of its chunk, and in the low bits its index in that.
-    place: u32,
+pub struct KnownRow {
+    /// The hash of the text that it was read from, if that could come again.
+    pub fingerprint: Fingerprint,
+    /// Bytes of that text, or 0.
+    pub text_length: u16,
     key_hash: u32,
+    place: Place,
+}
+
+impl KnownRow {
+    /// Whether a row is probably the same repository.
+    pub fn has_key_of(&self, row: &Packer) -> bool {
+        row.last_key_hash() == Some(self.key_hash)
+    }
 }
 
 /// Bits of an index in a chunk of a snapshot.
@@ -27,6 +58,9 @@ pub struct Repositories {
     chunks: Vec<Arc<Chunk>>,
     /// For each chunk the number of rows up to its end.
     ends: Vec<usize>,
+    /// The rows in the order of the listing that they were read from, as far as it is known. The next listing mostly has the
+    /// same order.
+    listed: Arc<[Place]>,
 }
 
 impl Repositories {
@@ -40,42 +74,57 @@ impl Repositories {
         // For each chunk of `before`, a bit for each row that is there again.
         let mut kept = vec![0_u128; before.chunks.len()];
         let mut others = Vec::new();
-        for row in rows {
+        for (at, row) in rows.iter().enumerate() {
             match numbers.get(&Arc::as_ptr(&row.chunk)) {
                 Some(number) => kept[*number] |= 1 << row.index,
-                None => others.push(row),
+                None => others.push((at, row)),
             }
         }
-        let others = sorted(others);
-        let mut others = others.into_iter().peekable();
+        let mut listed = vec![Place::NONE; rows.len()];
+        let mut others = sorted(others).into_iter().peekable();
         let mut merged = RepositoriesBuilder::default();
+        // For each chunk of `before`, the new places of its rows.
+        let mut moved = Vec::with_capacity(before.chunks.len());
         for (chunk, kept) in before.chunks.iter().zip(kept) {
             let is_kept = |index: usize| kept & 1 << index != 0;
             let last = chunk.get(chunk.len() - 1).key();
-            if others.peek().is_none_or(|other| other.key() > last) && kept.count_ones() as usize == chunk.len() {
-                merged.take(chunk);
+            let is_whole = kept.count_ones() as usize == chunk.len();
+            if is_whole && merged.is_at_border() && others.peek().is_none_or(|(_, other)| other.key() > last) {
+                moved.push(Moved::Whole(merged.chunks.len()));
+                merged.chunks.push(chunk.clone());
                 continue;
             }
+            let mut places = vec![Place::NONE; if kept == 0 { 0 } else { chunk.len() }];
             for old in Row::all(chunk) {
-                while let Some(other) = others.next_if(|other| RowKey(other) != RowKey(&old) && other.key() < old.key())
-                {
-                    merged.append(other);
+                let is_before = |other: &Row| RowKey(other) != RowKey(&old) && other.key() < old.key();
+                while let Some((at, other)) = others.next_if(|(_, other)| is_before(other)) {
+                    listed[at] = merged.append(other);
                 }
-                match others.next_if(|other| RowKey(other) == RowKey(&old)) {
-                    Some(_) if is_kept(old.index as usize) => {
+                let index = old.index as usize;
+                match others.next_if(|(_, other)| RowKey(other) == RowKey(&old)) {
+                    Some(_) if is_kept(index) => {
                         // It changed while it was read twice. This is rare, so a search will do.
                         let latest = rows.iter().rev().find(|row| RowKey(row) == RowKey(&old));
-                        merged.append(latest.unwrap_or(&old));
+                        places[index] = merged.append(latest.unwrap_or(&old));
                     }
-                    Some(other) => merged.append(other),
-                    None if is_kept(old.index as usize) => merged.append(&old),
+                    Some((at, other)) => listed[at] = merged.append(other),
+                    None if is_kept(index) => places[index] = merged.append(&old),
                     None => {}
                 }
             }
+            moved.push(Moved::Rows(places));
         }
-        others.for_each(|other| merged.append(other));
-        let merged = merged.finish();
+        for (at, other) in others {
+            listed[at] = merged.append(other);
+        }
+        for (listed, row) in listed.iter_mut().zip(rows) {
+            if let Some(number) = numbers.get(&Arc::as_ptr(&row.chunk)) {
+                *listed = moved[*number].place(row.index as usize);
+            }
+        }
+        let mut merged = merged.finish();
         let dropped = rows.len() - merged.len();
+        merged.listed = listed.into_iter().filter(|place| *place != Place::NONE).collect();
         (merged, dropped)
     }
 
@@ -127,32 +176,48 @@ impl Repositories {
         self.chunks.iter().flat_map(Row::all)
     }
 
-    /// The fingerprint and the place of each row that has a fingerprint.
-    pub fn fingerprints(&self) -> impl Iterator<Item = (Fingerprint, Place)> {
-        let chunks = (0_u32..).zip(&self.chunks);
-        let all = chunks.flat_map(|(chunk, rows)| {
-            let place = move |index| chunk << INDEX_BITS | index;
-            (0..)
-                .zip(&rows.rows)
-                .map(move |(index, row)| (row.fingerprint, Place { place: place(index), key_hash: row.key_hash }))
-        });
-        all.filter(|(fingerprint, _)| *fingerprint != Fingerprint::NONE)
+    /// The number of rows in the order in which they were listed, as far as it is known.
+    pub fn listed(&self) -> usize {
+        self.listed.len()
     }
 
-    /// The row at a place.
-    pub fn row(&self, place: Place) -> Row {
-        let Place { place, key_hash } = place;
-        let chunk = &self.chunks[(place >> INDEX_BITS) as usize];
-        Row { chunk: chunk.clone(), index: place & ((1 << INDEX_BITS) - 1), key_hash }
+    /// A row by its number in the order in which it was listed.
+    pub fn known_row(&self, number: usize) -> Option<KnownRow> {
+        let place = *self.listed.get(number)?;
+        let Packed { fingerprint, text_length, key_hash, .. } = self.chunks[place.chunk()].rows[place.index() as usize];
+        Some(KnownRow { fingerprint, text_length, key_hash, place })
+    }
+
+    /// The row that is known so.
+    pub fn row(&self, known: &KnownRow) -> Row {
+        let KnownRow { key_hash, place, .. } = *known;
+        Row { chunk: self.chunks[place.chunk()].clone(), index: place.index(), key_hash }
     }
 }
 
-/// Sorts rows by (namespace, name), and keeps the latest of each.
-fn sorted(rows: Vec<&Row>) -> Vec<&Row> {
+/// Where the rows of a chunk went.
+enum Moved {
+    /// All into the chunk with this number.
+    Whole(usize),
+    /// Each to a place of its own; nowhere if none was kept.
+    Rows(Vec<Place>),
+}
+
+impl Moved {
+    fn place(&self, index: usize) -> Place {
+        match self {
+            Self::Whole(chunk) => Place::new(*chunk, index),
+            Self::Rows(places) => places[index],
+        }
+    }
+}
+
+/// Sorts rows with their numbers by (namespace, name), and keeps the latest of each.
+fn sorted(rows: Vec<(usize, &Row)>) -> Vec<(usize, &Row)> {
     // With the names, because rows lie anywhere in memory.
-    let mut groups: HashMap<&str, Vec<(&str, &Row)>, BuildHasherDefault<QuickHasher>> = HashMap::default();
+    let mut groups: HashMap<&str, Vec<_>, BuildHasherDefault<QuickHasher>> = HashMap::default();
     for row in rows {
-        let (namespace, name) = row.key();
+        let (namespace, name) = row.1.key();
         groups.entry(namespace).or_default().push((name, row));
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
@@ -199,24 +264,22 @@ impl RepositoriesBuilder {
         let last = self.packer.last().map(|(key, _)| key);
         let last = last.or_else(|| self.chunks.last().map(|chunk| chunk.get(chunk.len() - 1).key()));
         let is_in_order = last.is_none_or(|last| last < row.key());
-        self.packer.push(row, Fingerprint::NONE);
+        self.packer.push(row, Fingerprint::NONE, 0);
         self.close();
         is_in_order
     }
 
     /// Appends a row that comes after all others.
-    fn append(&mut self, row: &Row) {
+    fn append(&mut self, row: &Row) -> Place {
+        let place = Place::new(self.chunks.len(), self.packer.len());
         self.packer.append(row);
         self.close();
+        place
     }
 
-    /// Appends a chunk, which is shared if the rows before it end with a chunk.
-    fn take(&mut self, chunk: &Arc<Chunk>) {
-        if self.packer.len() == 0 {
-            self.chunks.push(chunk.clone());
-        } else {
-            Row::all(chunk).for_each(|row| self.append(&row));
-        }
+    /// Whether a chunk begins with the next row.
+    fn is_at_border(&self) -> bool {
+        self.packer.len() == 0
     }
 
     /// Ends the chunk if the row that was packed is its last.
@@ -237,7 +300,7 @@ impl RepositoriesBuilder {
             end += chunk.len();
             end
         });
-        Repositories { ends: ends.collect(), chunks: self.chunks }
+        Repositories { ends: ends.collect(), chunks: self.chunks, listed: Arc::default() }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{Repository, Timestamp, Visibility};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn repository(number: u32, size: u64) -> Repository {
     Repository {
@@ -19,7 +19,7 @@ fn repository(number: u32, size: u64) -> Repository {
 /// Rows as a page brings them.
 fn page(rows: &[Repository]) -> Vec<Row> {
     let mut packer = Packer::default();
-    rows.iter().for_each(|row| packer.push(row.as_ref(), Fingerprint([row.size.unwrap_or_default(), 1])));
+    rows.iter().for_each(|row| packer.push(row.as_ref(), Fingerprint([row.size.unwrap_or_default(), 1]), 1));
     Row::all(&packer.finish()).collect()
 }
 
@@ -50,9 +50,15 @@ proptest! {
             let (merged, dropped) = Repositories::merged(&rows, &before);
             prop_assert_eq!(owned(&merged), expected.into_values().collect::<Vec<_>>());
             prop_assert_eq!((dropped, merged.len()), (rows.len() - merged.len(), merged.iter().count()));
-            for (fingerprint, place) in merged.fingerprints() {
-                prop_assert_eq!(merged.row(place).get().size.unwrap_or_default(), fingerprint.0[0]);
+            let (mut listed, mut seen) = (rows.iter().map(Row::key), BTreeSet::new());
+            for known in (0..merged.listed()).filter_map(|number| merged.known_row(number)) {
+                let row = merged.row(&known);
+                prop_assert_eq!(row.get().size.unwrap_or_default(), known.fingerprint.0[0]);
+                prop_assert!(listed.any(|key| key == row.key()), "known rows come in the order of the listing");
+                seen.insert(merged.get(merged.find(row.key()).unwrap()).key());
             }
+            let all: BTreeSet<_> = merged.iter().map(|row| row.key()).collect();
+            prop_assert_eq!(seen, all);
             for (index, row) in merged.iter().enumerate() {
                 prop_assert_eq!((merged.get(index), merged.find(row.key())), (row, Some(index)));
             }

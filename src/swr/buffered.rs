@@ -59,7 +59,7 @@ pub(super) fn for_each_row(
     let Some(list) = list else { return Ok(0) };
     let mut received = 0;
     let mut splitter = JsonArraySplitter::default();
-    splitter.feed(list.get().as_bytes(), |row| {
+    splitter.feed(list.get().as_bytes(), |row: &[u8]| {
         if received == MAX_ROWS {
             return Err(ApiError::TooManyRows { limit: MAX_ROWS });
         }

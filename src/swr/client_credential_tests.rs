@@ -119,7 +119,7 @@ async fn a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
     let registry = prometheus::Registry::new();
     let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
     let iam = || Box::new(Iam(AtomicU64::new(0)));
-    let door = TokenClient {
+    let token_client = TokenClient {
         public: iam(),
         link_local: iam(),
         metrics: crate::auth::Metrics { calls: Calls::new(&registry), expiry },
@@ -132,7 +132,7 @@ async fn a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
         password: SecretSource::Given(Secret::new("right".to_owned())),
         project: iam::Project::Name("cn-north-4".to_owned()),
     };
-    let authenticator = Authenticator::new(CredentialProvider::Password(source), Some(door));
+    let authenticator = Authenticator::new(CredentialProvider::Password(source), Some(token_client));
     let setup =
         setup_by(
             Options::default(),

@@ -64,6 +64,26 @@ enum SplitterState {
     End,
 }
 
+/// Takes the objects of an array.
+pub trait ObjectSink<E> {
+    /// Takes an object that is known, if the text begins with it, and returns how long it is.
+    fn known(&mut self, _text: &[u8]) -> Option<usize> {
+        None
+    }
+
+    /// Takes an object.
+    ///
+    /// # Errors
+    /// End the reading of the array.
+    fn object(&mut self, object: &[u8]) -> Result<(), E>;
+}
+
+impl<E, F: FnMut(&[u8]) -> Result<(), E>> ObjectSink<E> for F {
+    fn object(&mut self, object: &[u8]) -> Result<(), E> {
+        self(object)
+    }
+}
+
 /// The splitter, which takes the body piece by piece.
 #[derive(Debug)]
 pub struct JsonArraySplitter {
@@ -81,16 +101,12 @@ impl Default for JsonArraySplitter {
 }
 
 impl JsonArraySplitter {
-    /// Takes the next piece of the body, and passes each complete object to `object`. A `null` in the place of an object counts
+    /// Takes the next piece of the body, and passes each complete object to `sink`. A `null` in the place of an object counts
     /// as one without keys: it costs its row and not the page.
     ///
     /// # Errors
-    /// The error of `object`, or [`ArrayError`] when the body is not an array of objects.
-    pub fn feed<E: From<ArrayError>>(
-        &mut self,
-        piece: &[u8],
-        mut object: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// The error of `sink`, or [`ArrayError`] when the body is not an array of objects.
+    pub fn feed<E: From<ArrayError>>(&mut self, piece: &[u8], mut sink: impl ObjectSink<E>) -> Result<(), E> {
         let mut start = 0;
         let mut at = 0;
         while at < piece.len() {
@@ -111,10 +127,10 @@ impl JsonArraySplitter {
                         if self.depth == 0 {
                             let end = &piece[start..=at];
                             if self.partial.is_empty() {
-                                object(end)?;
+                                sink.object(end)?;
                             } else {
                                 self.partial.extend_from_slice(end);
-                                object(&self.partial)?;
+                                sink.object(&self.partial)?;
                                 self.partial.clear();
                             }
                             self.state = SplitterState::Between;
@@ -129,7 +145,7 @@ impl JsonArraySplitter {
                     }
                     self.state = SplitterState::Null(seen + 1);
                     if seen + 1 == NULL.len() {
-                        object(b"{}")?;
+                        sink.object(b"{}")?;
                         self.state = SplitterState::Between;
                     }
                 }
@@ -141,6 +157,11 @@ impl JsonArraySplitter {
                     if !piece[at].is_ascii_whitespace() {
                         start = at;
                         self.outside(piece[at], at)?;
+                        if let Some(length) = self.begins_object().then(|| sink.known(&piece[at..])).flatten() {
+                            self.state = SplitterState::Between;
+                            at += length;
+                            continue;
+                        }
                     }
                 }
             }
@@ -160,6 +181,11 @@ impl JsonArraySplitter {
             SplitterState::Start => Err(ArrayError::Empty),
             _ => Err(ArrayError::CutOff { at: self.consumed }),
         }
+    }
+
+    /// Whether the first byte of an object was taken.
+    fn begins_object(&self) -> bool {
+        self.state == SplitterState::Object
     }
 
     fn open(&mut self, at: usize) -> Result<(), ArrayError> {
@@ -204,7 +230,7 @@ mod tests {
         let mut splitter = JsonArraySplitter::default();
         let mut objects = Vec::new();
         for piece in body.chunks(piece.max(1)) {
-            splitter.feed(piece, |object| {
+            splitter.feed(piece, |object: &[u8]| {
                 objects.push(String::from_utf8_lossy(object).into_owned());
                 Ok::<_, ArrayError>(())
             })?;

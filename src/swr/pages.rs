@@ -5,7 +5,7 @@
 use super::buffered::MAX_ROWS;
 use super::client::Client;
 use super::error::ApiError;
-use super::json_array::JsonArraySplitter;
+use super::json_array::{JsonArraySplitter, ObjectSink};
 use super::metrics::Operation;
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
@@ -82,17 +82,42 @@ impl Client {
 /// Reads the rows of an array while it arrives.
 struct ArrayReader<R> {
     splitter: JsonArraySplitter,
-    dropped: DroppedFields,
+    rows: CountedRows<R>,
+}
+
+struct CountedRows<R> {
     rows: R,
+    dropped: DroppedFields,
     received: u64,
     total: Option<u64>,
-    max_rows: u64,
+    max: u64,
 }
 
 impl<R: RowReader> ArrayReader<R> {
-    fn new(max_rows: u64, rows: R) -> Self {
+    fn new(max: u64, rows: R) -> Self {
         let (splitter, dropped) = Default::default();
-        Self { splitter, dropped, rows, received: 0, total: None, max_rows }
+        Self { splitter, rows: CountedRows { rows, dropped, received: 0, total: None, max } }
+    }
+}
+
+impl<R: RowReader> ObjectSink<ApiError> for &mut CountedRows<R> {
+    fn known(&mut self, text: &[u8]) -> Option<usize> {
+        if self.received == self.max {
+            return None;
+        }
+        let (length, total) = self.rows.read_known(text)?;
+        self.received += 1;
+        self.total = self.total.or(total);
+        Some(length)
+    }
+
+    fn object(&mut self, object: &[u8]) -> Result<(), ApiError> {
+        if self.received == self.max {
+            return Err(ApiError::TooManyRows { limit: self.max });
+        }
+        self.received += 1;
+        self.total = self.total.or(self.rows.read(object, &mut self.dropped)?);
+        Ok(())
     }
 }
 
@@ -100,22 +125,15 @@ impl<R: RowReader> BodyReader for ArrayReader<R> {
     type Output = (OffsetPage<R::Row>, DroppedFields);
 
     fn feed(&mut self, piece: &[u8]) -> Result<(), ApiError> {
-        let Self { splitter, dropped, rows, received, total, max_rows } = self;
-        splitter.feed(piece, |object| {
-            if received == max_rows {
-                return Err(ApiError::TooManyRows { limit: *max_rows });
-            }
-            *received += 1;
-            *total = total.or(rows.read(object, dropped)?);
-            Ok(())
-        })
+        self.splitter.feed(piece, &mut self.rows)
     }
 
     fn finish(self, headers: &HeaderMap) -> Result<Self::Output, ApiError> {
         self.splitter.finish()?;
+        let CountedRows { rows, dropped, received, total, .. } = self.rows;
         let range = headers.get("content-range").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        let total = range.and_then(total_of).or(self.total);
-        Ok((OffsetPage { rows: self.rows.finish(), received: self.received, total }, self.dropped))
+        let total = range.and_then(total_of).or(total);
+        Ok((OffsetPage { rows: rows.finish(), received, total }, dropped))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::wire::{self, DroppedFields, StringInterner};
 use crate::model::chunks::{Fingerprint, Packer};
-use crate::model::repositories::Place;
+use crate::model::repositories::KnownRow;
 use crate::model::{Repositories, Row};
 use hashbrown::HashTable;
 use highway::{HighwayHash, HighwayHasher, Key};
@@ -17,6 +17,11 @@ use std::hash::{BuildHasher, RandomState};
 pub trait RowReader: Send {
     /// A row.
     type Row: Send;
+    /// Reads the next row from the beginning of a text of which it may be a part, if it is known and that is seen at once.
+    /// Returns how long it is, and the length of the whole list, if the row states it.
+    fn read_known(&mut self, _text: &[u8]) -> Option<(usize, Option<u64>)> {
+        None
+    }
     /// Reads the next row, and returns the length of the whole list, if the row states it.
     ///
     /// # Errors
@@ -53,19 +58,23 @@ impl fmt::Debug for FingerprintKey {
 #[derive(Debug)]
 pub struct KnownRows {
     key: FingerprintKey,
-    rows: Repositories,
-    /// With the fingerprints, so that a row is found without a look at where it lies.
-    places: HashTable<(Fingerprint, Place)>,
+    repositories: Repositories,
+    /// The numbers of the rows in the order in which they were listed, by their fingerprints.
+    numbers: HashTable<u32>,
 }
 
 impl KnownRows {
-    /// The rows of a listing that was read with this key. Takes some 50 ns per row.
-    pub fn of(rows: Repositories, key: FingerprintKey) -> Self {
-        let mut places = HashTable::with_capacity(rows.len());
-        for (fingerprint, place) in rows.fingerprints() {
-            places.insert_unique(fingerprint.0[0], (fingerprint, place), |(known, _)| known.0[0]);
+    /// The rows of a listing that was read with this key. Takes some 30 ns per row.
+    pub fn of(repositories: Repositories, key: FingerprintKey) -> Self {
+        let mut numbers = HashTable::with_capacity(repositories.listed());
+        let fingerprint = |number: usize| repositories.known_row(number).map(|row| row.fingerprint).unwrap_or_default();
+        for number in 0..repositories.listed() {
+            let own = fingerprint(number);
+            if let (true, Ok(number)) = (own != Fingerprint::NONE, u32::try_from(number)) {
+                numbers.insert_unique(own.0[0], number, |other| fingerprint(*other as usize).0[0]);
+            }
         }
-        Self { key, rows, places }
+        Self { key, repositories, numbers }
     }
 
     /// No rows.
@@ -75,25 +84,35 @@ impl KnownRows {
 
     /// Those rows.
     pub fn repositories(&self) -> &Repositories {
-        &self.rows
+        &self.repositories
     }
 
-    fn get(&self, fingerprint: Fingerprint) -> Option<Row> {
-        let found = self.places.find(fingerprint.0[0], |(known, _)| *known == fingerprint);
-        found.map(|(_, place)| self.rows.row(*place))
+    /// The number of a row.
+    fn find(&self, fingerprint: Fingerprint) -> Option<usize> {
+        let is_same = |number: &u32| {
+            self.repositories.known_row(*number as usize).is_some_and(|row| row.fingerprint == fingerprint)
+        };
+        self.numbers.find(fingerprint.0[0], is_same).map(|number| *number as usize)
     }
 }
 
 /// Reads the rows of one page.
+///
+/// Most rows come in the order of the listing before. So the row that is expected next is looked at first: if the text begins
+/// as long as the row was and has its hash, then it is that row, and nobody has to find out where it ends.
 pub struct ListingRows<'k> {
     known: &'k KnownRows,
+    /// The number of the known row that is expected next.
+    number: usize,
+    /// That row, and the one behind it: rows lie anywhere in memory, so each is fetched while another is read.
+    expected: [Option<KnownRow>; 2],
     interner: StringInterner,
     packer: Packer,
     rows: Vec<ReadRow>,
 }
 
 enum ReadRow {
-    Known(Row),
+    Known(KnownRow),
     /// The next row of the packer.
     Packed,
 }
@@ -101,18 +120,44 @@ enum ReadRow {
 impl<'k> ListingRows<'k> {
     /// A reader without rows.
     pub fn new(known: &'k KnownRows) -> Self {
-        Self { known, interner: StringInterner::default(), packer: Packer::default(), rows: Vec::new() }
+        let (interner, packer) = Default::default();
+        Self { known, number: 0, expected: [None; 2], interner, packer, rows: Vec::new() }
+    }
+
+    /// Expects the row with a number next.
+    fn expect(&mut self, number: usize) {
+        let row = |number| self.known.repositories.known_row(number);
+        let next = self.expected[1].filter(|_| number == self.number + 1);
+        self.expected = [next.or_else(|| row(number)), row(number + 1)];
+        self.number = number;
     }
 }
 
 impl RowReader for ListingRows<'_> {
     type Row = Row;
 
+    fn read_known(&mut self, text: &[u8]) -> Option<(usize, Option<u64>)> {
+        let expected = self.expected[0]?;
+        let (own, rest) = text.split_at_checked(expected.text_length.into())?;
+        let (total, total_length) = match own.last()? {
+            b'}' => (None, 0),
+            b',' => total_at_start(rest).map(|(total, length)| (Some(total), length))?,
+            _ => return None,
+        };
+        if self.known.key.hash(own) != expected.fingerprint {
+            return None;
+        }
+        self.rows.push(ReadRow::Known(expected));
+        self.expect(self.number + 1);
+        Some((own.len() + total_length, total))
+    }
+
     fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error> {
         let (text, total) = without_total(object);
         let fingerprint = self.known.key.hash(text);
-        if let Some(row) = self.known.get(fingerprint) {
-            self.rows.push(ReadRow::Known(row));
+        if let Some(number) = self.known.find(fingerprint) {
+            self.rows.extend(self.known.repositories.known_row(number).map(ReadRow::Known));
+            self.expect(number + 1);
             return Ok(total);
         }
         let dropped_before = *dropped;
@@ -120,8 +165,16 @@ impl RowReader for ListingRows<'_> {
         if let Some(repository) = &row.repository {
             // A row with an odd value is parsed and counted each time, and so is one whose total stands elsewhere.
             let is_plain = *dropped == dropped_before && row.total == total;
-            self.packer.push(repository.as_ref(), if is_plain { fingerprint } else { Fingerprint::NONE });
+            let (fingerprint, length) = match u16::try_from(text.len()) {
+                Ok(length) if is_plain => (fingerprint, length),
+                _ => (Fingerprint::NONE, 0),
+            };
+            self.packer.push(repository.as_ref(), fingerprint, length);
             self.rows.push(ReadRow::Packed);
+            // A repository that changed is in the place of what it was.
+            if self.expected[0].is_some_and(|row| row.has_key_of(&self.packer)) {
+                self.expect(self.number + 1);
+            }
         }
         Ok(row.total)
     }
@@ -130,11 +183,22 @@ impl RowReader for ListingRows<'_> {
         let chunk = self.packer.finish();
         let mut packed = Row::all(&chunk);
         let row = |row| match row {
-            ReadRow::Known(row) => row,
+            ReadRow::Known(known) => self.known.repositories.row(&known),
             ReadRow::Packed => packed.next().expect("each was packed"),
         };
         self.rows.into_iter().map(row).collect()
     }
+}
+
+/// The key before the length of the whole list.
+const TOTAL: &[u8] = b"\"total_range\":";
+
+/// The length of the whole list with which the rest of a row begins, and how long that is.
+fn total_at_start(rest: &[u8]) -> Option<(u64, usize)> {
+    let digits = rest.strip_prefix(TOTAL)?;
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let total = std::str::from_utf8(&digits[..count]).ok()?.parse().ok()?;
+    (digits.get(count) == Some(&b'}')).then_some((total, TOTAL.len() + count + 1))
 }
 
 /// Splits a row into what describes its repository, and the length of the whole list behind it. That is part of each row of
@@ -145,7 +209,7 @@ fn without_total(object: &[u8]) -> (&[u8], Option<u64>) {
         let digits = inner.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         let (before, digits) = inner.split_at(inner.len() - digits);
         let total = std::str::from_utf8(digits).ok()?.parse().ok()?;
-        Some((before.strip_suffix(b"\"total_range\":")?, total))
+        Some((before.strip_suffix(TOTAL)?, total))
     };
     split().map_or((object, None), |(text, total)| (text, Some(total)))
 }
@@ -154,14 +218,48 @@ fn without_total(object: &[u8]) -> (&[u8], Option<u64>) {
 mod tests {
     use super::*;
     use crate::model::Repository;
+    use crate::swr::ApiError;
+    use crate::swr::json_array::{JsonArraySplitter, ObjectSink};
     use proptest::prelude::*;
 
+    /// Takes the rows of a page, and counts those that were known at once.
+    struct Page<'k> {
+        rows: ListingRows<'k>,
+        dropped: DroppedFields,
+        totals: Vec<Option<u64>>,
+        at_once: usize,
+    }
+
+    impl ObjectSink<ApiError> for &mut Page<'_> {
+        fn known(&mut self, text: &[u8]) -> Option<usize> {
+            let (length, total) = self.rows.read_known(text)?;
+            self.totals.push(total);
+            self.at_once += 1;
+            Some(length)
+        }
+
+        fn object(&mut self, object: &[u8]) -> Result<(), ApiError> {
+            self.totals.push(self.rows.read(object, &mut self.dropped)?);
+            Ok(())
+        }
+    }
+
+    /// Reads a page that arrives in pieces of this length.
+    fn page<'k>(known: &'k KnownRows, objects: &[String], piece: usize) -> Page<'k> {
+        let rows = ListingRows::new(known);
+        let mut page = Page { rows, dropped: DroppedFields::default(), totals: Vec::new(), at_once: 0 };
+        let body = format!("[{}]", objects.join(","));
+        let mut splitter = JsonArraySplitter::default();
+        body.as_bytes().chunks(piece).for_each(|piece| splitter.feed(piece, &mut page).unwrap());
+        splitter.finish().unwrap();
+        page
+    }
+
     fn read(known: &KnownRows, objects: &[String]) -> (Vec<Repository>, Vec<Option<u64>>, DroppedFields, Repositories) {
-        let (mut reader, mut dropped) = (ListingRows::new(known), DroppedFields::default());
-        let totals = objects.iter().map(|object| reader.read(object.as_bytes(), &mut dropped).unwrap()).collect();
-        let rows = reader.finish();
+        let Page { rows, totals, dropped, .. } = page(known, objects, 150);
+        let rows = rows.finish();
         let owned = rows.iter().map(|row| row.get().to_owned()).collect();
-        (owned, totals, dropped, Repositories::merged(&rows, &known.rows).0)
+        (owned, totals, dropped, Repositories::merged(&rows, &known.repositories).0)
     }
 
     fn parsed(objects: &[String]) -> (Vec<Repository>, Vec<Option<u64>>, DroppedFields) {
@@ -182,15 +280,30 @@ mod tests {
         let (_, _, _, before) = read(&KnownRows::none(key), &[row("a", "1", 2), row("b", "2", 2)]);
         let known = KnownRows::of(before.clone(), key);
         let now = [row("a", "1", 3), row("b", "3", 3), row("c", "4", 3)];
-        let mut reader = ListingRows::new(&known);
-        for object in &now {
-            assert_eq!(reader.read(object.as_bytes(), &mut DroppedFields::default()).unwrap(), Some(3));
-        }
-        let is_known: Vec<_> = reader.rows.iter().map(|row| matches!(row, ReadRow::Known(_))).collect();
+        let reader = page(&known, &now, usize::MAX);
+        assert_eq!(reader.totals, [Some(3); 3]);
+        let is_known: Vec<_> = reader.rows.rows.iter().map(|row| matches!(row, ReadRow::Known(_))).collect();
         assert_eq!(is_known, [true, false, false]);
         assert_eq!(read(&known, &now).0, parsed(&now).0);
         let other = KnownRows::of(before, FingerprintKey::random());
-        assert_eq!(other.get(key.hash(b"anything")).map(drop), None);
+        assert_eq!(other.find(key.hash(b"anything")), None);
+    }
+
+    #[test]
+    fn rows_in_the_order_of_before_are_known_at_once_though_others_change_come_and_go() {
+        let key = FingerprintKey::random();
+        let rows =
+            |range: std::ops::Range<u32>| range.map(|number| row(&format!("{:03}", number * 37 % 100), "1", 100));
+        let mut now: Vec<_> = rows(0..100).collect();
+        let (_, _, _, before) = read(&KnownRows::none(key), &now);
+        let known = KnownRows::of(before, key);
+        assert_eq!(page(&known, &now, usize::MAX).at_once, 99, "nothing is expected of the first");
+        now[20] = row("040", "2", 100);
+        now.remove(40);
+        now.insert(60, row("new", "2", 100));
+        // The first, the one that changed, the one behind a gap, and the new one.
+        assert_eq!(page(&known, &now, usize::MAX).at_once, 96);
+        assert_eq!(read(&known, &now).0, parsed(&now).0);
     }
 
     #[test]
@@ -236,12 +349,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_taken_over_is_what_would_be_parsed(pages in prop::collection::vec(prop::collection::vec(object(), 0..12), 1..5)) {
+        fn what_is_taken_over_is_what_would_be_parsed(piece in 1usize..300, pages in prop::collection::vec(prop::collection::vec(object(), 0..12), 1..5)) {
             let key = FingerprintKey::random();
             let mut known = KnownRows::none(key);
-            for page in pages {
-                let (rows, totals, dropped, repositories) = read(&known, &page);
-                prop_assert_eq!((rows, totals, dropped), parsed(&page));
+            for objects in pages {
+                let (rows, totals, dropped, repositories) = read(&known, &objects);
+                prop_assert_eq!(page(&known, &objects, piece).totals, totals.clone());
+                prop_assert_eq!((rows, totals, dropped), parsed(&objects));
                 known = KnownRows::of(repositories, key);
             }
         }

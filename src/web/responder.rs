@@ -102,7 +102,7 @@ impl Responder {
             return closing(plain(StatusCode::BAD_REQUEST, "exactly one Host header is needed\n"));
         }
         if declared > MAX_BODY {
-            return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "no page takes a body\n"));
+            return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "no resource takes a body\n"));
         }
         let scrape =
             async |target| scrape(target, &self.options, (&self.places, peer), &request.headers, &self.metrics).await;

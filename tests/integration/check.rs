@@ -256,10 +256,10 @@ async fn calls_for_single_repositories_are_tried_where_they_are_collected() {
 }
 
 #[tokio::test]
-async fn calls_for_tags_and_details_are_tried_by_whichever_edition_the_list_is_read() {
+async fn calls_for_tags_and_details_are_tried_by_whichever_version_the_list_is_read() {
     let upstream = account().await;
     upstream.handle.configure(|options| options.denied = vec![Operation::ListTags]);
-    // The second edition is not there.
+    // API version 2 is not there.
     let gone = Action::error(404, Shape::Gateway, "APIGW.0101", "The API does not exist");
     upstream.handle.fault(Rule::always(gone).path("/v2/manage/repos"));
     let flags = ["--swr.list-api=v3", "--collector.tags", "--collector.details"];

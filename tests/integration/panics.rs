@@ -59,24 +59,24 @@ async fn fall_with_a_source(environment: &[(&str, String)]) -> usize {
     let account = config.accounts.remove(0);
     fall(&account.credentials);
     let source: CredentialProvider = account.credentials.source;
-    let basis = source.load_by(&SecretReader::default()).await;
-    fall(&basis);
+    let state = source.load_by(&SecretReader::default()).await;
+    fall(&state);
     let metrics = swr::Metrics::new(&prometheus::Registry::new());
-    let door = TokenClient {
+    let token_client = TokenClient {
         public: Box::new(Falling),
         link_local: Box::new(Falling),
         metrics: metrics.of_credentials(),
         wall_clock: SystemTime::now,
     };
-    let authenticator = Authenticator::new(source, Some(door));
+    let authenticator = Authenticator::new(source, Some(token_client));
     // A token request panics in its own task; a ready credential with the request that it signs.
     let lease = authenticator.credential().await;
     fall(&lease);
     fall(&authenticator);
     let client = Client::new(account.client, Box::new(Falling), authenticator, metrics, SystemTime::now);
     let called = tokio::spawn(async move {
-        let effort = CallBudget::until(Deadline::after(Duration::from_secs(10)));
-        client.repositories(None, 0, 10, &KnownRows::none(client.fingerprint_key), &effort).await.map(drop)
+        let budget = CallBudget::until(Deadline::after(Duration::from_secs(10)));
+        client.repositories(None, 0, 10, &KnownRows::none(client.fingerprint_key), &budget).await.map(drop)
     });
     match called.await {
         Err(fallen) => {

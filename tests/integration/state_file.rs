@@ -425,15 +425,15 @@ async fn eight_disks_that_hang_hold_up_neither_other_accounts_nor_scrapes_nor_th
 async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
     let upstream = simulator(600, 5).await;
     let url: Arc<str> = upstream.url().into();
-    let mut lanes = tokio::task::JoinSet::new();
+    let mut runs = tokio::task::JoinSet::new();
     // Four directories, each through twenty-five processes one after the other.
-    for lane in 0..4 {
+    for seed in 0..4 {
         let url = url.clone();
-        lanes.spawn(async move {
+        runs.spawn(async move {
             let (folder, file) = folder();
             let flags = ["--cache.window", "1ms", "--swr.rate-limit", "1000"];
             let flags = [&flags[..], &["--cache.directory", folder.path().to_str().unwrap()]].concat();
-            let mut random = fastrand::Rng::with_seed(lane);
+            let mut random = fastrand::Rng::with_seed(seed);
             // How long the first one takes to its first file; on a loaded machine everything takes longer.
             let mut usual: Option<Duration> = None;
             let mut wrote = 0;
@@ -467,7 +467,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
             wrote
         });
     }
-    let wrote: usize = lanes.join_all().await.into_iter().sum();
+    let wrote: usize = runs.join_all().await.into_iter().sum();
     println!("{wrote} of 100 had written before they were killed");
     assert!((5..=95).contains(&wrote), "they were killed before and after: {wrote} of 100 wrote");
 }

@@ -55,7 +55,7 @@ async fn an_answer_to_a_request_that_is_still_being_sent_arrives() {
     client.send(vec![b'x'; 100_000]).await;
     let mut all = String::new();
     soon(client.0.read_to_string(&mut all)).await.expect("an end, not a reset");
-    assert!(all.starts_with("HTTP/1.1 413 ") && all.ends_with("no page takes a body\n"), "{all}");
+    assert!(all.starts_with("HTTP/1.1 413 ") && all.ends_with("no resource takes a body\n"), "{all}");
 }
 
 #[tokio::test]

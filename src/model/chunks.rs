@@ -151,7 +151,7 @@ const PRIVATE: u8 = 1 << 7;
 const MEAN_CHUNK: u64 = 32;
 
 /// The mean number of chunks in a small block.
-const MEAN_SMALL_BLOCK: u64 = 16;
+const MEAN_SMALL_BLOCK: u64 = 32;
 
 /// The mean number of chunks in a large block. Compressed apart, blocks of this size are 0.3 % larger than the whole.
 const MEAN_LARGE_BLOCK: u64 = 128;

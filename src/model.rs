@@ -3,6 +3,7 @@
 //! The API's format may change with the vendor, and the metrics are a promise to users; they meet only here. Deliberately
 //! absent: clocks, metrics, HTTP.
 
+pub mod earlier_sizes;
 pub mod figures;
 pub mod layers;
 pub mod label_value;
@@ -18,6 +19,7 @@ pub mod tags;
 
 use chunks::{Fingerprint, Packer};
 pub use chunks::{RepositoryRef, Row};
+use earlier_sizes::EarlierSizes;
 use figures::{AccountFigures, Artifacts, Enterprise};
 pub use repositories::Repositories;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,8 @@ pub struct Snapshot {
     pub images: Option<Arc<Images>>,
     /// The total size over the last days.
     pub size_history: SizeHistory,
+    /// What each repository held before, if that is known.
+    pub earlier_sizes: Option<Arc<EarlierSizes>>,
 }
 
 impl Snapshot {

@@ -32,7 +32,8 @@ const fieldConfigRegistry = new FieldConfigOptionsRegistry(() => [
   ...CUSTOM.map((id) => option(`custom.${id}`, id, true)),
 ]);
 
-const number = (text) => ({ '+Inf': Infinity, '-Inf': -Infinity, NaN })[text] ?? Number(text);
+// NaN is drawn as a gap.
+const number = (text) => (text === 'NaN' ? null : (({ '+Inf': Infinity, '-Inf': -Infinity })[text] ?? Number(text)));
 
 // A table: a row a series, a column a label.
 function tableFrame({ refId, series }, alone) {
@@ -95,11 +96,16 @@ function Stats({ data, empty, width, height }) {
 
 function Bars({ data, width, height }) {
   const each = Math.min(60, Math.floor(height / data.length) - 6);
+  const values = data.map((frame) => ({ ...last(valueField(frame)), title: name(frame, data) }));
+  const longest = (texts) => texts.reduce((one, other) => (other.length > one.length ? other : one), '');
+  const alignment = { title: longest(values.map(({ title }) => title)), text: longest(values.map(({ text }) => text)) };
   return data.map((frame, index) => {
     const field = valueField(frame);
+    // All bars have one scale, as in Grafana.
+    const { min, max } = { ...field.state?.range, ...field.config };
     return (
       <div key={index} style={{ marginBottom: 6 }}>
-        <BarGauge width={width} height={each} theme={theme} orientation="horizontal" displayMode="basic" field={field.config} display={field.display} value={{ ...last(field), title: name(frame, data) }} />
+        <BarGauge width={width} height={each} theme={theme} orientation="horizontal" displayMode="basic" field={{ ...field.config, min, max }} display={field.display} value={values[index]} alignmentFactors={alignment} />
       </div>
     );
   });

@@ -17,8 +17,12 @@ async function api(path, parameters) {
 const end = Math.floor(Date.now() / 1000);
 const [, count, unit] = dashboard.time.from.match(/^now-(\d+)([mhd])$/);
 const range = Number(count) * UNITS[unit];
-const samples = await api('query', { query: 'max(count_over_time(swr_up[12h]))', time: end });
-const interval = Math.ceil((12 * 3600) / Number(samples[0]?.value[1] ?? 720));
+// The time between samples: of live ones, or else of a history.
+let interval = 60;
+for (const seconds of [12 * 3600, 300]) {
+  const samples = await api('query', { query: `max(count_over_time(swr_up[${seconds}s])) > 1`, time: end });
+  if (samples.length) interval = Math.ceil(seconds / Number(samples[0].value[1]));
+}
 
 const values = { __range: `${range}s` };
 const texts = {};

@@ -18,7 +18,6 @@ use crate::collect::{self, AuxiliaryCollectors, CollectorState};
 use crate::config;
 use crate::exposition::{self, ConstantLabels, Exposition};
 use crate::failure::{Failure, error_chain};
-use crate::model::size_history::SizeHistory;
 use crate::model::{Snapshot, records};
 use crate::swr::{self, Client, advice};
 use crate::transport::proxy::{self, ProxySettings};
@@ -137,7 +136,7 @@ impl Account {
             tags =
                 Some(TagCollector::start(client.clone(), config.tags, metrics, inventory, persister, SystemTime::now));
         }
-        let size_history = Arc::new(Mutex::new(SizeHistory::default()));
+        let latest = Arc::new(Mutex::new(None));
         let collection = Collection {
             client,
             auxiliary: AuxiliaryCollectors::new(&config.collect, &metrics),
@@ -146,7 +145,7 @@ impl Account {
             share: share.clone(),
             tags: tags.clone(),
             calls: calls.clone(),
-            size_history: size_history.clone(),
+            latest: latest.clone(),
         };
         let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
@@ -162,8 +161,7 @@ impl Account {
         if let Some(restoring) = restoring
             && let Ok(Some(listing)) = restoring.await
         {
-            size_history.lock().clone_from(&listing.value.snapshot().size_history);
-            restore(&cache, listing, config.exposition, &share, tags.as_ref()).await;
+            *latest.lock() = restore(&cache, listing, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
         live_metrics::register_exposition_size(&registry, &cache);
@@ -378,22 +376,23 @@ async fn restored_listing(
     Some(Loaded { value, read_at, age })
 }
 
-/// Lets the cache serve a saved snapshot, with what is known of tags.
+/// Lets the cache serve a saved snapshot, with what is known of tags, and returns it.
 async fn restore(
     cache: &Cache<Exposition>,
     listing: Loaded<Exposition>,
     options: exposition::Options,
     share: &MemoryShare,
     tags: Option<&TagCollector>,
-) {
+) -> Option<Arc<Snapshot>> {
     let Loaded { value: mut exposition, read_at, age } = listing;
     let snapshot = exposition.snapshot();
     share.hold(weight(snapshot) + instances(snapshot), tags.map(TagCollector::memory_in_layers));
     if let Some(tags) = tags {
         let snapshot = Snapshot { images: Some(Arc::new(tags.recall(snapshot))), ..Snapshot::clone(snapshot) };
         let encode = move || Exposition::build(Arc::new(snapshot), &options, Some(&exposition));
-        let Ok(with_tags) = tokio::task::spawn_blocking(encode).await else { return };
-        exposition = with_tags;
+        exposition = tokio::task::spawn_blocking(encode).await.ok()?;
     }
+    let snapshot = exposition.snapshot().clone();
     cache.restore(exposition, read_at, age);
+    Some(snapshot)
 }

@@ -239,6 +239,7 @@ mod tests {
     use crate::collect::fetch_task::FetchKind;
     use crate::exposition::Options as ExpositionOptions;
     use crate::failure::{Failure, Reason};
+    use crate::model::earlier_sizes::EarlierSizes;
     use crate::model::{Repository, Snapshot, Timestamp};
     use std::time::SystemTime;
 
@@ -252,6 +253,8 @@ mod tests {
         let rows = [app, api].into_iter().map(row).collect();
         let mut snapshot = Snapshot::new(Timestamp(1_505_098_802_000_000_000), rows).0;
         snapshot.size_history.record(Timestamp(1_505_098_802_000_000_000 - 86_400_000_000_000), 3 << 30);
+        let before = previous.map(|previous| &**previous.snapshot());
+        snapshot.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&snapshot, before)));
         Exposition::build(Arc::new(snapshot), &ExpositionOptions::default(), previous)
     }
 

@@ -23,6 +23,9 @@ const REPOSITORY_TAGS: u64 = 1_200;
 /// Bytes a distinct layer.
 const LAYER: u64 = Layers::BYTES as u64;
 
+/// Tags leave room for one new repository for so many known ones.
+const NEW_REPOSITORIES: u64 = 8;
+
 /// The budget of all accounts, counted in repositories.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
@@ -68,15 +71,18 @@ pub(super) struct MemoryShare {
 }
 
 impl MemoryShare {
-    /// How many repositories this account may have, beside its tags and the shares of other accounts.
+    /// How many repositories this account may have, beside its tags and the shares of other accounts. A listing that is no
+    /// longer than before replaces what is held already.
     pub(super) fn most(&self) -> Option<u64> {
-        let most = self.left_by_others()?;
-        Some(most.saturating_sub(self.for_tags.load(Ordering::Relaxed)).max(1))
+        let (left, for_tags) = (self.left_by_others()?, self.for_tags.load(Ordering::Relaxed));
+        let listed = self.held.load(Ordering::Relaxed).saturating_sub(for_tags);
+        Some(left.saturating_sub(for_tags).max(listed.min(left)).max(1))
     }
 
-    /// How many distinct layers fit beside `repositories` of this account.
+    /// How many distinct layers fit beside `repositories` of this account, and beside those that come before the next refresh.
     pub(super) fn most_layers(&self, repositories: u64) -> Option<usize> {
-        let bytes = self.left_by_others()?.saturating_sub(repositories).saturating_mul(REPOSITORY);
+        let listed = repositories.saturating_add(repositories / NEW_REPOSITORIES);
+        let bytes = self.left_by_others()?.saturating_sub(listed).saturating_mul(REPOSITORY);
         let left = bytes.saturating_sub(repositories.saturating_mul(REPOSITORY_TAGS));
         Some(usize::try_from(left / LAYER).unwrap_or(usize::MAX))
     }
@@ -238,6 +244,17 @@ mod tests {
         assert!(mine.most().unwrap() < 215_000, "layers leave less for repositories");
         assert!(other.most().unwrap() < 520_000);
         assert_eq!(mine.most_layers(600_000), Some(0));
+    }
+
+    #[test]
+    fn tags_that_take_all_that_is_left_never_refuse_the_listing() {
+        let share = MemoryBudget::of(Some(fitting(128 << 20))).share();
+        let layers = share.most_layers(20_000).unwrap();
+        share.hold(20_000, Some(layers));
+        assert!(share.most().unwrap() > 22_000, "it may grow: {:?}", share.most());
+        // What was being read when the limit was reached is kept as well.
+        share.hold(20_000, Some(layers + 100_000));
+        assert!(share.most().unwrap() >= 20_000, "{:?}", share.most());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::collect::tags::TagCollector;
 use crate::collect::{self, AuxiliaryCollectors};
 use crate::exposition::{self, Exposition};
 use crate::failure::{Failure, Reason};
-use crate::model::Timestamp;
-use crate::model::size_history::SizeHistory;
+use crate::model::earlier_sizes::EarlierSizes;
+use crate::model::{Snapshot, Timestamp};
 use crate::swr::Client;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub(super) struct Collection {
     pub(super) share: Arc<MemoryShare>,
     pub(super) tags: Option<TagCollector>,
     pub(super) calls: CallCounter,
-    /// Kept apart from the snapshots, which are withdrawn when they are too old.
-    pub(super) size_history: Arc<Mutex<SizeHistory>>,
+    /// The latest snapshot, which growth is counted from also when it was withdrawn because it is too old.
+    pub(super) latest: Arc<Mutex<Option<Arc<Snapshot>>>>,
 }
 
 /// The function that collects and encodes. The exposition is encoded once, when it is published.
@@ -36,7 +36,7 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
     Box::new(move |previous: Option<Arc<Exposition>>, deadline: Deadline| {
         let (collection, exposition, filter_warned) = (collection.clone(), exposition.clone(), filter_warned.clone());
         Box::pin(async move {
-            let Collection { client, options, metrics, auxiliary, share, tags, calls, size_history } = &*collection;
+            let Collection { client, options, metrics, auxiliary, share, tags, calls, latest } = &*collection;
             let max_repositories = share.most().unwrap_or(u64::MAX).min(options.max_repositories);
             let options = collect::Options { max_repositories, ..options.clone() };
             let began = Timestamp::from(SystemTime::now());
@@ -65,18 +65,20 @@ pub(super) fn refresher(collection: Arc<Collection>, exposition: exposition::Opt
             let ((account, enterprise, artifacts), images) = tokio::join!(figures, images);
             (snapshot.account, snapshot.enterprise, snapshot.artifacts) = (account, enterprise, artifacts);
             snapshot.images = images;
-            {
-                let mut history = size_history.lock();
-                if gap.is_none() {
-                    history.record(snapshot.read_at, snapshot.bytes());
-                }
-                snapshot.size_history = history.clone();
+            let before = latest.lock().clone();
+            snapshot.size_history = before.as_ref().map(|before| before.size_history.clone()).unwrap_or_default();
+            if gap.is_none() {
+                snapshot.size_history.record(snapshot.read_at, snapshot.bytes());
             }
             share.hold(weight_of_rows + instances(&snapshot), tags.as_ref().map(TagCollector::memory_in_layers));
-            let encode = move || Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref());
+            let encode = move || {
+                snapshot.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&snapshot, before.as_deref())));
+                Exposition::build(Arc::new(snapshot), &exposition, previous.as_deref())
+            };
             let value = tokio::task::spawn_blocking(encode)
                 .await
                 .map_err(|_panic| Failure::new(Reason::Internal, "encoding the exposition panicked"))?;
+            *latest.lock() = Some(value.snapshot().clone());
             let leaves_none = !value.snapshot().repositories.is_empty() && value.selected_repositories() == 0;
             let was_warned = filter_warned.swap(leaves_none, Ordering::Relaxed);
             if leaves_none && !was_warned {

@@ -14,7 +14,7 @@ use super::columns::Column;
 use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, Part, ZstdBlocks, gzip, zstd};
 use super::repository_selection::RepositorySelection;
 use super::snapshot_families::{Columns, write_totals};
-use super::top_repositories::{Baseline, TopRepositories};
+use super::top_repositories::{self, TopRepositories};
 use super::{Encoding, Format, Options};
 use crate::model::chunks::BlockSize;
 use crate::model::{NamespaceSums, Snapshot};
@@ -27,7 +27,6 @@ use std::sync::{Arc, OnceLock};
 pub struct Exposition {
     snapshot: Arc<Snapshot>,
     selection: RepositorySelection,
-    baseline: Baseline,
     top: Arc<TopRepositories>,
     /// The families of the listing. A next exposition may take over parts of them.
     listing: EncodedBlocks,
@@ -39,14 +38,13 @@ pub struct Exposition {
 
 impl Exposition {
     /// Encodes and compresses. This may take long: do not call it on an async thread. If the number of repositories is
-    /// limited, those selected in `previous` are preferred; growth is counted from the baseline of `previous`, and what did
-    /// not change is taken over from it. `previous` was built with the same options.
+    /// limited, those selected in `previous` are preferred; what did not change is taken over from it. `previous`
+    /// was built with the same options.
     pub fn build(snapshot: Arc<Snapshot>, options: &Options, previous: Option<&Self>) -> Self {
         let selected_before = previous.map(|previous| (&*previous.snapshot, &previous.selection));
         let selection = RepositorySelection::new(&snapshot, options, selected_before);
-        let baseline = Baseline::new(&snapshot, previous.map(|previous| (&*previous.snapshot, &previous.baseline)));
         let sums = snapshot.namespace_sums();
-        let top = Arc::new(baseline.top(&snapshot, &sums, &selection));
+        let top = Arc::new(top_repositories::top(&snapshot, &sums, &selection));
         let columns = Columns::of(&snapshot, options.repository_metrics);
         let mut deflater = Deflater::new(GZIP_LEVEL);
         let new = Selected { snapshot: &snapshot, selection: &selection };
@@ -63,7 +61,7 @@ impl Exposition {
         deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
         images.append_to(&mut deflated, columns.images, &mut deflater);
         drop(sums);
-        Self { snapshot, selection, baseline, top, listing, images, deflated, zstd: OnceLock::new() }
+        Self { snapshot, selection, top, listing, images, deflated, zstd: OnceLock::new() }
     }
 
     /// The snapshot.

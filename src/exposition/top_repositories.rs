@@ -1,12 +1,11 @@
 //! The totals and the short lists of the landing page: the largest organizations and repositories, those that grew most
-//! since this process first saw them, and the stale ones with what their deletion frees.
+//! since their earlier sizes, and the stale ones with what their deletion frees.
 //!
-//! They are found when a snapshot is encoded, so that viewing the page does not sort a million rows. The baseline of
-//! growth costs eight bytes per repository: both snapshots are sorted, so one walk along both carries it over.
+//! They are found when a snapshot is encoded, so that viewing the page does not sort a million rows.
 
 use super::repository_selection::RepositorySelection;
+use crate::model::earlier_sizes::EarlierSizes;
 use crate::model::{NamespaceSums, RepositoryImages, RepositoryRef, Snapshot, Timestamp};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The most entries in each list.
@@ -26,7 +25,7 @@ pub struct TopRepositories {
     pub organizations: Vec<TopOrganization>,
     /// The largest, by descending size.
     pub largest: Vec<TopRepository>,
-    /// Those that grew since they were first seen, by descending growth.
+    /// Those that grew, by descending growth.
     pub grown: Vec<TopRepository>,
     /// The number of stale repositories.
     pub stale_count: u64,
@@ -35,7 +34,7 @@ pub struct TopRepositories {
     /// The stale ones whose deletion frees most, by descending bytes that no other repository refers to; empty while tags
     /// are not collected.
     pub reclaimable: Vec<TopRepository>,
-    /// Start of the first listing, which growth is counted from. A repository that came later counts from when it came.
+    /// When the sizes were taken that growth is counted from. A repository that came later counts from when it came.
     pub since: Timestamp,
 }
 
@@ -59,103 +58,46 @@ pub struct TopOrganization {
     pub bytes: u64,
 }
 
-/// The size of each repository when it was first seen, in the order of the snapshot.
-#[derive(Debug)]
-pub(super) struct Baseline {
-    sizes: Box<[u64]>,
-    since: Timestamp,
-}
-
-/// Stands for a size that is not known yet.
-const UNKNOWN: u64 = u64::MAX;
-
-fn first_size(now: Option<u64>, first: u64) -> u64 {
-    if first == UNKNOWN { now.unwrap_or(UNKNOWN) } else { first }
-}
-
-impl Baseline {
-    /// Carries the baseline of the previous snapshot over and adds the sizes of new repositories.
-    pub(super) fn new(snapshot: &Snapshot, before: Option<(&Snapshot, &Self)>) -> Self {
-        let since = before.map_or(snapshot.read_at, |(_, baseline)| baseline.since);
-        let mut sizes = Vec::with_capacity(snapshot.repositories.len());
-        let old_chunks = before.iter().flat_map(|(old, baseline)| {
-            let mut rest = &*baseline.sizes;
-            old.repositories.chunks().iter().map(move |chunk| {
-                let (sizes, after) = rest.split_at(chunk.len());
-                rest = after;
-                (chunk, sizes)
-            })
-        });
-        let mut old_chunks = old_chunks.peekable();
-        // The old rows that are left of the chunks that were looked at.
-        let mut known: VecDeque<((&str, &str), u64)> = VecDeque::new();
-        for chunk in snapshot.repositories.chunks() {
-            if let Some((_, old)) = old_chunks.next_if(|(old, _)| Arc::ptr_eq(old, chunk)) {
-                sizes.extend(chunk.iter().zip(old).map(|(row, first)| first_size(row.size, *first)));
-                known.clear();
-                continue;
-            }
-            let Some(last) = chunk.iter().next_back().map(|row| row.key()) else { continue };
-            while let Some((old, first)) =
-                old_chunks.next_if(|(old, _)| old.iter().next().is_some_and(|row| row.key() <= last))
-            {
-                known.extend(old.iter().map(|row| row.key()).zip(first.iter().copied()));
-            }
-            for row in chunk.iter() {
-                while known.front().is_some_and(|(key, _)| *key < row.key()) {
-                    known.pop_front();
-                }
-                let is_known = known.front().is_some_and(|(key, _)| *key == row.key());
-                let first = if is_known { known.pop_front() } else { None }.map_or(UNKNOWN, |(_, first)| first);
-                sizes.push(first_size(row.size, first));
-            }
+/// The top repositories of a snapshot.
+pub(super) fn top(snapshot: &Snapshot, sums: &[NamespaceSums<'_>], selection: &RepositorySelection) -> TopRepositories {
+    let (mut largest, mut grown) = (TopList::default(), TopList::default());
+    let (mut stale, mut reclaimable, mut stale_count) = (TopList::default(), TopList::default(), 0);
+    let stale_before = Timestamp(snapshot.read_at.0.saturating_sub(i64::from(STALE_DAYS) * NANOSECONDS_PER_DAY));
+    let images = snapshot.images.as_ref().map_or(&[][..], |images| &images.repositories);
+    let earlier = snapshot.earlier_sizes.as_deref();
+    let mut growth = earlier.into_iter().flat_map(|earlier| earlier.growth(snapshot));
+    for (index, row) in snapshot.repositories.iter().enumerate() {
+        let growth = growth.next().unwrap_or_default();
+        if !selection.has(index) {
+            continue;
         }
-        Self { sizes: sizes.into(), since }
+        let is_stale = row.updated.is_some_and(|updated| updated < stale_before);
+        stale_count += u64::from(is_stale);
+        grown.offer(growth, row);
+        if let Some(size) = row.size {
+            largest.offer(size, row);
+            stale.offer(if is_stale { size } else { 0 }, row);
+        }
+        if let Some(freed) = images.get(index).and_then(exclusive_bytes).filter(|_| is_stale) {
+            reclaimable.offer(freed, row);
+        }
     }
-
-    /// The top repositories of the snapshot that this was made for.
-    pub(super) fn top(
-        &self,
-        snapshot: &Snapshot,
-        sums: &[NamespaceSums<'_>],
-        selection: &RepositorySelection,
-    ) -> TopRepositories {
-        let (mut largest, mut grown) = (TopList::default(), TopList::default());
-        let (mut stale, mut reclaimable, mut stale_count) = (TopList::default(), TopList::default(), 0);
-        let stale_before = Timestamp(snapshot.read_at.0.saturating_sub(i64::from(STALE_DAYS) * NANOSECONDS_PER_DAY));
-        let images = snapshot.images.as_ref().map_or(&[][..], |images| &images.repositories);
-        for (index, (row, first)) in snapshot.repositories.iter().zip(&self.sizes).enumerate() {
-            if !selection.has(index) {
-                continue;
-            }
-            let is_stale = row.updated.is_some_and(|updated| updated < stale_before);
-            stale_count += u64::from(is_stale);
-            if let Some(size) = row.size {
-                largest.offer(size, row);
-                grown.offer(size.saturating_sub(*first), row);
-                stale.offer(if is_stale { size } else { 0 }, row);
-            }
-            if let Some(freed) = images.get(index).and_then(exclusive_bytes).filter(|_| is_stale) {
-                reclaimable.offer(freed, row);
-            }
-        }
-        let (mut organization_count, mut organizations) = (0, TopList::default());
-        for sums in sums {
-            organization_count += 1;
-            organizations.offer(saturated(sums.size.unwrap_or_default()), sums.name);
-        }
-        let organization = |(bytes, name): (u64, &Arc<str>)| TopOrganization { name: name.clone(), bytes };
-        TopRepositories {
-            bytes: saturated(sums.iter().filter_map(|sums| sums.size).sum()),
-            organization_count,
-            organizations: organizations.0.into_iter().map(organization).collect(),
-            largest: largest.entries(),
-            grown: grown.entries(),
-            stale_count,
-            stale: stale.entries(),
-            reclaimable: reclaimable.entries(),
-            since: self.since,
-        }
+    let (mut organization_count, mut organizations) = (0, TopList::default());
+    for sums in sums {
+        organization_count += 1;
+        organizations.offer(saturated(sums.size.unwrap_or_default()), sums.name);
+    }
+    let organization = |(bytes, name): (u64, &Arc<str>)| TopOrganization { name: name.clone(), bytes };
+    TopRepositories {
+        bytes: saturated(sums.iter().filter_map(|sums| sums.size).sum()),
+        organization_count,
+        organizations: organizations.0.into_iter().map(organization).collect(),
+        largest: largest.entries(),
+        grown: grown.entries(),
+        stale_count,
+        stale: stale.entries(),
+        reclaimable: reclaimable.entries(),
+        since: earlier.map_or(snapshot.read_at, EarlierSizes::since),
     }
 }
 
@@ -225,25 +167,6 @@ mod tests {
     }
 
     #[test]
-    fn growth_counts_from_the_first_known_size() {
-        let first = snapshot(1, &[("a", Some(5)), ("b", None), ("gone", Some(9)), ("shrinks", Some(9))]);
-        let start = Baseline::new(&first, None);
-        let top = start.top(&first, &first.namespace_sums(), &RepositorySelection::All);
-        assert_eq!((listed(&top.largest), top.grown.len()), (vec![("gone", 9), ("shrinks", 9), ("a", 5)], 0));
-        let second = snapshot(2, &[("a", None), ("b", Some(3)), ("new", Some(50)), ("shrinks", Some(1))]);
-        let then = Baseline::new(&second, Some((&first, &start)));
-        assert!(then.top(&second, &second.namespace_sums(), &RepositorySelection::All).grown.is_empty());
-        let third = snapshot(3, &[("a", Some(8)), ("b", Some(4)), ("new", Some(70)), ("shrinks", Some(4))]);
-        let now = Baseline::new(&third, Some((&second, &then))).top(
-            &third,
-            &third.namespace_sums(),
-            &RepositorySelection::All,
-        );
-        assert_eq!(listed(&now.grown), [("new", 20), ("a", 3), ("b", 1)]);
-        assert_eq!(now.since, Timestamp(1));
-    }
-
-    #[test]
     fn totals_count_every_repository_and_only_stale_ones_are_reclaimable() {
         let day = NANOSECONDS_PER_DAY;
         let sized = |namespace: &str, name: &str, size, updated| Repository {
@@ -278,7 +201,7 @@ mod tests {
             &Options { exclude: Some("b/unread".parse().unwrap()), ..Options::default() },
             None,
         );
-        let top = Baseline::new(&snapshot, None).top(&snapshot, &snapshot.namespace_sums(), &selection);
+        let top = top(&snapshot, &snapshot.namespace_sums(), &selection);
         assert_eq!((top.bytes, top.organization_count, top.stale_count), (53, 2, 2));
         let organizations: Vec<_> = top.organizations.iter().map(|one| (&*one.name, one.bytes)).collect();
         assert_eq!(organizations, [("a", 45), ("b", 8)]);
@@ -296,10 +219,7 @@ mod tests {
             &Options { exclude: Some("n/b".parse().unwrap()), ..Options::default() },
             None,
         );
-        assert_eq!(
-            listed(&Baseline::new(&snapshot, None).top(&snapshot, &snapshot.namespace_sums(), &selection).largest),
-            [("a", 5)]
-        );
+        assert_eq!(listed(&top(&snapshot, &snapshot.namespace_sums(), &selection).largest), [("a", 5)]);
     }
 
     proptest! {
@@ -307,7 +227,7 @@ mod tests {
         fn the_lists_are_what_sorting_finds(
             snapshots in proptest::collection::vec(proptest::collection::btree_map("[a-f]{1,2}", 0u64..30, 0..40), 1..6)
         ) {
-            let mut held: Option<(Snapshot, Baseline)> = None;
+            let mut held: Option<Snapshot> = None;
             let mut first: BTreeMap<String, u64> = BTreeMap::new();
             for sizes in snapshots {
                 // A repository that was gone starts anew.
@@ -316,9 +236,9 @@ mod tests {
                     first.entry(name.clone()).or_insert(*size);
                 }
                 let rows: Vec<_> = sizes.iter().map(|(name, size)| (name.as_str(), Some(*size))).collect();
-                let snapshot = snapshot(0, &rows);
-                let baseline = Baseline::new(&snapshot, held.as_ref().map(|(old, baseline)| (old, baseline)));
-                let top = baseline.top(&snapshot, &snapshot.namespace_sums(), &RepositorySelection::All);
+                let mut snapshot = snapshot(0, &rows);
+                snapshot.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&snapshot, held.as_ref())));
+                let top = top(&snapshot, &snapshot.namespace_sums(), &RepositorySelection::All);
                 for (found, value) in [
                     (&top.largest, &(|name: &str| sizes[name]) as &dyn Fn(&str) -> u64),
                     (&top.grown, &|name| sizes[name].saturating_sub(first[name])),
@@ -329,7 +249,7 @@ mod tests {
                     want.truncate(TOP_LENGTH);
                     prop_assert_eq!(listed(found), want);
                 }
-                held = Some((snapshot, baseline));
+                held = Some(snapshot);
             }
         }
     }

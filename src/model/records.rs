@@ -1,5 +1,6 @@
 //! A snapshot as records of a state file: a head, then the rows one by one. Tags are kept in a file of their own.
 
+use super::earlier_sizes::EarlierSizesReader;
 use super::figures::{AccountFigures, Artifacts, Dated, Enterprise, InstanceArtifacts, InstanceRepository};
 use super::repositories::RepositoriesBuilder;
 use super::size_history::SizeHistory;
@@ -25,6 +26,8 @@ struct Head {
     artifact_rows: Vec<u64>,
     repositories: u64,
     size_history: SizeHistory,
+    /// The times of the earlier sizes, which stand beside the rows.
+    earlier_sizes: Option<(Timestamp, Timestamp)>,
 }
 
 /// Writes a snapshot.
@@ -37,7 +40,13 @@ pub fn write(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<
     instances.flat_map(|rows| &rows.value).try_for_each(|row| records.push(row))?;
     let rows = snapshot.artifacts.instances.iter().flat_map(|known| &known.repositories.value);
     rows.copied().try_for_each(|row| records.push(&row))?;
-    snapshot.repositories.iter().try_for_each(|row| records.push(&row))
+    match snapshot.earlier_sizes.as_deref() {
+        Some(earlier) => {
+            let mut rows = snapshot.repositories.iter().zip(earlier.differences(snapshot));
+            rows.try_for_each(|record| records.push(&record))
+        }
+        None => snapshot.repositories.iter().try_for_each(|row| records.push(&row)),
+    }
 }
 
 fn write_head(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<()> {
@@ -61,6 +70,7 @@ fn write_head(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result
         artifact_rows: artifacts.instances.iter().map(|known| known.repositories.value.len() as u64).collect(),
         repositories: snapshot.repositories.len() as u64,
         size_history: snapshot.size_history.clone(),
+        earlier_sizes: snapshot.earlier_sizes.as_ref().map(|earlier| earlier.times()),
     })
 }
 
@@ -83,9 +93,16 @@ impl Persistent for Snapshot {
             known.repositories.value = read_rows(records, count, |_| {})?;
         }
         let (mut namespace, mut category) = (Arc::default(), Arc::default());
-        let mut repositories = RepositoriesBuilder::default();
+        let (mut repositories, mut earlier_sizes) = (RepositoriesBuilder::default(), EarlierSizesReader::default());
         for _ in 0..head.repositories {
-            let mut row: Repository = records.expect()?;
+            let mut row: Repository;
+            if head.earlier_sizes.is_some() {
+                let differences;
+                (row, differences) = records.expect()?;
+                earlier_sizes.push(differences, row.size);
+            } else {
+                row = records.expect()?;
+            }
             share(&mut namespace, &mut row.namespace);
             row.category.iter_mut().for_each(|own| share(&mut category, own));
             if !repositories.push(row.as_ref()) {
@@ -101,6 +118,7 @@ impl Persistent for Snapshot {
             images: None,
             artifacts: artifacts.into(),
             size_history: head.size_history,
+            earlier_sizes: head.earlier_sizes.map(|times| Arc::new(earlier_sizes.finish(times))),
         })
     }
 }
@@ -134,6 +152,7 @@ mod tests {
     use super::*;
     use crate::base::state_file::{Origin, decode, encode};
     use crate::model::Visibility;
+    use crate::model::earlier_sizes::EarlierSizes;
     use crate::model::figures::{Instance, Organization, Overview, Quota, RepositoryArtifacts, Statistics};
     use proptest::collection::vec;
     use proptest::option::of;
@@ -240,13 +259,18 @@ mod tests {
         #[test]
         fn a_snapshot_comes_back_as_it_was(
             rows in vec(repository(), 0..40), at: i64, complete: bool, account in account(), enterprise in enterprise(),
-            artifacts in artifacts(),
+            artifacts in artifacts(), others in vec(repository(), 0..40), earlier: Option<i64>,
         ) {
             let (mut snapshot, _) = Snapshot::new(Timestamp(at), rows);
             snapshot.namespaces = vec![NamespaceRead { name: "a".into(), read_at: Some(Timestamp(at)), complete }];
             (snapshot.account, snapshot.enterprise) = (account.into(), enterprise.into());
             snapshot.artifacts = artifacts.into();
             snapshot.size_history.record(Timestamp(at), snapshot.bytes());
+            if let Some(earlier) = earlier {
+                let (mut before, _) = Snapshot::new(Timestamp(earlier), others);
+                before.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&before, None)));
+                snapshot.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&snapshot, Some(&before))));
+            }
             let loaded = read(|records| write(&snapshot, records)).unwrap();
             prop_assert_eq!(&loaded, &snapshot);
             for (row, next) in loaded.repositories.iter().zip(loaded.repositories.iter().skip(1)) {

@@ -86,8 +86,13 @@ async fn growth_since_yesterday_is_known_after_a_restart() {
     yesterday.stop().await;
 
     upstream.handle.insert(Repository { size: 2 << 30, ..Repository::new("payments", "web") });
+    upstream.handle.insert(Repository { size: 4 << 30, ..Repository::new("payments", "api") });
     let today = started(None).await;
     today.scrape_until("a listing", is_read).await;
     let shown = page(&today).await;
-    assert!(shown.contains("Growth in 24 h: +2.00 GiB"), "{shown}");
+    assert!(shown.contains("Growth in 24 h: +3.00 GiB"), "{shown}");
+    let (_, grown) = shown.split_once("Grown most since ").expect("a list");
+    let (grown, _) = grown.split_once("</table>").unwrap();
+    assert!(grown.contains("payments/api</th><td class=\"number\">1.00 GiB"), "{grown}");
+    assert!(!grown.contains("payments/web"), "what came today has not grown: {grown}");
 }

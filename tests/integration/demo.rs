@@ -1,12 +1,13 @@
 //! The demo's history in a real Prometheus, continued by the live demo.
 
-use crate::prometheus::{Prometheus, Server};
-use crate::support::{Exporter, Scrape, start_as_it_is, text};
+use crate::prometheus::{Prometheus, Server, free_address};
+use crate::support::{Exporter, Scrape, client, start_as_it_is, text};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// Imports and rules take seconds, many more on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -97,54 +98,54 @@ async fn the_history_leads_up_to_the_live_demo_and_has_no_date_in_its_future() {
     }
 }
 
-#[tokio::test]
-async fn growth_alerts_apply_as_soon_as_the_history_is_imported() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("history.om");
-    let demo = demo_with_history(&file, 10).await;
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards/rules");
-    for name in ["thresholds.yml", "recording.yml", "alerts.yml"] {
-        let shipped = std::fs::read_to_string(rules.join(name)).unwrap();
-        let lines = shipped.lines().map(|line| match line.split_once("interval: ") {
-            Some((indent, _)) if indent.trim().is_empty() => format!("{indent}interval: 1s\n"),
-            _ => format!("{line}\n"),
-        });
-        std::fs::write(folder.path().join(name), lines.collect::<String>()).unwrap();
+/// `deploy/demo` while it runs.
+struct Running(Child);
+
+impl Running {
+    /// Starts it on these ports, with a shorter past and shorter times.
+    fn start(exporter: SocketAddr, prometheus: SocketAddr) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/demo");
+        let mut command = Command::new(script);
+        command.args(["--repositories", "60", "--namespaces", "4"]).env("EXPORTER", env!("CARGO_BIN_EXE_swr-exporter"));
+        command.env("EXPORTER_PORT", exporter.port().to_string()).env("PROMETHEUS_PORT", prometheus.port().to_string());
+        command.env("HISTORY", "10d").env("INTERVAL", "2s").env("HOLD", "4s");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
     }
-    let config = folder.path().join("prometheus.yml");
-    let target = demo.address();
-    let settings = format!(
-        "global: {{ scrape_interval: 5s, evaluation_interval: 1s }}\nrule_files: ['{0}/thresholds.yml', '{0}/recording.yml', '{0}/alerts.yml']\n\
-         scrape_configs: [{{ job_name: swr, static_configs: [{{ targets: ['{target}'] }}] }}]\n",
-        folder.path().display()
-    );
-    std::fs::write(&config, settings).unwrap();
-    let server = Server::start("prometheus", |own, address| {
-        let data = own.join("data");
-        let import = std::process::Command::new("promtool")
-            .args(["tsdb", "create-blocks-from", "--max-block-duration=768h", "openmetrics"])
-            .args([&file, &data])
-            .output()
-            .unwrap();
-        assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
-        vec![
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", data.display()),
-            format!("--web.listen-address={address}"),
-            "--query.lookback-delta=31m".to_owned(),
-            "--log.level=warn".to_owned(),
-        ]
-    });
-    let prometheus = Prometheus { server: server.await };
+
+    /// Asks it to end. It ends its programs too.
+    fn end(&self) {
+        if let Some(id) = self.0.id() {
+            std::process::Command::new("kill").arg(id.to_string()).status().unwrap();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[tokio::test]
+async fn the_demo_of_the_readme_has_firing_growth_alerts_and_leaves_nothing_behind() {
+    let (exporter, address) = (free_address(), free_address());
+    let mut script = Running::start(exporter, address);
+    let prometheus = Prometheus { server: Server::at(address) };
     let deadline = tokio::time::Instant::now() + PATIENCE;
+    let ready = format!("http://{address}/-/ready");
+    while client().get(&ready).send().await.map_or(true, |answer| answer.status() != 200) {
+        assert!(script.0.try_wait().unwrap().is_none() && tokio::time::Instant::now() < deadline, "it does not start");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     loop {
-        let growth = "count by (alertname) (ALERTS{alertname=~'Swr.*(Grow|LargeNew).*'})";
+        let growth = "count by (alertname) (ALERTS{alertstate='firing', alertname=~'Swr.*(Grow|LargeNew).*'})";
         let alerts: BTreeSet<_> =
             prometheus.query(growth).await.into_iter().map(|(labels, _)| labels["alertname"].clone()).collect();
         if alerts.len() >= 4 {
             break;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{alerts:?}\n{}", prometheus.server.log());
+        assert!(tokio::time::Instant::now() < deadline, "{alerts:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     // What a user asks first: the account grew in a day, and more in a week.
@@ -154,6 +155,13 @@ async fn growth_alerts_apply_as_soon_as_the_history_is_imported() {
     };
     let (day, week) = (grown("1d").await, grown("1w").await);
     assert!(0.0 < day && day < week, "{day} {week}");
+
+    script.end();
+    let status = tokio::time::timeout(PATIENCE, script.0.wait()).await.expect("it ends").unwrap();
+    assert_eq!(status.code(), Some(143), "the code of a process that SIGTERM ended");
+    for port in [exporter, address] {
+        assert!(std::net::TcpStream::connect(port).is_err(), "{port} is still listened on");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::process::Command;
 const ELSEWHERE: [(&str, &str); 9] = [
     ("cargo ", "builds and tests: this is one of them"),
     ("tests/run", "runs these tests"),
-    ("sudo apt-get install --yes prometheus\ndeploy/demo", "takes minutes; `demo` and `observing` test its parts"),
+    ("sudo apt-get install --yes prometheus\ndeploy/demo", "takes minutes; `demo` runs it with shorter times"),
     ("docker ", "needs docker; `packaged` runs the binary of the image"),
     ("TODAY=", "the same"),
     ("kubectl ", "needs a cluster; `tests/chart` renders the chart"),

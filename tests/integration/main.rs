@@ -12,6 +12,7 @@ mod web_support;
 
 mod main_job;
 mod commands;
+mod compose;
 mod documented_commands;
 mod demo;
 mod scrape_once;
@@ -48,6 +49,7 @@ mod credentials_sources;
 mod landing;
 mod log;
 mod manual;
+mod memory_limit;
 mod exposition;
 mod tags;
 mod tags_truth;

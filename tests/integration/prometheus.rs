@@ -24,7 +24,7 @@ pub fn free_address() -> SocketAddr {
 
 /// A server of another program on a free port; killed when dropped.
 pub struct Server {
-    _process: Child,
+    _process: Option<Child>,
     folder: TempDir,
     pub address: String,
     client: reqwest::Client,
@@ -67,11 +67,18 @@ impl Server {
             assert!(tokio::time::Instant::now() < deadline, "{program} does not become ready:\n{}", log());
             let ready = client.get(format!("http://{address}/-/ready")).send().await;
             if ready.is_ok_and(|answer| answer.status() == 200) {
-                return Ok(Self { _process: process, folder, address: address.to_string(), client });
+                return Ok(Self { _process: Some(process), folder, address: address.to_string(), client });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Err(std::fs::read_to_string(&log).unwrap())
+    }
+
+    /// One that another program started, with an empty log.
+    pub fn at(address: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("log"), "").unwrap();
+        Self { _process: None, folder, address: address.to_string(), client: client() }
     }
 
     /// Its log so far.

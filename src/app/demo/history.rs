@@ -29,14 +29,25 @@ const RECENT: Duration = Duration::from_secs(26 * 3_600);
 const LATEST: Duration = Duration::from_secs(3_600);
 /// Their prefixes: a series per tag or artifact.
 const DETAILED: [&str; 2] = ["swr_tag_", "swr_instance_repository_"];
+/// The time between readings of tags before [`RECENT`]: a reading takes some 100 ms for 200 repositories.
+const LAYERS_STEP: Duration = Duration::from_secs(12 * 3_600);
+/// Families that follow from tags and whose whole past matters.
+const LAYERS: [&str; 4] = [
+    "swr_unique_layer_bytes",
+    "swr_reclaimable_layer_bytes",
+    "swr_namespace_unique_layer_bytes",
+    "swr_namespace_reclaimable_layer_bytes",
+];
 /// Prefixes of families whose whole past matters: it is summed, compared or extrapolated.
-const LASTING: [&str; 10] = [
+const LASTING: [&str; 12] = [
     "swr_repository_size_bytes",
     "swr_repository_images",
     "swr_repository_downloads",
     "swr_repositories",
     "swr_namespace_",
     "swr_account_",
+    "swr_unique_layer_bytes",
+    "swr_reclaimable_layer_bytes",
     "swr_quota_",
     "swr_up",
     "swr_snapshot_timestamp_seconds",
@@ -70,31 +81,27 @@ pub(super) async fn write(
     let (endpoint, serving) = serve(simulator.clone()).await?;
     let mut recorder =
         Recorder { labels: labels(&args.instance), window: window.as_secs_f64().to_string(), samples: 0 };
-    let mut account = build(&endpoint, &[]).await?;
-    let mut is_recent = false;
+    let (plain, with_tags) = (build(&endpoint, &[]).await?, build(&endpoint, &SINGLE_REPOSITORIES).await?);
+    let layer_steps = u32::try_from(LAYERS_STEP.as_secs() / step.as_secs())?;
+    let mut layers = String::new();
     for left in (0..=steps).rev() {
         let ago = step * left;
-        if !is_recent && ago <= RECENT {
-            is_recent = true;
-            account.close();
-            account = build(&endpoint, &SINGLE_REPOSITORIES).await?;
-        }
-        let (page, failure) = account.read().await;
-        if let Some(failure) = failure {
-            bail!("the simulated account cannot be read: {failure}");
-        }
-        let metrics =
-            exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
-        let metrics = metrics.into_iter().fold(Vec::new(), |mut all, part| {
-            all.extend_from_slice(part.as_ref());
-            all
-        });
-        recorder.record(&mut out, &String::from_utf8(metrics)?, now - ago, ago)?;
+        let metrics = if ago <= RECENT {
+            read(&with_tags).await?
+        } else {
+            if (steps - left) % layer_steps == 0 {
+                layers = read(&with_tags).await?;
+                layers = layers.split_inclusive('\n').filter(|line| is_about_layers(line)).collect();
+            }
+            read(&plain).await? + &layers
+        };
+        recorder.record(&mut out, &metrics, now - ago, ago)?;
         simulator.advance(step);
     }
     out.write_all(exposition::EOF)?;
     out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    account.close();
+    plain.close();
+    with_tags.close();
     serving.abort();
     super::super::print([format!(
         "Wrote {} samples to {}: {} days in steps of {} minutes.\n",
@@ -128,6 +135,21 @@ async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
         ..account
     };
     Account::build_alone(account).await
+}
+
+/// The metrics of the account as it is now.
+async fn read(account: &Account) -> anyhow::Result<String> {
+    let (page, failure) = account.read().await;
+    if let Some(failure) = failure {
+        bail!("the simulated account cannot be read: {failure}");
+    }
+    let parts = exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
+    let bytes = parts.into_iter().flat_map(|part| part.as_ref().to_vec()).collect();
+    Ok(String::from_utf8(bytes)?)
+}
+
+fn is_about_layers(line: &str) -> bool {
+    LAYERS.iter().any(|family| line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' '])))
 }
 
 fn labels(instance: &str) -> String {

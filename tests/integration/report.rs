@@ -298,7 +298,12 @@ async fn no_command_sends_anything_but_reads_and_logins() {
     }
     let requests = upstream.handle.requests();
     let paths: Vec<&str> = requests.iter().map(|request| request.path.as_str()).collect();
-    let logins = ["/v3/auth/tokens", "/v3.0/OS-AUTH/id-token/tokens", "/v5/agencies/assume-with-oidc"];
+    let logins = [
+        "/v3/auth/tokens",
+        "/v3.0/OS-AUTH/id-token/tokens",
+        "/v3.0/OS-CREDENTIAL/securitytokens",
+        "/v5/agencies/assume-with-oidc",
+    ];
     for part in ["/tags", "/retentions", "/artifacts"].into_iter().chain(logins) {
         assert!(paths.iter().any(|path| path.ends_with(part)), "the test reaches {part}");
     }

@@ -36,6 +36,7 @@ pub fn count(options: &Options, listing: &Snapshot, readings: &mut impl Readings
                 counter.pick_tags(index, known, &mut orders);
             }
         })?;
+        orders.iter_mut().for_each(Order::shrink);
     }
     Ok(counter.finish(orders))
 }

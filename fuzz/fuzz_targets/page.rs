@@ -4,10 +4,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
-use swr_exporter::exposition::{Options, write_snapshot};
+use swr_exporter::exposition::{Encoding, Exposition, Format, Options, response, write_snapshot};
 use swr_exporter::model::{Repositories, Repository, Row, Snapshot, Timestamp};
 use swr_exporter::swr::ApiError;
-use swr_exporter::swr::json_array::JsonArraySplitter;
+use swr_exporter::swr::json_array::{JsonArraySplitter, ObjectSink};
 use swr_exporter::swr::pages::total_of;
 use swr_exporter::swr::row_reader::{FingerprintKey, KnownRows, ListingRows, RowReader};
 use swr_exporter::swr::wire::{self, DroppedFields, StringInterner};
@@ -25,16 +25,35 @@ fn read(body: &[u8], piece: usize) -> Result<Vec<Repository>, ApiError> {
     Ok(rows)
 }
 
+/// What a refresh reads of a page.
+struct Listed<'k> {
+    rows: ListingRows<'k>,
+    totals: Vec<Option<u64>>,
+    dropped: DroppedFields,
+}
+
+impl ObjectSink<ApiError> for &mut Listed<'_> {
+    fn known(&mut self, text: &[u8]) -> Option<usize> {
+        let (length, total) = self.rows.read_known(text)?;
+        self.totals.push(total);
+        Some(length)
+    }
+
+    fn object(&mut self, object: &[u8]) -> Result<(), ApiError> {
+        self.totals.push(self.rows.read(object, &mut self.dropped)?);
+        Ok(())
+    }
+}
+
 /// Reads the rows as a refresh does.
-fn listed(body: &[u8], known: &KnownRows) -> Option<(Vec<Row>, Vec<Option<u64>>, DroppedFields)> {
-    let (mut splitter, mut rows, mut dropped) = (JsonArraySplitter::default(), ListingRows::new(known), DroppedFields::default());
-    let mut totals = Vec::new();
-    splitter.feed(body, |object: &[u8]| {
-        totals.push(rows.read(object, &mut dropped)?);
-        Ok::<_, ApiError>(())
-    }).ok()?;
+fn listed(body: &[u8], piece: usize, known: &KnownRows) -> Option<(Vec<Row>, Vec<Option<u64>>, DroppedFields)> {
+    let mut splitter = JsonArraySplitter::default();
+    let mut listed = Listed { rows: ListingRows::new(known), totals: Vec::new(), dropped: DroppedFields::default() };
+    for piece in body.chunks(piece) {
+        splitter.feed(piece, &mut listed).ok()?;
+    }
     splitter.finish().ok()?;
-    Some((rows.finish(), totals, dropped))
+    Some((listed.rows.finish(), listed.totals, listed.dropped))
 }
 
 fn owned(read: (Vec<Row>, Vec<Option<u64>>, DroppedFields)) -> (Vec<Repository>, Vec<Option<u64>>, DroppedFields) {
@@ -47,16 +66,18 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert_eq!(whole, read(body, usize::from(piece) + 1).ok());
     let key = FingerprintKey::random();
     let none = KnownRows::none(key);
-    if let Some(first) = listed(body, &none) {
+    if let Some(first) = listed(body, body.len().max(1), &none) {
         let (all, _) = Repositories::merged(&first.0, none.repositories());
         let (half, _) = Repositories::merged(&first.0[..first.0.len() / 2], none.repositories());
         let first = owned(first);
         assert_eq!(Some(&first.0), whole.as_ref());
         for known in [all.clone(), half] {
             let known = KnownRows::of(known, key);
-            let again = listed(body, &known).unwrap();
-            assert!(Repositories::merged(&again.0, known.repositories()).0 == all);
-            assert_eq!(owned(again), first);
+            for piece in [body.len().max(1), usize::from(piece) + 1] {
+                let again = listed(body, piece, &known).unwrap();
+                assert!(Repositories::merged(&again.0, known.repositories()).0 == all);
+                assert_eq!(owned(again), first);
+            }
         }
     }
     if let Some(rows) = whole {
@@ -64,6 +85,8 @@ fuzz_target!(|input: (u8, &[u8])| {
         let mut page = Vec::new();
         write_snapshot(&snapshot, &Options::default(), &mut page).unwrap();
         assert!(std::str::from_utf8(&page).is_ok());
+        let exposition = Exposition::build(snapshot, &Options::default(), None);
+        assert!(response(b"", Some(&exposition), Format::Text, Encoding::Identity).concat() == page);
     }
     if let Ok(text) = std::str::from_utf8(body) {
         let _ = total_of(text);

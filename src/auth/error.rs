@@ -75,8 +75,6 @@ pub enum AuthError {
         operation: Operation,
         /// The response.
         response: ErrorResponse,
-        /// How long it asked us to wait.
-        retry_after: Option<Duration>,
     },
     /// No connection, or one that broke.
     #[error("{operation} could not be done")]
@@ -153,7 +151,7 @@ impl AuthError {
     /// The pause that the service asked for.
     pub(super) fn retry_after(&self) -> Duration {
         match self {
-            Self::Failed { retry_after, .. } => retry_after.unwrap_or_default(),
+            Self::Failed { response, .. } => response.retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }

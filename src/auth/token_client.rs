@@ -3,7 +3,7 @@
 use super::{AuthError, Credential, IssuedCredential, sign};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::error_response::{ErrorResponse, date, retry_after};
+use crate::transport::error_response::{ErrorResponse, date};
 use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -223,12 +223,9 @@ impl HttpResponse {
             return Ok(self);
         }
         let operation = self.operation;
-        let response = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets);
+        let response = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets, self.now);
         match self.status.as_u16() {
-            408 | 425 | 429 | 500.. => {
-                let retry_after = retry_after(&self.headers, self.now);
-                Err(AuthError::Failed { operation, response, retry_after })
-            }
+            408 | 425 | 429 | 500.. => Err(AuthError::Failed { operation, response }),
             _ => Err(AuthError::Refused { operation, hint: hint(operation, &response), response }),
         }
     }

@@ -158,8 +158,8 @@ impl<P: PageSource> Walk<'_, P> {
                 _ => self.second(&mut merger, overlap).await,
             };
             joined = match step {
-                Err(WalkError::PageTooLarge { limit, error }) => {
-                    self.shrink(limit, error)?;
+                Err(WalkError::PageTooLarge { rows, max_bytes }) => {
+                    self.shrink(rows, max_bytes)?;
                     overlap = overlap.min(self.page_size / 2).max(1);
                     Joined::More
                 }
@@ -181,7 +181,7 @@ impl<P: PageSource> Walk<'_, P> {
                 Err(ApiError::Refused(_)) if size > FALLBACK_PAGE_SIZE => {
                     (self.page_size, self.largest_size) = (FALLBACK_PAGE_SIZE, FALLBACK_PAGE_SIZE);
                 }
-                Err(error @ ApiError::TooLarge { .. }) => self.shrink(size, error)?,
+                Err(ApiError::TooLarge { limit }) => self.shrink(size, limit)?,
                 page => break page?,
             }
         };
@@ -281,12 +281,12 @@ impl<P: PageSource> Walk<'_, P> {
     }
 
     /// Continues with smaller pages after one that was too large.
-    fn shrink(&mut self, limit: u64, error: ApiError) -> Result<(), WalkError> {
-        if limit <= MIN_PAGE_SIZE {
-            return Err(WalkError::Final(WalkFailure::Call(error)));
+    fn shrink(&mut self, rows: u64, max_bytes: usize) -> Result<(), WalkError> {
+        if rows <= MIN_PAGE_SIZE {
+            return Err(ApiError::TooLarge { limit: max_bytes }.into());
         }
-        self.page_size = smaller_page(limit).max(MIN_PAGE_SIZE);
-        self.too_large = self.too_large.min(limit);
+        self.page_size = smaller_page(rows).max(MIN_PAGE_SIZE);
+        self.too_large = self.too_large.min(rows);
         Ok(())
     }
 
@@ -320,7 +320,7 @@ impl<P: PageSource> Walk<'_, P> {
             return Err(WalkError::Inconsistent(format!("the list moved faster than {most} pages could follow")));
         }
         self.pages.page(window).await.map_err(|error| match error {
-            ApiError::TooLarge { .. } => WalkError::PageTooLarge { limit: window.limit, error },
+            ApiError::TooLarge { limit } => WalkError::PageTooLarge { rows: window.limit, max_bytes: limit },
             error => error.into(),
         })
     }

@@ -65,9 +65,8 @@ impl PageSource for Model {
         }
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
         if window.limit > self.refuse_above {
-            let response =
-                crate::swr::error::ErrorResponse { status: hyper::StatusCode::BAD_REQUEST, body: Default::default() };
-            return Err(ApiError::Refused(response));
+            let (status, body) = (hyper::StatusCode::BAD_REQUEST, Default::default());
+            return Err(ApiError::Refused(crate::swr::error::ErrorResponse { status, body, retry_after: None }));
         }
         if (self.is_too_large)(read, window) {
             return Err(ApiError::TooLarge { limit: 1 });

@@ -16,21 +16,20 @@ use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompr
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// gzip level of the large part, the knee of the curve: 100,000 repositories with all six families are 63.4 MB, which
-/// took on two cores
+/// gzip level of the families without samples per repository. The lines of the others are compressed by
+/// [`super::line_deflater`]: 600,000 of them, 58.3 MB, took on one core
 ///
-/// | level | ms | MB |
+/// | | ms | MB |
 /// |---|---|---|
-/// | 1 | 82 | 9.8 |
-/// | **2** | 135 | 7.3 |
-/// | 3 | 196 | 6.9 |
-/// | 6 | 406 | 6.6 |
+/// | gzip 1 | 83 | 9.4 |
+/// | gzip 2 | 125 | 7.1 |
+/// | gzip 6 | 290 | 6.3 |
+/// | **line by line** | 70 | 7.1 |
 ///
-/// It is compressed once per refresh, kept for a cache window and sent with every scrape: 25 % less is worth 50 ms, a
-/// further 6 % is not worth 60 ms. `benches/encode.rs` measures it again.
+/// `benches/encode.rs` measures it again.
 pub const GZIP_LEVEL: u32 = 2;
 
-/// zstd level of the large part: 71 ms and 6.9 MB for the example above, faster than any gzip and as small as level 3.
+/// zstd level of the large part, made when it is first asked for.
 pub const ZSTD_LEVEL: i32 = 1;
 
 /// gzip level of small parts, the fastest: they are compressed for every scrape.

@@ -82,16 +82,9 @@ impl BlockBuilder {
 
     /// Appends a text that stands `distance` bytes further back as well.
     pub(super) fn repeated(&mut self, text: &[u8], distance: usize) {
-        self.repeated_in_two(text, &[], distance);
-    }
-
-    /// Appends a text in two pieces that stands `distance` bytes further back as well.
-    pub(super) fn repeated_in_two(&mut self, one: &[u8], other: &[u8], distance: usize) {
-        let mut left = one.len() + other.len();
+        let mut left = text.len();
         if left < *MATCH.start() || distance > MAX_DISTANCE {
-            self.literals(one);
-            self.literals(other);
-            return;
+            return self.literals(text);
         }
         while left > 0 {
             let longest = left.min(*MATCH.end());

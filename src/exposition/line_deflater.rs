@@ -5,7 +5,7 @@
 //! before label by label. The codes are made for each part, as a general compressor does (see [`super::deflate_block`]).
 
 use super::compress::Part;
-use super::deflate_block::{BitWriter, BlockBuilder};
+use super::deflate_block::{BitWriter, BlockBuilder, MAX_DISTANCE};
 use crate::catalog::Family;
 use flate2::Crc;
 use std::ops::Range;
@@ -146,16 +146,48 @@ impl Repeats {
     }
 }
 
-/// The line before, as far as it is needed.
-#[derive(Debug, Default)]
+/// The line before. Places count from the beginning of the part.
+#[derive(Clone, Copy, Debug, Default)]
 struct Before {
     row: usize,
     length: usize,
-    /// What comes behind its prefix, and where.
-    rest: Vec<u8>,
-    rest_at: usize,
+    /// Where what comes behind its prefix begins.
+    rest: usize,
     /// The bytes at its end that are not written yet, because the beginning of the next line continues them.
     pending: usize,
+}
+
+/// The end of a part, as far back as a match may reach, and what is appended.
+#[derive(Debug, Default)]
+struct Window {
+    text: Vec<u8>,
+    /// Bytes of the part before `text`.
+    start: usize,
+}
+
+impl Window {
+    /// Appends text, and forgets what lies further back than a match may reach from the line that begins at a place.
+    fn push(&mut self, text: &[u8], line: usize) {
+        let old = line.saturating_sub(MAX_DISTANCE).saturating_sub(self.start);
+        if old > 3 * MAX_DISTANCE {
+            self.text.drain(..old);
+            self.start += old;
+        }
+        self.text.extend_from_slice(text);
+    }
+
+    fn get(&self, range: Range<usize>) -> &[u8] {
+        &self.text[range.start - self.start..range.end - self.start]
+    }
+
+    fn from(&self, place: usize) -> Option<&[u8]> {
+        self.text.get(place.checked_sub(self.start)?..)
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.start = 0;
+    }
 }
 
 /// Deflates parts, each the lines of a family in a block.
@@ -166,10 +198,13 @@ pub(super) struct LineDeflater {
     out: BitWriter,
     crc: Crc,
     series: usize,
+    window: Window,
     /// For each row, where the prefix of its latest line in the part stands.
-    places: Vec<Option<usize>>,
+    prefixes: Vec<Option<usize>>,
+    /// For each hash of eight bytes, the place behind the one where a value began with them last.
+    values: Vec<usize>,
     before: Before,
-    /// Bytes of the part so far.
+    /// Where the next line begins.
     position: usize,
 }
 
@@ -181,76 +216,87 @@ impl LineDeflater {
 
     /// Appends lines of a family to the part, which begin with its name and the prefix of their row.
     pub(super) fn push(&mut self, FamilyLines { family, text, lines, prefixes }: &FamilyLines<'_>) {
-        let name = family.name.len();
         self.crc.update(text);
         self.series += lines.len();
-        self.places.resize(prefixes.ends.len(), None);
-        let mut start = 0;
+        self.prefixes.resize(prefixes.ends.len(), None);
+        self.values.resize(1 << HASH_BITS, 0);
+        let mut window = std::mem::take(&mut self.window);
+        window.push(text, self.position - self.before.length);
+        let start = self.position;
         for line in *lines {
-            self.line(&text[start..line.end], line.row, name, prefixes);
-            start = line.end;
+            self.line(&window, start + line.end, line.row, family.name.len(), prefixes);
             if self.block.len() >= MAX_BLOCK {
-                self.end_line();
+                self.end_line(&window, 0);
                 self.block.finish(&mut self.out);
             }
         }
+        self.window = window;
     }
 
-    fn line(&mut self, line: &[u8], row: usize, name: usize, prefixes: &LabelPrefixes) {
+    fn line(&mut self, window: &Window, end: usize, row: usize, name: usize, prefixes: &LabelPrefixes) {
+        let start = self.position;
         let prefix = prefixes.get(row);
-        let rest_start = name + prefix.len();
+        let rest = start + name + prefix.len();
         let (known, pieces_end) = self.repeats.rows[row];
         let pieces_start = row.checked_sub(1).map_or(0, |before| self.repeats.rows[before].1);
-        let mut at = 0;
-        if self.position > 0 {
+        let mut at = start;
+        if start > 0 {
             let shared = match self.before.row {
                 before if before == row => prefix.len(),
                 before if before + 1 == row => known,
                 before => common(prefixes.get(before), prefix).min(known),
             };
-            at = name + shared;
-            self.end_line_with(&line[..at]);
+            at += name + shared;
+            self.end_line(window, at - start);
         }
-        if at < name + known {
-            self.block.literals(&line[at..name + known]);
-            at = name + known;
+        let pieces_at = start + name + known;
+        if at < pieces_at {
+            self.block.literals(window.get(at..pieces_at));
+            at = pieces_at;
         }
-        if at < rest_start {
+        if at < rest {
             for piece in &self.repeats.pieces[pieces_start..pieces_end] {
                 let (length, source) = match *piece {
                     Piece::New(length) => (length, None),
                     Piece::Repeated { length, row: other, offset } => {
-                        let place = if other == row { Some(self.position + name) } else { self.places[other] };
-                        (length, place.map(|place| place + offset))
+                        let prefix = if other == row { Some(start + name) } else { self.prefixes[other] };
+                        (length, prefix.map(|prefix| prefix + offset))
                     }
                 };
-                let text = &line[at..at + length];
+                let text = window.get(at..at + length);
                 match source {
-                    Some(source) => self.block.repeated(text, self.position + at - source),
+                    Some(source) => self.block.repeated(text, at - source),
                     None => self.block.literals(text),
                 }
                 at += length;
             }
         }
-        self.places[row] = Some(self.position + name);
-        self.rest(&line[rest_start..], line.len(), row);
+        self.prefixes[row] = Some(start + name);
+        let pending = self.rest(window, rest..end);
+        self.before = Before { row, length: end - start, rest, pending };
+        self.position = end;
     }
 
-    /// Writes what comes behind the prefix, compared label by label with the line before.
-    fn rest(&mut self, rest: &[u8], length: usize, row: usize) {
-        let rest_at = self.position + length - rest.len();
-        let before = &self.before.rest;
-        let distance = |at: usize, before: usize| rest_at + at - (self.before.rest_at + before);
+    /// Writes what comes behind the prefix, compared label by label with the line before. Returns how many bytes at the end
+    /// are pending.
+    fn rest(&mut self, window: &Window, range: Range<usize>) -> usize {
+        let (rest, before) = (window.get(range.clone()), window.get(self.before.rest..self.position));
         let (mut at, mut there) = (0, 0);
-        loop {
+        while rest[at..] != before[there..] {
             let same = common(&rest[at..], &before[there..]);
-            let text = &rest[at..at + same];
-            if same < MIN_MATCH {
-                self.block.literals(text);
-            } else {
-                self.block.repeated(text, distance(at, there));
+            // The label or the value in which they differ.
+            let value =
+                rest[at..at + same].iter().rposition(|byte| matches!(byte, b'"' | b' ')).map_or(at, |end| at + end + 1);
+            let seen = self.seen_value(window, range.start + value, &rest[value..]);
+            let seen = seen.filter(|(_, length)| value + length > at + same);
+            let own = seen.map_or(same, |_| value - at);
+            self.repeated_if_worth(&rest[at..at + own], range.start + at - (self.before.rest + there));
+            at += own;
+            if let Some((place, length)) = seen {
+                self.block.repeated(&rest[at..at + length], range.start + at - place);
+                at += length;
             }
-            (at, there) = (at + same, there + same);
+            there += same;
             if rest.first() == Some(&b'}') {
                 // There are no more labels.
                 break;
@@ -263,33 +309,48 @@ impl LineDeflater {
         let (end, end_before) = (&rest[at..], &before[there..]);
         let same = end.iter().rev().zip(end_before.iter().rev()).take_while(|(one, other)| one == other).count();
         self.block.literals(&end[..end.len() - same]);
-        self.before.rest.clear();
-        self.before.rest.extend_from_slice(rest);
-        (self.before.row, self.before.rest_at, self.before.pending) = (row, rest_at, same);
-        self.position += length;
-        self.before.length = length;
+        same
     }
 
-    /// Writes the end of the line before and the beginning of this one, which both repeat what stands as far back as that line
-    /// is long.
-    fn end_line_with(&mut self, beginning: &[u8]) {
-        let Before { rest, pending, length, .. } = &mut self.before;
-        let end = &rest[rest.len() - std::mem::take(pending)..];
-        self.block.repeated_in_two(end, beginning, *length);
+    /// Writes a text that stands so many bytes before as a match, if that is likely to be shorter.
+    fn repeated_if_worth(&mut self, text: &[u8], distance: usize) {
+        if text.len() < MIN_MATCH {
+            self.block.literals(text);
+        } else {
+            self.block.repeated(text, distance);
+        }
     }
 
-    fn end_line(&mut self) {
-        self.end_line_with(&[]);
+    /// Where a text of at least eight bytes, with which a label or a sample has its value begin, stands before, and how long it
+    /// is. Remembers the place.
+    fn seen_value(&mut self, window: &Window, place: usize, text: &[u8]) -> Option<(usize, usize)> {
+        let eight = text.first_chunk()?;
+        let hash = u64::from_le_bytes(*eight).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - HASH_BITS);
+        let before = std::mem::replace(&mut self.values[hash as usize], place + 1).checked_sub(1)?;
+        let length = common(text, window.from(before).filter(|_| place - before <= MAX_DISTANCE)?);
+        (length >= eight.len()).then_some((before, length))
+    }
+
+    /// Writes the end of the line before, and so many bytes of this one: both repeat what stands as far back as that line is
+    /// long.
+    fn end_line(&mut self, window: &Window, beginning: usize) {
+        let Before { length, pending, .. } = self.before;
+        self.block.repeated(window.get(self.position - pending..self.position + beginning), length);
+        self.before.pending = 0;
     }
 
     /// Ends the part.
     pub(super) fn finish(&mut self) -> Part {
         if self.position > 0 {
-            self.end_line();
+            let window = std::mem::take(&mut self.window);
+            self.end_line(&window, 0);
+            self.window = window;
             self.block.finish(&mut self.out);
         }
-        self.places.clear();
-        self.before.rest.clear();
+        self.window.clear();
+        self.prefixes.clear();
+        self.values.clear();
+        self.before = Before::default();
         self.position = 0;
         Part::new(self.out.take(), std::mem::take(&mut self.crc), std::mem::take(&mut self.series))
     }

@@ -19,7 +19,7 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
                  console, organization, users)"
             ),
         },
-        ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } => {
+        ApiError::Throttled(_) | ApiError::WaitTooLong { .. } => {
             "the API limits the calls of this user: lower --swr.rate-limit, lengthen --cache.window, and see what else uses the \
              same user"
                 .to_owned()
@@ -30,7 +30,7 @@ pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
         ApiError::NotFound(_) | ApiError::Redirect(_) | ApiError::Array(_) | ApiError::Json(_) => {
             "this is not the SWR API: check --swr.region or --swr.endpoint".to_owned()
         }
-        ApiError::Server { .. } | ApiError::CircuitOpen { .. } => {
+        ApiError::Server(_) | ApiError::CircuitOpen { .. } => {
             "the service fails: try again later, and see the cloud's status page".to_owned()
         }
         ApiError::Blocked(_) => {

@@ -25,13 +25,8 @@ pub enum ApiError {
     #[error("not permitted: {0}")]
     Permission(ErrorResponse),
     /// Too many requests, or the service is busy.
-    #[error("throttled: {response}")]
-    Throttled {
-        /// What the API said.
-        response: ErrorResponse,
-        /// The pause that it asked for, at most [`MAX_PAUSE`].
-        retry_after: Option<Duration>,
-    },
+    #[error("throttled: {0}")]
+    Throttled(ErrorResponse),
     /// The resource does not exist.
     #[error("not found: {0}")]
     NotFound(ErrorResponse),
@@ -39,13 +34,8 @@ pub enum ApiError {
     #[error("the request was refused: {0}")]
     Refused(ErrorResponse),
     /// The upstream failed.
-    #[error("the upstream failed: {response}")]
-    Server {
-        /// What the API said.
-        response: ErrorResponse,
-        /// The pause that it asked for.
-        retry_after: Option<Duration>,
-    },
+    #[error("the upstream failed: {0}")]
+    Server(ErrorResponse),
     /// A redirect, which is not followed because credentials would go with it.
     #[error("the upstream redirects, which is not followed: {0}")]
     Redirect(ErrorResponse),
@@ -132,14 +122,14 @@ impl From<serde_json::Error> for ApiError {
 
 impl ApiError {
     /// Classifies an error response.
-    pub fn classify(response: ErrorResponse, retry_after: Option<Duration>) -> Self {
+    pub fn classify(response: ErrorResponse) -> Self {
         let (status, code) = (response.status.as_u16(), response.body.code.as_deref().unwrap_or_default());
         let number = code.rsplit('.').next().unwrap_or_default();
         let gateway = code.starts_with("APIG");
         match (gateway, number) {
             // Busy, or too many requests, with statuses that mean something else elsewhere.
             (false, "4031032" | "4031042" | "4090023") | (true, "0308") => {
-                return Self::Throttled { response, retry_after };
+                return Self::Throttled(response);
             }
             // A resource of another account: a new token would change nothing.
             (false, "4011064" | "4011044") => return Self::Permission(response),
@@ -160,12 +150,12 @@ impl ApiError {
             401 => Self::Auth(response),
             403 => Self::Permission(response),
             404 | 410 => Self::NotFound(response),
-            408 | 425 => Self::Server { response, retry_after },
+            408 | 425 => Self::Server(response),
             // The block page of the vendor's firewall.
             418 => Self::Blocked(response),
-            429 => Self::Throttled { response, retry_after },
+            429 => Self::Throttled(response),
             400..=499 => Self::Refused(response),
-            _ => Self::Server { response, retry_after },
+            _ => Self::Server(response),
         }
     }
 
@@ -178,8 +168,8 @@ impl ApiError {
             Self::Permission(_) | Self::Blocked(_) => Reason::Permission,
             // SWR itself knows the call, so the organization does not exist or may not be seen.
             Self::NotFound(response) if is_from_swr(response) => Reason::Permission,
-            Self::Throttled { .. } | Self::WaitTooLong { .. } => Reason::Throttled,
-            Self::Server { .. } => Reason::Server,
+            Self::Throttled(_) | Self::WaitTooLong { .. } => Reason::Throttled,
+            Self::Server(_) => Reason::Server,
             Self::CircuitOpen { cause, .. } => cause.reason,
             Self::Timeout(_) | Self::RateLimited { .. } => Reason::Timeout,
             Self::Network(_) => Reason::Network,
@@ -191,7 +181,7 @@ impl ApiError {
 
     /// Whether the same request may succeed a moment later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::Array(_) | Self::Json(_)) || self.is_upstream_failure()
+        matches!(self, Self::Throttled(_) | Self::Array(_) | Self::Json(_)) || self.is_upstream_failure()
     }
 
     /// Whether the upstream accepted the credential although it refused the call. A gateway that does not know the call has
@@ -206,20 +196,18 @@ impl ApiError {
 
     /// Whether the circuit breaker counts this as a failure of the upstream.
     pub fn is_upstream_failure(&self) -> bool {
-        matches!(self, Self::Server { .. } | Self::Timeout(_) | Self::Network(_))
+        matches!(self, Self::Server(_) | Self::Timeout(_) | Self::Network(_))
     }
 
     /// The pause that the upstream asked for.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            Self::Throttled(response) | Self::Server(response) => response.retry_after,
             Self::CircuitOpen { wait, .. } | Self::WaitTooLong { wait } => Some(*wait),
             _ => None,
         }
     }
-}
 
-impl ApiError {
     /// The failure of a refresh that this error ends.
     pub fn describe(&self) -> Failure {
         let advice = match self {
@@ -255,8 +243,9 @@ mod tests {
             &HeaderMap::new(),
             body.as_bytes(),
             &SentSecrets::default(),
+            std::time::UNIX_EPOCH,
         );
-        ApiError::classify(response, None).reason()
+        ApiError::classify(response).reason()
     }
 
     #[test]
@@ -317,11 +306,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
-        let failure: Failure = ApiError::classify(
-            ErrorResponse::read(StatusCode::FORBIDDEN, &headers, body, &SentSecrets::default()),
-            None,
-        )
-        .into();
+        let secrets = SentSecrets::default();
+        let response = ErrorResponse::read(StatusCode::FORBIDDEN, &headers, body, &secrets, std::time::UNIX_EPOCH);
+        let failure = ApiError::classify(response).describe();
         assert_eq!(
             failure.message,
             "not permitted: the API answered 403 SVCSTG.SWR.4030170 \"no permission\" (request 77aa)"

@@ -15,15 +15,17 @@ pub struct ErrorResponse {
     pub status: StatusCode,
     /// What the body says.
     pub body: ErrorBody,
+    /// The pause that it asks for, at most [`MAX_PAUSE`].
+    pub retry_after: Option<Duration>,
 }
 
 impl ErrorResponse {
-    /// Reads an error response. What it repeats of the request's secrets is hidden.
-    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &SentSecrets) -> Self {
+    /// Reads an error response at `now`. What it repeats of the request's secrets is hidden.
+    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &SentSecrets, now: SystemTime) -> Self {
         let mut body = error_body::read(body, secrets);
         let header = |name| error_body::one_line(&secrets.hide(headers.get(name)?.to_str().ok()?));
         body.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(body.request_id);
-        Self { status, body }
+        Self { status, body, retry_after: retry_after(headers, now) }
     }
 }
 
@@ -46,7 +48,7 @@ impl std::fmt::Display for ErrorResponse {
 
 /// `Retry-After` in both its forms (RFC 9110, 10.2.3): seconds, or an HTTP date. The date is compared with the response's own
 /// `Date`, so that a wrong clock here does not matter; one in the past is no wait. `None` if it is absent or garbage.
-pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get("retry-after")?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map_or(MAX_PAUSE, Duration::from_secs)

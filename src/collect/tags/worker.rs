@@ -88,7 +88,7 @@ fn scope(error: &ApiError) -> FailureScope {
             FailureScope::Refused
         }
         ApiError::RateLimited { wait } => FailureScope::Pause((*wait).max(Duration::from_secs(1))),
-        ApiError::Throttled { .. } | ApiError::WaitTooLong { .. } | ApiError::CircuitOpen { .. } => {
+        ApiError::Throttled(_) | ApiError::WaitTooLong { .. } | ApiError::CircuitOpen { .. } => {
             FailureScope::Pause(error.retry_after().unwrap_or(DEFAULT_PAUSE).max(Duration::from_secs(1)))
         }
         _ => FailureScope::Repository,

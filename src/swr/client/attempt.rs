@@ -7,7 +7,7 @@ use super::super::request::{BodyReader, Call};
 use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
 use crate::base::deadline::Deadline;
-use crate::transport::error_response::{date, retry_after};
+use crate::transport::error_response::date;
 use crate::transport::{Request, Response, SentSecrets, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -89,8 +89,7 @@ impl Client {
                     break;
                 }
             }
-            let response = ErrorResponse::read(status, &headers, &text, &secrets);
-            return Err(ApiError::classify(response, retry_after(&headers, now)));
+            return Err(ApiError::classify(ErrorResponse::read(status, &headers, &text, &secrets, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

@@ -60,21 +60,21 @@ impl Client {
         budget: &CallBudget,
     ) -> Option<Duration> {
         let (pause, wait) = match error {
-            ApiError::Throttled { retry_after, .. } => {
+            ApiError::Throttled(response) => {
                 // Without `Retry-After`, the vendor advises two to five seconds. A `Retry-After` of zero is not trusted.
-                let pause = match retry_after {
+                let pause = match response.retry_after {
                     None => backoff(attempt + 3, fastrand::f64()),
-                    Some(requested) => backoff(attempt, fastrand::f64()).max(*requested),
+                    Some(requested) => backoff(attempt, fastrand::f64()).max(requested),
                 };
                 (Some(pause), Duration::ZERO)
             }
-            ApiError::Server { retry_after, .. } => (*retry_after, backoff(attempt, fastrand::f64())),
+            ApiError::Server(response) => (response.retry_after, backoff(attempt, fastrand::f64())),
             _ => (None, backoff(attempt, fastrand::f64())),
         };
         // Throttling concerns all calls to one service. Any other failure concerns the calls of one purpose.
         let concerns_all = match purpose {
             Purpose::Listing => true,
-            Purpose::Images | Purpose::Auxiliary => matches!(error, ApiError::Throttled { .. }),
+            Purpose::Images | Purpose::Auxiliary => matches!(error, ApiError::Throttled(_)),
             Purpose::Project => false,
         };
         match pause {

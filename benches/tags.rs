@@ -1,12 +1,13 @@
 //! What tags cost: the memory of the layer index, a first round over a large account beside its scrapes, and refreshes of
 //! which a few repositories have changed, beside refreshes of the listing alone.
 //!
-//! `cargo bench --bench tags`; with an argument, that many repositories: `cargo bench --bench tags -- 10000`
+//! `cargo bench --bench tags`; a number is the number of repositories, and an executable is a baseline that is measured beside
+//! ours over the same upstream: `cargo bench --bench tags -- 10000 --changed 20 --baseline path/to/swr-exporter`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
 mod process;
 
-use process::{Client, Process, exporter, simulator_at};
+use process::{Client, Process, exporter_of};
 use std::io::Read;
 use std::time::{Duration, Instant};
 use swr_exporter::model::Timestamp;
@@ -14,6 +15,7 @@ use swr_exporter::model::layers::Layers;
 use swr_exporter::model::reclaim::{Reclaim, Rule};
 use swr_exporter::model::tag_list::{ListedTag, TagList};
 use swr_exporter::model::tags::{Blob, Digest32};
+use swr_simulator::{Options, Running, Simulator};
 
 /// The program's allocator.
 #[global_allocator]
@@ -22,37 +24,82 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Refreshes to average over.
 const REFRESHES: usize = 20;
 
+struct Arguments {
+    repositories: u32,
+    /// Repositories that change between two refreshes.
+    changed: usize,
+    baseline: Option<String>,
+    ours: String,
+    /// Refreshes alone, without the index and the first round.
+    is_short: bool,
+}
+
+impl Arguments {
+    fn read() -> Self {
+        let ours = env!("CARGO_BIN_EXE_swr-exporter").to_owned();
+        let mut read = Self { repositories: 100_000, changed: 100, baseline: None, ours, is_short: false };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--changed" => {
+                    let changed = arguments.next().and_then(|number| number.parse().ok());
+                    read.changed = changed.expect("a number of repositories");
+                }
+                "--baseline" => read.baseline = arguments.next(),
+                "--ours" => read.ours = arguments.next().expect("an executable"),
+                "--refreshes" => read.is_short = true,
+                size => read.repositories = size.parse().unwrap_or(read.repositories),
+            }
+        }
+        read
+    }
+}
+
 fn main() {
-    let repositories = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    let arguments = Arguments::read();
+    let repositories = arguments.repositories;
     if let Some(shape) = std::env::var("SHAPE").ok().and_then(|shape| shape.parse().ok()) {
         return memory(repositories, shape);
     }
-    println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
-    println!("sharing | clean-up rules | distinct blobs | references | MB | bytes/blob | s | us/change | s for a day");
-    for shape in 0..SHAPES.len() * 2 {
-        // Each in its own process: memory freed by one would hide what the other allocates.
-        let mut other = std::process::Command::new(std::env::current_exe().expect("it runs"));
-        other.env("SHAPE", shape.to_string()).arg(repositories.to_string());
-        assert!(other.status().expect("it can be started again").success());
+    if !arguments.is_short {
+        println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
+        println!(
+            "sharing | clean-up rules | distinct blobs | references | MB | bytes/blob | s | us/change | s for a day"
+        );
+        for shape in 0..SHAPES.len() * 2 {
+            // Each in its own process: memory freed by one would hide what the other allocates.
+            let mut other = std::process::Command::new(std::env::current_exe().expect("it runs"));
+            other.env("SHAPE", shape.to_string()).arg(repositories.to_string());
+            assert!(other.status().expect("it can be started again").success());
+        }
+        if std::env::var_os("MEMORY_ALONE").is_some() {
+            return;
+        }
     }
-    if std::env::var_os("MEMORY_ALONE").is_some() {
-        return;
+    let upstream = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+    let options =
+        Options { repositories: repositories as usize, namespaces: 200, events_per_day: 0.0, ..Options::default() };
+    let simulator = upstream.block_on(Simulator::start(options)).expect("the simulator starts");
+    if !arguments.is_short {
+        let directory = std::env::temp_dir().join(format!("swr-exporter-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory for the state files");
+        first_round(&simulator, &arguments, &directory);
+        std::fs::remove_dir_all(&directory).expect("it is ours");
     }
-    let directory = std::env::temp_dir().join(format!("swr-exporter-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory for the state files");
-    // Pushes are 23 of 100 events, of which there are 24 a day and repository: some 100 in 1.5 s of 100,000 repositories.
-    let upstream = simulator_at(repositories as usize, 10.5);
-    first_round(&upstream, repositories, &directory);
-    refreshes(&upstream, &directory);
-    std::fs::remove_dir_all(&directory).expect("it is ours");
+    refreshes(&simulator, &arguments);
 }
 
-/// How much is shared: layers by all tags of a repository, and layers between repositories.
-const SHAPES: [(&str, u32, u32); 2] = [("4 of 10 layers from 50 bases, 3 by all tags", 3, 4), ("none at all", 0, 0)];
+/// How much is shared: layers by all tags of a repository, layers between repositories, and into how many parts the latter
+/// divide them.
+const SHAPES: [(&str, u32, u32, u32); 3] = [
+    ("4 of 10 layers from 50 bases, 3 by all tags", 3, 4, 50),
+    ("none at all", 0, 0, 1),
+    ("each of 10 layers by all tags of two repositories", 0, 10, 50_000),
+];
 
 /// 20 tags with 10 layers and a configuration each, without and with clean-up rules and the list of tags that they need.
 fn memory(repositories: u32, shape: usize) {
-    let (name, tags_share, repositories_share) = SHAPES[shape / 2];
+    let (name, tags_share, repositories_share, parts) = SHAPES[shape / 2];
     let rules = if shape.is_multiple_of(2) { Reclaim::none().rules } else { Reclaim::default().rules };
     let before = resident();
     let start = Instant::now();
@@ -61,7 +108,7 @@ fn memory(repositories: u32, shape: usize) {
     let mut lists = Vec::new();
     let mut references = 0;
     let set = |layers: &mut Layers, repository: u32, from: u32| {
-        let tags = tags(repository, from, tags_share, repositories_share);
+        let tags = tags(repository, from, tags_share, repositories_share, parts);
         let (list, blobs) = TagList::pack(tags, &[], None);
         layers.set(repository, repository % 200, &blobs);
         pick(layers, repository, &list, &rules, NOW);
@@ -107,8 +154,8 @@ fn pick(layers: &mut Layers, repository: u32, list: &TagList, rules: &[Rule], no
 }
 
 /// A tag every ten days.
-fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<ListedTag> {
-    let blobs = blobs(repository, from, tags_share, repositories_share);
+fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32, parts: u32) -> Vec<ListedTag> {
+    let blobs = blobs(repository, from, tags_share, repositories_share, parts);
     let tags = (from..).zip(blobs.chunks(11)).map(|(number, blobs)| ListedTag {
         name: format!("v1.{number}.{}", repository % 10).into(),
         dated: Some(Timestamp(i64::from(NOW - DAY * 10 * (from + 20 - number) + repository % DAY) * 1_000_000_000)),
@@ -119,7 +166,7 @@ fn tags(repository: u32, from: u32, tags_share: u32, repositories_share: u32) ->
 }
 
 /// The blobs of a repository's tags, starting at tag `from`; the next value drops the oldest and adds one.
-fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -> Vec<Blob> {
+fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32, parts: u32) -> Vec<Blob> {
     let blob = |kind: u32, a: u32, b: u32| {
         let mut digest = [0; 32];
         // Uniformly distributed, like digests.
@@ -135,7 +182,7 @@ fn blobs(repository: u32, from: u32, tags_share: u32, repositories_share: u32) -
         blobs.push(blob(0, repository, tag));
         for layer in 0..10 {
             blobs.push(if layer < repositories_share {
-                blob(1, repository % 50, layer)
+                blob(1, repository % parts, layer)
             } else if layer < repositories_share + tags_share {
                 blob(2, repository, layer)
             } else {
@@ -153,24 +200,13 @@ fn resident() -> f64 {
 }
 
 /// The flags of an exporter that reads tags as fast as it can.
-fn with_tags(directory: &std::path::Path, window: &str) -> Vec<String> {
-    [
-        "--collector.tags".to_owned(),
-        "--collector.tags.rate-limit=10000".to_owned(),
-        "--swr.burst=1000".to_owned(),
-        format!("--cache.directory={}", directory.display()),
-        format!("--cache.window={window}"),
-    ]
-    .into()
-}
-
-fn start(upstream: &Process, flags: &[String]) -> Process {
-    exporter(upstream, &flags.iter().map(String::as_str).collect::<Vec<_>>())
-}
+const WITH_TAGS: [&str; 3] = ["--collector.tags", "--collector.tags.rate-limit=10000", "--swr.burst=1000"];
 
 /// First reading of all tags, in the background of scrapes.
-fn first_round(upstream: &Process, repositories: u32, directory: &std::path::Path) {
-    let exporter = start(upstream, &with_tags(directory, "1h"));
+fn first_round(simulator: &Running, arguments: &Arguments, directory: &std::path::Path) {
+    let kept = format!("--cache.directory={}", directory.display());
+    let exporter =
+        exporter_of(&arguments.ours, &simulator.url(), &[&WITH_TAGS[..], &["--cache.window=1h", &kept]].concat());
     let mut client = Client::connect(&exporter.address);
     scrape(&mut client);
     let began = Instant::now();
@@ -181,6 +217,7 @@ fn first_round(upstream: &Process, repositories: u32, directory: &std::path::Pat
     }
     let took = began.elapsed().as_secs_f64();
     let after: Vec<f64> = (0..during.len().clamp(1, 500)).map(|_| scrape(&mut client).1).collect();
+    let repositories = arguments.repositories;
     println!("\nA first round over {repositories} repositories, at a rate limit of 10,000 calls a second:");
     println!(
         "{took:.0} s, {:.0} repositories a second; scrapes meanwhile {} ms, afterwards {} ms (median, 99 of 100)",
@@ -208,50 +245,105 @@ fn first_round(upstream: &Process, repositories: u32, directory: &std::path::Pat
     );
 }
 
-/// Refreshes of a changing world, with and without tags.
-fn refreshes(upstream: &Process, directory: &std::path::Path) {
-    println!("\nRefreshes, one each 1.5 s, of a world in which some 100 repositories of 100,000 change meanwhile:");
-    println!("collectors | CPU s | wall s | tag calls | page MB, gzip | memory MB, at the peak");
-    let mut base = 0.0;
-    for tags in [false, true] {
-        let alone = ["--cache.window=1ms".to_owned()];
-        let exporter = start(upstream, &if tags { with_tags(directory, "1ms") } else { alone.into() });
-        let mut client = Client::connect(&exporter.address);
-        // Changes since the first round are read, and both have reached their size.
-        let mut refreshes = 0;
-        while refreshes < 5 || metric(&mut client, "swr_tags_pending").is_some_and(|pending| pending > 50.0) {
-            scrape(&mut client);
-            std::thread::sleep(Duration::from_millis(1500));
-            refreshes += 1;
+/// Refreshes of a changing world, with and without tags, of both executables by turns.
+fn refreshes(simulator: &Running, arguments: &Arguments) {
+    let changed = arguments.changed;
+    println!("\nRefreshes, between which {changed} repositories get a tag and downloads:");
+    println!("executable | collectors | CPU s, mean and median | wall s | page MB, gzip | memory MB, at the peak");
+    let executables = [("baseline", arguments.baseline.as_deref()), ("ours", Some(&*arguments.ours))];
+    let executables = executables.into_iter().filter_map(|(name, executable)| Some((name, executable?)));
+    let mut measured: Vec<Measured> = executables
+        .flat_map(|(name, executable)| [false, true].map(|tags| Measured::start(name, executable, simulator, tags)))
+        .collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    // After the first, both have reached their size.
+    for number in 0..REFRESHES + 2 {
+        change(&simulator.handle, changed, &mut random);
+        for one in &mut measured {
+            one.refresh();
+            if number < 2 {
+                (one.cpu, one.wall) = (Vec::new(), Vec::new());
+            }
         }
-        let calls = |client: &mut Client| {
-            metric(client, "swr_api_requests_total{code=\"200\",operation=\"list_tags\"}").unwrap_or_default()
-        };
-        let calls_before = calls(&mut client);
-        let (before, mut walls, mut page) = (exporter.cpu_seconds(), Vec::new(), 0);
-        for _ in 0..REFRESHES {
-            let start = Instant::now();
-            let (bytes, wall) = scrape(&mut client);
-            page = bytes;
-            walls.push(wall / 1e3);
-            std::thread::sleep(Duration::from_millis(1500).saturating_sub(start.elapsed()));
-        }
-        let cpu = (exporter.cpu_seconds() - before) / REFRESHES as f64;
-        let calls_made = calls(&mut client) - calls_before;
-        println!(
-            "{} | {cpu:.3} | {:.2} | {:.0} | {:.2} | {:.0}, {:.0}",
-            if tags { "repositories, tags" } else { "repositories" },
-            walls.iter().sum::<f64>() / walls.len() as f64,
-            calls_made / REFRESHES as f64,
-            page as f64 / 1e6,
-            exporter.megabytes("VmRSS"),
-            exporter.megabytes("VmHWM"),
-        );
-        if tags {
-            println!("with tags {:.2} times the processor time of the listing alone", cpu / base);
-        }
-        base = cpu;
+        measured.reverse();
     }
+    for one in &measured {
+        one.print();
+    }
+    if let [one, two, three, four] = &measured[..] {
+        let ratio = |one: &Measured, other: &Measured| median(&one.cpu) / median(&other.cpu);
+        println!("ours to baseline: {:.2} without tags, {:.2} with tags", ratio(three, one), ratio(four, two));
+    }
+}
+
+/// An exporter under measurement.
+struct Measured {
+    name: &'static str,
+    exporter: Process,
+    tags: bool,
+    cpu: Vec<f64>,
+    wall: Vec<f64>,
+    page: usize,
+}
+
+impl Measured {
+    /// Starts an exporter and waits until it knows all.
+    fn start(name: &'static str, executable: &str, simulator: &Running, tags: bool) -> Self {
+        // The window is over at once, so each scrape is a refresh.
+        let flags = [&["--cache.window=1ms", "--swr.refresh-timeout=5m"][..], if tags { &WITH_TAGS[..] } else { &[] }];
+        let exporter = exporter_of(executable, &simulator.url(), &flags.concat());
+        let measured = Self { name, exporter, tags, cpu: Vec::new(), wall: Vec::new(), page: 0 };
+        let mut client = Client::connect(&measured.exporter.address);
+        scrape(&mut client);
+        while tags && metric(&mut client, "swr_tags_pending").is_none_or(|pending| pending > 0.0) {
+            std::thread::sleep(Duration::from_secs(2));
+            client = Client::connect(&measured.exporter.address);
+        }
+        measured
+    }
+
+    fn refresh(&mut self) {
+        let (start, before) = (Instant::now(), self.exporter.cpu_seconds());
+        let mut client = Client::connect(&self.exporter.address);
+        self.page = scrape(&mut client).0;
+        self.wall.push(start.elapsed().as_secs_f64());
+        // What the refresh frees is freed after the scrape is answered.
+        std::thread::sleep(Duration::from_millis(200));
+        self.cpu.push(self.exporter.cpu_seconds() - before);
+    }
+
+    fn print(&self) {
+        println!(
+            "{} | {} | {:.3}, {:.3} | {:.2} | {:.2} | {:.0}, {:.0}",
+            self.name,
+            if self.tags { "repositories, tags" } else { "repositories" },
+            self.cpu.iter().sum::<f64>() / self.cpu.len() as f64,
+            median(&self.cpu),
+            median(&self.wall),
+            self.page as f64 / 1e6,
+            self.exporter.megabytes("VmRSS"),
+            self.exporter.megabytes("VmHWM"),
+        );
+    }
+}
+
+/// Changes that many repositories.
+fn change(simulator: &Simulator, count: usize, random: &mut fastrand::Rng) {
+    let tag = format!("bench-{}", random.u32(..));
+    simulator.with_world(|world| {
+        let all = world.keys();
+        for _ in 0..count {
+            let (namespace, name) = &all[random.usize(..all.len())];
+            world.push(namespace, name, &tag);
+            world.download(namespace, name, random.u64(1..20));
+        }
+    });
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
 /// One scrape: bytes and milliseconds.

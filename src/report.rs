@@ -16,6 +16,9 @@ use crate::model::reading::KnownRepository;
 use crate::model::reclaim::{Reclaim, Rule};
 use crate::model::{Timestamp, Visibility};
 pub use count::count;
+use layout::Output;
+pub use order::{TagStep, TagSteps};
+use std::io;
 use std::sync::Arc;
 
 /// A repository that was not updated for so many days is stale.
@@ -74,7 +77,7 @@ pub trait Readings {
 }
 
 /// The report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// The account's name.
     pub account: String,
@@ -149,7 +152,7 @@ pub struct Totals {
 }
 
 /// What a rule would free.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RuleReport {
     /// The rule.
     pub rule: Rule,
@@ -164,7 +167,7 @@ pub struct RuleReport {
     /// Further repositories that would free something.
     pub more_repositories: usize,
     /// The tags in the order that frees most; `None` if they were not asked for.
-    pub tags: Option<Vec<TagStep>>,
+    pub tags: Option<TagSteps>,
     /// Further tags, which are not listed.
     pub more_tags: Freed,
 }
@@ -191,19 +194,6 @@ impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.repository)
     }
-}
-
-/// The deletion of one tag, after those before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagStep {
-    /// The repository.
-    pub of: Name,
-    /// The tag.
-    pub tag: Box<str>,
-    /// When it was last updated, or created.
-    pub dated: Option<Timestamp>,
-    /// Bytes that go with it, once those before it are gone.
-    pub bytes: u128,
 }
 
 /// The first repositories of a list, and sums over all of it.
@@ -255,14 +245,19 @@ pub enum Format {
 }
 
 impl Report {
-    /// The report as text.
-    pub fn render(&self, format: Format) -> String {
+    /// Writes the report piece by piece.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn write(&self, format: Format, sink: &mut dyn io::Write) -> io::Result<()> {
+        let mut output = Output::new(sink);
         match format {
-            Format::Text { width } => text::render(self, width),
-            Format::Markdown => markdown::render(self),
-            Format::Json => json::render(self),
-            Format::Csv => csv::render(self),
+            Format::Json => return json::render(self, sink),
+            Format::Text { width } => text::render(self, width, &mut output)?,
+            Format::Markdown => markdown::render(self, &mut output)?,
+            Format::Csv => csv::render(self, &mut output)?,
         }
+        output.finish()
     }
 }
 

@@ -113,6 +113,11 @@ impl Account {
         };
         let (share, max_file) = (Arc::new(shared.budget.share()), shared.budget.max_file());
         let snapshot_file = state_file::<Snapshot>(snapshot_path, config.origins.snapshot, lock.as_ref(), max_file);
+        // Beside the tags, which take longer.
+        let restoring = snapshot_file.clone().map(|file| {
+            let listing = restored_listing(file, config.exposition.clone(), share.clone());
+            tokio::spawn(listing.instrument(span.clone()))
+        });
         let metrics = collect::Metrics::new(&registry);
         let mut tags = None;
         if config.tags.fetches_any() {
@@ -144,7 +149,7 @@ impl Account {
         };
         let labels = config.exposition.labels.clone();
         let refresh = refresher(Arc::new(collection), config.exposition.clone());
-        let persister = snapshot_file.clone().map(|file| -> cache::Persister<Exposition> {
+        let persister = snapshot_file.map(|file| -> cache::Persister<Exposition> {
             Box::new(move |exposition, read_at| {
                 let (file, snapshot) = (file.clone(), exposition.snapshot().clone());
                 let write = Box::new(move |out: &mut RecordWriter<'_>| records::write(&snapshot, out));
@@ -153,10 +158,10 @@ impl Account {
         });
         let counters = cache::metrics::Counters::new(&registry);
         let cache = Cache::new(config.cache, refresh, persister, counters, SystemTime::now);
-        if let Some(file) = snapshot_file
-            && let Some(loaded) = file.load(SystemTime::now()).await
+        if let Some(restoring) = restoring
+            && let Ok(Some(listing)) = restoring.await
         {
-            *latest.lock() = restore_snapshot(&cache, loaded, config.exposition, &share, tags.as_ref()).await;
+            *latest.lock() = restore(&cache, listing, config.exposition, &share, tags.as_ref()).await;
         }
         cache::metrics::CacheState::register(&registry, cache.clone());
         live_metrics::register_exposition_size(&registry, &cache);
@@ -348,14 +353,13 @@ async fn restored_tags(file: &Arc<StateFile<TagInventory>>) -> TagInventory {
     inventory
 }
 
-async fn restore_snapshot(
-    cache: &Cache<Exposition>,
-    loaded: Loaded<Snapshot>,
-    exposition: exposition::Options,
-    share: &MemoryShare,
-    tags: Option<&TagCollector>,
-) -> Option<Arc<Snapshot>> {
-    let Loaded { value: mut snapshot, read_at, age } = loaded;
+/// The saved snapshot with the families of its listing, if it fits into memory.
+async fn restored_listing(
+    file: Arc<StateFile<Snapshot>>,
+    options: exposition::Options,
+    share: Arc<MemoryShare>,
+) -> Option<Loaded<Exposition>> {
+    let Loaded { value: snapshot, read_at, age } = file.load(SystemTime::now()).await?;
     let repositories = snapshot.repositories.len();
     info!(
         repositories,
@@ -363,18 +367,32 @@ async fn restore_snapshot(
         "loaded a saved snapshot of {repositories} repositories, {} s old",
         age.as_secs()
     );
-    let weight = weight(&snapshot) + instances(&snapshot);
-    if !share.has_room_for(weight) {
+    if !share.has_room_for(weight(&snapshot) + instances(&snapshot)) {
         warn!(repositories, "ignoring the saved snapshot of {repositories} repositories: it does not fit into memory");
         return None;
     }
-    share.hold(weight, tags.map(TagCollector::memory_in_layers));
-    snapshot.images = tags.map(|tags| Arc::new(tags.recall(&snapshot)));
-    let snapshot = Arc::new(snapshot);
-    let encoded = snapshot.clone();
-    let encoding = tokio::task::spawn_blocking(move || Exposition::build(encoded, &exposition, None));
-    if let Ok(exposition) = encoding.await {
-        cache.restore(exposition, read_at, age);
+    let encode = move || Exposition::build(Arc::new(snapshot), &options, None);
+    let value = tokio::task::spawn_blocking(encode).await.ok()?;
+    Some(Loaded { value, read_at, age })
+}
+
+/// Lets the cache serve a saved snapshot, with what is known of tags, and returns it.
+async fn restore(
+    cache: &Cache<Exposition>,
+    listing: Loaded<Exposition>,
+    options: exposition::Options,
+    share: &MemoryShare,
+    tags: Option<&TagCollector>,
+) -> Option<Arc<Snapshot>> {
+    let Loaded { value: mut exposition, read_at, age } = listing;
+    let snapshot = exposition.snapshot();
+    share.hold(weight(snapshot) + instances(snapshot), tags.map(TagCollector::memory_in_layers));
+    if let Some(tags) = tags {
+        let snapshot = Snapshot { images: Some(Arc::new(tags.recall(snapshot))), ..Snapshot::clone(snapshot) };
+        let encode = move || Exposition::build(Arc::new(snapshot), &options, Some(&exposition));
+        exposition = tokio::task::spawn_blocking(encode).await.ok()?;
     }
+    let snapshot = exposition.snapshot().clone();
+    cache.restore(exposition, read_at, age);
     Some(snapshot)
 }

@@ -17,7 +17,7 @@ use crate::model::reclaim::{self, Reclaim, Rule};
 use crate::model::{Snapshot, Timestamp};
 use crate::report::{self, Format, Options, Readings, Scope};
 use anyhow::{Context, anyhow, bail};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -91,7 +91,8 @@ impl Wanted {
         Options {
             account: account.to_owned(),
             reclaim: Reclaim { rules, keep: reclaim.keep },
-            top: self.top.unwrap_or(if self.format == Format::Csv { usize::MAX } else { TOP }),
+            // A table of tags has no other lists.
+            top: self.top.unwrap_or(if self.format == Format::Csv && !self.tags { usize::MAX } else { TOP }),
             tags: self.tags.then(|| self.top.unwrap_or(usize::MAX)),
             only: self.only.clone(),
             now: Timestamp::from(SystemTime::now()),
@@ -107,7 +108,8 @@ impl Wanted {
             bail!("--only: there is no {only} in this account");
         }
         let report = report::count(options, listing, readings)?;
-        match super::print([report.render(self.format)]) {
+        let mut out = io::stdout().lock();
+        match report.write(self.format, &mut out).and_then(|()| out.flush()) {
             // Whoever reads it, such as `head`, has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written.context("cannot write to standard output"),

@@ -257,7 +257,7 @@ pub fn encode(
 pub fn decode<T: Persistent>(input: &mut (impl Read + Seek), now: SystemTime) -> Result<(Loaded<T>, Origin), Unusable> {
     let Header { read_at, origin, length } = verify(input)?;
     let age = now.duration_since(read_at).map_err(|future| Unusable::Future(future.duration()))?;
-    let value = read_records(input, length, T::read)?;
+    let value = read_records(input, length, now, T::read)?;
     Ok((Loaded { value, read_at, age }, origin))
 }
 
@@ -273,10 +273,11 @@ struct Header {
 fn read_records<T>(
     input: &mut (impl Read + Seek),
     length: u64,
+    now: SystemTime,
     read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>,
 ) -> Result<T, Unusable> {
     input.seek(io::SeekFrom::Start(HEADER as u64))?;
-    let mut records = RecordReader { input: &mut input.take(length), frame: Vec::new(), position: 0 };
+    let mut records = RecordReader { length, now, input: &mut input.take(length), frame: Vec::new(), position: 0 };
     let value = read(&mut records)?;
     if records.is_at_end()? { Ok(value) } else { Err(Unusable::Content) }
 }
@@ -339,7 +340,7 @@ impl VerifiedFile {
     /// # Errors
     /// [`Unusable::Content`] if the records are not those of such a value.
     pub fn read<T>(&mut self, read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>) -> Result<T, Unusable> {
-        read_records(&mut self.file, self.length, read)
+        read_records(&mut self.file, self.length, self.read_at, read)
     }
 }
 
@@ -379,12 +380,24 @@ impl RecordWriter<'_> {
 
 /// Reads the records of a value.
 pub struct RecordReader<'a> {
+    length: u64,
+    now: SystemTime,
     input: &'a mut dyn Read,
     frame: Vec<u8>,
     position: usize,
 }
 
 impl RecordReader<'_> {
+    /// Bytes of all records.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The time by which the file has an age.
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
     /// The next record; `None` at the end.
     ///
     /// # Errors

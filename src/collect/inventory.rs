@@ -17,7 +17,7 @@ use crate::model::reclaim::{Reclaim, Rule};
 use crate::model::tag_list::IndexedImage;
 use crate::model::tags::Details;
 use crate::model::{Repository, RepositoryRef, Snapshot, Timestamp};
-use entry::{FetchFailures, InventoryEntry, KnownDetails, KnownRetention, KnownTags, TagSummary};
+use entry::{ByTime, FetchFailures, InventoryEntry, KnownDetails, KnownRetention, KnownTags, TagSummary};
 use records::EntryRecord;
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
@@ -234,14 +234,18 @@ impl TagInventory {
     }
 
     /// Adds an entry from before a restart. [`TagInventory::sort`] has to follow before the next listing.
-    fn restore(&mut self, record: EntryRecord) {
+    fn restore(&mut self, record: EntryRecord, by_time: Option<ByTime>) {
         let row = Repository { name: record.name, ..Repository::unknown(record.namespace) };
         let slot = self.insert(row.as_ref());
         self.order.push(slot);
         if let Some((read, reading)) = record.tags {
             self.set_tags(slot, read, reading);
         }
-        let entry = self.at_mut(slot);
+        let entry = self.entries[slot as usize].as_mut().expect(LISTED);
+        let summary = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut());
+        if let (Some(summary), Some(by_time)) = (summary, by_time) {
+            summary.set_time(by_time, slot, &mut self.layers);
+        }
         (entry.details, entry.retention) = (record.details, record.retention);
     }
 

@@ -4,17 +4,16 @@
 //! Each block of each family is compressed apart. A block whose rows have the same names and, in a family, the same values as
 //! in the exposition before, is that of the exposition before: its bytes are shared.
 
-use super::columns::{Column, Lines, Row, differing};
-use super::compress::Part;
+use super::columns::{Column, Lines, Row, Source, differing};
+use super::compress::{Deflated, Deflater, Part};
 use super::constant_labels::ConstantLabels;
 use super::line_deflater::{FamilyLines, LabelPrefixes, Line, LineDeflater};
 use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
-use super::text::{CHUNK, Counts, label};
+use super::text::{CHUNK, Counts, label, metadata};
 use crate::catalog;
-use crate::model::chunks::Chunk;
-use crate::model::reclaim::Rule;
-use crate::model::tags::Reclaimable;
+use crate::model::chunks::{BlockSize, Chunk};
+use crate::model::tags::{Reclaimable, ReclaimableHere};
 use crate::model::{RepositoryImages, RepositoryRef, Snapshot};
 use std::sync::Arc;
 
@@ -31,9 +30,9 @@ impl<'a> Selected<'a> {
     }
 
     /// The blocks in their order.
-    pub(super) fn blocks(self) -> impl Iterator<Item = Block<'a>> {
+    pub(super) fn blocks(self, size: BlockSize) -> impl Iterator<Item = Block<'a>> {
         let mut end = 0;
-        self.snapshot.repositories.blocks().map(move |chunks| {
+        self.snapshot.repositories.blocks(size).map(move |chunks| {
             let start = end;
             end += chunks.iter().map(|chunk| chunk.len()).sum::<usize>();
             Block { of: self, chunks, start, end }
@@ -51,17 +50,31 @@ pub(super) struct Block<'a> {
     end: usize,
 }
 
-/// What differs between two blocks.
-struct Difference {
+/// What differs between two blocks of the same names.
+struct Difference<'a> {
+    new: Block<'a>,
+    old: Block<'a>,
     metrics: RepositoryMetrics,
+    /// Whether any figure of tags or details differs.
     images: bool,
 }
 
-impl Difference {
-    const ALL: Self = Self { metrics: RepositoryMetrics::ALL, images: true };
-
+impl Difference<'_> {
     fn affects(&self, column: &Column) -> bool {
-        column.metric.map_or(self.images, |metric| self.metrics.contains(metric))
+        match column.source {
+            Source::Listing(metric) => self.metrics.contains(metric),
+            Source::Tags(is_same) => self.affects_images(|new, old| match (&new.tags, &old.tags) {
+                (Some(new), Some(old)) => is_same(new, old),
+                (new, old) => new.is_none() && old.is_none(),
+            }),
+            Source::Images(is_same) => self.affects_images(is_same),
+            Source::Reclaimable(is_same) => !self.new.has_same_reclaimable(&self.old, is_same),
+        }
+    }
+
+    fn affects_images(&self, is_same: impl Fn(&RepositoryImages, &RepositoryImages) -> bool) -> bool {
+        let (Some(new), Some(old)) = (self.new.images(), self.old.images()) else { return self.images };
+        self.images && !new.iter().zip(old).all(|(new, old)| is_same(new, old))
     }
 }
 
@@ -79,37 +92,49 @@ impl<'a> Block<'a> {
         Some(&images.repositories[self.start..self.end])
     }
 
-    /// What each clean-up rule would free in its repositories, by their index in the block.
-    fn reclaimable(&self) -> impl Iterator<Item = (Rule, usize, u32, Option<u128>)> + use<'a> {
-        let (start, end) = (self.start, self.end);
-        self.of.reclaimable().iter().flat_map(move |of_rule| {
-            let place = |index| of_rule.repositories.partition_point(|here| (here.index as usize) < index);
-            let here = &of_rule.repositories[place(start)..place(end)];
-            here.iter().map(move |here| (of_rule.rule, here.index as usize - start, here.tags, here.bytes))
-        })
+    /// What a clean-up rule would free in its repositories.
+    fn reclaimable(&self, of_rule: &'a Reclaimable) -> &'a [ReclaimableHere] {
+        let place = |index| of_rule.repositories.partition_point(|here| (here.index as usize) < index);
+        &of_rule.repositories[place(self.start)..place(self.end)]
     }
 
-    fn difference(&self, old: &Self) -> Difference {
+    fn has_same_reclaimable(&self, old: &Self, is_same: fn(&ReclaimableHere, &ReclaimableHere) -> bool) -> bool {
+        let is_same = |new: &ReclaimableHere, before: &ReclaimableHere| {
+            new.index as usize - self.start == before.index as usize - old.start && is_same(new, before)
+        };
+        let (all, before) = (self.of.reclaimable(), old.of.reclaimable());
+        all.len() == before.len()
+            && all.iter().zip(before).all(|(of_rule, before)| {
+                let (here, there) = (self.reclaimable(of_rule), old.reclaimable(before));
+                of_rule.rule == before.rule
+                    && here.len() == there.len()
+                    && here.iter().zip(there).all(|(new, old)| is_same(new, old))
+            })
+    }
+
+    /// What differs from the block before; `None` if its rows are others.
+    fn difference(&self, old: &Self) -> Option<Difference<'a>> {
         let is_selected = |block: &Self| block.of.selection.in_range(block.start..block.end);
         if self.end - self.start != old.end - old.start || is_selected(self) != is_selected(old) {
-            return Difference::ALL;
+            return None;
         }
         let mut metrics = RepositoryMetrics::NONE;
-        let has_chunks = self.chunks.len() == old.chunks.len();
+        if self.chunks.len() != old.chunks.len() {
+            return None;
+        }
         let pairs = self.chunks.iter().zip(old.chunks);
         for (new, old) in pairs.filter(|(new, old)| !Arc::ptr_eq(new, old)) {
             if new.len() != old.len() {
-                return Difference::ALL;
+                return None;
             }
             for (new, old) in new.iter().zip(old.iter()) {
                 if new.key() != old.key() {
-                    return Difference::ALL;
+                    return None;
                 }
                 metrics = differing(&old, &new).fold(metrics, RepositoryMetrics::with);
             }
         }
-        let images = self.images() != old.images() || !self.reclaimable().eq(old.reclaimable());
-        if has_chunks { Difference { metrics, images } } else { Difference::ALL }
+        Some(Difference { new: *self, old: *old, metrics, images: self.images() != old.images() })
     }
 }
 
@@ -175,48 +200,89 @@ impl BlockWriter {
     }
 }
 
-/// The encoded blocks of an exposition: for each family, a part for each block.
+/// Columns as encoded blocks: for each column, a part for each block.
 #[derive(Debug, Default)]
 pub(super) struct EncodedBlocks(Vec<Vec<Arc<Part>>>);
 
 impl EncodedBlocks {
-    /// Encodes the blocks, or takes them over from the exposition before. It had the same columns and labels.
+    /// Encodes the blocks, or takes them over from the exposition before. It had the same blocks, columns and labels. Without
+    /// one, half of the work is done on a second thread.
     pub(super) fn new(
         new: Selected<'_>,
         before: Option<(Selected<'_>, &Self)>,
+        size: BlockSize,
         columns: &[Column],
         labels: &ConstantLabels,
-        deflater: &mut LineDeflater,
     ) -> Self {
+        let blocks: Vec<_> = new.blocks(size).collect();
+        let encode = |blocks: &[Block<'_>], before| {
+            let mut encoded = Self(vec![Vec::with_capacity(blocks.len()); columns.len()]);
+            encoded.append(blocks, before, size, columns, labels);
+            encoded
+        };
         let before = before.filter(|(_, encoded)| encoded.0.len() == columns.len());
-        let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks()).collect();
-        let mut parts: Vec<Vec<Arc<Part>>> = vec![Vec::with_capacity(old_blocks.len()); columns.len()];
-        let mut writer = BlockWriter::new(labels);
+        let has_threads = std::thread::available_parallelism().is_ok_and(|threads| threads.get() > 1);
+        if before.is_some() || blocks.len() < 2 || !has_threads {
+            return encode(&blocks, before);
+        }
+        let (first, second) = blocks.split_at(blocks.len() / 2);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| encode(second, None));
+            let mut all = encode(first, None);
+            let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.0.iter_mut().zip(second.0).for_each(|(parts, more)| parts.extend(more));
+            all
+        })
+    }
+
+    fn append(
+        &mut self,
+        blocks: &[Block<'_>],
+        before: Option<(Selected<'_>, &Self)>,
+        size: BlockSize,
+        columns: &[Column],
+        labels: &ConstantLabels,
+    ) {
+        let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks(size)).collect();
+        let (mut writer, mut deflater) = (BlockWriter::new(labels), LineDeflater::default());
         let mut at = 0;
-        for block in new.blocks() {
+        for block in blocks {
             while old_blocks.get(at).is_some_and(|old| old.first_key() < block.first_key()) {
                 at += 1;
             }
             let old = old_blocks.get(at).filter(|old| old.first_key() == block.first_key());
-            let difference = old.map_or(Difference::ALL, |old| block.difference(old));
+            let difference = old.and_then(|old| block.difference(old));
             let mut is_begun = false;
             for (number, column) in columns.iter().enumerate() {
-                let kept = before.filter(|_| old.is_some() && !difference.affects(column));
-                let part = kept.map(|(_, encoded)| encoded.0[number][at].clone()).unwrap_or_else(|| {
+                let is_kept = difference.as_ref().is_some_and(|difference| !difference.affects(column));
+                let part = before.filter(|_| is_kept).map(|(_, encoded)| encoded.0[number][at].clone());
+                let part = part.unwrap_or_else(|| {
                     if !std::mem::replace(&mut is_begun, true) {
-                        deflater.begin(writer.begin(&block));
+                        deflater.begin(writer.begin(block));
                     }
-                    writer.write(&block, column, |lines| deflater.push(&lines));
+                    writer.write(block, column, |lines| deflater.push(&lines));
                     Arc::new(deflater.finish())
                 });
-                parts[number].push(part);
+                self.0[number].push(part);
             }
         }
-        Self(parts)
     }
 
-    /// The parts of each family.
-    pub(super) fn columns(&self) -> &[Vec<Arc<Part>>] {
-        &self.0
+    /// Appends the families that have samples.
+    pub(super) fn append_to(&self, deflated: &mut Deflated, columns: &[Column], deflater: &mut Deflater) {
+        let families = columns.iter().zip(&self.0);
+        for (column, parts) in families.filter(|(_, parts)| parts.iter().any(|part| part.series > 0)) {
+            let mut head = Vec::new();
+            metadata(column.family, &mut head);
+            deflater.push(&head);
+            deflated.push(&deflater.finish(0));
+            parts.iter().for_each(|part| deflated.push(part));
+        }
+    }
+
+    /// All parts, column by column.
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+        self.0.iter().flatten()
     }
 }

@@ -4,7 +4,7 @@ use super::line_deflater::Line;
 use super::repository_metrics::RepositoryMetric;
 use super::text::{Value, label, write_value};
 use crate::catalog::{self, Family};
-use crate::model::tags::Reclaimable;
+use crate::model::tags::{Reclaimable, ReclaimableHere, TagFigures};
 use crate::model::{RepositoryImages, RepositoryRef, Visibility};
 
 /// A repository as a family sees it.
@@ -21,12 +21,25 @@ pub(super) struct Row<'a> {
     pub(super) prefix: &'a [u8],
 }
 
+/// What the samples of a repository in a family depend on, besides its name. The functions say whether two states of the
+/// repository give the same samples.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// A value of the listing.
+    Listing(RepositoryMetric),
+    /// Its tags.
+    Tags(fn(&TagFigures, &TagFigures) -> bool),
+    /// Other figures beyond the listing.
+    Images(fn(&RepositoryImages, &RepositoryImages) -> bool),
+    /// What the clean-up rules would free.
+    Reclaimable(fn(&ReclaimableHere, &ReclaimableHere) -> bool),
+}
+
 /// A family with samples per repository.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
     pub(super) family: &'static Family,
-    /// The values of the listing that the samples depend on; `None` if they depend on the images.
-    pub(super) metric: Option<RepositoryMetric>,
+    pub(super) source: Source,
     /// Writes the samples of a repository, any number of them.
     pub(super) write: fn(&Row<'_>, &mut Lines<'_>),
 }
@@ -59,7 +72,7 @@ impl Column {
                 });
             }),
         };
-        Self { family, metric: Some(metric), write }
+        Self { family, source: Source::Listing(metric), write }
     }
 }
 

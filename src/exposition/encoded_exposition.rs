@@ -12,12 +12,11 @@
 use super::blocks::{EncodedBlocks, Selected};
 use super::columns::Column;
 use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, Part, ZstdBlocks, gzip, zstd};
-use super::line_deflater::LineDeflater;
 use super::repository_selection::RepositorySelection;
 use super::snapshot_families::{Columns, write_totals};
-use super::text::metadata;
 use super::top_repositories::{self, TopRepositories};
 use super::{Encoding, Format, Options};
+use crate::model::chunks::BlockSize;
 use crate::model::{NamespaceSums, Snapshot};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -29,8 +28,10 @@ pub struct Exposition {
     snapshot: Arc<Snapshot>,
     selection: RepositorySelection,
     top: Arc<TopRepositories>,
-    /// What a next exposition may take over.
-    blocks: EncodedBlocks,
+    /// The families of the listing. A next exposition may take over parts of them.
+    listing: EncodedBlocks,
+    /// The families of tags and details, of which most change less often and one by one.
+    images: EncodedBlocks,
     deflated: Deflated,
     zstd: OnceLock<ZstdBlocks>,
 }
@@ -45,35 +46,22 @@ impl Exposition {
         let sums = snapshot.namespace_sums();
         let top = Arc::new(top_repositories::top(&snapshot, &sums, &selection));
         let columns = Columns::of(&snapshot, options.repository_metrics);
-        let all: Vec<Column> = columns.listing.iter().chain(columns.images).copied().collect();
         let mut deflater = Deflater::new(GZIP_LEVEL);
-        let selected = |snapshot, selection| Selected { snapshot, selection };
-        let before = previous.map(|previous| (selected(&previous.snapshot, &previous.selection), &previous.blocks));
-        let blocks = EncodedBlocks::new(
-            selected(&snapshot, &selection),
-            before,
-            &all,
-            &options.labels,
-            &mut LineDeflater::default(),
-        );
+        let new = Selected { snapshot: &snapshot, selection: &selection };
+        let encode = |size, columns: &[Column], before: fn(&Self) -> &EncodedBlocks| {
+            let before = previous.map(|previous| {
+                (Selected { snapshot: &previous.snapshot, selection: &previous.selection }, before(previous))
+            });
+            EncodedBlocks::new(new, before, size, columns, &options.labels)
+        };
+        let listing = encode(BlockSize::Large, &columns.listing, |before| &before.listing);
+        let images = encode(BlockSize::Small, columns.images, |before| &before.images);
         let mut deflated = Deflated::default();
-        for (number, (column, parts)) in all.iter().zip(blocks.columns()).enumerate() {
-            if number == columns.listing.len() {
-                deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
-            }
-            if parts.iter().any(|part| part.series > 0) {
-                let mut head = Vec::new();
-                metadata(column.family, &mut head);
-                deflater.push(&head);
-                deflated.push(&deflater.finish(0));
-                parts.iter().for_each(|part| deflated.push(part));
-            }
-        }
-        if columns.images.is_empty() {
-            deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
-        }
+        listing.append_to(&mut deflated, &columns.listing, &mut deflater);
+        deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
+        images.append_to(&mut deflated, columns.images, &mut deflater);
         drop(sums);
-        Self { snapshot, selection, top, blocks, deflated, zstd: OnceLock::new() }
+        Self { snapshot, selection, top, listing, images, deflated, zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -230,11 +218,11 @@ pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, en
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::tag_families::COLUMNS;
     use crate::exposition::testing::{decode, parse, row};
     use crate::exposition::write_snapshot;
     use crate::exposition::{ConstantLabels, live};
-    use crate::model::tags::TagFigures;
+    use crate::model::reclaim::Rule;
+    use crate::model::tags::{Details, Reclaimable, ReclaimableHere, TagFigures};
     use crate::model::{Images, Repository, RepositoryImages, RepositoryRef, Timestamp};
     use prometheus::{Gauge, Registry};
     use proptest::prelude::*;
@@ -320,21 +308,33 @@ mod tests {
             ..row(&format!("team-{}", number % 3), &format!("app/service-{number}"))
         });
         let (mut snapshot, _) = Snapshot::new(Timestamp(0), rows.collect());
+        // Each figure depends on another part of the value.
         let image = |row: RepositoryRef<'_>| RepositoryImages {
-            tags: row.size.map(|size| TagFigures {
-                tags: 1,
-                unlayered: 0,
-                by_age: [0; 5],
-                unique_bytes: size.into(),
-                exclusive_bytes: None,
-                newest: None,
-                oldest: None,
+            tags: row.size.filter(|size| size % 11 > 0).map(|size| TagFigures {
+                tags: 1 + (size % 2 == 0) as u32,
+                unlayered: (size % 5 == 0).into(),
+                by_age: [0, 0, 0, 0, (size % 3 == 0).into()],
+                unique_bytes: (size / 10).into(),
+                exclusive_bytes: (size % 13 > 0).then(|| (size / 20).into()),
+                newest: (size % 4 > 0).then_some(Timestamp(5)),
+                oldest: (size % 8 > 0).then_some(Timestamp(3)),
                 series: None,
             }),
-            ..RepositoryImages::default()
+            details: (row.downloads > Some(7)).then(|| Arc::new(Details { id: row.downloads, ..Details::default() })),
+            retention_rules: row.downloads.filter(|downloads| *downloads < 9).map(|_| 1),
         };
         let repositories = snapshot.repositories.iter().map(image).collect();
-        snapshot.images = Some(Arc::new(Images { repositories, ..Images::default() }));
+        let picked = |rule, every: u64| {
+            let rows = (0..).zip(snapshot.repositories.iter()).filter_map(|(index, row)| Some((index, row.size?)));
+            let here = rows.filter(|(_, size)| size % every == 1).map(|(index, size)| ReclaimableHere {
+                index,
+                tags: 1 + u32::from(size > 300),
+                bytes: (size > 100).then(|| (size / 200).into()),
+            });
+            Reclaimable { rule, repositories: here.collect(), namespaces: Vec::new(), bytes: None }
+        };
+        let reclaimable = vec![picked(Rule::OlderThan { days: 9 }, 5), picked(Rule::BeyondNewest { count: 3 }, 4)];
+        snapshot.images = Some(Arc::new(Images { repositories, reclaimable, ..Images::default() }));
         Arc::new(snapshot)
     }
 
@@ -373,6 +373,17 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_is_not_encoded_again_when_its_tags_become_known() {
+        let known = world(&(0..10_000).map(|number| (number, 8)).collect());
+        let listing = Snapshot { images: None, ..Snapshot::clone(&known) };
+        let first = Exposition::build(Arc::new(listing), &Options::default(), None);
+        let second = Exposition::build(known.clone(), &Options::default(), Some(&first));
+        assert!(first.listing.parts().zip(second.listing.parts()).all(|(old, new)| Arc::ptr_eq(old, new)));
+        let fresh = Exposition::build(known, &Options::default(), None);
+        assert!(body(&second, Encoding::Gzip) == body(&fresh, Encoding::Gzip));
+    }
+
+    #[test]
     fn where_nothing_changed_the_compressed_bytes_are_shared() {
         let numbers: BTreeMap<u32, u64> = (0..10_000).map(|number| (number, 8)).collect();
         let first = Exposition::build(world(&numbers), &Options::default(), None);
@@ -381,12 +392,13 @@ mod tests {
         changed.insert(5_000, 50);
         let other = Exposition::build(world(&changed), &Options::default(), Some(&same));
         let shared = |old: &Exposition, new: &Exposition| {
-            let pairs = old.blocks.columns().iter().flatten().zip(new.blocks.columns().iter().flatten());
+            let pairs = |of: fn(&Exposition) -> &EncodedBlocks| of(old).parts().zip(of(new).parts());
+            let pairs = pairs(|of| &of.listing).chain(pairs(|of| &of.images));
             pairs.map(|(old, new)| Arc::ptr_eq(old, new)).collect::<Vec<_>>()
         };
         assert!(shared(&first, &same).into_iter().all(|shared| shared));
         let made = shared(&same, &other).into_iter().filter(|shared| !shared).count();
-        // Size, downloads and category of the listing and the families of tags, each in one block.
-        assert_eq!(made, 3 + COLUMNS.len());
+        // Size, downloads and category of the listing, each in one block, and five figures of tags, each in a small one.
+        assert_eq!(made, 3 + 5);
     }
 }

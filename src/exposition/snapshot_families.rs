@@ -10,6 +10,7 @@ use super::tag_families::{self, write_sums};
 use super::text::{Counts, Value, Writer, label, metadata};
 use super::{Options, RepositoryMetrics};
 use crate::catalog;
+use crate::model::chunks::BlockSize;
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
 
@@ -39,7 +40,7 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
     let mut text = Vec::new();
     let mut family = |column: &Column, sink: &mut dyn Write| {
         let mut counts = Counts::default();
-        for block in selected.blocks() {
+        for block in selected.blocks(BlockSize::Large) {
             writer.begin(&block);
             let written = writer.write(&block, column, |lines| text.extend_from_slice(lines.text));
             if counts.series == 0 && written.series > 0 {

@@ -1,5 +1,6 @@
 //! The families of tags and details. Those of a repository may have any number of samples per repository.
 
+use super::columns::Source::{self, Images as OfImages, Reclaimable as OfRules, Tags as OfTags};
 use super::columns::{Column, Lines, Row};
 use super::text::{Value, Writer, label, open_label};
 use crate::catalog::{self, Family};
@@ -46,21 +47,33 @@ pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io
 
 /// The families with samples per repository, in their order.
 pub(super) const COLUMNS: &[Column] = &[
-    column(&catalog::REPOSITORY_TAGS, |row, lines| {
+    column(&catalog::REPOSITORY_TAGS, OfTags(|new, old| new.tags == old.tags), |row, lines| {
         lines.tags_figure(row, |tags| Some(Value::Integer(tags.tags.into())));
     }),
-    column(&catalog::REPOSITORY_UNLAYERED_TAGS, |row, lines| {
+    column(&catalog::REPOSITORY_UNLAYERED_TAGS, OfTags(|new, old| new.unlayered == old.unlayered), |row, lines| {
         lines.tags_figure(row, |tags| (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into())));
     }),
-    column(&catalog::REPOSITORY_UNIQUE_LAYERS, |row, lines| {
-        lines.tags_figure(row, |tags| Some(Value::Sum(tags.unique_bytes)));
+    column(
+        &catalog::REPOSITORY_UNIQUE_LAYERS,
+        OfTags(|new, old| new.unique_bytes == old.unique_bytes),
+        |row, lines| {
+            lines.tags_figure(row, |tags| Some(Value::Sum(tags.unique_bytes)));
+        },
+    ),
+    column(
+        &catalog::REPOSITORY_EXCLUSIVE_LAYERS,
+        OfTags(|new, old| new.exclusive_bytes == old.exclusive_bytes),
+        |row, lines| {
+            lines.tags_figure(row, |tags| tags.exclusive_bytes.map(Value::Sum));
+        },
+    ),
+    column(&catalog::REPOSITORY_NEWEST_TAG, OfTags(|new, old| new.newest == old.newest), |row, lines| {
+        lines.tags_figure(row, |tags| tags.newest.map(Value::Time));
     }),
-    column(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, |row, lines| {
-        lines.tags_figure(row, |tags| tags.exclusive_bytes.map(Value::Sum));
+    column(&catalog::REPOSITORY_OLDEST_TAG, OfTags(|new, old| new.oldest == old.oldest), |row, lines| {
+        lines.tags_figure(row, |tags| tags.oldest.map(Value::Time));
     }),
-    column(&catalog::REPOSITORY_NEWEST_TAG, |row, lines| lines.tags_figure(row, |tags| tags.newest.map(Value::Time))),
-    column(&catalog::REPOSITORY_OLDEST_TAG, |row, lines| lines.tags_figure(row, |tags| tags.oldest.map(Value::Time))),
-    column(&catalog::REPOSITORY_TAGS_BY_AGE, |row, lines| {
+    column(&catalog::REPOSITORY_TAGS_BY_AGE, OfTags(|new, old| new.by_age == old.by_age), |row, lines| {
         let name = lines.family.labels[2];
         for (age, count) in tags(row).into_iter().flat_map(|tags| AGES.into_iter().zip(tags.by_age)) {
             lines.sample(Value::Integer(count.into()), |out| {
@@ -69,36 +82,46 @@ pub(super) const COLUMNS: &[Column] = &[
             });
         }
     }),
-    column(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, |row, lines| {
+    column(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, OfRules(|new, old| new.bytes == old.bytes), |row, lines| {
         lines.rule_figures(row, |here| here.bytes.filter(|bytes| *bytes > 0).map(Value::Sum));
     }),
-    column(&catalog::REPOSITORY_RECLAIMABLE_TAGS, |row, lines| {
+    column(&catalog::REPOSITORY_RECLAIMABLE_TAGS, OfRules(|new, old| new.tags == old.tags), |row, lines| {
         lines.rule_figures(row, |here| Some(Value::Integer(here.tags.into())));
     }),
-    column(&catalog::DETAILS_INFO, |row, lines| {
+    column(&catalog::DETAILS_INFO, OfImages(|new, old| new.details == old.details), |row, lines| {
         if let Some(details) = details(row) {
             lines.sample(Value::Integer(1), |out| details_labels(details, row.prefix, out));
         }
     }),
-    column(&catalog::PRIORITY, |row, lines| {
+    column(&catalog::PRIORITY, OfImages(|new, old| new.details == old.details), |row, lines| {
         lines.figure(row, details(row).and_then(|details| details.priority).map(Value::Signed));
     }),
-    column(&catalog::REPOSITORY_RETENTION, |row, lines| {
-        let rules = row.images.and_then(|images| images.retention_rules);
-        lines.figure(row, rules.map(|rules| Value::Integer(rules.into())));
+    column(
+        &catalog::REPOSITORY_RETENTION,
+        OfImages(|new, old| new.retention_rules == old.retention_rules),
+        |row, lines| {
+            let rules = row.images.and_then(|images| images.retention_rules);
+            lines.figure(row, rules.map(|rules| Value::Integer(rules.into())));
+        },
+    ),
+    column(&catalog::TAG_SIZE, OfTags(|new, old| new.series == old.series), |row, lines| {
+        lines.tag_figures(row, |tag| tag.size.map(Value::Integer));
     }),
-    column(&catalog::TAG_SIZE, |row, lines| lines.tag_figures(row, |tag| tag.size.map(Value::Integer))),
-    column(&catalog::TAG_CREATED, |row, lines| lines.tag_figures(row, |tag| tag.created.map(Value::Time))),
-    column(&catalog::TAG_UPDATED, |row, lines| lines.tag_figures(row, |tag| tag.updated.map(Value::Time))),
-    column(&catalog::TAG_INFO, |row, lines| {
+    column(&catalog::TAG_CREATED, OfTags(|new, old| new.series == old.series), |row, lines| {
+        lines.tag_figures(row, |tag| tag.created.map(Value::Time));
+    }),
+    column(&catalog::TAG_UPDATED, OfTags(|new, old| new.series == old.series), |row, lines| {
+        lines.tag_figures(row, |tag| tag.updated.map(Value::Time));
+    }),
+    column(&catalog::TAG_INFO, OfTags(|new, old| new.series == old.series), |row, lines| {
         for tag in series(row) {
             lines.sample(Value::Integer(1), |out| tag_labels(tag, row.prefix, out));
         }
     }),
 ];
 
-const fn column(family: &'static Family, write: fn(&Row<'_>, &mut Lines<'_>)) -> Column {
-    Column { family, metric: None, write }
+const fn column(family: &'static Family, source: Source, write: fn(&Row<'_>, &mut Lines<'_>)) -> Column {
+    Column { family, source, write }
 }
 
 fn tags<'a>(row: &Row<'a>) -> Option<&'a TagFigures> {

@@ -110,13 +110,31 @@ struct Identity {
     key_hash: u32,
 }
 
-/// What a row is the last of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a row is the last of: of this and all before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Border {
     Nothing,
     Chunk,
-    /// Of a chunk and a block.
-    Block,
+    SmallBlock,
+    LargeBlock,
+}
+
+/// The size of blocks of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockSize {
+    /// Some hundred rows.
+    Small,
+    /// Some thousand rows.
+    Large,
+}
+
+impl BlockSize {
+    pub(super) fn border(self) -> Border {
+        match self {
+            Self::Small => Border::SmallBlock,
+            Self::Large => Border::LargeBlock,
+        }
+    }
 }
 
 const SIZE: u8 = 1;
@@ -132,8 +150,11 @@ const PRIVATE: u8 = 1 << 7;
 /// change if one row in a hundred changes anywhere.
 const MEAN_CHUNK: u64 = 32;
 
-/// The mean number of chunks in a block. Compressed apart, blocks of this size are 0.3 % larger than the whole.
-const MEAN_BLOCK: u64 = 128;
+/// The mean number of chunks in a small block.
+const MEAN_SMALL_BLOCK: u64 = 32;
+
+/// The mean number of chunks in a large block. Compressed apart, blocks of this size are 0.3 % larger than the whole.
+const MEAN_LARGE_BLOCK: u64 = 128;
 
 /// The most rows in a chunk of a snapshot.
 pub(super) const LONGEST_CHUNK: usize = 128;
@@ -286,7 +307,8 @@ impl Border {
     /// The border behind a row whose name has this hash: one row in [`MEAN_CHUNK`] ends a chunk.
     fn behind(hash: u64) -> Self {
         match hash >> 40 {
-            hash if hash % (MEAN_CHUNK * MEAN_BLOCK) == 0 => Self::Block,
+            hash if hash % (MEAN_CHUNK * MEAN_LARGE_BLOCK) == 0 => Self::LargeBlock,
+            hash if hash % (MEAN_CHUNK * MEAN_SMALL_BLOCK) == 0 => Self::SmallBlock,
             hash if hash % MEAN_CHUNK == 0 => Self::Chunk,
             _ => Self::Nothing,
         }

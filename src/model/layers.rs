@@ -14,41 +14,16 @@
 //! Memory: 55 to 60 bytes for each distinct blob, 4 for each reference, 80 for each repository and 32 for each of its rules,
 //! some 100 for each blob of several repositories and 30 for each of its organizations.
 
+mod store;
+
 use super::reclaim::MAX_RULES;
 use super::tags::Blob;
-use hashbrown::HashTable;
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
-
-/// The number of a repository, chosen by the caller. Small: memory is taken for each number up to the largest.
-pub type Owner = u32;
+pub use store::Owner;
+use store::{BlobStore, EVERY_RULE, Entry};
 
 /// The number of an organization, chosen by the caller; small as well.
 pub type Group = u32;
-
-/// Blobs in a chunk of the store. It grows by chunks, so that no blob is moved.
-const CHUNK: usize = 1 << 14;
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    blob: Blob,
-    /// The number of repositories that refer to it; 0 for a free slot.
-    owners: u32,
-    /// The exclusive-or of their numbers.
-    owners_xor: Owner,
-}
-
-/// A part of the store.
-#[derive(Debug)]
-struct Chunk {
-    entries: Vec<Entry>,
-    /// For each entry the rules under which a repository keeps it, as bits.
-    kept: Vec<u8>,
-}
-
-/// The bits of all rules.
-const EVERY_RULE: u8 = u8::MAX;
-const _: () = assert!(MAX_RULES == u8::BITS as usize, "a bit for each rule");
 
 #[derive(Clone, Debug, Default)]
 struct Owned {
@@ -91,10 +66,7 @@ struct Shared {
 /// The index.
 #[derive(Debug, Default)]
 pub struct Layers {
-    slots: HashTable<u32>,
-    hasher: RandomState,
-    chunks: Vec<Chunk>,
-    free: Vec<u32>,
+    store: BlobStore,
     owners: Vec<Owned>,
     /// The number of repositories of an organization that refer to a blob, for blobs of several repositories.
     of_groups: HashMap<(Group, u32), u32>,
@@ -107,8 +79,14 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Bytes a distinct blob with its references takes, measured by `cargo bench --bench tags`.
+    /// Bytes a distinct blob with a reference takes, measured by `cargo bench --bench tags`.
     pub const BYTES: usize = 64;
+
+    /// Further bytes of a blob of several repositories, at most.
+    const SHARED_BYTES: usize = 100;
+
+    /// Further bytes of such a blob in an organization, at most.
+    const GROUP_BYTES: usize = 30;
 
     /// Sets the number of rules, at most [`MAX_RULES`]. Nothing is picked then. Takes time in proportion to the index.
     pub fn set_rules(&mut self, rules: usize) {
@@ -116,7 +94,7 @@ impl Layers {
         self.rules = rules;
         self.owners.iter_mut().for_each(|owned| owned.rules = vec![Picked::default(); rules].into());
         self.groups.iter_mut().chain([&mut self.total]).for_each(|sums| sums.reclaimable = vec![0; rules].into());
-        self.chunks.iter_mut().for_each(|chunk| chunk.kept.fill(EVERY_RULE));
+        self.store.keep_all();
         self.shared = HashMap::new();
         if rules > 0 {
             for ((group, slot), owners) in &self.of_groups {
@@ -127,6 +105,11 @@ impl Layers {
                 shared.keepers.iter_mut().for_each(|keepers| *keepers += owners);
             }
         }
+    }
+
+    /// Makes room for so many blobs in all, so that it need not grow step by step.
+    pub fn reserve(&mut self, blobs: usize) {
+        self.store.reserve(blobs);
     }
 
     /// Sets the blobs of a repository, in place of its earlier ones, in the order in which rules pick them. Nothing is picked
@@ -145,7 +128,13 @@ impl Layers {
             self.release(owner);
             self.owners[owner as usize].group = group;
         }
-        let mut blobs: Vec<u32> = blobs.iter().map(|blob| self.slot_of(*blob)).collect();
+        // All are looked up at once, so that the processor waits for memory once for many of them.
+        let hashes: Vec<u64> = blobs.iter().map(|blob| self.store.hash_of(blob)).collect();
+        let known: Vec<Option<u32>> =
+            hashes.iter().zip(blobs).map(|(hash, blob)| self.store.find(*hash, blob)).collect();
+        let slots = blobs.iter().zip(hashes).zip(known);
+        let mut blobs: Vec<u32> =
+            slots.map(|((blob, hash), known)| known.unwrap_or_else(|| self.store.slot_of(*blob, hash))).collect();
         let mut after = sorted(&blobs);
         after.dedup();
         if after.len() < blobs.len() {
@@ -204,8 +193,8 @@ impl Layers {
 
     /// The slot of a blob that goes with the tags that a rule picks; `None` if a repository keeps it.
     pub fn freed(&self, blob: &Blob, rule: usize) -> Option<u32> {
-        let slot = self.find(hash_of(&self.hasher, blob), blob)?;
-        (self.kept(slot) >> rule & 1 == 0).then_some(slot)
+        let slot = self.store.find(self.store.hash_of(blob), blob)?;
+        (self.store.kept(slot) >> rule & 1 == 0).then_some(slot)
     }
 
     fn pick_nothing(&mut self, owner: Owner) {
@@ -234,12 +223,17 @@ impl Layers {
 
     /// The number of distinct blobs.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.store.len()
     }
 
     /// Whether there are no blobs.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.store.is_empty()
+    }
+
+    /// The memory that blobs of several repositories take beyond that of others, as a number of blobs.
+    pub fn sharing(&self) -> usize {
+        (self.shared.len() * Self::SHARED_BYTES + self.of_groups.len() * Self::GROUP_BYTES) / Self::BYTES
     }
 
     /// The number of distinct blobs if the repository had these blobs, which are distinct.
@@ -247,65 +241,16 @@ impl Layers {
         let mut blobs = blobs.to_vec();
         blobs.sort_unstable();
         let held = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs).iter();
-        let leaving = held.map(|slot| self.entry(*slot)).filter(|entry| entry.owners == 1);
+        let leaving = held.map(|slot| self.store.entry(*slot)).filter(|entry| entry.owners == 1);
         let leaving = leaving.filter(|entry| blobs.binary_search(&entry.blob).is_err()).count();
-        let coming = blobs.iter().filter(|blob| self.find(hash_of(&self.hasher, blob), blob).is_none()).count();
+        let coming = blobs.iter().filter(|blob| self.store.find(self.store.hash_of(blob), blob).is_none()).count();
         self.len() - leaving + coming
     }
 
     /// The distinct blobs of a repository, in the order in which they were set.
     pub fn blobs(&self, owner: Owner) -> impl ExactSizeIterator<Item = Blob> + '_ {
         let blobs = self.owners.get(owner as usize).map_or(&[][..], |owned| &owned.blobs);
-        blobs.iter().map(|slot| self.entry(*slot).blob)
-    }
-
-    /// The slot of a blob, which is added if need be.
-    fn slot_of(&mut self, blob: Blob) -> u32 {
-        let hash = hash_of(&self.hasher, &blob);
-        if let Some(slot) = self.find(hash, &blob) {
-            return slot;
-        }
-        let entry = Entry { blob, owners: 0, owners_xor: 0 };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                *self.entry_mut(slot) = entry;
-                slot
-            }
-            None => {
-                if self.chunks.last().is_none_or(|chunk| chunk.entries.len() == CHUNK) {
-                    self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), kept: Vec::with_capacity(CHUNK) });
-                }
-                let chunks = self.chunks.len();
-                let chunk = self.chunks.last_mut().expect("one was put there if there was none");
-                chunk.entries.push(entry);
-                chunk.kept.push(EVERY_RULE);
-                u32::try_from((chunks - 1) * CHUNK + chunk.entries.len() - 1).expect("memory ends before 2^32 blobs do")
-            }
-        };
-        let (chunks, hasher) = (&self.chunks, &self.hasher);
-        let at = |slot: &u32| hash_of(hasher, &chunks[*slot as usize / CHUNK].entries[*slot as usize % CHUNK].blob);
-        self.slots.insert_unique(hash, slot, at);
-        slot
-    }
-
-    fn find(&self, hash: u64, blob: &Blob) -> Option<u32> {
-        self.slots.find(hash, |slot| self.entry(*slot).blob == *blob).copied()
-    }
-
-    fn entry(&self, slot: u32) -> &Entry {
-        &self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
-    }
-
-    fn entry_mut(&mut self, slot: u32) -> &mut Entry {
-        &mut self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
-    }
-
-    fn kept(&self, slot: u32) -> u8 {
-        self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
-    }
-
-    fn kept_mut(&mut self, slot: u32) -> &mut u8 {
-        &mut self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
+        blobs.iter().map(|slot| self.store.entry(*slot).blob)
     }
 
     /// Adds a reference of a repository to a blob, which it keeps.
@@ -313,8 +258,8 @@ impl Layers {
         self.count_reclaimable(slot, EVERY_RULE, Counted::NoLonger);
         let group = self.owners[owner as usize].group;
         let rules = self.rules;
-        let kept_before = std::mem::replace(self.kept_mut(slot), EVERY_RULE);
-        let entry = self.entry_mut(slot);
+        let kept_before = std::mem::replace(self.store.kept_mut(slot), EVERY_RULE);
+        let entry = self.store.entry_mut(slot);
         let (size, last) = (u128::from(entry.blob.size), entry.owners_xor);
         entry.owners += 1;
         entry.owners_xor ^= owner;
@@ -355,7 +300,7 @@ impl Layers {
     /// Removes a reference of a repository to a blob, which it keeps.
     fn remove_reference(&mut self, owner: Owner, slot: u32) {
         let group = self.owners[owner as usize].group;
-        let entry = self.entry_mut(slot);
+        let entry = self.store.entry_mut(slot);
         entry.owners -= 1;
         entry.owners_xor ^= owner;
         let Entry { blob, owners, owners_xor } = *entry;
@@ -365,7 +310,7 @@ impl Layers {
             self.total.unique -= size;
             self.groups[group as usize].unique -= size;
             self.owners[owner as usize].exclusive -= size;
-            self.free_slot(slot);
+            self.store.free(slot);
             return;
         }
         let of_group = self.of_groups.get_mut(&(group, slot)).expect("blobs of several repositories are counted");
@@ -392,7 +337,7 @@ impl Layers {
             self.of_groups.remove(&(last.group, slot));
             self.shared.remove(&slot);
         }
-        *self.kept_mut(slot) = kept;
+        *self.store.kept_mut(slot) = kept;
         self.count_reclaimable(slot, EVERY_RULE, Counted::FromNowOn);
     }
 
@@ -409,20 +354,20 @@ impl Layers {
         }
         if is_kept {
             self.count_reclaimable(slot, bit, Counted::NoLonger);
-            *self.kept_mut(slot) |= bit;
+            *self.store.kept_mut(slot) |= bit;
         } else {
-            *self.kept_mut(slot) &= !bit;
+            *self.store.kept_mut(slot) &= !bit;
             self.count_reclaimable(slot, bit, Counted::FromNowOn);
         }
     }
 
     /// Counts a blob where it is reclaimable, by those of the rules under which nothing keeps it.
     fn count_reclaimable(&mut self, slot: u32, rules: u8, counted: Counted) {
-        let mut left = rules & !self.kept(slot);
+        let mut left = rules & !self.store.kept(slot);
         if left == 0 {
             return;
         }
-        let Entry { blob, owners, owners_xor } = *self.entry(slot);
+        let Entry { blob, owners, owners_xor } = *self.store.entry(slot);
         let size = u128::from(blob.size);
         let owner = (owners == 1).then_some(owners_xor as usize);
         let group = match owner {
@@ -442,14 +387,6 @@ impl Layers {
             }
         }
     }
-
-    fn free_slot(&mut self, slot: u32) {
-        let hash = hash_of(&self.hasher, &self.entry(slot).blob);
-        if let Ok(found) = self.slots.find_entry(hash, |other| *other == slot) {
-            found.remove();
-        }
-        self.free.push(slot);
-    }
 }
 
 /// Whether a blob is counted as reclaimable.
@@ -463,11 +400,6 @@ fn sorted(slots: &[u32]) -> Vec<u32> {
     let mut slots = slots.to_vec();
     slots.sort_unstable();
     slots
-}
-
-/// A keyed hash, because digests come from outside. Half a digest is random enough.
-fn hash_of(hasher: &RandomState, blob: &Blob) -> u64 {
-    hasher.hash_one(&blob.digest.0[..16])
 }
 
 /// The elements of `a` that are not in `b`; both are sorted.

@@ -5,7 +5,7 @@
 //! border but their own. Some of the borders also divide the rows into blocks, by which an exposition is made.
 
 use super::RepositoryRef;
-use super::chunks::{Border, Chunk, Fingerprint, LONGEST_CHUNK, Packed, Packer, QuickHasher, Row, RowKey};
+use super::chunks::{BlockSize, Chunk, Fingerprint, LONGEST_CHUNK, Packed, Packer, QuickHasher, Row, RowKey};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -165,9 +165,10 @@ impl Repositories {
         &self.chunks
     }
 
-    /// Runs of chunks of some thousand rows.
-    pub fn blocks(&self) -> impl Iterator<Item = &[Arc<Chunk>]> {
-        self.chunks.split_inclusive(|chunk| chunk.rows.last().is_some_and(|row| row.border == Border::Block))
+    /// The chunks in blocks.
+    pub fn blocks(&self, size: BlockSize) -> impl Iterator<Item = &[Arc<Chunk>]> {
+        let border = size.border();
+        self.chunks.split_inclusive(move |chunk| chunk.rows.last().is_some_and(|row| row.border >= border))
     }
 
     /// Handles of the rows in their order.

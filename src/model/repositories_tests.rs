@@ -79,5 +79,7 @@ fn chunks_without_a_change_are_shared_and_a_new_row_moves_no_border_but_its_own(
     assert_eq!(second.len(), 6_000 - 3 + 1);
     assert!(first.chunks.len() > 150 && shared >= first.chunks.len() - 8, "{shared} of {}", first.chunks.len());
     assert!(second.chunks.iter().all(|chunk| chunk.len() <= LONGEST_CHUNK));
-    assert_eq!(second.blocks().map(<[_]>::len).sum::<usize>(), second.chunks.len());
+    for size in [BlockSize::Small, BlockSize::Large] {
+        assert_eq!(second.blocks(size).map(<[_]>::len).sum::<usize>(), second.chunks.len());
+    }
 }

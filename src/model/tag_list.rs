@@ -46,10 +46,9 @@ struct Head {
 struct PackedTag<'a> {
     name: &'a str,
     date: Date,
-    /// The blobs that belong to it. They follow those of the tag before it.
+    /// The blobs that belong to it. They follow those of the tag before it. Behind the tag are the blobs that belong to later
+    /// tags, as differences of positions, first from the end of its own.
     own: u32,
-    /// The blobs that belong to later tags, as differences of positions, first from the end of its own.
-    others: Vec<u32>,
 }
 
 /// A date as the difference to that of the tag before.
@@ -118,7 +117,8 @@ impl TagList {
                 }
             };
             let others = differences(all.into_iter().filter(|at| *at >= end), end);
-            out.push(&PackedTag { name: &tag.name, date, own, others });
+            out.push(&PackedTag { name: &tag.name, date, own });
+            out.push(&others);
         }
         for (digest, blobs) in images {
             out.push(&PackedImage { digest: *digest, blobs: differences(positions(blobs).into_iter(), 0) });
@@ -168,20 +168,27 @@ impl TagList {
 
     /// The seconds at which tags were updated, sorted; without tags of which that is not known.
     pub fn updated(&self) -> Vec<u32> {
-        let updated = self.tags().filter(|tag| !tag.by_creation).filter_map(|tag| tag.dated);
-        let mut updated: Vec<u32> = updated.map(seconds).collect();
+        let mut updated: Vec<u32> = self.tags().filter_map(|tag| tag.updated()).collect();
         updated.sort_unstable();
         updated
     }
 
     /// What rules pick at `now`, in seconds since 1970.
     pub fn picks(&self, rules: &[Rule], now: u32) -> Picks {
-        let mut tags = Tags::new(self);
+        self.picks_beside(rules, now, |_| {})
+    }
+
+    /// As [`TagList::picks`], and passes every tag to `visit` on the way.
+    pub fn picks_beside(&self, rules: &[Rule], now: u32, mut visit: impl FnMut(&TagAt<'_>)) -> Picks {
+        let tags = Tags::new(self);
         let eligible = tags.head.eligible.min(tags.head.tags);
         let mut picks = Picks { by_rule: vec![(0, 0); rules.len()], until: u32::MAX };
         let mut is_open = vec![true; rules.len()];
-        for number in 0..eligible {
-            let Some(tag) = tags.next() else { break };
+        for (number, tag) in (0..).zip(tags) {
+            visit(&tag);
+            if number >= eligible {
+                continue;
+            }
             for ((rule, picked), is_open) in rules.iter().zip(&mut picks.by_rule).zip(&mut is_open) {
                 if !*is_open {
                     continue;
@@ -225,14 +232,19 @@ pub struct TagAt<'a> {
     /// The position of the first blob that belongs to it.
     start: u32,
     own: u32,
-    others: Vec<u32>,
+    others: Numbers<'a>,
 }
 
 impl TagAt<'_> {
+    /// The second at which it was updated, if that is known.
+    pub fn updated(&self) -> Option<u32> {
+        self.dated.filter(|_| !self.by_creation).map(seconds)
+    }
+
     /// The positions of its blobs, ascending.
     pub fn blobs(&self) -> impl Iterator<Item = u32> {
         let end = self.start.saturating_add(self.own);
-        (self.start..end).chain(sums(self.others.iter().copied(), end))
+        (self.start..end).chain(sums(self.others, end))
     }
 }
 
@@ -258,7 +270,8 @@ impl<'a> Iterator for Tags<'a> {
 
     fn next(&mut self) -> Option<TagAt<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let PackedTag { name, date, own, others } = take(&mut self.rest)?;
+        let PackedTag { name, date, own } = take(&mut self.rest)?;
+        let others = Numbers::take(&mut self.rest)?;
         let (date, by_creation) = match date {
             Date::None => (None, false),
             Date::Updated(second, fraction) => (Some((second, fraction)), false),
@@ -279,6 +292,33 @@ fn take<'a, T: Deserialize<'a>>(bytes: &mut &'a [u8]) -> Option<T> {
     let (value, rest) = postcard::take_from_bytes(bytes).ok()?;
     *bytes = rest;
     Some(value)
+}
+
+/// A sequence of numbers that is not decoded before somebody asks.
+#[derive(Clone, Copy, Debug)]
+struct Numbers<'a>(&'a [u8]);
+
+impl<'a> Numbers<'a> {
+    /// Takes a sequence from the beginning.
+    fn take(bytes: &mut &'a [u8]) -> Option<Self> {
+        let count: u32 = take(bytes)?;
+        let mut end = 0;
+        for _ in 0..count {
+            // The last byte of a number has no high bit.
+            end += bytes[end..].iter().position(|byte| byte & 0x80 == 0)? + 1;
+        }
+        let (numbers, rest) = bytes.split_at(end);
+        *bytes = rest;
+        Some(Self(numbers))
+    }
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        take(&mut self.0)
+    }
 }
 
 struct Packer(Vec<u8>);

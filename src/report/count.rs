@@ -3,7 +3,7 @@
 //! The readings are visited twice, so that not all of them have to be in memory: the first time to find out which blobs may
 //! belong to several repositories. Only these go into a layer index; the others are counted where they are.
 
-use super::order::{Order, Picked};
+use super::order::{Order, Picked, TagSteps};
 use super::{
     Freed, Listed, Name, NotPulled, NotPulledRow, Options, Readings, Report, RepositoryRow, RuleReport, STALE_DAYS,
     Totals,
@@ -30,12 +30,13 @@ pub fn count(options: &Options, listing: &Snapshot, readings: &mut impl Readings
     })?;
     let mut orders = Vec::new();
     if options.tags.is_some() {
-        orders = options.reclaim.rules.iter().map(|_| Order::default()).collect();
+        orders = (0..options.reclaim.rules.len()).map(|rule| Order::with_capacity(counter.picked(rule))).collect();
         readings.visit(&mut |known| {
             if let Some(index) = index_of(listing, &known) {
                 counter.pick_tags(index, known, &mut orders);
             }
         })?;
+        orders.iter_mut().for_each(Order::shrink);
     }
     Ok(counter.finish(orders))
 }
@@ -173,6 +174,11 @@ impl<'a> Counter<'a> {
         shared_picks.into_iter().enumerate().for_each(|(rule, end)| self.layers.pick(owner, rule, end));
     }
 
+    /// The number of tags that a rule picks.
+    fn picked(&self, rule: usize) -> u64 {
+        self.repositories.iter().filter_map(|counted| counted.freed.get(rule)).map(|freed| freed.tags).sum()
+    }
+
     fn pick_tags(&self, index: usize, known: KnownRepository, orders: &mut [Order]) {
         let Some((_, reading)) = known.tags else { return };
         let picks = picks(self.options, self.listing, self.now, index, &reading);
@@ -181,8 +187,7 @@ impl<'a> Counter<'a> {
                 continue;
             }
             let picked = reading.list.tags().take(tags as usize);
-            let picked =
-                picked.map(|tag| Picked { name: tag.name.into(), dated: tag.dated, blobs: tag.blobs().collect() });
+            let picked = picked.map(|tag| Picked { name: tag.name, dated: tag.dated, blobs: tag.blobs().collect() });
             let blobs = reading.blobs.iter().take(end as usize);
             // A blob that others may share goes only if the index says so.
             let blobs = blobs.map(|blob| match self.candidates.has(blob) {
@@ -256,11 +261,9 @@ impl<'a> Counter<'a> {
         let more_repositories = repositories.len().saturating_sub(top);
         organizations.truncate(top);
         repositories.truncate(top);
-        let tags = order.map(|order| order.steps(self.options.tags.unwrap_or(0), |index| self.name(index as usize)));
-        let listed = tags
-            .iter()
-            .flatten()
-            .fold(Freed::default(), |sum, step| Freed { tags: sum.tags + 1, bytes: sum.bytes + step.bytes });
+        let most = self.options.tags.unwrap_or(0);
+        let tags = order.map(|order| order.steps(most, self.listing.repositories.clone()));
+        let listed = tags.as_ref().map(TagSteps::freed);
         RuleReport {
             rule: self.options.reclaim.rules[rule],
             total,
@@ -268,10 +271,10 @@ impl<'a> Counter<'a> {
             more_organizations,
             repositories: repositories.into_iter().map(|(index, freed)| (self.name(index), freed)).collect(),
             more_repositories,
-            more_tags: Freed {
-                tags: if tags.is_some() { total.tags - listed.tags } else { 0 },
-                bytes: if tags.is_some() { total.bytes - listed.bytes } else { 0 },
-            },
+            more_tags: listed.map_or_else(Freed::default, |listed| Freed {
+                tags: total.tags - listed.tags,
+                bytes: total.bytes.saturating_sub(listed.bytes),
+            }),
             tags,
         }
     }

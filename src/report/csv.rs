@@ -1,30 +1,33 @@
 //! The report for spreadsheets: the tags if they were asked for, else what each rule frees and where. Bytes are plain
 //! numbers; fields are quoted as RFC 4180 says.
 
-use super::Report;
-use super::layout::rfc3339;
+use super::layout::{Output, rfc3339};
+use super::{Report, TagSteps};
 use std::borrow::Cow;
+use std::io;
 
-pub(super) fn render(report: &Report) -> String {
-    let mut out = String::new();
+pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()> {
     if report.rules.iter().any(|rule| rule.tags.is_some()) {
-        line(&["rule", "step", "namespace", "repository", "tag", "updated", "bytes"], &mut out);
+        line(&["rule", "step", "namespace", "repository", "tag", "updated", "bytes"], &mut output.text);
         for rule in &report.rules {
-            for (step, number) in rule.tags.iter().flatten().zip(1..) {
-                let (rule, number, bytes) = (rule.rule.to_string(), u64::to_string(&number), step.bytes.to_string());
+            let name = rule.rule.to_string();
+            for (step, number) in rule.tags.iter().flat_map(TagSteps::iter).zip(1..) {
+                let (number, bytes) = (u64::to_string(&number), step.bytes.to_string());
                 let updated = step.dated.map(rfc3339).unwrap_or_default();
-                let of = (&*step.of.namespace, &*step.of.repository);
-                line(&[&rule, &number, of.0, of.1, &step.tag, &updated, &bytes], &mut out);
+                let fields = [&*name, &number, step.namespace, step.repository, step.tag, &updated, &bytes];
+                line(&fields, &mut output.text);
+                output.pass_on()?;
             }
         }
-        return out;
+        return Ok(());
     }
-    line(&["rule", "scope", "namespace", "repository", "tags", "bytes"], &mut out);
+    let out = &mut output.text;
+    line(&["rule", "scope", "namespace", "repository", "tags", "bytes"], out);
     for rule in &report.rules {
         let name = rule.rule.to_string();
         let mut row = |scope: &str, namespace: &str, repository: &str, freed: &super::Freed| {
             let (tags, bytes) = (freed.tags.to_string(), freed.bytes.to_string());
-            line(&[&name, scope, namespace, repository, &tags, &bytes], &mut out);
+            line(&[&name, scope, namespace, repository, &tags, &bytes], out);
         };
         let only = report.only.as_ref();
         let scope = match only {
@@ -41,7 +44,7 @@ pub(super) fn render(report: &Report) -> String {
             rule.repositories.iter().for_each(|(of, freed)| row("repository", &of.namespace, &of.repository, freed));
         }
     }
-    out
+    Ok(())
 }
 
 fn line(fields: &[&str], out: &mut String) {

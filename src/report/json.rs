@@ -1,13 +1,15 @@
 //! The report for programs. docs/report.schema.json describes it.
 
 use super::layout::rfc3339;
-use super::{Freed, Listed, Name, NotPulled, Report, RepositoryRow, RuleReport};
+use super::{Freed, Listed, Name, NotPulled, Report, RepositoryRow, RuleReport, TagStep, TagSteps};
 use crate::model::{Timestamp, Visibility};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
+use std::io::{self, Write};
 
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &Report, sink: &mut dyn Write) -> io::Result<()> {
     let totals = &report.totals;
-    let value = json!({
+    let fields = json!({
         "account": report.account,
         "made_at": rfc3339(report.made_at),
         "listed_at": rfc3339(report.listed_at),
@@ -23,39 +25,63 @@ pub(super) fn render(report: &Report) -> String {
             "listed_bytes": number(totals.listed_bytes),
             "stored_bytes": number(totals.stored_bytes),
         },
-        "rules": report.rules.iter().map(rule).collect::<Vec<_>>(),
+        "rules": null,
         "largest": listed(&report.largest),
         "stale": listed(&report.stale),
         "public": listed(&report.public),
         "without_retention": report.without_retention.as_ref().map(listed),
         "not_pulled": report.not_pulled.as_ref().map(not_pulled),
     });
-    format!("{value:#}\n")
+    let rules: Vec<_> = report.rules.iter().map(rule).collect();
+    let mut out = io::BufWriter::new(sink);
+    serde_json::to_writer_pretty(&mut out, &Object { fields, name: "rules", long: rules })?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
-fn rule(rule: &RuleReport) -> Value {
+fn rule(rule: &RuleReport) -> Object<Option<Steps<'_>>> {
     let organizations = rule.organizations.iter();
     let repositories = rule.repositories.iter();
-    let steps = rule.tags.as_ref().map(|steps| {
-        let steps = steps.iter().map(|step| {
-            let mut value = of(&step.of);
-            value["tag"] = json!(step.tag);
-            value["updated"] = time(step.dated);
-            value["bytes"] = number(step.bytes);
-            value
-        });
-        steps.collect::<Vec<_>>()
-    });
-    json!({
+    let fields = json!({
         "rule": rule.rule.to_string(),
         "total": freed(json!({}), &rule.total),
         "organizations": organizations.map(|(name, bytes)| freed(json!({ "namespace": name }), bytes)).collect::<Vec<_>>(),
         "more_organizations": rule.more_organizations,
         "repositories": repositories.map(|(name, bytes)| freed(of(name), bytes)).collect::<Vec<_>>(),
         "more_repositories": rule.more_repositories,
-        "tags": steps,
+        "tags": null,
         "more_tags": freed(json!({}), &rule.more_tags),
-    })
+    });
+    Object { fields, name: "tags", long: rule.tags.as_ref().map(Steps) }
+}
+
+/// An object of which one field is so long that it is written without being held whole.
+struct Object<T> {
+    /// All of its fields. That of `name` stands for the long one.
+    fields: Value,
+    name: &'static str,
+    long: T,
+}
+
+impl<T: Serialize> Serialize for Object<T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(None)?;
+        for (name, value) in self.fields.as_object().into_iter().flatten() {
+            if name == self.name { map.serialize_entry(name, &self.long)? } else { map.serialize_entry(name, value)? }
+        }
+        map.end()
+    }
+}
+
+struct Steps<'a>(&'a TagSteps);
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let steps = self.0.iter().map(|TagStep { namespace, repository, tag, dated, bytes }| {
+            json!({ "namespace": namespace, "repository": repository, "tag": tag, "updated": time(dated), "bytes": number(bytes) })
+        });
+        out.collect_seq(steps)
+    }
 }
 
 fn of(name: &Name) -> Value {

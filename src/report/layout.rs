@@ -1,8 +1,37 @@
 //! Numbers, dates and tables as people read them.
 
-use super::{Name, NotPulledRow, Report, RepositoryRow};
+use super::{Freed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, TagStep};
 use crate::logging::is_formatting;
 use crate::model::Timestamp;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io;
+
+/// A text that is written piece by piece, so that a long one is never held whole.
+pub(super) struct Output<'a> {
+    /// What is not written yet.
+    pub(super) text: String,
+    sink: &'a mut dyn io::Write,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(sink: &'a mut dyn io::Write) -> Self {
+        Self { text: String::new(), sink }
+    }
+
+    /// Writes a piece if there is enough of it.
+    pub(super) fn pass_on(&mut self) -> io::Result<()> {
+        const PIECE: usize = 64 << 10;
+        if self.text.len() < PIECE { Ok(()) } else { self.finish() }
+    }
+
+    /// Writes the rest.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.sink.write_all(self.text.as_bytes())?;
+        self.text.clear();
+        Ok(())
+    }
+}
 
 /// Bytes in binary units with three digits, e.g. `1.25 GiB`.
 pub(super) fn bytes(bytes: u128) -> String {
@@ -55,9 +84,12 @@ pub(super) fn share(part: u128, whole: u128) -> String {
     }
 }
 
+/// The length of a day such as 2026-01-31.
+pub(super) const DAY: usize = 10;
+
 /// The day, in UTC.
 pub(super) fn day(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| rfc3339(time).chars().take(10).collect())
+    time.map_or_else(|| "-".to_owned(), |time| rfc3339(time).chars().take(DAY).collect())
 }
 
 /// The minute, in UTC.
@@ -91,6 +123,23 @@ pub(super) fn plain(name: &str) -> String {
 /// The name of a repository.
 pub(super) fn name(name: &Name) -> String {
     plain(&name.to_string())
+}
+
+/// The columns of tables of tags.
+pub(super) const TAG: [Column; 3] = [Column::left("tag"), Column::right("updated"), Column::right("frees")];
+
+/// The cells of a step.
+pub(super) fn tag(step: &TagStep<'_>) -> [String; TAG.len()] {
+    let TagStep { namespace, repository, tag, dated, bytes: freed } = *step;
+    [plain(&format!("{namespace}/{repository}:{tag}")), day(dated), bytes(freed)]
+}
+
+/// The cells below the steps of a rule: what is not listed, and the total.
+pub(super) fn below_tags(rule: &RuleReport) -> impl Iterator<Item = [String; TAG.len()]> {
+    let row = |text: String, freed: Freed| [text, String::new(), bytes(freed.bytes)];
+    let rest = rule.more_tags;
+    let rest = (rest.tags > 0).then(|| row(format!("and {}", things(rest.tags, "more tag")), rest));
+    rest.into_iter().chain([row(format!("total: {}", things(rule.total.tags, "tag")), rule.total)])
 }
 
 /// What to know before the figures are used.
@@ -173,18 +222,45 @@ impl Column {
 
 /// A table with aligned columns, indented by two. The first column is shortened where a line would be wider than `width`.
 pub(super) fn table(columns: &[Column], rows: &[Vec<String>], width: usize, out: &mut String) {
-    let length = |text: &str| text.chars().count();
-    let widths: Vec<usize> = (0..columns.len())
-        .map(|column| rows.iter().map(|row| length(&row[column])).fold(length(columns[column].title), usize::max))
-        .collect();
-    let others: usize = widths[1..].iter().map(|width| width + 2).sum();
-    let first = widths[0].min(width.saturating_sub(others + 2).max(12));
-    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
-    for row in std::iter::once(&titles).chain(rows) {
+    let mut table = Table::new(columns, width);
+    rows.iter().for_each(|row| table.fit(row.iter().map(|cell| length(cell))));
+    table.titles(out);
+    rows.iter().for_each(|row| table.row(row, out));
+}
+
+pub(super) fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A table whose rows are first measured and then written.
+pub(super) struct Table<'a> {
+    columns: &'a [Column],
+    widths: Vec<usize>,
+    width: usize,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(columns: &'a [Column], width: usize) -> Self {
+        Self { columns, widths: columns.iter().map(|column| length(column.title)).collect(), width }
+    }
+
+    /// Makes room for a row whose cells have these lengths.
+    pub(super) fn fit(&mut self, lengths: impl IntoIterator<Item = usize>) {
+        self.widths.iter_mut().zip(lengths).for_each(|(width, length)| *width = length.max(*width));
+    }
+
+    pub(super) fn titles(&self, out: &mut String) {
+        let titles: Vec<String> = self.columns.iter().map(|column| column.title.to_owned()).collect();
+        self.row(&titles, out);
+    }
+
+    pub(super) fn row(&self, row: &[String], out: &mut String) {
+        let others: usize = self.widths[1..].iter().map(|width| width + 2).sum();
+        let first = self.widths[0].min(self.width.saturating_sub(others + 2).max(12));
         let mut line = format!("  {:first$}", shortened(&row[0], first));
-        for ((cell, column), width) in row.iter().zip(columns).zip(&widths).skip(1) {
-            line += "  ";
-            line += &if column.is_right { format!("{cell:>width$}") } else { format!("{cell:width$}") };
+        for ((cell, column), width) in row.iter().zip(self.columns).zip(&self.widths).skip(1) {
+            let (width, cell) = (*width, cell.as_str());
+            let _ = if column.is_right { write!(line, "  {cell:>width$}") } else { write!(line, "  {cell:width$}") };
         }
         *out += line.trim_end();
         out.push('\n');
@@ -192,14 +268,15 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<String>], width: usize, out:
 }
 
 /// A text with its middle left out if it is longer than `width`: the ends of names tell more.
-fn shortened(text: &str, width: usize) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    if characters.len() <= width {
-        return text.to_owned();
+fn shortened(text: &str, width: usize) -> Cow<'_, str> {
+    if length(text) <= width {
+        return text.into();
     }
+    let characters: Vec<char> = text.chars().collect();
     let tail = (width - 1) * 2 / 3;
     let head = width - 1 - tail;
-    characters[..head].iter().chain(['…'].iter()).chain(&characters[characters.len() - tail..]).collect()
+    let characters = characters[..head].iter().chain(['…'].iter()).chain(&characters[characters.len() - tail..]);
+    characters.collect::<String>().into()
 }
 
 /// Paragraphs of words within `width`.

@@ -1,14 +1,16 @@
 //! The report for tickets and wikis.
 
 use super::layout::{
-    Column, NOT_PULLED, REPOSITORY, bytes, caveats, count, day, minute, name, not_pulled, plain, repository, share,
-    source, things,
+    Column, NOT_PULLED, Output, REPOSITORY, TAG, below_tags, bytes, caveats, count, minute, name, not_pulled, plain,
+    repository, share, source, tag, things,
 };
 use super::{Freed, Listed, Report, STALE_DAYS};
 use std::fmt::Write;
+use std::io;
 
-pub(super) fn render(report: &Report) -> String {
-    let mut out = format!("# Clean-up report: {}\n\n{}. ", text(&plain(&report.account)), minute(report.made_at));
+pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()> {
+    let out = &mut output.text;
+    let _ = write!(out, "# Clean-up report: {}\n\n{}. ", text(&plain(&report.account)), minute(report.made_at));
     let _ = writeln!(out, "{} Nothing was deleted.", source(report));
     for caveat in caveats(report) {
         let _ = write!(out, "\n> {caveat}\n");
@@ -32,7 +34,7 @@ pub(super) fn render(report: &Report) -> String {
             let Freed { tags, bytes: freed } = rule.total;
             vec![rule.rule.to_string(), count(tags), bytes(freed), share(freed, totals.stored_bytes)]
         });
-        table(&columns, rows, &mut out);
+        table(&columns, rows, out);
     }
     for rule in &report.rules {
         let columns = |what| [Column::left(what), Column::right("tags"), Column::right("frees")];
@@ -40,40 +42,37 @@ pub(super) fn render(report: &Report) -> String {
         if !rule.organizations.is_empty() && report.only.is_none() {
             let _ = write!(out, "\n### {}: organizations, each alone\n\n", rule.rule);
             let rows = rule.organizations.iter().map(|(name, freed)| row(plain(name), freed));
-            table(&columns("organization"), rows, &mut out);
+            table(&columns("organization"), rows, out);
         }
         if !rule.repositories.is_empty() {
             let _ = write!(out, "\n### {}: repositories, each alone\n\n", rule.rule);
             let rows = rule.repositories.iter().map(|(of, freed)| row(name(of), freed));
-            table(&columns("repository"), rows, &mut out);
+            table(&columns("repository"), rows, out);
         }
     }
-    listed("Largest repositories", &report.largest, &mut out);
-    listed(&format!("Not updated for {STALE_DAYS} days, by what deleting them frees"), &report.stale, &mut out);
-    listed("Public repositories", &report.public, &mut out);
+    listed("Largest repositories", &report.largest, out);
+    listed(&format!("Not updated for {STALE_DAYS} days, by what deleting them frees"), &report.stale, out);
+    listed("Public repositories", &report.public, out);
     if let Some(without) = &report.without_retention {
-        listed("Without a retention rule", without, &mut out);
+        listed("Without a retention rule", without, out);
     }
     if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
         let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
         let _ = write!(out, "\n## Enterprise Edition: not pulled for {STALE_DAYS} days ({all})\n\n");
-        table(&NOT_PULLED, pulls.rows.iter().map(not_pulled), &mut out);
+        table(&NOT_PULLED, pulls.rows.iter().map(not_pulled), out);
     }
     for rule in &report.rules {
         let Some(steps) = rule.tags.as_ref().filter(|steps| !steps.is_empty()) else { continue };
-        let _ = write!(out, "\n## {}: tags, those first that free most\n\n", rule.rule);
-        out += "Each line says what its tag frees once those above it are gone.\n\n";
-        let rows = steps
-            .iter()
-            .map(|step| vec![format!("{}:{}", name(&step.of), plain(&step.tag)), day(step.dated), bytes(step.bytes)]);
-        let rest = (rule.more_tags.tags > 0).then(|| {
-            vec![format!("and {}", things(rule.more_tags.tags, "more tag")), String::new(), bytes(rule.more_tags.bytes)]
-        });
-        let total = vec![format!("total: {}", things(rule.total.tags, "tag")), String::new(), bytes(rule.total.bytes)];
-        let columns = [Column::left("tag"), Column::right("updated"), Column::right("frees")];
-        table(&columns, rows.chain(rest).chain([total]), &mut out);
+        let _ = write!(output.text, "\n## {}: tags, those first that free most\n\n", rule.rule);
+        output.text += "Each line says what its tag frees once those above it are gone.\n\n";
+        titles(&TAG, &mut output.text);
+        for step in steps.iter() {
+            row(&tag(&step), &mut output.text);
+            output.pass_on()?;
+        }
+        below_tags(rule).for_each(|cells| row(&cells, &mut output.text));
     }
-    out
+    Ok(())
 }
 
 fn listed(title: &str, listed: &Listed, out: &mut String) {
@@ -84,14 +83,20 @@ fn listed(title: &str, listed: &Listed, out: &mut String) {
 }
 
 fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>, out: &mut String) {
+    titles(columns, out);
+    rows.for_each(|cells| row(&cells, out));
+}
+
+fn titles(columns: &[Column], out: &mut String) {
     let titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
     let _ = writeln!(out, "| {} |", titles.join(" | "));
     let rules: Vec<&str> = columns.iter().map(|column| if column.is_right { "--:" } else { "---" }).collect();
     let _ = writeln!(out, "|{}|", rules.join("|"));
-    for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| text(cell)).collect();
-        let _ = writeln!(out, "| {} |", cells.join(" | "));
-    }
+}
+
+fn row(cells: &[String], out: &mut String) {
+    let cells: Vec<String> = cells.iter().map(|cell| text(cell)).collect();
+    let _ = writeln!(out, "| {} |", cells.join(" | "));
 }
 
 /// A text in which nothing is Markdown.

@@ -4,39 +4,59 @@
 //! tag frees can only grow: when a blob has one tag left, that tag gains its bytes. As in the layer index, the exclusive-or
 //! of the tags' numbers says which one that is.
 
-use super::{Name, TagStep};
+use super::Freed;
 use crate::model::Timestamp;
+use crate::model::repositories::Repositories;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::fmt;
 
 /// A picked tag with the positions of its blobs in its repository.
-pub(super) struct Picked {
-    pub(super) name: Box<str>,
+pub(super) struct Picked<'a> {
+    pub(super) name: &'a str,
     pub(super) dated: Option<Timestamp>,
     pub(super) blobs: Vec<u32>,
 }
 
-/// The picked tags of all repositories.
+/// The picked tags of all repositories, and how they share blobs.
 #[derive(Default)]
 pub(super) struct Order {
-    tags: Vec<Tag>,
+    tags: PackedTags,
     blobs: Vec<Blob>,
     /// The blobs of the tags that are not theirs alone, one tag after the other.
     blobs_of_tags: Vec<u32>,
+    /// For each tag, where its blobs end.
+    blob_ends: Vec<u32>,
     /// The blobs of several repositories, by their slot in the layer index.
     shared: HashMap<u32, u32>,
 }
 
-struct Tag {
-    repository: u32,
-    name: Box<str>,
-    dated: Option<Timestamp>,
-    /// Bytes that go with it now.
-    bytes: u128,
-    /// Where its blobs end.
-    end: usize,
-    is_done: bool,
+/// There may be millions of tags, so each takes little.
+#[derive(Clone, Default)]
+struct PackedTags {
+    tags: Vec<Tag>,
+    /// Their names one after the other.
+    names: String,
 }
+
+#[derive(Clone)]
+struct Tag {
+    /// Bytes that go with it: now, and once it is done, at its step. Sums beyond 64 bits come only of sizes that make no sense.
+    bytes: u64,
+    /// Nanoseconds since 1970; [`UNDATED`] if the time is not known.
+    dated: i64,
+    /// The end of its name.
+    name_end: u32,
+    repository: u32,
+}
+
+impl Tag {
+    fn add(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+const UNDATED: i64 = i64::MIN;
 
 /// A blob with several tags.
 struct Blob {
@@ -45,10 +65,21 @@ struct Blob {
     tags_xor: u32,
 }
 
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("memory ends before")
+}
+
 impl Order {
+    /// An empty order with room for so many tags.
+    pub(super) fn with_capacity(tags: u64) -> Self {
+        let capacity = usize::try_from(tags).unwrap_or(0);
+        let tags = PackedTags { tags: Vec::with_capacity(capacity), names: String::new() };
+        Self { tags, blob_ends: Vec::with_capacity(capacity), ..Self::default() }
+    }
+
     /// Adds the picked tags of a repository. `blobs` are the size of each blob that goes with all picked tags, and its slot
     /// if it belongs to several repositories.
-    pub(super) fn add(&mut self, repository: u32, picked: Vec<Picked>, blobs: &[Option<(u64, Option<u32>)>]) {
+    pub(super) fn add(&mut self, repository: u32, picked: Vec<Picked<'_>>, blobs: &[Option<(u64, Option<u32>)>]) {
         let mut uses = vec![0u32; blobs.len()];
         let goes = |position: &u32| blobs.get(*position as usize).is_some_and(Option::is_some);
         for position in picked.iter().flat_map(|tag| &tag.blobs).filter(|position| goes(position)) {
@@ -56,15 +87,15 @@ impl Order {
         }
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         for Picked { name, dated, blobs: positions } in picked {
-            let number = u32::try_from(self.tags.len()).expect("there are fewer tags");
-            let mut bytes = 0;
+            let number = narrow(self.tags.tags.len());
+            let mut bytes = 0_u64;
             for position in positions.into_iter().filter(goes) {
                 let Some((size, slot)) = blobs[position as usize] else { continue };
                 if slot.is_none() && uses[position as usize] == 1 {
-                    bytes += u128::from(size);
+                    bytes = bytes.saturating_add(size);
                     continue;
                 }
-                let next = u32::try_from(self.blobs.len()).expect("there are fewer blobs");
+                let next = narrow(self.blobs.len());
                 let blob = match slot {
                     Some(slot) => *self.shared.entry(slot).or_insert(next),
                     None => *numbers.entry(position).or_insert(next),
@@ -77,43 +108,121 @@ impl Order {
                 blob_of_tags.tags_xor ^= number;
                 self.blobs_of_tags.push(blob);
             }
-            let end = self.blobs_of_tags.len();
-            self.tags.push(Tag { repository, name, dated, bytes, end, is_done: false });
+            self.blob_ends.push(narrow(self.blobs_of_tags.len()));
+            self.tags.names += name;
+            let (dated, name_end) = (dated.map_or(UNDATED, |time| time.0), narrow(self.tags.names.len()));
+            self.tags.tags.push(Tag { bytes, dated, name_end, repository });
         }
     }
 
-    /// The first steps, at most `most`.
-    pub(super) fn steps(mut self, most: usize, name: impl Fn(u32) -> Name) -> Vec<TagStep> {
+    /// Gives back what was reserved for further tags.
+    pub(super) fn shrink(&mut self) {
+        self.blobs.shrink_to_fit();
+        self.blobs_of_tags.shrink_to_fit();
+        self.tags.names.shrink_to_fit();
+        self.shared = HashMap::new();
+    }
+
+    /// The first steps, at most `most`. The numbers of repositories are indexes in `repositories`.
+    pub(super) fn steps(mut self, most: usize, repositories: Repositories) -> TagSteps {
+        let tags = &mut self.tags.tags;
         for blob in self.blobs.iter().filter(|blob| blob.tags == 1) {
-            self.tags[blob.tags_xor as usize].bytes += u128::from(blob.size);
+            tags[blob.tags_xor as usize].add(blob.size);
         }
         // Of several that free as much, the first repository's oldest tag comes first.
-        let mut heap: BinaryHeap<(u128, Reverse<u32>)> =
-            (0..).zip(&self.tags).map(|(number, tag)| (tag.bytes, Reverse(number))).collect();
-        let mut steps = Vec::new();
-        while steps.len() < most
-            && let Some((bytes, Reverse(number))) = heap.pop()
-        {
-            let tag = &mut self.tags[number as usize];
-            if tag.is_done || tag.bytes != bytes {
-                // It frees more than when this was noted.
-                continue;
+        let rank = |tags: &[Tag], number: u32| (tags[number as usize].bytes, Reverse(number));
+        let mut all: Vec<u32> = (0..).zip(&*tags).map(|(number, _)| number).collect();
+        all.sort_unstable_by_key(|number| rank(tags, *number));
+        // Tags that free more than when they were sorted.
+        let mut raised: BinaryHeap<(u64, Reverse<u32>)> = BinaryHeap::new();
+        let mut is_done = vec![false; all.len()];
+        let mut steps = Vec::with_capacity(most.min(all.len()));
+        while steps.len() < most {
+            while all.pop_if(|number| is_done[*number as usize]).is_some() {}
+            let is_stale = |bytes: u64, number: u32| is_done[number as usize] || tags[number as usize].bytes != bytes;
+            while raised.peek().is_some_and(|(bytes, Reverse(number))| is_stale(*bytes, *number)) {
+                raised.pop();
             }
-            tag.is_done = true;
-            let (tag_name, dated, end) = (std::mem::take(&mut tag.name), tag.dated, tag.end);
-            steps.push(TagStep { of: name(tag.repository), tag: tag_name, dated, bytes });
-            let start = (number as usize).checked_sub(1).map_or(0, |before| self.tags[before].end);
-            for blob in &self.blobs_of_tags[start..end] {
+            let next = all.last().map(|number| rank(tags, *number)).max(raised.peek().copied());
+            let Some((_, Reverse(number))) = next else { break };
+            is_done[number as usize] = true;
+            steps.push(number);
+            let start = (number as usize).checked_sub(1).map_or(0, |before| self.blob_ends[before]);
+            for blob in &self.blobs_of_tags[start as usize..self.blob_ends[number as usize] as usize] {
                 let blob = &mut self.blobs[*blob as usize];
                 blob.tags -= 1;
                 blob.tags_xor ^= number;
                 if blob.tags == 1 {
-                    let last = &mut self.tags[blob.tags_xor as usize];
-                    last.bytes += u128::from(blob.size);
-                    heap.push((last.bytes, Reverse(blob.tags_xor)));
+                    let last = &mut tags[blob.tags_xor as usize];
+                    last.add(blob.size);
+                    raised.push((last.bytes, Reverse(blob.tags_xor)));
                 }
             }
         }
-        steps
+        TagSteps { repositories, tags: self.tags, steps }
+    }
+}
+
+/// The tags of a rule in the order that frees most, packed.
+#[derive(Clone)]
+pub struct TagSteps {
+    repositories: Repositories,
+    tags: PackedTags,
+    steps: Vec<u32>,
+}
+
+/// The deletion of one tag, after those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagStep<'a> {
+    /// The organization.
+    pub namespace: &'a str,
+    /// The repository within it.
+    pub repository: &'a str,
+    /// The tag.
+    pub tag: &'a str,
+    /// When it was last updated, or created.
+    pub dated: Option<Timestamp>,
+    /// Bytes that go with it, once those before it are gone.
+    pub bytes: u128,
+}
+
+impl TagSteps {
+    /// The number of steps.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// What all steps free.
+    pub fn freed(&self) -> Freed {
+        let bytes = self.steps.iter().map(|number| u128::from(self.tags.tags[*number as usize].bytes));
+        Freed { tags: self.steps.len() as u64, bytes: bytes.sum() }
+    }
+
+    /// The steps in their order.
+    pub fn iter(&self) -> impl Iterator<Item = TagStep<'_>> {
+        self.steps.iter().map(|number| {
+            let PackedTags { tags, names } = &self.tags;
+            let tag = &tags[*number as usize];
+            let start = (*number as usize).checked_sub(1).map_or(0, |before| tags[before].name_end);
+            let row = self.repositories.get(tag.repository as usize);
+            TagStep {
+                namespace: row.namespace,
+                repository: row.name,
+                tag: &names[start as usize..tag.name_end as usize],
+                dated: (tag.dated != UNDATED).then_some(Timestamp(tag.dated)),
+                bytes: tag.bytes.into(),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for TagSteps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }

@@ -1,11 +1,12 @@
 //! The report for a terminal.
 
 use super::layout::{
-    Column, NOT_PULLED, REPOSITORY, bytes, caveats, count, day, minute, name, not_pulled, plain, repository, share,
-    source, table, things, wrapped,
+    Column, DAY, NOT_PULLED, Output, REPOSITORY, TAG, Table, below_tags, bytes, caveats, count, length, minute, name,
+    not_pulled, plain, repository, share, source, table, tag, things, wrapped,
 };
 use super::{Listed, Report, RuleReport, STALE_DAYS};
 use std::fmt::Write;
+use std::io;
 
 /// The narrowest text; tables need as much.
 const MIN_WIDTH: usize = 72;
@@ -13,16 +14,16 @@ const MIN_WIDTH: usize = 72;
 /// The widest text: longer lines are hard to follow.
 const MAX_WIDTH: usize = 132;
 
-pub(super) fn render(report: &Report, width: usize) -> String {
+pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> io::Result<()> {
     let width = width.clamp(MIN_WIDTH, MAX_WIDTH);
-    let mut out = String::new();
+    let out = &mut output.text;
     let title = format!("Clean-up report: {}", plain(&report.account));
     let made = minute(report.made_at);
     let gap = width.saturating_sub(title.chars().count() + made.len()).max(2);
     let _ = writeln!(out, "{title}{:gap$}{made}", "");
-    wrapped(&format!("{} This command deletes nothing.", source(report)), width, &mut out);
+    wrapped(&format!("{} This command deletes nothing.", source(report)), width, out);
     for caveat in caveats(report) {
-        wrapped(&format!("Note: {caveat}"), width, &mut out);
+        wrapped(&format!("Note: {caveat}"), width, out);
     }
     let totals = &report.totals;
     let summary = [
@@ -35,30 +36,26 @@ pub(super) fn render(report: &Report, width: usize) -> String {
     for (what, value, remark) in summary {
         let _ = writeln!(out, "{}", format!("  {what:14}{value:>12}  {remark}").trim_end());
     }
-    rules(report, width, &mut out);
-    report.rules.iter().for_each(|rule| places(report, rule, width, &mut out));
-    listed("Largest repositories", &report.largest, width, &mut out);
+    rules(report, width, out);
+    report.rules.iter().for_each(|rule| places(report, rule, width, out));
+    listed("Largest repositories", &report.largest, width, out);
     let stale = format!("Not updated for {STALE_DAYS} days, by what deleting them frees");
-    listed(&stale, &report.stale, width, &mut out);
-    listed("Public repositories", &report.public, width, &mut out);
+    listed(&stale, &report.stale, width, out);
+    listed("Public repositories", &report.public, width, out);
     if let Some(without) = &report.without_retention {
-        listed("Without a retention rule", without, width, &mut out);
+        listed("Without a retention rule", without, width, out);
     }
     if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
         let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
-        heading(&format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"), &mut out);
-        table(&NOT_PULLED, &pulls.rows.iter().map(not_pulled).collect::<Vec<_>>(), width, &mut out);
-        more(
-            usize::try_from(pulls.count).unwrap_or(usize::MAX).saturating_sub(pulls.rows.len()),
-            "repository",
-            &mut out,
-        );
+        heading(&format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"), out);
+        table(&NOT_PULLED, &pulls.rows.iter().map(not_pulled).collect::<Vec<_>>(), width, out);
+        more(usize::try_from(pulls.count).unwrap_or(usize::MAX).saturating_sub(pulls.rows.len()), "repository", out);
     }
     for rule in &report.rules {
-        tags(rule, width, &mut out);
+        tags(rule, width, output)?;
     }
-    hint(report, width, &mut out);
-    out
+    hint(report, width, &mut output.text);
+    Ok(())
 }
 
 /// What to do with the report.
@@ -139,8 +136,9 @@ fn listed(title: &str, listed: &Listed, width: usize, out: &mut String) {
 }
 
 /// The tags of a rule, in order.
-fn tags(rule: &RuleReport, width: usize, out: &mut String) {
-    let Some(steps) = rule.tags.as_ref().filter(|steps| !steps.is_empty()) else { return };
+fn tags(rule: &RuleReport, width: usize, output: &mut Output<'_>) -> io::Result<()> {
+    let Some(steps) = rule.tags.as_ref().filter(|steps| !steps.is_empty()) else { return Ok(()) };
+    let out = &mut output.text;
     heading(&format!("{}: tags, those first that free most", rule.rule), out);
     wrapped(
         "Each line says what its tag frees once those above it are gone, so the lines add up to the total.",
@@ -148,15 +146,17 @@ fn tags(rule: &RuleReport, width: usize, out: &mut String) {
         out,
     );
     out.push('\n');
-    let columns = [Column::left("tag"), Column::right("updated"), Column::right("frees")];
-    let row = |step: &super::TagStep| {
-        vec![format!("{}:{}", name(&step.of), plain(&step.tag)), day(step.dated), bytes(step.bytes)]
-    };
-    let mut rows: Vec<Vec<String>> = steps.iter().map(row).collect();
-    if rule.more_tags.tags > 0 {
-        let rest = rule.more_tags;
-        rows.push(vec![format!("and {}", things(rest.tags, "more tag")), String::new(), bytes(rest.bytes)]);
+    let mut table = Table::new(&TAG, width);
+    for step in steps.iter() {
+        let name = length(step.namespace) + length(step.repository) + length(step.tag) + "/:".len();
+        table.fit([name, if step.dated.is_some() { DAY } else { 1 }, bytes(step.bytes).len()]);
     }
-    rows.push(vec![format!("total: {}", things(rule.total.tags, "tag")), String::new(), bytes(rule.total.bytes)]);
-    table(&columns, &rows, width, out);
+    below_tags(rule).for_each(|row| table.fit(row.iter().map(|cell| length(cell))));
+    table.titles(out);
+    for step in steps.iter() {
+        table.row(&tag(&step), &mut output.text);
+        output.pass_on()?;
+    }
+    below_tags(rule).for_each(|row| table.row(&row, &mut output.text));
+    Ok(())
 }

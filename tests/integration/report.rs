@@ -1,11 +1,13 @@
 //! `report`: its promises hold when the tags that it lists are deleted, in every format, and it only reads.
 
-use crate::credentials_sources::with_password;
 use crate::support::{PATIENCE, Scrape, cache_directory, command, simulator, start};
 use crate::tags::{fast, settled};
 use serde_json::Value;
 use std::process::{Output, Stdio};
-use swr_simulator::{DEMO_PASSWORD, DEMO_PROJECT_ID};
+use swr_simulator::{
+    DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID,
+    DEMO_PROVIDER_URN, DEMO_USER,
+};
 use tokio::process::Command;
 
 /// Runs `report`: its exit code, output and errors.
@@ -240,13 +242,14 @@ async fn an_account_that_is_read_in_part_is_reported_with_a_warning() {
     assert!(out.contains("repositories are not known. They may share layers"), "{out}");
 }
 
-/// Every command that talks to the API, with every collector, by key and by password.
+/// Every command that talks to the API, with every collector, by each kind of login.
 #[tokio::test]
 async fn no_command_sends_anything_but_reads_and_logins() {
     let upstream = simulator(20, 2).await;
     let directory = tempfile::tempdir().unwrap();
-    let password = directory.path().join("password");
+    let [password, id_token] = ["password", "id_token"].map(|name| directory.path().join(name));
     std::fs::write(&password, DEMO_PASSWORD).unwrap();
+    std::fs::write(&id_token, DEMO_ID_TOKEN).unwrap();
     let collectors = [
         "--collector.tags",
         "--collector.details",
@@ -258,32 +261,54 @@ async fn no_command_sends_anything_but_reads_and_logins() {
         "--swr.project-id",
         DEMO_PROJECT_ID,
     ];
-    for by_password in [false, true] {
+    for login in ["key", "password", "iam", "sts"] {
         let with = |arguments: &[&str]| {
             let mut command = command();
-            command.args(arguments);
-            if by_password {
+            command.args(arguments).args(["--swr.endpoint", &upstream.url()]);
+            if login != "key" {
                 command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
-                command.args(with_password(&upstream, &password).as_std().get_args());
-            } else {
-                command.args(["--swr.endpoint", &upstream.url()]);
+            }
+            match login {
+                "password" => {
+                    command.args(["--swr.iam-endpoint", &upstream.url(), "--swr.region", DEMO_PROJECT]);
+                    command.args(["--credentials.domain-name", DEMO_DOMAIN, "--credentials.username", DEMO_USER]);
+                    command.arg("--credentials.password-file").arg(&password);
+                }
+                "iam" => {
+                    command.env("HUAWEICLOUD_SDK_IDP_ID", DEMO_IDP_ID);
+                    command.env("HUAWEICLOUD_SDK_ID_TOKEN_FILE", &id_token);
+                    command.env("HUAWEICLOUD_SDK_IAM_ENDPOINT", upstream.url());
+                }
+                "sts" => {
+                    command.env("HUAWEICLOUD_OIDC_PROVIDER_URN", DEMO_PROVIDER_URN);
+                    command.env("HUAWEICLOUD_OIDC_AGENCY_URN", DEMO_AGENCY_URN);
+                    command.env("HUAWEICLOUD_OIDC_TOKEN_FILE", &id_token);
+                    command.env("HUAWEICLOUD_SDK_STS_ENDPOINT", upstream.url());
+                }
+                _ => {}
             }
             command.args(collectors);
             command
         };
         for arguments in [&["check"][..], &["scrape"], &["report", "--tags"], &["report", "--only", "nobody"]] {
             let (code, _, said) = done(with(arguments)).await;
-            assert!(code.is_some_and(|code| code < 2), "{arguments:?}: {said}");
+            assert!(code.is_some_and(|code| code < 2), "{arguments:?} by {login}: {said}");
         }
         settled(&start(with(&["serve", "--cache.window=50ms"])).await).await;
     }
     let requests = upstream.handle.requests();
     let paths: Vec<&str> = requests.iter().map(|request| request.path.as_str()).collect();
-    for part in ["/tags", "/retentions", "/v3/auth/tokens", "/artifacts"] {
+    let logins = [
+        "/v3/auth/tokens",
+        "/v3.0/OS-AUTH/id-token/tokens",
+        "/v3.0/OS-CREDENTIAL/securitytokens",
+        "/v5/agencies/assume-with-oidc",
+    ];
+    for part in ["/tags", "/retentions", "/artifacts"].into_iter().chain(logins) {
         assert!(paths.iter().any(|path| path.ends_with(part)), "the test reaches {part}");
     }
     for request in requests {
-        let is_login = request.method == "POST" && request.path == "/v3/auth/tokens";
+        let is_login = request.method == "POST" && logins.contains(&request.path.as_str());
         assert!(request.method == "GET" || is_login, "{} {}", request.method, request.path);
     }
 }

@@ -2,10 +2,11 @@
 
 use super::TagOptions;
 use crate::collect::fetch_task::{ChangeStamp, FetchKind, LastRead, Need, PerKind, is_due, need_of_tags};
-use crate::model::layers::Group;
+use crate::model::layers::{Group, Layers};
 use crate::model::reading::Reading;
+use crate::model::reclaim::Rule;
 use crate::model::tag_list::TagList;
-use crate::model::tags::{Details, TagSeries};
+use crate::model::tags::{Details, TagSeries, by_age};
 use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -58,9 +59,40 @@ impl TagSummary {
         Self { tags, unlayered, newest, oldest, list, series, by_age: [0; 5], picked, valid: (0, 0) }
     }
 
+    /// Takes on what the time decides.
+    pub(super) fn set_time(&mut self, by_time: ByTime, slot: u32, layers: &mut Layers) {
+        let ByTime { by_age, picks, valid } = by_time;
+        for (rule, (_, blobs)) in picks.iter().enumerate() {
+            layers.pick(slot, rule, *blobs);
+        }
+        (self.by_age, self.valid) = (by_age, valid);
+        self.picked = picks.into_iter().map(|(tags, _)| tags).collect();
+    }
+
     /// The memory it takes beyond its fixed size, and beyond its lines in two compressed expositions.
     pub(super) fn bytes(&self) -> usize {
         self.list.len() + self.series.as_deref().map_or(0, TagSeries::bytes)
+    }
+}
+
+/// What the time decides of a list of tags.
+#[derive(Debug)]
+pub(super) struct ByTime {
+    by_age: [u32; 5],
+    /// For each rule the number of tags that it picks, and of their blobs.
+    picks: Vec<(u32, u32)>,
+    /// The period in which these are valid.
+    valid: (u32, u32),
+}
+
+impl ByTime {
+    /// At a second since 1970.
+    pub(super) fn of(list: &TagList, rules: &[Rule], seconds: u32) -> Self {
+        let mut updated = Vec::new();
+        let picks = list.picks_beside(rules, seconds, |tag| updated.extend(tag.updated()));
+        updated.sort_unstable();
+        let (by_age, until) = by_age(&updated, seconds);
+        Self { by_age, picks: picks.by_rule, valid: (seconds, until.min(picks.until)) }
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the inventory shows for a listing.
 
-use super::entry::TagSummary;
+use super::entry::{ByTime, TagSummary};
 use super::{LISTED, TagInventory, TagOptions};
 use crate::collect::fetch_task::FetchKind;
 use crate::model::Images;
-use crate::model::layers::{Group, Layers};
+use crate::model::layers::Group;
 use crate::model::reclaim::Rule;
-use crate::model::tags::{Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, by_age};
+use crate::model::tags::{Reclaimable, ReclaimableHere, RepositoryImages, TagFigures};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl TagInventory {
             rules.iter().filter(|_| options.enabled[FetchKind::Tags]).map(nothing).collect();
         let mut figures = |index: u32, slot: u32, summary: &mut TagSummary| {
             if !(summary.valid.0..summary.valid.1).contains(&seconds) {
-                summary.update(slot, layers, rules, seconds);
+                summary.set_time(ByTime::of(&summary.list, rules, seconds), slot, layers);
             }
             for (rule, (of_rule, tags)) in reclaimable.iter_mut().zip(&summary.picked).enumerate() {
                 if *tags > 0 {
@@ -97,19 +97,6 @@ impl TagInventory {
             let tags = self.entries.iter_mut().flatten().filter_map(|entry| entry.tags.as_mut());
             tags.filter_map(|tags| tags.summary.as_mut()).for_each(|summary| summary.valid = (0, 0));
         }
-    }
-}
-
-impl TagSummary {
-    /// Computes what depends on the time.
-    fn update(&mut self, slot: u32, layers: &mut Layers, rules: &[Rule], seconds: u32) {
-        let (counts, until) = by_age(&self.list.updated(), seconds);
-        let picks = self.list.picks(rules, seconds);
-        for (rule, (_, blobs)) in picks.by_rule.iter().enumerate() {
-            layers.pick(slot, rule, *blobs);
-        }
-        self.picked = picks.by_rule.into_iter().map(|(tags, _)| tags).collect();
-        (self.by_age, self.valid) = (counts, (seconds, until.min(picks.until)));
     }
 }
 

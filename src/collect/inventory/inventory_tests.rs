@@ -205,7 +205,11 @@ fn bytes(inventory: &TagInventory) -> Vec<u8> {
 }
 
 pub(super) fn restarted(inventory: &TagInventory) -> TagInventory {
-    state_file::decode(&mut Cursor::new(bytes(inventory)), SystemTime::now()).unwrap().0.value
+    restarted_at(inventory, SystemTime::now())
+}
+
+pub(super) fn restarted_at(inventory: &TagInventory, now: SystemTime) -> TagInventory {
+    state_file::decode(&mut Cursor::new(bytes(inventory)), now).unwrap().0.value
 }
 
 proptest! {

@@ -1,12 +1,13 @@
 //! What rules would free, against a count by brute force: pushes, deletions, moves, indexes, digests with two sizes, tags
 //! that age and restarts.
 
-use super::tests::{restarted, update_with};
+use super::tests::{restarted_at, update_with};
 use super::*;
 use crate::collect::fetch_task::FetchKind;
 use crate::model::reading::ReadingOptions;
 use crate::model::tags::{Blob, Contents, Digest32, Reclaimable, Tag};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 const DAY: u32 = 86_400;
 const REPOSITORIES: usize = 9;
@@ -266,7 +267,10 @@ async fn ten_thousand_changes_of_tags_and_of_the_time_lose_no_byte() {
     for step in 0..10_000 {
         let changed = world.step();
         match world.random.u16(..500) {
-            0 => inventory = restarted(&inventory),
+            0 => {
+                let now = SystemTime::UNIX_EPOCH + Duration::from_secs(world.now.into());
+                inventory = restarted_at(&inventory, now);
+            }
             1 => {
                 // Other settings.
                 keep = if keep.is_empty() { "keep-" } else { "" };

@@ -5,23 +5,32 @@
 //! whatever happens between two batches.
 
 use super::TagInventory;
-use super::entry::{KnownDetails, KnownRetention};
+use super::entry::{ByTime, KnownDetails, KnownRetention};
 use crate::base::state_file::{Persistent, RecordReader, Unusable};
 use crate::collect::fetch_task::LastRead;
 use crate::model::pattern::Pattern;
 use crate::model::reading::{KnownRepository, Reading};
+use crate::model::tags::{Digest32, seconds};
+use crate::model::{Timestamp, reclaim};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 /// Repositories in a batch.
 pub const BATCH: u32 = 256;
+
+/// Batches that are decoded ahead.
+const DECODED_BATCHES: usize = 2;
 
 /// The first record.
 #[derive(Deserialize, Serialize)]
 pub struct Head {
     was_complete: bool,
+    /// The number of distinct blobs.
+    blobs: u64,
     /// The tags that no rule picked when the lists of tags were made.
     keep: Option<Box<str>>,
+    /// The clean-up rules.
+    rules: Vec<String>,
 }
 
 /// What is known of one repository.
@@ -37,7 +46,8 @@ pub struct EntryRecord {
 /// The first record of an inventory.
 pub fn head(inventory: &TagInventory) -> Head {
     let keep = inventory.keep.as_ref().map(|keep| keep.as_str().into());
-    Head { was_complete: inventory.was_complete, keep }
+    let rules = inventory.rules.iter().map(ToString::to_string).collect();
+    Head { was_complete: inventory.was_complete, blobs: inventory.layers.len() as u64, keep, rules }
 }
 
 /// The records of up to [`BATCH`] slots from `from` on; `None` beyond the last slot.
@@ -94,13 +104,40 @@ impl From<EntryRecord> for KnownRepository {
 impl Persistent for TagInventory {
     const NAME: &'static str = "what is known of tags";
 
+    /// One thread decodes records and applies the rules, and another fills the layer index, which takes longer.
     fn read(records: &mut RecordReader<'_>) -> Result<Self, Unusable> {
-        let Head { was_complete, keep } = records.expect()?;
+        let Head { was_complete, blobs, keep, rules } = records.expect()?;
+        let rules = reclaim::parse(rules.iter().map(String::as_str)).map_err(|_| Unusable::Content)?;
         let keep = keep.map(|keep| keep.parse()).transpose().map_err(|_| Unusable::Content)?;
-        let mut inventory = Self { was_complete, keep, ..Self::default() };
-        while let Some(record) = records.read()? {
-            inventory.restore(record);
-        }
+        let mut inventory = Self { was_complete, keep, rules: rules.clone(), ..Self::default() };
+        inventory.layers.set_rules(rules.len());
+        let now = seconds(Timestamp::from(records.now()));
+        // No more than there can be.
+        let blobs = blobs.min(records.length() / size_of::<Digest32>() as u64);
+        inventory.layers.reserve(usize::try_from(blobs).unwrap_or_default());
+        let mut inventory = std::thread::scope(|scope| {
+            let (decoded, batches) = mpsc::sync_channel::<Vec<(EntryRecord, Option<ByTime>)>>(DECODED_BATCHES);
+            let fill = move || {
+                batches.iter().flatten().for_each(|(record, by_time)| inventory.restore(record, by_time));
+                inventory
+            };
+            let filling = std::thread::Builder::new().name("blocking".to_owned()).spawn_scoped(scope, fill)?;
+            loop {
+                let mut batch = Vec::with_capacity(BATCH as usize);
+                while batch.len() < BATCH as usize
+                    && let Some(record) = records.read::<EntryRecord>()?
+                {
+                    let reading = record.tags.as_ref().and_then(|(_, reading)| reading.as_ref());
+                    let by_time = reading.map(|reading| ByTime::of(&reading.list, &rules, now));
+                    batch.push((record, by_time));
+                }
+                if batch.is_empty() || decoded.send(batch).is_err() {
+                    break;
+                }
+            }
+            drop(decoded);
+            Ok::<_, Unusable>(filling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })?;
         inventory.sort();
         Ok(inventory)
     }

@@ -101,7 +101,8 @@ impl TagWorkerState {
 
     /// Whether a reading fits. One that takes no more memory is stored even if there is too much already.
     pub(super) fn has_room_for(&self, task: &FetchTask, reading: &Reading) -> bool {
-        let layers = self.inventory.layers().len_with(task.slot, &reading.blobs);
+        let layers = self.inventory.layers();
+        let layers = layers.len_with(task.slot, &reading.blobs) + layers.sharing();
         let tags = self.inventory.tag_bytes() - self.inventory.tag_bytes_of(task.slot)
             + reading.list.len()
             // Twice, because as much again is taken while the next repository like it is read.
@@ -111,7 +112,8 @@ impl TagWorkerState {
 
     /// The memory that layers, lists and series of tags take, as a number of layers.
     pub(super) fn memory_in_layers(&self) -> usize {
-        self.inventory.layers().len() + self.inventory.tag_bytes() / Layers::BYTES
+        let layers = self.inventory.layers();
+        layers.len() + layers.sharing() + self.inventory.tag_bytes() / Layers::BYTES
     }
 
     /// Whether there is nothing to do but wait.

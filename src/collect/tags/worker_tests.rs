@@ -44,6 +44,15 @@ const BRIEFLY: WaitPolicy = WaitPolicy::AtMost(crate::collect::auxiliary::MAX_WA
 type Sent = Arc<Mutex<usize>>;
 
 fn collector(options: Options, keep: Option<SaveInventory>, script: Script) -> (TagCollector, Sent) {
+    collector_at(SystemTime::now, options, keep, script)
+}
+
+fn collector_at(
+    wall_clock: fn() -> SystemTime,
+    options: Options,
+    keep: Option<SaveInventory>,
+    script: Script,
+) -> (TagCollector, Sent) {
     let sent = Sent::default();
     let token = CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
     let rate = Rate { per_second: 1000.0, burst: 1000.0 };
@@ -56,7 +65,7 @@ fn collector(options: Options, keep: Option<SaveInventory>, script: Script) -> (
     );
     let metrics = Metrics::new(&prometheus::Registry::new());
     let options = Options { tags: true, ..options };
-    (TagCollector::start(Arc::new(client), options, metrics, TagInventory::default(), keep, SystemTime::now), sent)
+    (TagCollector::start(Arc::new(client), options, metrics, TagInventory::default(), keep, wall_clock), sent)
 }
 
 /// A listing of this many repositories of this size.
@@ -120,7 +129,42 @@ async fn a_reading_without_new_layers_is_stored_when_the_limit_is_reached() {
             "{repositories} repositories of {size} bytes"
         );
     }
-    assert_eq!((tags.memory_in_layers(), *sent.lock()), (2, 3));
+    // Two layers, and that two repositories have them.
+    assert_eq!((tags.memory_in_layers(), *sent.lock()), (2 + 2 * 130 / 64, 3));
+}
+
+thread_local! {
+    /// When the test began, by the paused clock.
+    static BEGAN: Instant = Instant::now();
+}
+
+/// A wall clock that goes with the paused one, from 2023-11-14 22:13:20 on.
+fn paused_wall_clock() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + BEGAN.with(Instant::elapsed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_passes_without_a_change_makes_tags_reclaimable_without_a_call() {
+    // 89 and a half days old.
+    let old_tag: Script = |url| {
+        let (range, body) = one_image(url);
+        (range, body.replace(r#"{"Tag""#, r#"{"updated":"2023-08-17T10:13:20Z","Tag""#))
+    };
+    let options = Options { full_interval: Duration::from_secs(10 * 86_400), ..Options::default() };
+    let (tags, sent) = collector_at(paused_wall_clock, options, None, old_tag);
+    let listing = listing(3, 1);
+    tags.refresh(&listing, BRIEFLY, soon()).await;
+    assert_eq!(*sent.lock(), 3);
+    for hour in 0..24 {
+        let images = tags.refresh(&listing, BRIEFLY, soon()).await;
+        let of_rule = &images.reclaimable[0];
+        assert_eq!(of_rule.rule.to_string(), "older_than_90d");
+        let picked: u32 = of_rule.repositories.iter().map(|here| here.tags).sum();
+        let expected = if hour < 12 { (0, Some(0)) } else { (3, Some(3)) };
+        assert_eq!((picked, of_rule.bytes), expected, "after {hour} hours");
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+    }
+    assert_eq!(*sent.lock(), 3, "no call after the first");
 }
 
 /// Collects what is written, and does something once the first frame of records is.

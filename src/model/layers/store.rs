@@ -1,0 +1,140 @@
+//! The blobs of a layer index by small numbers, their slots.
+
+use crate::model::reclaim::MAX_RULES;
+use crate::model::tags::Blob;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, RandomState};
+
+/// The number of a repository, chosen by the caller. Small: memory is taken for each number up to the largest.
+pub type Owner = u32;
+
+/// The bits of all rules.
+pub(super) const EVERY_RULE: u8 = u8::MAX;
+const _: () = assert!(MAX_RULES == u8::BITS as usize, "a bit for each rule");
+
+/// Blobs in a chunk of the store. It grows by chunks, so that no blob is moved.
+const CHUNK: usize = 1 << 14;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) blob: Blob,
+    /// The number of repositories that refer to it; 0 for a free slot.
+    pub(super) owners: u32,
+    /// The exclusive-or of their numbers.
+    pub(super) owners_xor: Owner,
+}
+
+/// A part of the store.
+#[derive(Debug)]
+struct Chunk {
+    entries: Vec<Entry>,
+    /// For each entry the rules under which a repository keeps it, as bits.
+    kept: Vec<u8>,
+}
+
+/// Every blob once.
+#[derive(Debug, Default)]
+pub(super) struct BlobStore {
+    slots: HashTable<u32>,
+    hasher: RandomState,
+    chunks: Vec<Chunk>,
+    free: Vec<u32>,
+}
+
+impl BlobStore {
+    /// Makes room for so many blobs in all.
+    pub(super) fn reserve(&mut self, blobs: usize) {
+        let (chunks, hasher) = (&self.chunks, &self.hasher);
+        let additional = blobs.saturating_sub(self.slots.len());
+        self.slots.reserve(additional, |slot| hash_of(hasher, blob_at(chunks, *slot)));
+    }
+
+    /// The number of blobs.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The number of slots, used or free.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.entries.len()).sum()
+    }
+
+    pub(super) fn hash_of(&self, blob: &Blob) -> u64 {
+        hash_of(&self.hasher, blob)
+    }
+
+    /// Every blob is kept under every rule.
+    pub(super) fn keep_all(&mut self) {
+        self.chunks.iter_mut().for_each(|chunk| chunk.kept.fill(EVERY_RULE));
+    }
+
+    /// The slot of a blob, which is added if need be.
+    pub(super) fn slot_of(&mut self, blob: Blob, hash: u64) -> u32 {
+        if let Some(slot) = self.find(hash, &blob) {
+            return slot;
+        }
+        let entry = Entry { blob, owners: 0, owners_xor: 0 };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                *self.entry_mut(slot) = entry;
+                slot
+            }
+            None => {
+                if self.chunks.last().is_none_or(|chunk| chunk.entries.len() == CHUNK) {
+                    self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), kept: Vec::with_capacity(CHUNK) });
+                }
+                let chunks = self.chunks.len();
+                let chunk = self.chunks.last_mut().expect("one was put there if there was none");
+                chunk.entries.push(entry);
+                chunk.kept.push(EVERY_RULE);
+                u32::try_from((chunks - 1) * CHUNK + chunk.entries.len() - 1).expect("memory ends before 2^32 blobs do")
+            }
+        };
+        let (chunks, hasher) = (&self.chunks, &self.hasher);
+        self.slots.insert_unique(hash, slot, |slot| hash_of(hasher, blob_at(chunks, *slot)));
+        slot
+    }
+
+    pub(super) fn find(&self, hash: u64, blob: &Blob) -> Option<u32> {
+        self.slots.find(hash, |slot| self.entry(*slot).blob == *blob).copied()
+    }
+
+    pub(super) fn entry(&self, slot: u32) -> &Entry {
+        &self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
+    }
+
+    pub(super) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
+        &mut self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
+    }
+
+    pub(super) fn kept(&self, slot: u32) -> u8 {
+        self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
+    }
+
+    pub(super) fn kept_mut(&mut self, slot: u32) -> &mut u8 {
+        &mut self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
+    }
+
+    /// Removes a blob.
+    pub(super) fn free(&mut self, slot: u32) {
+        let hash = hash_of(&self.hasher, &self.entry(slot).blob);
+        if let Ok(found) = self.slots.find_entry(hash, |other| *other == slot) {
+            found.remove();
+        }
+        self.free.push(slot);
+    }
+}
+
+fn blob_at(chunks: &[Chunk], slot: u32) -> &Blob {
+    &chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK].blob
+}
+
+/// A keyed hash, because digests come from outside. Half a digest is random enough.
+fn hash_of(hasher: &RandomState, blob: &Blob) -> u64 {
+    hasher.hash_one(&blob.digest.0[..16])
+}

@@ -440,7 +440,7 @@ mod tests {
         }
         has(
             &page_of(vec![empty()]),
-            &["<p>If there should be some, the user lacks permission for their organizations.</p>"],
+            &["<p>If there should be repositories, the user lacks permission for their organizations.</p>"],
         );
         has(&page_of(Vec::new()), &["No account is configured", "<dd>0 of 0</dd>", "<dt>Total size</dt><dd>none</dd>"]);
     }

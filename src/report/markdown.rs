@@ -18,7 +18,7 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
     let totals = &report.totals;
     let _ = write!(
         out,
-        "\n- {} in {}, {}\n- {} listed: sizes of the repositories, added up\n- {} stored: each layer once\n",
+        "\n- {} in {}, {}\n- {} listed: sum of the sizes of the repositories\n- {} stored: each layer counted once\n",
         things(totals.repositories, "repository"),
         things(totals.organizations, "organization"),
         things(totals.tags, "tag"),
@@ -40,12 +40,12 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
         let columns = |what| [Column::left(what), Column::right("tags"), Column::right("frees")];
         let row = |name: String, freed: &Freed| vec![name, count(freed.tags), bytes(freed.bytes)];
         if !rule.organizations.is_empty() && report.only.is_none() {
-            let _ = write!(out, "\n### {}: organizations, each alone\n\n", rule.rule);
+            let _ = write!(out, "\n### {}: organizations, each on its own\n\n", rule.rule);
             let rows = rule.organizations.iter().map(|(name, freed)| row(plain(name), freed));
             table(&columns("organization"), rows, out);
         }
         if !rule.repositories.is_empty() {
-            let _ = write!(out, "\n### {}: repositories, each alone\n\n", rule.rule);
+            let _ = write!(out, "\n### {}: repositories, each on its own\n\n", rule.rule);
             let rows = rule.repositories.iter().map(|(of, freed)| row(name(of), freed));
             table(&columns("repository"), rows, out);
         }

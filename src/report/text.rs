@@ -29,8 +29,8 @@ pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> 
     let summary = [
         ("Repositories", count(totals.repositories), format!("in {}", things(totals.organizations, "organization"))),
         ("Tags", count(totals.tags), String::new()),
-        ("Listed", bytes(totals.listed_bytes), "sizes of the repositories, added up".to_owned()),
-        ("Stored", bytes(totals.stored_bytes), "each layer once".to_owned()),
+        ("Listed", bytes(totals.listed_bytes), "sum of the sizes of the repositories".to_owned()),
+        ("Stored", bytes(totals.stored_bytes), "each layer counted once".to_owned()),
     ];
     out.push('\n');
     for (what, value, remark) in summary {
@@ -104,18 +104,18 @@ fn places(report: &Report, rule: &RuleReport, width: usize, out: &mut String) {
     if rule.repositories.is_empty() && rule.organizations.is_empty() {
         return;
     }
-    heading(&format!("{}: where", rule.rule), out);
+    heading(&format!("Where {} frees most", rule.rule), out);
     let frees = |title| [Column::left(title), Column::right("tags"), Column::right("frees")];
     if report.only.is_none() {
         let rows = rule.organizations.iter();
         let rows = rows.map(|(name, freed)| vec![plain(name), count(freed.tags), bytes(freed.bytes)]);
-        table(&frees("organization, alone"), &rows.collect::<Vec<_>>(), width, out);
+        table(&frees("organization, on its own"), &rows.collect::<Vec<_>>(), width, out);
         more(rule.more_organizations, "organization", out);
         out.push('\n');
     }
     let rows = rule.repositories.iter();
     let rows = rows.map(|(of, freed)| vec![name(of), count(freed.tags), bytes(freed.bytes)]);
-    table(&frees("repository, alone"), &rows.collect::<Vec<_>>(), width, out);
+    table(&frees("repository, on its own"), &rows.collect::<Vec<_>>(), width, out);
     more(rule.more_repositories, "repository", out);
 }
 

@@ -25,7 +25,7 @@ fuzz_target!(|body: &[u8]| {
     }
     if let Ok(Some(tag)) = tags::tag(body, &mut dropped) {
         let reading = Reading::of(vec![tag.clone(), tag], &ReadingOptions { with_series: true, ..ReadingOptions::default() });
-        assert_eq!((reading.tags, reading.series.as_ref().map(|series| series.len())), (1, Some(1)));
+        assert_eq!((reading.totals.tags, reading.series.as_ref().map(|series| series.len())), (1, Some(1)));
         let _ = by_age(&reading.list.updated(), 1_700_000_000);
         let picks = reading.list.picks(&Reclaim::default().rules, 1_700_000_000);
         assert!(picks.by_rule.iter().all(|(tags, blobs)| *tags <= 1 && *blobs as usize <= reading.blobs.len()));

@@ -261,10 +261,7 @@ impl TagInventory {
     fn reading_of(&self, slot: u32) -> Option<Reading> {
         let summary = self.entry(slot)?.summary()?;
         Some(Reading {
-            tags: summary.tags,
-            unlayered: summary.unlayered,
-            newest: summary.newest,
-            oldest: summary.oldest,
+            totals: summary.totals,
             list: summary.list.clone(),
             blobs: self.layers.blobs(slot).collect(),
             series: summary.series.clone(),

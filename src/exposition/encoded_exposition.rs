@@ -222,7 +222,7 @@ mod tests {
     use crate::exposition::write_snapshot;
     use crate::exposition::{ConstantLabels, live};
     use crate::model::reclaim::Rule;
-    use crate::model::tags::{Details, Reclaimable, ReclaimableHere, TagFigures};
+    use crate::model::tags::{Details, Reclaimable, ReclaimableHere, TagFigures, TagTotals};
     use crate::model::{Images, Repository, RepositoryImages, RepositoryRef, Timestamp};
     use prometheus::{Gauge, Registry};
     use proptest::prelude::*;
@@ -311,13 +311,15 @@ mod tests {
         // Each figure depends on another part of the value.
         let image = |row: RepositoryRef<'_>| RepositoryImages {
             tags: row.size.filter(|size| size % 11 > 0).map(|size| TagFigures {
-                tags: 1 + (size % 2 == 0) as u32,
-                unlayered: (size % 5 == 0).into(),
+                totals: TagTotals {
+                    tags: 1 + (size % 2 == 0) as u32,
+                    unlayered: (size % 5 == 0).into(),
+                    newest: (size % 4 > 0).then_some(Timestamp(5)),
+                    oldest: (size % 8 > 0).then_some(Timestamp(3)),
+                },
                 by_age: [0, 0, 0, 0, (size % 3 == 0).into()],
                 unique_bytes: (size / 10).into(),
                 exclusive_bytes: (size % 13 > 0).then(|| (size / 20).into()),
-                newest: (size % 4 > 0).then_some(Timestamp(5)),
-                oldest: (size % 8 > 0).then_some(Timestamp(3)),
                 series: None,
             }),
             details: (row.downloads > Some(7)).then(|| Arc::new(Details { id: row.downloads, ..Details::default() })),

@@ -5,11 +5,8 @@ use super::columns::{Column, Lines, Row};
 use super::text::{Value, Writer, label, open_label};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use crate::model::tags::{Details, ManifestKind, ReclaimableHere, TagFigures, TagSeries};
+use crate::model::tags::{AGE_LABELS, Details, ManifestKind, ReclaimableHere, TagFigures, TagSeries};
 use std::io::{self, Write};
-
-/// The `age` label, youngest class first.
-const AGES: [&str; 5] = ["7d", "30d", "90d", "365d", "older"];
 
 /// Writes the sums over organizations and the account.
 pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io::Result<()> {
@@ -47,12 +44,18 @@ pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io
 
 /// The families with samples per repository, in their order.
 pub(super) const COLUMNS: &[Column] = &[
-    column(&catalog::REPOSITORY_TAGS, OfTags(|new, old| new.tags == old.tags), |row, lines| {
-        lines.tags_figure(row, |tags| Some(Value::Integer(tags.tags.into())));
+    column(&catalog::REPOSITORY_TAGS, OfTags(|new, old| new.totals.tags == old.totals.tags), |row, lines| {
+        lines.tags_figure(row, |tags| Some(Value::Integer(tags.totals.tags.into())));
     }),
-    column(&catalog::REPOSITORY_UNLAYERED_TAGS, OfTags(|new, old| new.unlayered == old.unlayered), |row, lines| {
-        lines.tags_figure(row, |tags| (tags.unlayered > 0).then(|| Value::Integer(tags.unlayered.into())));
-    }),
+    column(
+        &catalog::REPOSITORY_UNLAYERED_TAGS,
+        OfTags(|new, old| new.totals.unlayered == old.totals.unlayered),
+        |row, lines| {
+            lines.tags_figure(row, |tags| {
+                (tags.totals.unlayered > 0).then(|| Value::Integer(tags.totals.unlayered.into()))
+            });
+        },
+    ),
     column(
         &catalog::REPOSITORY_UNIQUE_LAYERS,
         OfTags(|new, old| new.unique_bytes == old.unique_bytes),
@@ -67,15 +70,15 @@ pub(super) const COLUMNS: &[Column] = &[
             lines.tags_figure(row, |tags| tags.exclusive_bytes.map(Value::Sum));
         },
     ),
-    column(&catalog::REPOSITORY_NEWEST_TAG, OfTags(|new, old| new.newest == old.newest), |row, lines| {
-        lines.tags_figure(row, |tags| tags.newest.map(Value::Time));
+    column(&catalog::REPOSITORY_NEWEST_TAG, OfTags(|new, old| new.totals.newest == old.totals.newest), |row, lines| {
+        lines.tags_figure(row, |tags| tags.totals.newest.map(Value::Time));
     }),
-    column(&catalog::REPOSITORY_OLDEST_TAG, OfTags(|new, old| new.oldest == old.oldest), |row, lines| {
-        lines.tags_figure(row, |tags| tags.oldest.map(Value::Time));
+    column(&catalog::REPOSITORY_OLDEST_TAG, OfTags(|new, old| new.totals.oldest == old.totals.oldest), |row, lines| {
+        lines.tags_figure(row, |tags| tags.totals.oldest.map(Value::Time));
     }),
     column(&catalog::REPOSITORY_TAGS_BY_AGE, OfTags(|new, old| new.by_age == old.by_age), |row, lines| {
         let name = lines.family.labels[2];
-        for (age, count) in tags(row).into_iter().flat_map(|tags| AGES.into_iter().zip(tags.by_age)) {
+        for (age, count) in tags(row).into_iter().flat_map(|tags| AGE_LABELS.into_iter().zip(tags.by_age)) {
             lines.sample(Value::Integer(count.into()), |out| {
                 out.extend_from_slice(row.prefix);
                 label(b',', name, age, out);
@@ -210,7 +213,7 @@ mod tests {
     use crate::exposition::{Options, write_snapshot};
     use crate::model::reclaim::Rule;
     use crate::model::tags::{
-        Details, Images, ManifestKind, Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, TagSeries,
+        Details, Images, ManifestKind, Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, TagSeries, TagTotals,
     };
     use crate::model::{Snapshot, Timestamp};
     use std::sync::Arc;
@@ -230,17 +233,19 @@ mod tests {
             updated: Some(Timestamp(3)),
         };
         let figures = TagFigures {
-            tags: 3,
-            unlayered: 0,
+            totals: TagTotals { tags: 3, newest: Some(Timestamp(3)), ..TagTotals::default() },
             by_age: [1, 2, 3, 4, 5],
             unique_bytes: 3000,
             exclusive_bytes: Some(30),
-            newest: Some(Timestamp(3)),
-            oldest: None,
             series: Some([tag("latest"), tag("a\"b")].into_iter().collect()),
         };
         let details = Details { id: Some(3), creator: Some("me".into()), domain_id: None, priority: Some(-3) };
-        let unlayered = TagFigures { tags: 1, unlayered: 1, exclusive_bytes: None, series: None, ..figures.clone() };
+        let unlayered = TagFigures {
+            totals: TagTotals { tags: 1, unlayered: 1, ..figures.totals },
+            exclusive_bytes: None,
+            series: None,
+            ..figures.clone()
+        };
         let rows = ["1", "2", "3"].map(|name| row("team", name)).into();
         let snapshot = Snapshot {
             images: Some(Arc::new(Images {

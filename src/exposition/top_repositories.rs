@@ -182,16 +182,7 @@ mod tests {
         ];
         let (mut snapshot, _) = Snapshot::new(Timestamp(200 * day), rows);
         let read = |bytes| RepositoryImages {
-            tags: Some(TagFigures {
-                tags: 1,
-                unlayered: 0,
-                by_age: [0; 5],
-                unique_bytes: bytes,
-                exclusive_bytes: Some(bytes),
-                newest: None,
-                oldest: None,
-                series: None,
-            }),
+            tags: Some(TagFigures { unique_bytes: bytes, exclusive_bytes: Some(bytes), ..TagFigures::default() }),
             ..RepositoryImages::default()
         };
         let repositories = vec![read(30), read(4), read(2), RepositoryImages::default()];

@@ -1,9 +1,8 @@
 //! The tags of one repository, reduced to what is stored.
 
-use super::Timestamp;
 use super::pattern::Pattern;
 use super::tag_list::{IndexedImage, ListedTag, TagList};
-use super::tags::{Blob, Contents, Digest32, Tag, TagSeries};
+use super::tags::{Blob, Contents, Digest32, Tag, TagSeries, TagTotals};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,14 +10,8 @@ use std::sync::Arc;
 /// The tags of one repository.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Reading {
-    /// The number of tags.
-    pub tags: u32,
-    /// The number of tags whose layers are unknown, all or some of them.
-    pub unlayered: u32,
-    /// The newest `updated`.
-    pub newest: Option<Timestamp>,
-    /// The oldest `updated`.
-    pub oldest: Option<Timestamp>,
+    /// Their number and the range of their dates.
+    pub totals: TagTotals,
     /// The tags with their dates and blobs.
     pub list: TagList,
     /// The distinct blobs of all tags, in the order of `list`.
@@ -74,11 +67,14 @@ impl Reading {
         let indexed: Vec<IndexedImage> =
             below_indexes.filter_map(|(digest, (blobs, is_known))| is_known.then_some((digest, blobs))).collect();
         let (list, blobs) = TagList::pack(listed, &indexed, options.keep);
-        Self {
+        let totals = TagTotals {
             tags: u32::try_from(tags.len()).unwrap_or(u32::MAX),
             unlayered,
             newest: tags.iter().filter_map(|tag| tag.updated).max(),
             oldest: tags.iter().filter_map(|tag| tag.updated).min(),
+        };
+        Self {
+            totals,
             list,
             blobs,
             series: options.with_series.then(|| tags.into_iter().map(TagSeries::from).collect()),
@@ -173,6 +169,7 @@ impl<'a> Manifests<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
     use crate::model::reclaim::{Reclaim, Rule};
     use proptest::prelude::*;
 
@@ -207,9 +204,13 @@ mod tests {
             tag("broken", 106, 17, Contents::Unknown),
         ];
         let reading = Reading::of(tags, &ReadingOptions { with_series: true, ..ReadingOptions::default() });
-        assert_eq!((reading.tags, reading.unlayered), (5, 2), "an index of images that have tags hides nothing");
+        assert_eq!(
+            (reading.totals.tags, reading.totals.unlayered),
+            (5, 2),
+            "an index of images that have tags hides nothing"
+        );
         assert_eq!(sorted(reading.blobs), [blob(1, 1), blob(2, 2), blob(3, 3)]);
-        assert_eq!(reading.newest, Some(Timestamp(30_000_000_000)));
+        assert_eq!(reading.totals.newest, Some(Timestamp(30_000_000_000)));
         assert_eq!(reading.list.updated(), [10, 15, 16, 17, 30]);
         let series = reading.series.unwrap();
         assert_eq!(series.len(), 5);
@@ -226,10 +227,13 @@ mod tests {
         assert_eq!(indexed.len(), 2);
         let options = ReadingOptions { indexed: &indexed, ..ReadingOptions::default() };
         let after = Reading::of(vec![index.clone()], &options);
-        assert_eq!((after.tags, after.unlayered, sorted(after.blobs.clone())), (1, 0, sorted(before.blobs)));
+        assert_eq!(
+            (after.totals.tags, after.totals.unlayered, sorted(after.blobs.clone())),
+            (1, 0, sorted(before.blobs))
+        );
         assert_eq!(after.list.unpack(&after.blobs).1, indexed, "and is known the next time");
         let forgotten = Reading::of(vec![index], &ReadingOptions::default());
-        assert_eq!((forgotten.unlayered, forgotten.blobs.len()), (1, 0));
+        assert_eq!((forgotten.totals.unlayered, forgotten.blobs.len()), (1, 0));
         let gone = Reading::of(vec![tag("c", 103, 1, image(3))], &options);
         assert!(!gone.list.has_images(), "without its index it is gone");
     }
@@ -243,7 +247,7 @@ mod tests {
             (0..100).map(|number| index(&format!("{number}"), number, &[number, number + 1, number + 1])).collect();
         tags.push(tag("image", 100, 1, Contents::Image(vec![blob(1, 1)])));
         let reading = Reading::of(tags, &ReadingOptions::default());
-        assert_eq!((reading.tags, reading.blobs.len()), (101, 1));
+        assert_eq!((reading.totals.tags, reading.blobs.len()), (101, 1));
     }
 
     fn any_tag() -> impl Strategy<Value = Tag> {
@@ -275,7 +279,7 @@ mod tests {
             let keep: Option<Pattern> = keep.then(|| "a.*".parse().unwrap());
             let reading = Reading::of(tags.clone(), &ReadingOptions { keep: keep.as_ref(), ..ReadingOptions::default() });
             let (listed, images) = reading.list.unpack(&reading.blobs);
-            prop_assert_eq!(listed.len(), reading.tags as usize);
+            prop_assert_eq!(listed.len(), reading.totals.tags as usize);
             let (again, blobs) = TagList::pack(listed.clone(), &images, keep.as_ref());
             prop_assert_eq!((&again, &blobs), (&reading.list, &reading.blobs));
             let elsewhere = reading.clone().keeping(Some(&"b".parse().unwrap()));

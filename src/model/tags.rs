@@ -152,6 +152,9 @@ pub fn seconds(time: Timestamp) -> u32 {
 /// The upper limits of the age classes in days. Older tags are in a last class.
 pub const AGE_DAYS: [u32; 4] = [7, 30, 90, 365];
 
+/// The label of each age class.
+pub const AGE_LABELS: [&str; AGE_DAYS.len() + 1] = ["7d", "30d", "90d", "365d", "older"];
+
 /// The number of tags in each age class at `now`, youngest first, and the second at which that changes next. `updated` is
 /// sorted; a tag from the future is in the youngest class.
 pub fn by_age(updated: &[u32], now: u32) -> ([u32; 5], u32) {
@@ -188,23 +191,30 @@ pub struct Details {
     pub priority: Option<i64>,
 }
 
-/// The figures of a repository's tags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagFigures {
+/// The number of a repository's tags and the range of their dates.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct TagTotals {
     /// The number of tags.
     pub tags: u32,
-    /// The number of tags whose layers are unknown.
+    /// The number of tags whose layers are unknown, all or some of them.
     pub unlayered: u32,
+    /// The newest `updated`.
+    pub newest: Option<Timestamp>,
+    /// The oldest `updated`.
+    pub oldest: Option<Timestamp>,
+}
+
+/// The figures of a repository's tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagFigures {
+    /// Their number and the range of their dates.
+    pub totals: TagTotals,
     /// Tags by age, youngest class first.
     pub by_age: [u32; 5],
     /// Bytes of distinct layers and configurations.
     pub unique_bytes: u128,
     /// Bytes that no other repository refers to; `None` while other repositories are unknown.
     pub exclusive_bytes: Option<u128>,
-    /// The newest `updated`.
-    pub newest: Option<Timestamp>,
-    /// The oldest `updated`.
-    pub oldest: Option<Timestamp>,
     /// The tags, if they have their own series.
     pub series: Option<Arc<[TagSeries]>>,
 }

@@ -146,9 +146,9 @@ impl<'a> Counter<'a> {
         self.knows_retention |= known.retention_rules.is_some();
         let Some((read_at, reading)) = known.tags else { return };
         self.oldest_reading = Some(self.oldest_reading.map_or(read_at, |oldest| oldest.min(read_at)));
-        self.totals.tags += u64::from(reading.tags);
-        self.totals.unlayered += u64::from(reading.unlayered);
-        (counted.is_read, counted.tags) = (true, reading.tags.into());
+        self.totals.tags += u64::from(reading.totals.tags);
+        self.totals.unlayered += u64::from(reading.totals.unlayered);
+        (counted.is_read, counted.tags) = (true, reading.totals.tags.into());
         let mut shared = Vec::new();
         // How many of the candidates come before each position at which a rule ends.
         let picks = picks(self.options, self.listing, self.now, index, &reading);

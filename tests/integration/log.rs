@@ -1,7 +1,7 @@
 //! Log lines of failures: the account, the level and the request id that the vendor's support asks for.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, PATIENCE, eventually, exporter, simulator};
+use crate::support::{Exporter, PATIENCE, eventually, simulator};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, Rule, Shape};
 
 /// Two accounts, each with its own upstream.
@@ -75,28 +75,4 @@ async fn refused_credentials_are_logged_with_their_account() {
     let (exporter, _accounts) = two(&upstream.url(), &upstream.url(), &wrong).await;
     let line = logged(&exporter, "the credential was refused repeatedly", "").await;
     assert!(line.contains("level=error") && line.ends_with(" account=two"), "{line}");
-}
-
-#[tokio::test]
-async fn a_snapshot_that_cannot_be_kept_is_logged_with_its_account() {
-    let upstream = simulator(3, 1).await;
-    let exporter = exporter(&upstream.url(), &["--cache.directory", "/proc/nowhere"]).await;
-    exporter.scrape().await;
-    eventually("it is logged", || !lines(&exporter, "cannot save the snapshot").is_empty()).await;
-    assert!(lines(&exporter, "cannot save the snapshot")[0].ends_with(" account=default"));
-}
-
-#[tokio::test]
-async fn a_key_file_that_cannot_be_read_is_an_error_at_the_start() {
-    let (upstream, folder) = (simulator(3, 1).await, tempfile::tempdir().unwrap());
-    let (missing, empty) = (folder.path().join("missing"), folder.path().join("empty"));
-    std::fs::write(&empty, "").unwrap();
-    for file in [missing.to_str().unwrap(), empty.to_str().unwrap()] {
-        let flags = ["--credentials.access-key-file", file, "--credentials.secret-key-file", file];
-        let exporter = exporter(&upstream.url(), &flags).await;
-        eventually("it is logged", || !lines(&exporter, "cannot read the credential: ").is_empty()).await;
-        let line = &lines(&exporter, "cannot read the credential: ")[0];
-        assert!(line.contains("level=error") && line.contains(file) && line.ends_with(" account=default"), "{line}");
-    }
-    assert_eq!(upstream.handle.total(), 0, "before any scrape");
 }

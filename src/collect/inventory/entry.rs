@@ -6,7 +6,7 @@ use crate::model::layers::{Group, Layers};
 use crate::model::reading::Reading;
 use crate::model::reclaim::Rule;
 use crate::model::tag_list::TagList;
-use crate::model::tags::{Details, TagSeries, by_age};
+use crate::model::tags::{Details, TagSeries, TagTotals, by_age};
 use crate::model::{RepositoryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,10 +39,7 @@ pub(super) struct KnownTags {
 /// What is kept of a [`Reading`] besides its layers, which are in the layer index.
 #[derive(Debug)]
 pub(super) struct TagSummary {
-    pub(super) tags: u32,
-    pub(super) unlayered: u32,
-    pub(super) newest: Option<Timestamp>,
-    pub(super) oldest: Option<Timestamp>,
+    pub(super) totals: TagTotals,
     pub(super) list: TagList,
     pub(super) series: Option<Arc<[TagSeries]>>,
     pub(super) by_age: [u32; 5],
@@ -54,9 +51,8 @@ pub(super) struct TagSummary {
 
 impl TagSummary {
     pub(super) fn of(reading: Reading) -> Self {
-        let Reading { tags, unlayered, newest, oldest, list, blobs: _, series } = reading;
-        let picked = Box::default();
-        Self { tags, unlayered, newest, oldest, list, series, by_age: [0; 5], picked, valid: (0, 0) }
+        let Reading { totals, list, blobs: _, series } = reading;
+        Self { totals, list, series, by_age: [0; 5], picked: Box::default(), valid: (0, 0) }
     }
 
     /// Takes on what the time decides.

@@ -40,13 +40,10 @@ impl TagInventory {
                 }
             }
             TagFigures {
-                tags: summary.tags,
-                unlayered: summary.unlayered,
+                totals: summary.totals,
                 by_age: summary.by_age,
                 unique_bytes: layers.unique(slot),
                 exclusive_bytes: was_complete.then(|| layers.exclusive(slot)),
-                newest: summary.newest,
-                oldest: summary.oldest,
                 series: summary.series.clone(),
             }
         };

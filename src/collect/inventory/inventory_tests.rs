@@ -108,7 +108,7 @@ async fn a_repository_that_vanishes_takes_its_bytes_along() {
     assert_eq!((exclusive(&images), images.unique_bytes), (vec![Some(5)], Some(5)));
     assert_eq!(images.namespaces, [("b".into(), 5)], "absent is not zero");
     let figures = images.repositories[0].tags.as_ref().unwrap();
-    assert_eq!((figures.tags, figures.by_age), (1, [1, 0, 0, 0, 0]));
+    assert_eq!((figures.totals.tags, figures.by_age), (1, [1, 0, 0, 0, 0]));
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn a_list_may_wait_longer_for_its_turns_than_a_call_may_take() {
     tags.refresh(&listing, BRIEFLY, soon()).await;
     tokio::time::sleep(Duration::from_secs(155)).await;
     let images = tags.refresh(&listing, BRIEFLY, soon()).await;
-    let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.tags)).collect();
+    let read: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().map(|tags| tags.totals.tags)).collect();
     assert_eq!(read, [Some(5000); 3]);
 }
 

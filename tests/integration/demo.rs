@@ -85,7 +85,9 @@ async fn the_history_leads_up_to_the_live_demo_and_has_no_date_in_its_future() {
         let lines = scrape
             .text
             .lines()
-            .filter(|line| line.starts_with("swr_repository_") || line.starts_with("swr_namespace_"));
+            .filter(|line| line.starts_with("swr_repository_") || line.starts_with("swr_namespace_"))
+            // Who read images before they lost their tags knows their layers; the live demo has just started.
+            .filter(|line| !line.starts_with("swr_repository_unlayered_tags{"));
         lines.map(|line| line[..line.find('{').unwrap()].to_owned()).collect()
     };
     assert_eq!(names(last), names(&live), "the last day has every family");

@@ -10,7 +10,7 @@
 
 mod process;
 
-use process::{Client, Process, exporter_of};
+use process::{Client, Process, exporter_of, median};
 use std::time::{Duration, Instant};
 use swr_simulator::{Options, Running, Simulator};
 
@@ -152,10 +152,4 @@ fn change(simulator: &Simulator, count: usize, random: &mut fastrand::Rng) {
             world.download(namespace, name, random.u64(1..20));
         }
     });
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

@@ -6,7 +6,7 @@
 
 mod process;
 
-use process::{Client, exporter, simulator};
+use process::{Client, exporter, median, simulator};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -105,7 +105,7 @@ fn crowd(name: &str, servers: &[Server<'_>]) {
 }
 
 fn report(what: &str, servers: &[Server<'_>], times: Vec<Vec<Duration>>) {
-    let medians: Vec<f64> = times.into_iter().map(|times| median(times).as_secs_f64() * 1e3).collect();
+    let medians: Vec<f64> = times.into_iter().map(|times| median(&times).as_secs_f64() * 1e3).collect();
     print!("{what}:");
     for ((name, ..), median) in servers.iter().zip(&medians) {
         print!("  {name} {median:.2} ms");
@@ -114,11 +114,6 @@ fn report(what: &str, servers: &[Server<'_>], times: Vec<Vec<Duration>>) {
         print!("  [{:.2}x {name}]", medians[0] / other);
     }
     println!();
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// Time to the first byte of a cached scrape of 1,000 repositories.
@@ -135,7 +130,7 @@ fn small() {
         });
         times.push(first.expect("a body"));
     }
-    println!("1,000 repositories, gzip: first bytes after {:.3} ms", median(times).as_secs_f64() * 1e3);
+    println!("1,000 repositories, gzip: first bytes after {:.3} ms", median(&times).as_secs_f64() * 1e3);
 }
 
 /// A server that writes one response from memory.

@@ -2,12 +2,13 @@
 //! which a few repositories have changed, beside refreshes of the listing alone.
 //!
 //! `cargo bench --bench tags`; a number is the number of repositories, and an executable is a baseline that is measured beside
-//! ours over the same upstream: `cargo bench --bench tags -- 10000 --changed 20 --baseline path/to/swr-exporter`
+//! ours over the same upstream: `cargo bench --bench tags -- 10000 --changed 20 --baseline path/to/swr-exporter`. `--index`
+//! measures the layer index alone, `--refreshes` refreshes alone.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures real time and prints it")]
 
 mod process;
 
-use process::{Client, Process, exporter_of};
+use process::{Client, Process, exporter_of, median};
 use std::io::Read;
 use std::time::{Duration, Instant};
 use swr_exporter::model::Timestamp;
@@ -30,14 +31,20 @@ struct Arguments {
     changed: usize,
     baseline: Option<String>,
     ours: String,
-    /// Refreshes alone, without the index and the first round.
-    is_short: bool,
+    /// `--index` or `--refreshes`: one part alone.
+    alone: Option<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Index,
+    Refreshes,
 }
 
 impl Arguments {
     fn read() -> Self {
         let ours = env!("CARGO_BIN_EXE_swr-exporter").to_owned();
-        let mut read = Self { repositories: 100_000, changed: 100, baseline: None, ours, is_short: false };
+        let mut read = Self { repositories: 100_000, changed: 100, baseline: None, ours, alone: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -47,7 +54,8 @@ impl Arguments {
                 }
                 "--baseline" => read.baseline = arguments.next(),
                 "--ours" => read.ours = arguments.next().expect("an executable"),
-                "--refreshes" => read.is_short = true,
+                "--index" => read.alone = Some(Part::Index),
+                "--refreshes" => read.alone = Some(Part::Refreshes),
                 size => read.repositories = size.parse().unwrap_or(read.repositories),
             }
         }
@@ -61,7 +69,7 @@ fn main() {
     if let Some(shape) = std::env::var("SHAPE").ok().and_then(|shape| shape.parse().ok()) {
         return memory(repositories, shape);
     }
-    if !arguments.is_short {
+    if arguments.alone != Some(Part::Refreshes) {
         println!("The layer index: {repositories} repositories x 20 tags x 10 layers and a configuration each.");
         println!(
             "sharing | clean-up rules | distinct blobs | references | MB | bytes/blob | s | us/change | s for a day"
@@ -72,15 +80,15 @@ fn main() {
             other.env("SHAPE", shape.to_string()).arg(repositories.to_string());
             assert!(other.status().expect("it can be started again").success());
         }
-        if std::env::var_os("MEMORY_ALONE").is_some() {
-            return;
-        }
+    }
+    if arguments.alone == Some(Part::Index) {
+        return;
     }
     let upstream = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
     let options =
         Options { repositories: repositories as usize, namespaces: 200, events_per_day: 0.0, ..Options::default() };
     let simulator = upstream.block_on(Simulator::start(options)).expect("the simulator starts");
-    if !arguments.is_short {
+    if arguments.alone.is_none() {
         let directory = std::env::temp_dir().join(format!("swr-exporter-bench-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory for the state files");
         first_round(&simulator, &arguments, &directory);
@@ -338,12 +346,6 @@ fn change(simulator: &Simulator, count: usize, random: &mut fastrand::Rng) {
             world.download(namespace, name, random.u64(1..20));
         }
     });
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 /// One scrape: bytes and milliseconds.

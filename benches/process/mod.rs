@@ -140,3 +140,10 @@ impl Client {
         length
     }
 }
+
+/// The median, or the larger of the two in the middle.
+pub(crate) fn median<T: Copy + PartialOrd>(values: &[T]) -> T {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|one, other| one.partial_cmp(other).expect("measured values are numbers"));
+    sorted[sorted.len() / 2]
+}

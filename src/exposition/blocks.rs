@@ -15,6 +15,7 @@ use crate::catalog;
 use crate::model::chunks::{BlockSize, Chunk};
 use crate::model::tags::{Reclaimable, ReclaimableHere};
 use crate::model::{RepositoryImages, RepositoryRef, Snapshot};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// A snapshot and the repositories of it that get series.
@@ -55,8 +56,8 @@ struct Difference<'a> {
     new: Block<'a>,
     old: Block<'a>,
     metrics: RepositoryMetrics,
-    /// Whether any figure of tags or details differs.
-    images: bool,
+    /// Whether any figure of tags or details differs, once a family asks.
+    images: OnceCell<bool>,
 }
 
 impl Difference<'_> {
@@ -73,8 +74,10 @@ impl Difference<'_> {
     }
 
     fn affects_images(&self, is_same: impl Fn(&RepositoryImages, &RepositoryImages) -> bool) -> bool {
-        let (Some(new), Some(old)) = (self.new.images(), self.old.images()) else { return self.images };
-        self.images && !new.iter().zip(old).all(|(new, old)| is_same(new, old))
+        let (new, old) = (self.new.images(), self.old.images());
+        let differs = *self.images.get_or_init(|| new != old);
+        let (Some(new), Some(old)) = (new, old) else { return differs };
+        differs && !new.iter().zip(old).all(|(new, old)| is_same(new, old))
     }
 }
 
@@ -118,10 +121,10 @@ impl<'a> Block<'a> {
         if self.end - self.start != old.end - old.start || is_selected(self) != is_selected(old) {
             return None;
         }
-        let mut metrics = RepositoryMetrics::NONE;
         if self.chunks.len() != old.chunks.len() {
             return None;
         }
+        let mut metrics = RepositoryMetrics::NONE;
         let pairs = self.chunks.iter().zip(old.chunks);
         for (new, old) in pairs.filter(|(new, old)| !Arc::ptr_eq(new, old)) {
             if new.len() != old.len() {
@@ -134,7 +137,7 @@ impl<'a> Block<'a> {
                 metrics = differing(&old, &new).fold(metrics, RepositoryMetrics::with);
             }
         }
-        Some(Difference { new: *self, old: *old, metrics, images: self.images() != old.images() })
+        Some(Difference { new: *self, old: *old, metrics, images: OnceCell::new() })
     }
 }
 

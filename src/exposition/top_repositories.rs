@@ -219,20 +219,16 @@ mod tests {
             snapshots in proptest::collection::vec(proptest::collection::btree_map("[a-f]{1,2}", 0u64..30, 0..40), 1..6)
         ) {
             let mut held: Option<Snapshot> = None;
-            let mut first: BTreeMap<String, u64> = BTreeMap::new();
             for sizes in snapshots {
-                // A repository that was gone starts anew.
-                first.retain(|name, _| sizes.contains_key(name));
-                for (name, size) in &sizes {
-                    first.entry(name.clone()).or_insert(*size);
-                }
                 let rows: Vec<_> = sizes.iter().map(|(name, size)| (name.as_str(), Some(*size))).collect();
                 let mut snapshot = snapshot(0, &rows);
                 snapshot.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&snapshot, held.as_ref())));
+                let growth = snapshot.earlier_sizes.as_ref().unwrap().growth(&snapshot);
+                let growth: BTreeMap<&str, u64> = sizes.keys().map(String::as_str).zip(growth).collect();
                 let top = top(&snapshot, &snapshot.namespace_sums(), &RepositorySelection::All);
                 for (found, value) in [
                     (&top.largest, &(|name: &str| sizes[name]) as &dyn Fn(&str) -> u64),
-                    (&top.grown, &|name| sizes[name].saturating_sub(first[name])),
+                    (&top.grown, &|name| growth[name]),
                 ] {
                     let mut want: Vec<_> = sizes.keys().map(|name| (name.as_str(), value(name))).collect();
                     want.retain(|(_, value)| *value > 0);

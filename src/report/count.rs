@@ -1,7 +1,8 @@
 //! Counts from a listing and the readings of all repositories.
 //!
-//! The readings are visited twice, so that not all of them have to be in memory: the first time to find out which blobs may
-//! belong to several repositories. Only these go into a layer index; the others are counted where they are.
+//! The readings are visited several times, so that not all of them have to be in memory: the first time to find out which
+//! blobs may belong to several repositories. Only these go into a layer index; the others are counted where they are. The
+//! tags of each rule take another visit.
 
 use super::order::{Order, Picked, TagSteps};
 use super::{
@@ -28,17 +29,20 @@ pub fn count(options: &Options, listing: &Snapshot, readings: &mut impl Readings
             counter.add(index, known);
         }
     })?;
-    let mut orders = Vec::new();
-    if options.tags.is_some() {
-        orders = (0..options.reclaim.rules.len()).map(|rule| Order::with_capacity(counter.picked(rule))).collect();
-        readings.visit(&mut |known| {
-            if let Some(index) = index_of(listing, &known) {
-                counter.pick_tags(index, known, &mut orders);
-            }
-        })?;
-        orders.iter_mut().for_each(Order::shrink);
+    let mut steps = Vec::new();
+    if let Some(most) = options.tags {
+        // One rule after the other, because the order of a rule's tags takes the most memory.
+        for rule in 0..options.reclaim.rules.len() {
+            let mut order = Order::with_capacity(counter.picked(rule));
+            readings.visit(&mut |known| {
+                if let Some(index) = index_of(listing, &known) {
+                    counter.pick_tags(rule, index, known, &mut order);
+                }
+            })?;
+            steps.push(order.steps(most, listing.repositories.clone()));
+        }
     }
-    Ok(counter.finish(orders))
+    Ok(counter.finish(steps))
 }
 
 fn index_of(listing: &Snapshot, known: &KnownRepository) -> Option<usize> {
@@ -179,31 +183,29 @@ impl<'a> Counter<'a> {
         self.repositories.iter().filter_map(|counted| counted.freed.get(rule)).map(|freed| freed.tags).sum()
     }
 
-    fn pick_tags(&self, index: usize, known: KnownRepository, orders: &mut [Order]) {
+    fn pick_tags(&self, rule: usize, index: usize, known: KnownRepository, order: &mut Order) {
         let Some((_, reading)) = known.tags else { return };
-        let picks = picks(self.options, self.listing, self.now, index, &reading);
-        for (rule, (order, (tags, end))) in orders.iter_mut().zip(picks).enumerate() {
-            if tags == 0 {
-                continue;
-            }
-            let picked = reading.list.tags().take(tags as usize);
-            let picked = picked.map(|tag| Picked { name: tag.name, dated: tag.dated, blobs: tag.blobs().collect() });
-            let blobs = reading.blobs.iter().take(end as usize);
-            // A blob that others may share goes only if the index says so.
-            let blobs = blobs.map(|blob| match self.candidates.has(blob) {
-                true => self.layers.freed(blob, rule).map(|slot| (blob.size, Some(slot))),
-                false => Some((blob.size, None)),
-            });
-            order.add(number(index), picked.collect(), &blobs.collect::<Vec<_>>());
+        let (tags, end) = picks(self.options, self.listing, self.now, index, &reading)[rule];
+        if tags == 0 {
+            return;
         }
+        let picked = reading.list.tags().take(tags as usize);
+        let picked = picked.map(|tag| Picked { name: tag.name, dated: tag.dated, blobs: tag.blobs().collect() });
+        let blobs = reading.blobs.iter().take(end as usize);
+        // A blob that others may share goes only if the index says so.
+        let blobs = blobs.map(|blob| match self.candidates.has(blob) {
+            true => self.layers.freed(blob, rule).map(|slot| (blob.size, Some(slot))),
+            false => Some((blob.size, None)),
+        });
+        order.add(number(index), picked.collect(), &blobs.collect::<Vec<_>>());
     }
 
-    fn finish(mut self, orders: Vec<Order>) -> Report {
+    fn finish(mut self, steps: Vec<TagSteps>) -> Report {
         let own_bytes: u128 = self.repositories.iter().map(|counted| counted.own_bytes).sum();
         self.totals.stored_bytes = own_bytes + self.layers.total();
         self.totals.unread = self.repositories.iter().filter(|counted| !counted.is_read).count() as u64;
-        let mut orders = orders.into_iter();
-        let rules = (0..self.options.reclaim.rules.len()).map(|rule| self.rule(rule, orders.next())).collect();
+        let mut steps = steps.into_iter();
+        let rules = (0..self.options.reclaim.rules.len()).map(|rule| self.rule(rule, steps.next())).collect();
         let is_stale = |row: RepositoryRef<'_>| {
             let limit = i64::from(self.now) - i64::from(STALE_DAYS) * 86_400;
             row.updated.is_some_and(|updated| updated.parts().0 < limit)
@@ -235,7 +237,7 @@ impl<'a> Counter<'a> {
         }
     }
 
-    fn rule(&self, rule: usize, order: Option<Order>) -> RuleReport {
+    fn rule(&self, rule: usize, tags: Option<TagSteps>) -> RuleReport {
         let mut total = Freed { tags: 0, bytes: self.layers.reclaimable_in_all(rule) };
         let mut organizations = Vec::new();
         for (group, name) in (0..).zip(&self.groups) {
@@ -261,8 +263,6 @@ impl<'a> Counter<'a> {
         let more_repositories = repositories.len().saturating_sub(top);
         organizations.truncate(top);
         repositories.truncate(top);
-        let most = self.options.tags.unwrap_or(0);
-        let tags = order.map(|order| order.steps(most, self.listing.repositories.clone()));
         let listed = tags.as_ref().map(TagSteps::freed);
         RuleReport {
             rule: self.options.reclaim.rules[rule],

@@ -115,16 +115,9 @@ impl Order {
         }
     }
 
-    /// Gives back what was reserved for further tags.
-    pub(super) fn shrink(&mut self) {
-        self.blobs.shrink_to_fit();
-        self.blobs_of_tags.shrink_to_fit();
-        self.tags.names.shrink_to_fit();
-        self.shared = HashMap::new();
-    }
-
     /// The first steps, at most `most`. The numbers of repositories are indexes in `repositories`.
     pub(super) fn steps(mut self, most: usize, repositories: Repositories) -> TagSteps {
+        self.tags.names.shrink_to_fit();
         let tags = &mut self.tags.tags;
         for blob in self.blobs.iter().filter(|blob| blob.tags == 1) {
             tags[blob.tags_xor as usize].add(blob.size);

@@ -28,7 +28,7 @@ code{overflow-wrap:anywhere}
 .lists{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.5rem 2rem}
 table{width:100%;margin-top:.75rem;border-collapse:collapse;align-self:start}caption{padding-bottom:.25rem;text-align:left}
 th,td{padding:.25rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top;font-weight:400}
-tr{position:relative}th[scope=row]{padding-right:1rem;overflow-wrap:anywhere}.collectors th:first-child{width:9rem}
+tr{position:relative}th[scope=row]{padding-right:1rem;overflow-wrap:anywhere}.collectors th:first-child{width:11.5rem}
 .number{width:7.5rem;text-align:right;font-variant-numeric:tabular-nums}
 .bar{position:absolute;left:0;bottom:0;width:100%;height:.1875rem}.bar rect{fill:var(--bar)}footer a{margin-right:1rem}
 ";

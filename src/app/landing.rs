@@ -67,7 +67,7 @@ pub(super) fn page(accounts: Vec<AccountStatus<'_>>, options: &Options) -> HtmlP
     rows.sort_by_key(|(condition, _)| *condition);
     let mut body = String::with_capacity(16 << 10);
     document(&mut body, options, &rows).expect("writing to a string cannot fail");
-    HtmlPage { body, security_policy: style::POLICY }
+    HtmlPage { body, security_policy: &style::POLICY }
 }
 
 type Row<'a> = (Condition, AccountStatus<'a>);

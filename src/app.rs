@@ -90,11 +90,18 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Writes to standard output, which may be a pipe.
-fn print(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> io::Result<()> {
+/// Writes to standard output.
+fn print(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
+    print_with(|out| parts.into_iter().try_for_each(|part| out.write_all(part.as_ref())))
+}
+
+/// Lets `write` write to standard output. If that is a pipe whose reader has gone, such as `head`, it has seen enough.
+fn print_with(write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    parts.into_iter().try_for_each(|part| out.write_all(part.as_ref()))?;
-    out.flush()
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// Completes on SIGTERM or SIGINT. A second signal then ends the process at once.

@@ -2,7 +2,6 @@
 //! starting or running, 2 invalid flags or settings.
 
 use clap::Parser;
-use clap::error::ErrorKind;
 use std::io::Write;
 use std::process::ExitCode;
 use swr_exporter::cli::{CheckArgs, Cli, Command, HealthcheckArgs, ServeArgs};
@@ -17,8 +16,9 @@ fn main() -> ExitCode {
     no_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => {
-            return if app::manual::version().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        Err(asked) if !asked.use_stderr() => {
+            return app::manual::answer(&asked)
+                .map_or_else(|error| failed(&error, logging::Format::Logfmt), |()| ExitCode::SUCCESS);
         }
         Err(error) => error.exit(),
     };
@@ -31,19 +31,22 @@ fn main() -> ExitCode {
     match run(cli, &environment) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let problems = error.downcast_ref::<config::Problems>();
-            let text = match (format, problems) {
-                // For programs that read the log; people read the lines as they are.
-                (logging::Format::Json, Some(problems)) => problems.list().iter().map(|it| format.error(it)).collect(),
-                (logging::Format::Json, None) => format.error(&format!("{error:#}")),
-                (logging::Format::Logfmt, _) => format!("swr-exporter: {error:#}\n"),
-            };
-            // If even this fails there is nobody left to tell.
-            let _ = std::io::stderr().write_all(text.as_bytes());
-            ExitCode::from(if problems.is_some() { 2 } else { 1 })
-        }
+        Err(error) => failed(&error, format),
     }
+}
+
+/// Tells an error, and gives its exit code.
+fn failed(error: &anyhow::Error, format: logging::Format) -> ExitCode {
+    let problems = error.downcast_ref::<config::Problems>();
+    let text = match (format, problems) {
+        // For programs that read the log; people read the lines as they are.
+        (logging::Format::Json, Some(problems)) => problems.list().iter().map(|it| format.error(it)).collect(),
+        (logging::Format::Json, None) => format.error(&format!("{error:#}")),
+        (logging::Format::Logfmt, _) => format!("swr-exporter: {error:#}\n"),
+    };
+    // If even this fails there is nobody left to tell.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(if problems.is_some() { 2 } else { 1 })
 }
 
 /// Runs a command; false if a check failed.

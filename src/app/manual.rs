@@ -3,6 +3,7 @@
 use crate::cli::{Cli, help};
 use anyhow::Context;
 use clap::CommandFactory;
+use clap::error::ErrorKind;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -17,7 +18,7 @@ pub fn completions(shell: Shell) -> anyhow::Result<()> {
     // Works around names with a hyphen, which the script writes in one way and looks up in another
     // (https://github.com/clap-rs/clap/issues/6421).
     let script = String::from_utf8(script)?.replace("swr__subcmd__exporter", "swr__exporter");
-    print(script.as_bytes())
+    super::print([script])
 }
 
 /// Prints the manual page of a command, or of the program.
@@ -50,14 +51,19 @@ pub fn page(command: Option<&str>) -> anyhow::Result<()> {
         page.extend(help::MANUAL.as_bytes());
         man.render_version_section(&mut page)?;
     }
-    print(&page)
+    super::print([page])
 }
 
-/// Prints the version, revision and build, in the form of Prometheus' own programs.
+/// Prints what `--help` or `--version` asked for.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn version() -> anyhow::Result<()> {
+pub fn answer(asked: &clap::Error) -> anyhow::Result<()> {
+    if asked.kind() == ErrorKind::DisplayVersion { version() } else { super::print_with(|_| asked.print()) }
+}
+
+/// Prints the version, revision and build, in the form of Prometheus' own programs.
+fn version() -> anyhow::Result<()> {
     let text = concat!(
         "swr-exporter, version ",
         env!("CARGO_PKG_VERSION"),
@@ -69,9 +75,5 @@ pub fn version() -> anyhow::Result<()> {
         env!("SWR_EXPORTER_TARGET"),
         "\n"
     );
-    print(text.as_bytes())
-}
-
-fn print(text: &[u8]) -> anyhow::Result<()> {
-    super::print([text]).context("cannot write to standard output")
+    super::print([text])
 }

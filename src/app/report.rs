@@ -16,8 +16,8 @@ use crate::model::reading::KnownRepository;
 use crate::model::reclaim::{self, Reclaim, Rule};
 use crate::model::{Snapshot, Timestamp};
 use crate::report::{self, Format, Options, Readings, Scope};
-use anyhow::{Context, anyhow, bail};
-use std::io::{self, IsTerminal, Write};
+use anyhow::{anyhow, bail};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -108,12 +108,7 @@ impl Wanted {
             bail!("--only: there is no {only} in this account");
         }
         let report = report::count(options, listing, readings)?;
-        let mut out = io::stdout().lock();
-        match report.write(self.format, &mut out).and_then(|()| out.flush()) {
-            // Whoever reads it, such as `head`, has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.context("cannot write to standard output"),
-        }
+        super::print_with(|out| report.write(self.format, out))
     }
 }
 

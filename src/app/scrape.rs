@@ -115,9 +115,9 @@ async fn keep(account: &Account, directory: &Path) -> io::Result<()> {
 }
 
 fn write(output: Option<&Path>, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> anyhow::Result<()> {
-    match output {
+    match output.filter(|path| *path != Path::new("-")) {
         Some(path) => replace(path, metrics).with_context(|| format!("cannot write {}", path.display())),
-        None => super::print(metrics).context("cannot write to standard output"),
+        None => super::print(metrics),
     }
 }
 
@@ -129,13 +129,11 @@ fn replace(path: &Path, metrics: impl IntoIterator<Item = impl AsRef<[u8]>>) -> 
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink() && is_foreign(metadata.uid())) {
         return Err(io::Error::other("it is a symbolic link of another user, which is not followed"));
     }
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other("it exists and is not a file; without --output, metrics go to standard output"));
+    }
     // The target of a link is replaced, not the link.
     let path = match fs::canonicalize(path) {
-        Ok(path) if !path.is_file() => {
-            return Err(io::Error::other(
-                "it exists and is not a file; without --output, metrics go to standard output",
-            ));
-        }
         Ok(path) => path,
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(error),

@@ -121,3 +121,45 @@ async fn the_demo_ends_with_its_terminal() {
     let status = tokio::time::timeout(PATIENCE, process.wait()).await.expect("it ends").unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(1));
 }
+
+/// Runs a command with the settings of an account, whose standard output is something else than a terminal or a file.
+fn run_into(output: impl Into<Stdio>, arguments: &[&str]) -> (Option<i32>, String) {
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_swr-exporter"))
+        .env_clear()
+        .args(arguments)
+        .stdout(output)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+}
+
+const PRINTING: [&[&str]; 5] = [
+    &["--help"],
+    &["--version"],
+    &["man"],
+    &["completions", "bash"],
+    &["check", "--offline", "--swr.endpoint", "http://127.0.0.1:1"],
+];
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    for arguments in PRINTING {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(run_into(writer, arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_whichever_the_command() {
+    for arguments in PRINTING {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, said) = run_into(full, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.starts_with("swr-exporter: cannot write to standard output: No space"), "{arguments:?}: {said}");
+    }
+    let history = ["demo", "--history", "1h", "--repositories", "3", "--namespaces", "1", "--output", "/dev/full"];
+    let (code, said) = run_into(Stdio::null(), &history);
+    assert_eq!((code, said.contains("cannot write /dev/full: No space")), (Some(1), true), "{said}");
+}

@@ -145,6 +145,27 @@ async fn what_cannot_be_written_to_is_a_failure() {
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
+/// `/dev/stdout` is such a link, and root may replace it.
+#[tokio::test]
+async fn a_link_to_a_pipe_is_left_alone() {
+    let upstream = simulator(3, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("stdout");
+    std::os::unix::fs::symlink("/proc/self/fd/1", &link).unwrap();
+    let (code, _, said) = done(scrape(&upstream, &["--output", link.to_str().unwrap()])).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("it exists and is not a file; without --output"), "{said}");
+    assert!(link.is_symlink());
+}
+
+#[tokio::test]
+async fn a_dash_is_standard_output() {
+    let upstream = simulator(3, 1).await;
+    let (code, metrics, said) = done(scrape(&upstream, &["--output", "-"])).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert_eq!(Scrape::parse(metrics).get("swr_repositories"), Some(3.0));
+}
+
 #[tokio::test]
 async fn what_could_be_read_is_written_and_what_could_not_is_told() {
     let upstream = simulator(30, 2).await;

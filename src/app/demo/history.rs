@@ -72,7 +72,8 @@ pub(super) async fn write(
     output: &Path,
 ) -> anyhow::Result<()> {
     let window = config::of_flag("--cache.window", &args.cache_window, config::positive)?;
-    let file = File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
+    let cannot_write = || format!("cannot write {}", output.display());
+    let file = File::create(output).with_context(cannot_write)?;
     let mut out = BufWriter::new(file);
     let now = whole_seconds(SystemTime::now());
     let step = step(options.repositories, length);
@@ -95,19 +96,20 @@ pub(super) async fn write(
             }
             read(&plain).await? + &layers
         };
-        recorder.record(&mut out, &metrics, now - ago, ago)?;
+        recorder.record(&mut out, &metrics, now - ago, ago).with_context(cannot_write)?;
         simulator.advance(step);
     }
-    out.write_all(exposition::EOF)?;
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    out.write_all(exposition::EOF).with_context(cannot_write)?;
+    out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot_write)?.sync_all()?;
     plain.close();
     with_tags.close();
     serving.abort();
+    let days = length.as_secs() / 86_400;
     super::super::print([format!(
-        "Wrote {} samples to {}: {} days in steps of {} minutes.\n",
+        "Wrote {} samples to {}: {} in steps of {} minutes.\n",
         recorder.samples,
         output.display(),
-        length.as_secs() / 86_400,
+        if days > 0 { format!("{days} days") } else { format!("{} hours", length.as_secs() / 3600) },
         step.as_secs() / 60
     )])?;
     Ok(())

@@ -22,6 +22,10 @@ const MIN_CUT: usize = 16;
 /// How often a text is decoded: a text inside a JSON text inside a URL.
 const MAX_LAYERS: usize = 3;
 
+/// How many characters beside a secret are hidden with it. In base64 four characters hold the bytes at its ends together
+/// with others, so they cannot be searched for.
+const BESIDE: usize = 4;
+
 const HIDDEN: &str = "<secret>";
 
 /// The secrets of one request.
@@ -68,6 +72,7 @@ impl SentSecrets {
             text.bytes().enumerate().map(|(at, byte)| Decoded { byte, start: at, end: at + 1 }).collect();
         for _ in 0..=MAX_LAYERS {
             spellings.mark(&layer, &mut found);
+            spellings.mark(&without_breaks(&layer), &mut found);
             let inner = decode(&layer);
             if inner.len() == layer.len() {
                 break;
@@ -77,6 +82,7 @@ impl SentSecrets {
         if !found.contains(&true) {
             return Cow::Borrowed(text);
         }
+        widen(text.as_bytes(), &mut found);
         let mut shown = String::with_capacity(text.len());
         let mut in_secret = false;
         for (at, character) in text.char_indices() {
@@ -105,6 +111,7 @@ impl Spellings {
         for secret in secrets {
             spellings.add(secret.to_string());
             spellings.add(secret.replace(' ', "+"));
+            spellings.add(secret.split_whitespace().collect());
             spellings.add(hex::encode(secret.as_bytes()));
             // In base64 a text looks different at each of three alignments. Incomplete groups depend on what follows.
             for skipped in 0..3 {
@@ -154,12 +161,54 @@ struct Decoded {
     end: usize,
 }
 
-/// Undoes one layer of percent-encoding, of JSON's escapes and of HTML's character references, wherever there are any.
+/// The text without line breaks and other characters that cannot be seen: long values are wrapped.
+fn without_breaks(layer: &[Decoded]) -> Vec<Decoded> {
+    let mut kept = Vec::with_capacity(layer.len());
+    let mut rest = layer;
+    while let Some(first) = rest.first() {
+        let head: Vec<u8> = rest.iter().take(3).map(|decoded| decoded.byte).collect();
+        let length = match head[..] {
+            [0..=b' ' | 0x7f, ..] => 1,
+            // U+00A0 and U+00AD.
+            [0xc2, 0xa0 | 0xad, ..] => 2,
+            // U+200B to U+200F, U+2028 to U+202E, U+2060 and U+FEFF.
+            [0xe2, 0x80, 0x8b..=0x8f | 0xa8..=0xae] | [0xe2, 0x81, 0xa0] | [0xef, 0xbb, 0xbf] => 3,
+            _ => {
+                kept.push(*first);
+                1
+            }
+        };
+        rest = &rest[length..];
+    }
+    kept
+}
+
+/// Marks the characters of base64 beside what was found.
+fn widen(text: &[u8], found: &mut [bool]) {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte);
+    for at in 0..text.len() {
+        // What was marked here does not count: it is at most that far away.
+        if !found[at] && at + 1 < text.len() && found[at + 1] {
+            let beside = (0..=at).rev().take(BESIDE).take_while(|at| is_base64(text[*at])).count();
+            found[at + 1 - beside..=at].fill(true);
+        }
+    }
+    for at in (0..text.len()).rev() {
+        if !found[at] && at > 0 && found[at - 1] {
+            let rest = text[at..].iter().take(BESIDE);
+            let beside = rest.take_while(|byte| is_base64(**byte) || **byte == b'=').count();
+            found[at..at + beside].fill(true);
+        }
+    }
+}
+
+/// Undoes one layer of percent-encoding, of the escapes of JSON, C and JavaScript and of HTML's character references,
+/// wherever there are any.
 fn decode(layer: &[Decoded]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(layer.len());
     let mut rest = layer;
     while let Some(first) = rest.first() {
-        let head: Vec<u8> = rest.iter().take(10).map(|decoded| decoded.byte).collect();
+        let head: Vec<u8> = rest.iter().take(12).map(|decoded| decoded.byte).collect();
         let (length, character) = escape(&head).unwrap_or((1, Escaped::Byte(first.byte)));
         let (start, end) = (first.start, rest[length - 1].end);
         let mut push = |byte| decoded.push(Decoded { byte, start, end });
@@ -181,34 +230,56 @@ enum Escaped {
 fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
     let number = |digits: &[u8], radix| u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
     let character = |digits: &[u8], radix| number(digits, radix).and_then(char::from_u32).map(Escaped::Character);
+    let byte = |digits: &[u8], radix| number(digits, radix).and_then(|it| u8::try_from(it).ok()).map(Escaped::Byte);
+    let until = |end: u8| text.iter().position(|byte| *byte == end);
     match text {
-        [b'%', high, low, ..] => {
-            let byte = u8::try_from(number(&[*high, *low], 16)?).ok()?;
-            Some((3, Escaped::Byte(byte)))
+        [b'%', b'u' | b'U', digits @ ..] => Some((6, character(digits.get(..4)?, 16)?)),
+        [b'%', digits @ ..] => Some((3, byte(digits.get(..2)?, 16)?)),
+        [b'\\', b'u', b'{', ..] => {
+            let end = until(b'}')?;
+            Some((end + 1, character(&text[3..end], 16)?))
         }
         [b'\\', b'u', digits @ ..] => Some((6, character(digits.get(..4)?, 16)?)),
+        [b'\\', b'x' | b'X', digits @ ..] => Some((4, byte(digits.get(..2)?, 16)?)),
+        [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..] => Some((4, byte(&text[1..4], 8)?)),
         [b'\\', byte, ..] => Some((2, Escaped::Byte(*byte))),
+        [b'&', b'#', rest @ ..] => {
+            let (start, radix) = if matches!(rest, [b'x' | b'X', ..]) { (3, 16) } else { (2, 10) };
+            let is_digit = |byte: &&u8| char::from(**byte).is_digit(radix);
+            let end = start + text.get(start..)?.iter().take_while(is_digit).count();
+            // Browsers do without the semicolon.
+            Some((end + usize::from(text.get(end) == Some(&b';')), character(&text[start..end], radix)?))
+        }
         [b'&', ..] => {
-            let end = text.iter().position(|byte| *byte == b';')?;
-            let character = match &text[1..end] {
-                [b'#', b'x' | b'X', digits @ ..] => character(digits, 16)?,
-                [b'#', digits @ ..] => character(digits, 10)?,
-                b"amp" => Escaped::Byte(b'&'),
-                b"lt" => Escaped::Byte(b'<'),
-                b"gt" => Escaped::Byte(b'>'),
-                b"quot" => Escaped::Byte(b'"'),
-                b"apos" => Escaped::Byte(b'\''),
-                _ => return None,
-            };
-            Some((end + 1, character))
+            let end = until(b';')?;
+            let (_, byte) = NAMED.iter().find(|(name, _)| name.as_bytes() == &text[1..end])?;
+            Some((end + 1, Escaped::Byte(*byte)))
         }
         _ => None,
     }
 }
 
+/// HTML's names of characters that occur in secrets.
+const NAMED: [(&str, u8); 13] = [
+    ("amp", b'&'),
+    ("lt", b'<'),
+    ("gt", b'>'),
+    ("quot", b'"'),
+    ("apos", b'\''),
+    ("plus", b'+'),
+    ("sol", b'/'),
+    ("equals", b'='),
+    ("percnt", b'%'),
+    ("hyphen", b'-'),
+    ("lowbar", b'_'),
+    ("commat", b'@'),
+    ("colon", b':'),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     const TOKEN: &str = "MIIEPQYJKoZIhvcNAQcCoIIE/+canary==token<0123>\"x\"";
@@ -239,22 +310,40 @@ mod tests {
             TOKEN.replace('<', "&lt;").replace('"', "&quot;").replace('+', "&#43;").replace('/', "&#x2F;"),
             hex::encode(TOKEN),
             hex::encode_upper(TOKEN),
+            TOKEN.bytes().map(|byte| format!("{byte:02x} ")).collect::<String>().trim_end().to_owned(),
+            TOKEN.bytes().map(|byte| format!("\\x{byte:02X}")).collect(),
+            TOKEN.bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+            TOKEN.bytes().map(|byte| format!("%u{byte:04x}")).collect(),
+            TOKEN.bytes().map(|byte| format!("\\u{{{byte:x}}}")).collect(),
+            TOKEN.bytes().map(|byte| format!("&#x{byte:X}")).collect(),
+            TOKEN.replace('+', "&plus;").replace('/', "&sol;").replace('=', "&equals;"),
+            wrapped(TOKEN, 8, "\r\n "),
+            wrapped(&STANDARD_NO_PAD.encode(TOKEN), 8, "\n"),
+            wrapped(TOKEN, 1, "\u{200b}"),
+            wrapped(TOKEN, 5, "\u{ad}"),
         ] {
             assert_eq!(hidden(TOKEN, &format!("the token {spelled} é is wrong")), "the token <secret> é is wrong");
         }
-        for before in ["", "a", "ab"] {
-            let encoded = STANDARD_NO_PAD.encode(format!("{before}{TOKEN}"));
-            let shown = hidden(TOKEN, &encoded);
-            assert!(shown.len() < 16 && shown.contains(HIDDEN), "{shown}");
+        for before in ["", "a", "ab", "abc"] {
+            let encoded = STANDARD.encode(format!("{before}{TOKEN}"));
+            assert_eq!(hidden(TOKEN, &format!("Basic {encoded}, wrong")), "Basic <secret>, wrong");
         }
         assert_eq!(hidden(TOKEN, &format!("cut: {}...", &TOKEN[..20])), "cut: <secret>...");
-        assert_eq!(hidden(TOKEN, &TOKEN.replace("Ihv", "Ihv\n ")), "<secret>\n <secret>");
+        assert_eq!(hidden(TOKEN, &TOKEN.replace("Ihv", "Ihv\n ")), "<secret>");
+    }
+
+    fn wrapped(text: &str, length: usize, with: &str) -> String {
+        let lines: Vec<String> =
+            text.as_bytes().chunks(length).map(|line| String::from_utf8_lossy(line).into()).collect();
+        lines.join(with)
     }
 
     #[test]
     fn a_short_secret_is_found_as_a_whole_and_a_tiny_one_is_not_searched_for() {
         assert_eq!(hidden("pa ss\"1", r#"{"password":"pa ss\"1"}"#), r#"{"password":"<secret>"}"#);
         assert_eq!(hidden("pa ss\"1", "password=pa+ss%221&x"), "password=<secret>&x");
+        assert_eq!(hidden("pässword", r"b'p\xc3\xa4ssword'"), "b'<secret>'");
+        assert_eq!(hidden("pa ss\"1", "pa\nss\"1"), "<secret>");
         assert_eq!(hidden("wrong", "The password is wrong."), "The password is wrong.");
     }
 

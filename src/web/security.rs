@@ -130,10 +130,16 @@ impl Security {
         if !self.users.is_empty() && next.users.is_empty() {
             weakened.push("no password would be needed".to_owned());
         }
-        if let (Some(now), Some(next)) = (&self.tls, &next.tls)
-            && now.client_auth().is_weakened_by(next.client_auth())
-        {
-            weakened.push("other client certificates, or none, would be enough".to_owned());
+        if let (Some(now), Some(next)) = (&self.tls, &next.tls) {
+            if now.client_auth().is_weakened_by(next.client_auth()) {
+                weakened.push("other client certificates, or none, would be enough".to_owned());
+            }
+            if next.min_version() < now.min_version() {
+                weakened.push("an older TLS version would be enough".to_owned());
+            }
+        }
+        if self.rate_limit.is_some() && next.rate_limit.is_none() {
+            weakened.push("requests would not be limited".to_owned());
         }
         if !self.is_for_everybody() {
             let opened = next.open_paths.iter().filter(|path| !self.is_open(path) && !at_start.is_open(path));
@@ -209,6 +215,17 @@ mod tests {
         let opened = with(&["a"], &["/-/healthy", "/"]);
         assert_eq!(guarded.weakened_by(&opened, &guarded), ["`/` would be open to everybody"]);
         assert_eq!(guarded.weakened_by(&opened, &opened), [""; 0], "it was open at the start");
+    }
+
+    #[test]
+    fn a_rate_limit_may_change_but_not_end() {
+        let with = |burst: Option<u32>| {
+            let rate_limit = burst.map(|burst| RateLimit { interval: Duration::from_secs(1), burst });
+            Security::new(Options { rate_limit, ..Options::default() }).unwrap()
+        };
+        let [none, slow, fast] = [None, Some(1), Some(9)].map(with);
+        assert_eq!((none.weakened_by(&slow, &none), slow.weakened_by(&fast, &slow)), (Vec::new(), Vec::new()));
+        assert_eq!(fast.weakened_by(&none, &fast), ["requests would not be limited"]);
     }
 
     #[test]

@@ -131,6 +131,7 @@ pub(super) struct Tls {
     config: Arc<ServerConfig>,
     /// Shared with the connections whose clients complied with it.
     client_auth: Arc<ClientAuth>,
+    min_version: TlsVersion,
 }
 
 impl Tls {
@@ -170,12 +171,18 @@ impl Tls {
             // A resumed session is not verified again, and the client's certificate may have expired since.
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
-        Ok(Self { config: Arc::new(config), client_auth: Arc::new(options.client_auth) })
+        let client_auth = Arc::new(options.client_auth);
+        Ok(Self { config: Arc::new(config), client_auth, min_version: options.min_version })
     }
 
     /// The certificates that clients must present.
     pub(super) fn client_auth(&self) -> &ClientAuth {
         &self.client_auth
+    }
+
+    /// The oldest version offered.
+    pub(super) fn min_version(&self) -> TlsVersion {
+        self.min_version
     }
 
     /// Whether a certificate is required, except for the paths that are open to all.

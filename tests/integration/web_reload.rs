@@ -40,7 +40,8 @@ async fn reload_succeeded(exporter: &Exporter, client: &reqwest::Client, expecte
 #[tokio::test]
 async fn a_change_of_the_file_never_takes_a_protection_away() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
-    let good = guarded();
+    let good = guarded().replace("tls_server_config:\n", "tls_server_config:\n  min_version: TLS13\n");
+    let good = format!("{good}rate_limit: {{ interval: 1ms, burst: 1000 }}\n");
     folder.write("web.yml", &good);
     let exporter = folder.exporter(&upstream.url(), &[]).await;
     let client = folder.client(None);
@@ -49,11 +50,13 @@ async fn a_change_of_the_file_never_takes_a_protection_away() {
     for (weakened, said) in [
         (String::new(), "it is empty"),
         ("# nothing\n".to_owned(), "it is empty"),
-        ("{}\n".to_owned(), "TLS would be off, no password would be needed; a running exporter"),
+        ("{}\n".to_owned(), "no password would be needed, requests would not be limited; a running exporter"),
         (tls.clone(), "web.yml: no password would be needed"),
         (format!("basic_auth_users{users}"), "web.yml: TLS would be off;"),
         (format!("{tls}basic_auth_users: {{}}\n"), "basic_auth_users: it names nobody"),
-        (good.replace("- /-/healthy\n", "- /"), "`/` would be open to everybody"),
+        (good.replace("  min_version: TLS13\n", ""), "web.yml: an older TLS version would be enough"),
+        (up_to("rate_limit"), "web.yml: requests would not be limited"),
+        (good.replace("- /-/healthy\n", "- /\n"), "`/` would be open to everybody"),
     ] {
         folder.write("web.yml", &weakened);
         eventually(said, || exporter.log().contains(said)).await;

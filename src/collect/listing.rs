@@ -251,9 +251,8 @@ impl<P: PageSource> Walk<'_, P> {
             }
         }
         if merger.end <= from {
-            return Err(WalkError::Inconsistent(format!(
-                "no rows come after row {from}, where the total is {total:?}"
-            )));
+            let total = total.map_or_else(String::new, |total| format!(" of {total}"));
+            return Err(WalkError::Inconsistent(format!("no rows come after row {from}{total}")));
         }
         Ok(Joined::More)
     }
@@ -379,8 +378,8 @@ impl<P: PageSource> Walk<'_, P> {
             }
             Some(missing) => {
                 self.metrics.count(Inconsistency::TotalChanged, 1);
-                let total = merger.total;
-                Err(WalkError::Inconsistent(format!("{missing} repositories of {total:?} are missing")))
+                let total = merger.total.map_or_else(String::new, |total| format!(" of {total}"));
+                Err(WalkError::Inconsistent(format!("{missing} repositories{total} are missing")))
             }
         }
     }

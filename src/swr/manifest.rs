@@ -48,7 +48,7 @@ impl<'a> Descriptor<'a> {
     }
 
     fn blob(&self) -> Option<Blob> {
-        Some(Blob { digest: self.digest()?, size: self.size?.get().parse().ok()? })
+        Some(Blob { digest: self.digest()?, size: wire::natural(self.size?)? })
     }
 
     fn digest(&self) -> Option<Digest32> {

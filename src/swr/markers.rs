@@ -73,9 +73,9 @@ pub fn page(text: &str, known: &KnownRows, dropped: &mut DroppedFields) -> Resul
 }
 
 /// Parses the feature gates of a region: whether it offers the v3 listing, if that is stated.
-pub fn gate(text: &str, _: &mut DroppedFields) -> Result<Option<bool>, ApiError> {
+pub fn gate(text: &str, dropped: &mut DroppedFields) -> Result<Option<bool>, ApiError> {
     let [enabled] = wire::fields(text, ["enable_list_v3"])?;
-    Ok(wire::boolean(enabled))
+    Ok(wire::boolean(enabled, dropped))
 }
 
 #[cfg(test)]

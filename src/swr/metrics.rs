@@ -110,7 +110,7 @@ pub struct Metrics {
 }
 
 /// The `reason` values of `swr_samples_dropped_total`.
-const DROPPED: [&str; 3] = ["timestamp", "number", "name"];
+const DROPPED: [&str; 4] = ["timestamp", "number", "label", "name"];
 
 impl Metrics {
     /// Creates the metrics in this registry.
@@ -150,7 +150,7 @@ impl Metrics {
     }
 
     pub(super) fn count_dropped(&self, dropped: DroppedFields) {
-        for (reason, count) in DROPPED.iter().zip([dropped.timestamp, dropped.number, dropped.name]) {
+        for (reason, count) in DROPPED.iter().zip([dropped.timestamp, dropped.number, dropped.label, dropped.name]) {
             self.dropped.with_label_values(&[*reason]).inc_by(count);
         }
     }

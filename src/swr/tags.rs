@@ -97,8 +97,8 @@ pub fn tag(object: &[u8], dropped: &mut DroppedFields) -> Result<Option<Tag>, se
         created: wire::timestamp(created, dropped),
         updated: wire::timestamp(updated, dropped),
         schema: wire::integer(schema, dropped),
-        trusted: wire::boolean(trusted),
-        scanned: wire::boolean(scanned),
+        trusted: wire::boolean(trusted, dropped),
+        scanned: wire::boolean(scanned, dropped),
         contents: match manifest.and_then(|raw| wire::string(raw.get())) {
             Some(manifest) => manifest::contents(&manifest),
             None => Contents::Unknown,

@@ -20,6 +20,8 @@ pub struct DroppedFields {
     pub timestamp: u64,
     /// Numbers that are not integers from 0 to 2^64-1.
     pub number: u64,
+    /// Labels that are not of the type that they should have.
+    pub label: u64,
     /// Rows without a usable name, and names that were truncated.
     pub name: u64,
 }
@@ -167,7 +169,7 @@ pub fn repository(
             "total_range",
         ],
     )?;
-    let total = total.and_then(|raw| raw.get().parse().ok());
+    let total = total.and_then(natural);
     let namespace = required_text(namespace.or(namespace_name), dropped);
     let (Some(namespace), Some(name)) = (namespace, required_text(name, dropped)) else {
         dropped.name += 1;
@@ -177,7 +179,8 @@ pub fn repository(
         namespace: interner.get(namespace),
         name: name.into(),
         category: optional_text(category, dropped).map(|category| interner.get(category)),
-        visibility: boolean(is_public).map(|public| if public { Visibility::Public } else { Visibility::Private }),
+        visibility: boolean(is_public, dropped)
+            .map(|public| if public { Visibility::Public } else { Visibility::Private }),
         size: integer(size, dropped),
         images: integer(num_images, dropped),
         downloads: integer(num_download, dropped),
@@ -189,12 +192,18 @@ pub fn repository(
 
 /// A text that may not be empty, such as a name.
 pub(super) fn required_text<'a>(raw: Option<&'a RawValue>, dropped: &mut DroppedFields) -> Option<Cow<'a, str>> {
-    optional_text(raw, dropped).filter(|text| !text.is_empty())
+    bounded_text(raw?, dropped).filter(|text| !text.is_empty())
 }
 
 /// A text that becomes a label value; `None` when it is missing or not a string.
 pub(super) fn optional_text<'a>(raw: Option<&'a RawValue>, dropped: &mut DroppedFields) -> Option<Cow<'a, str>> {
-    let (value, truncated) = label_value::label_value(string(raw?.get())?);
+    let text = bounded_text(raw?, dropped);
+    dropped.label += u64::from(text.is_none());
+    text
+}
+
+fn bounded_text<'a>(raw: &'a RawValue, dropped: &mut DroppedFields) -> Option<Cow<'a, str>> {
+    let (value, truncated) = label_value::label_value(string(raw.get())?);
     dropped.name += u64::from(truncated);
     Some(value)
 }
@@ -228,34 +237,45 @@ impl<'de> Deserialize<'de> for Unescaped {
     }
 }
 
-/// A boolean; `None` for any other value.
-pub(super) fn boolean(raw: Option<&RawValue>) -> Option<bool> {
-    raw?.get().parse().ok()
+/// A boolean, which may be written as a string.
+pub(super) fn boolean(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<bool> {
+    let value = unquoted(raw?).parse().ok();
+    dropped.label += u64::from(value.is_none());
+    value
 }
 
-/// The text of a number, which may be written as a string.
-fn number(raw: &RawValue) -> &str {
+/// The text of a number or boolean, which may be written as a string.
+fn unquoted(raw: &RawValue) -> &str {
     let text = raw.get();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
 /// A limit; -1 means that there is none.
 pub(super) fn limit(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<u64> {
-    integer(raw.filter(|raw| number(raw) != "-1"), dropped)
+    integer(raw.filter(|raw| unquoted(raw) != "-1"), dropped)
 }
 
 /// An integer that is not negative; a missing value is neither zero nor dropped.
 pub(super) fn integer(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<u64> {
-    let digits = number(raw?);
-    let value = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
+    let value = natural(raw?);
     dropped.number += u64::from(value.is_none());
     value
+}
+
+/// An integer that is not negative, in any spelling: some programs write large ones as `1.5e9` or `1500000000.0`.
+pub(super) fn natural(raw: &RawValue) -> Option<u64> {
+    let text = unquoted(raw);
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    // A float is shown without an exponent, and one that is an integer without a fraction.
+    text.parse::<f64>().ok()?.to_string().parse().ok()
 }
 
 /// A number of any kind that is not negative, for values that the API gives in an unknown unit.
 pub(super) fn float(raw: Option<&RawValue>, dropped: &mut DroppedFields) -> Option<f64> {
     // A number too large for a float becomes infinite here.
-    let value = number(raw?).parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
+    let value = unquoted(raw?).parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
     dropped.number += u64::from(value.is_none());
     value
 }
@@ -282,174 +302,5 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn read(object: &str) -> (RepositoryRow, DroppedFields) {
-        let mut dropped = DroppedFields::default();
-        let row = repository(object.as_bytes(), &mut StringInterner::default(), &mut dropped).unwrap();
-        (row, dropped)
-    }
-
-    #[test]
-    fn the_documented_example_is_read_whole() {
-        let (row, dropped) = read(
-            r#"{"name":"nginx","category":"linux","size":200977474,"is_public":false,"num_images":2,"num_download":0,
-            "created_at":"2017-01-01T00:00:00Z","updated_at":"2017-09-11T03:00:02.542841141Z","logo":"","url":"",
-            "path":"192.158.24.86/namespace/repository","domain_name":"root","namespace":"root",
-            "tags":["latest","log"],"status":false,"total_range":1}"#,
-        );
-        let repository = row.repository.unwrap();
-        assert_eq!(repository.key(), ("root", "nginx"));
-        assert_eq!(repository.category.as_deref(), Some("linux"));
-        assert_eq!(repository.visibility, Some(Visibility::Private));
-        assert_eq!((repository.size, repository.images, repository.downloads), (Some(200_977_474), Some(2), Some(0)));
-        assert_eq!(repository.created, Some(Timestamp(1_483_228_800_000_000_000)));
-        assert_eq!(repository.updated, Some(Timestamp(1_505_098_802_542_841_141)));
-        assert_eq!((row.total, dropped), (Some(1), DroppedFields::default()));
-    }
-
-    #[test]
-    fn odd_numbers_cost_their_sample_and_are_counted() {
-        let row = |value: &str| {
-            let (row, dropped) = read(&format!(r#"{{"name":"a","namespace":"b","size":{value}}}"#));
-            (row.repository.unwrap().size, dropped.number)
-        };
-        for value in
-            ["-1", "1e400", "1.5", "\"many\"", "\"-12\"", "\"\"", "[]", "{}", "true", "18446744073709551616", "1e3"]
-        {
-            assert_eq!(row(value), (None, 1), "{value}");
-        }
-        assert_eq!(row("null"), (None, 0));
-        assert_eq!(row("9007199254740993"), (Some((1 << 53) + 1), 0));
-        assert_eq!(row("9223372036854775807"), (Some(i64::MAX as u64), 0));
-        assert_eq!(row("0"), (Some(0), 0));
-        assert_eq!(row("\"12\""), (Some(12), 0), "a number as text");
-    }
-
-    #[test]
-    fn fractions_are_read_as_they_are_and_nonsense_is_counted() {
-        let read = |text: &str| {
-            let (raw, mut dropped): (Box<RawValue>, _) =
-                (serde_json::from_str(text).unwrap(), DroppedFields::default());
-            (float(Some(&raw), &mut dropped), dropped.number)
-        };
-        assert_eq!(read("99.21"), (Some(99.21), 0));
-        assert_eq!(read("7"), (Some(7.0), 0));
-        assert_eq!(read("1e3"), (Some(1000.0), 0));
-        assert_eq!(read("\"99.21\""), (Some(99.21), 0));
-        for text in ["-0.5", "1e400", "\"inf\"", "\"nan\"", "\"x\"", "true", "[]"] {
-            let counted = read(text);
-            assert_eq!(counted, (None, 1), "{text}");
-        }
-    }
-
-    #[test]
-    fn times_of_every_documented_form_are_read() {
-        let row = |value: &str| {
-            let (row, dropped) = read(&format!(r#"{{"name":"a","namespace":"b","created_at":{value}}}"#));
-            (row.repository.unwrap().created.map(|time| time.0), dropped.timestamp)
-        };
-        for (text, nanoseconds) in [
-            (r#""2026-03-26T07:42:40.069829Z""#, 1_774_510_960_069_829_000),
-            (r#""2021-06-02T09:59:25.51307Z""#, 1_622_627_965_513_070_000),
-            (r#""2025-05-22T20:28:30.467856+08:00""#, 1_747_916_910_467_856_000),
-            (r#""1969-12-31T23:59:59.5Z""#, -500_000_000),
-        ] {
-            assert_eq!(row(text), (Some(nanoseconds), 0), "{text}");
-        }
-        for absent in ["null", r#""""#, r#""0001-01-01T00:00:00.000Z""#] {
-            assert_eq!(row(absent), (None, 0), "{absent}");
-        }
-        for broken in [r#""2025-09-12:06:44:31""#, r#""forever""#, "12", r#""9999-01-01T00:00:00Z""#, "{}"] {
-            assert_eq!(row(broken), (None, 1), "{broken}");
-        }
-    }
-
-    #[test]
-    fn a_row_without_a_usable_name_is_left_out_and_counted() {
-        for object in [r#"{"namespace":"a"}"#, r#"{"name":"","namespace":"a"}"#, r#"{"name":7,"namespace":"a"}"#, "{}"]
-        {
-            let (row, dropped) = read(object);
-            assert!(row.repository.is_none());
-            assert_eq!(dropped, DroppedFields { name: 1, ..DroppedFields::default() }, "{object}");
-        }
-    }
-
-    #[test]
-    fn evil_names_become_valid_text() {
-        let (row, _) = read(r#"{"name":"a\ud800b\n\"\\","namespace":"\u0000\ud83d\ude00"}"#);
-        let repository = row.repository.unwrap();
-        assert!(repository.name.starts_with("a\u{fffd}ed") && repository.name.ends_with("b\n\"\\"));
-        assert_eq!(&*repository.namespace, "\0\u{1f600}");
-        let mut dropped = DroppedFields::default();
-        let bytes = b"{\"name\":\"x\xffy\",\"namespace\":\"n\"}";
-        let row = repository_of(bytes, &mut dropped);
-        assert_eq!(&*row.name, "x\u{fffd}ffy");
-    }
-
-    #[test]
-    fn names_that_differ_in_invalid_bytes_stay_different() {
-        let name = |bytes: &[u8]| {
-            let object = [b"{\"namespace\":\"n\",\"name\":\"".as_slice(), bytes, b"\"}"].concat();
-            repository_of(&object, &mut DroppedFields::default()).name
-        };
-        let names = [&b"x\xff"[..], b"x\xfe", b"x\xc3", b"x\xc3\xc3", b"x\\ud800", b"x\\udfff", b"x"].map(name);
-        let distinct: HashSet<_> = names.iter().collect();
-        assert_eq!(distinct.len(), names.len(), "{names:?}");
-    }
-
-    #[test]
-    fn a_key_that_is_there_twice_costs_its_sample_and_no_more() {
-        let twice = r#"{"namespace":"n","name":"a","size":1,"size":2,"created_at":"","created_at":"","category":"x",
-            "category":"x","num_images":3,"unknown":1,"unknown":2,"total_range":5,"total_range":5}"#;
-        let (row, dropped) = read(twice);
-        let repository = row.repository.unwrap();
-        assert_eq!((repository.size, repository.category, repository.images), (None, None, Some(3)));
-        assert_eq!((row.total, dropped.number, dropped.timestamp), (None, 1, 1));
-        let (row, dropped) = read(r#"{"namespace":"n","name":"a","name":"b"}"#);
-        assert!(row.repository.is_none() && dropped.name == 1, "which of the two it is, is not known");
-    }
-
-    fn repository_of(bytes: &[u8], dropped: &mut DroppedFields) -> Repository {
-        repository(bytes, &mut StringInterner::default(), dropped).unwrap().repository.unwrap()
-    }
-
-    #[test]
-    fn texts_that_repeat_are_kept_once() {
-        let mut shared = StringInterner::default();
-        let mut read = || {
-            let object = br#"{"name":"a","namespace":"n","category":"linux"}"#;
-            repository(object, &mut shared, &mut DroppedFields::default()).unwrap().repository.unwrap()
-        };
-        let (first, second) = (read(), read());
-        assert!(Arc::ptr_eq(&first.namespace, &second.namespace));
-        assert!(Arc::ptr_eq(first.category.as_ref().unwrap(), second.category.as_ref().unwrap()));
-    }
-
-    proptest! {
-        #[test]
-        fn any_time_that_can_be_shown_is_read_back(nanoseconds in i64::MIN / 2..i64::MAX / 2, digits in 0usize..=9, hours in -12i8..=14) {
-            let scale = 10i64.pow(9 - u32::try_from(digits).unwrap());
-            let rounded = nanoseconds.div_euclid(scale) * scale;
-            let time = jiff::Timestamp::from_nanosecond(rounded.into()).unwrap();
-            let offset = jiff::tz::Offset::constant(hours);
-            let printed = time.display_with_offset(offset).to_string();
-            prop_assert_eq!(parse_time(&printed), Some(Timestamp(rounded)));
-        }
-
-        #[test]
-        fn no_object_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = repository(&bytes, &mut StringInterner::default(), &mut DroppedFields::default());
-        }
-
-        #[test]
-        fn any_name_that_json_can_carry_is_read_as_it_is(name in "\\PC{1,200}") {
-            let object = serde_json::json!({"name": name, "namespace": "n"}).to_string();
-            let row = repository_of(object.as_bytes(), &mut DroppedFields::default());
-            let (expected, _) = label_value::label_value(Cow::Borrowed(name.as_str()));
-            prop_assert_eq!(&*row.name, &*expected);
-        }
-    }
-}
+#[path = "wire_tests.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! Decompression of responses: gzip in any spelling of its name, and in any number of members.
+//! Decompression of responses: gzip in any spelling of its name, and in any number of members; nothing else.
 
 use super::TransportError;
 use bytes::Bytes;
@@ -12,13 +12,28 @@ const STEP: usize = 4 << 10;
 
 type Pieces = BoxStream<'static, Result<Bytes, TransportError>>;
 
-/// Whether a response with these headers is compressed by gzip. Names of encodings have no case (RFC 9110, 8.4.1).
-pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    ["gzip", "x-gzip"].iter().any(|name| encoding.trim().eq_ignore_ascii_case(name))
+/// The body as it was before it was compressed. Compression that nobody asked for is an error of the body: the status
+/// of the response is still good.
+pub(super) fn plain(headers: &HeaderMap, body: Pieces) -> Pieces {
+    // Names of encodings have no case, and there may be a list of them (RFC 9110, 8.4).
+    let values = headers.get_all(header::CONTENT_ENCODING).into_iter().map(|value| value.to_str().unwrap_or("binary"));
+    let names: Vec<String> = values
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty() && name != "identity")
+        .collect();
+    match names.as_slice() {
+        [] => body,
+        [name] if name == "gzip" || name == "x-gzip" => decoded(body),
+        _ => {
+            let source = format!("`{}`", names.join(", ")).into();
+            let unknown = TransportError { what: "the response is compressed in a way that was not asked for", source };
+            stream::once(async { Err(unknown) }).boxed()
+        }
+    }
 }
 
-pub(super) fn decoded(body: Pieces) -> Pieces {
+fn decoded(body: Pieces) -> Pieces {
     struct Decoding {
         /// `None` once the body has ended.
         body: Option<Pieces>,
@@ -73,11 +88,14 @@ mod tests {
     /// Decodes a body that arrives in pieces of a size.
     fn decode(body: &[u8], size: usize) -> Result<Vec<u8>, String> {
         let pieces: Vec<_> = body.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        let mut pieces = decoded(stream::iter(pieces).boxed());
+        read_all(decoded(stream::iter(pieces).boxed())).map_err(|error| error.to_string())
+    }
+
+    fn read_all(mut pieces: Pieces) -> Result<Vec<u8>, TransportError> {
         futures_util::FutureExt::now_or_never(async {
             let mut text = Vec::new();
             while let Some(piece) = pieces.next().await {
-                text.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+                text.extend_from_slice(&piece?);
             }
             Ok(text)
         })
@@ -85,14 +103,32 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_gzip_is_understood_and_no_other_encoding() {
-        for (encoding, expected) in
-            [("gzip", true), ("GZIP", true), ("x-gzip", true), (" X-GZip ", true), ("identity", false), ("br", false)]
+    fn every_spelling_of_gzip_is_understood_and_another_encoding_is_named() {
+        let read = |encodings: &[&str], body: Vec<u8>| {
+            let lines = encodings.iter().map(|line| (header::CONTENT_ENCODING, line.parse().unwrap()));
+            let headers = lines.collect::<HeaderMap>();
+            read_all(plain(&headers, stream::iter([Ok(Bytes::from(body))]).boxed()))
+        };
+        for gzipped in
+            [&["gzip"][..], &["GZIP"], &["x-gzip"], &[" X-GZip "], &["identity, gzip"], &["gzip,", "identity"]]
         {
-            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().unwrap())]);
-            assert_eq!(is_gzip(&headers), expected, "{encoding}");
+            assert_eq!(read(gzipped, gzip(b"[]")).unwrap(), b"[]", "{gzipped:?}");
         }
-        assert!(!is_gzip(&HeaderMap::new()));
+        for encodings in [&[][..], &["identity"], &[""]] {
+            assert_eq!(read(encodings, b"[]".to_vec()).unwrap(), b"[]", "{encodings:?}");
+        }
+        for (encodings, named) in [
+            (&["br"][..], "`br`"),
+            (&["deflate"], "`deflate`"),
+            (&["gzip, ZSTD"], "`gzip, zstd`"),
+            (&["gzip", "gzip"], "`gzip, gzip`"),
+        ] {
+            let error = read(encodings, b"[]".to_vec()).unwrap_err();
+            assert_eq!(
+                (error.what, error.source.to_string().as_str()),
+                ("the response is compressed in a way that was not asked for", named)
+            );
+        }
     }
 
     #[test]

@@ -232,7 +232,7 @@ impl Transport for Https {
                 .bytes_stream()
                 .map(|piece| piece.map_err(|error| failed("the response broke off", error)))
                 .boxed();
-            let body = if gzip::is_gzip(&headers) { gzip::decoded(body) } else { body };
+            let body = gzip::plain(&headers, body);
             Ok(Response { status, headers, body })
         })
     }

@@ -153,6 +153,7 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     let log = log_options(&process, problems);
     environment.check(problems);
     environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
+    process.check_paths(flags::ALL.iter().filter(|flag| flag.key.is_none()), problems);
     let web = web_options::read(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
     let mut shown = "# The settings in force, as a file for --config.file. Settings of the process, which are flags or variables:\n".to_owned();
@@ -389,6 +390,8 @@ const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
+        // Months, which nobody means.
+        Ok(_) if text.contains('M') => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
         Ok(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),

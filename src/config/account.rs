@@ -1,6 +1,6 @@
 //! Resolves the settings of one account to the options of its stages.
 
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::{Problems, credentials, duration, keyword, not_in, number, positive, regions, sdk_regions, yaml};
 use crate::auth::exchange::Provider;
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
@@ -114,6 +114,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
                 .add(format!("{}: renamed to --{} (in the configuration file: {key})", found.place, renamed.default));
         }
     }
+    settings.check_paths(settings::account_flags(), problems);
     let cache = cache_options(settings, problems);
     let endpoint = endpoint(settings, problems);
     let credentials = credentials::choose(settings, endpoint.as_ref(), problems);
@@ -285,8 +286,16 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
     let mut namespaces = found.as_ref().map(|found| found.values.clone()).unwrap_or_default();
     namespaces.sort();
     namespaces.dedup();
-    if let Some(found) = found.filter(|_| namespaces.iter().any(String::is_empty)) {
-        problems.add(format!("{}: empty name", found.place));
+    if let Some(found) = found {
+        let is_of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        for name in &namespaces {
+            if name.is_empty() {
+                problems.add(format!("{}: empty name", found.place));
+            } else if !name.bytes().all(is_of_a_name) {
+                problems
+                    .add(format!("{}: no organization is named `{name}` (letters, digits, -, . and _)", found.place));
+            }
+        }
     }
     let artifacts = settings.is_on("collector.enterprise.artifacts", false, problems);
     collect::Options {

@@ -2,6 +2,7 @@
 //!
 //! A variable is often filled from a file, so white space and line ends around its value are removed. A value that is not
 //! UTF-8 is refused, and a name that nobody reads is reported: both would otherwise look as if the variable were not set.
+//! So is a value in quotes: a shell takes them off, `docker run --env-file` does not.
 
 use super::yaml::nearest;
 use super::{Problems, trimmed};
@@ -33,6 +34,7 @@ pub struct Environment(BTreeMap<String, Value>);
 enum Value {
     Text(String),
     NotUnicode,
+    Quoted,
 }
 
 impl Environment {
@@ -49,6 +51,7 @@ impl Environment {
         match self.0.get(name) {
             Some(Value::Text(text)) => Ok(trimmed(text, name == PASSWORD)),
             Some(Value::NotUnicode) => Err(format!("the value of the environment variable {name} is not UTF-8")),
+            Some(Value::Quoted) => Err(format!("the value of the environment variable {name} is in quotes")),
             None => Err(format!("the environment variable {name} is not set")),
         }
     }
@@ -64,11 +67,17 @@ impl Environment {
         }
     }
 
-    /// Reports variables of settings that are not UTF-8.
+    /// Reports variables of settings that are not UTF-8 or in quotes.
     pub(super) fn check(&self, problems: &mut Problems) {
         let is_setting = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        for name in self.0.keys().filter(|name| is_setting(name) && matches!(self.0[*name], Value::NotUnicode)) {
-            problems.add(format!("{name}: the value is not UTF-8"));
+        for (name, value) in self.0.iter().filter(|(name, _)| is_setting(name)) {
+            match value {
+                Value::Text(_) => {}
+                Value::NotUnicode => problems.add(format!("{name}: the value is not UTF-8")),
+                Value::Quoted => {
+                    problems.add(format!("{name}: the value is in quotes, which are not part of it: leave them out"));
+                }
+            }
         }
     }
 
@@ -86,6 +95,10 @@ impl Environment {
             })
             .collect()
     }
+}
+
+fn is_quoted(text: &str) -> bool {
+    ['"', '\''].iter().any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote))
 }
 
 /// Whether Kubernetes makes such a variable for a service whose name begins with `swr-exporter`.
@@ -106,6 +119,9 @@ impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
         let named = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let valued = named.map(|(name, value)| match value.into_string() {
+            Ok(text) if name.starts_with(OWN) && !SECRETS.contains(&name.as_str()) && is_quoted(text.trim()) => {
+                (name, Value::Quoted)
+            }
             Ok(text) => (name, Value::Text(text)),
             Err(_) => (name, Value::NotUnicode),
         });
@@ -164,5 +180,26 @@ mod tests {
         let said = ["HC_CONTAINER_X", "HUAWEICLOUD_SDK_AK", "SWR_EXPORTER_TOKEN"];
         assert_eq!(problems.list(), said.map(|name| format!("{name}: the value is not UTF-8")));
         assert!(environment.get("LESSOPEN").unwrap_err().contains("is not UTF-8"));
+    }
+
+    #[test]
+    fn a_value_in_quotes_is_refused_but_for_secrets_which_say_so_themselves() {
+        let refused = |name: &str, value: &str| {
+            let mut problems = Problems::default();
+            Environment::from(&[(name, value)][..]).check(&mut problems);
+            problems.list().to_vec()
+        };
+        let name = "SWR_EXPORTER_REPOSITORIES_INCLUDE";
+        for quoted in ["\"org/.*\"", "'org/.*'", " \"\"\n"] {
+            assert_eq!(
+                refused(name, quoted),
+                [format!("{name}: the value is in quotes, which are not part of it: leave them out")]
+            );
+        }
+        for other in ["org/.*", "\"", "org/\"x\"", "\"a", "a'", "\"a'", ""] {
+            assert_eq!(refused(name, other), [""; 0], "{other}");
+        }
+        assert_eq!(refused(PASSWORD, "\"x\""), [""; 0]);
+        assert_eq!(refused("HUAWEICLOUD_SDK_AK", "\"x\""), [""; 0]);
     }
 }

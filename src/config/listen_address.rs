@@ -39,6 +39,9 @@ impl FromStr for ListenAddress {
         let Some((host, port)) = text.rsplit_once(':').and_then(|(host, text)| Some((host, port(text)?))) else {
             let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
             let is_too_high = text.rsplit_once(':').is_some_and(|(_, port)| is_number(port));
+            if let Ok(port) = text.parse::<u16>() {
+                return Err(format!("no colon before the port in `{text}`: write :{port}"));
+            }
             let wrong = if is_too_high { "port out of range in" } else { "no port in" };
             return Err(format!("{wrong} `{text}` {AS_IN}"));
         };
@@ -47,6 +50,9 @@ impl FromStr for ListenAddress {
         }
         if host.is_empty() {
             return Ok(Self::Any(port));
+        }
+        if host == "*" {
+            return Err(format!("`*` in `{text}`: for all addresses of this host, write :{port}"));
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             // Of an IPv4-mapped address only the IPv4 address is meant, also on a host without IPv6.
@@ -109,7 +115,8 @@ mod tests {
             ("::", "without brackets and port"),
             ("::1", "without brackets and port"),
             ("[::1]", "no port in"),
-            ("10179", "no port in"),
+            ("10179", "no colon before the port in `10179`: write :10179"),
+            ("*:10179", "for all addresses of this host, write :10179"),
             ("127.0.0.1", "no port in"),
             ("localhost:http", "no port in"),
             (":+80", "no port in"),
@@ -129,7 +136,6 @@ mod tests {
             ("a b:1", "invalid address"),
             ("é:1", "invalid address"),
             (".:1", "invalid address"),
-            ("*:80", "invalid address"),
         ] {
             let error = text.parse::<ListenAddress>().unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -97,6 +97,17 @@ impl<'a> Settings<'a> {
         })
     }
 
+    /// Reports paths that begin with `~`: only a shell replaces that, and a directory of that name would be made.
+    pub(super) fn check_paths(&self, flags: impl Iterator<Item = &'static Flag>, problems: &mut Problems) {
+        let paths = flags.filter(|flag| matches!(flag.value, "FILE" | "DIRECTORY"));
+        for found in paths.filter_map(|flag| self.get(flag.name)) {
+            if found.text() == "~" || found.text().starts_with("~/") {
+                let FoundSetting { place, .. } = found;
+                problems.add(format!("{place}: `~` does not stand for the home directory here: write the whole path"));
+            }
+        }
+    }
+
     /// Whether a switch is on.
     pub(super) fn is_on(&self, name: &str, default: bool, problems: &mut Problems) -> bool {
         let parse = |text: &str| text.parse().map_err(|_| format!("invalid value `{text}` (allowed: true, false)"));
@@ -229,7 +240,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-fn account_flags() -> impl Iterator<Item = &'static Flag> {
+pub(super) fn account_flags() -> impl Iterator<Item = &'static Flag> {
     flags::ALL.iter().filter(|flag| flag.key.is_some())
 }
 

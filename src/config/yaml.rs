@@ -294,7 +294,9 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -
 
 /// The most similar word, if one is similar.
 pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distances = known.into_iter().map(|name| (strsim::damerau_levenshtein(given, name), name));
+    let given = given.to_ascii_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&given, &name.to_ascii_lowercase());
+    let distances = known.into_iter().map(|name| (distance(name), name));
     distances.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)
 }
 

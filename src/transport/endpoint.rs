@@ -23,6 +23,9 @@ pub enum EndpointError {
     /// A path, query or credentials.
     #[error("it must be scheme, host and port alone, as in https://swr-api.cn-north-4.myhuaweicloud.com")]
     MoreThanAnAddress,
+    /// The registry, from which images are pulled.
+    #[error("`{0}` is the address of the registry; that of its API begins with swr-api")]
+    Registry(String),
     /// Plain HTTP to another machine.
     #[error("`{0}` would send credentials unencrypted; plain http is for loopback addresses only")]
     Unencrypted(String),
@@ -39,6 +42,7 @@ impl Endpoint {
             return Err(EndpointError::MoreThanAnAddress);
         }
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.filter(|url| url.port() != Some(0) && is_host(url.host_str().unwrap_or_default()));
         let url = url.ok_or_else(|| EndpointError::NotAnAddress(text.to_owned()))?;
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(EndpointError::MoreThanAnAddress);
@@ -62,8 +66,20 @@ impl FromStr for Endpoint {
         if endpoint.0.scheme() == "http" && !endpoint.is_loopback() {
             return Err(EndpointError::Unencrypted(text.to_owned()));
         }
+        let host = endpoint.0.host_str().unwrap_or_default();
+        if host.starts_with("swr.") && host.trim_end_matches('.').ends_with(".myhuaweicloud.com") {
+            return Err(EndpointError::Registry(text.to_owned()));
+        }
         Ok(endpoint)
     }
+}
+
+/// Whether a host is an IPv6 address or made of labels. The URL parser takes more, such as quotes.
+fn is_host(host: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    host.starts_with('[') || host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -90,6 +106,18 @@ mod tests {
             assert_eq!(error(password), EndpointError::MoreThanAnAddress, "a password is never quoted");
         }
         assert_eq!(error("https://example.com/v2"), EndpointError::MoreThanAnAddress);
+        for odd in [
+            "https://example.com:0",
+            "https://\"example.com\"",
+            "https://a..b",
+            "https://.",
+            "https://.a",
+            "https://*.a",
+        ] {
+            assert!(matches!(error(odd), EndpointError::NotAnAddress(_)), "{odd}");
+        }
+        assert_eq!("https://a_b.example.".parse::<Endpoint>().unwrap().to_string(), "https://a_b.example.");
+        assert!(matches!(error("https://swr.cn-north-4.myhuaweicloud.com"), EndpointError::Registry(_)));
         assert!(matches!(error("http://10.0.0.1"), EndpointError::Unencrypted(_)));
         assert_eq!(Endpoint::link_local("http://10.0.0.1").unwrap().to_string(), "http://10.0.0.1");
         assert_eq!(Endpoint::link_local("http://10.0.0.1/x"), Err(EndpointError::MoreThanAnAddress));

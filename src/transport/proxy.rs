@@ -102,7 +102,8 @@ fn parse(name: &'static str, value: &str) -> Result<Url, ProxyError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%".contains(&byte);
     let mut escapes = user.split('%').skip(1);
     let is_encoded = escapes.all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()));
-    if !user.bytes().all(is_plain) || !is_encoded || host.contains(['/', '?', '#', '\\']) {
+    let is_text = percent_encoding::percent_decode_str(user).decode_utf8().is_ok();
+    if !user.bytes().all(is_plain) || !is_encoded || !is_text || host.contains(['/', '?', '#', '\\']) {
         return Err(malformed);
     }
     let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| malformed.clone())?;
@@ -253,6 +254,7 @@ mod tests {
             "http://user:12/hunter2@proxy",
             "http://user:hunter2#@proxy:1",
             "http://user:hunter2%zz@proxy:1",
+            "http://user:hunter2%E4@proxy:1",
             "http://user:hunter2@proxy:99999",
             "http://user:hunter2@",
             "ftp://user:hunter2@proxy:1",

@@ -398,6 +398,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reports a path that begins with `~`: only a shell replaces that, and a directory of that name would be made.
+fn check_path(path: &str, place: &str, problems: &mut Problems) {
+    if path == "~" || path.starts_with("~/") {
+        problems.add(format!("{place}: `~` does not stand for the home directory here: write the whole path"));
+    }
+}
+
 /// Parses a duration that is not zero.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 
 use super::environment::Environment;
 use super::yaml::{self, Place, Table};
-use super::{Problems, trimmed};
+use super::{Problems, check_path, trimmed};
 use crate::base::secret::Secret;
 use crate::cli::flags::{self, Flag, FlagKind};
 use std::path::Path;
@@ -150,6 +150,9 @@ impl EntryReader<'_, '_> {
                 if let Some((text, place)) = credentials.text(key, self.problems)
                     && let Some(values) = self.values(FlagKind::One, &[text], name == PASSWORD, &place)
                 {
+                    if entries.get(&format!("{}-file", name.replace('_', "-"))).is_some() {
+                        self.problems.warn(format!("{place}: not used, because {key}_file gives it too"));
+                    }
                     entries.secrets.extend(values.into_iter().map(|secret| (name, Secret::new(secret))));
                 }
             }
@@ -180,6 +183,7 @@ impl EntryReader<'_, '_> {
         if matches!(flag.value, "FILE" | "DIRECTORY") {
             // Paths are relative to the file that contains them, as in Prometheus' own files.
             for value in &mut values {
+                check_path(value, &place.to_string(), self.problems);
                 *value = self.directory.join(&*value).to_string_lossy().into_owned();
             }
         }

@@ -290,3 +290,23 @@ fn every_value_that_completions_suggest_is_valid() {
     }
     assert!(suggested > 20, "{suggested}");
 }
+
+#[test]
+fn an_inline_secret_beside_its_file_gets_a_warning() {
+    let account = "accounts:\n  one:\n    region: cn-north-4\n    credentials:\n      token: hunter2\n";
+    let warnings = of(&format!("{account}      token_file: /run/token\n"), "", &[]).unwrap().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].ends_with(":5: accounts.one.credentials.token: not used, because token_file gives it too"));
+}
+
+#[test]
+fn a_path_from_the_home_directory_is_refused() {
+    let account = "accounts:\n  one:\n    region: cn-north-4\n    credentials: { token: hunter2 }\n";
+    let said = problems(&format!("{account}    cache_directory: ~/state\n"), "");
+    assert_eq!(
+        said,
+        [
+            "accounts.yml:5: accounts.one.cache_directory: `~` does not stand for the home directory here: write the whole path"
+        ]
+    );
+}

@@ -2,7 +2,7 @@
 
 use super::accounts_file::{Entries, SECRETS};
 use super::environment::Environment;
-use super::{Problems, trimmed};
+use super::{Problems, check_path, trimmed};
 use crate::auth::SecretSource;
 use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
@@ -97,15 +97,10 @@ impl<'a> Settings<'a> {
         })
     }
 
-    /// Reports paths that begin with `~`: only a shell replaces that, and a directory of that name would be made.
+    /// Checks the paths among these settings.
     pub(super) fn check_paths(&self, flags: impl Iterator<Item = &'static Flag>, problems: &mut Problems) {
         let paths = flags.filter(|flag| matches!(flag.value, "FILE" | "DIRECTORY"));
-        for found in paths.filter_map(|flag| self.get(flag.name)) {
-            if found.text() == "~" || found.text().starts_with("~/") {
-                let FoundSetting { place, .. } = found;
-                problems.add(format!("{place}: `~` does not stand for the home directory here: write the whole path"));
-            }
-        }
+        paths.filter_map(|flag| self.get(flag.name)).for_each(|path| check_path(path.text(), &path.place, problems));
     }
 
     /// Whether a switch is on.

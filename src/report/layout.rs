@@ -67,7 +67,7 @@ pub(super) fn count(number: impl Into<u128>) -> String {
 pub(super) fn things(number: u64, one: &str) -> String {
     let plural = if number == 1 {
         one.to_owned()
-    } else if let Some(stem) = one.strip_suffix('y') {
+    } else if let Some(stem) = one.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
         format!("{stem}ies")
     } else {
         format!("{one}s")
@@ -145,6 +145,10 @@ pub(super) fn below_tags(rule: &RuleReport) -> impl Iterator<Item = [String; TAG
 /// What to know before the figures are used.
 pub(super) fn caveats(report: &Report) -> Vec<String> {
     let mut caveats = Vec::new();
+    if report.listed_at > report.made_at {
+        let ahead = age(report.made_at, report.listed_at);
+        caveats.push(format!("The data is dated {ahead} in the future by this machine's clock, so ages are wrong."));
+    }
     if report.totals.unread > 0 {
         caveats.push(format!(
             "The tags of {} are not known. They may share layers with others, so the figures may be too high.",
@@ -311,9 +315,11 @@ mod tests {
         );
         assert_eq!(bytes(u128::MAX).chars().last(), Some('B'));
         assert_eq!([1u64, 999, 1_000, 1_234_567].map(count), ["1", "999", "1,000", "1,234,567"]);
-        assert_eq!([things(1, "tag"), things(2, "repository")], ["1 tag", "2 repositories"]);
+        let things = [things(1, "tag"), things(2, "repository"), things(3, "day"), things(1, "day")];
+        assert_eq!(things, ["1 tag", "2 repositories", "3 days", "1 day"]);
         assert_eq!([share(1, 3), share(0, 3), share(1, 100_000), share(0, 0)], ["33.3 %", "0.0 %", "< 0.1 %", "-"]);
-        assert_eq!(age(Timestamp(0), Timestamp(7_300_000_000_000)), "2 hours");
+        let ages = [7_300, 172_800].map(|seconds| age(Timestamp(0), Timestamp(seconds * 1_000_000_000)));
+        assert_eq!(ages, ["2 hours", "2 days"]);
         assert_eq!(minute(Timestamp(1_700_000_000_000_000_000)), "2023-11-14 22:13 UTC");
     }
 

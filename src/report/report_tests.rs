@@ -146,3 +146,13 @@ fn names_cannot_change_the_terminal_or_the_spreadsheet() {
     assert!(shown(&report, Format::Markdown).contains("\\`\\|"));
     assert!(text.contains("The tags of 1 repository are not known."), "{text}");
 }
+
+#[test]
+fn data_of_the_future_is_told() {
+    let report = reported(&vec![(0, vec![(50, [1].into())])], None);
+    let ahead = Report { listed_at: Timestamp(report.made_at.0 + 3 * 86_400_000_000_000), ..report.clone() };
+    for format in [Format::Text { width: 200 }, Format::Markdown] {
+        assert!(shown(&ahead, format).contains("The data is dated 3 days in the future by this machine's clock"));
+        assert!(!shown(&report, format).contains("in the future"));
+    }
+}

@@ -47,8 +47,19 @@ impl<T, P: Fn(&str, &mut DroppedFields) -> Result<T, ApiError> + Send> BodyReade
     fn finish(self, _: &HeaderMap) -> Result<Self::Output, ApiError> {
         let mut dropped = DroppedFields::default();
         let text = wire::lossy(&self.body);
+        refuse_error(&text)?;
         Ok(((self.parse)(&text, &mut dropped)?, dropped))
     }
+}
+
+/// Gateways put errors into responses that have the status of a success. Without its list such a response would be an empty
+/// list.
+fn refuse_error(text: &str) -> Result<(), ApiError> {
+    let codes = wire::fields(text, ["error_code", "error_msg", "errorCode", "error", "errors"])?;
+    if codes.iter().flatten().any(|value| !matches!(value.get(), "[]" | "{}" | "\"\"" | "0" | "false")) {
+        return Err(serde_json::Error::custom("it is an error, although its status is 200").into());
+    }
+    Ok(())
 }
 
 /// Parses the rows of a list in an envelope, and returns their number. Some services write an empty list as no list.
@@ -128,6 +139,30 @@ mod tests {
         let count = |rows: usize| for_each_row(Some(&raw(&format!("[{}]", vec!["{}"; rows].join(",")))), |_| Ok(()));
         assert_eq!(count(10_000).unwrap(), 10_000);
         assert!(matches!(count(10_001), Err(ApiError::TooManyRows { .. })));
+    }
+
+    #[test]
+    fn an_error_with_the_status_of_a_success_is_no_empty_list() {
+        let read = |body: &str| {
+            let parse = |text: &str, _: &mut DroppedFields| -> Result<u64, ApiError> {
+                let [list] = wire::fields(text, ["quotas"])?;
+                for_each_row(list, |_| Ok(()))
+            };
+            let mut reader = BufferedJson { body: Vec::new(), parse };
+            reader.feed(body.as_bytes()).unwrap();
+            reader.finish(&HeaderMap::new()).map(|(rows, _)| rows)
+        };
+        for error in [
+            r#"{"error_code":"APIGW.0308","error_msg":"busy"}"#,
+            r#"{"errors":[{"errorCode":"SVCSTG.SWR.5000000"}]}"#,
+            r#"{"error":{"code":500}}"#,
+            r#"{"errorCode":"x","quotas":null}"#,
+        ] {
+            assert!(matches!(read(error), Err(ApiError::Json(_))), "{error}");
+        }
+        for success in ["{}", r#"{"quotas":null}"#, r#"{"quotas":[],"error_code":"","error_msg":null,"errors":[]}"#] {
+            assert_eq!(read(success).unwrap(), 0, "{success}");
+        }
     }
 
     #[test]

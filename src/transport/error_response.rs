@@ -24,6 +24,9 @@ impl ErrorResponse {
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &SentSecrets, now: SystemTime) -> Self {
         let mut body = error_body::read(body, secrets);
         let header = |name| error_body::one_line(&secrets.hide(headers.get(name)?.to_str().ok()?));
+        if status.is_redirection() {
+            body.message = header("location").map(|target| format!("to {target}")).or(body.message);
+        }
         body.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(body.request_id);
         Self { status, body, retry_after: retry_after(headers, now) }
     }
@@ -67,6 +70,18 @@ pub fn date(headers: &HeaderMap) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_says_where_to_without_secrets() {
+        let mut secrets = SentSecrets::default();
+        secrets.add("canary-token-0123456789");
+        let target = "https://login.example.com/?from=x&t=canary-token-0123456789";
+        let headers = HeaderMap::from_iter([("location".parse().unwrap(), target.parse().unwrap())]);
+        let read =
+            |status| ErrorResponse::read(status, &headers, b"moved", &secrets, SystemTime::UNIX_EPOCH).body.message;
+        assert_eq!(read(StatusCode::FOUND).as_deref(), Some("to https://login.example.com/?from=x&t=<secret>"));
+        assert_eq!(read(StatusCode::FORBIDDEN).as_deref(), Some("moved"));
+    }
 
     #[test]
     fn retry_after_is_understood_in_both_forms_and_capped() {

@@ -1,6 +1,7 @@
 //! Numbers, dates and tables as people read them.
 
 use super::{Freed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, TagStep};
+use crate::base::words::{bytes, number, things};
 use crate::logging::is_formatting;
 use crate::model::Timestamp;
 use std::borrow::Cow;
@@ -33,48 +34,6 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Bytes in binary units with three digits, e.g. `1.25 GiB`.
-pub(super) fn bytes(bytes: u128) -> String {
-    const UNITS: [&str; 8] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    // In thousandths of the unit, without the rounding of floating-point numbers.
-    let mut unit = 0;
-    while bytes >> (10 * (unit + 2)) > 0 && unit + 1 < UNITS.len() {
-        unit += 1;
-    }
-    let scale = 1u128 << (10 * (unit + 1));
-    let whole = bytes / scale;
-    let thousandths = bytes % scale * 1000 / scale;
-    let name = UNITS[unit];
-    match whole {
-        0..10 => format!("{whole}.{:02} {name}", thousandths / 10),
-        10..100 => format!("{whole}.{} {name}", thousandths / 100),
-        _ => format!("{} {name}", count(whole)),
-    }
-}
-
-/// A number with commas between thousands.
-pub(super) fn count(number: impl Into<u128>) -> String {
-    let digits = number.into().to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
-    groups.join(",")
-}
-
-/// A number of things, which are named in the singular.
-pub(super) fn things(number: u64, one: &str) -> String {
-    let plural = if number == 1 {
-        one.to_owned()
-    } else if let Some(stem) = one.strip_suffix('y') {
-        format!("{stem}ies")
-    } else {
-        format!("{one}s")
-    };
-    format!("{} {plural}", count(number))
-}
-
 /// A share in percent.
 pub(super) fn share(part: u128, whole: u128) -> String {
     match part.saturating_mul(1000).checked_div(whole) {
@@ -89,19 +48,17 @@ pub(super) const DAY: usize = 10;
 
 /// The day, in UTC.
 pub(super) fn day(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| rfc3339(time).chars().take(DAY).collect())
+    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d"))
 }
 
 /// The minute, in UTC.
 pub(super) fn minute(time: Timestamp) -> String {
-    let text = rfc3339(time);
-    format!("{} {} UTC", &text[..10], text.get(11..16).unwrap_or_default())
+    time.format("%Y-%m-%d %H:%M UTC")
 }
 
 /// The second, in UTC, as RFC 3339 has it.
 pub(super) fn rfc3339(time: Timestamp) -> String {
-    let second = jiff::Timestamp::from_second(time.parts().0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    second.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.format("%Y-%m-%dT%H:%M:%SZ")
 }
 
 /// An age in its largest unit.
@@ -184,7 +141,7 @@ pub(super) fn repository(row: &RepositoryRow) -> Vec<String> {
     let optional = |value: Option<u128>| value.map_or_else(|| "-".to_owned(), bytes);
     vec![
         name(&row.name),
-        row.tags.map_or_else(|| "-".to_owned(), count),
+        row.tags.map_or_else(|| "-".to_owned(), number),
         optional(row.listed_bytes.map(u128::from)),
         optional(row.stored_bytes),
         optional(row.exclusive_bytes),
@@ -198,7 +155,7 @@ pub(super) const NOT_PULLED: [Column; 4] =
 
 /// The cells of such a repository.
 pub(super) fn not_pulled(row: &NotPulledRow) -> Vec<String> {
-    let size = row.bytes.map_or_else(|| "-".to_owned(), |size| bytes(size.into()));
+    let size = row.bytes.map_or_else(|| "-".to_owned(), bytes);
     let pulled = row.pulled.map_or_else(|| "never".to_owned(), |pulled| day(Some(pulled)));
     vec![name(&row.name), plain(&row.instance), size, pulled]
 }
@@ -303,15 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_say_their_unit() {
-        let shown = |number: u128| bytes(number);
-        assert_eq!(
-            [0, 1023, 1024, 1_048_575, 1 << 20, 12_345_678_901, 1 << 40, 1_099 << 30].map(shown),
-            ["0 B", "1023 B", "1.00 KiB", "1,023 KiB", "1.00 MiB", "11.4 GiB", "1.00 TiB", "1.07 TiB"]
-        );
-        assert_eq!(bytes(u128::MAX).chars().last(), Some('B'));
-        assert_eq!([1u64, 999, 1_000, 1_234_567].map(count), ["1", "999", "1,000", "1,234,567"]);
-        assert_eq!([things(1, "tag"), things(2, "repository")], ["1 tag", "2 repositories"]);
+    fn shares_and_times_are_short() {
         assert_eq!([share(1, 3), share(0, 3), share(1, 100_000), share(0, 0)], ["33.3 %", "0.0 %", "< 0.1 %", "-"]);
         assert_eq!(age(Timestamp(0), Timestamp(7_300_000_000_000)), "2 hours");
         assert_eq!(minute(Timestamp(1_700_000_000_000_000_000)), "2023-11-14 22:13 UTC");

@@ -1,10 +1,11 @@
 //! The report for tickets and wikis.
 
 use super::layout::{
-    Column, NOT_PULLED, Output, REPOSITORY, TAG, below_tags, bytes, caveats, count, minute, name, not_pulled, plain,
-    repository, share, source, tag, things,
+    Column, NOT_PULLED, Output, REPOSITORY, TAG, below_tags, caveats, minute, name, not_pulled, plain, repository,
+    share, source, tag,
 };
 use super::{Freed, Listed, Report, STALE_DAYS};
+use crate::base::words::{bytes, number, things};
 use std::fmt::Write;
 use std::io;
 
@@ -32,13 +33,13 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
             [Column::left("rule"), Column::right("tags"), Column::right("frees"), Column::right("of what is stored")];
         let rows = report.rules.iter().map(|rule| {
             let Freed { tags, bytes: freed } = rule.total;
-            vec![rule.rule.to_string(), count(tags), bytes(freed), share(freed, totals.stored_bytes)]
+            vec![rule.rule.to_string(), number(tags), bytes(freed), share(freed, totals.stored_bytes)]
         });
         table(&columns, rows, out);
     }
     for rule in &report.rules {
         let columns = |what| [Column::left(what), Column::right("tags"), Column::right("frees")];
-        let row = |name: String, freed: &Freed| vec![name, count(freed.tags), bytes(freed.bytes)];
+        let row = |name: String, freed: &Freed| vec![name, number(freed.tags), bytes(freed.bytes)];
         if !rule.organizations.is_empty() && report.only.is_none() {
             let _ = write!(out, "\n### {}: organizations, each on its own\n\n", rule.rule);
             let rows = rule.organizations.iter().map(|(name, freed)| row(plain(name), freed));
@@ -57,7 +58,7 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
         listed("Without a retention rule", without, out);
     }
     if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
-        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
+        let all = format!("{}, {}", number(pulls.count), bytes(pulls.bytes));
         let _ = write!(out, "\n## Enterprise Edition: not pulled for {STALE_DAYS} days ({all})\n\n");
         table(&NOT_PULLED, pulls.rows.iter().map(not_pulled), out);
     }
@@ -77,7 +78,7 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
 
 fn listed(title: &str, listed: &Listed, out: &mut String) {
     if !listed.rows.is_empty() {
-        let _ = write!(out, "\n## {title} ({}, {} listed)\n\n", count(listed.count), bytes(listed.listed_bytes));
+        let _ = write!(out, "\n## {title} ({}, {} listed)\n\n", number(listed.count), bytes(listed.listed_bytes));
         table(&REPOSITORY, listed.rows.iter().map(repository), out);
     }
 }

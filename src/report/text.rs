@@ -1,10 +1,11 @@
 //! The report for a terminal.
 
 use super::layout::{
-    Column, DAY, NOT_PULLED, Output, REPOSITORY, TAG, Table, below_tags, bytes, caveats, count, length, minute, name,
-    not_pulled, plain, repository, share, source, table, tag, things, wrapped,
+    Column, DAY, NOT_PULLED, Output, REPOSITORY, TAG, Table, below_tags, caveats, length, minute, name, not_pulled,
+    plain, repository, share, source, table, tag, wrapped,
 };
 use super::{Listed, Report, RuleReport, STALE_DAYS};
+use crate::base::words::{bytes, number, things};
 use std::fmt::Write;
 use std::io;
 
@@ -27,8 +28,8 @@ pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> 
     }
     let totals = &report.totals;
     let summary = [
-        ("Repositories", count(totals.repositories), format!("in {}", things(totals.organizations, "organization"))),
-        ("Tags", count(totals.tags), String::new()),
+        ("Repositories", number(totals.repositories), format!("in {}", things(totals.organizations, "organization"))),
+        ("Tags", number(totals.tags), String::new()),
         ("Listed", bytes(totals.listed_bytes), "sum of the sizes of the repositories".to_owned()),
         ("Stored", bytes(totals.stored_bytes), "each layer counted once".to_owned()),
     ];
@@ -46,7 +47,7 @@ pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> 
         listed("Without a retention rule", without, width, out);
     }
     if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
-        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
+        let all = format!("{}, {}", number(pulls.count), bytes(pulls.bytes));
         heading(&format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"), out);
         table(&NOT_PULLED, &pulls.rows.iter().map(not_pulled).collect::<Vec<_>>(), width, out);
         more(usize::try_from(pulls.count).unwrap_or(usize::MAX).saturating_sub(pulls.rows.len()), "repository", out);
@@ -91,7 +92,7 @@ fn rules(report: &Report, width: usize, out: &mut String) {
         let freed = rule.total;
         vec![
             rule.rule.to_string(),
-            count(freed.tags),
+            number(freed.tags),
             bytes(freed.bytes),
             share(freed.bytes, report.totals.stored_bytes),
         ]
@@ -108,20 +109,20 @@ fn places(report: &Report, rule: &RuleReport, width: usize, out: &mut String) {
     let frees = |title| [Column::left(title), Column::right("tags"), Column::right("frees")];
     if report.only.is_none() {
         let rows = rule.organizations.iter();
-        let rows = rows.map(|(name, freed)| vec![plain(name), count(freed.tags), bytes(freed.bytes)]);
+        let rows = rows.map(|(name, freed)| vec![plain(name), number(freed.tags), bytes(freed.bytes)]);
         table(&frees("organization, on its own"), &rows.collect::<Vec<_>>(), width, out);
         more(rule.more_organizations, "organization", out);
         out.push('\n');
     }
     let rows = rule.repositories.iter();
-    let rows = rows.map(|(of, freed)| vec![name(of), count(freed.tags), bytes(freed.bytes)]);
+    let rows = rows.map(|(of, freed)| vec![name(of), number(freed.tags), bytes(freed.bytes)]);
     table(&frees("repository, on its own"), &rows.collect::<Vec<_>>(), width, out);
     more(rule.more_repositories, "repository", out);
 }
 
-fn more(number: usize, what: &str, out: &mut String) {
-    if number > 0 {
-        let _ = writeln!(out, "  and {}", things(number as u64, &format!("more {what}")));
+fn more(count: usize, what: &str, out: &mut String) {
+    if count > 0 {
+        let _ = writeln!(out, "  and {}", things(count as u64, &format!("more {what}")));
     }
 }
 
@@ -129,7 +130,7 @@ fn listed(title: &str, listed: &Listed, width: usize, out: &mut String) {
     if listed.rows.is_empty() {
         return;
     }
-    heading(&format!("{title} ({}, {} listed)", count(listed.count), bytes(listed.listed_bytes)), out);
+    heading(&format!("{title} ({}, {} listed)", number(listed.count), bytes(listed.listed_bytes)), out);
     table(&REPOSITORY, &listed.rows.iter().map(repository).collect::<Vec<_>>(), width, out);
     let left = usize::try_from(listed.count).unwrap_or(usize::MAX).saturating_sub(listed.rows.len());
     more(left, "repository", out);

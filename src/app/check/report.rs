@@ -1,5 +1,6 @@
 //! Reports of `check`, as text and as JSON.
 
+use crate::base::words::things;
 use crate::config::Problems;
 use crate::failure::error_chain;
 use crate::swr::{ApiError, Operation, advice};
@@ -126,17 +127,17 @@ impl Report {
         self.count(Outcome::Fails) == 0
     }
 
-    fn count(&self, outcome: Outcome) -> usize {
-        self.steps.iter().filter(|step| step.outcome == outcome).count()
+    fn count(&self, outcome: Outcome) -> u64 {
+        self.steps.iter().filter(|step| step.outcome == outcome).count() as u64
     }
 
     /// One line, then every step that did not succeed, or every step.
     fn text(&self, verbose: bool, colour: bool) -> String {
         let (failed, skipped) = (self.count(Outcome::Fails), self.count(Outcome::Skipped));
-        let tried = self.steps.len() - skipped;
+        let tried = self.steps.len() as u64 - skipped;
         let (outcome, mut summary) = match failed {
-            0 => (Outcome::Works, format!("{} passed", checks(tried))),
-            _ => (Outcome::Fails, format!("{failed} of {} failed", checks(tried))),
+            0 => (Outcome::Works, format!("{} passed", things(tried, "check"))),
+            _ => (Outcome::Fails, format!("{failed} of {} failed", things(tried, "check"))),
         };
         if skipped > 0 {
             let _ = write!(summary, ", {skipped} skipped");
@@ -154,10 +155,6 @@ impl Report {
         let steps: Vec<Value> = self.steps.iter().map(Step::json).collect();
         json!({"name": self.account, "ok": self.works(), "steps": steps})
     }
-}
-
-fn checks(count: usize) -> String {
-    format!("{count} check{}", if count == 1 { "" } else { "s" })
 }
 
 /// The reports of all accounts.
@@ -210,7 +207,7 @@ impl Reports {
         text += &match self.reports.iter().map(|report| report.count(Outcome::Fails)).sum() {
             0 if self.offline => "settings are valid (offline: nothing was contacted)\n".to_owned(),
             0 => "all checks passed\n".to_owned(),
-            failed => format!("{} failed\n", checks(failed)),
+            failed => format!("{} failed\n", things(failed, "check")),
         };
         text
     }

@@ -1,6 +1,6 @@
 //! Numbers, dates and tables as people read them.
 
-use super::{Freed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, TagStep};
+use super::{Freed, Listed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, STALE_DAYS, TagStep};
 use crate::base::words::{bytes, number, things};
 use crate::logging::is_formatting;
 use crate::model::Timestamp;
@@ -127,7 +127,7 @@ pub(super) fn source(report: &Report) -> String {
 }
 
 /// The columns of tables of repositories.
-pub(super) const REPOSITORY: [Column; 6] = [
+const REPOSITORY: [Column; 6] = [
     Column::left("repository"),
     Column::right("tags"),
     Column::right("listed"),
@@ -137,7 +137,7 @@ pub(super) const REPOSITORY: [Column; 6] = [
 ];
 
 /// The cells of a repository.
-pub(super) fn repository(row: &RepositoryRow) -> Vec<String> {
+fn repository(row: &RepositoryRow) -> Vec<String> {
     let optional = |value: Option<u128>| value.map_or_else(|| "-".to_owned(), bytes);
     vec![
         name(&row.name),
@@ -150,14 +150,80 @@ pub(super) fn repository(row: &RepositoryRow) -> Vec<String> {
 }
 
 /// The columns of tables of repositories that were not pulled.
-pub(super) const NOT_PULLED: [Column; 4] =
+const NOT_PULLED: [Column; 4] =
     [Column::left("repository"), Column::left("instance"), Column::right("size"), Column::right("last pull")];
 
 /// The cells of such a repository.
-pub(super) fn not_pulled(row: &NotPulledRow) -> Vec<String> {
+fn not_pulled(row: &NotPulledRow) -> Vec<String> {
     let size = row.bytes.map_or_else(|| "-".to_owned(), bytes);
     let pulled = row.pulled.map_or_else(|| "never".to_owned(), |pulled| day(Some(pulled)));
     vec![name(&row.name), plain(&row.instance), size, pulled]
+}
+
+/// A list of repositories of the whole account.
+pub(super) struct List {
+    pub(super) title: String,
+    pub(super) columns: &'static [Column],
+    pub(super) rows: Vec<Vec<String>>,
+    /// Further repositories, which are not listed.
+    pub(super) more: u64,
+}
+
+/// The lists that are not empty.
+pub(super) fn lists(report: &Report) -> impl Iterator<Item = List> {
+    let stale = format!("Not updated for {STALE_DAYS} days, by what deleting them frees");
+    let repositories = [
+        ("Largest repositories", Some(&report.largest)),
+        (&*stale, Some(&report.stale)),
+        ("Public repositories", Some(&report.public)),
+        ("Without a retention rule", report.without_retention.as_ref()),
+    ];
+    let of_repositories = |(title, listed): (&str, Option<&Listed>)| {
+        let listed = listed?;
+        Some(List {
+            title: format!("{title} ({}, {} listed)", number(listed.count), bytes(listed.listed_bytes)),
+            columns: &REPOSITORY,
+            rows: listed.rows.iter().map(repository).collect(),
+            more: listed.count.saturating_sub(listed.rows.len() as u64),
+        })
+    };
+    let not_pulled = report.not_pulled.as_ref().map(|pulls| {
+        let all = format!("{}, {}", number(pulls.count), bytes(pulls.bytes));
+        List {
+            title: format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"),
+            columns: &NOT_PULLED,
+            rows: pulls.rows.iter().map(not_pulled).collect(),
+            more: pulls.count.saturating_sub(pulls.rows.len() as u64),
+        }
+    });
+    let lists: Vec<List> = repositories.into_iter().filter_map(of_repositories).chain(not_pulled).collect();
+    lists.into_iter().filter(|list| !list.rows.is_empty())
+}
+
+/// What each rule would free: the heading, and a row for each rule with the cells of [`RULE`]; `None` without rules.
+pub(super) fn rules(report: &Report) -> Option<(String, Vec<Vec<String>>)> {
+    let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", plain(&only.to_string())));
+    let row = |rule: &RuleReport| {
+        let mut cells = frees(rule.rule.to_string(), &rule.total);
+        cells.push(share(rule.total.bytes, report.totals.stored_bytes));
+        cells
+    };
+    let title = format!("What each rule would free{}", scope.unwrap_or_default());
+    (!report.rules.is_empty()).then(|| (title, report.rules.iter().map(row).collect()))
+}
+
+/// The columns of the table of rules.
+pub(super) const RULE: [Column; 4] =
+    [Column::left("rule"), Column::right("tags"), Column::right("frees"), Column::right("of what is stored")];
+
+/// The columns of tables of what a rule frees and where.
+pub(super) fn freeing(what: &'static str) -> [Column; 3] {
+    [Column::left(what), Column::right("tags"), Column::right("frees")]
+}
+
+/// The cells of something that is freed.
+pub(super) fn frees(name: String, freed: &Freed) -> Vec<String> {
+    vec![name, number(freed.tags), bytes(freed.bytes)]
 }
 
 /// A column of a table.

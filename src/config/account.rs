@@ -11,6 +11,8 @@ use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
 use crate::collect::ListApi;
+use crate::collect::fetch_task::PerKind;
+use crate::collect::inventory::TagOptions;
 use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
@@ -308,16 +310,15 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
 
 fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tags::Options {
     let default = collect::tags::Options::default();
-    collect::tags::Options {
-        tags: settings.is_on("collector.tags", false, problems),
-        details: settings.is_on("collector.details", false, problems),
-        retention: settings.is_on("collector.retention", false, problems),
+    let interval = default.collected.full_interval;
+    let collected = TagOptions {
+        enabled: PerKind::from_fn(|kind| settings.is_on(&format!("collector.{}", kind.collector()), false, problems)),
         series: settings.read("collector.tags.detail", None, problems, unless_empty),
-        per_second: settings.read("collector.tags.rate-limit", default.per_second, problems, rate),
-        full_interval: settings.read("collector.tags.full-interval", default.full_interval, problems, positive),
+        full_interval: settings.read("collector.tags.full-interval", interval, problems, positive),
         reclaim: reclaim_options(settings, problems),
-        ..default
-    }
+    };
+    let per_second = settings.read("collector.tags.rate-limit", default.per_second, problems, rate);
+    collect::tags::Options { collected, per_second, ..default }
 }
 
 /// The clean-up rules.

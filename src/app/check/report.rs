@@ -36,8 +36,8 @@ impl Step {
     }
 
     /// `advice` may be empty.
-    pub(super) fn fails(name: impl Into<String>, message: String, advice: String) -> Self {
-        Self { outcome: Outcome::Fails, advice, ..Self::works(name, message) }
+    pub(super) fn fails(name: impl Into<String>, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Fails, advice: advice.into(), ..Self::works(name, message) }
     }
 
     /// The step of a call that a collector makes, with the message on what was found and the number in it.
@@ -231,7 +231,7 @@ mod tests {
         let account = |name: &str, steps: Vec<Step>| Report { account: name.to_owned(), steps, found: None };
         let of = |reports: Vec<Report>, offline| Reports { web: None, offline, warnings: Vec::new(), reports };
         let works = || Step::works("name", "found");
-        let fails = || Step::fails("clock", "wrong".to_owned(), "set it".to_owned());
+        let fails = || Step::fails("clock", "wrong", "set it");
         let good = of(vec![account("one", vec![works()])], false);
         assert_eq!(good.text(false, false), "ok    account one: 1 check passed\nall checks passed\n");
         let all = "ok    account one: 1 check passed\n  ok    name: found\nall checks passed\n";

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use hyper::StatusCode;
 use hyper::http::HeaderMap;
 use std::io;
+use std::time::Duration;
 
 /// The `Content-Range` and the body for a URL.
 type Script = fn(&str) -> (&'static str, String);
@@ -64,7 +65,8 @@ fn collector_at(
         SystemTime::now,
     );
     let metrics = Metrics::new(&prometheus::Registry::new());
-    let options = Options { tags: true, ..options };
+    let mut options = options;
+    options.collected.enabled[FetchKind::Tags] = true;
     (TagCollector::start(Arc::new(client), options, metrics, TagInventory::default(), keep, wall_clock), sent)
 }
 
@@ -150,7 +152,8 @@ async fn a_day_that_passes_without_a_change_makes_tags_reclaimable_without_a_cal
         let (range, body) = one_image(url);
         (range, body.replace(r#"{"Tag""#, r#"{"updated":"2023-08-17T10:13:20Z","Tag""#))
     };
-    let options = Options { full_interval: Duration::from_secs(10 * 86_400), ..Options::default() };
+    let mut options = Options::default();
+    options.collected.full_interval = Duration::from_secs(10 * 86_400);
     let (tags, sent) = collector_at(paused_wall_clock, options, None, old_tag);
     let listing = listing(3, 1);
     tags.refresh(&listing, BRIEFLY, soon()).await;

@@ -35,10 +35,9 @@ async fn figures_are_those_of_the_account() {
     assert_eq!(scrape.series("swr_namespace_unlisted_repositories").len(), 4);
     assert!(scrape.series("swr_namespace_unlisted_repositories").iter().all(|(_, value)| value == "0"));
     assert_eq!(scrape.series("swr_instance_info").len(), 2);
-    let sum = |name: &str| scrape.series(name).iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum::<f64>();
     let bytes: u64 = truth.iter().map(|row| row.size).sum();
-    assert_eq!(sum("swr_instance_storage_bytes").to_string(), bytes.to_string());
-    assert_eq!(sum("swr_instance_repositories"), 80.0);
+    assert_eq!(scrape.sum("swr_instance_storage_bytes").to_string(), bytes.to_string());
+    assert_eq!(scrape.sum("swr_instance_repositories"), 80.0);
     for row in &truth {
         let labels = [("namespace", row.namespace.as_str()), ("repository", row.name.as_str())];
         let downloads = scrape.raw("swr_instance_repository_downloads", &labels);

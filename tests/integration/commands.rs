@@ -1,6 +1,6 @@
 //! The commands that need no account: `demo` and `simulate`, as a person or a script starts them.
 
-use crate::support::{PATIENCE, Scrape, client, exporter, text};
+use crate::support::{PATIENCE, Scrape, client, done, exporter, text};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -91,10 +91,9 @@ async fn wrong_flags_end_with_2_whichever_the_command() {
         &["healthcheck", "--timeout", "0s"],
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-        command.env_clear().args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it is refused").unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        command.env_clear().args(arguments);
+        let (code, _, said) = done(command).await;
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
         let flag = arguments[1].split('=').next().unwrap();
         assert!(said.contains(&format!("  - {flag}: ")), "{arguments:?}: {said}");
     }

@@ -3,9 +3,8 @@
 use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
 use crate::state_file;
-use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, limited, simulator, start};
+use crate::support::{Exporter, PATIENCE, Scrape, command, done, eventually, exporter, limited, simulator, start};
 use crate::upstream_tls::authority;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -311,10 +310,9 @@ async fn where_threads_cannot_be_started_that_is_said_at_the_start() {
     }
     let mut command = Command::new("setpriv");
     command.args(["--reuid=64123", "--clear-groups", "prlimit", "--nproc=3:3", env!("CARGO_BIN_EXE_swr-exporter")]);
-    command.args(["--swr.endpoint", &upstream.url(), "--web.listen-address=127.0.0.1:0"]).kill_on_drop(true);
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token").stdin(Stdio::null());
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    command.args(["--swr.endpoint", &upstream.url(), "--web.listen-address=127.0.0.1:0"]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token");
+    let (code, _, said) = done(command).await;
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("cannot start 3 threads: raise the limit of tasks"), "{said}");
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use swr_simulator::{Action, Delivery, Rule, Shape};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -122,21 +122,12 @@ async fn settings_that_are_being_read_do_not_hold_up_the_end() {
     assert!(!exporter.log().contains("1 accounts unchanged"), "it was over too soon for this test");
 }
 
-/// Asks for a page and reads none of it, with little room to put it.
-async fn slow_reader(address: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    stream.write_all(SCRAPE.as_bytes()).await.unwrap();
-    stream
-}
-
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let upstream = simulator(20_000, 20).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", Scrape::is_up).await;
-    let _reader = slow_reader(exporter.address()).await;
+    let _reader = peers::slow_reader(exporter.address()).await;
     // Its answer has begun once a byte of it is there; the rest finds no room.
     _reader.readable().await.unwrap();
     exporter.signal("TERM");
@@ -152,7 +143,7 @@ async fn a_slow_reader_does_not_hold_up_the_end() {
     let upstream = simulator(20_000, 20).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", Scrape::is_up).await;
-    let reader = slow_reader(exporter.address()).await;
+    let reader = peers::slow_reader(exporter.address()).await;
     reader.readable().await.unwrap();
     stops(&mut exporter, "TERM").await;
 }

@@ -100,19 +100,10 @@ async fn wrong_flags_end_with_2_whichever_the_command() {
 }
 
 #[tokio::test]
-async fn the_demo_listens_where_serve_would() {
+async fn the_demo_listens_where_serve_would_and_ends_with_its_terminal() {
     // A window that is longer than data is served by default.
-    let window = ["--cache.window", "24h"];
-    let arguments =
-        [&["demo", "--repositories", "3", "--namespaces", "1", "--web.listen-address", ":0"], &window[..]].concat();
-    let (process, lines) = started(&arguments, "The simulated SWR API").await;
-    assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
-    end(process, "-TERM").await;
-}
-
-#[tokio::test]
-async fn the_demo_ends_with_its_terminal() {
-    let arguments = ["demo", "--repositories", "3", "--namespaces", "1"];
+    let small = ["demo", "--repositories", "3", "--namespaces", "1", "--cache.window", "24h"];
+    let arguments = [&small[..], &["--web.listen-address", ":0"]].concat();
     let (mut process, lines) = started(&arguments, "The simulated SWR API").await;
     assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
     let id = process.id().unwrap().to_string();

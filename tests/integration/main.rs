@@ -61,7 +61,6 @@ mod upstream_bodies;
 mod upstream_connections;
 mod upstream_dead_connections;
 mod upstream_listing;
-mod upstream_markers;
 mod upstream_namespaces;
 mod upstream_outage;
 mod upstream_pace;

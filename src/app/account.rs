@@ -396,3 +396,7 @@ async fn restore(
     cache.restore(exposition, read_at, age);
     Some(snapshot)
 }
+
+#[cfg(test)]
+#[path = "account/outage_tests.rs"]
+mod outage_tests;

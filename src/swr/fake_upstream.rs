@@ -44,7 +44,7 @@ pub(crate) fn good() -> Reply {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    at: Instant,
+    pub(crate) at: Instant,
     pub(crate) url: String,
     pub(crate) token: Option<HeaderValue>,
 }

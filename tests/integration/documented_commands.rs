@@ -80,7 +80,7 @@ impl Sandbox {
         symlink(built, sandbox.path("bin/swr-exporter")).unwrap();
         symlink(built, sandbox.path("checkout/target/release/swr-exporter")).unwrap();
         sandbox.write_secrets();
-        let accounts = blocks(&checkout().join("docs/configuration.md"), "yaml");
+        let accounts = blocks("docs/configuration.md", "yaml");
         let accounts = accounts.iter().find(|block| block.contains("production:")).unwrap();
         fs::write(sandbox.path("etc/swr-exporter/accounts.yml"), sandbox.here(accounts)).unwrap();
         sandbox

@@ -126,7 +126,8 @@ pub async fn measured(mut is_enough: impl FnMut(usize) -> bool, mut request: imp
 }
 
 impl Measured {
-    /// Asserts that of a hundred requests ninety-nine took no longer than this, or all.
+    /// Asserts that so many of a hundred requests took no longer than this.
+    #[allow(clippy::print_stdout, reason = "whoever runs the test may want to know")]
     pub fn are_within(&self, longest: Duration, percent: usize) {
         let (count, late) = (self.times.len(), self.late);
         let slowest = self.times[(count * percent / 100).min(count - 1)];

@@ -68,15 +68,28 @@ impl TagWalk<'_> {
                 }
                 page => page?,
             };
+            let page = self.confirmed(page, offset, limit).await?;
             if tags.len() + page.rows.len() > MAX_TAGS {
                 return Err(ApiError::TooManyRows { limit: MAX_TAGS as u64 }.into());
             }
             moved |= offset > 0 && total != page.total;
             total = page.total;
+            let is_repeated = offset > 0 && page.rows.len() > 1 && {
+                let known: HashSet<_> = tags.iter().map(|tag| &tag.name).collect();
+                page.rows.iter().all(|tag| known.contains(&tag.name))
+            };
+            if is_repeated {
+                self.latest = None;
+                return Err(WalkError::Inconsistent("a page repeats those before it".to_owned()));
+            }
             offset += page.received;
             tags.extend(page.rows);
-            // Without a total, only an empty page proves the end: the server's pages may be smaller than requested.
-            let is_complete = total.map_or(page.received == 0, |total| offset >= total);
+            // Without a total that can be right, only an empty page proves the end: the server's pages may be smaller than
+            // requested.
+            let is_complete = match total {
+                Some(total) if total >= offset => total == offset,
+                _ => page.received == 0,
+            };
             if is_complete || page.received == 0 {
                 let several_pages = offset > page.received;
                 let mut names = HashSet::new();
@@ -91,6 +104,16 @@ impl TagWalk<'_> {
             // Some versions accept only offsets that are multiples of the limit, so the next page is as large as this one.
             limit = limit.min(page.received);
         }
+    }
+
+    /// A page that is short though more tags follow, read once more: by accident, or because the server's pages are smaller.
+    async fn confirmed(&mut self, page: OffsetPage<Tag>, offset: u64, limit: u64) -> Result<OffsetPage<Tag>, ApiError> {
+        let goes_on = page.total.is_some_and(|total| total > offset + page.received);
+        if page.received == 0 || page.received >= limit || !goes_on {
+            return Ok(page);
+        }
+        let again = self.page(offset, limit).await?;
+        Ok(if again.received > page.received { again } else { page })
     }
 
     async fn page(&mut self, offset: u64, limit: u64) -> Result<OffsetPage<Tag>, ApiError> {
@@ -144,5 +167,54 @@ mod tests {
         assert_eq!(names.len(), 300);
         assert!(setup.sent().len() <= 2 + 300 / 62 + 2, "{}", setup.sent().len());
         assert_eq!(setup.client.max_tag_page_size.get(), None, "it says nothing of other repositories");
+    }
+
+    /// A server with 250 tags, that answers with the given rows and total.
+    fn list_of_tags(
+        answer: impl Fn(usize, usize, usize) -> (std::ops::Range<usize>, usize) + Send + Sync + 'static,
+    ) -> crate::swr::fake_upstream::Setup {
+        let options = Options { max_response_bytes: 1 << 20, ..Options::default() };
+        setup_by(options, Authenticator::new(given(), None), move |number, url| {
+            let value = |key: &str| url.split_once(key).unwrap().1.split('&').next().unwrap().parse::<usize>().unwrap();
+            let (rows, total) = answer(number, value("offset="), value("limit="));
+            let rows = rows.start.min(250)..rows.end.min(250);
+            let range = format!("{}-{}/{total}", rows.start, rows.len());
+            let tags: Vec<String> = rows.map(|number| format!(r#"{{"Tag":"t{number:03}"}}"#)).collect();
+            Reply::Page(Box::leak(range.into_boxed_str()), format!("[{}]", tags.join(",")))
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_total_that_is_too_low_ends_no_list() {
+        for total in [0, 5, 99] {
+            let setup = list_of_tags(move |_, offset, limit| (offset..offset + limit.min(100), total));
+            let tags = read(&setup.client, "org", "app", &mut minutes(5)).await.unwrap();
+            assert_eq!((tags.len(), setup.sent().len()), (250, 4), "total {total}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_repeat_are_no_list() {
+        for reachable in [0, 100] {
+            let setup = list_of_tags(move |_, offset, _| {
+                let from = offset.min(reachable);
+                (from..from + 100, 250)
+            });
+            let error = read(&setup.client, "org", "app", &mut minutes(5)).await.unwrap_err();
+            assert!(matches!(error, ApiError::ListChanging), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_is_short_once_makes_no_later_one_small() {
+        for short in [0, 2] {
+            let setup = list_of_tags(move |number, offset, limit| {
+                let rows = if number == short { 3 } else { limit.min(100) };
+                (offset..offset + rows, 250)
+            });
+            let tags = read(&setup.client, "org", "app", &mut minutes(5)).await.unwrap();
+            assert_eq!(tags.len(), 250);
+            assert!(setup.sent().len() <= 5, "{} calls", setup.sent().len());
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::auth::Authenticator;
 use crate::base::deadline::Deadline;
 use crate::base::state_file::{Loaded, Origin, Persistent, RecordWriter, StateFile};
 use crate::base::state_lock::StateLock;
+use crate::base::words::things;
 use crate::cache::{self, Cache};
 use crate::collect::fetch_task::FetchKind;
 use crate::collect::inventory::TagInventory;
@@ -252,13 +253,14 @@ impl Account {
         let unread = self.tags.as_ref().map(TagCollector::unread).unwrap_or_default();
         for kind in FetchKind::ALL {
             let (collector, what, unread) = (kind.collector(), kind.noun(), unread[kind]);
+            let of = things(unread as u64, "repository");
             match (unread, states.remove(collector)) {
                 (0, Some(CollectorState::Incomplete(failure))) => all.push(incomplete(collector, failure)),
                 (0, _) => {}
                 (_, Some(CollectorState::Incomplete(failure))) => {
-                    all.push(format!("the {what} of {unread} repositories could not be read{}", why(failure)));
+                    all.push(format!("the {what} of {of} could not be read{}", why(failure)));
                 }
-                (_, _) => all.push(format!("the {what} of {unread} repositories are still to be read {HOW}")),
+                (_, _) => all.push(format!("the {what} of {of} are still to be read {HOW}")),
             }
         }
         for (name, state) in states {

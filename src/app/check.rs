@@ -12,6 +12,7 @@ use crate::auth::exchange::Provider;
 use crate::auth::{AuthError, Authenticator, Credential, CredentialProvider, ProviderState, SecretReader};
 use crate::base::deadline::Deadline;
 use crate::base::file;
+use crate::base::words::things;
 use crate::cli::CheckArgs;
 use crate::collect::{self, Collected, ListApi};
 use crate::config::environment::Environment;
@@ -212,11 +213,14 @@ async fn whole_listing(
             match encoded.selected_repositories() {
                 0 if all > 0 => Step::fails(
                     WHAT,
-                    format!("none of {all} repositories has series"),
+                    format!("none of {} has series", things(all as u64, "repository")),
                     format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint()),
                 ),
                 selected => {
-                    let step = Step::works(WHAT, format!("{all} repositories, {selected} of them have series"));
+                    let step = Step::works(
+                        WHAT,
+                        format!("{}, {selected} of them have series", things(all as u64, "repository")),
+                    );
                     return report.add_found(step.counting(Some(all as u64)));
                 }
             }
@@ -274,8 +278,8 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
             ),
             Ok(page) => Step::works(what, match page.total {
                 Some(0) => format!("no repositories; {}", advice::ON_EMPTY_LIST),
-                Some(total) => format!("{total} repositories listed"),
-                None => format!("{} repositories listed, and there are more", page.rows.len()),
+                Some(total) => format!("{} listed", things(total, "repository")),
+                None => format!("{} listed, and there are more", things(page.rows.len() as u64, "repository")),
             })
             .counting(page.total),
             Err(error) => Step::fails(what, error_chain(&error), advice::on_call(&error, namespace)),

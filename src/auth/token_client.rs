@@ -222,6 +222,10 @@ impl HttpResponse {
         if self.status.is_success() {
             return Ok(self);
         }
+        if self.status.is_redirection() {
+            // Whoever sent that saw no credential, or did not look at it.
+            return Err(self.unexpected("a redirect, which is not followed"));
+        }
         let operation = self.operation;
         let response = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets, self.now);
         match self.status.as_u16() {
@@ -319,5 +323,31 @@ impl TokenClient {
                 Ok(HttpResponse { operation, status, headers, body, secrets, now, requested })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Reason;
+
+    #[test]
+    fn a_redirect_or_a_failure_of_the_service_is_no_refusal_of_the_credential() {
+        let reason = |status: u16| {
+            let response = HttpResponse {
+                operation: Operation::IamToken,
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                body: Zeroizing::default(),
+                secrets: SentSecrets::default(),
+                now: SystemTime::UNIX_EPOCH,
+                requested: Instant::now(),
+            };
+            response.success().map(drop).map_err(|error| error.reason())
+        };
+        assert_eq!([200, 201].map(reason), [Ok(()), Ok(())]);
+        assert_eq!([301, 302, 307].map(reason), [Err(Reason::Decode); 3]);
+        assert_eq!([400, 401, 403].map(reason), [Err(Reason::Auth); 3]);
+        assert_eq!([429, 500].map(reason), [Err(Reason::Throttled), Err(Reason::Server)]);
     }
 }

@@ -186,6 +186,12 @@ impl<P: PageSource> Walk<'_, P> {
             }
         };
         let mut window = Window { offset: 0, limit: self.page_size };
+        let page = self.confirmed(window, page, None).await?;
+        if page.total.is_none() && (1..window.limit).contains(&page.received) {
+            // Nothing says that the list ends here: the server's pages may be that small.
+            (self.page_size, self.is_clamped) = (page.received.max(2), true);
+            (self.largest_size, window.limit) = (self.page_size, self.page_size);
+        }
         if let Err(PageDefect::Short { received, .. }) = check_page(window, &page)
             && self.is_clamp(&page, page.total.unwrap_or(0)).await?
         {
@@ -243,7 +249,8 @@ impl<P: PageSource> Walk<'_, P> {
             .buffered(this.pages.concurrency().max(1));
         while let Some((window, page)) = arriving.next().await {
             // Verified in order, so that pages behind a gap are not read twice in vain.
-            let page = this.verified(window, page?, total).await?;
+            let page = this.confirmed(window, page?, total).await?;
+            let page = this.verified(window, page, total).await?;
             match merger.join(window, page) {
                 Joined::More => {}
                 // Pages behind a gap would not join either.
@@ -308,7 +315,18 @@ impl<P: PageSource> Walk<'_, P> {
 
     async fn verified_page(&self, window: Window, total: Option<u64>) -> Result<Page, WalkError> {
         let page = self.page(window, total).await?;
+        let page = self.confirmed(window, page, total).await?;
         self.verified(window, page, total).await
+    }
+
+    /// A page that ends the list only because it is short, and not because its total says so, is read once more: rows may be
+    /// missing by accident.
+    async fn confirmed(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
+        if page.total.is_some() || page.received >= window.limit {
+            return Ok(page);
+        }
+        let again = self.page(window, total).await?;
+        Ok(if again.received > page.received || again.total.is_some() { again } else { page })
     }
 
     /// Reads one page within the limit on pages.

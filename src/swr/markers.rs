@@ -4,6 +4,7 @@
 //! order. Not every region offers it; `GET .../feature-gates` tells, if the caller may read it.
 
 use super::buffered;
+use super::pages;
 use super::request::Call;
 use super::row_reader::{KnownRows, ListingRows, RowReader};
 use super::wire::{self, DroppedFields};
@@ -66,7 +67,9 @@ pub fn page(text: &str, known: &KnownRows, dropped: &mut DroppedFields) -> Resul
         Ok(())
     })?;
     let next = buffered::marker(next_marker.or(snake_case))?;
-    Ok(MarkerPage { rows: rows.finish(), received, next })
+    let rows = rows.finish();
+    pages::refuse_nameless(received, &rows)?;
+    Ok(MarkerPage { rows, received, next })
 }
 
 /// Parses the feature gates of a region: whether it offers the v3 listing, if that is stated.

@@ -10,6 +10,7 @@ use super::wire::DroppedFields;
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Row;
 use hyper::http::HeaderMap;
+use serde::de::Error;
 
 /// One page of a list that is addressed by offset.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl Client {
         query.extend(namespace.map(|namespace| ("namespace", namespace)));
         let call = Call { operation: Operation::ListRepositories, path: "/v2/manage/repos", query: &query };
         let mut page = self.get_array(call, budget, MAX_ROWS, || ListingRows::new(known)).await?;
+        refuse_nameless(page.received, &page.rows)?;
         if let Some(namespace) = namespace {
             // Some versions of the service match the organization by a part of its name.
             page.rows.retain(|row| row.key().0 == namespace);
@@ -74,6 +76,14 @@ impl Client {
         self.metrics.count_dropped(dropped);
         Ok(page)
     }
+}
+
+/// A page of which no row has a usable name is none of this API. Without its rows it would look like the end of the list.
+pub(super) fn refuse_nameless(received: u64, rows: &[Row]) -> Result<(), ApiError> {
+    if received > 0 && rows.is_empty() {
+        return Err(serde_json::Error::custom("no row has a usable name").into());
+    }
+    Ok(())
 }
 
 /// Reads the rows of an array while it arrives.
@@ -199,6 +209,14 @@ mod tests {
         for end in 0..body.len() {
             assert!(read(&body[..end], 10).is_err(), "cut at byte {end}");
         }
+    }
+
+    #[test]
+    fn a_page_without_a_single_usable_name_is_no_page() {
+        let page = |body: &str| read(body, 4096).and_then(|page| refuse_nameless(page.received, &page.rows));
+        assert!(page("[]").is_ok() && page(&three()).is_ok());
+        assert!(page(r#"[{"repo":"a"},{"name":"a","namespace":"n"}]"#).is_ok());
+        assert!(page(r#"[{"repo":"a"},{"repo":"b"}]"#).is_err());
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl<T, P: Fn(&str, &mut DroppedFields) -> Result<T, ApiError> + Send> BodyReade
 /// Gateways put errors into responses that have the status of a success. Without its list such a response would be an empty
 /// list.
 fn refuse_error(text: &str) -> Result<(), ApiError> {
-    let codes = wire::fields(text, ["error_code", "error_msg", "errorCode", "error", "errors"])?;
+    // Another value than an object is for the parser to judge.
+    let codes = wire::fields(text, ["error_code", "error_msg", "errorCode", "error", "errors"]).unwrap_or_default();
     if codes.iter().flatten().any(|value| !matches!(value.get(), "[]" | "{}" | "\"\"" | "0" | "false")) {
         return Err(serde_json::Error::custom("it is an error, although its status is 200").into());
     }
@@ -158,6 +159,10 @@ mod tests {
         ] {
             assert!(matches!(read(error), Err(ApiError::Json(_))), "{error}");
         }
+        let list = |text: &str, _: &mut DroppedFields| Ok(text.len());
+        let mut reader = BufferedJson { body: Vec::new(), parse: list };
+        reader.feed(b"[]").unwrap();
+        assert_eq!(reader.finish(&HeaderMap::new()).unwrap().0, 2, "a bare list");
         for success in ["{}", r#"{"quotas":null}"#, r#"{"quotas":[],"error_code":"","error_msg":null,"errors":[]}"#] {
             assert_eq!(read(success).unwrap(), 0, "{success}");
         }

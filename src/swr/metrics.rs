@@ -6,9 +6,10 @@ use crate::catalog;
 use crate::metrics::{self, Calls, OptionalGauge};
 use prometheus::{Counter, Gauge, IntCounterVec, Registry};
 use std::time::Duration;
+use strum::VariantArray;
 
 /// A kind of call: the `operation` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum Operation {
     /// `GET /v2/manage/repos` or `GET /v3/manage/repos`.
     ListRepositories,
@@ -39,6 +40,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All kinds.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
     /// The label value, the IAM permission that the vendor's documentation names for the call, and its purpose.
     const fn properties(self) -> (&'static str, Option<&'static str>, Purpose) {
         use Purpose::{Auxiliary, Images, Listing, Project};
@@ -69,6 +73,14 @@ impl Operation {
     /// The IAM permission that the call needs, where it is known.
     pub const fn permission(self) -> Option<&'static str> {
         self.properties().1
+    }
+
+    /// Who answers the call, in words for messages.
+    pub(super) const fn service(self) -> &'static str {
+        match self {
+            Self::FindProject => "IAM",
+            _ => "the API",
+        }
     }
 
     /// The purpose of the call.

@@ -211,4 +211,6 @@ async fn a_machine_that_gives_nothing_is_told_from_one_that_refuses() {
     let exporter = start(command).await;
     exporter.scrape_until("a failure", failed).await;
     eventually("the log says what to do", || exporter.log().contains("bind an agency to this instance")).await;
+    let log = exporter.log();
+    assert!(log.contains("the metadata service answered 40") && !log.contains("the API answered"), "{log}");
 }

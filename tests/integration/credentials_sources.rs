@@ -117,7 +117,7 @@ async fn a_metadata_service_without_tokens_is_asked_plainly() {
         command.env("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", upstream.url());
         let exporter = start(command).await;
         scrapes_well(&exporter, Duration::from_millis(500)).await;
-        assert!(exporter.log().contains("with metadata\""), "{}", exporter.log());
+        assert!(exporter.log().contains("from metadata\""), "{}", exporter.log());
     }
 }
 

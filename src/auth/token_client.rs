@@ -3,7 +3,7 @@
 use super::{AuthError, Credential, IssuedCredential, sign};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::error_response::{ErrorResponse, date};
+use crate::transport::error_response::{ErrorResponse, Service, date};
 use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -43,13 +43,12 @@ impl Operation {
         self.into()
     }
 
-    /// Who answers it, in words for messages.
-    const fn service(self) -> &'static str {
+    const fn service(self) -> Service {
         match self {
-            Self::IamToken | Self::Agency => "IAM",
-            Self::Metadata => "the metadata service",
-            Self::Oidc => "the identity service",
-            Self::PodIdentity => "the cluster's agent",
+            Self::IamToken | Self::Agency => Service::Iam,
+            Self::Metadata => Service::Metadata,
+            Self::Oidc => Service::Identity,
+            Self::PodIdentity => Service::ClusterAgent,
         }
     }
 

@@ -65,7 +65,8 @@ impl PageSource for Model {
         }
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
         if window.limit > self.refuse_above {
-            let (from, status, body) = ("the API", hyper::StatusCode::BAD_REQUEST, Default::default());
+            let (from, status, body) =
+                (crate::transport::error_response::Service::Api, hyper::StatusCode::BAD_REQUEST, Default::default());
             return Err(ApiError::Refused(crate::swr::error::ErrorResponse { from, status, body, retry_after: None }));
         }
         if (self.is_too_large)(read, window) {

@@ -233,13 +233,14 @@ impl From<ApiError> for Failure {
 mod tests {
     use super::*;
     use crate::transport::SentSecrets;
+    use crate::transport::error_response::Service;
     use hyper::http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
         let response = ErrorResponse::read(
-            "the API",
+            Service::Api,
             StatusCode::from_u16(status).unwrap(),
             &HeaderMap::new(),
             body.as_bytes(),
@@ -309,7 +310,7 @@ mod tests {
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
         let secrets = SentSecrets::default();
         let response =
-            ErrorResponse::read("the API", StatusCode::FORBIDDEN, &headers, body, &secrets, std::time::UNIX_EPOCH);
+            ErrorResponse::read(Service::Api, StatusCode::FORBIDDEN, &headers, body, &secrets, std::time::UNIX_EPOCH);
         let failure = ApiError::classify(response).describe();
         assert_eq!(
             failure.message,

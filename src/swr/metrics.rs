@@ -4,6 +4,7 @@ use super::wire::DroppedFields;
 use crate::auth;
 use crate::catalog;
 use crate::metrics::{self, Calls, OptionalGauge};
+use crate::transport::error_response::Service;
 use prometheus::{Counter, Gauge, IntCounterVec, Registry};
 use std::time::Duration;
 use strum::VariantArray;
@@ -75,11 +76,10 @@ impl Operation {
         self.properties().1
     }
 
-    /// Who answers the call, in words for messages.
-    pub(super) const fn service(self) -> &'static str {
+    pub(super) const fn service(self) -> Service {
         match self {
-            Self::FindProject => "IAM",
-            _ => "the API",
+            Self::FindProject => Service::Iam,
+            _ => Service::Api,
         }
     }
 

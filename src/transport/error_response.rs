@@ -8,11 +8,38 @@ use std::time::{Duration, SystemTime};
 /// The longest pause that an upstream can ask for; after it we ask again in any case.
 pub const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
 
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// SWR.
+    Api,
+    /// IAM.
+    Iam,
+    /// IAM or STS, when an identity token is exchanged.
+    Identity,
+    /// The metadata service of an ECS instance.
+    Metadata,
+    /// The agent of a CCE cluster.
+    ClusterAgent,
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Api => "the API",
+            Self::Iam => "IAM",
+            Self::Identity => "the identity service",
+            Self::Metadata => "the metadata service",
+            Self::ClusterAgent => "the cluster's agent",
+        })
+    }
+}
+
 /// A response that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorResponse {
-    /// Who answered, in words for messages: "the API", "IAM".
-    pub from: &'static str,
+    /// Who answered.
+    pub from: Service,
     /// The HTTP status.
     pub status: StatusCode,
     /// What the body says.
@@ -24,7 +51,7 @@ pub struct ErrorResponse {
 impl ErrorResponse {
     /// Reads an error response of the service `from` at `now`. What it repeats of the request's secrets is hidden.
     pub fn read(
-        from: &'static str,
+        from: Service,
         status: StatusCode,
         headers: &HeaderMap,
         body: &[u8],

@@ -96,7 +96,7 @@ async fn a_password_outlives_its_tokens() {
         let body: serde_json::Value = serde_json::from_slice(&login.body).unwrap();
         assert_eq!(body["auth"]["scope"]["project"], serde_json::json!({"name": DEMO_PROJECT}));
     }
-    assert!(exporter.log().contains("with password\""), "{}", exporter.log());
+    assert!(exporter.log().contains("from password\""), "{}", exporter.log());
 }
 
 #[tokio::test]

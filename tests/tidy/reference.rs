@@ -42,7 +42,7 @@ fn every_value_of_a_label_with_a_fixed_set_of_values_is_listed() {
         let values: BTreeSet<String> = family
             .get_metric()
             .iter()
-            .flat_map(|sample| sample.get_label())
+            .flat_map(prometheus::proto::Metric::get_label)
             .map(|label| label.value().to_owned())
             .collect();
         if values.len() < 2 {

@@ -193,3 +193,13 @@ fn the_memory_that_is_counted_is_that_of_the_code() {
     let groups = format!("and {} for each", constant(layers, "GROUP_BYTES"));
     assert!(table[4][1].contains(&groups), "{:?} is not {groups}", table[4]);
 }
+
+#[test]
+fn every_label_of_service_discovery_is_listed() {
+    let document = read("docs/configuration.md");
+    let listed = quoted(section(&document, "### Scraping several accounts"));
+    let listed = set(listed.into_iter().filter(|word| word.starts_with("__meta_swr_")));
+    let files = shipped_files();
+    let literals = files.values().flat_map(|code| code.split('"').skip(1).step_by(2));
+    assert_eq!(listed, set(literals.filter(|word| word.starts_with("__meta_swr_"))));
+}

@@ -13,3 +13,4 @@ pub mod rate_limit;
 pub mod secret;
 pub mod state_file;
 pub mod state_lock;
+pub mod words;

@@ -20,6 +20,7 @@ pub use policy::{Options, Wait};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use strum::{IntoStaticStr, VariantNames};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -42,7 +43,8 @@ pub type Refresh<T> =
 pub type Persister<T> = Box<dyn Fn(Arc<T>, SystemTime) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// How a scrape was served: the `served` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ServedKind {
     /// Inside the window.
     Fresh,
@@ -55,17 +57,9 @@ pub enum ServedKind {
 }
 
 impl ServedKind {
-    /// Every kind, in the order of the metrics.
-    pub const ALL: [Self; 4] = [Self::Fresh, Self::Refreshed, Self::Stale, Self::Nothing];
-
     /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Refreshed => "refreshed",
-            Self::Stale => "stale",
-            Self::Nothing => "nothing",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -17,6 +17,7 @@ mod sdk_regions;
 pub mod web_file;
 
 use crate::base::file_stamp::Stamp;
+use crate::base::words::things;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag};
 use crate::logging::{self, is_formatting};
@@ -75,8 +76,7 @@ pub struct Problems {
 
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.list.len();
-        writeln!(f, "{count} problem{} in the settings:", if count == 1 { "" } else { "s" })?;
+        writeln!(f, "{} in the settings:", things(self.list.len() as u64, "problem"))?;
         self.list.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
     }
 }
@@ -105,6 +105,15 @@ impl Problems {
     /// such as a line break that should not be there, are escaped.
     pub fn add(&mut self, problem: impl Into<String>) {
         push_once(&mut self.list, &problem.into());
+    }
+
+    /// The value of a setting; `None` if it is wrong, which is added with its place.
+    pub(crate) fn value_of<T>(
+        &mut self,
+        place: impl std::fmt::Display,
+        parsed: Result<T, impl std::fmt::Display>,
+    ) -> Option<T> {
+        parsed.map_err(|problem| self.add(format!("{place}: {problem}"))).ok()
     }
 }
 
@@ -366,10 +375,7 @@ fn parsed_values<T: FromStr<Err: std::fmt::Display>>(
     problems: &mut Problems,
 ) -> Vec<T> {
     let Some(found) = process.get(name) else { return Vec::new() };
-    let parsed = found.values.iter().map(|value| value.parse());
-    parsed
-        .filter_map(|value| value.map_err(|problem| problems.add(format!("{}: {problem}", found.place))).ok())
-        .collect()
+    found.values.iter().filter_map(|value| problems.value_of(&found.place, value.parse())).collect()
 }
 
 /// Parses the value of a flag that is not a setting of `serve`.
@@ -403,6 +409,16 @@ pub fn positive(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| {
         if duration.is_zero() { Err(format!("duration `{text}` must be longer than 0")) } else { Ok(duration) }
     })
+}
+
+/// Parses a value that may be empty, which then is `None`.
+fn unless_empty<T: FromStr>(text: &str) -> Result<Option<T>, T::Err> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
+/// Parses a switch.
+fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("invalid value `{text}` (allowed: true, false)"))
 }
 
 /// Parses one of a list of words.

@@ -25,6 +25,7 @@ pub use repositories::Repositories;
 use serde::{Deserialize, Serialize};
 use size_history::SizeHistory;
 use std::sync::Arc;
+use std::time::Duration;
 pub use tags::{Images, RepositoryImages};
 
 /// One complete listing of an account's repositories.
@@ -203,6 +204,16 @@ impl Timestamp {
         let nanoseconds = self.0.rem_euclid(1_000_000_000);
         (self.0.div_euclid(1_000_000_000), u32::try_from(nanoseconds).expect("a remainder below 10^9 fits"))
     }
+
+    /// The second in UTC, as strftime(3) formats it.
+    pub fn format(self, format: &str) -> String {
+        jiff::Timestamp::from_second(self.parts().0).unwrap_or_default().strftime(format).to_string()
+    }
+
+    /// Whether it is at most `max_age` before `now`.
+    pub fn is_within(self, max_age: Duration, now: Self) -> bool {
+        now.0.saturating_sub(self.0) <= i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX)
+    }
 }
 
 impl From<std::time::SystemTime> for Timestamp {
@@ -237,7 +248,14 @@ mod tests {
     fn a_timestamp_before_the_epoch_keeps_its_fraction_positive() {
         assert_eq!(Timestamp(-1).parts(), (-1, 999_999_999));
         assert_eq!(Timestamp(1_500_000_000).parts(), (1, 500_000_000));
-        let early = std::time::UNIX_EPOCH - std::time::Duration::from_secs(1);
+        let early = std::time::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Timestamp::from(early), Timestamp(-1_000_000_000));
+    }
+
+    #[test]
+    fn an_age_is_computed_also_if_the_clock_went_back() {
+        let (time, second) = (Timestamp(5_000_000_000), Duration::from_secs(1));
+        assert!(time.is_within(second, Timestamp(6_000_000_000)) && !time.is_within(second, Timestamp(6_000_000_001)));
+        assert!(time.is_within(second, Timestamp(i64::MIN)) && time.is_within(Duration::MAX, Timestamp(i64::MAX)));
     }
 }

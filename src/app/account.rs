@@ -120,7 +120,7 @@ impl Account {
         });
         let metrics = collect::Metrics::new(&registry);
         let mut tags = None;
-        if config.tags.fetches_any() {
+        if config.tags.collected.kinds().next().is_some() {
             let file = state_file::<TagInventory>(tags_path, config.origins.tags, lock.as_ref(), max_file);
             let inventory = match &file {
                 Some(file) => restored_tags(file).await,
@@ -396,3 +396,7 @@ async fn restore(
     cache.restore(exposition, read_at, age);
     Some(snapshot)
 }
+
+#[cfg(test)]
+#[path = "account/outage_tests.rs"]
+mod outage_tests;

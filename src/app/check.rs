@@ -111,7 +111,7 @@ async fn check(account: AccountOptions) -> Report {
             return report;
         }
         Err(_) => {
-            let advice = "check that this machine reaches the issuer of the credential".to_owned();
+            let advice = "check that this machine reaches the issuer of the credential";
             report.add(Step::fails("credential", format!("no response in time from {origin}"), advice));
             return report;
         }
@@ -144,7 +144,7 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
     report.add(match file::try_directory(directory) {
         Ok(()) => Step::works("cache", format!("{shown} is writable")),
         Err(error) => {
-            let advice = "create the directory of --cache.directory, writable for the exporter's user".to_owned();
+            let advice = "create the directory of --cache.directory, writable for the exporter's user";
             Step::fails("cache", format!("cannot write to {shown}: {error}"), advice)
         }
     });
@@ -162,7 +162,7 @@ fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>,
             (Some(clients), Step::works("certificates", trusted))
         }
         Err(error) => {
-            let advice = "set --swr.ca-file to a readable file of certificates in PEM format".to_owned();
+            let advice = "set --swr.ca-file to a readable file of certificates in PEM format";
             (None, Step::fails("certificates", error_chain(&error), advice))
         }
     }
@@ -204,7 +204,7 @@ async fn whole_listing(
     let collected = collect::collect(client, options, None, now, Deadline::after(timeout), &metrics).await;
     let step = match collected {
         Err(failure) | Ok(Collected { gap: Some(failure), .. }) => {
-            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md explains this reason".to_owned())
+            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md explains this reason")
         }
         Ok(Collected { snapshot, gap: None }) => {
             let all = snapshot.repositories.len();
@@ -268,10 +268,9 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
         report.add(match result {
             Ok(page) if namespace.is_some() && page.rows.is_empty() => Step::fails(
                 what,
-                "the organization shows no repository".to_owned(),
+                "the organization shows no repository",
                 "check its name in --swr.namespace and its region; if it exists and is not empty, give the user at least \
-                 read permission in it (SWR console, organization, users)"
-                    .to_owned(),
+                 read permission in it (SWR console, organization, users)",
             ),
             Ok(page) => Step::works(what, match page.total {
                 Some(0) => format!("no repositories; {}", advice::ON_EMPTY_LIST),
@@ -279,10 +278,7 @@ async fn calls(client: &Client, options: &collect::Options, report: &mut Report)
                 None => format!("{} repositories listed, and there are more", page.rows.len()),
             })
             .counting(page.total),
-            Err(error) => {
-                let advice = advice::on_call(&error, namespace);
-                Step::fails(what, error_chain(&error), advice)
-            }
+            Err(error) => Step::fails(what, error_chain(&error), advice::on_call(&error, namespace)),
         });
     }
     if skipped > 0 {

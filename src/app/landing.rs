@@ -12,6 +12,7 @@ mod details;
 mod style;
 
 use self::format::Escaped;
+use crate::base::words;
 use crate::cache::{self, PastFailure};
 use crate::collect::CollectorState;
 use crate::collect::fetch_task::PerKind;
@@ -145,8 +146,8 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let or_none = |text: String| if served.is_empty() { "none".to_owned() } else { text };
     let oldest = served.iter().map(|(_, age)| *age).max().unwrap_or_default();
     let oldest = or_none(format!("{} ago", format::duration(oldest)));
-    let size = ("Total size", or_none(format::bytes(sum(|exposition| exposition.top_repositories().bytes))));
-    let repositories = ("Repositories", or_none(format::number(sum(repositories))));
+    let size = ("Total size", or_none(words::bytes(sum(|exposition| exposition.top_repositories().bytes))));
+    let repositories = ("Repositories", or_none(words::number(sum(repositories))));
     let growth = |days: u64| {
         let of = |exposition: &Exposition| {
             let (snapshot, bytes) = (exposition.snapshot(), exposition.top_repositories().bytes);
@@ -166,7 +167,7 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
         let organizations = sum(|exposition| exposition.top_repositories().organization_count);
         facts(
             page,
-            &[size, repositories, ("Organizations", or_none(format::number(organizations))), ("Data read", oldest)],
+            &[size, repositories, ("Organizations", or_none(words::number(organizations))), ("Data read", oldest)],
         )?;
         return writeln!(page, "<p>{growth}</p>");
     }
@@ -174,13 +175,12 @@ fn summary(page: &mut String, accounts: &[Row<'_>]) -> fmt::Result {
     let ok = format!("{working} of {}", accounts.len());
     facts(page, &[size, repositories, ("Accounts OK", ok), ("Oldest data read", oldest)])?;
     writeln!(page, "<p>{growth}</p>")?;
-    let series = format::number(sum(|exposition| exposition.series() as u64));
-    let calls = format::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum());
+    let series = words::number(sum(|exposition| exposition.series() as u64));
+    let calls = words::number(accounts.iter().map(|(_, account)| account.calls_since_start).sum::<u64>());
     let without = match accounts.len() - served.len() {
         0 => String::new(),
-        missing => {
-            format!(", without {} no data", format::counted(missing as u64, ["account that has", "accounts that have"]))
-        }
+        1 => ", without 1 account that has no data".to_owned(),
+        missing => format!(", without {} accounts that have no data", words::number(missing as u64)),
     };
     writeln!(page, "<p class=\"minor\">{series} series{without}, {calls} API calls since start</p>")
 }
@@ -209,8 +209,8 @@ fn fold(page: &mut String, condition: Condition, account: &AccountStatus<'_>, is
         word = condition.word(),
     )?;
     if let Some((exposition, age)) = account.served() {
-        let repositories = format::counted(repositories(exposition), ["repository", "repositories"]);
-        let size = format::bytes(exposition.top_repositories().bytes);
+        let repositories = words::things(repositories(exposition), "repository");
+        let size = words::bytes(exposition.top_repositories().bytes);
         let age = format::duration(age);
         write!(page, " <span>{size}</span> <span>{repositories}</span> <span>read {age} ago</span>")?;
     }

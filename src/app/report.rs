@@ -6,6 +6,7 @@
 use super::scrape;
 use crate::base::state_file::{Persistent, VerifiedFile};
 use crate::cli::ReportArgs;
+use crate::collect::fetch_task::FetchKind;
 use crate::collect::inventory::records;
 use crate::collect::tags::TagCollector;
 use crate::config::environment::Environment;
@@ -126,8 +127,8 @@ fn columns() -> usize {
 
 fn online(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
     let (mut account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
-    account.tags.tags = true;
-    let (name, reclaim) = (account.name.clone(), account.tags.reclaim.clone());
+    account.tags.collected.enabled[FetchKind::Tags] = true;
+    let (name, reclaim) = (account.name.clone(), account.tags.collected.reclaim.clone());
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(scrape::collect_once(account, |account, exposition| {
         let tags = account.tags().expect("tags are collected");

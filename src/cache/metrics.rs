@@ -7,6 +7,7 @@ use crate::metrics::{self, OptionalGauge, unix_seconds};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
+use strum::VariantNames;
 
 /// Counters of refreshes and scrapes.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ impl Counters {
         Self {
             refreshes: metrics::counter(registry, &catalog::REFRESHES),
             failures: metrics::counters(registry, &catalog::REFRESH_FAILURES, Reason::LABELS),
-            scrapes: metrics::counters(registry, &catalog::SCRAPES, &ServedKind::ALL.map(ServedKind::as_str)),
+            scrapes: metrics::counters(registry, &catalog::SCRAPES, ServedKind::VARIANTS),
         }
     }
 

@@ -11,7 +11,7 @@ use super::partial::{FailedCall, Previous};
 use super::walk::WalkFailure;
 use crate::base::deadline::Deadline;
 use crate::model::Timestamp;
-use crate::model::figures::{Artifacts, Dated, InstanceArtifacts, RepositoryArtifacts};
+use crate::model::figures::{Artifacts, InstanceArtifacts, RepositoryArtifacts};
 use crate::model::tags::Digest32;
 use crate::swr::artifacts::{Artifact, are_offered_by};
 use crate::swr::markers::MarkerPage;
@@ -39,7 +39,7 @@ pub const MAX_ARTIFACTS: u64 = 200_000;
 
 /// Whether it is time to read again.
 pub(super) fn is_due(known: &Artifacts, now: Timestamp) -> bool {
-    !known.complete_at.is_some_and(|read_at| Dated { value: (), read_at }.is_within(INTERVAL, now))
+    !known.complete_at.is_some_and(|read_at| read_at.is_within(INTERVAL, now))
 }
 
 /// Reads the list of each instance, one after the other. An instance whose call fails keeps its sums.
@@ -55,7 +55,7 @@ pub(super) async fn read(
         Ok(listed) => listed,
         Err(call) => {
             let mut known = (*previous.values).clone();
-            known.instances.retain(|known| known.repositories.is_within(MAX_AGE, previous.read_at));
+            known.instances.retain(|known| known.repositories.read_at.is_within(MAX_AGE, previous.read_at));
             return (known, vec![call]);
         }
     };

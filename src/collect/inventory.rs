@@ -8,7 +8,7 @@ mod entry;
 mod images;
 pub mod records;
 
-use super::fetch_task::{ChangeStamp, FetchTask, LastRead, PerKind};
+use super::fetch_task::{ChangeStamp, FetchKind, FetchTask, LastRead, PerKind};
 use crate::base::backoff::Backoff;
 use crate::model::layers::{Group, Layers};
 use crate::model::pattern::Pattern;
@@ -32,10 +32,24 @@ pub struct TagOptions {
     pub enabled: PerKind<bool>,
     /// The repositories whose tags have series of their own.
     pub series: Option<Pattern>,
-    /// The maximum age of a reading of tags and of retention rules.
+    /// The maximum age of a reading of tags and of retention rules, as far as the rate of calls allows.
     pub full_interval: Duration,
     /// The clean-up rules.
     pub reclaim: Reclaim,
+}
+
+impl Default for TagOptions {
+    fn default() -> Self {
+        let full_interval = Duration::from_secs(24 * 3600);
+        Self { enabled: PerKind::default(), series: None, full_interval, reclaim: Reclaim::default() }
+    }
+}
+
+impl TagOptions {
+    /// The kinds that are collected.
+    pub fn kinds(&self) -> impl Iterator<Item = FetchKind> {
+        FetchKind::ALL.into_iter().filter(|kind| self.enabled[*kind])
+    }
 }
 
 /// The inventory. A slot is a small number that belongs to a repository as long as it is listed.
@@ -116,6 +130,28 @@ pub struct FetchSubject {
     created: Option<Timestamp>,
 }
 
+/// What was fetched of a repository; `None` if it has none that can be read.
+#[derive(Debug)]
+pub enum Fetched {
+    /// Its tags.
+    Tags(Option<Reading>),
+    /// Its details.
+    Details(Option<Details>),
+    /// The number of its retention rules.
+    Retention(Option<u32>),
+}
+
+impl Fetched {
+    /// That there is nothing to read.
+    pub fn nothing(kind: FetchKind) -> Self {
+        match kind {
+            FetchKind::Tags => Self::Tags(None),
+            FetchKind::Details => Self::Details(None),
+            FetchKind::Retention => Self::Retention(None),
+        }
+    }
+}
+
 impl TagInventory {
     /// Compares a listing with the inventory, which takes on its order. `seconds` is the time since 1970, `now` the same
     /// moment on the monotonic clock.
@@ -166,36 +202,23 @@ impl TagInventory {
         Some(FetchSubject { namespace, name, listed: entry.listed, indexed, created: entry.created })
     }
 
-    /// Stores the tags of a repository; `None` if it has none that can be read. Returns whether they match the latest
-    /// listing.
-    pub fn store_tags(
-        &mut self,
-        task: &FetchTask,
-        subject: &FetchSubject,
-        reading: Option<Reading>,
-        seconds: u32,
-    ) -> bool {
+    /// Stores what was fetched. Returns whether it matches the latest listing.
+    pub fn store(&mut self, task: &FetchTask, subject: &FetchSubject, fetched: Fetched, seconds: u32) -> bool {
         let Some(entry) = self.entry_mut(task) else { return true };
-        let is_latest = entry.listed == subject.listed;
         entry.failures[task.kind] = FetchFailures::default();
-        self.set_tags(task.slot, LastRead { stamp: subject.listed, at: seconds }, reading);
-        is_latest
-    }
-
-    /// Stores the details of a repository; `None` if it has none that can be read.
-    pub fn store_details(&mut self, task: &FetchTask, subject: &FetchSubject, details: Option<Details>) {
-        if let Some(entry) = self.entry_mut(task) {
-            entry.failures[task.kind] = FetchFailures::default();
-            entry.details = Some(KnownDetails { created: subject.created, details: details.map(Arc::new) });
+        let created = subject.created;
+        match fetched {
+            Fetched::Tags(reading) => {
+                let is_latest = entry.listed == subject.listed;
+                self.set_tags(task.slot, LastRead { stamp: subject.listed, at: seconds }, reading);
+                return is_latest;
+            }
+            Fetched::Details(details) => {
+                entry.details = Some(KnownDetails { created, details: details.map(Arc::new) });
+            }
+            Fetched::Retention(rules) => entry.retention = Some(KnownRetention { created, at: seconds, rules }),
         }
-    }
-
-    /// Stores the number of a repository's retention rules; `None` if it has none that can be read.
-    pub fn store_retention(&mut self, task: &FetchTask, subject: &FetchSubject, rules: Option<u32>, seconds: u32) {
-        if let Some(entry) = self.entry_mut(task) {
-            entry.failures[task.kind] = FetchFailures::default();
-            entry.retention = Some(KnownRetention { created: subject.created, at: seconds, rules });
-        }
+        true
     }
 
     /// Records that a task failed, and returns when it may be tried again: after `first`, doubled by each failure, up to an

@@ -8,9 +8,11 @@ use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, Registry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use strum::{IntoStaticStr, VariantNames};
 
 /// A sign that the list changed, or was incomplete, while it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Inconsistency {
     /// A repository was there twice.
     Duplicate,
@@ -23,16 +25,9 @@ pub enum Inconsistency {
 }
 
 impl Inconsistency {
-    const ALL: [Self; 4] = [Self::Duplicate, Self::TotalChanged, Self::ShortPage, Self::Border];
-
     /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Duplicate => "duplicate",
-            Self::TotalChanged => "total_changed",
-            Self::ShortPage => "short_page",
-            Self::Border => "border",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -63,9 +58,9 @@ pub(super) const REPOSITORIES: &str = "repositories";
 impl Metrics {
     /// Creates the metrics in this registry.
     pub fn new(registry: &Registry) -> Self {
-        let kinds = Inconsistency::ALL.map(Inconsistency::as_str);
+        let inconsistencies = &catalog::LISTING_INCONSISTENCIES;
         Self {
-            inconsistencies: metrics::counters(registry, &catalog::LISTING_INCONSISTENCIES, &kinds),
+            inconsistencies: metrics::counters(registry, inconsistencies, Inconsistency::VARIANTS),
             up: metrics::gauges(registry, &catalog::COLLECTOR_UP, &[REPOSITORIES]),
             collectors: Arc::new(Mutex::new(BTreeMap::from([(REPOSITORIES, CollectorState::Pending)]))),
             progress: Arc::default(),

@@ -73,8 +73,7 @@ fn keep_rows(
     rows: &mut Vec<Row>,
 ) -> Option<Timestamp> {
     let read_at = previous.namespaces.iter().find(|read| &*read.name == name)?.read_at?;
-    let max_age = i64::try_from(options.max_age.as_nanos()).unwrap_or(i64::MAX);
-    if now.0.saturating_sub(read_at.0) > max_age {
+    if !read_at.is_within(options.max_age, now) {
         return None;
     }
     rows.extend(previous.repositories.rows().filter(|row| row.key().0 == name));

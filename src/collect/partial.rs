@@ -59,7 +59,7 @@ impl<T> Previous<T> {
             Ok(value) => Some(Dated { value, read_at: self.read_at }),
             Err(call) => {
                 failed.push(call);
-                previous(&self.values).filter(|value| value.is_within(self.max_age, self.read_at)).cloned()
+                previous(&self.values).filter(|value| value.read_at.is_within(self.max_age, self.read_at)).cloned()
             }
         }
     }

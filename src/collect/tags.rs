@@ -17,9 +17,7 @@ use super::metrics::Metrics;
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::base::state_file::WriteRecords;
-use crate::model::pattern::Pattern;
 use crate::model::reading::KnownRepository;
-use crate::model::reclaim::Reclaim;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
@@ -27,7 +25,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use state::{TagWorker, TagWorkerState};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
@@ -36,53 +34,18 @@ use tracing::Instrument;
 /// What to fetch, and how fast.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether tags are fetched.
-    pub tags: bool,
-    /// Whether details are fetched.
-    pub details: bool,
-    /// Whether retention rules are fetched.
-    pub retention: bool,
-    /// The repositories whose tags have series of their own.
-    pub series: Option<Pattern>,
+    /// What is collected.
+    pub collected: TagOptions,
     /// Calls per second, which count in the client's rate too.
     pub per_second: f64,
-    /// The maximum age of a reading of tags and of retention rules, as far as the rate allows.
-    pub full_interval: Duration,
     /// The most distinct layers, which bounds memory.
     pub max_layers: usize,
-    /// The clean-up rules.
-    pub reclaim: Reclaim,
-}
-
-impl Options {
-    /// Whether a kind is fetched.
-    pub fn fetches(&self, kind: FetchKind) -> bool {
-        match kind {
-            FetchKind::Tags => self.tags,
-            FetchKind::Details => self.details,
-            FetchKind::Retention => self.retention,
-        }
-    }
-
-    /// Whether anything is fetched.
-    pub fn fetches_any(&self) -> bool {
-        FetchKind::ALL.into_iter().any(|kind| self.fetches(kind))
-    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            tags: false,
-            details: false,
-            retention: false,
-            series: None,
-            per_second: 5.0,
-            full_interval: Duration::from_secs(24 * 3600),
-            // About 2 GB.
-            max_layers: 32 << 20,
-            reclaim: Reclaim::default(),
-        }
+        // The layers take about 2 GB.
+        Self { collected: TagOptions::default(), per_second: 5.0, max_layers: 32 << 20 }
     }
 }
 
@@ -114,19 +77,12 @@ impl TagCollector {
         persister: Option<SaveInventory>,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let tag_options = TagOptions {
-            enabled: PerKind::from_fn(|kind| options.fetches(kind)),
-            series: options.series.clone(),
-            full_interval: options.full_interval,
-            reclaim: options.reclaim.clone(),
-        };
-        inventory.adapt(&tag_options);
+        inventory.adapt(&options.collected);
         let state = TagWorkerState::new(inventory, options.max_layers);
         let worker = Arc::new(TagWorker {
             client,
             limiter: Arc::new(TagRateLimiter::new(Rate::with_short_burst(options.per_second), worker::CALL_TIMEOUT)),
             options,
-            tag_options,
             metrics,
             persister,
             wall_clock,
@@ -174,7 +130,7 @@ impl TagCollector {
                 let mut state = self.worker.state();
                 if state.matches_listing {
                     self.worker.update_metrics(&state);
-                    return state.inventory.images(&self.worker.tag_options, self.worker.seconds());
+                    return state.inventory.images(&self.worker.options.collected, self.worker.seconds());
                 }
             }
             self.schedule(listing);
@@ -199,7 +155,8 @@ impl TagCollector {
     pub fn recall(&self, listing: &Snapshot) -> Images {
         let mut state = self.worker.state();
         // The tasks are dropped: no call is made before the first refresh.
-        let plan = state.inventory.update(listing, &self.worker.tag_options, self.worker.seconds(), Instant::now());
+        let plan =
+            state.inventory.update(listing, &self.worker.options.collected, self.worker.seconds(), Instant::now());
         state.pending = plan.pending();
         state.matches_listing = true;
         drop(state);
@@ -214,7 +171,7 @@ impl TagCollector {
             (before.is_handed_over, before.matches_listing) = (true, false);
             std::mem::take(&mut before.inventory)
         };
-        inventory.adapt(&self.worker.tag_options);
+        inventory.adapt(&self.worker.options.collected);
         let mut state = self.worker.state();
         if inventory.len() < state.inventory.len() {
             return;
@@ -253,7 +210,7 @@ impl TagCollector {
         let worker = &self.worker;
         let remaining = {
             let mut state = worker.state();
-            let plan = state.inventory.update(listing, &worker.tag_options, worker.seconds(), Instant::now());
+            let plan = state.inventory.update(listing, &worker.options.collected, worker.seconds(), Instant::now());
             state.matches_listing = true;
             state.pending = plan.pending();
             state.remaining = plan.tasks.iter().filter(|task| task.need != Need::Drift).count();

@@ -1,7 +1,9 @@
 //! Resolves the settings of one account to the options of its stages.
 
 use super::settings::Settings;
-use super::{Problems, credentials, duration, keyword, not_in, number, positive, regions, sdk_regions, yaml};
+use super::{
+    Problems, credentials, duration, keyword, not_in, number, positive, regions, sdk_regions, unless_empty, yaml,
+};
 use crate::auth::exchange::Provider;
 use crate::auth::{CredentialProvider, ResolvedProvider, SecretSource};
 use crate::base::digest::{self, Sha256Digest};
@@ -9,6 +11,8 @@ use crate::base::rate_limit::Rate;
 use crate::base::state_file::Origin;
 use crate::cli::flags;
 use crate::collect::ListApi;
+use crate::collect::fetch_task::PerKind;
+use crate::collect::inventory::TagOptions;
 use crate::exposition::{ConstantLabels, RepositoryMetrics};
 use crate::model::reclaim::{self, Reclaim};
 use crate::transport::Endpoint;
@@ -251,15 +255,16 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
 
 fn client_options(settings: &Settings<'_>, endpoint: Option<&Endpoint>, problems: &mut Problems) -> swr::Options {
     let default = swr::Options::default();
-    let given = settings.get("swr.project-id");
-    let project_id =
-        given.as_ref().map(|found| found.text().to_owned()).or_else(|| settings.variable("HUAWEICLOUD_SDK_PROJECT_ID"));
-    if project_id.as_ref().is_some_and(|id| id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
-        let place = given.map_or_else(|| "HUAWEICLOUD_SDK_PROJECT_ID".to_owned(), |found| found.place);
-        problems.add(format!(
-            "{place}: invalid project id (letters and digits only, such as 0123456789abcdef0123456789abcdef)"
-        ));
-    }
+    let project_id = settings.get_or_variable("swr.project-id", "HUAWEICLOUD_SDK_PROJECT_ID").map(|found| {
+        let id = found.text().to_owned();
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            problems.add(format!(
+                "{}: invalid project id (letters and digits only, such as 0123456789abcdef0123456789abcdef)",
+                found.place
+            ));
+        }
+        id
+    });
     let rate = Rate {
         per_second: settings.read("swr.rate-limit", default.rate.per_second, problems, rate),
         burst: settings.read("swr.burst", default.rate.burst, problems, |text| number(text, 1, 100_000).map(f64::from)),
@@ -305,18 +310,15 @@ fn collect_options(settings: &Settings<'_>, max_age: Duration, problems: &mut Pr
 
 fn tag_options(settings: &Settings<'_>, problems: &mut Problems) -> collect::tags::Options {
     let default = collect::tags::Options::default();
-    collect::tags::Options {
-        tags: settings.is_on("collector.tags", false, problems),
-        details: settings.is_on("collector.details", false, problems),
-        retention: settings.is_on("collector.retention", false, problems),
-        series: settings.read("collector.tags.detail", None, problems, |text| {
-            if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
-        }),
-        per_second: settings.read("collector.tags.rate-limit", default.per_second, problems, rate),
-        full_interval: settings.read("collector.tags.full-interval", default.full_interval, problems, positive),
+    let interval = default.collected.full_interval;
+    let collected = TagOptions {
+        enabled: PerKind::from_fn(|kind| settings.is_on(&format!("collector.{}", kind.collector()), false, problems)),
+        series: settings.read("collector.tags.detail", None, problems, unless_empty),
+        full_interval: settings.read("collector.tags.full-interval", interval, problems, positive),
         reclaim: reclaim_options(settings, problems),
-        ..default
-    }
+    };
+    let per_second = settings.read("collector.tags.rate-limit", default.per_second, problems, rate);
+    collect::tags::Options { collected, per_second, ..default }
 }
 
 /// The clean-up rules.
@@ -334,26 +336,20 @@ pub(super) fn reclaim_options(settings: &Settings<'_>, problems: &mut Problems) 
             Err(wrong) => wrong.iter().for_each(|problem| problems.add(format!("{}: {problem}", found.place))),
         }
     }
-    let keep = settings.read("collector.tags.reclaim.keep", default.keep, problems, |text| {
-        if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
-    });
+    let keep = settings.read("collector.tags.reclaim.keep", default.keep, problems, unless_empty);
     Reclaim { rules, keep }
 }
 
 fn exposition_options(settings: &Settings<'_>, problems: &mut Problems) -> exposition::Options {
-    let mut repository_metrics = RepositoryMetrics::default();
-    if let Some(found) = settings.get("collector.repositories.metrics") {
-        match found.values.join(",").parse::<RepositoryMetrics>() {
-            Ok(metrics) => repository_metrics = metrics,
-            Err(unknown) => problems.add(format!("{}: {unknown}", found.place)),
-        }
-    }
+    let found = settings.get("collector.repositories.metrics");
+    let given = found.and_then(|found| problems.value_of(&found.place, found.values.join(",").parse()));
+    let mut repository_metrics: RepositoryMetrics = given.unwrap_or_default();
     if !settings.is_on("collector.repositories", true, problems) {
         repository_metrics = RepositoryMetrics::NONE;
     }
     let mut pattern = |name| {
         let text = settings.text(name)?;
-        let parsed = settings.read(name, None, problems, |_| text.parse().map(Some));
+        let parsed = settings.read(name, None, problems, unless_empty);
         if parsed.is_some() && text.ends_with("/*") {
             let place = settings.get(name).map_or_else(String::new, |found| found.place);
             problems.warn(format!(
@@ -380,9 +376,7 @@ fn constant_labels(settings: &Settings<'_>, problems: &mut Problems) -> Constant
                 Some((name, value)) => labels.set(name.trim(), value.trim()),
                 None => Err(format!("invalid label `{pair}` (example: account=production)")),
             };
-            if let Err(problem) = set {
-                problems.add(format!("{}: {problem}", found.place));
-            }
+            problems.value_of(&found.place, set);
         }
     }
     labels

@@ -68,25 +68,14 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> AccountsFile {
     let name = path.display().to_string();
-    let root = match yaml::load(path) {
-        Err(problem) => {
-            problems.add(format!("{name}: {problem}"));
-            return AccountsFile::default();
-        }
-        Ok(text) => yaml::parse(&text).map_err(|(line, problem)| {
-            // Within braces or brackets, the brace of `${` begins a mapping.
-            let has_variable = text.lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("${"));
-            let hint = if has_variable { "; write \"${NAME}\" with its quotes" } else { "" };
-            format!("{name}:{line}: {problem}{hint}")
-        }),
-    };
-    let root = match root {
-        Ok(root) => root,
-        Err(problem) => {
-            problems.add(problem);
-            return AccountsFile::default();
-        }
-    };
+    let Some(text) = problems.value_of(&name, yaml::load(path)) else { return AccountsFile::default() };
+    let root = yaml::parse(&text).map_err(|(line, problem)| {
+        // Within braces or brackets, the brace of `${` begins a mapping.
+        let has_variable = text.lines().nth(line.saturating_sub(1)).is_some_and(|line| line.contains("${"));
+        let hint = if has_variable { "; write \"${NAME}\" with its quotes" } else { "" };
+        problems.add(format!("{name}:{line}: {problem}{hint}"));
+    });
+    let Ok(root) = root else { return AccountsFile::default() };
     let mut reader = EntryReader { environment, directory: path.parent().unwrap_or(Path::new("")), problems };
     let place = Place::root(&name);
     let mut table = Table::of(root, place.clone(), reader.problems);
@@ -218,10 +207,8 @@ impl EntryReader<'_, '_> {
     ) -> Option<Vec<String>> {
         let mut expanded = Vec::new();
         for text in texts {
-            match expand(text, self.environment) {
-                Ok(text) => expanded.push(trimmed(&text, is_password).to_owned()),
-                Err(problem) => self.problems.add(format!("{place}: {problem}")),
-            }
+            let text = self.problems.value_of(place, expand(text, self.environment));
+            expanded.extend(text.map(|text| trimmed(&text, is_password).to_owned()));
         }
         let values = if kind == FlagKind::Many { flags::split_list(&expanded) } else { expanded };
         (texts.is_empty() || values.iter().any(|value| !value.is_empty())).then_some(values)

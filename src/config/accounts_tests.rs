@@ -3,6 +3,7 @@
 use super::tests::{args, table};
 use super::*;
 use crate::auth::{CredentialProvider, SecretSource};
+use crate::collect::fetch_task::FetchKind;
 use crate::exposition::ConstantLabels;
 
 /// Resolves a file with flags and environment.
@@ -103,13 +104,13 @@ fn an_empty_value_counts_as_absent() {
         (Duration::from_secs(420), &["a".to_owned()][..])
     );
     assert_eq!(account.credentials.source.name(), "access-key");
-    assert!(!account.tags.tags);
+    assert!(account.tags.collected.kinds().next().is_none());
     // A list without entries is a value: all organizations. Collectors are only added and removed by name.
     let accounts = good(
         "defaults: { region: cn-north-4, namespaces: [a], collectors: [tags], credentials: { token: t } }\n\
          accounts: { one: { namespaces: [], collectors: [] } }\n",
     );
-    assert!(accounts[0].collect.namespaces.is_empty() && accounts[0].tags.tags);
+    assert!(accounts[0].collect.namespaces.is_empty() && accounts[0].tags.collected.enabled[FetchKind::Tags]);
     // An empty variable, and then credentials come from the environment.
     let yaml =
         "accounts: { one: { region: cn-north-4, ca_file: \"${EMPTY}\", credentials: { token: \"${EMPTY}\" } } }\n";
@@ -137,7 +138,7 @@ fn lists_may_be_written_in_any_form() {
         let config =
             of(&format!("{account}collectors: {collectors} }} }}\n"), "", &[("LIST", "tags, details")]).unwrap();
         let tags = &config.accounts[0].tags;
-        assert!(tags.tags && tags.details, "{collectors}");
+        assert_eq!(tags.collected.kinds().collect::<Vec<_>>(), [FetchKind::Tags, FetchKind::Details], "{collectors}");
     }
     let said = problems(&format!("{account}namespaces: 'a,,b' }} }}\n"), "");
     assert_eq!(said, ["accounts.yml:1: accounts.one.namespaces: empty name"]);
@@ -199,7 +200,9 @@ fn collectors_are_added_to_the_default_and_removed_by_name() {
             "defaults: {{ region: cn-north-4, credentials: {{ token: t }}, {defaults} }}\naccounts: {{ one: {{ {account} }} }}\n"
         ));
         let of = &accounts[0];
-        (of.exposition.repository_metrics != crate::exposition::RepositoryMetrics::NONE, of.tags.tags, of.tags.details)
+        let enabled = of.tags.collected.enabled;
+        let has_series = of.exposition.repository_metrics != crate::exposition::RepositoryMetrics::NONE;
+        (has_series, enabled[FetchKind::Tags], enabled[FetchKind::Details])
     };
     assert_eq!(of("", "collectors: [tags, details]"), (true, true, true));
     assert_eq!(of("", "collectors: [tags, -repositories]"), (false, true, false));

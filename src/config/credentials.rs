@@ -7,7 +7,7 @@ use crate::auth::{
     CredentialProvider, ResolvedProvider, SecretSource, access_key, iam, oidc, pod_identity, profile, token,
 };
 use crate::base::secret::Secret;
-use crate::transport::Endpoint;
+use crate::transport::{Endpoint, EndpointError};
 use std::path::PathBuf;
 
 /// The names of the providers, in the order in which `auto` tries them.
@@ -50,20 +50,8 @@ struct Search<'a> {
     settings: &'a Settings<'a>,
     /// The endpoint of the API.
     endpoint: Option<&'a Endpoint>,
-    iam: Iam,
-}
-
-enum Iam {
-    Known(String),
-    /// It was given and is wrong, which is reported.
-    Wrong,
-    Unknown,
-}
-
-impl Iam {
-    fn known(&self) -> Option<String> {
-        if let Self::Known(endpoint) = self { Some(endpoint.clone()) } else { None }
-    }
+    /// As [`iam_endpoint`] returns it.
+    iam: Result<Option<String>, ()>,
 }
 
 /// Finds the provider. `endpoint` is that of the API.
@@ -76,15 +64,10 @@ pub(super) fn choose(
         // What else is missing follows from the problem that is reported already.
         return None;
     }
-    let iam = match iam_endpoint(settings, endpoint, problems) {
-        Ok(Some(endpoint)) => Iam::Known(endpoint),
-        Ok(None) => Iam::Unknown,
-        Err(()) => Iam::Wrong,
-    };
+    let iam = iam_endpoint(settings, endpoint, problems);
     let search = Search { settings, endpoint, iam };
     let base = search.base(problems);
-    let iam = if matches!(search.iam, Iam::Wrong) { None } else { Some(search.iam.known()) };
-    agency::taken_on(settings, base, iam, problems)
+    agency::taken_on(settings, base, search.iam.ok(), problems)
 }
 
 impl Search<'_> {
@@ -165,6 +148,10 @@ impl Search<'_> {
 
     fn variable(&self, name: &str) -> Option<String> {
         self.settings.credential_variable(name)
+    }
+
+    fn known_iam(&self) -> Option<String> {
+        self.iam.clone().ok().flatten()
     }
 
     /// Without a file, or where the account takes its credentials from the environment, both ways are open.
@@ -256,13 +243,13 @@ impl Search<'_> {
             (user.is_some(), "--credentials.username (the IAM user)"),
             (password.is_some(), "SWR_EXPORTER_PASSWORD or --credentials.password-file"),
             (project.is_some(), "--swr.project-id or --swr.region (the project that the token is for)"),
-            (!matches!(self.iam, Iam::Unknown), LACKING_IAM),
+            (self.iam != Ok(None), LACKING_IAM),
         ] {
             if !is_there {
                 lacking.push(what);
             }
         }
-        match (self.iam.known(), domain, user, password, project) {
+        match (self.known_iam(), domain, user, password, project) {
             (Some(endpoint), Some(domain), Some(user), Some(password), Some(project)) => {
                 Ok(CredentialProvider::Password(iam::PasswordProvider { endpoint, domain, user, password, project }))
             }
@@ -302,12 +289,12 @@ impl Search<'_> {
             return Ok(CredentialProvider::Oidc(oidc::OidcProvider { id_token, exchange }));
         }
         let (idp_id, id_token) = (self.variable("HUAWEICLOUD_SDK_IDP_ID"), file("HUAWEICLOUD_SDK_ID_TOKEN_FILE"));
-        match (idp_id, id_token, self.iam.known()) {
+        match (idp_id, id_token, self.known_iam()) {
             (Some(idp_id), Some(id_token), Some(endpoint)) => Ok(CredentialProvider::Oidc(oidc::OidcProvider {
                 id_token,
                 exchange: oidc::Exchange::Iam { endpoint, idp_id },
             })),
-            (Some(_), Some(_), None) if matches!(self.iam, Iam::Wrong) => Err(NotConfigured::Reported),
+            (Some(_), Some(_), None) if self.iam.is_err() => Err(NotConfigured::Reported),
             (Some(_), Some(_), None) => Err(NotConfigured::Incomplete(format!("OIDC lacks {LACKING_IAM}"))),
             _ => Err(NotConfigured::Absent(
                 "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN, or HUAWEICLOUD_SDK_IDP_ID and \
@@ -327,7 +314,7 @@ impl Search<'_> {
         let path = named.or_else(|| usual().filter(|path| wanted || path.is_file()));
         match path {
             Some(path) => {
-                Ok(CredentialProvider::Profile(profile::ProfileProvider { path, iam_endpoint: self.iam.known() }))
+                Ok(CredentialProvider::Profile(profile::ProfileProvider { path, iam_endpoint: self.known_iam() }))
             }
             None => Err(NotConfigured::Absent(
                 "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set and there is no ~/.huaweicloud/credentials".to_owned(),
@@ -368,13 +355,8 @@ impl Search<'_> {
 
     /// The STS endpoint as given, or that of the region if the API is the region's too. There is no default.
     fn sts_endpoint(&self, problems: &mut Problems) -> Result<String, NotConfigured> {
-        let given = self.settings.get("swr.sts-endpoint").map(|found| (found.place.clone(), found.text().to_owned()));
-        let variable = || {
-            let name = "HUAWEICLOUD_SDK_STS_ENDPOINT";
-            Some((name.to_owned(), self.settings.variable(name)?))
-        };
-        if let Some((place, text)) = given.or_else(variable) {
-            let endpoint = checked(&place, &text, "sts", problems).ok_or(NotConfigured::Reported)?;
+        if let Some(given) = self.settings.get_or_variable("swr.sts-endpoint", "HUAWEICLOUD_SDK_STS_ENDPOINT") {
+            let endpoint = checked(&given.place, given.text(), "sts", problems).ok_or(NotConfigured::Reported)?;
             return Ok(endpoint.to_string());
         }
         let region = self.settings.text("swr.region").unwrap_or_default();
@@ -402,13 +384,8 @@ pub(super) fn iam_endpoint(
     endpoint: Option<&Endpoint>,
     problems: &mut Problems,
 ) -> Result<Option<String>, ()> {
-    let given = settings.get("swr.iam-endpoint").map(|found| (found.place.clone(), found.text().to_owned()));
-    let variable = || {
-        let name = "HUAWEICLOUD_SDK_IAM_ENDPOINT";
-        Some((name.to_owned(), settings.variable(name)?))
-    };
-    match given.or_else(variable) {
-        Some((place, text)) => Ok(Some(checked(&place, &text, "iam", problems).ok_or(())?.to_string())),
+    match settings.get_or_variable("swr.iam-endpoint", "HUAWEICLOUD_SDK_IAM_ENDPOINT") {
+        Some(given) => Ok(Some(checked(&given.place, given.text(), "iam", problems).ok_or(())?.to_string())),
         None => {
             let region = settings.text("swr.region").filter(|region| is_of_region(endpoint, region));
             Ok(region.and_then(|region| regions::iam_endpoint(&region)))
@@ -418,10 +395,8 @@ pub(super) fn iam_endpoint(
 
 /// Parses the endpoint of a service; `place` is named in the problem.
 pub(super) fn checked(place: &str, text: &str, service: &str, problems: &mut Problems) -> Option<Endpoint> {
-    text.parse::<Endpoint>()
-        .map_err(|problem| {
-            let problem = problem.to_string().replace("https://swr-api.", &format!("https://{service}."));
-            problems.add(format!("{place}: {problem}"));
-        })
-        .ok()
+    let parsed = text.parse().map_err(|problem: EndpointError| {
+        problem.to_string().replace("https://swr-api.", &format!("https://{service}."))
+    });
+    problems.value_of(place, parsed)
 }

@@ -2,7 +2,7 @@
 
 use super::accounts_file::{Entries, SECRETS};
 use super::environment::Environment;
-use super::{Problems, trimmed};
+use super::{Problems, switch, trimmed};
 use crate::auth::SecretSource;
 use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
@@ -62,6 +62,12 @@ impl<'a> Settings<'a> {
         Some(nearest)
     }
 
+    /// The setting or, if it was not given, a variable of the vendor's SDK.
+    pub(super) fn get_or_variable(&self, name: &str, variable: &str) -> Option<FoundSetting> {
+        let of_sdk = || Some(FoundSetting { values: vec![self.variable(variable)?], place: variable.to_owned() });
+        self.get(name).or_else(of_sdk)
+    }
+
     /// The setting if it was given by its flag or its environment variable.
     fn outside_file(&self, name: &str) -> Option<FoundSetting> {
         if let Some(values) = self.args.get(name) {
@@ -91,16 +97,12 @@ impl<'a> Settings<'a> {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> T {
         let Some(found) = self.get(name) else { return default };
-        parse(found.text()).unwrap_or_else(|problem| {
-            problems.add(format!("{}: {problem}", found.place));
-            default
-        })
+        problems.value_of(&found.place, parse(found.text())).unwrap_or(default)
     }
 
     /// Whether a switch is on.
     pub(super) fn is_on(&self, name: &str, default: bool, problems: &mut Problems) -> bool {
-        let parse = |text: &str| text.parse().map_err(|_| format!("invalid value `{text}` (allowed: true, false)"));
-        self.read(name, default, problems, parse)
+        self.read(name, default, problems, switch)
     }
 
     /// The source of a secret: the file named by the setting `file`, or the secret `key` in the configuration file. What an

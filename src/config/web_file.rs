@@ -6,7 +6,7 @@
 mod tls;
 
 use super::yaml::{self, Place, Table, Value, did_you_mean};
-use super::{Problems, duration};
+use super::{Problems, duration, switch};
 use crate::base::digest::{self, Sha256Digest};
 use crate::web::basic_auth::PasswordHash;
 use crate::web::security::{Header, Options, RateLimit, Security};
@@ -54,21 +54,10 @@ struct WebFileReader<'a> {
 impl WebFileReader<'_> {
     fn security(&mut self, problems: &mut Problems) -> Option<Security> {
         let shown = self.path.display().to_string();
-        let text = match yaml::load(self.path).map(Zeroizing::new) {
-            Ok(text) => text,
-            Err(problem) => {
-                problems.add(format!("{shown}: {problem}"));
-                return None;
-            }
-        };
+        let text = problems.value_of(&shown, yaml::load(self.path)).map(Zeroizing::new)?;
         self.note(text.as_bytes());
-        let root = match yaml::parse(&text) {
-            Ok(root) => root,
-            Err((line, problem)) => {
-                problems.add(format!("{shown}:{line}: {problem}"));
-                return None;
-            }
-        };
+        let root = yaml::parse(&text);
+        let root = root.map_err(|(line, problem)| problems.add(format!("{shown}:{line}: {problem}"))).ok()?;
         if root.value == Value::Nothing {
             problems.add(format!("{shown}: it is empty; leave out --web.config.file to serve plain HTTP to everybody"));
             return None;
@@ -107,36 +96,20 @@ impl WebFileReader<'_> {
 
 fn flag(table: &mut Table<'_>, key: &'static str, problems: &mut Problems) -> Option<bool> {
     let (text, place) = table.text(key, problems)?;
-    match text.as_str() {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => {
-            problems.add(format!("{place}: invalid value `{text}` (allowed: true, false)"));
-            None
-        }
-    }
+    problems.value_of(place, switch(&text))
 }
 
 fn headers(table: &mut Table<'_>, problems: &mut Problems) -> Vec<Header> {
     let Some((node, place)) = table.take("headers") else { return Vec::new() };
     let mut headers = Vec::new();
     for (key, node, place) in Table::of(node, place, problems).rest() {
-        let value = match node.value {
-            Value::Text(text) => text,
-            // Empty: not set.
-            Value::Nothing => String::new(),
-            other => {
-                problems.add(format!("{place}: expected a text, found {}", other.kind()));
-                continue;
-            }
-        };
+        // Empty: not set.
+        let value = if node.value == Value::Nothing { Ok(String::new()) } else { node.value.into_text() };
+        let Some(value) = problems.value_of(&place, value) else { continue };
         if !Header::names().any(|name| name == key.text) {
             problems.add(format!("{place}: this header cannot be set{}", did_you_mean(&key.text, Header::names())));
         } else if !value.is_empty() {
-            match Header::new(&key.text, &value) {
-                Ok(header) => headers.push(header),
-                Err(problem) => problems.add(format!("{place}: {problem}")),
-            }
+            headers.extend(problems.value_of(place, Header::new(&key.text, &value)));
         }
     }
     headers
@@ -160,10 +133,7 @@ fn users(root: &mut Table<'_>, problems: &mut Problems) -> HashMap<String, Passw
             Value::Text(text) => text.parse::<PasswordHash>(),
             other => Err(format!("expected a bcrypt hash, found {}", other.kind())),
         };
-        match hash {
-            Ok(hash) => drop(users.insert(key.text, hash)),
-            Err(problem) => problems.add(format!("{place}: {problem}")),
-        }
+        users.extend(problems.value_of(place, hash).map(|hash| (key.text, hash)));
     }
     users
 }
@@ -187,17 +157,11 @@ fn rate_limit(root: &mut Table<'_>, problems: &mut Problems) -> Option<RateLimit
     let interval = match interval {
         None => Duration::ZERO,
         Some((text, _)) if text == "0" => Duration::ZERO,
-        Some((text, place)) => duration(&text).unwrap_or_else(|problem| {
-            problems.add(format!("{place}: {problem}"));
-            Duration::ZERO
-        }),
+        Some((text, place)) => problems.value_of(place, duration(&text)).unwrap_or_default(),
     };
-    let burst = burst.and_then(|(text, place)| match text.parse::<u32>() {
-        Ok(burst) => Some(burst),
-        Err(_) => {
-            problems.add(format!("{place}: invalid number of requests `{text}`"));
-            None
-        }
+    let burst = burst.and_then(|(text, place)| {
+        let burst = text.parse::<u32>().map_err(|_| format!("invalid number of requests `{text}`"));
+        problems.value_of(place, burst)
     });
     match (interval, burst) {
         // Disabled.

@@ -1,15 +1,13 @@
 //! Options of the web server.
 
 use super::settings::Settings;
-use super::{Problems, duration, number, positive};
+use super::{Problems, duration, number, positive, unless_empty};
 use crate::web;
 
 /// Resolves the options of the server. Of the external URL the route prefix takes the path, unless it is given itself.
 pub(super) fn read(process: &Settings<'_>, problems: &mut Problems) -> web::Options {
     let default = web::Options::default();
-    let external_url = process.read("web.external-url", None, problems, |text| {
-        if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
-    });
+    let external_url = process.read("web.external-url", None, problems, unless_empty);
     let of_url = external_url.as_ref().map(|url: &web::ExternalUrl| url.path.clone()).unwrap_or_default();
     let options = web::Options {
         telemetry_path: process.read("web.telemetry-path", default.telemetry_path, problems, |path| {

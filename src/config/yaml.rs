@@ -56,6 +56,17 @@ impl Value {
             Self::Map(_) => "a mapping",
         }
     }
+
+    /// The text.
+    ///
+    /// # Errors
+    /// What was found instead.
+    pub fn into_text(self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            other => Err(format!("expected a text, found {}", other.kind())),
+        }
+    }
 }
 
 /// Reads the text of a settings file. A file system that hangs blocks this call; pipes and devices are refused.
@@ -225,13 +236,7 @@ impl<'a> Table<'a> {
     /// Takes a text.
     pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, Place<'a>)> {
         let (node, place) = self.take(key)?;
-        match node.value {
-            Value::Text(text) => Some((text, place)),
-            other => {
-                problems.add(format!("{place}: expected a text, found {}", other.kind()));
-                None
-            }
-        }
+        problems.value_of(&place, node.value.into_text()).map(|text| (text, place))
     }
 
     /// Takes a list of texts; a single text is a list of one.
@@ -256,10 +261,8 @@ impl<'a> Table<'a> {
         let (node, place) = self.take(key)?;
         let mut pairs = Vec::new();
         for (name, node, place) in Table::of(node, place.clone(), problems).rest() {
-            match node.value {
-                Value::Text(text) => pairs.push(format!("{}={text}", name.text)),
-                other => problems.add(format!("{place}: expected a text, found {}", other.kind())),
-            }
+            let text = problems.value_of(place, node.value.into_text());
+            pairs.extend(text.map(|text| format!("{}={text}", name.text)));
         }
         Some((pairs, place))
     }

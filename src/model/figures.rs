@@ -5,7 +5,6 @@
 use super::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A value, and when the call that read it began.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -14,14 +13,6 @@ pub struct Dated<T> {
     pub value: T,
     /// When the call began.
     pub read_at: Timestamp,
-}
-
-impl<T> Dated<T> {
-    /// Whether it is at most `max_age` old at `now`.
-    pub fn is_within(&self, max_age: Duration, now: Timestamp) -> bool {
-        let max_age = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
-        now.0.saturating_sub(self.read_at.0) <= max_age
-    }
 }
 
 /// Figures of the account as a whole.
@@ -185,20 +176,5 @@ impl InstanceRepository {
     /// Its identity within the project.
     pub fn key(&self) -> (&str, &str, &str) {
         (&self.instance, &self.namespace, &self.name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_computed_also_if_the_clock_went_back() {
-        let dated = Dated { value: (), read_at: Timestamp(5_000_000_000) };
-        let second = Duration::from_secs(1);
-        assert!(
-            dated.is_within(second, Timestamp(6_000_000_000)) && !dated.is_within(second, Timestamp(6_000_000_001))
-        );
-        assert!(dated.is_within(second, Timestamp(i64::MIN)) && dated.is_within(Duration::MAX, Timestamp(i64::MAX)));
     }
 }

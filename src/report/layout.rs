@@ -1,6 +1,7 @@
 //! Numbers, dates and tables as people read them.
 
-use super::{Freed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, TagStep};
+use super::{Freed, Listed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, STALE_DAYS, TagStep};
+use crate::base::words::{bytes, number, things};
 use crate::logging::is_formatting;
 use crate::model::Timestamp;
 use std::borrow::Cow;
@@ -33,48 +34,6 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Bytes in binary units with three digits, e.g. `1.25 GiB`.
-pub(super) fn bytes(bytes: u128) -> String {
-    const UNITS: [&str; 8] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    // In thousandths of the unit, without the rounding of floating-point numbers.
-    let mut unit = 0;
-    while bytes >> (10 * (unit + 2)) > 0 && unit + 1 < UNITS.len() {
-        unit += 1;
-    }
-    let scale = 1u128 << (10 * (unit + 1));
-    let whole = bytes / scale;
-    let thousandths = bytes % scale * 1000 / scale;
-    let name = UNITS[unit];
-    match whole {
-        0..10 => format!("{whole}.{:02} {name}", thousandths / 10),
-        10..100 => format!("{whole}.{} {name}", thousandths / 100),
-        _ => format!("{} {name}", count(whole)),
-    }
-}
-
-/// A number with commas between thousands.
-pub(super) fn count(number: impl Into<u128>) -> String {
-    let digits = number.into().to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
-    groups.join(",")
-}
-
-/// A number of things, which are named in the singular.
-pub(super) fn things(number: u64, one: &str) -> String {
-    let plural = if number == 1 {
-        one.to_owned()
-    } else if let Some(stem) = one.strip_suffix('y') {
-        format!("{stem}ies")
-    } else {
-        format!("{one}s")
-    };
-    format!("{} {plural}", count(number))
-}
-
 /// A share in percent.
 pub(super) fn share(part: u128, whole: u128) -> String {
     match part.saturating_mul(1000).checked_div(whole) {
@@ -89,19 +48,17 @@ pub(super) const DAY: usize = 10;
 
 /// The day, in UTC.
 pub(super) fn day(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| rfc3339(time).chars().take(DAY).collect())
+    time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d"))
 }
 
 /// The minute, in UTC.
 pub(super) fn minute(time: Timestamp) -> String {
-    let text = rfc3339(time);
-    format!("{} {} UTC", &text[..10], text.get(11..16).unwrap_or_default())
+    time.format("%Y-%m-%d %H:%M UTC")
 }
 
 /// The second, in UTC, as RFC 3339 has it.
 pub(super) fn rfc3339(time: Timestamp) -> String {
-    let second = jiff::Timestamp::from_second(time.parts().0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    second.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.format("%Y-%m-%dT%H:%M:%SZ")
 }
 
 /// An age in its largest unit.
@@ -170,7 +127,7 @@ pub(super) fn source(report: &Report) -> String {
 }
 
 /// The columns of tables of repositories.
-pub(super) const REPOSITORY: [Column; 6] = [
+const REPOSITORY: [Column; 6] = [
     Column::left("repository"),
     Column::right("tags"),
     Column::right("listed"),
@@ -180,11 +137,11 @@ pub(super) const REPOSITORY: [Column; 6] = [
 ];
 
 /// The cells of a repository.
-pub(super) fn repository(row: &RepositoryRow) -> Vec<String> {
+fn repository(row: &RepositoryRow) -> Vec<String> {
     let optional = |value: Option<u128>| value.map_or_else(|| "-".to_owned(), bytes);
     vec![
         name(&row.name),
-        row.tags.map_or_else(|| "-".to_owned(), count),
+        row.tags.map_or_else(|| "-".to_owned(), number),
         optional(row.listed_bytes.map(u128::from)),
         optional(row.stored_bytes),
         optional(row.exclusive_bytes),
@@ -193,14 +150,80 @@ pub(super) fn repository(row: &RepositoryRow) -> Vec<String> {
 }
 
 /// The columns of tables of repositories that were not pulled.
-pub(super) const NOT_PULLED: [Column; 4] =
+const NOT_PULLED: [Column; 4] =
     [Column::left("repository"), Column::left("instance"), Column::right("size"), Column::right("last pull")];
 
 /// The cells of such a repository.
-pub(super) fn not_pulled(row: &NotPulledRow) -> Vec<String> {
-    let size = row.bytes.map_or_else(|| "-".to_owned(), |size| bytes(size.into()));
+fn not_pulled(row: &NotPulledRow) -> Vec<String> {
+    let size = row.bytes.map_or_else(|| "-".to_owned(), bytes);
     let pulled = row.pulled.map_or_else(|| "never".to_owned(), |pulled| day(Some(pulled)));
     vec![name(&row.name), plain(&row.instance), size, pulled]
+}
+
+/// A list of repositories of the whole account.
+pub(super) struct List {
+    pub(super) title: String,
+    pub(super) columns: &'static [Column],
+    pub(super) rows: Vec<Vec<String>>,
+    /// Further repositories, which are not listed.
+    pub(super) more: u64,
+}
+
+/// The lists that are not empty.
+pub(super) fn lists(report: &Report) -> impl Iterator<Item = List> {
+    let stale = format!("Not updated for {STALE_DAYS} days, by what deleting them frees");
+    let repositories = [
+        ("Largest repositories", Some(&report.largest)),
+        (&*stale, Some(&report.stale)),
+        ("Public repositories", Some(&report.public)),
+        ("Without a retention rule", report.without_retention.as_ref()),
+    ];
+    let of_repositories = |(title, listed): (&str, Option<&Listed>)| {
+        let listed = listed?;
+        Some(List {
+            title: format!("{title} ({}, {} listed)", number(listed.count), bytes(listed.listed_bytes)),
+            columns: &REPOSITORY,
+            rows: listed.rows.iter().map(repository).collect(),
+            more: listed.count.saturating_sub(listed.rows.len() as u64),
+        })
+    };
+    let not_pulled = report.not_pulled.as_ref().map(|pulls| {
+        let all = format!("{}, {}", number(pulls.count), bytes(pulls.bytes));
+        List {
+            title: format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"),
+            columns: &NOT_PULLED,
+            rows: pulls.rows.iter().map(not_pulled).collect(),
+            more: pulls.count.saturating_sub(pulls.rows.len() as u64),
+        }
+    });
+    let lists: Vec<List> = repositories.into_iter().filter_map(of_repositories).chain(not_pulled).collect();
+    lists.into_iter().filter(|list| !list.rows.is_empty())
+}
+
+/// What each rule would free: the heading, and a row for each rule with the cells of [`RULE`]; `None` without rules.
+pub(super) fn rules(report: &Report) -> Option<(String, Vec<Vec<String>>)> {
+    let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", plain(&only.to_string())));
+    let row = |rule: &RuleReport| {
+        let mut cells = frees(rule.rule.to_string(), &rule.total);
+        cells.push(share(rule.total.bytes, report.totals.stored_bytes));
+        cells
+    };
+    let title = format!("What each rule would free{}", scope.unwrap_or_default());
+    (!report.rules.is_empty()).then(|| (title, report.rules.iter().map(row).collect()))
+}
+
+/// The columns of the table of rules.
+pub(super) const RULE: [Column; 4] =
+    [Column::left("rule"), Column::right("tags"), Column::right("frees"), Column::right("of what is stored")];
+
+/// The columns of tables of what a rule frees and where.
+pub(super) fn freeing(what: &'static str) -> [Column; 3] {
+    [Column::left(what), Column::right("tags"), Column::right("frees")]
+}
+
+/// The cells of something that is freed.
+pub(super) fn frees(name: String, freed: &Freed) -> Vec<String> {
+    vec![name, number(freed.tags), bytes(freed.bytes)]
 }
 
 /// A column of a table.
@@ -303,15 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_say_their_unit() {
-        let shown = |number: u128| bytes(number);
-        assert_eq!(
-            [0, 1023, 1024, 1_048_575, 1 << 20, 12_345_678_901, 1 << 40, 1_099 << 30].map(shown),
-            ["0 B", "1023 B", "1.00 KiB", "1,023 KiB", "1.00 MiB", "11.4 GiB", "1.00 TiB", "1.07 TiB"]
-        );
-        assert_eq!(bytes(u128::MAX).chars().last(), Some('B'));
-        assert_eq!([1u64, 999, 1_000, 1_234_567].map(count), ["1", "999", "1,000", "1,234,567"]);
-        assert_eq!([things(1, "tag"), things(2, "repository")], ["1 tag", "2 repositories"]);
+    fn shares_and_times_are_short() {
         assert_eq!([share(1, 3), share(0, 3), share(1, 100_000), share(0, 0)], ["33.3 %", "0.0 %", "< 0.1 %", "-"]);
         assert_eq!(age(Timestamp(0), Timestamp(7_300_000_000_000)), "2 hours");
         assert_eq!(minute(Timestamp(1_700_000_000_000_000_000)), "2023-11-14 22:13 UTC");

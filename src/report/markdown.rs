@@ -1,10 +1,10 @@
 //! The report for tickets and wikis.
 
+use super::Report;
 use super::layout::{
-    Column, NOT_PULLED, Output, REPOSITORY, TAG, below_tags, bytes, caveats, count, minute, name, not_pulled, plain,
-    repository, share, source, tag, things,
+    Column, Output, RULE, TAG, below_tags, caveats, freeing, frees, lists, minute, name, plain, rules, source, tag,
 };
-use super::{Freed, Listed, Report, STALE_DAYS};
+use crate::base::words::{bytes, things};
 use std::fmt::Write;
 use std::io;
 
@@ -25,41 +25,25 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
         bytes(totals.listed_bytes),
         bytes(totals.stored_bytes),
     );
-    if !report.rules.is_empty() {
-        let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", text(&plain(&only.to_string()))));
-        let _ = write!(out, "\n## What each rule would free{}\n\n", scope.unwrap_or_default());
-        let columns =
-            [Column::left("rule"), Column::right("tags"), Column::right("frees"), Column::right("of what is stored")];
-        let rows = report.rules.iter().map(|rule| {
-            let Freed { tags, bytes: freed } = rule.total;
-            vec![rule.rule.to_string(), count(tags), bytes(freed), share(freed, totals.stored_bytes)]
-        });
-        table(&columns, rows, out);
+    if let Some((title, rows)) = rules(report) {
+        let _ = write!(out, "\n## {}\n\n", text(&title));
+        table(&RULE, &rows, out);
     }
     for rule in &report.rules {
-        let columns = |what| [Column::left(what), Column::right("tags"), Column::right("frees")];
-        let row = |name: String, freed: &Freed| vec![name, count(freed.tags), bytes(freed.bytes)];
         if !rule.organizations.is_empty() && report.only.is_none() {
             let _ = write!(out, "\n### {}: organizations, each on its own\n\n", rule.rule);
-            let rows = rule.organizations.iter().map(|(name, freed)| row(plain(name), freed));
-            table(&columns("organization"), rows, out);
+            let rows: Vec<_> = rule.organizations.iter().map(|(name, freed)| frees(plain(name), freed)).collect();
+            table(&freeing("organization"), &rows, out);
         }
         if !rule.repositories.is_empty() {
             let _ = write!(out, "\n### {}: repositories, each on its own\n\n", rule.rule);
-            let rows = rule.repositories.iter().map(|(of, freed)| row(name(of), freed));
-            table(&columns("repository"), rows, out);
+            let rows: Vec<_> = rule.repositories.iter().map(|(of, freed)| frees(name(of), freed)).collect();
+            table(&freeing("repository"), &rows, out);
         }
     }
-    listed("Largest repositories", &report.largest, out);
-    listed(&format!("Not updated for {STALE_DAYS} days, by what deleting them frees"), &report.stale, out);
-    listed("Public repositories", &report.public, out);
-    if let Some(without) = &report.without_retention {
-        listed("Without a retention rule", without, out);
-    }
-    if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
-        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
-        let _ = write!(out, "\n## Enterprise Edition: not pulled for {STALE_DAYS} days ({all})\n\n");
-        table(&NOT_PULLED, pulls.rows.iter().map(not_pulled), out);
+    for list in lists(report) {
+        let _ = write!(out, "\n## {}\n\n", list.title);
+        table(list.columns, &list.rows, out);
     }
     for rule in &report.rules {
         let Some(steps) = rule.tags.as_ref().filter(|steps| !steps.is_empty()) else { continue };
@@ -75,16 +59,9 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
     Ok(())
 }
 
-fn listed(title: &str, listed: &Listed, out: &mut String) {
-    if !listed.rows.is_empty() {
-        let _ = write!(out, "\n## {title} ({}, {} listed)\n\n", count(listed.count), bytes(listed.listed_bytes));
-        table(&REPOSITORY, listed.rows.iter().map(repository), out);
-    }
-}
-
-fn table(columns: &[Column], rows: impl Iterator<Item = Vec<String>>, out: &mut String) {
+fn table(columns: &[Column], rows: &[Vec<String>], out: &mut String) {
     titles(columns, out);
-    rows.for_each(|cells| row(&cells, out));
+    rows.iter().for_each(|cells| row(cells, out));
 }
 
 fn titles(columns: &[Column], out: &mut String) {

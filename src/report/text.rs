@@ -1,10 +1,11 @@
 //! The report for a terminal.
 
 use super::layout::{
-    Column, DAY, NOT_PULLED, Output, REPOSITORY, TAG, Table, below_tags, bytes, caveats, count, length, minute, name,
-    not_pulled, plain, repository, share, source, table, tag, things, wrapped,
+    DAY, Output, RULE, TAG, Table, below_tags, caveats, freeing, frees, length, lists, minute, name, plain, rules,
+    source, table, tag, wrapped,
 };
-use super::{Listed, Report, RuleReport, STALE_DAYS};
+use super::{Report, RuleReport};
+use crate::base::words::{bytes, number, things};
 use std::fmt::Write;
 use std::io;
 
@@ -27,8 +28,8 @@ pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> 
     }
     let totals = &report.totals;
     let summary = [
-        ("Repositories", count(totals.repositories), format!("in {}", things(totals.organizations, "organization"))),
-        ("Tags", count(totals.tags), String::new()),
+        ("Repositories", number(totals.repositories), format!("in {}", things(totals.organizations, "organization"))),
+        ("Tags", number(totals.tags), String::new()),
         ("Listed", bytes(totals.listed_bytes), "sum of the sizes of the repositories".to_owned()),
         ("Stored", bytes(totals.stored_bytes), "each layer counted once".to_owned()),
     ];
@@ -36,20 +37,15 @@ pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> 
     for (what, value, remark) in summary {
         let _ = writeln!(out, "{}", format!("  {what:14}{value:>12}  {remark}").trim_end());
     }
-    rules(report, width, out);
-    report.rules.iter().for_each(|rule| places(report, rule, width, out));
-    listed("Largest repositories", &report.largest, width, out);
-    let stale = format!("Not updated for {STALE_DAYS} days, by what deleting them frees");
-    listed(&stale, &report.stale, width, out);
-    listed("Public repositories", &report.public, width, out);
-    if let Some(without) = &report.without_retention {
-        listed("Without a retention rule", without, width, out);
+    if let Some((title, rows)) = rules(report) {
+        heading(&title, out);
+        table(&RULE, &rows, width, out);
     }
-    if let Some(pulls) = report.not_pulled.as_ref().filter(|pulls| !pulls.rows.is_empty()) {
-        let all = format!("{}, {}", count(pulls.count), bytes(pulls.bytes));
-        heading(&format!("Enterprise Edition: not pulled for {STALE_DAYS} days ({all})"), out);
-        table(&NOT_PULLED, &pulls.rows.iter().map(not_pulled).collect::<Vec<_>>(), width, out);
-        more(usize::try_from(pulls.count).unwrap_or(usize::MAX).saturating_sub(pulls.rows.len()), "repository", out);
+    report.rules.iter().for_each(|rule| places(report, rule, width, out));
+    for list in lists(report) {
+        heading(&list.title, out);
+        table(list.columns, &list.rows, width, out);
+        more(list.more, "repository", out);
     }
     for rule in &report.rules {
         tags(rule, width, output)?;
@@ -79,60 +75,27 @@ fn heading(text: &str, out: &mut String) {
     let _ = write!(out, "\n{text}\n\n");
 }
 
-fn rules(report: &Report, width: usize, out: &mut String) {
-    if report.rules.is_empty() {
-        return;
-    }
-    let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", plain(&only.to_string())));
-    heading(&format!("What each rule would free{}", scope.unwrap_or_default()), out);
-    let columns =
-        [Column::left("rule"), Column::right("tags"), Column::right("frees"), Column::right("of what is stored")];
-    let row = |rule: &RuleReport| {
-        let freed = rule.total;
-        vec![
-            rule.rule.to_string(),
-            count(freed.tags),
-            bytes(freed.bytes),
-            share(freed.bytes, report.totals.stored_bytes),
-        ]
-    };
-    table(&columns, &report.rules.iter().map(row).collect::<Vec<_>>(), width, out);
-}
-
 /// Where a rule frees most.
 fn places(report: &Report, rule: &RuleReport, width: usize, out: &mut String) {
     if rule.repositories.is_empty() && rule.organizations.is_empty() {
         return;
     }
     heading(&format!("Where {} frees most", rule.rule), out);
-    let frees = |title| [Column::left(title), Column::right("tags"), Column::right("frees")];
     if report.only.is_none() {
-        let rows = rule.organizations.iter();
-        let rows = rows.map(|(name, freed)| vec![plain(name), count(freed.tags), bytes(freed.bytes)]);
-        table(&frees("organization, on its own"), &rows.collect::<Vec<_>>(), width, out);
-        more(rule.more_organizations, "organization", out);
+        let rows: Vec<_> = rule.organizations.iter().map(|(name, freed)| frees(plain(name), freed)).collect();
+        table(&freeing("organization, on its own"), &rows, width, out);
+        more(rule.more_organizations as u64, "organization", out);
         out.push('\n');
     }
-    let rows = rule.repositories.iter();
-    let rows = rows.map(|(of, freed)| vec![name(of), count(freed.tags), bytes(freed.bytes)]);
-    table(&frees("repository, on its own"), &rows.collect::<Vec<_>>(), width, out);
-    more(rule.more_repositories, "repository", out);
+    let rows: Vec<_> = rule.repositories.iter().map(|(of, freed)| frees(name(of), freed)).collect();
+    table(&freeing("repository, on its own"), &rows, width, out);
+    more(rule.more_repositories as u64, "repository", out);
 }
 
-fn more(number: usize, what: &str, out: &mut String) {
-    if number > 0 {
-        let _ = writeln!(out, "  and {}", things(number as u64, &format!("more {what}")));
+fn more(count: u64, what: &str, out: &mut String) {
+    if count > 0 {
+        let _ = writeln!(out, "  and {}", things(count, &format!("more {what}")));
     }
-}
-
-fn listed(title: &str, listed: &Listed, width: usize, out: &mut String) {
-    if listed.rows.is_empty() {
-        return;
-    }
-    heading(&format!("{title} ({}, {} listed)", count(listed.count), bytes(listed.listed_bytes)), out);
-    table(&REPOSITORY, &listed.rows.iter().map(repository).collect::<Vec<_>>(), width, out);
-    let left = usize::try_from(listed.count).unwrap_or(usize::MAX).saturating_sub(listed.rows.len());
-    more(left, "repository", out);
 }
 
 /// The tags of a rule, in order.

@@ -1,12 +1,9 @@
 //! Calls about the account as a whole: organizations, totals, quotas. Each is one small response.
 
 use super::buffered;
-use super::client::Client;
-use super::error::ApiError;
-use super::metrics::Operation;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::figures::{Organization, Overview, Quota};
 
 impl Client {

@@ -3,14 +3,11 @@
 //! `GET /v2/{project}/instances/{instance}/artifacts`
 
 use super::buffered;
-use super::client::Client;
 use super::enterprise::PAGE_SIZE;
-use super::error::ApiError;
 use super::markers::MarkerPage;
-use super::metrics::Operation;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Timestamp;
 use crate::model::tags::Digest32;
 

@@ -2,12 +2,10 @@
 //!
 //! The bare array of the repository list is many times larger and is split while it arrives (`json_array`).
 
-use super::client::Client;
-use super::error::ApiError;
 use super::json_array::JsonArraySplitter;
 use super::request::{BodyReader, Call};
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client};
 use hyper::http::HeaderMap;
 use serde::de::Error;
 use serde_json::value::RawValue;

@@ -1,14 +1,11 @@
 //! Calls of the Enterprise Edition: the dedicated instances of a project, their statistics, and their repositories.
 
 use super::buffered;
-use super::client::Client;
-use super::error::ApiError;
 use super::markers::MarkerPage;
-use super::metrics::Operation;
 use super::pages::OffsetPage;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields, StringInterner};
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::figures::{Instance, InstanceRepository, Quota, Statistics};
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 pub(crate) enum Reply {
     Status(u16, Option<&'static str>),
     Error(u16, &'static str),
+    /// A page: its `Content-Range` and its body.
+    Page(&'static str, String),
     /// An error with a `Date`.
     Dated(u16, SystemTime),
     /// A connection that breaks.
@@ -42,7 +44,7 @@ pub(crate) fn good() -> Reply {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    at: Instant,
+    pub(crate) at: Instant,
     pub(crate) url: String,
     pub(crate) token: Option<HeaderValue>,
 }
@@ -84,6 +86,10 @@ impl Transport for Scripted {
                     (status, whole(String::new()))
                 }
                 Reply::Error(status, code) => (status, whole(format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#))),
+                Reply::Page(range, body) => {
+                    headers.insert("content-range", range.parse().unwrap());
+                    (200, whole(body))
+                }
                 Reply::Dated(status, date) => {
                     headers.insert("date", httpdate::fmt_http_date(date).parse().unwrap());
                     (status, whole(String::new()))
@@ -107,7 +113,7 @@ impl Transport for Scripted {
 }
 
 pub(crate) struct Setup {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     sent: Arc<Mutex<Vec<Sent>>>,
     pub(crate) started: Instant,
 }
@@ -133,7 +139,7 @@ pub(crate) fn setup_by(
     let metrics = Metrics::new(&prometheus::Registry::new());
     let options = Options { endpoint: "http://127.0.0.1:1".into(), ..options };
     let client = Client::new(options, Box::new(transport), authenticator, metrics, SystemTime::now);
-    Setup { client, sent, started: Instant::now() }
+    Setup { client: Arc::new(client), sent, started: Instant::now() }
 }
 
 impl Setup {

@@ -4,13 +4,10 @@
 //! order. Not every region offers it; `GET .../feature-gates` tells, if the caller may read it.
 
 use super::buffered;
-use super::client::Client;
-use super::error::ApiError;
-use super::metrics::Operation;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::row_reader::{KnownRows, ListingRows, RowReader};
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Row;
 
 /// One page of a list that is paged by markers.

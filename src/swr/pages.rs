@@ -3,14 +3,11 @@
 //! `GET /v2/manage/repos` returns a bare array; the total is in `Content-Range` and in every row.
 
 use super::buffered::MAX_ROWS;
-use super::client::Client;
-use super::error::ApiError;
 use super::json_array::{JsonArraySplitter, ObjectSink};
-use super::metrics::Operation;
 use super::request::{BodyReader, Call};
-use super::retry::CallBudget;
 use super::row_reader::{KnownRows, ListingRows, RowReader};
 use super::wire::DroppedFields;
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Row;
 use hyper::http::HeaderMap;
 

@@ -4,12 +4,9 @@
 //! a client looks it up once.
 
 use super::buffered;
-use super::client::Client;
-use super::error::ApiError;
-use super::metrics::Operation;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::auth::Credential;
 
 impl Client {

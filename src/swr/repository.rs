@@ -2,12 +2,9 @@
 //!
 //! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`
 
-use super::client::Client;
-use super::error::ApiError;
-use super::metrics::Operation;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client, Operation};
 use crate::auth::sign::percent_encode;
 use crate::model::tags::Details;
 

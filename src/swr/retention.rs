@@ -3,13 +3,10 @@
 //! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`
 
 use super::buffered;
-use super::client::Client;
-use super::error::ApiError;
-use super::metrics::Operation;
 use super::repository::path;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::wire::{self, DroppedFields};
+use super::{ApiError, CallBudget, Client, Operation};
 use serde_json::value::RawValue;
 
 impl Client {

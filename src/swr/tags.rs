@@ -3,15 +3,11 @@
 //! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags` returns a bare array with `Content-Range`, the
 //! newest tag first.
 
-use super::client::Client;
-use super::error::ApiError;
-use super::metrics::Operation;
 use super::pages::OffsetPage;
 use super::request::Call;
-use super::retry::CallBudget;
 use super::row_reader::RowReader;
 use super::wire::{self, DroppedFields};
-use super::{manifest, repository};
+use super::{ApiError, CallBudget, Client, Operation, manifest, repository};
 use crate::model::tags::{Contents, Tag};
 
 /// The most tags of one repository. Their names and layers are held in memory for a moment; the longest lists known have

@@ -4,7 +4,7 @@ use crate::accounts::Accounts;
 use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
 use crate::upstream_support::{Account, account_of};
 use std::time::Duration;
-use swr_simulator::{Action, DEMO_PROJECT_ID, Delivery, Operation, Permission, Repository, RetryAfter, Rule};
+use swr_simulator::{Action, DEMO_PROJECT_ID, Delivery, Operation, Permission, Repository, Rule};
 use tokio::time::Instant;
 
 const ON: [&str; 4] = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
@@ -35,10 +35,9 @@ async fn figures_are_those_of_the_account() {
     assert_eq!(scrape.series("swr_namespace_unlisted_repositories").len(), 4);
     assert!(scrape.series("swr_namespace_unlisted_repositories").iter().all(|(_, value)| value == "0"));
     assert_eq!(scrape.series("swr_instance_info").len(), 2);
-    let sum = |name: &str| scrape.series(name).iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum::<f64>();
     let bytes: u64 = truth.iter().map(|row| row.size).sum();
-    assert_eq!(sum("swr_instance_storage_bytes").to_string(), bytes.to_string());
-    assert_eq!(sum("swr_instance_repositories"), 80.0);
+    assert_eq!(scrape.sum("swr_instance_storage_bytes").to_string(), bytes.to_string());
+    assert_eq!(scrape.sum("swr_instance_repositories"), 80.0);
     for row in &truth {
         let labels = [("namespace", row.namespace.as_str()), ("repository", row.name.as_str())];
         let downloads = scrape.raw("swr_instance_repository_downloads", &labels);
@@ -133,25 +132,6 @@ async fn auxiliary_calls_end_when_their_account_is_replaced() {
 }
 
 #[tokio::test]
-async fn figures_survive_a_restart() {
-    let upstream = simulator(80, 4).await;
-    let folder = tempfile::tempdir().unwrap();
-    let flags = [&ON[..], &["--cache.directory", folder.path().to_str().unwrap()]].concat();
-    let mut first = crate::support::exporter(&upstream.url(), &flags).await;
-    let before = first.scrape().await;
-    let file = folder.path().join("default.snapshot");
-    eventually("the snapshot is kept", || file.is_file()).await;
-    first.stop().await;
-    let asked = upstream.handle.total();
-    let after = crate::support::exporter(&upstream.url(), &flags).await.scrape().await;
-    assert_eq!(upstream.handle.total(), asked, "nothing is asked");
-    for family in ["swr_account_storage", "swr_quota_used", "swr_instance_info", "swr_instance_repository_downloads"] {
-        assert!(!after.series(family).is_empty());
-        assert_eq!(after.series(family), before.series(family), "{family}");
-    }
-}
-
-#[tokio::test]
 async fn a_user_of_single_repositories_sees_how_many_it_does_not_see() {
     let upstream = simulator(80, 4).await;
     let truth = upstream.handle.repositories();
@@ -163,19 +143,4 @@ async fn a_user_of_single_repositories_sees_how_many_it_does_not_see() {
     let has = truth.iter().filter(|row| row.namespace == seen.namespace).count();
     let unlisted = account.good.raw("swr_namespace_unlisted_repositories", &[("namespace", &seen.namespace)]);
     assert_eq!(unlisted, Some((has - 1).to_string().as_str()));
-}
-
-#[tokio::test]
-async fn a_throttled_auxiliary_call_pauses_all_calls() {
-    let account = served().await;
-    let pause = Action::throttled(&RetryAfter::Seconds(3));
-    account.upstream.handle.fault(Rule::once(pause).path("/v2/manage/overview"));
-    let before = account.good.get("swr_api_throttle_wait_seconds_total").unwrap();
-    let scrape = account
-        .exporter
-        .scrape_until("the pause is kept", |scrape| {
-            scrape.get("swr_api_throttle_wait_seconds_total").unwrap() > before + 1.0
-        })
-        .await;
-    assert_eq!(scrape.get("swr_up"), Some(1.0));
 }

@@ -1,8 +1,8 @@
 //! Several accounts in one process: each with its own page, found by Prometheus, changed without a restart.
 
 use crate::prometheus::Prometheus;
-use crate::support::{Exporter, Scrape, command, eventually, simulator, start, text};
-use std::path::{Path, PathBuf};
+use crate::support::{Exporter, blocks, command, eventually, replace, simulator, start, text};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,11 +30,9 @@ impl Accounts {
         self.folder.path().join("accounts.yml")
     }
 
-    /// Replaces the file as a whole, as editors and Kubernetes do.
+    /// Replaces the file as a whole.
     pub fn write(&self, text: &str) {
-        let new = self.folder.path().join("new");
-        std::fs::write(&new, text).unwrap();
-        std::fs::rename(new, self.path()).unwrap();
+        replace(&self.path(), text);
     }
 
     /// The exporter with this file.
@@ -55,21 +53,9 @@ fn account(name: &str, upstream: &Running, more: &str) -> String {
     format!("  {name}:\n    endpoint: {}\n{more}", upstream.url())
 }
 
-async fn probe(exporter: &Exporter, account: &str) -> Scrape {
-    let answer = exporter.get(&format!("/probe?account={account}")).await;
-    assert_eq!(answer.status(), 200, "{account}");
-    Scrape::parse(text(answer).await)
-}
-
-async fn reload(exporter: &Exporter) -> (u16, String) {
-    let url = format!("http://{}/-/reload", exporter.address());
-    let answer = crate::support::client().post(url).send().await.unwrap();
-    (answer.status().as_u16(), text(answer).await)
-}
-
 /// Reads the settings again, with this outcome. On a slow machine their file may have been read by itself before.
 async fn reloaded(exporter: &Exporter, expected: &str) {
-    let (status, done) = reload(exporter).await;
+    let (status, done) = exporter.reload().await;
     let by_itself = format!("because their file changed: {}", expected.trim_end());
     assert_eq!(status, 200, "{done}");
     assert!(done == expected || exporter.log().contains(&by_itself), "{done}, and not {expected}");
@@ -81,7 +67,7 @@ async fn each_account_has_its_page_and_the_process_has_its_own() {
     let file = format!("accounts:\n{}{}", account("one", &one, ""), account("two", &two, "    region: cn-north-4\n"));
     let exporter = Accounts::new(&file).start().await;
     for (name, upstream) in [("one", &one), ("two", &two)] {
-        let scrape = probe(&exporter, name).await;
+        let scrape = exporter.probe(name).await;
         assert_eq!(scrape.get("swr_up"), Some(1.0));
         let repositories = upstream.handle.repositories();
         assert_eq!(scrape.series("swr_repository_size_bytes").len(), repositories.len());
@@ -117,14 +103,8 @@ async fn prometheus_finds_the_accounts_by_the_documented_scrape_configuration() 
     let (one, two) = (simulator(30, 2).await, simulator(50, 3).await);
     let file = format!("accounts:\n{}{}", account("one", &one, ""), account("two", &two, ""));
     let exporter = Accounts::new(&file).start().await;
-    let document =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
-    let example = document
-        .split("```yaml\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap())
-        .find(|block| block.contains("http_sd_configs"))
-        .expect("an example of discovery");
+    let mut examples = blocks("docs/configuration.md", "yaml").into_iter();
+    let example = examples.find(|block| block.contains("http_sd_configs")).expect("an example of discovery");
     let config = example
         .replace("localhost:10179", exporter.address())
         .replace("scrape_interval: 1m", "scrape_interval: 1s")
@@ -156,20 +136,20 @@ async fn what_did_not_change_goes_on_and_what_did_is_built_anew() {
     let accounts = Accounts::new(&before);
     let exporter = accounts.start().await;
     for name in ["kept", "changed", "gone"] {
-        assert_eq!(probe(&exporter, name).await.get("swr_up"), Some(1.0));
+        assert_eq!(exporter.probe(name).await.get("swr_up"), Some(1.0));
     }
     accounts.write(&after);
     reloaded(&exporter, "1 accounts unchanged, 1 changed, 1 added, 1 removed\n").await;
     assert_eq!(exporter.get("/probe?account=gone").await.status(), 404);
-    let scrape = probe(&exporter, "kept").await;
+    let scrape = exporter.probe("kept").await;
     assert_eq!(scrape.get("swr_refreshes_total"), Some(1.0));
     assert_eq!(scrape.value("swr_scrapes_total", &[("served", "refreshed")]), Some(1.0), "counters go on");
     assert_eq!(kept.handle.count(LIST), 1, "and so does the cache");
-    let scrape = probe(&exporter, "changed").await;
+    let scrape = exporter.probe("changed").await;
     assert!(
         scrape.series("swr_repository_images").is_empty() && !scrape.series("swr_repository_size_bytes").is_empty()
     );
-    assert_eq!(probe(&exporter, "added").await.get("swr_up"), Some(1.0));
+    assert_eq!(exporter.probe("added").await.get("swr_up"), Some(1.0));
 
     // By a signal.
     accounts.write(&before);
@@ -200,7 +180,7 @@ async fn a_reload_under_fifty_scrapers_costs_no_scrape_and_no_second_listing() {
             tokio::spawn(async move {
                 let name = if number % 2 == 0 { "kept" } else { "changing" };
                 while !stop.load(Ordering::Relaxed) {
-                    let scrape = probe(&exporter, name).await;
+                    let scrape = exporter.probe(name).await;
                     assert_eq!(scrape.get("swr_up"), Some(1.0), "{name}");
                     assert_eq!(scrape.series("swr_namespace_size_bytes").len(), 4);
                     scrapes.fetch_add(1, Ordering::Relaxed);
@@ -242,7 +222,7 @@ async fn two_hundred_accounts_start_at_once_and_one_that_hangs_slows_no_other() 
     eventually("the upstream hangs", || hanging.handle.in_flight() > 0).await;
     for number in 0..199 {
         let began = Instant::now();
-        let scrape = probe(&exporter, &format!("account-{number}")).await;
+        let scrape = exporter.probe(&format!("account-{number}")).await;
         assert_eq!(scrape.get("swr_repositories"), Some(500.0));
         assert!(began.elapsed() < Duration::from_secs(5), "account {number}: {:?}", began.elapsed());
     }
@@ -264,19 +244,19 @@ async fn a_refused_credential_is_free_as_soon_as_settings_name_another() {
     while !is_held(&exporter.log()) {
         assert!(Instant::now() < deadline, "{}", exporter.log());
         assert_eq!(exporter.scrape().await.get("swr_up"), Some(0.0));
-        let _ = reload(&exporter).await;
+        let _ = exporter.reload().await;
     }
     let attempts = upstream.handle.total();
     assert_eq!(attempts, 2);
     // Other settings of the account were changed: it is built anew, and the credential is as wrong as before.
     for window in ["2s", "3s", "4s"] {
         accounts.write(&text("wrong", window));
-        assert_eq!(reload(&exporter).await.0, 200);
+        assert_eq!(exporter.reload().await.0, 200);
         assert_eq!(exporter.scrape().await.get("swr_up"), Some(0.0));
     }
     assert_eq!(upstream.handle.total(), attempts, "what was refused is not tried again");
     accounts.write(&text(DEMO_TOKEN, "4s"));
-    assert_eq!(reload(&exporter).await.0, 200);
+    assert_eq!(exporter.reload().await.0, 200);
     assert_eq!(exporter.scrape().await.get("swr_up"), Some(1.0));
     assert_eq!(upstream.handle.total(), attempts + 1);
 }
@@ -314,7 +294,7 @@ async fn reloads_do_not_undo_the_back_off_of_unchanged_accounts() {
         };
         let accounts = Accounts::new(&text(1));
         let exporter = accounts.start().await;
-        assert_eq!(probe(&exporter, "one").await.get("swr_up"), Some(0.0));
+        assert_eq!(exporter.probe("one").await.get("swr_up"), Some(0.0));
         let calls = upstream.handle.total();
         let start = Instant::now();
         for round in 2..=20 {
@@ -324,7 +304,7 @@ async fn reloads_do_not_undo_the_back_off_of_unchanged_accounts() {
             if start.elapsed() > Duration::from_secs(3) {
                 break;
             }
-            assert_eq!(probe(&exporter, "one").await.get("swr_up"), Some(0.0));
+            assert_eq!(exporter.probe("one").await.get("swr_up"), Some(0.0));
         }
         // The first delay is 3.75 to 5 s.
         assert_eq!(upstream.handle.total(), calls, "status {status}");

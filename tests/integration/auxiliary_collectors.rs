@@ -89,25 +89,9 @@ impl Setup {
 #[tokio::test]
 async fn everything_is_read_once_a_refresh_and_the_project_once_for_all() {
     let mut setup = prepared(|_, _| {}).await;
-    let truth = setup.upstream.handle.repositories();
     let snapshot = setup.refresh().await.clone();
-    let (account, enterprise) = (&snapshot.account, &snapshot.enterprise);
-    let overview = &account.overview.as_ref().unwrap().value;
-    assert_eq!((overview.repositories, overview.namespaces), (Some(60), Some(4)));
-    let quotas = &account.quotas.as_ref().unwrap().value;
-    assert_eq!((&*quotas[0].name, quotas[0].limit, quotas[0].used), ("namespace", Some(15), Some(4)));
-    let organizations = &account.organizations.as_ref().unwrap().value;
-    assert_eq!(organizations.iter().map(|one| one.repositories.unwrap()).sum::<u64>(), 60);
-    let instances = &enterprise.instances.as_ref().unwrap().value;
-    assert_eq!(instances.len(), 2);
-    let bytes = instances.iter().map(|one| one.statistics.as_ref().unwrap().value.storage.unwrap()).sum::<u64>();
-    assert_eq!(bytes, truth.iter().map(|row| row.size).sum::<u64>());
-    let rows = &enterprise.repositories.as_ref().unwrap().value;
-    let pulls: u64 = rows.iter().map(|row| row.downloads.unwrap()).sum();
-    assert_eq!((rows.len(), pulls), (60, truth.iter().map(|row| row.num_download).sum()));
-    assert!(rows.iter().all(|row| truth.iter().any(|one| one.namespace == *row.namespace && one.name == *row.name)));
     assert_eq!((setup.up("account"), setup.up("enterprise"), setup.up("repositories")), (1.0, 1.0, 1.0));
-    assert_eq!(account.overview.as_ref().unwrap().read_at, snapshot.read_at);
+    assert_eq!(snapshot.account.overview.as_ref().unwrap().read_at, snapshot.read_at);
 
     setup.refresh().await;
     let count = |path: &str| setup.upstream.handle.count(path);

@@ -1,9 +1,8 @@
 //! `check` against an account that works and against ones that do not: it names the cause and what to do about it.
 
 use crate::credentials_sources::{file_with, with_password, without_credential};
-use crate::support::{PATIENCE, command, exporter, simulator, text};
+use crate::support::{command, done, exporter, simulator, text};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
-use std::process::Stdio;
 use swr_simulator::{
     Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, Framing, Operation, Permission,
     Response, RetryAfter, Rule, Running, Shape, UnknownNamespace,
@@ -22,10 +21,8 @@ async fn checked(prepared: Command, more: &[&str]) -> Checked {
     let mut command = Command::new(prepared.get_program());
     command.args(["check", "-v"]).args(prepared.get_args()).args(more).env_clear();
     command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends by itself").unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Checked { code: output.status.code().unwrap(), said: text(output.stdout), complained: text(output.stderr) }
+    let (code, said, complained) = done(command).await;
+    Checked { code: code.unwrap(), said, complained }
 }
 
 fn prepared(endpoint: &str) -> Command {
@@ -101,8 +98,7 @@ async fn several_accounts_have_a_line_each_and_only_failures_are_shown() {
     let run = async |more: &[&str]| {
         let mut check = command();
         check.arg("check").arg("--config.file").arg(&file).args(more);
-        check.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        String::from_utf8(check.output().await.unwrap().stdout).unwrap()
+        done(check).await.1
     };
     let said = run(&[]).await;
     let lines: Vec<&str> = said.lines().collect();

@@ -3,7 +3,7 @@
 //! `libfaketime` (Debian package `faketime`, installed by `tests/run`) changes the wall clock of the process and leaves the
 //! monotonic clock alone, as a real jump does.
 
-use crate::support::{Exporter, Scrape, command, eventually, simulator, start, text};
+use crate::support::{Exporter, Scrape, command, eventually, replace, simulator, start, text};
 use std::path::PathBuf;
 use swr_simulator::Repository;
 
@@ -26,12 +26,7 @@ async fn a_machine_whose_clock_jumps_goes_on_being_served() {
     let upstream = simulator(25, 3).await;
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock");
-    // Replaced atomically, so that the process never reads half of it.
-    let jump = |to: &str| {
-        let next = folder.path().join("next");
-        std::fs::write(&next, to).unwrap();
-        std::fs::rename(&next, &clock).unwrap();
-    };
+    let jump = |to: &str| replace(&clock, to);
     jump("+0");
     let mut prepared = command();
     prepared.args(["--swr.endpoint", &upstream.url(), "--cache.window", "100ms", "--cache.max-age", "30s"]);

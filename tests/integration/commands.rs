@@ -1,6 +1,6 @@
 //! The commands that need no account: `demo` and `simulate`, as a person or a script starts them.
 
-use crate::support::{PATIENCE, Scrape, client, exporter, text};
+use crate::support::{PATIENCE, Scrape, client, done, exporter, text};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -91,29 +91,19 @@ async fn wrong_flags_end_with_2_whichever_the_command() {
         &["healthcheck", "--timeout", "0s"],
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-        command.env_clear().args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it is refused").unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        command.env_clear().args(arguments);
+        let (code, _, said) = done(command).await;
+        assert_eq!(code, Some(2), "{arguments:?}: {said}");
         let flag = arguments[1].split('=').next().unwrap();
         assert!(said.contains(&format!("  - {flag}: ")), "{arguments:?}: {said}");
     }
 }
 
 #[tokio::test]
-async fn the_demo_listens_where_serve_would() {
+async fn the_demo_listens_where_serve_would_and_ends_with_its_terminal() {
     // A window that is longer than data is served by default.
-    let window = ["--cache.window", "24h"];
-    let arguments =
-        [&["demo", "--repositories", "3", "--namespaces", "1", "--web.listen-address", ":0"], &window[..]].concat();
-    let (process, lines) = started(&arguments, "The simulated SWR API").await;
-    assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
-    end(process, "-TERM").await;
-}
-
-#[tokio::test]
-async fn the_demo_ends_with_its_terminal() {
-    let arguments = ["demo", "--repositories", "3", "--namespaces", "1"];
+    let small = ["demo", "--repositories", "3", "--namespaces", "1", "--cache.window", "24h"];
+    let arguments = [&small[..], &["--web.listen-address", ":0"]].concat();
     let (mut process, lines) = started(&arguments, "The simulated SWR API").await;
     assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
     let id = process.id().unwrap().to_string();

@@ -1,7 +1,7 @@
 //! The services of the compose file without containers: their commands and files with the programs of this machine.
 
 use crate::prometheus::{Prometheus, Server};
-use crate::support::start_as_it_is;
+use crate::support::{start_as_it_is, until};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -145,15 +145,11 @@ async fn the_services_of_the_compose_file_lead_to_growth_alerts_in_alertmanager(
     });
     let prometheus = Prometheus { server: server.await };
 
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    until(PATIENCE, async || {
         let alerts = alertmanager.json("/api/v2/alerts", &[]).await;
         let names = alerts.as_array().unwrap().iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap());
         let growth: BTreeSet<_> = names.filter(|name| name.contains("Grow") || name.contains("LargeNew")).collect();
-        if growth.len() >= 4 {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{alerts}\n{}", prometheus.server.log());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        if growth.len() >= 4 { Ok(()) } else { Err(format!("{alerts}\n{}", prometheus.server.log())) }
+    })
+    .await;
 }

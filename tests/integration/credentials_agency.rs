@@ -1,7 +1,7 @@
 //! An agency of another account, taken on with each kind of credential.
 
 use crate::accounts::Accounts;
-use crate::credentials_sources::{file_with, scrapes_well, short_lived, sum, with_password, without_credential};
+use crate::credentials_sources::{file_with, scrapes_well, short_lived, with_password, without_credential};
 use crate::support::{Exporter, command, eventually, start};
 use std::time::Duration;
 use swr_simulator::{DEMO_DELEGATED_AGENCY, DEMO_DELEGATING_DOMAIN, DEMO_PASSWORD, Running};
@@ -75,13 +75,9 @@ async fn one_key_of_the_environment_reads_the_accounts_of_a_file() {
         credentials("nobody")
     ));
     let exporter = accounts.start().await;
-    let probe = async |name: &str| {
-        let answer = exporter.get(&format!("/probe?account={name}")).await;
-        crate::support::Scrape::parse(crate::support::text(answer).await)
-    };
-    assert_eq!(probe("good").await.get("swr_up"), Some(1.0), "{}", exporter.log());
-    let bad = probe("bad").await;
-    assert_eq!((bad.get("swr_up"), sum(&bad, "swr_refresh_failures_total")), (Some(0.0), 1.0));
+    assert_eq!(exporter.probe("good").await.get("swr_up"), Some(1.0), "{}", exporter.log());
+    let bad = exporter.probe("bad").await;
+    assert_eq!((bad.get("swr_up"), bad.sum("swr_refresh_failures_total")), (Some(0.0), 1.0));
     assert_eq!(bad.value("swr_refresh_failures_total", &[("reason", "auth")]), Some(1.0));
     let is_told = |log: String| log.contains("a key of the agency was refused") && log.contains("Agent Operator");
     eventually("the log says why and what to do", || is_told(exporter.log())).await;

@@ -1,6 +1,6 @@
 //! Secret files on a file system that hangs: opening them takes longer than anybody waits.
 
-use crate::support::{Exporter, Scrape, command, simulator, start};
+use crate::support::{Exporter, command, simulator, start};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -56,14 +56,9 @@ async fn with_accounts(upstream: &Running, with_files: usize) -> (Exporter, temp
     (start(command).await, folder, files)
 }
 
-async fn scrape(exporter: &Exporter, account: &str) -> Scrape {
-    let answer = exporter.get(&format!("/probe?account={account}")).await;
-    Scrape::parse(crate::support::text(answer).await)
-}
-
 /// Everything but the accounts of the hung files goes on, and the exporter ends when it is told to.
 async fn goes_on(mut exporter: Exporter, accounts: usize, has_data: bool) {
-    let before = scrape(&exporter, "healthy").await.get("swr_snapshot_timestamp_seconds");
+    let before = exporter.probe("healthy").await.get("swr_snapshot_timestamp_seconds");
     let (start, mut took) = (Instant::now(), Vec::new());
     while start.elapsed() < Duration::from_secs(4) {
         let asked = Instant::now();
@@ -72,12 +67,12 @@ async fn goes_on(mut exporter: Exporter, accounts: usize, has_data: bool) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     is_prompt(took);
-    let healthy = scrape(&exporter, "healthy").await;
+    let healthy = exporter.probe("healthy").await;
     assert_eq!(healthy.get("swr_up"), Some(1.0));
     assert!(healthy.get("swr_snapshot_timestamp_seconds") > before, "it is fresh");
     if has_data {
         for number in 0..accounts {
-            let hung = scrape(&exporter, &format!("files-{number}")).await;
+            let hung = exporter.probe(&format!("files-{number}")).await;
             assert_eq!(hung.series("swr_repository_size_bytes").len(), 20);
         }
     }
@@ -98,7 +93,7 @@ async fn secret_files_that_hang_stop_neither_scrapes_nor_other_accounts_nor_the_
     let upstream = simulator(20, 2).await;
     let (exporter, _folder, files) = with_accounts(&upstream, 4).await;
     for number in 0..4 {
-        let good = scrape(&exporter, &format!("files-{number}")).await;
+        let good = exporter.probe(&format!("files-{number}")).await;
         assert_eq!(good.get("swr_up"), Some(1.0), "{}", exporter.log());
     }
     let _hung = hang(&files).await;

@@ -1,9 +1,8 @@
 //! Proxies: what goes through them, with which password, and what never does.
 
-use crate::credentials_sources::{file_with, short_lived, sum};
-use crate::support::{Exporter, command, eventually, start};
+use crate::credentials_sources::{file_with, short_lived};
+use crate::support::{Exporter, command, done, eventually, start};
 use base64::Engine;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -31,7 +30,7 @@ async fn with_variables(variables: &[(&str, &str)]) -> Exporter {
     let mut command = command();
     command.args(["--swr.endpoint", ENDPOINT, "--cache.window", "100ms"]).envs(variables.iter().copied());
     let exporter = start(command).await;
-    exporter.scrape_until("a failure", |scrape| sum(scrape, "swr_refresh_failures_total") >= 1.0).await;
+    exporter.scrape_until("a failure", |scrape| scrape.sum("swr_refresh_failures_total") >= 1.0).await;
     exporter
 }
 
@@ -66,7 +65,7 @@ async fn services_of_this_machine_are_never_asked_through_a_proxy() {
     command.args(["--swr.endpoint", ENDPOINT, "--credentials.metadata-endpoint", &upstream.url()]);
     command.env("HTTP_PROXY", format!("http://{address}")).env("HTTPS_PROXY", format!("http://{address}"));
     let exporter = start(command).await;
-    exporter.scrape_until("the API fails", |scrape| sum(scrape, "swr_refresh_failures_total") >= 1.0).await;
+    exporter.scrape_until("the API fails", |scrape| scrape.sum("swr_refresh_failures_total") >= 1.0).await;
     assert_eq!(upstream.handle.count("/openstack"), 1, "{}", exporter.log());
     eventually("the API is asked through it", || asked.lock().unwrap().contains("CONNECT swr-api.test.example")).await;
     assert!(!asked.lock().unwrap().contains("openstack"));
@@ -116,15 +115,14 @@ async fn nothing_goes_to_huawei_cloud_when_the_api_is_that_of_another_cloud() {
                 if given {
                     command.env(&variable, &own);
                 }
-                let output = command.stdout(Stdio::piped()).output().await.unwrap();
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                let (code, _, said) = done(command).await;
                 let asked = asked.lock().unwrap().clone();
                 let hosts: Vec<&str> = asked.lines().filter(|line| line.starts_with("CONNECT ")).collect();
                 let is_own = |line: &&str| line.contains(".ru-moscow-1.hc.cloud.example:443 ");
                 assert!(hosts.iter().all(is_own), "{region} {service} {given}: {hosts:?}");
                 // Without the service's address it is refused, before anything is sent.
                 let refused = !given && !service.is_empty();
-                assert_eq!(output.status.code(), Some(if refused { 2 } else { 1 }), "{region} {service}: {said}");
+                assert_eq!(code, Some(if refused { 2 } else { 1 }), "{region} {service}: {said}");
                 assert_eq!(hosts.is_empty(), refused, "{region} {service}: {said}");
                 if given {
                     let asked_for = format!("CONNECT {}:443 ", own.trim_start_matches("https://"));
@@ -147,9 +145,9 @@ async fn a_proxy_variable_that_is_not_understood_is_refused_by_name_without_its_
         for arguments in [&["check", "--offline"][..], &["serve"], &["scrape"]] {
             let mut command = command();
             command.args(arguments).args(["--swr.endpoint", ENDPOINT]).env(name, value);
-            let output = command.stdout(Stdio::piped()).output().await.unwrap();
-            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-            let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            let (code, out, said_now) = done(command).await;
+            assert_eq!(code, Some(2), "{arguments:?}");
+            let text = said_now + &out;
             assert!(text.contains(name) && text.contains(said) && !text.contains("hunter2"), "{text}");
         }
     }

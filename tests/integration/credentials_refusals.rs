@@ -1,23 +1,16 @@
 //! Credentials that are refused or unreadable: how often they are tried, what the log says, and how soon the right one is
 //! used.
 
-use crate::credentials_sources::{file_with, sum, with_password, without_credential};
-use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, start, text};
+use crate::credentials_sources::{file_with, with_password, without_credential};
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, replace, simulator, start, text, until};
 use crate::upstream_support::{EAGER, LISTING, failures};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PASSWORD, DEMO_SECRET_KEY, Delivery, Rule, Running, UserAccess};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 const WRONG: &str = "canaryWrongSecretKey00000000000000000000";
-
-/// Replaces a secret file at once, as a careful rotation does.
-fn replace(path: &Path, secret: &str) {
-    let new = path.with_extension("new");
-    std::fs::write(&new, format!("{secret}\n")).unwrap();
-    std::fs::rename(new, path).unwrap();
-}
 
 /// An exporter with the demo's access key, and this secret key in a file.
 async fn with_key(upstream: &Running, secret: &str, flags: &[&str]) -> (Exporter, TempDir, PathBuf) {
@@ -127,16 +120,12 @@ async fn a_secret_file_that_is_empty_or_gone_later_is_named_and_the_key_is_kept(
 
 /// Scrapes until the landing page contains a text.
 async fn says(exporter: &Exporter, what: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until(PATIENCE, async || {
         exporter.scrape().await;
         let page = text(exporter.get("/").await).await;
-        if page.contains(what) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{what}\n{page}\n{}", exporter.log());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        if page.contains(what) { Ok(()) } else { Err(format!("{what}\n{page}\n{}", exporter.log())) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -167,7 +156,7 @@ async fn a_missing_permission_is_asked_for_once_and_not_with_another_token() {
     let exporter = start(command).await;
     let scrape = exporter.scrape_until("a failure", |scrape| failures(scrape, "permission") >= 1.0).await;
     assert_eq!((upstream.handle.logins(), upstream.handle.count(LISTING)), (1, 1));
-    assert_eq!(sum(&scrape, "swr_api_retries_total"), 0.0);
+    assert_eq!(scrape.sum("swr_api_retries_total"), 0.0);
 }
 
 #[tokio::test]

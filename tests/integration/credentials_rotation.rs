@@ -1,7 +1,7 @@
 //! Credentials that end, are revoked or are replaced while scrapes run: no scrape fails.
 
-use crate::credentials_sources::{file_with, scrapes_well, sum, with_password, without_credential};
-use crate::support::{Scrape, eventually, simulator, start};
+use crate::credentials_sources::{file_with, scrapes_well, with_password, without_credential};
+use crate::support::{Scrape, eventually, replace, simulator, start};
 use crate::upstream_support::LISTING;
 use std::path::Path;
 use std::time::Duration;
@@ -42,15 +42,13 @@ async fn a_revoked_token_costs_one_more_login_and_no_scrape() {
 #[tokio::test]
 async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {
     let upstream = simulator(30, 3).await;
-    let (folder, file) = file_with(&upstream.handle.issue_token(Duration::from_secs(600)));
+    let (_folder, file) = file_with(&upstream.handle.issue_token(Duration::from_secs(600)));
     let mut command = without_credential(&upstream);
     command.arg("--credentials.token-file").arg(&file);
     let exporter = start(command).await;
     for _ in 0..5 {
         scrapes_well(&exporter, Duration::from_millis(300)).await;
-        let next = folder.path().join("next");
-        std::fs::write(&next, upstream.handle.issue_token(Duration::from_secs(600))).unwrap();
-        std::fs::rename(&next, &file).unwrap();
+        replace(&file, &upstream.handle.issue_token(Duration::from_secs(600)));
         scrapes_well(&exporter, Duration::from_millis(300)).await;
         // The old token ends once the new one is there.
         let current = std::fs::read_to_string(&file).unwrap();
@@ -130,7 +128,7 @@ async fn a_key_that_is_swapped_a_thousand_times_is_never_half_old_and_half_new()
     tokio::join!(rotation, scrapes);
     let scrape = scrapes_well(&exporter, Duration::from_millis(300)).await;
     assert_eq!(upstream.handle.failed_signatures(), 0);
-    assert!(sum(&scrape, "swr_refreshes_total") > 10.0);
+    assert!(scrape.sum("swr_refreshes_total") > 10.0);
     let last = upstream.handle.requests().pop().unwrap();
     assert!(last.header("authorization").unwrap().contains("ROTATED1000"), "the newest key is in use");
 }

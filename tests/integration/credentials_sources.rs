@@ -51,11 +51,6 @@ pub fn file_with(text: &str) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// The value of a counter over all its series.
-pub fn sum(scrape: &Scrape, family: &str) -> f64 {
-    scrape.series(family).iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum()
-}
-
 /// Scrapes for a time, and fails if one scrape is not what it should be.
 pub async fn scrapes_well(exporter: &Exporter, time: Duration) -> Scrape {
     let end = Instant::now() + time;
@@ -64,7 +59,7 @@ pub async fn scrapes_well(exporter: &Exporter, time: Duration) -> Scrape {
         assert_eq!(scrape.get("swr_up"), Some(1.0), "{}\n{}", scrape.without_repositories(), exporter.log());
         assert_eq!(scrape.series("swr_repository_size_bytes").len(), 30);
         if Instant::now() > end {
-            assert_eq!(sum(&scrape, "swr_refresh_failures_total"), 0.0);
+            assert_eq!(scrape.sum("swr_refresh_failures_total"), 0.0);
             return scrape;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -188,7 +183,7 @@ async fn a_machine_that_gives_nothing_is_told_from_one_that_refuses() {
     let mut command = without_credential(&upstream);
     command.args(["--credentials.metadata-endpoint", &format!("http://{nobody}")]);
     let exporter = start(command).await;
-    let failed = |scrape: &Scrape| sum(scrape, "swr_refresh_failures_total") >= 1.0;
+    let failed = |scrape: &Scrape| scrape.sum("swr_refresh_failures_total") >= 1.0;
     exporter.scrape_until("a failure", failed).await;
     let nothing = "no credential is configured and this machine's metadata service gives none";
     eventually("the log says that there is nothing", || exporter.log().contains(nothing)).await;

@@ -1,7 +1,7 @@
 //! The demo's history in a real Prometheus, continued by the live demo.
 
 use crate::prometheus::{Prometheus, Server, free_address};
-use crate::support::{Exporter, Scrape, client, start_as_it_is, text};
+use crate::support::{Exporter, Scrape, client, done, done_within, start_as_it_is, text, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,8 +34,8 @@ async fn demo_with_history(file: &Path, days: u32) -> Exporter {
     let demo = start_as_it_is(command(&["--today", &today])).await;
     let (output, history) = (file.to_str().unwrap(), format!("{days}d"));
     let arguments = ["--today", &today, "--history", &history, "--output", output, "--instance", demo.address()];
-    let writing = tokio::time::timeout(PATIENCE, command(&arguments).output()).await.expect("it ends").unwrap();
-    assert!(writing.status.success(), "{}", String::from_utf8_lossy(&writing.stderr));
+    let (code, _, said) = done_within(PATIENCE, command(&arguments)).await;
+    assert_eq!(code, Some(0), "{said}");
     demo
 }
 
@@ -134,22 +134,19 @@ async fn the_demo_of_the_readme_has_firing_growth_alerts_and_leaves_nothing_behi
     let (exporter, address) = (free_address(), free_address());
     let mut script = Running::start(exporter, address);
     let prometheus = Prometheus { server: Server::at(address) };
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let ready = format!("http://{address}/-/ready");
-    while client().get(&ready).send().await.map_or(true, |answer| answer.status() != 200) {
-        assert!(script.0.try_wait().unwrap().is_none() && tokio::time::Instant::now() < deadline, "it does not start");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    loop {
+    until(PATIENCE, async || {
+        assert!(script.0.try_wait().unwrap().is_none(), "it does not start");
+        let answer = client().get(format!("http://{address}/-/ready")).send().await;
+        if answer.is_ok_and(|answer| answer.status() == 200) { Ok(()) } else { Err("it does not start".to_owned()) }
+    })
+    .await;
+    until(PATIENCE, async || {
         let growth = "count by (alertname) (ALERTS{alertstate='firing', alertname=~'Swr.*(Grow|LargeNew).*'})";
         let alerts: BTreeSet<_> =
             prometheus.query(growth).await.into_iter().map(|(labels, _)| labels["alertname"].clone()).collect();
-        if alerts.len() >= 4 {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{alerts:?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        if alerts.len() >= 4 { Ok(()) } else { Err(format!("{alerts:?}")) }
+    })
+    .await;
     // What a user asks first: the account grew in a day, and more in a week.
     let grown = async |period: &str| {
         let query = format!("sum(swr_namespace_size_bytes) - sum(swr_namespace_size_bytes offset {period})");
@@ -171,11 +168,11 @@ async fn the_demo_reads_without_being_scraped_and_tells_its_settings() {
     let demo = start_as_it_is(command(&["--cache.window", "1s"])).await;
     let page = async |path: &str| text(demo.get(path).await).await;
     // Looking at the page reads nothing.
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !page("/").await.contains("feature-store") {
-        assert!(tokio::time::Instant::now() < deadline, "{}", page("/").await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(PATIENCE, async || {
+        let shown = page("/").await;
+        if shown.contains("feature-store") { Ok(()) } else { Err(shown) }
+    })
+    .await;
     let discovered: serde_json::Value = serde_json::from_str(&page("/sd").await).unwrap();
     let endpoint = discovered[0]["labels"]["__meta_swr_endpoint"].as_str().unwrap();
     assert!(endpoint.starts_with("http://127.0.0.1:"), "{discovered}");
@@ -192,9 +189,8 @@ async fn a_history_needs_a_length_a_file_and_a_date() {
         (&["--history", "0s", "--output", "/dev/null"], "  - --history: "),
         (&["--today", "31.1.2026"], "  - --today: "),
     ] {
-        let output = command(arguments).output().await.unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        let (code, _, error) = done(command(arguments)).await;
+        assert_eq!(code, Some(2), "{arguments:?}: {error}");
         assert!(error.contains(said), "{arguments:?}: {error}");
     }
 }

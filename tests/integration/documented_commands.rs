@@ -5,7 +5,7 @@
 
 use crate::observing::alertmanager;
 use crate::prometheus::Server;
-use crate::support::{Exporter, Scrape, exporter, simulator, start_as_it_is, text};
+use crate::support::{Exporter, Scrape, blocks, exporter, simulator, start_as_it_is, text};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -39,12 +39,6 @@ fn documents() -> Vec<PathBuf> {
     docs.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
     docs.sort();
     ["README.md", "CONTRIBUTING.md"].map(|name| checkout().join(name)).into_iter().chain(docs).collect()
-}
-
-fn blocks(document: &Path, language: &str) -> Vec<String> {
-    let text = fs::read_to_string(document).unwrap();
-    let fence = format!("\n```{language}\n");
-    text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned()).collect()
 }
 
 struct Sandbox {
@@ -86,7 +80,7 @@ impl Sandbox {
         symlink(built, sandbox.path("bin/swr-exporter")).unwrap();
         symlink(built, sandbox.path("checkout/target/release/swr-exporter")).unwrap();
         sandbox.write_secrets();
-        let accounts = blocks(&checkout().join("docs/configuration.md"), "yaml");
+        let accounts = blocks("docs/configuration.md", "yaml");
         let accounts = accounts.iter().find(|block| block.contains("production:")).unwrap();
         fs::write(sandbox.path("etc/swr-exporter/accounts.yml"), sandbox.here(accounts)).unwrap();
         sandbox

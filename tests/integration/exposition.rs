@@ -34,9 +34,7 @@ async fn over_the_limit_the_largest_have_series_and_sums_count_all() {
     }
     assert_eq!(scrape.value("swr_repositories_omitted", &[("reason", "limit")]), Some(250.0));
     assert_eq!(scrape.get("swr_repositories"), Some(300.0));
-    let sums: f64 =
-        scrape.series("swr_namespace_repositories").iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum();
-    assert_eq!(sums, 300.0);
+    assert_eq!(scrape.sum("swr_namespace_repositories"), 300.0);
 
     // A newcomer a little larger than the smallest with series gets none; a clearly larger one does.
     let insert = |size: u64| upstream.handle.insert(Repository { size, ..Repository::new("late", "newcomer") });
@@ -55,18 +53,13 @@ async fn over_the_limit_the_largest_have_series_and_sums_count_all() {
 async fn a_plain_scrape_does_not_hold_the_plain_text() {
     let upstream = simulator(20_000, 50).await;
     let exporter = exporter(&upstream.url(), &[]).await;
-    let peak_bytes = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
-    };
     // The refresh and a compressed scrape.
     let request = crate::support::client().get(format!("http://{}/metrics", exporter.address()));
     let mut answer = request.header("accept-encoding", "gzip").send().await.unwrap();
     while answer.chunk().await.unwrap().is_some() {}
-    let before = peak_bytes();
-    let plain = exporter.scrape().await.text.len();
+    let before = exporter.peak_bytes();
+    let plain = exporter.scrape().await.text.len() as u64;
     assert!(plain > 10 << 20, "{plain}");
-    let grown = peak_bytes().saturating_sub(before);
+    let grown = exporter.peak_bytes().saturating_sub(before);
     assert!(grown < plain / 3, "{grown} more bytes at the peak for a plain text of {plain}");
 }

@@ -291,7 +291,7 @@ async fn a_scrape_without_data_ends_by_its_deadline() {
 }
 
 #[tokio::test]
-async fn repository_families_and_their_limit() {
+async fn repository_families_and_their_limit_or_none_at_all() {
     let upstream = simulator(30, 1).await;
     let environment =
         [("SWR_EXPORTER_COLLECTOR_REPOSITORIES_METRICS", "info,created"), ("SWR_EXPORTER_REPOSITORIES_LIMIT", "3")];
@@ -300,6 +300,10 @@ async fn repository_families_and_their_limit() {
     assert_eq!(scrape.series("swr_repository_info").len(), 3);
     assert_eq!(scrape.series("swr_repository_created_timestamp_seconds").len(), 3);
     assert!(scrape.series("swr_repository_size_bytes").is_empty());
+    let scrape = with(&upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES", "false")]).await.scrape().await;
+    assert!(scrape.is_up() && scrape.get("swr_repositories") == Some(30.0));
+    assert_eq!(scrape.series("swr_namespace_size_bytes").len(), 1);
+    assert!(scrape.series("swr_repository_size_bytes").is_empty() && scrape.series("swr_repository_info").is_empty());
 }
 
 #[tokio::test]
@@ -319,20 +323,6 @@ async fn repositories_are_filtered_by_name() {
 }
 
 #[tokio::test]
-async fn tags_are_read_again_within_the_full_interval() {
-    let upstream = simulator(10, 1).await;
-    let settings = [
-        ("SWR_EXPORTER_COLLECTOR_TAGS", "true"),
-        ("SWR_EXPORTER_COLLECTOR_TAGS_FULL_INTERVAL", "3s"),
-        ("SWR_EXPORTER_CACHE_WINDOW", "50ms"),
-    ];
-    let exporter = with(&upstream, &settings).await;
-    exporter.scrape_until("a second round", |_| crate::support::calls(&upstream, "/tags").len() >= 20).await;
-    let calls = crate::support::calls(&upstream, "/tags");
-    assert!(calls[19] - calls[9] > Duration::from_millis(500), "nothing has changed, so nothing is urgent");
-}
-
-#[tokio::test]
 async fn details_are_read_if_enabled() {
     let upstream = simulator(5, 1).await;
     let settings = [("SWR_EXPORTER_COLLECTOR_DETAILS", "true"), ("SWR_EXPORTER_CACHE_WINDOW", "50ms")];
@@ -343,15 +333,6 @@ async fn details_are_read_if_enabled() {
         scrape.get("swr_tags_pending").is_none() && crate::support::calls(&upstream, "/tags").is_empty(),
         "tags are another matter"
     );
-}
-
-#[tokio::test]
-async fn series_of_repositories_can_be_disabled() {
-    let upstream = simulator(30, 1).await;
-    let scrape = with(&upstream, &[("SWR_EXPORTER_COLLECTOR_REPOSITORIES", "false")]).await.scrape().await;
-    assert!(scrape.is_up() && scrape.get("swr_repositories") == Some(30.0));
-    assert_eq!(scrape.series("swr_namespace_size_bytes").len(), 1);
-    assert!(scrape.series("swr_repository_size_bytes").is_empty() && scrape.series("swr_repository_info").is_empty());
 }
 
 #[tokio::test]

@@ -45,12 +45,10 @@ async fn an_account_waits_works_fails_and_works_again() {
     );
     let account = &page.document;
     assert_eq!(account.all(&["h2"])[1].text(), "default");
-    let organizations = exporter.scrape().await;
-    let sizes = organizations.series("swr_namespace_size_bytes").iter().map(|(_, size)| size.parse::<f64>().unwrap());
-    let tebibytes = sizes.sum::<f64>() / (1_u64 << 40) as f64;
+    let scrape = exporter.scrape().await;
+    let tebibytes = scrape.sum("swr_namespace_size_bytes") / (1_u64 << 40) as f64;
     assert_eq!(account.fact("Total size"), Some(format!("{tebibytes:.1} TiB")));
     assert_eq!(account.fact("Repositories").as_deref(), Some("27"));
-    let scrape = exporter.scrape().await;
     let series = format!("{} series of 27 repositories", scrape.get("swr_exporter_page_series").unwrap());
     assert!(account.text().contains(&series), "{series}: {}", account.text());
     let largest = table(&page, "Largest repositories").unwrap();

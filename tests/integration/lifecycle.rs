@@ -3,15 +3,14 @@
 use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
 use crate::state_file;
-use crate::support::{Exporter, PATIENCE, Scrape, command, eventually, exporter, limited, simulator, start};
+use crate::support::{Exporter, PATIENCE, Scrape, command, done, eventually, exporter, limited, simulator, start};
 use crate::upstream_tls::authority;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use swr_simulator::{Action, Delivery, Rule, Shape};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -123,21 +122,12 @@ async fn settings_that_are_being_read_do_not_hold_up_the_end() {
     assert!(!exporter.log().contains("1 accounts unchanged"), "it was over too soon for this test");
 }
 
-/// Asks for a page and reads none of it, with little room to put it.
-async fn slow_reader(address: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
-    stream.write_all(SCRAPE.as_bytes()).await.unwrap();
-    stream
-}
-
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let upstream = simulator(20_000, 20).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", Scrape::is_up).await;
-    let _reader = slow_reader(exporter.address()).await;
+    let _reader = peers::slow_reader(exporter.address()).await;
     // Its answer has begun once a byte of it is there; the rest finds no room.
     _reader.readable().await.unwrap();
     exporter.signal("TERM");
@@ -153,7 +143,7 @@ async fn a_slow_reader_does_not_hold_up_the_end() {
     let upstream = simulator(20_000, 20).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
     exporter.scrape_until("data", Scrape::is_up).await;
-    let reader = slow_reader(exporter.address()).await;
+    let reader = peers::slow_reader(exporter.address()).await;
     reader.readable().await.unwrap();
     stops(&mut exporter, "TERM").await;
 }
@@ -311,10 +301,9 @@ async fn where_threads_cannot_be_started_that_is_said_at_the_start() {
     }
     let mut command = Command::new("setpriv");
     command.args(["--reuid=64123", "--clear-groups", "prlimit", "--nproc=3:3", env!("CARGO_BIN_EXE_swr-exporter")]);
-    command.args(["--swr.endpoint", &upstream.url(), "--web.listen-address=127.0.0.1:0"]).kill_on_drop(true);
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token").stdin(Stdio::null());
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    command.args(["--swr.endpoint", &upstream.url(), "--web.listen-address=127.0.0.1:0"]);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token");
+    let (code, _, said) = done(command).await;
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("cannot start 3 threads: raise the limit of tasks"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! Log lines of failures: the account, the level and the request id that the vendor's support asks for.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, PATIENCE, eventually, simulator};
+use crate::support::{Exporter, PATIENCE, eventually, simulator, until};
 use swr_simulator::{Action, DEMO_ACCESS_KEY, Rule, Shape};
 
 /// Two accounts, each with its own upstream.
@@ -20,15 +20,12 @@ fn lines(exporter: &Exporter, beginning: &str) -> Vec<String> {
 
 /// Scrapes both accounts until a line with this beginning and this part is logged.
 async fn logged(exporter: &Exporter, beginning: &str, part: &str) -> String {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some(line) = lines(exporter, beginning).into_iter().find(|line| line.contains(part)) {
-            return line;
-        }
-        exporter.get("/probe?account=one").await;
-        exporter.get("/probe?account=two").await;
-        assert!(tokio::time::Instant::now() < deadline, "{}", exporter.log());
-    }
+    until(PATIENCE, async || {
+        exporter.probe("one").await;
+        exporter.probe("two").await;
+        lines(exporter, beginning).into_iter().find(|line| line.contains(part)).ok_or_else(|| exporter.log())
+    })
+    .await
 }
 
 #[tokio::test]

@@ -1,16 +1,8 @@
 //! Completions and manual pages, as shells and `man` read them.
 
-use crate::support::{PATIENCE, command};
-use std::process::{Output, Stdio};
+use crate::support::{command, done};
 use swr_exporter::cli::flags::ALL;
 use tokio::process::Command;
-
-async fn done(mut command: Command) -> (Option<i32>, String, String) {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = tokio::time::timeout(PATIENCE, command.output()).await;
-    let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
 
 async fn printed(arguments: &[&str]) -> String {
     let mut command = command();

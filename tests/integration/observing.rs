@@ -5,7 +5,7 @@
 use crate::accounts::Accounts;
 use crate::dashboards::{Chosen, DASHBOARDS};
 use crate::prometheus::{Prometheus, Server};
-use crate::support::{Exporter, simulator, start_as_it_is};
+use crate::support::{Exporter, blocks, simulator, start_as_it_is, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -157,19 +157,16 @@ async fn the_page_keeps_the_contract() {
 
 /// Waits for the alert to be active in Alertmanager.
 async fn growth_alert(alertmanager: &Server, prometheus: &Prometheus) -> Value {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    until(PATIENCE, async || {
         let alerts = alertmanager.json("/api/v2/alerts", &[("active", "true")]).await;
         let mut alerts = alerts.as_array().unwrap().iter();
         if let Some(alert) = alerts.find(|alert| alert["labels"]["alertname"] == "SwrRepositoryGrowsFast") {
-            return alert.clone();
+            return Ok(alert.clone());
         }
-        if tokio::time::Instant::now() > deadline {
-            let known = prometheus.server.json("/api/v1/rules", &[("type", "alert")]).await;
-            panic!("no alert; {known}\n{}", prometheus.server.log());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        let known = prometheus.server.json("/api/v1/rules", &[("type", "alert")]).await;
+        Err(format!("no alert; {known}\n{}", prometheus.server.log()))
+    })
+    .await
 }
 
 /// The recipe of docs/high-availability.md: of two exporters with one file, each account is read by one.
@@ -184,10 +181,8 @@ async fn sharding_by_hashmod_asks_each_account_of_one_replica() {
     }
     let accounts = Accounts::new(&file);
     let replicas = [accounts.start().await, accounts.start().await];
-    let guide =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/high-availability.md")).unwrap();
-    let mut blocks = guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let recipe = blocks.find(|block| block.contains("hashmod")).expect("the recipe");
+    let mut recipes = blocks("docs/high-availability.md", "yaml").into_iter();
+    let recipe = recipes.find(|block| block.contains("hashmod")).expect("the recipe");
     let recipe =
         recipe.replace("exporter-0:10179", replicas[0].address()).replace("exporter-1:10179", replicas[1].address());
     let config = format!("global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n{recipe}");

@@ -5,11 +5,11 @@
 //! parts with marked secrets and the program's own log, and makes each of them panic.
 
 use crate::secrets::{CANARIES, assert_clean, sources};
+use crate::support::done;
 use bytes::Bytes;
 use clap::Parser;
 use futures_util::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use swr_exporter::auth::{Authenticator, CredentialProvider, SecretReader, TokenClient};
 use swr_exporter::base::deadline::Deadline;
@@ -110,10 +110,10 @@ async fn a_panic_with_secrets_at_hand_shows_none_of_them() {
     }
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
     command.args(["panics::a_panic_with_secrets_at_hand_shows_none_of_them", "--exact", "--nocapture"]);
-    command.env(SECOND, "").env("RUST_BACKTRACE", "0").stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(crate::support::PATIENCE * 2, command.output()).await.unwrap().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{said}");
+    command.env(SECOND, "").env("RUST_BACKTRACE", "0");
+    let (code, out, complained) = done(command).await;
+    let said = out + &complained;
+    assert_eq!(code, Some(0), "{said}");
     assert_clean("what a panic prints", &said);
     assert!(said.contains("panics were meant"), "the log is among it: {said}");
     let panics = said.matches("panicked at").count();

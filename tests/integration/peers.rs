@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 
 /// One scrape that closes its connection.
 pub const SCRAPE: &str = "GET /metrics HTTP/1.1\r\nHost: exporter\r\nConnection: close\r\n\r\n";
@@ -55,6 +56,16 @@ pub async fn try_connect(to: &str, number: usize) -> std::io::Result<TcpStream> 
     socket.connect(to).await
 }
 
+/// Asks for the metrics and reads nothing, with little room to put it; always from the same address.
+pub async fn slow_reader(to: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind((Ipv4Addr::new(127, 0, 0, 2), 0).into()).unwrap();
+    let mut stream = socket.connect(to.parse().unwrap()).await.unwrap();
+    stream.write_all(SCRAPE.as_bytes()).await.unwrap();
+    stream
+}
+
 /// Sends a request and reads until the peer closes.
 pub async fn exchange(mut stream: TcpStream, request: &str) -> std::io::Result<Answer> {
     stream.write_all(request.as_bytes()).await?;
@@ -91,9 +102,43 @@ pub fn allow_many_files() {
     assert!(std::process::Command::new("prlimit").args(["--pid", &process, &raised]).status().unwrap().success());
 }
 
+/// How long requests took that were made one after the other.
+pub struct Measured {
+    /// Sorted.
+    pub times: Vec<Duration>,
+    /// How late this machine woke a sleeping task meanwhile: the error of every measured time while others load it.
+    pub late: Duration,
+}
+
+/// Makes requests, given the number of those before, until there are enough.
+pub async fn measured(mut is_enough: impl FnMut(usize) -> bool, mut request: impl AsyncFnMut(usize)) -> Measured {
+    let (mut times, mut late) = (Vec::new(), Duration::ZERO);
+    while !is_enough(times.len()) {
+        let start = Instant::now();
+        request(times.len()).await;
+        times.push(start.elapsed());
+        let start = Instant::now();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        late = late.max(start.elapsed().saturating_sub(Duration::from_millis(11)));
+    }
+    times.sort();
+    Measured { times, late }
+}
+
+impl Measured {
+    /// Asserts that so many of a hundred requests took no longer than this.
+    #[allow(clippy::print_stdout, reason = "whoever runs the test may want to know")]
+    pub fn are_within(&self, longest: Duration, percent: usize) {
+        let (count, late) = (self.times.len(), self.late);
+        let slowest = self.times[(count * percent / 100).min(count - 1)];
+        println!("{count} requests, {percent} % of them within {slowest:?}, lateness {late:?}");
+        assert!(slowest < longest + 2 * late, "{slowest:?}, on a machine that is {late:?} late");
+    }
+}
+
 /// Waits until the peer closes; what it sends before is thrown away. Says how long it took.
 pub async fn closed(stream: &mut TcpStream) -> Duration {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let mut buffer = [0; 4096];
     while let Ok(1..) = stream.read(&mut buffer).await {}
     start.elapsed()

@@ -1,6 +1,6 @@
 //! A real Prometheus scrapes the exporter in both formats and stores the values of the API.
 
-use crate::support::{Exporter, Scrape, client, exporter, simulator, text};
+use crate::support::{Exporter, Scrape, client, exporter, simulator, text, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -165,15 +165,14 @@ impl Prometheus {
 
     /// Repeats a query until it gives this number of samples, each with this value.
     pub async fn until(&self, expression: &str, samples: usize, value: f64) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
+        until(PATIENCE, async || {
             let found = self.query(expression).await;
             if found.len() == samples && found.iter().all(|(_, found)| *found == value) {
-                return;
+                return Ok(());
             }
-            assert!(tokio::time::Instant::now() < deadline, "{expression} is {found:?} and not {samples} x {value}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            Err(format!("{expression} is {found:?} and not {samples} x {value}"))
+        })
+        .await;
     }
 }
 

@@ -1,8 +1,7 @@
 //! Configuration files that become invalid while the exporter runs, and the names that /probe accepts.
 
 use crate::accounts::Accounts;
-use crate::credentials_sources::sum;
-use crate::support::{Exporter, PATIENCE, Scrape, client, simulator, text};
+use crate::support::{PATIENCE, Scrape, client, simulator, text, until};
 use clap::Parser;
 use std::path::Path;
 use std::time::Duration;
@@ -107,12 +106,6 @@ fn mutations(good: &str) -> Vec<Mutation> {
     all
 }
 
-async fn reload(exporter: &Exporter) -> (u16, String) {
-    let url = format!("http://{}/-/reload", exporter.address());
-    let answer = client().post(url).send().await.unwrap();
-    (answer.status().as_u16(), text(answer).await)
-}
-
 #[tokio::test]
 async fn an_invalid_file_of_fifty_kinds_changes_nothing_and_is_reported_with_its_place() {
     let upstream = simulator(20, 2).await;
@@ -144,7 +137,7 @@ async fn an_invalid_file_of_fifty_kinds_changes_nothing_and_is_reported_with_its
             }
         };
         let began = Instant::now();
-        let (status, answer) = reload(&exporter).await;
+        let (status, answer) = exporter.reload().await;
         assert_eq!(status, 500, "{number}: {answer}");
         assert!(answer.contains(said), "{number}: `{said}` is not in\n{answer}");
         assert!(answer.len() < 4096, "{number}: {} bytes", answer.len());
@@ -159,7 +152,7 @@ async fn an_invalid_file_of_fifty_kinds_changes_nothing_and_is_reported_with_its
     assert!(!exporter.log().contains(DEMO_TOKEN));
 
     accounts.write(&good);
-    let (status, answer) = reload(&exporter).await;
+    let (status, answer) = exporter.reload().await;
     assert_eq!((status, answer.as_str()), (200, "1 accounts unchanged, 0 changed, 0 added, 0 removed\n"));
     let scrape: Scrape = exporter.scrape().await;
     assert_eq!(scrape.get("swr_exporter_config_last_reload_successful"), Some(1.0));
@@ -263,15 +256,11 @@ async fn a_file_that_changes_while_the_exporter_starts_is_read_again() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(app::run(config, vec![listener], Some(args), async { drop(stopped.await) }));
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until(PATIENCE, async || {
         let answer = client().get(format!("http://{address}/probe?account=two")).send().await.unwrap();
-        if answer.status() == 200 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{}", text(answer).await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if answer.status() == 200 { Ok(()) } else { Err(text(answer).await) }
+    })
+    .await;
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
 }
@@ -317,7 +306,7 @@ async fn a_thousand_reloads_by_request_cost_no_call_and_few_log_lines() {
     };
     let reloads = async {
         for _ in 0..1000 {
-            assert_eq!(reload(&reloaded_exporter).await.0, 200);
+            assert_eq!(reloaded_exporter.reload().await.0, 200);
         }
     };
     tokio::join!(scrapes, reloads);
@@ -334,7 +323,7 @@ async fn a_thousand_reloads_by_request_cost_no_call_and_few_log_lines() {
         // A window of a second is the longest back-off; a quarter of it may be taken off.
         let most = began.elapsed().as_secs_f64() / 0.75 + 2.0;
         assert!(refreshes >= 1.0 && refreshes <= most, "{name}: {refreshes} refreshes, at most {most}");
-        let calls = sum(&scrape, "swr_api_requests_total");
+        let calls = scrape.sum("swr_api_requests_total");
         assert!(calls + 1.0 >= upstream.handle.total() as f64, "{name}: {calls} of {}", upstream.handle.total());
     }
     let lines = reloaded_exporter.log().matches("settings reloaded on request").count();

@@ -1,14 +1,12 @@
 //! `report`: its promises hold when the tags that it lists are deleted, in every format, and it only reads.
 
-use crate::support::{PATIENCE, Scrape, cache_directory, command, simulator, start};
+use crate::support::{PATIENCE, Scrape, cache_directory, command, done, simulator, start, until};
 use crate::tags::{fast, settled};
 use serde_json::Value;
-use std::process::{Output, Stdio};
 use swr_simulator::{
     DEMO_AGENCY_URN, DEMO_DOMAIN, DEMO_ID_TOKEN, DEMO_IDP_ID, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID,
     DEMO_PROVIDER_URN, DEMO_USER,
 };
-use tokio::process::Command;
 
 /// Runs `report`: its exit code, output and errors.
 async fn report(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -17,28 +15,20 @@ async fn report(arguments: &[&str]) -> (Option<i32>, String, String) {
     done(command).await
 }
 
-async fn done(mut command: Command) -> (Option<i32>, String, String) {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = tokio::time::timeout(2 * PATIENCE, command.output()).await;
-    let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
-
 /// From the state files, once they are what was scraped.
 async fn offline(cache: &str, scrape: &Scrape, arguments: &[&str]) -> Value {
     let stored = scrape.get("swr_unique_layer_bytes").unwrap();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    until(PATIENCE, async || {
         let all = [&["--offline", cache, "--format", "json"], arguments].concat();
         let (code, json, said) = report(&all).await;
         let value: Value = serde_json::from_str(&json).unwrap_or_default();
-        if value["totals"]["stored_bytes"].as_f64() == Some(stored) {
-            assert_eq!((code, said.as_str()), (Some(0), ""));
-            return value;
+        if value["totals"]["stored_bytes"].as_f64() != Some(stored) {
+            return Err(said);
         }
-        assert!(tokio::time::Instant::now() < deadline, "{said}");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+        assert_eq!((code, said.as_str()), (Some(0), ""));
+        Ok(value)
+    })
+    .await
 }
 
 fn text(value: &Value) -> &str {

@@ -100,15 +100,3 @@ async fn a_region_without_the_call_is_asked_for_few_repositories() {
         .await;
     assert!(calls(&upstream) <= 4, "{} calls", calls(&upstream));
 }
-
-#[tokio::test]
-async fn a_repository_that_vanished_is_no_failure() {
-    let upstream = simulator(6, 1).await;
-    let gone = upstream.handle.repositories().swap_remove(0);
-    let path = format!("/v2/manage/namespaces/{}/repos/{}/", gone.namespace, gone.name.replace('/', "%24"));
-    let not_found = Action::error(404, Shape::Current, "SVCSTG.SWR.4040010", "the image does not exist");
-    upstream.handle.fault(Rule::always(not_found).path(&path));
-    let exporter = fast(&upstream, &[]).await;
-    let scrape = shown(&exporter, 5).await;
-    assert_eq!((scrape.collector_up("retention"), scrape.get("swr_up")), (Some(1.0), Some(1.0)));
-}

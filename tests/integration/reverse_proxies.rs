@@ -2,11 +2,10 @@
 
 use crate::accounts::Accounts;
 use crate::prometheus::{PATIENCE, Prometheus, Server, free_address};
-use crate::support::{Exporter, client, simulator, text};
+use crate::support::{Exporter, client, simulator, text, until};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 use swr_simulator::Running;
 use tokio::task::JoinSet;
 
@@ -140,17 +139,13 @@ async fn below_a_path_that_nginx_cuts_off() {
 #[tokio::test]
 async fn below_a_path_that_haproxy_passes_on_with_its_default_check() {
     let Behind { exporter, proxy, url, .. } = &behind("haproxy", haproxy, &[]).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
     let stats = format!("http://{}/stats;csv", proxy.address);
-    loop {
+    until(PATIENCE, async || {
         let stats = text(client().get(&stats).send().await.unwrap()).await;
         let server = stats.lines().find(|line| line.starts_with("swr,exporter,")).unwrap().to_owned();
-        if server.contains(",UP,") && server.contains(",L7OK,") {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{server}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if server.contains(",UP,") && server.contains(",L7OK,") { Ok(()) } else { Err(server) }
+    })
+    .await;
     is_at_home(url).await;
     for (path, status) in [("/metrics", 404), ("/exporters/swr/metrics", 200), ("/-/healthy", 200)] {
         assert_eq!(exporter.get(path).await.status(), status, "{path}");

@@ -3,11 +3,11 @@
 use crate::accounts::Accounts;
 use crate::prometheus::free_address;
 use crate::support::{
-    PATIENCE, Scrape, cache_directory, client, command, eventually, limited, passes_promtool, simulator, text,
+    Scrape, cache_directory, client, command, done, eventually, limited, passes_promtool, simulator, text,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 use swr_simulator::{Action, DEMO_PROJECT_ID, Operation, Rule, Running, Shape};
 use tokio::process::Command;
@@ -21,13 +21,6 @@ fn scrape(upstream: &Running, arguments: &[&str]) -> Command {
     let mut command = command();
     command.arg("scrape").args(["--swr.endpoint", &upstream.url()]).args(arguments);
     command
-}
-
-async fn done(mut command: Command) -> (Option<i32>, String, String) {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = tokio::time::timeout(2 * PATIENCE, command.output()).await;
-    let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
 #[tokio::test]

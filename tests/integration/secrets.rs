@@ -1,9 +1,8 @@
 //! Secrets go to the upstream alone: canaries in every place where a secret may be given, and a search for them, in every
 //! spelling, in everything that the program writes.
 
-use crate::support::{Exporter, Scrape, command, simulator, start, text};
+use crate::support::{Exporter, Scrape, command, done, simulator, start, text};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
-use std::process::Stdio;
 use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -275,11 +274,11 @@ async fn neither_help_nor_a_problem_shows_a_secret() {
         let mut command = command();
         command.env("SWR_EXPORTER_ACCESS_KEY", ACCESS_KEY).env("SWR_EXPORTER_SECRET_KEY", SECRET_KEY);
         command.env("SWR_EXPORTER_SECURITY_TOKEN", SECURITY_TOKEN).env("SWR_EXPORTER_TOKEN", TOKEN);
-        command.env("SWR_EXPORTER_SWR_REGION", "cn-north-4").args(arguments).stdout(Stdio::piped());
-        let output = tokio::time::timeout(crate::support::PATIENCE, command.output()).await.unwrap().unwrap();
-        assert_clean(&format!("{arguments:?} on standard output"), &String::from_utf8_lossy(&output.stdout));
-        assert_clean(&format!("{arguments:?} on standard error"), &String::from_utf8_lossy(&output.stderr));
-        assert!(output.stdout.len() + output.stderr.len() > 0);
+        command.env("SWR_EXPORTER_SWR_REGION", "cn-north-4").args(arguments);
+        let (_, out, said) = done(command).await;
+        assert_clean(&format!("{arguments:?} on standard output"), &out);
+        assert_clean(&format!("{arguments:?} on standard error"), &said);
+        assert!(out.len() + said.len() > 0);
     }
 }
 
@@ -367,9 +366,8 @@ async fn what_an_upstream_repeats_of_a_request_shows_no_secret() {
             exporter.stop().await;
             assert!(exporter.log().contains("refresh failed"), "{source}: {}", exporter.log());
             assert_clean(&format!("the log with {source}"), &exporter.log());
-            let checked = run(&["check"]).stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
-            let said =
-                String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+            let (_, out, complained) = done(run(&["check"])).await;
+            let said = out + &complained;
             assert!(said.contains("FAIL"), "{source}: {said}");
             assert_clean(&format!("check with {source}"), &said);
         }

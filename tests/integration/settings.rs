@@ -1,23 +1,14 @@
 //! Mistakes of operators: exit codes, and every problem reported at once.
 
-use crate::support::{PATIENCE, command, simulator};
-use std::process::{Output, Stdio};
+use crate::support::{command, done, simulator};
 use tokio::net::TcpListener;
-use tokio::process::Command;
-
-/// Runs a command that ends without a signal.
-async fn run(mut command: Command) -> Output {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends by itself").unwrap()
-}
 
 /// Runs the exporter with these arguments and the access key of the demo: exit code and output.
 async fn exit_of(arguments: &[&str]) -> (i32, String) {
     let mut command = command();
     command.args(arguments);
-    let output = run(command).await;
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code().unwrap(), said)
+    let (code, out, said) = done(command).await;
+    (code.unwrap(), out + &said)
 }
 
 #[tokio::test]
@@ -27,9 +18,8 @@ async fn every_problem_is_listed_before_anything_listens() {
     let mut command = command();
     command.env_remove("SWR_EXPORTER_SECRET_KEY").env("SWR_EXPORTER_SWR_CONCURRENCY", "many");
     command.args(["--web.listen-address", &taken, "--log.level", "shout"]);
-    let output = run(command).await;
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let (code, out, said) = done(command).await;
+    assert_eq!(code, Some(2), "{said}");
     for expected in [
         "4 problems",
         "SWR_EXPORTER_SWR_CONCURRENCY: invalid number `many`",
@@ -39,7 +29,7 @@ async fn every_problem_is_listed_before_anything_listens() {
     ] {
         assert!(said.contains(expected), "{expected}\n---\n{said}");
     }
-    assert!(output.stdout.is_empty() && !said.contains(&taken), "{said}");
+    assert!(out.is_empty() && !said.contains(&taken), "{said}");
 }
 
 #[tokio::test]
@@ -126,8 +116,8 @@ async fn config_check_ends_as_an_offline_check_does() {
         command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
         command.env("SWR_EXPORTER_CONFIG_CHECK", "true").args(files);
         command.args(secret.iter().flat_map(|secret| ["--credentials.secret-key-file", secret]));
-        let output = run(command).await;
-        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let (ended, _, said) = done(command).await;
+        assert_eq!(ended, Some(code), "{said}");
     }
 }
 
@@ -156,8 +146,7 @@ async fn a_variable_that_is_not_utf_8_is_refused() {
     for name in ["SWR_EXPORTER_TOKEN", "SWR_EXPORTER_SWR_REGION", "HUAWEICLOUD_SDK_AK"] {
         let mut command = command();
         command.env(name, latin1).args(["check", "--offline", "--swr.endpoint", "https://swr.example"]);
-        let output = run(command).await;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && said.contains(&format!("{name}: the value is not UTF-8")), "{said}");
+        let (code, _, said) = done(command).await;
+        assert!(code == Some(2) && said.contains(&format!("{name}: the value is not UTF-8")), "{said}");
     }
 }

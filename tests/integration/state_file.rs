@@ -3,7 +3,7 @@
 use crate::accounts::Accounts;
 use crate::credentials_hung_files::is_prompt;
 use crate::peers;
-use crate::support::{Exporter, Scrape, command, eventually, exporter, limited, simulator, start};
+use crate::support::{Exporter, Scrape, command, done, eventually, exporter, limited, simulator, start};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -327,9 +327,8 @@ async fn the_directory_is_created_and_its_old_setting_is_answered_with_the_new_o
     assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     let mut old = command();
     old.args(["--swr.endpoint", &upstream.url(), "--cache.file=/x"]);
-    let output = old.output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    let (code, _, said) = done(old).await;
+    assert_eq!(code, Some(2));
     assert!(
         said.contains("--cache.file: renamed to --cache.directory (in the configuration file: cache_directory)"),
         "{said}"

@@ -1,7 +1,8 @@
 //! What the tests share: starting the exporter against the simulator, scraping it, reading a scrape by name and labels.
 
 use std::collections::BTreeMap;
-use std::process::{ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY, Options, Running, Simulator};
@@ -47,6 +48,33 @@ pub fn limited(limit: &str, inner: &Command) -> Command {
     command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
+}
+
+/// Runs a command that ends by itself: its exit code, output and errors.
+pub async fn done(command: Command) -> (Option<i32>, String, String) {
+    done_within(2 * PATIENCE, command).await
+}
+
+/// As [`done`], where it takes longer.
+pub async fn done_within(longest: Duration, mut command: Command) -> (Option<i32>, String, String) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let ended = tokio::time::timeout(longest, command.output()).await;
+    let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// Replaces a file as a whole, as editors and Kubernetes do, so that nobody reads half of it.
+pub fn replace(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
+
+/// The blocks of a document of the checkout in this language.
+pub fn blocks(document: impl AsRef<Path>, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
+    let fence = format!("\n```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned()).collect()
 }
 
 /// Starts the exporter for an upstream with some flags more, and waits until it listens.
@@ -139,6 +167,19 @@ impl Exporter {
         self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap()
     }
 
+    /// The page of one account.
+    pub async fn probe(&self, account: &str) -> Scrape {
+        let answer = self.get(&format!("/probe?account={account}")).await;
+        assert_eq!(answer.status(), 200, "{account}");
+        Scrape::parse(text(answer).await)
+    }
+
+    /// Lets it read its settings again: status and answer.
+    pub async fn reload(&self) -> (u16, String) {
+        let answer = self.client.post(format!("http://{}/-/reload", self.address)).send().await.unwrap();
+        (answer.status().as_u16(), text(answer).await)
+    }
+
     /// One scrape, as Prometheus would read it.
     pub async fn scrape(&self) -> Scrape {
         self.scrape_within(Duration::from_secs(20)).await
@@ -215,9 +256,18 @@ impl Exporter {
 
     /// Its resident memory in bytes.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Its peak memory in bytes.
+    pub fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Its open file descriptors.
@@ -238,6 +288,18 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Tries something until it succeeds, and gives the result; otherwise the latest reason why it did not is shown.
+pub async fn until<T>(longest: Duration, mut attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let deadline = tokio::time::Instant::now() + longest;
+    loop {
+        match attempt().await {
+            Ok(result) => return result,
+            Err(reason) => assert!(tokio::time::Instant::now() < deadline, "not within {longest:?}: {reason}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -302,6 +364,11 @@ impl Scrape {
     /// The value of a series without labels, or of the one there is.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.value(name, &[])
+    }
+
+    /// The sum of all series of a family.
+    pub fn sum(&self, name: &str) -> f64 {
+        self.series(name).iter().map(|(_, value)| value.parse::<f64>().unwrap()).sum()
     }
 
     /// Whether a collector is up.

@@ -61,13 +61,6 @@ async fn a_body_that_breaks_off_is_never_a_shorter_listing() {
     );
 }
 
-/// The peak memory of the process in bytes.
-fn peak_bytes(exporter: &Exporter) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", exporter.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
-
 /// The processor time of the process, which does not depend on the load of the machine.
 fn worked(exporter: &Exporter) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", exporter.pid())).unwrap();
@@ -81,7 +74,7 @@ fn worked(exporter: &Exporter) -> Duration {
 async fn is_dammed(account: &Account, name: &str, reason: &str, attempts: u32) {
     let (resident, before) = (account.exporter.resident_bytes(), worked(&account.exporter));
     account.fails(reason).await;
-    let grown = peak_bytes(&account.exporter).saturating_sub(resident);
+    let grown = account.exporter.peak_bytes().saturating_sub(resident);
     assert!(grown <= 48 << 20, "{name}: the peak grew by {grown} bytes");
     let took = worked(&account.exporter) - before;
     assert!(took < Duration::from_secs(2) * attempts, "{name}: {took:?}");

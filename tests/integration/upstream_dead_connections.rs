@@ -1,6 +1,5 @@
 //! Connections that a middlebox forgot: they exist, and nothing comes through any more. New ones work.
 
-use crate::credentials_sources::sum;
 use crate::support::{Exporter, Scrape, client, command, simulator, start, text};
 use crate::upstream_tls::{HERE, as_it_is, authority};
 use bytes::Bytes;
@@ -142,7 +141,7 @@ async fn fresh(exporter: &Exporter) -> (Duration, f64) {
     loop {
         let scrape = exporter.scrape_within(Duration::from_secs(2)).await;
         if scrape.get("swr_snapshot_timestamp_seconds").is_some_and(is_fresh) {
-            return (start.elapsed(), sum(&scrape, "swr_refresh_failures_total"));
+            return (start.elapsed(), scrape.sum("swr_refresh_failures_total"));
         }
         assert!(start.elapsed() < Duration::from_secs(60), "{}", exporter.log());
         tokio::time::sleep(Duration::from_millis(100)).await;

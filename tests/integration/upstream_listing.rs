@@ -96,6 +96,21 @@ async fn rows_that_come_twice_are_one_series_and_counted() {
 }
 
 #[tokio::test]
+async fn rows_that_come_twice_in_a_list_by_markers_are_one_series_and_counted() {
+    let account = account(250, &[&SMALL_PAGES[..], &["--swr.list-api", "v3"]].concat()).await;
+    let again = Action::Change(std::sync::Arc::new(|answer, _| {
+        let mut body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let rows = body["repos"].as_array_mut().unwrap();
+        rows.extend(rows.last().cloned());
+        answer.body = body.to_string().into_bytes();
+    }));
+    account.upstream.handle.fault(Rule::always(again).path("/v3/manage/repos"));
+    let scrape = account.next_good().await;
+    assert_eq!(shown(&scrape), standing(&account.upstream));
+    assert!(inconsistencies(&scrape, "duplicate") >= 3.0);
+}
+
+#[tokio::test]
 async fn rows_that_stand_in_the_list_twice_are_one_series_and_counted() {
     let account = account(30, &[]).await;
     let twice = Action::Rows(std::sync::Arc::new(|rows| rows.insert(5, rows[5].clone())));

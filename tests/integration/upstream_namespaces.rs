@@ -66,9 +66,9 @@ fn read_at(scrape: &Scrape, namespace: &str) -> Option<f64> {
 }
 
 /// Makes one organization fail, and checks that it keeps its rows while the others advance.
-async fn only_itself_stands_still(account: &Account, names: &[String], failed: &str, action: Action, reason: &str) {
+async fn only_itself_stands_still(account: &Account, names: &[String], failed: &str, rule: Rule, reason: &str) {
     let well = names.iter().find(|name| *name != failed).unwrap();
-    account.upstream.handle.fault(Rule::always(action).path(LISTING).query("namespace", failed));
+    account.upstream.handle.fault(rule.query("namespace", failed));
     grow(account, failed);
     grow(account, well);
     let scrape = account.exporter.scrape_until("it fails", |scrape| failures(scrape, reason) > 0.0).await;
@@ -85,7 +85,7 @@ async fn only_itself_stands_still(account: &Account, names: &[String], failed: &
 async fn one_organization_that_is_denied_keeps_its_rows_until_they_are_too_old_and_the_others_advance() {
     let (mut account, names) = by_organization(simulator(300, 12).await, &["--cache.max-age", "2s"]).await;
     let (failed, well) = (names[4].as_str(), names[7].as_str());
-    only_itself_stands_still(&account, &names, failed, denied(), "permission").await;
+    only_itself_stands_still(&account, &names, failed, Rule::always(denied()).path(LISTING), "permission").await;
     let withdrawn =
         account.exporter.scrape_until("its rows are withdrawn", |scrape| sizes(scrape, failed).is_empty()).await;
     assert_eq!((up(&withdrawn, failed), read_at(&withdrawn, failed)), (Some(0.0), None));
@@ -97,10 +97,13 @@ async fn one_organization_that_is_denied_keeps_its_rows_until_they_are_too_old_a
 
 #[tokio::test]
 async fn one_organization_that_answers_500_costs_only_itself() {
-    let (mut account, names) = by_organization(simulator(600, 100).await, &["--swr.burst", "1000"]).await;
-    let action = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
-    only_itself_stands_still(&account, &names, &names[42], action, "server").await;
-    account.recovers().await;
+    for (api, listing) in [("v2", LISTING), ("v3", "/v3/manage/repos")] {
+        let flags = ["--swr.burst", "1000", "--swr.list-api", api];
+        let (mut account, names) = by_organization(simulator(600, 100).await, &flags).await;
+        let action = Action::error(500, Shape::Current, "SVCSTG.SWR.5000003", "internal error");
+        only_itself_stands_still(&account, &names, &names[42], Rule::always(action).path(listing), "server").await;
+        account.recovers().await;
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Client certificates on connections that are older than the settings in force.
 
-use crate::support::{Exporter, eventually, simulator};
+use crate::support::{Exporter, PATIENCE, eventually, simulator, until};
 use crate::upstream_tls::authority;
 use crate::web_support::{Folder, https, of_client};
 use crate::web_tls::connect;
@@ -78,12 +78,11 @@ async fn a_certificate_accepted_under_an_older_policy_does_not_satisfy_a_stricte
     // A client that complies may have to reconnect.
     let first = by_http2(&of_good).await;
     assert!(matches!(first, Some(200 | 403)), "{first:?}");
-    let mut seen = first;
-    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-    while seen != Some(200) {
-        assert!(tokio::time::Instant::now() < deadline, "{seen:?}");
-        seen = by_http2(&of_good).await;
-    }
+    until(PATIENCE, async || match by_http2(&of_good).await {
+        Some(200) => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    })
+    .await;
 
     // Other names, by the same authority.
     let mut kept = connect(&exporter, folder.tls(Some(&good))).await.unwrap();
@@ -94,9 +93,10 @@ async fn a_certificate_accepted_under_an_older_policy_does_not_satisfy_a_stricte
 
 /// Waits until the HTTP/2 connection ends and no new one is possible.
 async fn eventually_refused(client: &reqwest::Client, exporter: &Exporter) {
-    let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
-    while let Ok(answer) = client.get(https(exporter, "/metrics")).send().await {
+    until(PATIENCE, async || {
+        let Ok(answer) = client.get(https(exporter, "/metrics")).send().await else { return Ok(()) };
         assert_eq!(answer.status(), 403);
-        assert!(tokio::time::Instant::now() < deadline, "the connection stays");
-    }
+        Err("the connection stays".to_owned())
+    })
+    .await;
 }

@@ -1,7 +1,7 @@
 //! Valid and invalid web configuration files: the cases of Prometheus' exporter toolkit and more. Settings that the toolkit
 //! accepts and this server cannot honour (suites without authenticated encryption, curve P-521) are invalid here.
 
-use crate::support::{PATIENCE, command};
+use crate::support::{command, done};
 use crate::web_support::{Folder, fixtures};
 use std::path::Path;
 
@@ -10,9 +10,9 @@ async fn check(folder: &Folder) -> (i32, String) {
     let mut check = tokio::process::Command::new(command().as_std().get_program());
     check.env_clear().env("SWR_EXPORTER_ACCESS_KEY", "AK").env("SWR_EXPORTER_SECRET_KEY", "SK");
     check.args(["check", "--offline", "--swr.endpoint", "https://swr.example", "--web.config.file", "web.yml"]);
-    let output = tokio::time::timeout(PATIENCE, check.current_dir(folder.path(".")).output()).await;
-    let output = output.expect("it ends by itself").unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    check.current_dir(folder.path("."));
+    let (code, _, said) = done(check).await;
+    (code.unwrap(), said)
 }
 
 /// The fixtures whose names have this ending.

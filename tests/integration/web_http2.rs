@@ -1,10 +1,9 @@
 //! Abuse of HTTP/2, with hand-made frames.
 
-use crate::peers::SCRAPE;
+use crate::peers::{SCRAPE, measured};
 use crate::support::{Exporter, PATIENCE, simulator};
 use crate::web_support::{Folder, https};
 use crate::web_tls::connect;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -89,67 +88,55 @@ async fn next_frame(reader: &mut ReadHalf<TlsStream<TcpStream>>) -> Option<(u8, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn floods_end_within_a_second_and_do_not_delay_scrapes() {
-    let (folder, upstream) = (Arc::new(Folder::new()), simulator(1000, 4).await);
-    let exporter = Arc::new(folder.exporter_with("tls.good", &upstream.url()).await);
+    let (folder, upstream) = (Folder::new(), simulator(1000, 4).await);
+    let exporter = folder.exporter_with("tls.good", &upstream.url()).await;
     let client = folder.client(None);
     for _ in 0..20 {
         assert_eq!(client.get(https(&exporter, "/metrics")).send().await.unwrap().status(), 200);
     }
-    let (before, stop) = (exporter.resident_bytes(), Arc::new(AtomicBool::new(false)));
-    let watched = {
-        let (exporter, stop) = (exporter.clone(), stop.clone());
-        tokio::spawn(async move {
-            let (mut times, mut late) = (Vec::new(), Duration::ZERO);
-            while !stop.load(Ordering::Relaxed) {
-                let start = Instant::now();
-                assert_eq!(client.get(https(&exporter, "/metrics")).send().await.unwrap().status(), 200);
-                times.push(start.elapsed());
-                let start = Instant::now();
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                late = late.max(start.elapsed().saturating_sub(Duration::from_millis(11)));
-            }
-            times.sort();
-            (times, late)
-        })
-    };
+    let (before, stop) = (exporter.resident_bytes(), AtomicBool::new(false));
+    let scrape = async |_| assert_eq!(client.get(https(&exporter, "/metrics")).send().await.unwrap().status(), 200);
 
     let connect = async || Peer::connect(&exporter, &folder, &[]).await;
     let request = |number: u32| frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, GET);
     let cancel = |number: u32| frame(RST_STREAM, 0, 2 * number + 1, &8u32.to_be_bytes());
-    let mut took = Vec::new();
-    let resets = connect().await.flood(10_000, |number| [request(number), cancel(number)].concat());
-    took.push(("requests that are called off", resets.await));
-    // One after the other, so that each request is being answered when it is reset.
-    let slowly =
-        connect().await.flood(1000, |number| if number % 2 == 0 { request(number / 2) } else { cancel(number / 2) });
-    took.push(("requests that are called off later", slowly.await));
-    took.push(("pings", connect().await.flood(10_000, |_| frame(PING, 0, 0, &[0; 8])).await));
-    took.push(("settings", connect().await.flood(10_000, |_| frame(SETTINGS, 0, 0, &[])).await));
-    let windows = connect().await.flood(10_000, |_| frame(WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes()));
-    took.push(("window updates", windows.await));
-    // A request with a body of nothing, again and again.
-    let empty = connect().await.flood(10_000, |number| match number {
-        0 => frame(HEADERS, END_HEADERS, 1, GET),
-        _ => frame(DATA, 0, 1, &[]),
-    });
-    took.push(("empty data", empty.await));
-    // A head that never ends: 10,000 frames of 100 bytes are a megabyte.
-    let endless = connect().await.flood(10_000, |number| match number {
-        0 => frame(HEADERS, END_STREAM, 1, GET),
-        _ => frame(CONTINUATION, 0, 1, &[b"\x00\x01x\x5f".as_slice(), &[b'y'; 95]].concat()),
-    });
-    took.push(("a head without end", endless.await));
+    let floods = async {
+        let mut took = Vec::new();
+        let resets = connect().await.flood(10_000, |number| [request(number), cancel(number)].concat());
+        took.push(("requests that are called off", resets.await));
+        // One after the other, so that each request is being answered when it is reset.
+        let slowly = connect()
+            .await
+            .flood(1000, |number| if number % 2 == 0 { request(number / 2) } else { cancel(number / 2) });
+        took.push(("requests that are called off later", slowly.await));
+        took.push(("pings", connect().await.flood(10_000, |_| frame(PING, 0, 0, &[0; 8])).await));
+        took.push(("settings", connect().await.flood(10_000, |_| frame(SETTINGS, 0, 0, &[])).await));
+        let windows = connect().await.flood(10_000, |_| frame(WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes()));
+        took.push(("window updates", windows.await));
+        // A request with a body of nothing, again and again.
+        let empty = connect().await.flood(10_000, |number| match number {
+            0 => frame(HEADERS, END_HEADERS, 1, GET),
+            _ => frame(DATA, 0, 1, &[]),
+        });
+        took.push(("empty data", empty.await));
+        // A head that never ends: 10,000 frames of 100 bytes are a megabyte.
+        let endless = connect().await.flood(10_000, |number| match number {
+            0 => frame(HEADERS, END_STREAM, 1, GET),
+            _ => frame(CONTINUATION, 0, 1, &[b"\x00\x01x\x5f".as_slice(), &[b'y'; 95]].concat()),
+        });
+        took.push(("a head without end", endless.await));
 
-    stop.store(true, Ordering::Relaxed);
-    let (times, late) = watched.await.unwrap();
+        stop.store(true, Ordering::Relaxed);
+        took
+    };
+    let (took, watched) = tokio::join!(floods, measured(|_| stop.load(Ordering::Relaxed), scrape));
     let growth = exporter.resident_bytes().saturating_sub(before);
-    let p99 = times[times.len() * 99 / 100];
-    println!("{took:?}\n{growth} bytes more; {} scrapes, p99 {p99:?}, lateness {late:?}", times.len());
+    println!("{took:?}\n{growth} bytes more");
     for (what, took) in took {
-        assert!(took < Duration::from_secs(1) + 2 * late, "{what}: {took:?}");
+        assert!(took < Duration::from_secs(1) + 2 * watched.late, "{what}: {took:?}");
     }
     assert!(growth < 20 << 20, "{growth}");
-    assert!(p99 < Duration::from_millis(100) + 2 * late, "{p99:?}, on a machine that is {late:?} late");
+    watched.are_within(Duration::from_millis(100), 99);
 }
 
 /// Requests the metrics with a window of `window` bytes, adds `more` every quarter of a second, and answers pings. Returns

@@ -3,14 +3,13 @@
 use crate::browser;
 use crate::peers;
 use crate::prometheus::Prometheus;
-use crate::support::{Exporter, PATIENCE, Scrape, simulator, text};
+use crate::support::{Exporter, PATIENCE, Scrape, done, simulator, text, until};
 use crate::web_support::{Folder, PASSWORD, USER, fixtures, hash, https};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::PublicKeyData;
 use reqwest::StatusCode;
 use sha2::Digest;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -41,9 +40,9 @@ async fn with_users(folder: &Folder, upstream: &str, users: &[(&str, String)], m
 async fn curl(folder: &Folder, arguments: &[&str]) -> (i32, String) {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_version} %{http_code}", "--noproxy", "*"]);
-    curl.args(arguments).current_dir(folder.path(".")).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, curl.output()).await.expect("it ends").expect("curl is installed");
-    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    curl.args(arguments).current_dir(folder.path("."));
+    let (code, out, _) = done(curl).await;
+    (code.unwrap(), out)
 }
 
 #[tokio::test]
@@ -165,12 +164,12 @@ async fn only_excluded_paths_are_served_without_a_login() {
     // A user who is removed is refused at once, on open connections too.
     let users = folder.read("web.yml").replace("  prometheus:", "  somebody:");
     folder.write("web.yml", &users);
-    let deadline = Instant::now() + PATIENCE;
     let login = || client.get(format!("http://{}/metrics", exporter.address())).basic_auth(USER, Some(PASSWORD)).send();
-    while login().await.unwrap().status() != StatusCode::UNAUTHORIZED {
-        assert!(Instant::now() < deadline, "{}", exporter.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(PATIENCE, async || match login().await.unwrap().status() {
+        StatusCode::UNAUTHORIZED => Ok(()),
+        _ => Err(exporter.log()),
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -274,31 +273,26 @@ async fn a_thousand_guesses_a_second_do_not_delay_a_scraper_with_the_right_passw
             statuses
         });
     }
-    let (mut times, mut late) = (Vec::new(), Duration::ZERO);
-    while guesses.load(Ordering::Relaxed) < 10_000 || times.len() < 200 {
-        assert!(began.elapsed() < 4 * PATIENCE, "{} guesses", guesses.load(Ordering::Relaxed));
-        let asked = Instant::now();
-        assert_eq!(login(&exporter, 0, USER, PASSWORD).await, 200);
-        times.push(asked.elapsed());
-        let asleep = Instant::now();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        late = late.max(asleep.elapsed().saturating_sub(Duration::from_millis(21)));
-    }
+    let logins = peers::measured(
+        |count| guesses.load(Ordering::Relaxed) >= 10_000 && count >= 200,
+        async |_| {
+            assert!(began.elapsed() < 4 * PATIENCE, "{} guesses", guesses.load(Ordering::Relaxed));
+            assert_eq!(login(&exporter, 0, USER, PASSWORD).await, 200);
+        },
+    );
+    let logins = logins.await;
     stop.store(true, Ordering::Relaxed);
     let statuses = guessing.join_all().await;
-    times.sort();
-    let p99 = times[times.len() * 99 / 100];
     let sum = |index: usize| statuses.iter().map(|statuses| statuses[index]).sum::<usize>();
     println!(
-        "{} guesses in {:?}: {} judged, {} throttled, {} sent away; {} scrapes, p99 {p99:?}, lateness {late:?}",
+        "{} guesses in {:?}: {} judged, {} throttled, {} sent away",
         guesses.load(Ordering::Relaxed),
         began.elapsed(),
         sum(0),
         sum(1),
-        sum(2),
-        times.len()
+        sum(2)
     );
-    assert!(p99 < Duration::from_millis(50) + 2 * late, "{p99:?}, on a machine that is {late:?} late");
+    logins.are_within(Duration::from_millis(50), 99);
     // Twenty at once for each address and one every three seconds.
     let most = 3 * (21 + usize::try_from(began.elapsed().as_secs()).unwrap() / 3);
     assert!(sum(0) <= most, "{} of at most {most}", sum(0));

@@ -1,12 +1,11 @@
 //! A web configuration file that changes, is cut off or is rewritten slowly while the server runs: no protection is lost.
 
 use crate::peers::{self, SCRAPE};
-use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, text};
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, text, until};
 use crate::web_support::{Folder, PASSWORD, USER, fixtures, hash, https};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// TLS, a user and an excluded path, as in the documents.
 fn guarded() -> String {
@@ -24,17 +23,13 @@ async fn without_password(client: &reqwest::Client, exporter: &Exporter, path: &
 
 /// Waits for a result of the latest reload.
 async fn reload_succeeded(exporter: &Exporter, client: &reqwest::Client, expected: bool) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until(PATIENCE, async || {
         let answer = client.get(https(exporter, "/metrics")).basic_auth(USER, Some(PASSWORD)).send().await.unwrap();
         let scrape = Scrape::parse(text(answer).await);
         let found = scrape.get("swr_exporter_web_config_last_reload_successful");
-        if found == Some(f64::from(u8::from(expected))) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{found:?}\n{}", exporter.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if found == Some(f64::from(u8::from(expected))) { Ok(()) } else { Err(exporter.log()) }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::MAX_TOLERATED_SKEW;
 use super::report::{Report, Step};
+use crate::base::clock::seconds_between;
 use crate::failure::error_chain;
 use crate::transport::error_response::date;
 use crate::transport::proxy::ProxySettings;
@@ -24,31 +25,24 @@ struct Hop {
 
 /// Adds a step for each part of the way. Returns whether the API answers.
 pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
-    let Some(hop) = first_hop(endpoint) else {
-        report.add(Step::fails("name", format!("{endpoint} has no host"), String::new()));
-        return false;
-    };
+    let failed = reach(endpoint, transport, report).await.err();
+    let answers = failed.is_none();
+    failed.into_iter().for_each(|step| report.add(step));
+    answers
+}
+
+/// As [`check`]; the error is the step that fails.
+async fn reach(endpoint: &str, transport: &Https, report: &mut Report) -> Result<(), Step> {
+    let hop = first_hop(endpoint).ok_or_else(|| Step::fails("name", format!("{endpoint} has no host"), ""))?;
     let Hop { host, port, is_proxy } = &hop;
     let role = if *is_proxy { "the proxy " } else { "" };
-    let addresses = match tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host.as_str(), *port))).await {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => {
-            report.add(Step::fails("name", format!("{role}{host} cannot be resolved: {error}"), on_name(*is_proxy)));
-            return false;
-        }
-        Err(_) => {
-            report.add(Step::fails(
-                "name",
-                format!("{role}{host} cannot be resolved: no answer from a name server"),
-                on_name(*is_proxy),
-            ));
-            return false;
-        }
-    };
-    let addresses: Vec<SocketAddr> = addresses;
+    let unresolved = |problem: &str| Step::fails("name", format!("{role}{host} {problem}"), on_name(*is_proxy));
+    let addresses = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host.as_str(), *port))).await;
+    let addresses = addresses.map_err(|_| unresolved("cannot be resolved: no answer from a name server"))?;
+    let addresses = addresses.map_err(|error| unresolved(&format!("cannot be resolved: {error}")))?;
+    let addresses: Vec<SocketAddr> = addresses.collect();
     if addresses.is_empty() {
-        report.add(Step::fails("name", format!("{role}{host} resolves to no address"), on_name(*is_proxy)));
-        return false;
+        return Err(unresolved("resolves to no address"));
     }
     let listed = addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ");
     report.add(Step::works(
@@ -66,8 +60,7 @@ pub(super) async fn check(endpoint: &str, transport: &Https, report: &mut Report
             "allow outgoing connections to this port, or set HTTPS_PROXY if there is a proxy"
         };
         let message = format!("cannot connect to {role}{host} port {port}: {problem}");
-        report.add(Step::fails("connection", message, advice.to_owned()));
-        return false;
+        return Err(Step::fails("connection", message, advice));
     }
     let unreachable = match addresses.len() - connected {
         0 => String::new(),
@@ -102,54 +95,45 @@ fn first_hop(endpoint: &str) -> Option<Hop> {
     Some(Hop { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port, is_proxy: false })
 }
 
-fn on_name(is_proxy: bool) -> String {
+fn on_name(is_proxy: bool) -> &'static str {
     if is_proxy {
-        "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY".to_owned()
+        "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
     } else {
-        "check --swr.region or --swr.endpoint, and the name servers of this machine (DNS)".to_owned()
+        "check --swr.region or --swr.endpoint, and the name servers of this machine (DNS)"
     }
 }
 
 /// Sends a request without a credential. Any answer is good.
-async fn request_root(endpoint: &str, transport: &Https, report: &mut Report) -> bool {
+async fn request_root(endpoint: &str, transport: &Https, report: &mut Report) -> Result<(), Step> {
     let request =
         Request { method: Method::GET, url: format!("{endpoint}/"), headers: HeaderMap::new(), body: Bytes::new() };
     let is_tls = endpoint.starts_with("https://");
     let sent_at = SystemTime::now();
-    let answer = match tokio::time::timeout(TIMEOUT, transport.send(request)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => {
-            let (what, advice) = on_connection(&error, is_tls);
-            report.add(Step::fails(what, error_chain(&error), advice.to_owned()));
-            return false;
-        }
-        Err(_) => {
-            let advice = "check firewalls and proxies in between: they accept the connection and pass nothing on";
-            report.add(Step::fails("response", "none in time".to_owned(), advice.to_owned()));
-            return false;
-        }
-    };
+    let answer = tokio::time::timeout(TIMEOUT, transport.send(request)).await.map_err(|_| {
+        let advice = "check firewalls and proxies in between: they accept the connection and pass nothing on";
+        Step::fails("response", "none in time", advice)
+    })?;
+    let answer = answer.map_err(|error| {
+        let (what, advice) = on_connection(&error, is_tls);
+        Step::fails(what, error_chain(&error), advice)
+    })?;
     if is_tls {
-        report.add(Step::works("tls", "the certificate is trusted and belongs to this host".to_owned()));
+        report.add(Step::works("tls", "the certificate is trusted and belongs to this host"));
     }
     let Some(theirs) = date(&answer.headers) else {
         report.add(Step::skipped("clock", "the API does not send its time"));
-        return true;
+        return Ok(());
     };
-    let ahead =
-        theirs.duration_since(sent_at).map_or_else(|late| -late.duration().as_secs_f64(), |by| by.as_secs_f64());
+    let ahead = seconds_between(sent_at, theirs);
     report.add(if ahead.abs() > MAX_TOLERATED_SKEW {
         let (by, way) = (ahead.abs().round(), if ahead > 0.0 { "behind" } else { "ahead of" });
-        let advice = "set the clock, for example by NTP; until then requests are signed with the API's time".to_owned();
-        Step::fails(
-            "clock",
-            format!("this machine is {by} s {way} the API; signatures are refused from 900 s on"),
-            advice,
-        )
+        let message = format!("this machine is {by} s {way} the API; signatures are refused from 900 s on");
+        let advice = "set the clock, for example by NTP; until then requests are signed with the API's time";
+        Step::fails("clock", message, advice)
     } else {
         Step::works("clock", format!("{:.0} s from the API's", ahead.abs().floor()))
     });
-    true
+    Ok(())
 }
 
 /// The failed step and advice for a request that failed although a connection was possible.

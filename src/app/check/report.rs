@@ -1,5 +1,6 @@
 //! Reports of `check`, as text and as JSON.
 
+use crate::base::words::things;
 use crate::config::Problems;
 use crate::failure::error_chain;
 use crate::swr::{ApiError, Operation, advice};
@@ -35,8 +36,8 @@ impl Step {
     }
 
     /// `advice` may be empty.
-    pub(super) fn fails(name: impl Into<String>, message: String, advice: String) -> Self {
-        Self { outcome: Outcome::Fails, advice, ..Self::works(name, message) }
+    pub(super) fn fails(name: impl Into<String>, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Fails, advice: advice.into(), ..Self::works(name, message) }
     }
 
     /// The step of a call that a collector makes, with the message on what was found and the number in it.
@@ -126,17 +127,17 @@ impl Report {
         self.count(Outcome::Fails) == 0
     }
 
-    fn count(&self, outcome: Outcome) -> usize {
-        self.steps.iter().filter(|step| step.outcome == outcome).count()
+    fn count(&self, outcome: Outcome) -> u64 {
+        self.steps.iter().filter(|step| step.outcome == outcome).count() as u64
     }
 
     /// One line, then every step that did not succeed, or every step.
     fn text(&self, verbose: bool, colour: bool) -> String {
         let (failed, skipped) = (self.count(Outcome::Fails), self.count(Outcome::Skipped));
-        let tried = self.steps.len() - skipped;
+        let tried = self.steps.len() as u64 - skipped;
         let (outcome, mut summary) = match failed {
-            0 => (Outcome::Works, format!("{} passed", checks(tried))),
-            _ => (Outcome::Fails, format!("{failed} of {} failed", checks(tried))),
+            0 => (Outcome::Works, format!("{} passed", things(tried, "check"))),
+            _ => (Outcome::Fails, format!("{failed} of {} failed", things(tried, "check"))),
         };
         if skipped > 0 {
             let _ = write!(summary, ", {skipped} skipped");
@@ -154,10 +155,6 @@ impl Report {
         let steps: Vec<Value> = self.steps.iter().map(Step::json).collect();
         json!({"name": self.account, "ok": self.works(), "steps": steps})
     }
-}
-
-fn checks(count: usize) -> String {
-    format!("{count} check{}", if count == 1 { "" } else { "s" })
 }
 
 /// The reports of all accounts.
@@ -210,7 +207,7 @@ impl Reports {
         text += &match self.reports.iter().map(|report| report.count(Outcome::Fails)).sum() {
             0 if self.offline => "settings are valid (offline: nothing was contacted)\n".to_owned(),
             0 => "all checks passed\n".to_owned(),
-            failed => format!("{} failed\n", checks(failed)),
+            failed => format!("{} failed\n", things(failed, "check")),
         };
         text
     }
@@ -234,7 +231,7 @@ mod tests {
         let account = |name: &str, steps: Vec<Step>| Report { account: name.to_owned(), steps, found: None };
         let of = |reports: Vec<Report>, offline| Reports { web: None, offline, warnings: Vec::new(), reports };
         let works = || Step::works("name", "found");
-        let fails = || Step::fails("clock", "wrong".to_owned(), "set it".to_owned());
+        let fails = || Step::fails("clock", "wrong", "set it");
         let good = of(vec![account("one", vec![works()])], false);
         assert_eq!(good.text(false, false), "ok    account one: 1 check passed\nall checks passed\n");
         let all = "ok    account one: 1 check passed\n  ok    name: found\nall checks passed\n";

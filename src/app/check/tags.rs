@@ -3,6 +3,7 @@
 use super::STEP_TIMEOUT;
 use super::report::{Report, Step};
 use crate::base::deadline::Deadline;
+use crate::collect::fetch_task::FetchKind;
 use crate::collect::tag_listing;
 use crate::collect::tags::Options;
 use crate::model::Row;
@@ -10,7 +11,8 @@ use crate::swr::{CallBudget, Client, Operation};
 
 /// Adds a step for each that is enabled.
 pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>, report: &mut Report) {
-    if !options.fetches_any() {
+    let mut kinds = options.collected.kinds().peekable();
+    if kinds.peek().is_none() {
         return;
     }
     let budget = || CallBudget::until(Deadline::after(STEP_TIMEOUT));
@@ -19,19 +21,23 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>,
         return;
     };
     let (namespace, name) = row.key();
-    let of = |what: &str| format!("{what} of `{namespace}/{name}`");
     let listed = |count: u64| (format!("{count} listed"), Some(count));
-    if options.tags {
-        let found =
-            tag_listing::read(client, namespace, name, &mut budget()).await.map(|tags| listed(tags.len() as u64));
-        report.add(Step::of_call(of("tags"), Operation::ListTags, "tags", found));
-    }
-    if options.details {
-        let found = client.repository(namespace, name, &budget()).await.map(|_| ("can be read".to_owned(), None));
-        report.add(Step::of_call(of("details"), Operation::ShowRepository, "details", found));
-    }
-    if options.retention {
-        let found = client.retention_rules(namespace, name, &budget()).await.map(|rules| listed(rules.into()));
-        report.add(Step::of_call(of("retention rules"), Operation::ListRetentions, "retention", found));
+    for kind in kinds {
+        let (operation, found) = match kind {
+            FetchKind::Tags => {
+                let tags = tag_listing::read(client, namespace, name, &mut budget()).await;
+                (Operation::ListTags, tags.map(|tags| listed(tags.len() as u64)))
+            }
+            FetchKind::Details => {
+                let details = client.repository(namespace, name, &budget()).await;
+                (Operation::ShowRepository, details.map(|_| ("can be read".to_owned(), None)))
+            }
+            FetchKind::Retention => {
+                let rules = client.retention_rules(namespace, name, &budget()).await;
+                (Operation::ListRetentions, rules.map(|rules| listed(rules.into())))
+            }
+        };
+        let step = format!("{} of `{namespace}/{name}`", kind.noun());
+        report.add(Step::of_call(step, operation, kind.collector(), found));
     }
 }

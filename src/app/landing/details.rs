@@ -2,6 +2,7 @@
 
 use super::format::Escaped;
 use super::{AccountStatus, Condition, format, lists, repositories};
+use crate::base::words;
 use crate::cache::PastFailure;
 use crate::collect::CollectorState;
 use crate::collect::fetch_task::FetchKind;
@@ -66,16 +67,12 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
 fn figures(page: &mut String, account: &AccountStatus<'_>) -> fmt::Result {
     page.push_str("<p class=\"minor\">");
     if let Some((exposition, _)) = account.served() {
-        let count = |count: usize, noun| format::counted(count as u64, noun);
-        write!(
-            page,
-            "{} of {}, ",
-            count(exposition.series(), ["series", "series"]),
-            count(exposition.selected_repositories(), ["repository", "repositories"])
-        )?;
+        let series = words::number(exposition.series() as u64);
+        let repositories = words::things(exposition.selected_repositories() as u64, "repository");
+        write!(page, "{series} series of {repositories}, ")?;
     }
-    let calls = format::counted(account.calls_since_start, ["API call", "API calls"]);
-    writeln!(page, "{calls} since start, {} in the latest refresh</p>", format::number(account.calls_latest_refresh))
+    let calls = words::things(account.calls_since_start, "API call");
+    writeln!(page, "{calls} since start, {} in the latest refresh</p>", words::number(account.calls_latest_refresh))
 }
 
 fn advise(page: &mut String, failure: &Failure) -> fmt::Result {
@@ -133,7 +130,7 @@ fn collector_table(page: &mut String, account: &AccountStatus<'_>) -> fmt::Resul
         write!(page, "<tr><th scope=\"row\">{name}</th><td>")?;
         let kind = FetchKind::ALL.into_iter().find(|kind| kind.collector() == name);
         let unread = kind.map_or(0, |kind| account.unread[kind] as u64);
-        let left = format::counted(unread, ["repository", "repositories"]);
+        let left = words::things(unread, "repository");
         match state {
             CollectorState::Pending => page.push_str("not read yet"),
             CollectorState::Complete if unread > 0 => write!(page, "reading, {left} to go")?,

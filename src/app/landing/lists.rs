@@ -1,6 +1,7 @@
 //! The short lists of an account: what is large, what grows, what is stale.
 
-use super::format::{self, Escaped};
+use super::format::Escaped;
+use crate::base::words;
 use crate::exposition::{STALE_DAYS, TopRepositories, TopRepository};
 use std::fmt::{self, Write};
 
@@ -12,10 +13,10 @@ pub(super) fn write(page: &mut String, top: &TopRepositories) -> fmt::Result {
     let organizations = top.organizations.iter().map(|one| (one.name.to_string(), one.bytes)).collect::<Vec<_>>();
     table(page, "Largest organizations", ["Organization", "Size"], &organizations, "")?;
     table(page, "Largest repositories", ["Repository", "Size"], &rows(&top.largest), "")?;
-    let since = format::minute(top.since.parts().0);
+    let since = top.since.format("%Y-%m-%d %H:%M UTC");
     let growth = ["Repository", "Growth"];
     table(page, &format!("Grown most since {since}"), growth, &rows(&top.grown), "No repository has grown")?;
-    let stale = format!("Not updated for {STALE_DAYS} days ({} in all)", format::number(top.stale_count));
+    let stale = format!("Not updated for {STALE_DAYS} days ({} in all)", words::number(top.stale_count));
     let none = "No repository is stale";
     table(page, &stale, ["Repository", "Size"], &rows(&top.stale), none)?;
     if !top.reclaimable.is_empty() {
@@ -53,7 +54,7 @@ fn table(
             "<tr><th scope=\"row\">{}</th><td class=\"number\">{}<svg class=\"bar\" viewBox=\"0 0 100 1\" \
              preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect width=\"{:.1}\" height=\"1\"/></svg></td></tr>",
             Escaped(name),
-            format::bytes(*bytes),
+            words::bytes(*bytes),
             *bytes as f64 / largest * 100.0,
         )?;
     }

@@ -15,16 +15,11 @@ use std::time::SystemTime;
 const NOW: u32 = 1_700_000_000;
 
 fn options() -> TagOptions {
-    TagOptions {
-        enabled: PerKind::from_fn(|kind| kind == FetchKind::Tags),
-        series: None,
-        full_interval: Duration::from_secs(86_400),
-        reclaim: Reclaim::default(),
-    }
+    only(FetchKind::Tags)
 }
 
-fn only(kind: FetchKind) -> TagOptions {
-    TagOptions { enabled: PerKind::from_fn(|other| other == kind), ..options() }
+pub(super) fn only(kind: FetchKind) -> TagOptions {
+    TagOptions { enabled: PerKind::from_fn(|other| other == kind), ..TagOptions::default() }
 }
 
 fn row(namespace: &str, name: &str, updated: i64) -> Repository {
@@ -61,7 +56,7 @@ fn perform(inventory: &mut TagInventory, plan: Plan, read: impl Fn(&FetchSubject
     let mut done = Vec::new();
     for task in plan.tasks.into_iter().rev() {
         let subject = inventory.subject(&task).unwrap();
-        assert!(inventory.store_tags(&task, &subject, read(&subject), NOW));
+        assert!(inventory.store(&task, &subject, Fetched::Tags(read(&subject)), NOW));
         done.push(format!("{}/{}", subject.namespace, subject.name));
     }
     done
@@ -185,7 +180,8 @@ async fn details_are_read_once_for_each_repository_by_its_birth() {
     let mut plan = inventory.update(&rows, &options, NOW, Instant::now());
     let task = plan.tasks.pop().unwrap();
     let subject = inventory.subject(&task).unwrap();
-    inventory.store_details(&task, &subject, Some(Details { id: Some(7), ..Details::default() }));
+    let details = Details { id: Some(7), ..Details::default() };
+    inventory.store(&task, &subject, Fetched::Details(Some(details)), NOW);
     let rows = rows.with_each(|row| row.updated = Some(Timestamp(2)));
     assert!(inventory.update(&rows, &options, NOW, Instant::now()).tasks.is_empty(), "a push changes no details");
     assert_eq!(inventory.images(&options, NOW).repositories[0].details.as_ref().unwrap().id, Some(7));
@@ -242,7 +238,7 @@ proptest! {
             for task in plan.tasks {
                 let subject = inventory.subject(&task).unwrap();
                 let name: u8 = subject.name.parse().unwrap();
-                inventory.store_tags(&task, &subject, Some(reading(&blobs(name, rows[&name]))), NOW);
+                inventory.store(&task, &subject, Fetched::Tags(Some(reading(&blobs(name, rows[&name])))), NOW);
                 known.insert(name, rows[&name]);
             }
             let images = inventory.images(&options(), NOW);
@@ -277,7 +273,7 @@ async fn retention_rules_are_read_again_within_the_interval_and_for_a_new_reposi
         let plan = inventory.update(listing, &options, seconds, Instant::now());
         for task in &plan.tasks {
             let subject = inventory.subject(task).unwrap();
-            inventory.store_retention(task, &subject, rules, seconds);
+            inventory.store(task, &subject, Fetched::Retention(rules), seconds);
         }
         let shown = inventory.images(&options, seconds).repositories[0].retention_rules;
         (plan.tasks.iter().map(|task| task.need).collect::<Vec<_>>(), plan.pending(), shown)
@@ -297,16 +293,13 @@ async fn everything_comes_back_as_it_was() {
     let plan = inventory.update(&rows, &everything, NOW, Instant::now());
     for task in plan.tasks {
         let subject = inventory.subject(&task).unwrap();
-        match task.kind {
-            FetchKind::Tags => {
-                inventory.store_tags(&task, &subject, Some(reading(&[1, 2])), NOW);
-            }
-            FetchKind::Details => {
-                let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
-                inventory.store_details(&task, &subject, Some(details));
-            }
-            FetchKind::Retention => inventory.store_retention(&task, &subject, Some(2), NOW),
-        }
+        let details = Details { id: Some(1), creator: Some("me".into()), domain_id: None, priority: Some(-2) };
+        let fetched = match task.kind {
+            FetchKind::Tags => Fetched::Tags(Some(reading(&[1, 2]))),
+            FetchKind::Details => Fetched::Details(Some(details)),
+            FetchKind::Retention => Fetched::Retention(Some(2)),
+        };
+        inventory.store(&task, &subject, fetched, NOW);
     }
     let before = inventory.images(&everything, NOW);
     let mut restored = restarted(&inventory);

@@ -1,7 +1,7 @@
 //! What rules would free, against a count by brute force: pushes, deletions, moves, indexes, digests with two sizes, tags
 //! that age and restarts.
 
-use super::tests::{restarted_at, update_with};
+use super::tests::{only, restarted_at, update_with};
 use super::*;
 use crate::collect::fetch_task::FetchKind;
 use crate::model::reading::ReadingOptions;
@@ -257,10 +257,9 @@ async fn ten_thousand_changes_of_tags_and_of_the_time_lose_no_byte() {
     };
     let rules = ["older_than_1d", "older_than_3d", "older_than_9d", "beyond_newest_1", "beyond_newest_3"];
     let mut options = TagOptions {
-        enabled: PerKind::from_fn(|kind| kind == FetchKind::Tags),
-        series: None,
         full_interval: Duration::from_secs(u64::from(DAY) * 10_000),
         reclaim: Reclaim { rules: crate::model::reclaim::parse(rules).unwrap(), keep: None },
+        ..only(FetchKind::Tags)
     };
     let mut inventory = TagInventory::default();
     let (mut keep, mut freed) = ("", 0);
@@ -292,7 +291,7 @@ async fn ten_thousand_changes_of_tags_and_of_the_time_lose_no_byte() {
             let tags = world.repositories[index].tags.values().cloned().collect();
             let reading =
                 ReadingOptions { keep: options.reclaim.keep.as_ref(), indexed: &subject.indexed, with_series: false };
-            inventory.store_tags(&task, &subject, Some(Reading::of(tags, &reading)), world.now);
+            inventory.store(&task, &subject, Fetched::Tags(Some(Reading::of(tags, &reading))), world.now);
             world.repositories[index].remember();
         }
         let images = inventory.images(&options, world.now);

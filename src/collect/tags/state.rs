@@ -2,7 +2,7 @@
 
 use super::{Options, SaveInventory};
 use crate::collect::fetch_task::{FetchKind, FetchTask, Need, PerKind};
-use crate::collect::inventory::{FetchSubject, TagInventory, TagOptions};
+use crate::collect::inventory::{FetchSubject, TagInventory};
 use crate::collect::metrics::{CollectorState, Metrics};
 use crate::failure::Failure;
 use crate::model::Timestamp;
@@ -28,7 +28,6 @@ pub(super) struct TagWorker {
     pub(super) client: Arc<Client>,
     pub(super) limiter: Arc<TagRateLimiter>,
     pub(super) options: Options,
-    pub(super) tag_options: TagOptions,
     pub(super) metrics: Metrics,
     pub(super) persister: Option<SaveInventory>,
     pub(super) wall_clock: fn() -> SystemTime,
@@ -155,7 +154,7 @@ impl TagWorker {
     /// Updates the live metrics.
     pub(super) fn update_metrics(&self, state: &TagWorkerState) {
         self.metrics.progress().set_remaining_fetches(state.to_fetch());
-        let enabled = &self.tag_options.enabled;
+        let enabled = &self.options.collected.enabled;
         if enabled[FetchKind::Tags] {
             self.metrics.tags_pending(state.pending);
         }

@@ -2,11 +2,10 @@
 
 use super::state::{FIRST_DELAY, TagWorker, TagWorkerState};
 use crate::collect::fetch_task::{FetchKind, FetchTask, Need};
-use crate::collect::inventory::FetchSubject;
+use crate::collect::inventory::{FetchSubject, Fetched};
 use crate::collect::tag_listing;
 use crate::failure::{Failure, Reason};
 use crate::model::reading::{Reading, ReadingOptions};
-use crate::model::tags::Details;
 use crate::swr::{ApiError, CallBudget};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -95,14 +94,6 @@ fn scope(error: &ApiError) -> FailureScope {
     }
 }
 
-/// The result of a fetch.
-enum Fetched {
-    Tags(Reading),
-    Details(Details),
-    /// The number of rules.
-    Retention(u32),
-}
-
 impl TagWorker {
     async fn perform(&self, task: FetchTask, subject: FetchSubject) {
         let mut budget = CallBudget::rate_limited(self.limiter.clone()).await;
@@ -113,14 +104,19 @@ impl TagWorker {
         let (namespace, name) = (&subject.namespace, &subject.name);
         let result = match task.kind {
             FetchKind::Tags => {
-                let with_series = self.options.series.as_ref().is_some_and(|series| series.matches(namespace, name));
+                let with_series =
+                    self.options.collected.series.as_ref().is_some_and(|series| series.matches(namespace, name));
                 let tags = tag_listing::read(&self.client, namespace, name, &mut budget).await;
-                let keep = self.options.reclaim.keep.as_ref();
+                let keep = self.options.collected.reclaim.keep.as_ref();
                 let options = ReadingOptions { with_series, keep, indexed: &subject.indexed };
-                tags.map(|tags| Fetched::Tags(Reading::of(tags, &options)))
+                tags.map(|tags| Fetched::Tags(Some(Reading::of(tags, &options))))
             }
-            FetchKind::Details => self.client.repository(namespace, name, &budget).await.map(Fetched::Details),
-            FetchKind::Retention => self.client.retention_rules(namespace, name, &budget).await.map(Fetched::Retention),
+            FetchKind::Details => {
+                self.client.repository(namespace, name, &budget).await.map(|details| Fetched::Details(Some(details)))
+            }
+            FetchKind::Retention => {
+                self.client.retention_rules(namespace, name, &budget).await.map(|rules| Fetched::Retention(Some(rules)))
+            }
         };
         let remaining = self.conclude(task, &subject, result);
         self.remaining.send_replace(remaining);
@@ -134,12 +130,11 @@ impl TagWorker {
         let seconds = self.seconds();
         // A repository that is gone from the listing does not count there either.
         let is_listed = state.inventory.subject(&task).is_some();
-        let mut is_done = true;
-        match result {
-            Ok(Fetched::Tags(reading)) if !state.has_room_for(&task, &reading) => {
+        let is_done = match result {
+            Ok(Fetched::Tags(Some(reading))) if !state.has_room_for(&task, &reading) => {
                 let message = "there are more layers than memory leaves room for";
                 self.stop(state, &task, Failure::new(Reason::Incomplete, message));
-                is_done = false;
+                false
             }
             Ok(fetched) => {
                 let status = &mut state.statuses[task.kind];
@@ -147,18 +142,10 @@ impl TagWorker {
                 if status.logged.take_if(|(_, of_all)| *of_all).is_some() {
                     info!("reading {} succeeds again", task.kind.noun());
                 }
-                match fetched {
-                    Fetched::Tags(reading) => {
-                        is_done = state.inventory.store_tags(&task, subject, Some(reading), seconds);
-                    }
-                    Fetched::Details(details) => state.inventory.store_details(&task, subject, Some(details)),
-                    Fetched::Retention(rules) => {
-                        state.inventory.store_retention(&task, subject, Some(rules), seconds);
-                    }
-                }
+                state.inventory.store(&task, subject, fetched, seconds)
             }
-            Err(error) => is_done = self.failed(state, task, subject, &error),
-        }
+            Err(error) => self.failed(state, task, subject, &error),
+        };
         state.is_dirty = true;
         if is_done && is_listed && task.is_pending() {
             state.pending = state.pending.saturating_sub(1);
@@ -181,13 +168,7 @@ impl TagWorker {
         debug!(namespace = %subject.namespace, repository = %subject.name, "reading failed: {message}");
         match scope(error) {
             FailureScope::Gone => {
-                match task.kind {
-                    FetchKind::Tags => {
-                        state.inventory.store_tags(&task, subject, None, seconds);
-                    }
-                    FetchKind::Details => state.inventory.store_details(&task, subject, None),
-                    FetchKind::Retention => state.inventory.store_retention(&task, subject, None, seconds),
-                }
+                state.inventory.store(&task, subject, Fetched::nothing(task.kind), seconds);
                 return true;
             }
             FailureScope::Pause(pause) => {

@@ -1,49 +1,21 @@
 //! The worker on a paused clock, with an upstream that is a function.
 
 use super::*;
-use crate::auth::{Authenticator, CredentialProvider, SecretSource, token};
-use crate::base::secret::Secret;
+use crate::auth::Authenticator;
 use crate::base::state_file::{self, Origin};
 use crate::model::{Repository, Timestamp};
 use crate::swr;
-use crate::transport::{Request, Response, Transport, TransportError};
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use hyper::StatusCode;
-use hyper::http::HeaderMap;
+use crate::swr::fake_upstream::{Reply, Setup, given, setup_by};
 use std::io;
+use std::time::Duration;
 
 /// The `Content-Range` and the body for a URL.
 type Script = fn(&str) -> (&'static str, String);
 
-/// Replies after 20 ms, and counts requests.
-struct Upstream {
-    script: Script,
-    sent: Arc<Mutex<usize>>,
-}
-
-impl Transport for Upstream {
-    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
-        Box::pin(async move {
-            *self.sent.lock() += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let (range, body) = (self.script)(&request.url);
-            let mut headers = HeaderMap::new();
-            headers.insert("content-range", range.parse().unwrap());
-            let body = futures_util::stream::iter([Ok(Bytes::from(body))]).boxed();
-            Ok(Response { status: StatusCode::OK, headers, body })
-        })
-    }
-}
-
 /// The usual wait of a refresh.
 const BRIEFLY: WaitPolicy = WaitPolicy::AtMost(crate::collect::auxiliary::MAX_WAIT);
 
-/// The number of requests.
-type Sent = Arc<Mutex<usize>>;
-
-fn collector(options: Options, keep: Option<SaveInventory>, script: Script) -> (TagCollector, Sent) {
+fn collector(options: Options, keep: Option<SaveInventory>, script: Script) -> (TagCollector, Setup) {
     collector_at(SystemTime::now, options, keep, script)
 }
 
@@ -52,20 +24,18 @@ fn collector_at(
     options: Options,
     keep: Option<SaveInventory>,
     script: Script,
-) -> (TagCollector, Sent) {
-    let sent = Sent::default();
-    let token = CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
+) -> (TagCollector, Setup) {
     let rate = Rate { per_second: 1000.0, burst: 1000.0 };
-    let client = Client::new(
-        swr::Options { endpoint: "http://127.0.0.1:1".into(), rate, ..swr::Options::default() },
-        Box::new(Upstream { script, sent: sent.clone() }),
-        Authenticator::new(token, None),
-        swr::Metrics::new(&prometheus::Registry::new()),
-        SystemTime::now,
-    );
+    let of_client = swr::Options { rate, ..swr::Options::default() };
+    let upstream = setup_by(of_client, Authenticator::new(given(), None), move |_, url| {
+        let (range, body) = script(url);
+        Reply::Page(range, body)
+    });
     let metrics = Metrics::new(&prometheus::Registry::new());
-    let options = Options { tags: true, ..options };
-    (TagCollector::start(Arc::new(client), options, metrics, TagInventory::default(), keep, wall_clock), sent)
+    let mut options = options;
+    options.collected.enabled[FetchKind::Tags] = true;
+    let client = upstream.client.clone();
+    (TagCollector::start(client, options, metrics, TagInventory::default(), keep, wall_clock), upstream)
 }
 
 /// A listing of this many repositories of this size.
@@ -91,10 +61,10 @@ fn one_of_fifty_pages(url: &str) -> (&'static str, String) {
 
 #[tokio::test(start_paused = true)]
 async fn each_page_of_a_list_waits_for_its_turn() {
-    let (tags, sent) = collector(Options { per_second: 5.0, ..Options::default() }, None, one_of_fifty_pages);
+    let (tags, upstream) = collector(Options { per_second: 5.0, ..Options::default() }, None, one_of_fifty_pages);
     tags.refresh(&listing(50, 1), BRIEFLY, soon()).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let calls = *sent.lock();
+    let calls = upstream.requests().len();
     assert!((300..=315).contains(&calls), "{calls} calls in a minute at 5 a second after a burst of 10");
 }
 
@@ -118,7 +88,7 @@ fn one_image(_: &str) -> (&'static str, String) {
 
 #[tokio::test(start_paused = true)]
 async fn a_reading_without_new_layers_is_stored_when_the_limit_is_reached() {
-    let (tags, sent) = collector(Options { max_layers: 2, ..Options::default() }, None, one_image);
+    let (tags, upstream) = collector(Options { max_layers: 2, ..Options::default() }, None, one_image);
     for (repositories, size) in [(1, 1), (1, 2), (2, 2)] {
         let images = tags.refresh(&listing(repositories, size), BRIEFLY, soon()).await;
         let unique: Vec<_> = images.repositories.iter().map(|of| of.tags.as_ref().unwrap().unique_bytes).collect();
@@ -130,7 +100,7 @@ async fn a_reading_without_new_layers_is_stored_when_the_limit_is_reached() {
         );
     }
     // Two layers, and that two repositories have them.
-    assert_eq!((tags.memory_in_layers(), *sent.lock()), (2 + 2 * 130 / 64, 3));
+    assert_eq!((tags.memory_in_layers(), upstream.requests().len()), (2 + 2 * 130 / 64, 3));
 }
 
 thread_local! {
@@ -150,11 +120,12 @@ async fn a_day_that_passes_without_a_change_makes_tags_reclaimable_without_a_cal
         let (range, body) = one_image(url);
         (range, body.replace(r#"{"Tag""#, r#"{"updated":"2023-08-17T10:13:20Z","Tag""#))
     };
-    let options = Options { full_interval: Duration::from_secs(10 * 86_400), ..Options::default() };
-    let (tags, sent) = collector_at(paused_wall_clock, options, None, old_tag);
+    let mut options = Options::default();
+    options.collected.full_interval = Duration::from_secs(10 * 86_400);
+    let (tags, upstream) = collector_at(paused_wall_clock, options, None, old_tag);
     let listing = listing(3, 1);
     tags.refresh(&listing, BRIEFLY, soon()).await;
-    assert_eq!(*sent.lock(), 3);
+    assert_eq!(upstream.requests().len(), 3);
     for hour in 0..24 {
         let images = tags.refresh(&listing, BRIEFLY, soon()).await;
         let of_rule = &images.reclaimable[0];
@@ -164,7 +135,7 @@ async fn a_day_that_passes_without_a_change_makes_tags_reclaimable_without_a_cal
         assert_eq!((picked, of_rule.bytes), expected, "after {hour} hours");
         tokio::time::advance(Duration::from_secs(3_600)).await;
     }
-    assert_eq!(*sent.lock(), 3, "no call after the first");
+    assert_eq!(upstream.requests().len(), 3, "no call after the first");
 }
 
 /// Collects what is written, and does something once the first frame of records is.

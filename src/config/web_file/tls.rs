@@ -78,18 +78,11 @@ impl WebFileReader<'_> {
             (Some((text, place)), None) => Pem::Text(Secret::new(text), place),
             (None, Some((name, place))) => {
                 let file = self.path.parent().unwrap_or(Path::new("")).join(&name);
-                let read = load_pem(&file);
-                self.files.push(file.clone());
-                match read {
-                    Ok(text) => {
-                        self.note(text.expose().as_bytes());
-                        Pem::Text(text, place)
-                    }
-                    Err(problem) => {
-                        problems.add(format!("{place}: {}: {problem}", file.display()));
-                        Pem::Unread
-                    }
-                }
+                let read = problems.value_of(format!("{place}: {}", file.display()), load_pem(&file));
+                self.files.push(file);
+                let Some(text) = read else { return Pem::Unread };
+                self.note(text.expose().as_bytes());
+                Pem::Text(text, place)
             }
         }
     }
@@ -203,13 +196,7 @@ fn client_auth(table: &mut Table<'_>, client_ca: &Pem<'_>, place: &Place<'_>, pr
 
 fn version<'a>(table: &mut Table<'a>, key: &'static str, problems: &mut Problems) -> Option<(TlsVersion, Place<'a>)> {
     let (text, place) = table.text(key, problems)?;
-    match text.parse() {
-        Ok(version) => Some((version, place)),
-        Err(problem) => {
-            problems.add(format!("{place}: {problem}"));
-            None
-        }
-    }
+    problems.value_of(&place, text.parse()).map(|version| (version, place))
 }
 
 fn each<T>(
@@ -219,6 +206,5 @@ fn each<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Vec<T> {
     let Some((texts, place)) = table.texts(key, problems) else { return Vec::new() };
-    let parsed = texts.iter().map(|text| parse(text).map_err(|problem| problems.add(format!("{place}: {problem}"))));
-    parsed.filter_map(Result::ok).collect()
+    texts.iter().filter_map(|text| problems.value_of(&place, parse(text))).collect()
 }

@@ -6,6 +6,7 @@ use super::super::metrics::{Operation, Purpose};
 use super::super::request::{BodyReader, Call};
 use super::Client;
 use crate::auth::{CachedCredential, Credential, sign};
+use crate::base::clock::seconds_between;
 use crate::base::deadline::Deadline;
 use crate::transport::error_response::date;
 use crate::transport::{Request, Response, SentSecrets, TransportError};
@@ -148,7 +149,7 @@ impl Client {
     fn note_skew(&self, headers: &HeaderMap, now: SystemTime) -> Option<f64> {
         let theirs = date(headers)?;
         // `Date` has whole seconds: the expected value lies half a second later.
-        let skew = seconds_from(now, theirs) + 0.5;
+        let skew = seconds_between(now, theirs) + 0.5;
         self.metrics.clock_skew.set(Some(skew));
         let is_large = skew.abs() > SKEW_WARNING_SECONDS;
         if !self.skew_warned.swap(is_large, Ordering::Relaxed) && is_large {
@@ -175,11 +176,4 @@ fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
     let by = Duration::from_secs(seconds.unsigned_abs());
     let moved = if seconds < 0 { time.checked_sub(by) } else { time.checked_add(by) };
     moved.unwrap_or(time)
-}
-
-fn seconds_from(start: SystemTime, end: SystemTime) -> f64 {
-    match end.duration_since(start) {
-        Ok(after) => after.as_secs_f64(),
-        Err(before) => -before.duration().as_secs_f64(),
-    }
 }

@@ -1,82 +1,44 @@
 //! Hours of outage on a paused clock, in memory, from the transport to the cache.
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt};
-use hyper::StatusCode;
-use hyper::http::{HeaderMap, HeaderValue};
+use crate::auth::Authenticator;
+use crate::base::deadline::Deadline;
+use crate::cache::{self, Cache, Outcome, Served, ServedKind};
+use crate::collect;
+use crate::failure::Reason;
+use crate::model::{Snapshot, Timestamp};
+use crate::swr;
+use crate::swr::fake_upstream::{Reply, Setup, given, setup_by};
 use prometheus::Registry;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
-use swr_exporter::auth::{Authenticator, CredentialProvider, SecretSource, token};
-use swr_exporter::base::deadline::Deadline;
-use swr_exporter::base::secret::Secret;
-use swr_exporter::cache::{self, Cache, Outcome, Served, ServedKind};
-use swr_exporter::collect;
-use swr_exporter::failure::Reason;
-use swr_exporter::model::{Snapshot, Timestamp};
-use swr_exporter::swr::{self, Client};
-use swr_exporter::transport::{Request, Response, Transport, TransportError};
 use tokio::time::Instant;
 
-/// The upstream's behaviour: this status, with a list of one repository if it is 200.
-#[derive(Clone, Copy, Debug)]
-struct Mood {
-    status: u16,
-    retry_after: Option<&'static str>,
-}
+/// The upstream's behaviour: this status and `Retry-After`, with a list of one repository if it is 200.
+type Mood = (u16, Option<&'static str>);
 
-const WELL: Mood = Mood { status: 200, retry_after: None };
-const ILL: Mood = Mood { status: 500, retry_after: None };
-
-#[derive(Clone)]
-struct Upstream {
-    mood: Arc<Mutex<Mood>>,
-    sent: Arc<Mutex<Vec<Instant>>>,
-}
-
-impl Transport for Upstream {
-    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
-        assert!(request.url.contains("/v2/manage/repos?"));
-        async {
-            self.sent.lock().unwrap().push(Instant::now());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let mood = *self.mood.lock().unwrap();
-            let (mut headers, mut body) = (HeaderMap::new(), "{}");
-            if let Some(text) = mood.retry_after {
-                headers.insert("retry-after", HeaderValue::from_static(text));
-            }
-            if mood.status == 200 {
-                headers.insert("content-range", HeaderValue::from_static("0-1/1"));
-                body = r#"[{"name":"app","namespace":"team","size":7}]"#;
-            }
-            let body = futures_util::stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
-            Ok(Response { status: StatusCode::from_u16(mood.status).unwrap(), headers, body })
-        }
-        .boxed()
-    }
-}
+const WELL: Mood = (200, None);
+const ILL: Mood = (500, None);
 
 /// An account that is scraped, with the defaults of the program.
 struct Scraped {
-    upstream: Upstream,
+    mood: Arc<Mutex<Mood>>,
+    upstream: Setup,
     cache: Cache<Snapshot>,
 }
 
 impl Scraped {
     fn new(namespaces: &[&str]) -> Self {
-        let upstream = Upstream { mood: Arc::new(Mutex::new(WELL)), sent: Arc::default() };
+        let mood = Arc::new(Mutex::new(WELL));
+        let now = mood.clone();
+        let upstream = setup_by(swr::Options::default(), Authenticator::new(given(), None), move |_, url| {
+            assert!(url.contains("/v2/manage/repos?"));
+            match *now.lock().unwrap() {
+                WELL => Reply::Page("0-1/1", r#"[{"name":"app","namespace":"team","size":7}]"#.to_owned()),
+                (status, retry_after) => Reply::Status(status, retry_after),
+            }
+        });
         let registry = Registry::new();
-        let token =
-            CredentialProvider::Token(token::TokenProvider(SecretSource::Given(Secret::new("token".to_owned()))));
-        let options = swr::Options { endpoint: "http://127.0.0.1:1".into(), ..swr::Options::default() };
-        let client = Arc::new(Client::new(
-            options,
-            Box::new(upstream.clone()),
-            Authenticator::new(token, None),
-            swr::Metrics::new(&registry),
-            SystemTime::now,
-        ));
+        let client = upstream.client.clone();
         let namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect();
         let parts = Arc::new((collect::Options { namespaces, ..Default::default() }, collect::Metrics::new(&registry)));
         let refresh: cache::Refresh<Snapshot> = Box::new(move |previous, deadline| {
@@ -88,11 +50,11 @@ impl Scraped {
             })
         });
         let counters = cache::metrics::Counters::new(&registry);
-        Self { upstream, cache: Cache::new(cache::Options::default(), refresh, None, counters, SystemTime::now) }
+        Self { mood, upstream, cache: Cache::new(cache::Options::default(), refresh, None, counters, SystemTime::now) }
     }
 
     fn becomes(&self, mood: Mood) {
-        *self.upstream.mood.lock().unwrap() = mood;
+        *self.mood.lock().unwrap() = mood;
     }
 
     async fn scrape(&self) -> Served<Snapshot> {
@@ -112,8 +74,9 @@ impl Scraped {
         self.cache.status().latest.and_then(|attempt| attempt.failure).map(|failure| failure.reason)
     }
 
-    fn sent(&self) -> Vec<Instant> {
-        self.upstream.sent.lock().unwrap().clone()
+    /// When each request was sent, from the beginning.
+    fn sent(&self) -> Vec<Duration> {
+        self.upstream.requests().iter().map(|sent| sent.at - self.upstream.started).collect()
     }
 }
 
@@ -181,7 +144,7 @@ async fn an_account_listed_by_organization_is_complete_again_with_the_first_good
 #[tokio::test(start_paused = true)]
 async fn an_hour_without_an_answer_costs_no_more() {
     let scraped = Scraped::new(&[]);
-    scraped.becomes(Mood { status: 503, retry_after: None });
+    scraped.becomes((503, None));
     scraped.scrapes(HOUR, |served| assert_eq!(served.kind, ServedKind::Nothing)).await;
     assert!(scraped.sent().len() <= 150, "{}", scraped.sent().len());
 }
@@ -190,7 +153,7 @@ async fn an_hour_without_an_answer_costs_no_more() {
 async fn no_request_comes_before_the_time_that_was_given_and_none_is_parked_for_longer_than_five_minutes() {
     for (word, least, most) in [("7", 7, 8), ("100", 100, 116), ("1000000000", 300, 316)] {
         let scraped = Scraped::new(&[]);
-        scraped.becomes(Mood { status: 429, retry_after: Some(word) });
+        scraped.becomes((429, Some(word)));
         scraped.scrape().await;
         scraped.becomes(WELL);
         scraped.scrapes(HOUR / 6, |_| {}).await;
@@ -205,7 +168,7 @@ async fn no_request_comes_before_the_time_that_was_given_and_none_is_parked_for_
 async fn a_wrong_credential_is_sent_twice_in_fifteen_minutes_for_a_day() {
     for namespaces in [&[][..], &["a", "b", "c", "d", "e"]] {
         let scraped = Scraped::new(namespaces);
-        scraped.becomes(Mood { status: 401, retry_after: None });
+        scraped.becomes((401, None));
         scraped.scrapes(24 * HOUR, |_| {}).await;
         assert_eq!(scraped.reason(), Some(Reason::Auth));
         let sent = scraped.sent();

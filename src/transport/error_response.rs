@@ -113,8 +113,9 @@ mod tests {
         secrets.add("canary-token-0123456789");
         let target = "https://login.example.com/?from=x&t=canary-token-0123456789";
         let headers = HeaderMap::from_iter([("location".parse().unwrap(), target.parse().unwrap())]);
-        let read =
-            |status| ErrorResponse::read(status, &headers, b"moved", &secrets, SystemTime::UNIX_EPOCH).body.message;
+        let read = |status| {
+            ErrorResponse::read(Service::Api, status, &headers, b"moved", &secrets, SystemTime::UNIX_EPOCH).body.message
+        };
         assert_eq!(read(StatusCode::FOUND).as_deref(), Some("to https://login.example.com/?from=x&t=<secret>"));
         assert_eq!(read(StatusCode::FORBIDDEN).as_deref(), Some("moved"));
     }

@@ -50,6 +50,7 @@ impl TagWalk<'_> {
         let mut tags: Vec<Tag> = Vec::new();
         let mut limit = learned.get().unwrap_or(MAX_PAGE_SIZE);
         let (mut offset, mut total, mut moved) = (0, None, false);
+        let mut beginnings = HashSet::new();
         loop {
             let page = match self.page(offset, limit).await {
                 Err(ApiError::Refused(_)) if offset == 0 && limit > FALLBACK_PAGE_SIZE => {
@@ -64,6 +65,7 @@ impl TagWalk<'_> {
                     // beginning, because some versions accept only offsets that are multiples of the limit.
                     (limit, offset, total, moved) = (smaller_page(limit), 0, None, false);
                     tags.clear();
+                    beginnings.clear();
                     continue;
                 }
                 page => page?,
@@ -74,13 +76,12 @@ impl TagWalk<'_> {
             }
             moved |= offset > 0 && total != page.total;
             total = page.total;
-            let is_repeated = offset > 0 && page.rows.len() > 1 && {
-                let known: HashSet<_> = tags.iter().map(|tag| &tag.name).collect();
-                page.rows.iter().all(|tag| known.contains(&tag.name))
-            };
-            if is_repeated {
+            // Between two pages a push moves one row to the later page, which begins with another row all the same.
+            if let [first, _, ..] = page.rows.as_slice()
+                && !beginnings.insert(first.name.clone())
+            {
                 self.latest = None;
-                return Err(WalkError::Inconsistent("a page repeats those before it".to_owned()));
+                return Err(WalkError::Inconsistent("a page begins like one before it".to_owned()));
             }
             offset += page.received;
             tags.extend(page.rows);

@@ -7,13 +7,19 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-/// A keyed hash of the text that a row was read from. Rows with the same one were read from the same text.
+/// A keyed hash of the text that a row was read from. Rows with the same one were read from the same text: that a million
+/// repositories that change every minute are mistaken once takes longer than the world is old.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprint(pub [u64; 2]);
+pub struct Fingerprint(pub [u8; 12]);
 
 impl Fingerprint {
     /// That of rows which were read from no text that could come again.
-    pub const NONE: Self = Self([0; 2]);
+    pub const NONE: Self = Self([0; 12]);
+
+    /// A part of it, to look it up.
+    pub fn short(&self) -> u64 {
+        self.0.first_chunk().copied().map_or(0, u64::from_le_bytes)
+    }
 }
 
 /// A repository in a chunk.
@@ -58,40 +64,38 @@ impl Repository {
     }
 }
 
-/// One row without its texts. `present` says which of the values are there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packed {
-    pub(super) fingerprint: Fingerprint,
-    size: u64,
-    images: u64,
-    downloads: u64,
-    created: i64,
-    updated: i64,
+/// The part of a row that says which repository it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
+struct Identity {
     /// The end of its name in the names of the chunk.
     name_end: u32,
-    /// Bytes of the text that the fingerprint is of.
-    pub(super) text_length: u16,
+    /// See [`RowKey`].
+    key_hash: u32,
+    created: i64,
     namespace: u16,
     /// Meaningful if [`CATEGORY`] is present.
     category: u16,
-    present: u8,
-    pub(super) border: Border,
-    /// See [`RowKey`].
-    pub(super) key_hash: u32,
 }
 
-/// What a row is known by.
-#[derive(Clone, Copy)]
-struct Identity {
+/// The part of a row that pushes and downloads change. `present` says which of the values, also of the identity, are there.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(4))]
+struct Values {
     fingerprint: Fingerprint,
+    size: u64,
+    images: u64,
+    downloads: u64,
+    updated: i64,
+    /// Bytes of the text that the fingerprint is of.
     text_length: u16,
-    border: Border,
-    key_hash: u32,
+    present: u8,
 }
 
 /// What a row is the last of: of this and all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Border {
+    #[default]
     Nothing,
     Chunk,
     SmallBlock,
@@ -141,44 +145,76 @@ pub(super) const LONGEST_CHUNK: usize = 128;
 /// Rows that never change.
 #[derive(Debug)]
 pub struct Chunk {
+    identities: Arc<Identities>,
+    values: Box<[Values]>,
+}
+
+/// The repositories of a chunk, shared by the chunks that have the same ones.
+#[derive(Debug)]
+struct Identities {
     /// The organizations and categories of the rows, each once.
     texts: Box<[Arc<str>]>,
     /// The names of the rows one after the other.
     names: Box<str>,
-    pub(super) rows: Box<[Packed]>,
+    rows: Box<[Identity]>,
+    /// What the last row ends.
+    border: Border,
 }
 
 impl Chunk {
     pub(super) fn get(&self, index: usize) -> RepositoryRef<'_> {
-        let row = &self.rows[index];
-        let start = index.checked_sub(1).map_or(0, |before| self.rows[before].name_end as usize);
-        let has = |bit| row.present & bit != 0;
+        let Identities { texts, names, rows, .. } = &*self.identities;
+        let (row, values) = (&rows[index], &self.values[index]);
+        let start = index.checked_sub(1).map_or(0, |before| rows[before].name_end as usize);
+        let has = |bit| values.present & bit != 0;
         RepositoryRef {
-            namespace: &self.texts[usize::from(row.namespace)],
-            name: &self.names[start..row.name_end as usize],
-            category: has(CATEGORY).then(|| &self.texts[usize::from(row.category)]),
+            namespace: &texts[usize::from(row.namespace)],
+            name: &names[start..row.name_end as usize],
+            category: has(CATEGORY).then(|| &texts[usize::from(row.category)]),
             visibility: match (has(PUBLIC), has(PRIVATE)) {
                 (true, _) => Some(Visibility::Public),
                 (_, true) => Some(Visibility::Private),
                 _ => None,
             },
-            size: has(SIZE).then_some(row.size),
-            images: has(IMAGES).then_some(row.images),
-            downloads: has(DOWNLOADS).then_some(row.downloads),
+            size: has(SIZE).then_some(values.size),
+            images: has(IMAGES).then_some(values.images),
+            downloads: has(DOWNLOADS).then_some(values.downloads),
             created: has(CREATED).then_some(Timestamp(row.created)),
-            updated: has(UPDATED).then_some(Timestamp(row.updated)),
+            updated: has(UPDATED).then_some(Timestamp(values.updated)),
         }
+    }
+
+    /// The fingerprint of the text that a row was read from, and the bytes of that text.
+    pub(super) fn origin(&self, index: usize) -> (Fingerprint, u16) {
+        let Values { fingerprint, text_length, .. } = self.values[index];
+        (fingerprint, text_length)
+    }
+
+    /// See [`RowKey`].
+    pub(super) fn key_hash(&self, index: usize) -> u32 {
+        self.identities.rows[index].key_hash
+    }
+
+    /// Whether it keeps its repositories in common with another chunk.
+    #[cfg(test)]
+    pub(super) fn shares_identities(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.identities, &other.identities)
+    }
+
+    /// What its last row ends.
+    pub(super) fn border(&self) -> Border {
+        self.identities.border
     }
 
     /// The repositories in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RepositoryRef<'_>> + DoubleEndedIterator + Clone {
-        (0..self.rows.len()).map(|index| self.get(index))
+        (0..self.values.len()).map(|index| self.get(index))
     }
 
     /// The number of its rows.
     #[allow(clippy::len_without_is_empty, reason = "a chunk of a snapshot is never empty")]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.values.len()
     }
 }
 
@@ -188,7 +224,10 @@ pub struct Packer {
     texts: Vec<Arc<str>>,
     known: HashMap<Arc<str>, u16, BuildHasherDefault<QuickHasher>>,
     names: String,
-    rows: Vec<Packed>,
+    identities: Vec<Identity>,
+    values: Vec<Values>,
+    /// What the latest row ends.
+    border: Border,
 }
 
 impl Packer {
@@ -196,34 +235,26 @@ impl Packer {
     pub fn push(&mut self, row: RepositoryRef<'_>, fingerprint: Fingerprint, text_length: u16) {
         let name_hash = hash(0, row.name.as_bytes());
         let key_hash = hash(name_hash, row.namespace.as_bytes()) >> 32;
-        let key_hash = u32::try_from(key_hash).unwrap_or_default();
-        self.pack(row, Identity { fingerprint, text_length, border: Border::behind(name_hash), key_hash });
-    }
-
-    /// Appends a row of another chunk.
-    pub(super) fn append(&mut self, row: &Row) {
-        let Packed { fingerprint, text_length, border, key_hash, .. } = *row.packed();
-        self.pack(row.get(), Identity { fingerprint, text_length, border, key_hash });
-    }
-
-    fn pack(&mut self, row: RepositoryRef<'_>, identity: Identity) {
-        let Identity { fingerprint, text_length, border, key_hash } = identity;
-        let before = self.rows.last().map_or((0, 0), |last| (last.namespace, last.category));
+        self.border = Border::behind(name_hash);
+        let before = self.identities.last().map_or((0, 0), |last| (last.namespace, last.category));
         let namespace = self.text(row.namespace, before.0);
         let category = row.category.map(|category| self.text(category, before.1));
         self.names.push_str(row.name);
+        self.identities.push(Identity {
+            name_end: u32::try_from(self.names.len()).expect("a page is far shorter"),
+            key_hash: u32::try_from(key_hash).unwrap_or_default(),
+            created: row.created.unwrap_or_default().0,
+            namespace,
+            category: category.unwrap_or_default(),
+        });
         let bit = |bit, is_present: bool| if is_present { bit } else { 0 };
-        self.rows.push(Packed {
+        self.values.push(Values {
             fingerprint,
             size: row.size.unwrap_or_default(),
             images: row.images.unwrap_or_default(),
             downloads: row.downloads.unwrap_or_default(),
-            created: row.created.unwrap_or_default().0,
             updated: row.updated.unwrap_or_default().0,
-            name_end: u32::try_from(self.names.len()).expect("a page is far shorter"),
             text_length,
-            namespace,
-            category: category.unwrap_or_default(),
             present: bit(SIZE, row.size.is_some())
                 | bit(IMAGES, row.images.is_some())
                 | bit(DOWNLOADS, row.downloads.is_some())
@@ -232,9 +263,13 @@ impl Packer {
                 | bit(CATEGORY, category.is_some())
                 | bit(PUBLIC, row.visibility == Some(Visibility::Public))
                 | bit(PRIVATE, row.visibility == Some(Visibility::Private)),
-            border,
-            key_hash,
         });
+    }
+
+    /// Appends a row of another chunk.
+    pub(super) fn append(&mut self, row: &Row) {
+        let (fingerprint, text_length) = row.chunk.origin(row.index as usize);
+        self.push(row.get(), fingerprint, text_length);
     }
 
     /// The index of a text. `hint` is that of the row before, which mostly has the same.
@@ -254,30 +289,47 @@ impl Packer {
     /// The number of rows so far.
     #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.identities.len()
     }
 
     /// The hash of the latest row's key.
     pub(super) fn last_key_hash(&self) -> Option<u32> {
-        self.rows.last().map(|row| row.key_hash)
+        self.identities.last().map(|row| row.key_hash)
     }
 
     /// The latest row: its key, and whether it ends a chunk.
     pub(super) fn last(&self) -> Option<((&str, &str), bool)> {
-        let last = self.rows.last()?;
-        let start = self.rows.len().checked_sub(2).map_or(0, |before| self.rows[before].name_end as usize);
+        let last = self.identities.last()?;
+        let before = self.identities.len().checked_sub(2);
+        let start = before.map_or(0, |before| self.identities[before].name_end as usize);
         let key = (&*self.texts[usize::from(last.namespace)], &self.names[start..]);
-        Some((key, last.border != Border::Nothing))
+        Some((key, self.border != Border::Nothing))
     }
 
     /// The rows so far as a chunk; the packer is empty again.
     pub fn finish(&mut self) -> Arc<Chunk> {
+        self.finish_after(None)
+    }
+
+    /// As [`Packer::finish`]; if `before` has the same repositories, both chunks share what does not change.
+    pub(super) fn finish_after(&mut self, before: Option<&Chunk>) -> Arc<Chunk> {
         self.known.clear();
-        let chunk =
-            Chunk { texts: self.texts[..].into(), names: self.names.as_str().into(), rows: self.rows[..].into() };
+        let shared = before.map(|before| &before.identities).filter(|before| {
+            before.names[..] == self.names && before.rows[..] == self.identities && before.texts[..] == self.texts
+        });
+        let identities = shared.cloned().unwrap_or_else(|| {
+            Arc::new(Identities {
+                texts: self.texts[..].into(),
+                names: self.names.as_str().into(),
+                rows: self.identities[..].into(),
+                border: self.border,
+            })
+        });
+        let chunk = Chunk { identities, values: self.values[..].into() };
         self.texts.clear();
         self.names.clear();
-        self.rows.clear();
+        self.identities.clear();
+        self.values.clear();
         Arc::new(chunk)
     }
 }
@@ -318,7 +370,8 @@ pub struct Row {
 impl Row {
     /// Handles of all rows of a chunk.
     pub fn all(chunk: &Arc<Chunk>) -> impl Iterator<Item = Self> {
-        (0..).zip(&chunk.rows).map(|(index, row)| Self { chunk: chunk.clone(), index, key_hash: row.key_hash })
+        let rows = (0..).zip(&chunk.identities.rows);
+        rows.map(|(index, row)| Self { chunk: chunk.clone(), index, key_hash: row.key_hash })
     }
 
     /// The repository.
@@ -329,10 +382,6 @@ impl Row {
     /// Its identity within the account.
     pub fn key(&self) -> (&str, &str) {
         self.get().key()
-    }
-
-    fn packed(&self) -> &Packed {
-        &self.chunk.rows[self.index as usize]
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each repository held a week or two ago: the sizes that its growth is counted from, also after a restart.
 //!
 //! Two sizes per repository, whatever time passes. Once the later ones are a week old they take the place of the earlier
-//! ones, so growth is counted over one to two weeks.
+//! ones, so growth is counted over one to two weeks. Most repositories hold what they held then, and take no memory here.
 
 use super::chunks::Chunk;
 use super::{RepositoryRef, Snapshot, Timestamp};
@@ -13,21 +13,76 @@ const WEEK: i64 = 7 * 24 * 3_600 * 1_000_000_000;
 /// Stands for a size that is not known yet.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Two earlier sizes of each repository of a snapshot, in its order.
+/// Two earlier sizes of each repository of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EarlierSizes {
     /// When those of `counted` were taken.
     since: Timestamp,
     /// When those of `next` were taken; the same as `since` for the first week.
     next_since: Timestamp,
-    /// Those that growth is counted from, and those that are to follow.
-    sizes: Box<[Pair]>,
+    /// The sizes that are not those of the snapshot, in its order.
+    changed: Box<[Changed]>,
 }
 
+/// The size that growth is counted from, and the one that is to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pair {
     counted: u64,
     next: u64,
+}
+
+/// The earlier sizes of the repository at an index of the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Changed {
+    index: u32,
+    earlier: Pair,
+}
+
+/// Collects earlier sizes, repository by repository.
+#[derive(Default)]
+pub(super) struct EarlierSizesBuilder {
+    changed: Vec<Changed>,
+    repositories: u32,
+}
+
+impl EarlierSizesBuilder {
+    fn push(&mut self, earlier: Pair, now: Option<u64>) {
+        if earlier != Pair::unchanged(now) {
+            self.changed.push(Changed { index: self.repositories, earlier });
+        }
+        self.repositories += 1;
+    }
+
+    /// Adds those of a repository from their differences, as [`EarlierSizes::differences`] returns them.
+    pub(super) fn push_differences(&mut self, (counted, next): (i64, i64), now: Option<u64>) {
+        let earlier = |difference: i64| now.unwrap_or(UNKNOWN).wrapping_add(difference.cast_unsigned());
+        self.push(Pair { counted: earlier(counted), next: earlier(next) }, now);
+    }
+
+    pub(super) fn finish(self, (since, next_since): (Timestamp, Timestamp)) -> EarlierSizes {
+        EarlierSizes { since, next_since, changed: self.changed.into() }
+    }
+}
+
+impl Pair {
+    /// Those of a repository whose size never changed.
+    fn unchanged(size: Option<u64>) -> Self {
+        let size = size.unwrap_or(UNKNOWN);
+        Self { counted: size, next: size }
+    }
+}
+
+/// The earlier sizes of repositories from an index on.
+fn pairs<'a>(
+    start: usize,
+    rows: impl Iterator<Item = RepositoryRef<'a>>,
+    changed: &[Changed],
+) -> impl Iterator<Item = (RepositoryRef<'a>, Pair)> {
+    let mut changed = changed.iter().peekable();
+    (start..).zip(rows).map(move |(index, row)| {
+        let own = changed.next_if(|own| own.index as usize == index);
+        (row, own.map_or_else(|| Pair::unchanged(row.size), |own| own.earlier))
+    })
 }
 
 /// The first known size of a repository.
@@ -46,15 +101,15 @@ impl EarlierSizes {
         if is_week_old {
             (since, next_since) = (next_since, now);
         }
-        let mut sizes = Vec::with_capacity(snapshot.repositories.len());
+        let mut sizes = EarlierSizesBuilder::default();
         let mut add = |row: RepositoryRef<'_>, before: Option<Pair>| {
             let Pair { counted, next } = before.unwrap_or(Pair { counted: UNKNOWN, next: UNKNOWN });
             let now = row.size.unwrap_or(UNKNOWN);
             let (counted, next) = if is_week_old { (next, now) } else { (counted, next) };
-            sizes.push(Pair { counted: first_known(counted, row.size), next: first_known(next, row.size) });
+            sizes.push(Pair { counted: first_known(counted, row.size), next: first_known(next, row.size) }, row.size);
         };
-        carry(snapshot, known.map(|(old, known)| (old, &*known.sizes)), &mut add);
-        Self { since, next_since, sizes: sizes.into() }
+        carry(snapshot, known.map(|(old, known)| (old, &*known.changed)), &mut add);
+        sizes.finish((since, next_since))
     }
 
     /// What growth is counted from: when those sizes were taken. A repository that came later counts from when it came.
@@ -64,8 +119,8 @@ impl EarlierSizes {
 
     /// The growth of each repository of the snapshot that this was made for; 0 if it shrank or is not known.
     pub fn growth(&self, snapshot: &Snapshot) -> impl Iterator<Item = u64> {
-        let sizes = snapshot.repositories.iter().map(|row| row.size);
-        sizes.zip(&self.sizes).map(|(now, pair)| now.unwrap_or_default().saturating_sub(pair.counted))
+        let pairs = pairs(0, snapshot.repositories.iter(), &self.changed);
+        pairs.map(|(row, pair)| row.size.unwrap_or_default().saturating_sub(pair.counted))
     }
 
     /// The times, for a state file.
@@ -75,40 +130,28 @@ impl EarlierSizes {
 
     /// The sizes as differences from the size now, which are mostly 0, for a state file.
     pub(super) fn differences(&self, snapshot: &Snapshot) -> impl Iterator<Item = (i64, i64)> {
-        let sizes = snapshot.repositories.iter().map(|row| row.size.unwrap_or(UNKNOWN));
         let difference = |earlier: u64, now: u64| earlier.wrapping_sub(now).cast_signed();
-        sizes.zip(&self.sizes).map(move |(now, pair)| (difference(pair.counted, now), difference(pair.next, now)))
-    }
-}
-
-/// Earlier sizes while they are read from a state file, row by row.
-#[derive(Default)]
-pub(super) struct EarlierSizesReader(Vec<Pair>);
-
-impl EarlierSizesReader {
-    /// Adds the differences of a row.
-    pub(super) fn push(&mut self, (counted, next): (i64, i64), size: Option<u64>) {
-        let earlier = |difference: i64| size.unwrap_or(UNKNOWN).wrapping_add(difference.cast_unsigned());
-        self.0.push(Pair { counted: earlier(counted), next: earlier(next) });
-    }
-
-    pub(super) fn finish(self, (since, next_since): (Timestamp, Timestamp)) -> EarlierSizes {
-        EarlierSizes { since, next_since, sizes: self.0.into() }
+        pairs(0, snapshot.repositories.iter(), &self.changed).map(move |(row, Pair { counted, next })| {
+            let now = row.size.unwrap_or(UNKNOWN);
+            (difference(counted, now), difference(next, now))
+        })
     }
 }
 
 /// Calls `add` for each row with what was known of it. Both snapshots are sorted, so one walk along both finds it.
 fn carry(
     snapshot: &Snapshot,
-    before: Option<(&Snapshot, &[Pair])>,
+    before: Option<(&Snapshot, &[Changed])>,
     add: &mut impl FnMut(RepositoryRef<'_>, Option<Pair>),
 ) {
-    let old_chunks = before.iter().flat_map(|(old, sizes)| {
-        let mut rest = *sizes;
+    let old_chunks = before.iter().flat_map(|(old, changed)| {
+        let (mut start, mut rest) = (0, *changed);
         old.repositories.chunks().iter().map(move |chunk: &Arc<Chunk>| {
-            let (sizes, after) = rest.split_at(chunk.len());
-            rest = after;
-            (chunk, sizes)
+            let (here, end) = (rest, start + chunk.len());
+            rest = &rest[rest.partition_point(|own| (own.index as usize) < end)..];
+            let pairs = pairs(start, chunk.iter(), here);
+            start = end;
+            (chunk, pairs)
         })
     });
     let mut old_chunks = old_chunks.peekable();
@@ -116,15 +159,14 @@ fn carry(
     let mut known: VecDeque<((&str, &str), Pair)> = VecDeque::new();
     for chunk in snapshot.repositories.chunks() {
         if let Some((_, old)) = old_chunks.next_if(|(old, _)| Arc::ptr_eq(old, chunk)) {
-            chunk.iter().zip(old).for_each(|(row, pair)| add(row, Some(*pair)));
+            old.for_each(|(row, pair)| add(row, Some(pair)));
             known.clear();
             continue;
         }
         let Some(last) = chunk.iter().next_back().map(|row| row.key()) else { continue };
-        while let Some((old, pairs)) =
-            old_chunks.next_if(|(old, _)| old.iter().next().is_some_and(|row| row.key() <= last))
+        while let Some((_, old)) = old_chunks.next_if(|(old, _)| old.iter().next().is_some_and(|row| row.key() <= last))
         {
-            known.extend(old.iter().map(|row| row.key()).zip(pairs.iter().copied()));
+            known.extend(old.map(|(row, pair)| (row.key(), pair)));
         }
         for row in chunk.iter() {
             while known.front().is_some_and(|(key, _)| *key < row.key()) {

@@ -1,6 +1,6 @@
 //! A snapshot as records of a state file: a head, then the rows one by one. Tags are kept in a file of their own.
 
-use super::earlier_sizes::EarlierSizesReader;
+use super::earlier_sizes::EarlierSizesBuilder;
 use super::figures::{AccountFigures, Artifacts, Dated, Enterprise, InstanceArtifacts, InstanceRepository};
 use super::repositories::RepositoriesBuilder;
 use super::size_history::SizeHistory;
@@ -93,13 +93,13 @@ impl Persistent for Snapshot {
             known.repositories.value = read_rows(records, count, |_| {})?;
         }
         let (mut namespace, mut category) = (Arc::default(), Arc::default());
-        let (mut repositories, mut earlier_sizes) = (RepositoriesBuilder::default(), EarlierSizesReader::default());
+        let (mut repositories, mut earlier_sizes) = (RepositoriesBuilder::default(), EarlierSizesBuilder::default());
         for _ in 0..head.repositories {
             let mut row: Repository;
             if head.earlier_sizes.is_some() {
                 let differences;
                 (row, differences) = records.expect()?;
-                earlier_sizes.push(differences, row.size);
+                earlier_sizes.push_differences(differences, row.size);
             } else {
                 row = records.expect()?;
             }

@@ -5,7 +5,7 @@
 //! border but their own. Some of the borders also divide the rows into blocks, by which an exposition is made.
 
 use super::RepositoryRef;
-use super::chunks::{BlockSize, Chunk, Fingerprint, LONGEST_CHUNK, Packed, Packer, QuickHasher, Row, RowKey};
+use super::chunks::{BlockSize, Chunk, Fingerprint, LONGEST_CHUNK, Packer, QuickHasher, Row, RowKey};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -94,6 +94,7 @@ impl Repositories {
                 merged.chunks.push(chunk.clone());
                 continue;
             }
+            merged.before = Some(chunk.clone());
             let mut places = vec![Place::NONE; if kept == 0 { 0 } else { chunk.len() }];
             for old in Row::all(chunk) {
                 let is_before = |other: &Row| RowKey(other) != RowKey(&old) && other.key() < old.key();
@@ -168,7 +169,7 @@ impl Repositories {
     /// The chunks in blocks.
     pub fn blocks(&self, size: BlockSize) -> impl Iterator<Item = &[Arc<Chunk>]> {
         let border = size.border();
-        self.chunks.split_inclusive(move |chunk| chunk.rows.last().is_some_and(|row| row.border >= border))
+        self.chunks.split_inclusive(move |chunk| chunk.border() >= border)
     }
 
     /// Handles of the rows in their order.
@@ -184,8 +185,9 @@ impl Repositories {
     /// A row by its number in the order in which it was listed.
     pub fn known_row(&self, number: usize) -> Option<KnownRow> {
         let place = *self.listed.get(number)?;
-        let Packed { fingerprint, text_length, key_hash, .. } = self.chunks[place.chunk()].rows[place.index() as usize];
-        Some(KnownRow { fingerprint, text_length, key_hash, place })
+        let (chunk, index) = (&self.chunks[place.chunk()], place.index() as usize);
+        let (fingerprint, text_length) = chunk.origin(index);
+        Some(KnownRow { fingerprint, text_length, key_hash: chunk.key_hash(index), place })
     }
 
     /// The row that is known so.
@@ -256,6 +258,8 @@ impl<'a> IntoIterator for &'a Repositories {
 pub struct RepositoriesBuilder {
     chunks: Vec<Arc<Chunk>>,
     packer: Packer,
+    /// A chunk that mostly has the same repositories as the next one.
+    before: Option<Arc<Chunk>>,
 }
 
 impl RepositoriesBuilder {
@@ -285,14 +289,14 @@ impl RepositoriesBuilder {
     /// Ends the chunk if the row that was packed is its last.
     fn close(&mut self) {
         if self.packer.len() == LONGEST_CHUNK || self.packer.last().is_some_and(|(_, ends_chunk)| ends_chunk) {
-            self.chunks.push(self.packer.finish());
+            self.chunks.push(self.packer.finish_after(self.before.as_deref()));
         }
     }
 
     /// All of them.
     pub fn finish(mut self) -> Repositories {
         if self.packer.len() > 0 {
-            self.chunks.push(self.packer.finish());
+            self.chunks.push(self.packer.finish_after(self.before.as_deref()));
         }
         self.chunks.shrink_to_fit();
         let mut end = 0;

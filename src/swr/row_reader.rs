@@ -1,6 +1,6 @@
 //! Rows of the repository list, of which those that come as they were before are taken over without parsing.
 //!
-//! A row is known by a keyed hash of 128 bits of its text. The key is drawn when the client is made and leaves it nowhere,
+//! A row is known by a keyed hash of 96 bits of its text. The key is drawn when the client is made and leaves it nowhere,
 //! so texts with the same hash cannot be found on purpose, and by chance not within the life of a machine: a billion pairs
 //! of texts per second for a hundred years collide with a probability below 10^-19.
 
@@ -44,7 +44,8 @@ impl FingerprintKey {
     }
 
     fn hash(&self, text: &[u8]) -> Fingerprint {
-        Fingerprint(HighwayHasher::new(self.0).hash128(text))
+        let hash = HighwayHasher::new(self.0).hash128(text).map(u64::to_le_bytes);
+        Fingerprint(*hash.as_flattened().first_chunk().expect("16 bytes"))
     }
 }
 
@@ -71,7 +72,7 @@ impl KnownRows {
         for number in 0..repositories.listed() {
             let own = fingerprint(number);
             if let (true, Ok(number)) = (own != Fingerprint::NONE, u32::try_from(number)) {
-                numbers.insert_unique(own.0[0], number, |other| fingerprint(*other as usize).0[0]);
+                numbers.insert_unique(own.short(), number, |other| fingerprint(*other as usize).short());
             }
         }
         Self { key, repositories, numbers }
@@ -92,7 +93,7 @@ impl KnownRows {
         let is_same = |number: &u32| {
             self.repositories.known_row(*number as usize).is_some_and(|row| row.fingerprint == fingerprint)
         };
-        self.numbers.find(fingerprint.0[0], is_same).map(|number| *number as usize)
+        self.numbers.find(fingerprint.short(), is_same).map(|number| *number as usize)
     }
 }
 

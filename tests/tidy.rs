@@ -18,6 +18,8 @@ mod house;
 mod logs;
 #[path = "tidy/packages.rs"]
 mod packages;
+#[path = "tidy/reference.rs"]
+mod reference;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/tables.rs"]

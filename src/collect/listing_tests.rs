@@ -72,8 +72,9 @@ impl PageSource for Model {
         }
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
         if window.limit > self.refuse_above {
-            let (status, body) = (hyper::StatusCode::BAD_REQUEST, Default::default());
-            return Err(ApiError::Refused(crate::swr::error::ErrorResponse { status, body, retry_after: None }));
+            let (from, status, body) =
+                (crate::transport::error_response::Service::Api, hyper::StatusCode::BAD_REQUEST, Default::default());
+            return Err(ApiError::Refused(crate::swr::error::ErrorResponse { from, status, body, retry_after: None }));
         }
         if (self.is_too_large)(read, window) {
             return Err(ApiError::TooLarge { limit: 1 });

@@ -88,7 +88,7 @@ fn every_flag_is_listed_with_its_default() {
         })
         .collect();
     assert_eq!(listed, declared, "left: docs/settings.md; right: src/cli/flags.rs");
-    for name in ["check", "scrape", "report", "demo", "simulate"] {
+    for name in ["check", "scrape", "report", "demo", "simulate", "healthcheck"] {
         let mut own = flags(cli.find_subcommand(name).unwrap());
         if matches!(name, "check" | "scrape" | "report") {
             own.retain(|flag| !of_serve.contains(flag));

@@ -50,7 +50,7 @@ use tokio::sync::watch;
 
 pub use address::{ExternalUrl, is_plain_path, prefix};
 pub use metrics::Metrics;
-pub use route::is_taken;
+pub use route::{is_taken, paths};
 
 /// Paths that cannot be the telemetry path. One that ends in `/` stands for everything below it.
 pub const TAKEN: [&str; 5] = ["/", "/probe", "/sd", "/config", "/-/"];

@@ -18,6 +18,8 @@ mod house;
 mod logs;
 #[path = "tidy/packages.rs"]
 mod packages;
+#[path = "tidy/reference.rs"]
+mod reference;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/tables.rs"]
@@ -170,6 +172,21 @@ fn shipped_files() -> BTreeMap<PathBuf, String> {
         !for_tests && !path.to_str().unwrap().ends_with("_tests.rs")
     });
     files
+}
+
+/// The value of a constant as a document writes it.
+fn constant(path: &str, name: &str) -> String {
+    let code = read(path);
+    let value = code.split(&format!("const {name}: ")).nth(1).and_then(|rest| rest.split(" = ").nth(1)).unwrap();
+    let value = value.split(';').next().unwrap().replace('_', ",");
+    let amount = |ending: &str| value.strip_suffix(ending);
+    match (amount(" << 20"), amount(" << 30"), amount(" * 1024"), value.strip_prefix("Duration::from,secs(")) {
+        (Some(mebibytes), ..) => format!("{mebibytes} MiB"),
+        (_, Some(gibibytes), ..) => format!("{gibibytes} GiB"),
+        (.., Some(kibibytes), _) => format!("{kibibytes} KiB"),
+        (.., Some(seconds)) => format!("{} s", seconds.trim_end_matches(')')),
+        _ => value,
+    }
 }
 
 fn is_part_of_a_name(c: char) -> bool {

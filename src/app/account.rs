@@ -83,7 +83,7 @@ impl Account {
         info!(
             endpoint = %config.client.endpoint,
             credentials = config.credentials.source.name(),
-            "collecting from {} with {}",
+            "collecting from {} with a credential from {}",
             config.client.endpoint,
             config.credentials.source
         );

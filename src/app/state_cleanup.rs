@@ -1,6 +1,7 @@
 //! Removes the state files of accounts that are gone.
 
 use crate::base::state_lock::StateLock;
+use crate::config::StateFiles;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,9 +14,6 @@ const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The time between two looks.
 pub(super) const INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
-/// The endings of state files, that of the lock last.
-const ENDINGS: [&str; 3] = ["snapshot", "tags", "lock"];
-
 /// Removes the files in `directory` of accounts other than `accounts` whose state has not changed for [`MAX_AGE`] and is
 /// not locked by another process.
 pub(super) fn remove_abandoned(directory: &Path, accounts: &[String], now: SystemTime) {
@@ -24,20 +22,20 @@ pub(super) fn remove_abandoned(directory: &Path, accounts: &[String], now: Syste
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let parts = name.to_str().and_then(|name| name.rsplit_once('.'));
-        let Some((account, _)) = parts.filter(|(_, ending)| ENDINGS.contains(ending)) else { continue };
+        let Some((account, _)) = parts.filter(|(_, ending)| StateFiles::ENDINGS.contains(ending)) else { continue };
         let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
         let latest = changed.entry(account.to_owned()).or_insert(modified);
         *latest = modified.max(*latest);
     }
     let is_old = |modified: SystemTime| now.duration_since(modified).is_ok_and(|age| age > MAX_AGE);
     for (account, _) in changed.into_iter().filter(|(account, at)| !accounts.contains(account) && is_old(*at)) {
-        let [.., lock] = ENDINGS;
+        let [.., lock] = StateFiles::ENDINGS;
         let file = |ending: &str| -> PathBuf { directory.join(format!("{account}.{ending}")) };
         // Held until its file is removed.
         let lock = StateLock::new(file(lock));
         if lock.is_ours() {
             // Best effort: what is left is tried again at the next look.
-            ENDINGS.iter().for_each(|ending| drop(std::fs::remove_file(file(ending))));
+            StateFiles::ENDINGS.iter().for_each(|ending| drop(std::fs::remove_file(file(ending))));
             let path = directory.display();
             info!(account, "removed the state of account `{account}`, which is no longer configured, from {path}");
         }

@@ -7,6 +7,7 @@ use super::{AuthError, CredentialProvider, ProviderState, REJECTION_PERIOD, Secr
 use crate::base::digest::Sha256Digest;
 use crate::failure::error_chain;
 use crate::metrics::unix_seconds;
+use crate::transport::error_response::ErrorResponse;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -174,9 +175,9 @@ impl Authenticator {
         }
     }
 
-    /// Reports that the upstream refused this credential, and waits for another. Whether there is one.
-    pub async fn report_rejected(&self, credential: &CachedCredential) -> bool {
-        let (outcome, held) = self.0.state().rejected(credential, Instant::now());
+    /// Reports that the upstream refused this credential by `response`, and waits for another. Whether there is one.
+    pub async fn report_rejected(&self, credential: &CachedCredential, response: &ErrorResponse) -> bool {
+        let (outcome, held) = self.0.state().rejected(credential, response, Instant::now());
         if held {
             error!(
                 source = self.0.provider.name(),

@@ -4,6 +4,8 @@ use super::super::{Credential, MAX_REJECTIONS, Metrics, REJECTION_PERIOD, Secret
 use super::*;
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
+use crate::transport::error_body::ErrorBody;
+use crate::transport::error_response::Service;
 use crate::transport::{Request, Response, Transport, TransportError};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -102,6 +104,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn right() -> SecretSource {
     SecretSource::Given(Secret::new("right".to_owned()))
+}
+
+fn refusal() -> ErrorResponse {
+    let (from, status) = (Service::Api, StatusCode::UNAUTHORIZED);
+    ErrorResponse { from, status, body: ErrorBody::default(), retry_after: None }
 }
 
 fn token_of(credential: &CachedCredential) -> String {
@@ -204,7 +211,8 @@ async fn a_hundred_workers_whose_token_is_refused_ask_for_one_new_one() {
     assert_eq!(iam.logins().len(), 1, "and for one to begin with");
     let credential = credentials[0].as_ref().unwrap();
     authenticator.report_success(credential);
-    let replaced = join_all((0..100).map(|_| authenticator.report_rejected(credential))).await;
+    let refusal = refusal();
+    let replaced = join_all((0..100).map(|_| authenticator.report_rejected(credential, &refusal))).await;
     assert!(replaced.iter().all(|replaced| *replaced));
     assert_eq!(iam.logins().len(), 2);
     assert_eq!(succeed_with(&authenticator).await.unwrap(), "token-2");
@@ -297,7 +305,7 @@ async fn tokens_that_the_api_never_takes_are_as_good_as_a_wrong_password() {
     let authenticator = iam.authenticator(right());
     for _minute in 0..15 {
         if let Ok(credential) = authenticator.credential().await {
-            authenticator.report_rejected(&credential).await;
+            authenticator.report_rejected(&credential, &refusal()).await;
         }
         tokio::time::sleep(Duration::from_secs(59)).await;
     }
@@ -317,7 +325,7 @@ async fn a_caller_that_hangs_up_cancels_no_renewal() {
 async fn reject_twice(authenticator: &Authenticator) {
     for _ in 0..MAX_REJECTIONS {
         let credential = authenticator.credential().await.unwrap();
-        assert!(!authenticator.report_rejected(&credential).await);
+        assert!(!authenticator.report_rejected(&credential, &refusal()).await);
     }
 }
 
@@ -386,7 +394,7 @@ async fn the_token_that_worked_is_kept_until_the_new_one_has_worked() {
     let half = authenticator.acquire().await.unwrap();
     assert_eq!(token_of(&half.credential), "half");
     assert!(
-        authenticator.report_rejected(&half.credential).await,
+        authenticator.report_rejected(&half.credential, &refusal()).await,
         "the refused request is made again with the old one"
     );
     drop(half);

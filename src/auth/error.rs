@@ -54,10 +54,13 @@ pub enum AuthError {
     HeldBack {
         /// Seconds until the next attempt with the same credential.
         wait_seconds: u64,
-        /// The latest refusal, if it was not the API's own.
+        /// The latest refusal, if it is known.
         #[source]
         last: Option<Arc<AuthError>>,
     },
+    /// The API refused the credential.
+    #[error("{0}")]
+    RefusedByApi(ErrorResponse),
     /// The service refused the request.
     #[error("{operation} was refused{hint}: {response}")]
     Refused {

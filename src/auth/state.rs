@@ -5,6 +5,7 @@ use super::lockout_guard::LockoutGuard;
 use super::{AuthError, Credential};
 use crate::base::backoff::Backoff;
 use crate::base::digest::Sha256Digest;
+use crate::transport::error_response::ErrorResponse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(super) struct CredentialState {
     /// When credentials that had worked were refused.
     renewals: VecDeque<Instant>,
     last_failure: Option<LastFailure>,
+    /// The latest refusal by the API, and the secret that it refused.
+    refusal: Option<(Sha256Digest, Arc<AuthError>)>,
     /// Whether the log was told that a secret cannot be read.
     pub(super) unreadable_logged: bool,
 }
@@ -206,12 +209,20 @@ impl CredentialState {
 
     fn check_lockout(&self, secret: &Sha256Digest, now: Instant) -> Result<(), AuthError> {
         let Some(until) = self.lockout.held_until(secret, now) else { return Ok(()) };
-        let last = self.last_failure_with(secret).map(|failure| failure.error.clone());
+        let failed = self.last_failure_with(secret).map(|failure| &failure.error);
+        let refused = self.refusal.as_ref().filter(|(refused, _)| refused == secret).map(|(_, error)| error);
+        let last = failed.or(refused).cloned();
         Err(AuthError::HeldBack { wait_seconds: whole_seconds(until - now), last })
     }
 
     /// Notes that the upstream refused this credential. Returns what follows, and whether it is held back from now on.
-    pub(super) fn rejected(&mut self, credential: &CachedCredential, now: Instant) -> (RejectionOutcome, bool) {
+    pub(super) fn rejected(
+        &mut self,
+        credential: &CachedCredential,
+        response: &ErrorResponse,
+        now: Instant,
+    ) -> (RejectionOutcome, bool) {
+        self.refusal = Some((credential.secret, Arc::new(AuthError::RefusedByApi(response.clone()))));
         if !self.is_current(credential) {
             if !credential.was_ready() {
                 return (RejectionOutcome::Replaced, false);

@@ -3,7 +3,7 @@
 use super::{AuthError, Credential, IssuedCredential, sign};
 use crate::base::secret::Secret;
 use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::error_response::{ErrorResponse, date};
+use crate::transport::error_response::{ErrorResponse, Service, date};
 use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -11,7 +11,7 @@ use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::time::{Duration, SystemTime};
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantNames};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 const MAX_RESPONSE: usize = 64 << 10;
 
 /// The kind of request: the `operation` label, and words for messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Operation {
     /// A login with a password.
@@ -35,9 +35,21 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All label values.
+    pub const LABELS: &[&str] = Self::VARIANTS;
+
     /// The label value.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    const fn service(self) -> Service {
+        match self {
+            Self::IamToken | Self::Agency => Service::Iam,
+            Self::Metadata => Service::Metadata,
+            Self::Oidc => Service::Identity,
+            Self::PodIdentity => Service::ClusterAgent,
+        }
     }
 
     /// The longest that a request may take. IAM and STS answer in a second or two; the other services are on this machine,
@@ -223,7 +235,8 @@ impl HttpResponse {
             return Ok(self);
         }
         let operation = self.operation;
-        let response = ErrorResponse::read(self.status, &self.headers, &self.body, &self.secrets, self.now);
+        let response =
+            ErrorResponse::read(operation.service(), self.status, &self.headers, &self.body, &self.secrets, self.now);
         match self.status.as_u16() {
             408 | 425 | 429 | 500.. => Err(AuthError::Failed { operation, response }),
             _ => Err(AuthError::Refused { operation, hint: hint(operation, &response), response }),

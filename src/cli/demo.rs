@@ -9,7 +9,7 @@ pub struct WorldArgs {
     /// Repositories at the start
     #[arg(long, default_value_t = 200)]
     pub repositories: usize,
-    /// Organizations
+    /// Organizations; `demo` has up to four more
     #[arg(long, default_value_t = 8)]
     pub namespaces: usize,
     /// The same seed gives the same world

@@ -63,14 +63,20 @@ pub struct StateFiles {
 }
 
 impl StateFiles {
+    /// The endings of the files, that of the lock last.
+    pub const ENDINGS: [&str; 3] = ["snapshot", "tags", "lock"];
+
+    /// Those of a process that keeps only tags, that of the lock last.
+    pub const OF_TAGS: [&str; 2] = ["scrape-tags", "scrape-lock"];
+
     pub(super) fn of(directory: &str, name: &str) -> Self {
-        let file = |ending| Path::new(directory).join(format!("{name}.{ending}"));
-        Self { snapshot: Some(file("snapshot")), tags: file("tags"), lock: file("lock") }
+        let [snapshot, tags, lock] = Self::ENDINGS.map(|ending| Path::new(directory).join(format!("{name}.{ending}")));
+        Self { snapshot: Some(snapshot), tags, lock }
     }
 
     /// The files of a process that keeps only tags, beside another process that keeps everything.
     pub fn of_tags_beside(self) -> Self {
-        let (tags, lock) = (self.tags.with_extension("scrape-tags"), self.lock.with_extension("scrape-lock"));
+        let [tags, lock] = Self::OF_TAGS.map(|ending| self.tags.with_extension(ending));
         Self { snapshot: None, tags, lock }
     }
 

@@ -115,6 +115,7 @@ pub fn on_credential(error: &AuthError) -> String {
         AuthError::Failed { .. } | AuthError::UnexpectedResponse { .. } => {
             "check the address; if it is right, the service is failing: try again later".to_owned()
         }
+        AuthError::RefusedByApi(response) => on_refusal(response).to_owned(),
         AuthError::HeldBack { last: Some(last), .. } => on_credential(last),
         AuthError::HeldBack { last: None, .. } => {
             "check that the credential is right and enabled, and that it belongs to the cloud of this region".to_owned()

@@ -203,8 +203,9 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            if let ApiError::Auth(_) = &error {
-                if !self.retries_refused(&call, lease, budget.deadline, &info, &mut credential_retries).await {
+            if let ApiError::Auth(response) = &error {
+                let retries = &mut credential_retries;
+                if !self.retries_refused(&call, lease, response, budget.deadline, &info, retries).await {
                     return Err(error);
                 }
                 self.metrics.retry(call.operation);

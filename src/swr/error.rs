@@ -233,12 +233,14 @@ impl From<ApiError> for Failure {
 mod tests {
     use super::*;
     use crate::transport::SentSecrets;
+    use crate::transport::error_response::Service;
     use hyper::http::{HeaderMap, StatusCode};
     use proptest::prelude::*;
 
     fn class(status: u16, code: &str) -> Reason {
         let body = format!(r#"{{"error_code":"{code}","error_msg":"x"}}"#);
         let response = ErrorResponse::read(
+            Service::Api,
             StatusCode::from_u16(status).unwrap(),
             &HeaderMap::new(),
             body.as_bytes(),
@@ -307,7 +309,8 @@ mod tests {
         headers.insert("x-request-id", "77aa".parse().unwrap());
         let body = br#"{"error_code":"SVCSTG.SWR.4030170","error_msg":"no permission"}"#;
         let secrets = SentSecrets::default();
-        let response = ErrorResponse::read(StatusCode::FORBIDDEN, &headers, body, &secrets, std::time::UNIX_EPOCH);
+        let response =
+            ErrorResponse::read(Service::Api, StatusCode::FORBIDDEN, &headers, body, &secrets, std::time::UNIX_EPOCH);
         let failure = ApiError::classify(response).describe();
         assert_eq!(
             failure.message,

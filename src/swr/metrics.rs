@@ -4,11 +4,13 @@ use super::wire::DroppedFields;
 use crate::auth;
 use crate::catalog;
 use crate::metrics::{self, Calls, OptionalGauge};
+use crate::transport::error_response::Service;
 use prometheus::{Counter, Gauge, IntCounterVec, Registry};
 use std::time::Duration;
+use strum::VariantArray;
 
 /// A kind of call: the `operation` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum Operation {
     /// `GET /v2/manage/repos` or `GET /v3/manage/repos`.
     ListRepositories,
@@ -39,6 +41,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All kinds.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
     /// The label value, the IAM permission that the vendor's documentation names for the call, and its purpose.
     const fn properties(self) -> (&'static str, Option<&'static str>, Purpose) {
         use Purpose::{Auxiliary, Images, Listing, Project};
@@ -69,6 +74,13 @@ impl Operation {
     /// The IAM permission that the call needs, where it is known.
     pub const fn permission(self) -> Option<&'static str> {
         self.properties().1
+    }
+
+    pub(super) const fn service(self) -> Service {
+        match self {
+            Self::FindProject => Service::Iam,
+            _ => Service::Api,
+        }
     }
 
     /// The purpose of the call.

@@ -8,9 +8,38 @@ use std::time::{Duration, SystemTime};
 /// The longest pause that an upstream can ask for; after it we ask again in any case.
 pub const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
 
+/// Who answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// SWR.
+    Api,
+    /// IAM.
+    Iam,
+    /// IAM or STS, when an identity token is exchanged.
+    Identity,
+    /// The metadata service of an ECS instance.
+    Metadata,
+    /// The agent of a CCE cluster.
+    ClusterAgent,
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Api => "the API",
+            Self::Iam => "IAM",
+            Self::Identity => "the identity service",
+            Self::Metadata => "the metadata service",
+            Self::ClusterAgent => "the cluster's agent",
+        })
+    }
+}
+
 /// A response that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorResponse {
+    /// Who answered.
+    pub from: Service,
     /// The HTTP status.
     pub status: StatusCode,
     /// What the body says.
@@ -20,18 +49,25 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// Reads an error response at `now`. What it repeats of the request's secrets is hidden.
-    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &SentSecrets, now: SystemTime) -> Self {
+    /// Reads an error response of the service `from` at `now`. What it repeats of the request's secrets is hidden.
+    pub fn read(
+        from: Service,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        secrets: &SentSecrets,
+        now: SystemTime,
+    ) -> Self {
         let mut body = error_body::read(body, secrets);
         let header = |name| error_body::one_line(&secrets.hide(headers.get(name)?.to_str().ok()?));
         body.request_id = header("x-request-id").or_else(|| header("x-iam-trace-id")).or(body.request_id);
-        Self { status, body, retry_after: retry_after(headers, now) }
+        Self { from, status, body, retry_after: retry_after(headers, now) }
     }
 }
 
 impl std::fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the API answered {}", self.status.as_u16())?;
+        write!(f, "{} answered {}", self.from, self.status.as_u16())?;
         if let Some(code) = &self.body.code {
             write!(f, " {code}")?;
         }

@@ -72,7 +72,7 @@ pub(super) async fn run(
                 tracing::warn!(
                     %address,
                     suppressed,
-                    "{address} has {} connections, closing more of them; if it is a proxy, raise \
+                    "{address} has {} open connections, and further ones are closed; if it is a proxy, raise \
                      --web.max-connections-per-address",
                     addresses.limit
                 );
@@ -93,7 +93,11 @@ pub(super) async fn run(
         }
     };
     if tokio::time::timeout(limits.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "closing {} unfinished connections", connections.len());
+        tracing::warn!(
+            connections = connections.len(),
+            "closing {} connections before their responses were read",
+            connections.len()
+        );
     }
     connections.shutdown().await;
 }

@@ -1,7 +1,7 @@
 //! The route table, a pure function.
 
 use super::address::{LocalPath, local_path};
-use super::{Options, RELOAD, TAKEN};
+use super::{Options, PROBES, RELOAD, TAKEN};
 use hyper::Method;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,24 +43,36 @@ const READ: Methods = Methods { all: &[Method::GET, Method::HEAD], allow: "GET, 
 /// Actions. Not GET, so that no link or crawler triggers them.
 const ACT: Methods = Methods { all: &[Method::POST, Method::PUT], allow: "POST, PUT, OPTIONS" };
 
+/// The resources with a fixed path. That of the metrics is an option.
+const FIXED: [(&str, Resource, &Methods); 7] = [
+    ("/probe", Resource::Probe, &READ),
+    ("/sd", Resource::Discovery, &READ),
+    ("/", Resource::Landing, &READ),
+    ("/config", Resource::Settings, &READ),
+    (RELOAD, Resource::Reload, &ACT),
+    (PROBES[0], Resource::Healthy, &READ),
+    (PROBES[1], Resource::Ready, &READ),
+];
+
+/// Every path of a server with these options, and the value of its `Allow` header.
+pub fn paths(options: &Options) -> impl Iterator<Item = (&str, &'static str)> {
+    let fixed = FIXED.iter().map(|(path, _, methods)| (*path, methods.allow));
+    std::iter::once((options.telemetry_path.as_str(), READ.allow)).chain(fixed)
+}
+
 pub(super) fn route(method: &Method, path: &str, options: &Options) -> Route {
     let path = match local_path(path, &options.route_prefix) {
         LocalPath::Below(path) => path,
         LocalPath::Redirect(to) => return by_method(method, &READ, Route::Redirect(format!("{to}/"))),
         LocalPath::Outside => return nowhere(method, path),
     };
-    let (resource, methods) = match path {
-        _ if path == options.telemetry_path => (Resource::Metrics, READ),
-        "/" => (Resource::Landing, READ),
-        "/probe" => (Resource::Probe, READ),
-        "/sd" => (Resource::Discovery, READ),
-        "/config" => (Resource::Settings, READ),
-        "/-/healthy" => (Resource::Healthy, READ),
-        "/-/ready" => (Resource::Ready, READ),
-        RELOAD => (Resource::Reload, ACT),
-        _ => return nowhere(method, path),
-    };
-    by_method(method, &methods, Route::Found(resource))
+    if path == options.telemetry_path {
+        return by_method(method, &READ, Route::Found(Resource::Metrics));
+    }
+    match FIXED.iter().find(|(fixed, ..)| *fixed == path) {
+        Some((_, resource, methods)) => by_method(method, methods, Route::Found(*resource)),
+        None => nowhere(method, path),
+    }
 }
 
 /// The route, if the method is one of the resource.

@@ -23,7 +23,7 @@ async fn reads_by_agency(exporter: &Exporter, upstream: &Running, base: &str) {
     assert!((3.0..=20.0).contains(&keys), "{keys} keys");
     assert!(scrape.get("swr_credential_expiry_timestamp_seconds").is_some());
     let log = exporter.log();
-    let told = format!("with the agency {DEMO_DELEGATED_AGENCY} of domain_name {DEMO_DELEGATING_DOMAIN}, by {base}");
+    let told = format!("from the agency {DEMO_DELEGATED_AGENCY} of domain_name {DEMO_DELEGATING_DOMAIN}, by {base}");
     assert!(log.contains(&told), "{told}\n{log}");
     let listings = upstream.handle.requests().into_iter().filter(|request| request.path.starts_with("/v2/manage"));
     for request in listings {

@@ -78,6 +78,18 @@ async fn a_wrong_secret_key_is_tried_twice_however_many_organizations_are_listed
 }
 
 #[tokio::test]
+async fn while_a_key_is_held_back_the_page_and_the_log_still_say_why_it_was_refused() {
+    let upstream = simulator(20, 2).await;
+    let (exporter, _folder, _key) = with_key(&upstream, WRONG, &[]).await;
+    says(&exporter, "is not tried again for").await;
+    let page = text(exporter.get("/").await).await;
+    assert!(
+        page.contains("does not belong to the access key") && page.contains("verify aksk signature fail"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
 async fn a_key_that_becomes_wrong_leaves_the_old_data_and_is_tried_twice() {
     let upstream = simulator(50, 3).await;
     let (exporter, _folder, key) = with_key(&upstream, DEMO_SECRET_KEY, &[]).await;

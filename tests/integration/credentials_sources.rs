@@ -91,7 +91,7 @@ async fn a_password_outlives_its_tokens() {
         let body: serde_json::Value = serde_json::from_slice(&login.body).unwrap();
         assert_eq!(body["auth"]["scope"]["project"], serde_json::json!({"name": DEMO_PROJECT}));
     }
-    assert!(exporter.log().contains("with password\""), "{}", exporter.log());
+    assert!(exporter.log().contains("from password\""), "{}", exporter.log());
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_metadata_service_without_tokens_is_asked_plainly() {
         command.env("SWR_EXPORTER_CREDENTIALS_METADATA_ENDPOINT", upstream.url());
         let exporter = start(command).await;
         scrapes_well(&exporter, Duration::from_millis(500)).await;
-        assert!(exporter.log().contains("with metadata\""), "{}", exporter.log());
+        assert!(exporter.log().contains("from metadata\""), "{}", exporter.log());
     }
 }
 
@@ -206,4 +206,6 @@ async fn a_machine_that_gives_nothing_is_told_from_one_that_refuses() {
     let exporter = start(command).await;
     exporter.scrape_until("a failure", failed).await;
     eventually("the log says what to do", || exporter.log().contains("bind an agency to this instance")).await;
+    let log = exporter.log();
+    assert!(log.contains("the metadata service answered 40") && !log.contains("the API answered"), "{log}");
 }

@@ -1,6 +1,6 @@
 //! The rules in `dashboards/rules`: promtool accepts them, their tests pass, and the tests notice when a threshold is changed.
 
-use super::{names_of_metrics, quoted, read, root, rows};
+use super::{names_of_metrics, quoted, read, root, rows, section};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -144,6 +144,45 @@ fn concerned(threshold: &str) -> BTreeSet<String> {
         .collect();
     assert_eq!(names.len(), 1, "{threshold} must belong to one alert, to see which threshold changed: {names:?}");
     names
+}
+
+/// The forms in which a document may write the number of a threshold.
+fn written(threshold: &Rule) -> Vec<String> {
+    let number = threshold.expression.trim().trim_start_matches("vector(").trim_end_matches(')');
+    let (amount, unit) = number.split_once(" * ").unwrap_or((number, ""));
+    let words = ["no", "one", "two", "three"];
+    let count = |unit: &str| {
+        let word = amount.parse().ok().and_then(|amount: usize| words.get(amount));
+        [Some(&amount), word].into_iter().flatten().map(|amount| format!("{amount}{unit}")).collect()
+    };
+    let value: f64 = amount.parse().unwrap();
+    match (unit, value) {
+        ("2^40", _) => count(" TiB"),
+        ("2^30", _) => count(" GiB"),
+        ("86400", _) => count(" days"),
+        (_, 0.5) => vec!["half".to_owned()],
+        (_, 0.1) => vec!["10 %".to_owned(), "a tenth".to_owned()],
+        (_, 0.2) => vec!["a fifth".to_owned()],
+        (_, ..1.0) => vec![format!("{} %", (value * 100.0).round())],
+        _ if threshold.name.ends_with("_seconds") => vec![format!("{} minutes", value / 60.0)],
+        _ => count(""),
+    }
+}
+
+#[test]
+fn the_document_of_the_alerts_gives_the_numbers_of_the_thresholds() {
+    let document = read("docs/alerts.md");
+    let mut missing = Vec::new();
+    for threshold in of("thresholds.yml").iter().filter(|rule| rule.name.starts_with("swr:threshold:")) {
+        let forms = written(threshold);
+        for alert in concerned(&threshold.name) {
+            let about = section(&document, &format!("## {alert}"));
+            if !forms.iter().any(|form| about.contains(form)) {
+                missing.push(format!("{alert}: {} of {}", forms[0], threshold.name));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new(), "left: what docs/alerts.md lacks");
 }
 
 /// Separates names of series and labels.

@@ -1,6 +1,6 @@
 //! The tables of metrics, flags, limits and API fields agree with the code.
 
-use super::{documents, is_part_of_a_name, quoted, read, rows, section};
+use super::{constant, documents, is_part_of_a_name, quoted, read, rows, section};
 use clap::{Arg, CommandFactory};
 use swr_exporter::catalog;
 use swr_exporter::cli::Cli;
@@ -88,7 +88,7 @@ fn every_flag_is_listed_with_its_default() {
         })
         .collect();
     assert_eq!(listed, declared, "left: docs/settings.md; right: src/cli/flags.rs");
-    for name in ["check", "scrape", "report", "demo", "simulate"] {
+    for name in ["check", "scrape", "report", "demo", "simulate", "healthcheck"] {
         let mut own = flags(cli.find_subcommand(name).unwrap());
         if matches!(name, "check" | "scrape" | "report") {
             own.retain(|flag| !of_serve.contains(flag));
@@ -160,6 +160,9 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
         ("size of an API response, decompressed", mebibytes(client.max_response_bytes)),
         ("pause within an API response", seconds(client.stall_timeout)),
         ("attempts of an API call", swr::retry::MAX_ATTEMPTS.to_string()),
+        ("attempts of a listing that keeps changing", collect::walk::MAX_WALKS.to_string()),
+        ("time of a call for tags, details or artifacts", constant("src/collect/tags/worker.rs", "CALL_TIMEOUT")),
+        ("rows of one response", constant("src/swr/buffered.rs", "MAX_ROWS")),
         ("failures in a row before calls are held back", swr::breaker::THRESHOLD.to_string()),
         ("pause that the API can ask for", seconds(swr::error::MAX_PAUSE)),
         (
@@ -170,6 +173,14 @@ fn the_limits_that_are_documented_are_those_of_the_code() {
             "length of a label value",
             format!("{} bytes", thousands(swr_exporter::model::label_value::MAX_LENGTH as u64)),
         ),
+        ("labels of `--account.label`", constant("src/exposition/constant_labels.rs", "MOST")),
+        ("length of an account's name", constant("src/config/accounts_file.rs", "MAX_NAME") + " bytes"),
+        ("configuration file, web configuration file", constant("src/config/yaml.rs", "MAX_FILE")),
+        ("file with a secret", constant("src/auth/secret_source.rs", "MAX_SIZE")),
+        ("file of `--swr.ca-file`", constant("src/transport/https.rs", "MAX_CA_FILE")),
+        ("file with a certificate or key of the web server", constant("src/config/web_file/tls.rs", "MAX_PEM")),
+        ("state file", constant("src/base/state_file.rs", "MAX_FILE")),
+        ("scrape timeout that a scraper can ask for", constant("src/web/scrape.rs", "MAX_TIMEOUT")),
         ("TLS handshake", seconds(web.first_byte)),
         ("time until the first byte of a request", seconds(web.first_byte)),
         ("request header", format!("{}, {} KiB, {} headers", seconds(web.header), web.header_bytes >> 10, web.headers)),

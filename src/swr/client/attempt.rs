@@ -90,7 +90,8 @@ impl Client {
                     break;
                 }
             }
-            return Err(ApiError::classify(ErrorResponse::read(status, &headers, &text, &secrets, now)));
+            let service = call.operation.service();
+            return Err(ApiError::classify(ErrorResponse::read(service, status, &headers, &text, &secrets, now)));
         }
         let mut size = 0;
         while let Some(piece) = next_piece().await? {

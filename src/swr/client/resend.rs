@@ -1,6 +1,6 @@
 //! Whether a failed request is sent again, and what its failure means for other calls.
 
-use super::super::error::ApiError;
+use super::super::error::{ApiError, ErrorResponse};
 use super::super::metrics::Purpose;
 use super::super::request::Call;
 use super::super::retry::{CallBudget, MAX_ATTEMPTS, backoff};
@@ -28,11 +28,12 @@ pub(super) struct CredentialRetries {
 }
 
 impl Client {
-    /// Reports a refused credential, and returns whether the request is sent again.
+    /// Reports a credential that `response` refused, and returns whether the request is sent again.
     pub(super) async fn retries_refused(
         &self,
         call: &Call<'_>,
         lease: &CachedCredential,
+        response: &ErrorResponse,
         deadline: Deadline,
         info: &AttemptInfo,
         done: &mut CredentialRetries,
@@ -46,7 +47,7 @@ impl Client {
             return corrects && is_listing;
         }
         // Sending the same credential again would only count towards a lock-out.
-        let replaced = deadline.bound(self.authenticator.report_rejected(lease)).await.unwrap_or(false);
+        let replaced = deadline.bound(self.authenticator.report_rejected(lease, response)).await.unwrap_or(false);
         replaced && !std::mem::replace(&mut done.renewed, true)
     }
 

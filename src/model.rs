@@ -130,14 +130,14 @@ impl<'a> NamespaceSums<'a> {
 }
 
 /// One image repository as the listing shows it. A value that was missing or unreadable is `None`, not zero.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Repository {
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Repository<Shared = Arc<str>, Text = Box<str>> {
     /// The organization; rows of the same one share the text.
-    pub namespace: Arc<str>,
+    pub namespace: Shared,
     /// The name within the organization; may contain `/`.
-    pub name: Box<str>,
+    pub name: Text,
     /// `category` of the API, e.g. `linux`; shared between rows.
-    pub category: Option<Arc<str>>,
+    pub category: Option<Shared>,
     /// From `is_public`.
     pub visibility: Option<Visibility>,
     /// Bytes (API: `size`).

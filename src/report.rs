@@ -66,15 +66,9 @@ impl std::fmt::Display for Scope {
     }
 }
 
-/// The readings of all repositories, which are visited several times, each time the same ones. Their tags are in the order
-/// that [`Reclaim::keep`] demands.
-pub trait Readings {
-    /// Visits each repository.
-    ///
-    /// # Errors
-    /// If they cannot be read.
-    fn visit(&mut self, visit: &mut dyn FnMut(KnownRepository)) -> anyhow::Result<()>;
-}
+/// Visits the readings of all repositories, each time the same ones, and fails if they cannot be read. Their tags are in the
+/// order that [`Reclaim::keep`] demands.
+pub type Readings<'a> = dyn FnMut(&mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> + 'a;
 
 /// The report.
 #[derive(Clone, Debug)]

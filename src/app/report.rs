@@ -8,11 +8,9 @@ use crate::base::state_file::{Persistent, VerifiedFile};
 use crate::cli::ReportArgs;
 use crate::collect::fetch_task::FetchKind;
 use crate::collect::inventory::records;
-use crate::collect::tags::TagCollector;
 use crate::config::environment::Environment;
 use crate::config::{self, OfflineAccount, Problems, StateFiles};
 use crate::logging;
-use crate::model::pattern::Pattern;
 use crate::model::reading::KnownRepository;
 use crate::model::reclaim::{self, Reclaim, Rule};
 use crate::model::{Snapshot, Timestamp};
@@ -102,7 +100,7 @@ impl Wanted {
     }
 
     /// Counts and writes.
-    fn write(&self, options: &Options, listing: &Snapshot, readings: &mut impl Readings) -> anyhow::Result<()> {
+    fn write(&self, options: &Options, listing: &Snapshot, readings: &mut Readings<'_>) -> anyhow::Result<()> {
         if let Some(only) = &options.only
             && !listing.repositories.iter().any(|row| only.contains(row.namespace, row.name))
         {
@@ -132,18 +130,12 @@ fn online(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(scrape::collect_once(account, |account, exposition| {
         let tags = account.tags().expect("tags are collected");
-        wanted.write(&wanted.options(&name, reclaim, false), exposition.snapshot(), &mut Collected(tags))
+        let mut readings = |visit: &mut dyn FnMut(KnownRepository)| {
+            tags.visit(visit);
+            Ok(())
+        };
+        wanted.write(&wanted.options(&name, reclaim, false), exposition.snapshot(), &mut readings)
     }))
-}
-
-/// What a collector knows.
-struct Collected<'a>(&'a TagCollector);
-
-impl Readings for Collected<'_> {
-    fn visit(&mut self, visit: &mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> {
-        self.0.visit(visit);
-        Ok(())
-    }
 }
 
 fn offline(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
@@ -153,8 +145,12 @@ fn offline(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
     let mut listing = open(snapshot, &state)?;
     let listing = listing.read(Snapshot::read).map_err(|error| anyhow!("{} {error}", snapshot.display()))?;
     let options = wanted.options(&name, reclaim, true);
-    let (file, keep) = (open(&state.tags, &state)?, options.reclaim.keep.clone());
-    wanted.write(&options, &listing, &mut Kept { path: &state.tags, file, keep })
+    let mut file = open(&state.tags, &state)?;
+    let mut readings = |visit: &mut dyn FnMut(KnownRepository)| {
+        let read = file.read(|all| records::visit(all, options.reclaim.keep.as_ref(), visit));
+        read.map_err(|error| anyhow!("{} {error}", state.tags.display()))
+    };
+    wanted.write(&options, &listing, &mut readings)
 }
 
 fn open(path: &Path, state: &StateFiles) -> anyhow::Result<VerifiedFile> {
@@ -174,19 +170,5 @@ fn open(path: &Path, state: &StateFiles) -> anyhow::Result<VerifiedFile> {
     match names[..] {
         [] => bail!("{missing}: --cache.directory has no state; the exporter keeps it with the same flag"),
         _ => bail!("{missing}: choose another account by --account; there are {}", names.join(", ")),
-    }
-}
-
-/// What a state file knows.
-struct Kept<'a> {
-    path: &'a Path,
-    file: VerifiedFile,
-    keep: Option<Pattern>,
-}
-
-impl Readings for Kept<'_> {
-    fn visit(&mut self, visit: &mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> {
-        let read = self.file.read(|all| records::visit(all, self.keep.as_ref(), visit));
-        read.map_err(|error| anyhow!("{} {error}", self.path.display()))
     }
 }

@@ -10,6 +10,7 @@ use crate::swr::markers::MarkerPage;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
 use crate::swr::row_reader::KnownRows;
 use crate::swr::{ApiError, CallBudget, Client};
+use std::hash::{BuildHasher, RandomState};
 use tracing::{debug, info};
 
 /// The configured version of the listing API.
@@ -68,8 +69,11 @@ pub async fn read(
         return listing::read(context, namespace).await;
     }
     let ListingContext { client, options, known, budget, metrics } = context;
-    let listing = MarkerListing { client, namespace, page_size: options.page_size, known, budget };
-    let walked = budget.deadline.bound(markers::read_all(&listing, options.max_repositories, metrics)).await;
+    let listing = &MarkerListing { client, namespace, page_size: options.page_size, known, budget };
+    let read = |marker: Option<String>| async move { listing.page(marker.as_deref()).await };
+    let hash_key = |row: &Row, by: &RandomState| by.hash_one(row.key());
+    let walk = markers::read_all(read, hash_key, options.max_repositories, metrics);
+    let walked = budget.deadline.bound(walk).await;
     match walked {
         Err(_) => Err(WalkFailure::NotInTime),
         Ok(Ok(rows)) => {
@@ -100,10 +104,7 @@ struct MarkerListing<'a> {
     budget: &'a CallBudget,
 }
 
-impl markers::MarkerPageSource for MarkerListing<'_> {
-    type Row = Row;
-    type Key<'a> = (&'a str, &'a str);
-
+impl MarkerListing<'_> {
     async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Row>, ApiError> {
         let accepted = &self.client.page_sizes.accepted;
         let configured = self.page_size.min(accepted.get().unwrap_or(u64::MAX)).max(1);
@@ -122,9 +123,5 @@ impl markers::MarkerPageSource for MarkerListing<'_> {
                 }
             }
         }
-    }
-
-    fn key(row: &Row) -> (&str, &str) {
-        row.key()
     }
 }

@@ -12,11 +12,10 @@ use super::walk::WalkFailure;
 use crate::base::deadline::Deadline;
 use crate::model::Timestamp;
 use crate::model::figures::{Artifacts, InstanceArtifacts, RepositoryArtifacts};
-use crate::model::tags::Digest32;
 use crate::swr::artifacts::{Artifact, are_offered_by};
-use crate::swr::markers::MarkerPage;
 use crate::swr::tag_rate_limiter::TagRateLimiter;
 use crate::swr::{ApiError, CallBudget, Client, Operation};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,8 +62,7 @@ pub(super) async fn read(
     for instance in
         listed.iter().filter(|instance| enterprise::has_contents(instance) && are_offered_by(&instance.version))
     {
-        let source = InstanceListing { client: &client, limiter: &limiter, instance: &instance.id };
-        let sums = sums_of(&source, &metrics).await;
+        let sums = sums_of(&client, &limiter, &instance.id, &metrics).await;
         let repositories = previous.unless_fresh(sums, |known| known.of_instance(&instance.id), &mut failed);
         let instance = instance.id.clone();
         instances.extend(repositories.map(|repositories| InstanceArtifacts { instance, repositories }));
@@ -73,8 +71,19 @@ pub(super) async fn read(
     (Artifacts { complete_at, instances }, failed)
 }
 
-async fn sums_of(source: &InstanceListing<'_>, metrics: &Metrics) -> Result<Vec<RepositoryArtifacts>, FailedCall> {
-    let walked = Deadline::after(INSTANCE_TIMEOUT).bound(markers::read_all(source, MAX_ARTIFACTS, metrics)).await;
+async fn sums_of(
+    client: &Client,
+    limiter: &Arc<TagRateLimiter>,
+    instance: &str,
+    metrics: &Metrics,
+) -> Result<Vec<RepositoryArtifacts>, FailedCall> {
+    let read = |marker: Option<String>| async move {
+        let budget = CallBudget::rate_limited(limiter.clone()).await;
+        client.artifacts(instance, marker.as_deref(), &budget).await
+    };
+    let hash_key = |row: &Artifact, by: &RandomState| by.hash_one((row.repository, row.digest));
+    let walk = markers::read_all(read, hash_key, MAX_ARTIFACTS, metrics);
+    let walked = Deadline::after(INSTANCE_TIMEOUT).bound(walk).await;
     let timeout = WalkFailure::Call(ApiError::Timeout("the list of artifacts"));
     walked.unwrap_or(Err(timeout)).map(sum_up).map_err(FailedCall::of_walk(Operation::ListArtifacts))
 }
@@ -100,29 +109,10 @@ fn sum_up(mut artifacts: Vec<Artifact>) -> Vec<RepositoryArtifacts> {
     artifacts.chunk_by(|a, b| a.repository == b.repository).map(of_one).collect()
 }
 
-struct InstanceListing<'a> {
-    client: &'a Client,
-    limiter: &'a Arc<TagRateLimiter>,
-    instance: &'a str,
-}
-
-impl markers::MarkerPageSource for InstanceListing<'_> {
-    type Row = Artifact;
-    type Key<'a> = (u64, Digest32);
-
-    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Artifact>, ApiError> {
-        let budget = CallBudget::rate_limited(self.limiter.clone()).await;
-        self.client.artifacts(self.instance, marker, &budget).await
-    }
-
-    fn key(row: &Artifact) -> (u64, Digest32) {
-        (row.repository, row.digest)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::tags::Digest32;
 
     #[test]
     fn each_digest_of_a_repository_counts_once() {

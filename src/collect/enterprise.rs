@@ -7,8 +7,8 @@ use super::walk::WalkFailure;
 use crate::failure::{Failure, Reason};
 use crate::model::figures::{Enterprise, Instance, InstanceRepository};
 use crate::swr::enterprise::PAGE_SIZE;
-use crate::swr::markers::MarkerPage;
 use crate::swr::{ApiError, CallBudget, Client, Operation};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 pub(super) const COLLECTOR: &str = "enterprise";
@@ -92,8 +92,9 @@ async fn repositories(
     metrics: &Metrics,
     most: u64,
 ) -> Result<Vec<InstanceRepository>, FailedCall> {
-    let listing = EnterpriseListing { client, budget };
-    let walked = budget.deadline.bound(markers::read_all(&listing, most, metrics)).await;
+    let read = |marker: Option<String>| async move { client.instance_repositories(marker.as_deref(), budget).await };
+    let hash_key = |row: &InstanceRepository, by: &RandomState| by.hash_one(row.key());
+    let walked = budget.deadline.bound(markers::read_all(read, hash_key, most, metrics)).await;
     let timeout = WalkFailure::Call(ApiError::Timeout("the listing of repositories"));
     let rows = walked.unwrap_or(Err(timeout));
     let mut rows = rows.map_err(FailedCall::of_walk(Operation::ListInstanceRepositories))?;
@@ -102,22 +103,4 @@ async fn repositories(
     rows.sort_by(|a, b| a.key().cmp(&b.key()));
     rows.dedup_by(|a, b| a.key() == b.key());
     Ok(rows)
-}
-
-struct EnterpriseListing<'a> {
-    client: &'a Client,
-    budget: &'a CallBudget,
-}
-
-impl markers::MarkerPageSource for EnterpriseListing<'_> {
-    type Row = InstanceRepository;
-    type Key<'a> = (&'a str, &'a str, &'a str);
-
-    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<InstanceRepository>, ApiError> {
-        self.client.instance_repositories(marker, self.budget).await
-    }
-
-    fn key(row: &InstanceRepository) -> (&str, &str, &str) {
-        row.key()
-    }
 }

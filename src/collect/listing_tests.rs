@@ -8,6 +8,9 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+/// Changes the page of a read, which is counted from 0.
+type Lie = dyn Fn(u64, &mut Page, Window) + Sync;
+
 /// A list that changes before each read, by a script.
 struct Model {
     names: Mutex<BTreeSet<u32>>,
@@ -18,7 +21,7 @@ struct Model {
     sizes: PageSizes,
     reads: AtomicU64,
     before: Repositories,
-    lie: fn(u64, &mut Page, Window),
+    lie: Box<Lie>,
     /// Whether the response to this read exceeds the limit on bytes.
     is_too_large: fn(u64, Window) -> bool,
 }
@@ -33,9 +36,13 @@ impl Model {
             sizes: PageSizes::default(),
             reads: AtomicU64::new(0),
             before: Repositories::default(),
-            lie: |_, _, _| {},
+            lie: Box::new(|_, _, _| {}),
             is_too_large: |_, _| false,
         }
+    }
+
+    fn lying(names: impl IntoIterator<Item = u32>, lie: impl Fn(u64, &mut Page, Window) + Sync + 'static) -> Self {
+        Self { lie: Box::new(lie), ..Self::of(names) }
     }
 
     fn reads(&self) -> u64 {
@@ -156,35 +163,34 @@ async fn reads_of(model: &Model, page_size: u64) -> u64 {
 
 #[tokio::test]
 async fn short_first_pages_by_accident_cost_a_few_reads_and_are_not_remembered() {
-    let first_pages: fn(u64, &mut Page, Window) = |read, page, window| {
-        if window.offset == 0 && read < 4 {
-            page.rows.truncate(10);
-            page.received = 10;
-        }
+    let cut_off = |page: &mut Page| {
+        page.rows.truncate(10);
+        page.received = 10;
     };
-    let model = Model { lie: first_pages, ..Model::of(0..20_000) };
+    let model = Model::lying(0..20_000, move |read, page, window| {
+        if window.offset == 0 && read < 4 {
+            cut_off(page);
+        }
+    });
     let normal = reads_of(&Model::of(0..20_000), 1000).await;
     assert!(reads_of(&model, 1000).await <= normal + 6);
     assert_eq!(reads_of(&model, 1000).await, normal);
 
     // Every page is cut, long enough to be taken for a property of the server.
-    let all_pages: fn(u64, &mut Page, Window) = |read, page, _| {
-        if read < 5 {
-            page.rows.truncate(10);
-            page.received = 10;
-        }
+    let first_of = |reads: u64| {
+        let lie = move |read, page: &mut Page, _| {
+            if read < reads {
+                cut_off(page);
+            }
+        };
+        Box::new(lie)
     };
-    let mut model = Model { lie: all_pages, ..Model::of(0..20_000) };
+    let mut model = Model { lie: first_of(5), ..Model::of(0..20_000) };
     assert!(reads_of(&model, 1000).await <= normal + 33, "larger pages are tried again in the same walk");
     assert_eq!(reads_of(&model, 1000).await, normal);
 
     // Only once: nothing is concluded from it.
-    model.lie = |read, page, _| {
-        if read == 0 {
-            page.rows.truncate(10);
-            page.received = 10;
-        }
-    };
+    model.lie = first_of(1);
     model.reads = AtomicU64::new(0);
     assert!(reads_of(&model, 1000).await <= normal + 3);
 }
@@ -192,13 +198,12 @@ async fn short_first_pages_by_accident_cost_a_few_reads_and_are_not_remembered()
 #[tokio::test]
 async fn a_first_page_that_lost_rows_is_no_clamp() {
     for rows in [100, 900, 1000, 5000] {
-        let lost: fn(u64, &mut Page, Window) = |read, page, _| {
+        let model = Model::lying(0..rows, |read, page, _| {
             if read == 0 {
                 page.rows.drain(20..25);
                 page.received -= 5;
             }
-        };
-        let model = Model { lie: lost, ..Model::of(0..rows) };
+        });
         // The list changes, so the total is no proof.
         *model.script.lock().unwrap() = vec![vec![], vec![], vec![rows], vec![], vec![rows], vec![], vec![rows]];
         let listed = list(&model, 1000).await.unwrap();
@@ -237,29 +242,18 @@ async fn a_page_that_is_too_large_at_any_size_is_that_failure_after_a_few_reads(
 async fn a_total_that_ends_with_a_full_page_is_not_taken_at_its_word() {
     // One wrong total, in any of the reads, that makes the page look like the last.
     for lying in 0..6 {
-        let model = Model::of(0..500);
-        let lies: [fn(u64, &mut Page, Window); 6] = [
-            |read, page, window| lie_at(0, read, page, window),
-            |read, page, window| lie_at(1, read, page, window),
-            |read, page, window| lie_at(2, read, page, window),
-            |read, page, window| lie_at(3, read, page, window),
-            |read, page, window| lie_at(4, read, page, window),
-            |read, page, window| lie_at(5, read, page, window),
-        ];
-        let model = Model { lie: lies[lying], ..model };
+        let model = Model::lying(0..500, move |read, page, window| {
+            if read == lying {
+                page.total = Some(window.offset + page.received);
+            }
+        });
         assert_eq!(list(&model, 100).await.unwrap().len(), 500, "a lie at read {lying}");
-    }
-}
-
-fn lie_at(lying: u64, read: u64, page: &mut Page, window: Window) {
-    if read == lying {
-        page.total = Some(window.offset + page.received);
     }
 }
 
 #[tokio::test]
 async fn duplicates_and_rows_that_vanish_from_a_page_are_read_again() {
-    let once: fn(u64, &mut Page, Window) = |read, page, _| {
+    let model = Model::lying(0..1000, |read, page, _| {
         if read == 2 {
             page.rows[50] = page.rows[7].clone();
         }
@@ -267,11 +261,9 @@ async fn duplicates_and_rows_that_vanish_from_a_page_are_read_again() {
             page.rows.remove(20);
             page.received -= 1;
         }
-    };
-    let model = Model { lie: once, ..Model::of(0..1000) };
+    });
     assert_eq!(list(&model, 100).await.unwrap().len(), 1000);
-    let always: fn(u64, &mut Page, Window) = |_, page, _| page.rows[50] = page.rows[7].clone();
-    let model = Model { lie: always, ..Model::of(0..1000) };
+    let model = Model::lying(0..1000, |_, page, _| page.rows[50] = page.rows[7].clone());
     assert_eq!(reason(list(&model, 100).await), Reason::Incomplete);
 }
 

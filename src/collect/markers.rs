@@ -12,54 +12,56 @@ use super::walk::{WalkError, WalkFailure, Walks};
 use crate::swr::ApiError;
 use crate::swr::markers::MarkerPage;
 use std::collections::HashSet;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::RandomState;
 
-/// A source of pages: the client, or a model of a list in the tests.
-pub trait MarkerPageSource: Sync {
-    /// A row of the list.
-    type Row: Send;
-    /// The identity of a row.
-    type Key<'a>: Hash
-    where
-        Self::Row: 'a;
-    /// Reads the page of a marker, or the first page.
-    fn page(&self, marker: Option<&str>) -> impl Future<Output = Result<MarkerPage<Self::Row>, ApiError>> + Send;
-    /// The identity of this row.
-    fn key(row: &Self::Row) -> Self::Key<'_>;
-}
+/// A hash of the identity of a row.
+pub type HashKey<Row> = fn(&Row, &RandomState) -> u64;
 
-/// Reads the whole list, at most `max_rows` rows, in the order of reading. A row that moved may be there twice.
+/// Reads the whole list, at most `max_rows` rows, in the order of reading. A row that moved may be there twice. `read` reads
+/// the page of a marker, or the first page.
 ///
 /// # Errors
 /// When a call fails for good, or the list is too long or inconsistent.
-pub async fn read_all<P: MarkerPageSource>(
-    pages: &P,
+pub async fn read_all<Row, Reading>(
+    read: impl Fn(Option<String>) -> Reading,
+    hash_key: HashKey<Row>,
     max_rows: u64,
     metrics: &Metrics,
-) -> Result<Vec<P::Row>, WalkFailure> {
+) -> Result<Vec<Row>, WalkFailure>
+where
+    Reading: Future<Output = Result<MarkerPage<Row>, ApiError>>,
+{
     let mut walks = Walks::default();
     loop {
-        if let Some(outcome) = walks.conclude(walk(pages, max_rows, metrics).await) {
+        if let Some(outcome) = walks.conclude(walk(&read, hash_key, max_rows, metrics).await) {
             return outcome;
         }
     }
 }
 
 /// Reads the list once.
-async fn walk<P: MarkerPageSource>(pages: &P, max_rows: u64, metrics: &Metrics) -> Result<Vec<P::Row>, WalkError> {
+async fn walk<Row, Reading>(
+    read: impl Fn(Option<String>) -> Reading,
+    hash_key: HashKey<Row>,
+    max_rows: u64,
+    metrics: &Metrics,
+) -> Result<Vec<Row>, WalkError>
+where
+    Reading: Future<Output = Result<MarkerPage<Row>, ApiError>>,
+{
     let hasher = RandomState::new();
     let (mut markers, mut first_rows) = (HashSet::new(), HashSet::new());
     let (mut rows, mut received, mut largest) = (Vec::new(), 0, 0);
     let mut marker: Option<String> = None;
     loop {
-        let page = pages.page(marker.as_deref()).await?;
+        let page = read(marker.take()).await?;
         received += page.received;
         if received > max_rows {
             let message = format!("the listing has more than {max_rows} rows, the most that are read");
             return Err(WalkError::Final(WalkFailure::Incomplete(message)));
         }
         if let Some(first) = page.rows.first()
-            && !first_rows.insert(hasher.hash_one(P::key(first)))
+            && !first_rows.insert(hash_key(first, &hasher))
         {
             metrics.count(Inconsistency::Duplicate, 1);
             return Err(WalkError::Inconsistent(format!(

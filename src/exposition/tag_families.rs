@@ -183,7 +183,7 @@ fn details_labels(details: &Details, prefix: &[u8], out: &mut Vec<u8>) {
 
 fn tag_labels(tag: &TagSeries, prefix: &[u8], out: &mut Vec<u8>) {
     let labels = catalog::TAG_INFO.labels;
-    let kind = match tag.kind {
+    let kind = match tag.contents {
         ManifestKind::Image => "image",
         ManifestKind::Index => "index",
         ManifestKind::Unknown => "",
@@ -224,7 +224,7 @@ mod tests {
         let tag = |name: &str| TagSeries {
             name: name.into(),
             digest: digest.as_str().into(),
-            kind: ManifestKind::Index,
+            contents: ManifestKind::Index,
             schema: Some(2),
             trusted: Some(false),
             scanned: None,

@@ -3,7 +3,6 @@
 //! Belongs here: how a row lies in memory. Which rows a snapshot has is the matter of [`super::repositories`].
 
 use super::{Repository, Timestamp, Visibility};
-use serde::Serialize;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
@@ -23,28 +22,8 @@ impl Fingerprint {
     }
 }
 
-/// A repository in a chunk. A value that was missing or unreadable is `None`, not zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct RepositoryRef<'a> {
-    /// The organization; rows of the same one mostly share the text.
-    pub namespace: &'a Arc<str>,
-    /// The name within the organization; may contain `/`.
-    pub name: &'a str,
-    /// `category` of the API.
-    pub category: Option<&'a Arc<str>>,
-    /// From `is_public`.
-    pub visibility: Option<Visibility>,
-    /// Bytes.
-    pub size: Option<u64>,
-    /// The number of tags.
-    pub images: Option<u64>,
-    /// Downloads so far.
-    pub downloads: Option<u64>,
-    /// When it was created.
-    pub created: Option<Timestamp>,
-    /// When it was last updated.
-    pub updated: Option<Timestamp>,
-}
+/// A repository in a chunk.
+pub type RepositoryRef<'a> = Repository<&'a Arc<str>, &'a str>;
 
 impl<'a> RepositoryRef<'a> {
     /// Its identity within the account.

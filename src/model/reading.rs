@@ -105,7 +105,7 @@ impl<'a> Manifests<'a> {
     fn of(tags: &'a [Tag], indexed: &'a [IndexedImage]) -> Self {
         let mut tagged: HashMap<_, Vec<_>> = HashMap::new();
         for tag in tags {
-            if let Some(digest) = tag.digest.as_deref().and_then(Digest32::parse) {
+            if let Some(digest) = Digest32::parse(&tag.digest) {
                 tagged.entry(digest).or_default().push(&tag.contents);
             }
         }
@@ -180,7 +180,7 @@ mod tests {
     fn tag(name: &str, digest: u8, updated: i64, contents: Contents) -> Tag {
         Tag {
             name: name.into(),
-            digest: Some(format!("sha256:{}", hex::encode([digest; 32])).into()),
+            digest: format!("sha256:{}", hex::encode([digest; 32])).into(),
             updated: Some(Timestamp(updated * 1_000_000_000)),
             contents,
             ..Tag::default()

@@ -52,51 +52,31 @@ pub enum Contents {
     Unknown,
 }
 
-/// One tag as it was read. A missing value is `None`, not zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tag {
+/// One tag as it was read. A missing value is `None`, not zero. State files have the fields in this order.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Tag<C = Contents> {
     /// Its name.
     pub name: Box<str>,
-    /// The digest of its manifest (API: `digest`), e.g. `sha256:57b6...`.
-    pub digest: Option<Box<str>>,
-    /// Bytes (API: `size`).
-    pub size: Option<u64>,
-    /// API: `created`.
-    pub created: Option<Timestamp>,
-    /// API: `updated`.
-    pub updated: Option<Timestamp>,
+    /// The digest of its manifest (API: `digest`), e.g. `sha256:57b6...`; empty if unknown.
+    pub digest: Box<str>,
+    /// From `manifest`.
+    pub contents: C,
     /// Version of the manifest's schema (API: `schema`).
     pub schema: Option<u64>,
     /// API: `is_trusted`.
     pub trusted: Option<bool>,
     /// API: `scanned`.
     pub scanned: Option<bool>,
-    /// From `manifest`.
-    pub contents: Contents,
-}
-
-/// A tag that has its own series.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct TagSeries {
-    /// Its name.
-    pub name: Box<str>,
-    /// The digest of its manifest; empty if unknown.
-    pub digest: Box<str>,
-    /// The kind of its manifest.
-    pub kind: ManifestKind,
-    /// Version of the manifest's schema.
-    pub schema: Option<u64>,
-    /// API: `is_trusted`.
-    pub trusted: Option<bool>,
-    /// API: `scanned`.
-    pub scanned: Option<bool>,
-    /// Bytes.
+    /// Bytes (API: `size`).
     pub size: Option<u64>,
     /// API: `created`.
     pub created: Option<Timestamp>,
     /// API: `updated`.
     pub updated: Option<Timestamp>,
 }
+
+/// A tag that has its own series, with no more than the kind of its contents.
+pub type TagSeries = Tag<ManifestKind>;
 
 impl TagSeries {
     /// The memory that the series of a repository's tags take at the peak of a refresh: their values, and their lines in two
@@ -125,15 +105,15 @@ pub enum ManifestKind {
 
 impl From<Tag> for TagSeries {
     fn from(tag: Tag) -> Self {
-        let kind = match tag.contents {
+        let contents = match tag.contents {
             Contents::Image(_) => ManifestKind::Image,
             Contents::Index(_) => ManifestKind::Index,
             Contents::Unknown => ManifestKind::Unknown,
         };
         Self {
             name: tag.name,
-            digest: tag.digest.unwrap_or_default(),
-            kind,
+            digest: tag.digest,
+            contents,
             schema: tag.schema,
             trusted: tag.trusted,
             scanned: tag.scanned,

@@ -22,9 +22,9 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Those of `readings`.
-pub fn count(options: &Options, listing: &Snapshot, readings: &mut impl Readings) -> anyhow::Result<Report> {
+pub fn count(options: &Options, listing: &Snapshot, readings: &mut Readings<'_>) -> anyhow::Result<Report> {
     let mut counter = Counter::new(options, listing, Candidates::find(listing, readings)?);
-    readings.visit(&mut |known| {
+    readings(&mut |known| {
         if let Some(index) = index_of(listing, &known) {
             counter.add(index, known);
         }
@@ -34,7 +34,7 @@ pub fn count(options: &Options, listing: &Snapshot, readings: &mut impl Readings
         // One rule after the other, because the order of a rule's tags takes the most memory.
         for rule in 0..options.reclaim.rules.len() {
             let mut order = Order::with_capacity(counter.picked(rule));
-            readings.visit(&mut |known| {
+            readings(&mut |known| {
                 if let Some(index) = index_of(listing, &known) {
                     counter.pick_tags(rule, index, known, &mut order);
                 }
@@ -54,9 +54,9 @@ fn index_of(listing: &Snapshot, known: &KnownRepository) -> Option<usize> {
 struct Candidates(HashTable<u64>);
 
 impl Candidates {
-    fn find(listing: &Snapshot, readings: &mut impl Readings) -> anyhow::Result<Self> {
+    fn find(listing: &Snapshot, readings: &mut Readings<'_>) -> anyhow::Result<Self> {
         let mut all = Vec::new();
-        readings.visit(&mut |known| {
+        readings(&mut |known| {
             let is_listed = index_of(listing, &known).is_some();
             if let Some((_, reading)) = known.tags.filter(|_| is_listed) {
                 all.extend(reading.blobs.iter().map(part));

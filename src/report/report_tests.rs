@@ -19,15 +19,6 @@ fn blob(number: u8) -> Blob {
     Blob { digest: Digest32(digest), size: 1 << (number % 40) }
 }
 
-struct Fixed(Vec<KnownRepository>);
-
-impl Readings for Fixed {
-    fn visit(&mut self, visit: &mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> {
-        self.0.iter().cloned().for_each(visit);
-        Ok(())
-    }
-}
-
 fn row(index: usize, namespace: u8) -> Repository {
     Repository { name: format!("{index}").into(), size: Some(7), ..Repository::unknown(format!("{namespace}").into()) }
 }
@@ -63,7 +54,11 @@ fn reported(world: &World, only: Option<Scope>) -> Report {
     let mut all: Vec<KnownRepository> =
         world.iter().enumerate().map(|(index, (namespace, tags))| known(index, *namespace, tags)).collect();
     all.push(known(99, 9, &[(100, (0..40).collect())]));
-    count(&options(only), &listing, &mut Fixed(all)).unwrap()
+    let mut readings = |visit: &mut dyn FnMut(KnownRepository)| {
+        all.iter().cloned().for_each(visit);
+        Ok(())
+    };
+    count(&options(only), &listing, &mut readings).unwrap()
 }
 
 fn shown(report: &Report, format: Format) -> String {

@@ -88,7 +88,7 @@ pub fn tag(object: &[u8], dropped: &mut DroppedFields) -> Result<Option<Tag>, se
     }
     Ok(Some(Tag {
         name: name.into(),
-        digest: wire::optional_text(digest, dropped).map(Into::into),
+        digest: wire::optional_text(digest, dropped).unwrap_or_default().into(),
         size: wire::integer(size, dropped),
         created: wire::timestamp(created, dropped),
         updated: wire::timestamp(updated, dropped),

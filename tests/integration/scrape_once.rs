@@ -2,9 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::prometheus::free_address;
-use crate::support::{
-    Scrape, cache_directory, client, command, done, eventually, limited, passes_promtool, simulator, text,
-};
+use crate::support::{Scrape, cache_directory, client, command, done, eventually, passes_promtool, simulator, text};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -89,20 +87,6 @@ async fn a_file_is_replaced_as_a_whole_or_not_at_all() {
     let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["link.prom", "swr.prom"], "nothing is left behind");
-}
-
-#[tokio::test]
-async fn the_file_is_readable_whatever_the_umask_and_keeps_its_mode() {
-    let upstream = simulator(3, 1).await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("swr.prom");
-    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-    let inner = scrape(&upstream, &["--output", file.to_str().unwrap()]);
-    for expected in [0o644, 0o640] {
-        assert_eq!(done(limited("umask 077", &inner)).await.0, Some(0));
-        assert_eq!(mode(), expected);
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-    }
 }
 
 /// Whoever may write to the directory must not choose what is overwritten.

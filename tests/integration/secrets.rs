@@ -54,6 +54,18 @@ fn talkative(upstream: &Running) -> Command {
     command
 }
 
+/// Lets the upstream know the token and the access key.
+fn knows_canaries(upstream: &Running) {
+    upstream.handle.configure(|options| {
+        options.access_keys.push(AccessKey {
+            access_key: ACCESS_KEY.to_owned(),
+            secret_key: SECRET_KEY.to_owned(),
+            security_token: Some(SECURITY_TOKEN.to_owned()),
+        });
+        options.tokens.push(TOKEN.to_owned());
+    });
+}
+
 /// Reads every page there is, and some there are not.
 async fn assert_pages_clean(exporter: &Exporter) {
     for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/config", "/probe", "/sd", "/debug/pprof/", "/env", "/%00"]
@@ -93,15 +105,7 @@ async fn fail_in_many_ways(upstream: &Running, exporter: &Exporter) {
 #[tokio::test]
 async fn no_log_line_and_no_page_shows_a_secret() {
     let upstream = simulator(20, 2).await;
-    let known = |options: &mut swr_simulator::Options| {
-        options.access_keys.push(AccessKey {
-            access_key: ACCESS_KEY.to_owned(),
-            secret_key: SECRET_KEY.to_owned(),
-            security_token: Some(SECURITY_TOKEN.to_owned()),
-        });
-        options.tokens.push(TOKEN.to_owned());
-    };
-    upstream.handle.configure(known);
+    knows_canaries(&upstream);
     let folder = tempfile::tempdir().unwrap();
     let mut command = talkative(&upstream);
     command.args(["--cache.directory", folder.path().to_str().unwrap()]);
@@ -215,13 +219,8 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
         options.id_tokens = vec![ID_TOKEN.to_owned()];
         options.pod_identity.tokens = vec![POD_TOKEN.to_owned()];
         options.token_life = std::time::Duration::from_secs(3);
-        options.tokens.push(TOKEN.to_owned());
-        options.access_keys.push(AccessKey {
-            access_key: ACCESS_KEY.to_owned(),
-            secret_key: SECRET_KEY.to_owned(),
-            security_token: Some(SECURITY_TOKEN.to_owned()),
-        });
     });
+    knows_canaries(&upstream);
     let folder = tempfile::tempdir().unwrap();
     for (source, environment) in sources(&upstream.url(), folder.path()) {
         let mut command = command();

@@ -107,17 +107,6 @@ async fn a_restart_serves_at_once_and_asks_nothing_inside_the_window() {
 }
 
 #[tokio::test]
-async fn the_file_holds_no_secret() {
-    let upstream = simulator(30, 2).await;
-    let (folder, file) = folder();
-    written(folder.path(), &file, &upstream).await;
-    let bytes = fs::read(&file).unwrap();
-    for secret in [DEMO_ACCESS_KEY, DEMO_SECRET_KEY, &upstream.url()] {
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
-    }
-}
-
-#[tokio::test]
 async fn whatever_else_lies_there_is_ignored_with_one_warning() {
     let upstream = simulator(30, 2).await;
     let (folder, file) = folder();

@@ -58,11 +58,8 @@ impl World {
     fn push(&mut self, repository: usize) {
         self.pushes += 1;
         let (number, now) = (self.pushes % 60, self.now);
-        let digests: Vec<Digest32> = self.repositories[repository]
-            .tags
-            .values()
-            .filter_map(|tag| Digest32::parse(tag.digest.as_deref()?))
-            .collect();
+        let digests: Vec<Digest32> =
+            self.repositories[repository].tags.values().filter_map(|tag| Digest32::parse(&tag.digest)).collect();
         let (contents, own) = match self.random.u8(..10) {
             0 => (Contents::Unknown, digest(10_000 + number)),
             1..4 if !digests.is_empty() => {
@@ -82,8 +79,7 @@ impl World {
         };
         let prefix = if self.random.u8(..8) == 0 { "keep-" } else { "v" };
         let name = format!("{prefix}{}", self.random.u8(..14));
-        let tag =
-            Tag { name: name.as_str().into(), digest: Some(text(own)), updated, created, contents, ..Tag::default() };
+        let tag = Tag { name: name.as_str().into(), digest: text(own), updated, created, contents, ..Tag::default() };
         self.repositories[repository].tags.insert(name, tag);
     }
 
@@ -130,8 +126,7 @@ impl Repository {
     /// The blobs of an image below an index, and whether these are all: those of all tags with that digest, or those that
     /// are remembered. No index lists itself here.
     fn below(&self, digest: Digest32) -> (BTreeSet<Blob>, bool) {
-        let tagged: Vec<&Tag> =
-            self.tags.values().filter(|tag| tag.digest.as_deref() == Some(&*text(digest))).collect();
+        let tagged: Vec<&Tag> = self.tags.values().filter(|tag| tag.digest == text(digest)).collect();
         if tagged.is_empty() {
             return self.remembered.get(&digest).map(|blobs| (blobs.clone(), true)).unwrap_or_default();
         }
@@ -175,7 +170,7 @@ impl Repository {
         while let Some(digest) = open.pop() {
             let (blobs, is_whole) = self.below(digest);
             if is_whole && remembered.insert(digest, blobs).is_none() {
-                for tag in self.tags.values().filter(|tag| tag.digest.as_deref() == Some(&*text(digest))) {
+                for tag in self.tags.values().filter(|tag| tag.digest == text(digest)) {
                     if let Contents::Index(images) = &tag.contents {
                         open.extend(images);
                     }

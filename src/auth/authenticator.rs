@@ -194,6 +194,11 @@ impl Authenticator {
         self.credential().await.is_ok_and(|current| !current.same_as(credential))
     }
 
+    /// The error of a request with this credential while it is held back.
+    pub fn held_back(&self, credential: &CachedCredential) -> Option<AuthError> {
+        self.0.state().check_lockout(&credential.secret, Instant::now()).err()
+    }
+
     /// Reports that the upstream refused this credential, but perhaps for another reason: the clock, or what was asked for.
     /// It stays in use; unless it is accepted, the next refusal counts as the second.
     pub fn report_uncertain(&self, credential: &CachedCredential) {

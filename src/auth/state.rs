@@ -207,7 +207,7 @@ impl CredentialState {
         }
     }
 
-    fn check_lockout(&self, secret: &Sha256Digest, now: Instant) -> Result<(), AuthError> {
+    pub(super) fn check_lockout(&self, secret: &Sha256Digest, now: Instant) -> Result<(), AuthError> {
         let Some(until) = self.lockout.held_until(secret, now) else { return Ok(()) };
         let failed = self.last_failure_with(secret).map(|failure| &failure.error);
         let refused = self.refusal.as_ref().filter(|(refused, _)| refused == secret).map(|(_, error)| error);

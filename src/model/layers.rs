@@ -16,9 +16,11 @@
 
 mod store;
 
+use super::chunks::QuickHasher;
 use super::reclaim::MAX_RULES;
 use super::tags::Blob;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 pub use store::Owner;
 use store::{BlobStore, EVERY_RULE, Entry};
 
@@ -63,15 +65,18 @@ struct Shared {
     keepers: Box<[u32]>,
 }
 
+/// A map by numbers that are given out here.
+type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<QuickHasher>>;
+
 /// The index.
 #[derive(Debug, Default)]
 pub struct Layers {
     store: BlobStore,
     owners: Vec<Owned>,
     /// The number of repositories of an organization that refer to a blob, for blobs of several repositories.
-    of_groups: HashMap<(Group, u32), u32>,
+    of_groups: NumberMap<(Group, u32), u32>,
     /// Blobs of several repositories. Empty without rules.
-    shared: HashMap<u32, Shared>,
+    shared: NumberMap<u32, Shared>,
     groups: Vec<Sums>,
     total: Sums,
     /// The number of rules.
@@ -95,7 +100,7 @@ impl Layers {
         self.owners.iter_mut().for_each(|owned| owned.rules = vec![Picked::default(); rules].into());
         self.groups.iter_mut().chain([&mut self.total]).for_each(|sums| sums.reclaimable = vec![0; rules].into());
         self.store.keep_all();
-        self.shared = HashMap::new();
+        self.shared = NumberMap::default();
         if rules > 0 {
             for ((group, slot), owners) in &self.of_groups {
                 let none = || Shared { groups: 0, groups_xor: 0, keepers: vec![0; rules].into() };

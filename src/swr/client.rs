@@ -206,7 +206,7 @@ impl Client {
             if let ApiError::Auth(response) = &error {
                 let retries = &mut credential_retries;
                 if !self.retries_refused(&call, lease, response, budget.deadline, &info, retries).await {
-                    return Err(error);
+                    return Err(self.authenticator.held_back(lease).map_or(error, ApiError::Credential));
                 }
                 self.metrics.retry(call.operation);
                 continue;

@@ -61,6 +61,17 @@ async fn a_wrong_credential_that_an_optional_call_sends_first_is_sent_twice_as_w
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_refusal_that_holds_a_credential_back_says_for_how_long_and_why() {
+    let setup = setup_by(Options::default(), Authenticator::new(given(), None), |_, _| Reply::Error(401, "APIGW.0301"));
+    for is_held in [false, true, true] {
+        let failure = setup.list(&minutes(1)).await.unwrap_err().describe();
+        assert_eq!(failure.held_for.is_some(), is_held, "{failure}");
+        assert!(failure.message.contains("the API answered 401 APIGW.0301"), "{failure}");
+    }
+    assert_eq!(setup.sent().len(), 2);
+}
+
 /// Rounds of one listing and three concurrent lists of tags, as long as the listing succeeds.
 async fn rounds(setup: &Setup, rounds: usize) -> usize {
     for round in 0..rounds {

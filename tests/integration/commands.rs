@@ -1,6 +1,6 @@
 //! The commands that need no account: `demo` and `simulate`, as a person or a script starts them.
 
-use crate::support::{PATIENCE, Scrape, client, done, exporter, text};
+use crate::support::{PATIENCE, Scrape, bare, client, done, exporter, text};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -90,8 +90,8 @@ async fn wrong_flags_end_with_2_whichever_the_command() {
         &["healthcheck", "--timeout", "x"],
         &["healthcheck", "--timeout", "0s"],
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-        command.env_clear().args(arguments);
+        let mut command = bare();
+        command.args(arguments);
         let (code, _, said) = done(command).await;
         assert_eq!(code, Some(2), "{arguments:?}: {said}");
         let flag = arguments[1].split('=').next().unwrap();

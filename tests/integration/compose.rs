@@ -1,10 +1,9 @@
 //! The services of the compose file without containers: their commands and files with the programs of this machine.
 
 use crate::prometheus::{Prometheus, Server};
-use crate::support::{start_as_it_is, until};
+use crate::support::{bare, done_within, start_as_it_is, until};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -90,9 +89,8 @@ impl Compose {
     }
 
     fn demo(&self, service: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-        command.args(self.command(service)).args(["--repositories", "60", "--namespaces", "4"]).env_clear();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut command = bare();
+        command.args(self.command(service)).args(["--repositories", "60", "--namespaces", "4"]);
         command
     }
 }
@@ -112,16 +110,17 @@ async fn the_services_of_the_compose_file_lead_to_growth_alerts_in_alertmanager(
     let exporter = start_as_it_is(compose.demo("exporter")).await;
     compose.hosts.push(("exporter:10179", exporter.address().to_owned()));
 
-    let written = tokio::time::timeout(PATIENCE, compose.demo("history").output()).await.expect("it ends").unwrap();
-    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    let (code, _, said) = done_within(PATIENCE, compose.demo("history")).await;
+    assert_eq!(code, Some(0), "{said}");
 
     let service = compose.service("import");
     let (_, script) = service.split_once("- |\n").unwrap();
     let lines: Vec<&str> = script.lines().take_while(|line| line.starts_with("        ")).collect();
     let import = compose.here("import", &lines.join("\n"));
-    let imported = Command::new("/bin/sh").args(["-ec", &import]).kill_on_drop(true).output();
-    let imported = tokio::time::timeout(PATIENCE, imported).await.expect("it ends").unwrap();
-    assert!(imported.status.success(), "{import}\n{}", String::from_utf8_lossy(&imported.stderr));
+    let mut importing = Command::new("/bin/sh");
+    importing.args(["-ec", &import]);
+    let (code, _, said) = done_within(PATIENCE, importing).await;
+    assert_eq!(code, Some(0), "{import}\n{said}");
 
     compose.write("alertmanager", "alertmanager.yml");
     let flags = compose.command("alertmanager");

@@ -1,7 +1,7 @@
 //! Proxies: what goes through them, with which password, and what never does.
 
 use crate::credentials_sources::{file_with, short_lived};
-use crate::support::{Exporter, command, done, eventually, start};
+use crate::support::{Exporter, bare, command, done, eventually, start};
 use base64::Engine;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,8 +60,7 @@ async fn what_no_proxy_names_is_called_directly() {
 #[tokio::test]
 async fn services_of_this_machine_are_never_asked_through_a_proxy() {
     let (upstream, (address, asked)) = (short_lived().await, proxy().await);
-    let mut command = command();
-    command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+    let mut command = bare();
     command.args(["--swr.endpoint", ENDPOINT, "--credentials.metadata-endpoint", &upstream.url()]);
     command.env("HTTP_PROXY", format!("http://{address}")).env("HTTPS_PROXY", format!("http://{address}"));
     let exporter = start(command).await;
@@ -105,8 +104,7 @@ async fn nothing_goes_to_huawei_cloud_when_the_api_is_that_of_another_cloud() {
                     continue;
                 }
                 let (address, asked) = proxy().await;
-                let mut command = command();
-                command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+                let mut command = bare();
                 // It asks for a credential before anything else.
                 command.arg("scrape").args(["--swr.endpoint", "https://swr-api.ru-moscow-1.hc.cloud.example"]);
                 command.env("HTTPS_PROXY", format!("http://{address}")).env("SWR_EXPORTER_SWR_REGION", region);

@@ -1,6 +1,6 @@
 //! Every source of credentials from end to end, with keys and tokens that live a few seconds, while scrapes run.
 
-use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
+use crate::support::{Exporter, Scrape, bare, eventually, simulator, start};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use swr_simulator::{
@@ -28,8 +28,7 @@ pub async fn short_lived() -> Running {
 
 /// The exporter for an upstream without any credential.
 pub fn without_credential(upstream: &Running) -> Command {
-    let mut command = command();
-    command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+    let mut command = bare();
     command.args(["--swr.endpoint", &upstream.url()]).env("SWR_EXPORTER_CACHE_WINDOW", "100ms");
     command
 }

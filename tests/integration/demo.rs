@@ -1,7 +1,7 @@
 //! The demo's history in a real Prometheus, continued by the live demo.
 
 use crate::prometheus::{Prometheus, Server, free_address};
-use crate::support::{Exporter, Scrape, client, done, done_within, start_as_it_is, text, until};
+use crate::support::{Exporter, Scrape, bare, client, done, done_within, start_as_it_is, text, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,9 +13,8 @@ use tokio::process::{Child, Command};
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-    command.arg("demo").args(["--repositories", "60", "--namespaces", "4"]).args(arguments).env_clear();
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut command = bare();
+    command.arg("demo").args(["--repositories", "60", "--namespaces", "4"]).args(arguments);
     command
 }
 

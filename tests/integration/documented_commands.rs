@@ -187,7 +187,7 @@ impl Sandbox {
     async fn serves(&self, script: &str) {
         let mut shell = self.shell(&format!("exec {script}"));
         let exporter = start_as_it_is({
-            shell.env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:0").stdout(Stdio::null());
+            shell.env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "127.0.0.1:0");
             shell
         });
         let exporter = exporter.await;

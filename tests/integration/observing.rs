@@ -5,14 +5,12 @@
 use crate::accounts::Accounts;
 use crate::dashboards::{Chosen, DASHBOARDS};
 use crate::prometheus::{Prometheus, Server};
-use crate::support::{Exporter, blocks, simulator, start_as_it_is, until};
+use crate::support::{Exporter, bare, blocks, simulator, start_as_it_is, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 use swr_exporter::catalog;
-use tokio::process::Command;
 
 /// Long enough for two days of the demo on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -50,15 +48,9 @@ fn with_times(text: &str, change: impl Fn(u64) -> u64) -> String {
 }
 
 async fn demo() -> Exporter {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-    command
-        .arg("demo")
-        .args(["--repositories", "60", "--namespaces", "4", "--cache.window", "1s"])
-        .args(["--speed", &(86_400 / DAY).to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    let mut command = bare();
+    command.arg("demo").args(["--repositories", "60", "--namespaces", "4", "--cache.window", "1s"]);
+    command.args(["--speed", &(86_400 / DAY).to_string()]);
     start_as_it_is(command).await
 }
 

@@ -3,13 +3,12 @@
 //! `SHIPPED_EXECUTABLE` names the executable that the image holds, as `deploy/static` builds it. Where it is not set, the
 //! one that the other tests use stands in, with the libraries it needs.
 
-use crate::support::{Exporter, PATIENCE, Scrape, done, exporter, simulator, start_as_it_is};
+use crate::support::{Exporter, Scrape, bare, done, exporter, simulator, start_as_it_is};
 use crate::upstream_support::failures;
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use crate::web_support::Folder;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use swr_simulator::{DEMO_ACCESS_KEY, DEMO_SECRET_KEY};
 use tokio::process::Command;
 
@@ -30,8 +29,8 @@ fn executable() -> PathBuf {
 
 /// The exit code of a check, and what it complains of.
 async fn healthcheck(address: &str) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-    command.env_clear().args(["healthcheck", "--web.listen-address", address, "--timeout", "10s"]);
+    let mut command = bare();
+    command.args(["healthcheck", "--web.listen-address", address, "--timeout", "10s"]);
     let (code, _, said) = done(command).await;
     (code, said)
 }
@@ -43,8 +42,8 @@ async fn healthcheck_tells_a_working_exporter_from_none() {
     let address = exporter.address().to_owned();
     assert_eq!(healthcheck(&address).await.0, Some(0));
     // The address is found where `serve` finds it, too.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
-    command.env_clear().arg("healthcheck").env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", &address);
+    let mut command = bare();
+    command.arg("healthcheck").env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", &address);
     assert_eq!(done(command).await.0, Some(0));
 
     exporter.stop().await;
@@ -69,7 +68,6 @@ async fn healthcheck_without_an_address_finds_the_exporter_beside_it() {
     };
     let mut command = Command::new(&program);
     command.env_clear().args(["--swr.endpoint", &upstream.url(), "--web.listen-address", "127.0.0.1:0"]).envs(KEYS);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut exporter = start_as_it_is(command).await;
     assert_eq!(healthcheck().await, (Some(0), String::new()));
     exporter.stop().await;
@@ -194,13 +192,7 @@ fn within(root: &Path) -> Command {
         command.args(["--user", "--map-root-user", "chroot"]);
         command
     };
-    command
-        .arg(root)
-        .arg("/swr-exporter")
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.arg(root).arg("/swr-exporter").env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command
 }
 
@@ -209,31 +201,34 @@ fn within(root: &Path) -> Command {
 async fn it_works_in_an_empty_root() {
     let root = empty_root();
     for (arguments, said) in [(&["--version"][..], env!("CARGO_PKG_VERSION")), (&["--help"], "--web.listen-address")] {
-        let output = within(root.path()).args(arguments).output().await.unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(String::from_utf8(output.stdout).unwrap().contains(said), "{arguments:?}");
+        let mut command = within(root.path());
+        command.args(arguments);
+        let (code, out, complained) = done(command).await;
+        assert!(code == Some(0) && out.contains(said), "{arguments:?}: {complained}");
     }
 
     let upstream = simulator(120, 3).await;
     let settings = ["--swr.endpoint", &upstream.url()];
     for check in [&["check"][..], &["check", "--offline"]] {
-        let checked = within(root.path()).args(check).args(settings).envs(KEYS).output().await.unwrap();
-        assert!(checked.status.success(), "{check:?}: {}", String::from_utf8_lossy(&checked.stdout));
+        let mut command = within(root.path());
+        command.args(check).args(settings).envs(KEYS);
+        let (code, out, _) = done(command).await;
+        assert_eq!(code, Some(0), "{check:?}: {out}");
     }
 
     let exporter = serving(root.path(), &settings).await;
     let scrape = exporter.scrape_until("the list is read", Scrape::is_up).await;
     assert_eq!(scrape.get("swr_repositories"), Some(120.0));
 
-    let asked = within(root.path()).args(["healthcheck", "--web.listen-address", exporter.address()]).status();
-    assert!(tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap().success());
+    let mut healthcheck = within(root.path());
+    healthcheck.args(["healthcheck", "--web.listen-address", exporter.address()]);
+    assert_eq!(done(healthcheck).await.0, Some(0));
 }
 
 /// The exporter in that root, once it listens; the address is a free one.
 async fn serving(root: &Path, arguments: &[&str]) -> Exporter {
     let mut serving = within(root);
     serving.args(arguments).args(["--web.listen-address", "127.0.0.1:0"]).envs(KEYS);
-    serving.stdout(Stdio::null()).stderr(Stdio::piped());
     start_as_it_is(serving).await
 }
 

@@ -1,7 +1,7 @@
 //! Secrets go to the upstream alone: canaries in every place where a secret may be given, and a search for them, in every
 //! spelling, in everything that the program writes.
 
-use crate::support::{Exporter, Scrape, command, done, simulator, start, text};
+use crate::support::{Exporter, Scrape, bare, command, done, simulator, start, text};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -223,8 +223,7 @@ async fn no_source_of_credentials_shows_what_it_has_or_gets() {
     knows_canaries(&upstream);
     let folder = tempfile::tempdir().unwrap();
     for (source, environment) in sources(&upstream.url(), folder.path()) {
-        let mut command = command();
-        command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+        let mut command = bare();
         command.args(["--swr.endpoint", &upstream.url(), "--log.level", "trace", "--cache.window", "100ms"]);
         command.args(["--credentials.source", source]);
         command.envs(environment);
@@ -350,8 +349,7 @@ async fn what_an_upstream_repeats_of_a_request_shows_no_secret() {
         let url = &url;
         async move {
             let run = |arguments: &[&str]| {
-                let mut command = command();
-                command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+                let mut command = bare();
                 command.envs(environment.clone()).args(arguments);
                 command.args(["--swr.endpoint", url, "--credentials.source", source, "--cache.window", "100ms"]);
                 command

@@ -1,6 +1,6 @@
 //! Mistakes of operators: exit codes, and every problem reported at once.
 
-use crate::support::{command, done, simulator};
+use crate::support::{bare, command, done, simulator};
 use tokio::net::TcpListener;
 
 /// Runs the exporter with these arguments and the access key of the demo: exit code and output.
@@ -112,8 +112,7 @@ async fn config_check_ends_as_an_offline_check_does() {
     let key = key.to_str().unwrap();
     let files = ["--swr.endpoint=https://swr.example", "--credentials.access-key-file", key];
     for (secret, code) in [(Some(key), 0), (Some("/nowhere"), 1), (None, 2)] {
-        let mut command = command();
-        command.env_remove("SWR_EXPORTER_ACCESS_KEY").env_remove("SWR_EXPORTER_SECRET_KEY");
+        let mut command = bare();
         command.env("SWR_EXPORTER_CONFIG_CHECK", "true").args(files);
         command.args(secret.iter().flat_map(|secret| ["--credentials.secret-key-file", secret]));
         let (ended, _, said) = done(command).await;

@@ -27,17 +27,17 @@ pub struct Exporter {
     client: reqwest::Client,
 }
 
-/// A command with the demo's access key, an environment of its own and no settings.
-pub fn command() -> Command {
+/// A command with an empty environment and no settings.
+pub fn bare() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_swr-exporter"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
-        .env_clear()
-        .env("SWR_EXPORTER_ACCESS_KEY", DEMO_ACCESS_KEY)
-        .env("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+}
+
+/// As [`bare`], with the demo's access key.
+pub fn command() -> Command {
+    let mut command = bare();
+    command.env("SWR_EXPORTER_ACCESS_KEY", DEMO_ACCESS_KEY).env("SWR_EXPORTER_SECRET_KEY", DEMO_SECRET_KEY);
     command
 }
 
@@ -46,7 +46,6 @@ pub fn limited(limit: &str, inner: &Command) -> Command {
     let (inner, mut command) = (inner.as_std(), Command::new("sh"));
     command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
     command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
@@ -106,6 +105,7 @@ pub async fn start(mut command: Command) -> Exporter {
 
 /// Starts a command that says itself where to listen, and waits until it does.
 pub async fn start_as_it_is(mut command: Command) -> Exporter {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut process = command.spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();

@@ -1,6 +1,6 @@
 //! Connections that a middlebox forgot: they exist, and nothing comes through any more. New ones work.
 
-use crate::support::{Exporter, Scrape, client, command, simulator, start, text};
+use crate::support::{Exporter, Scrape, bare, client, simulator, start, text};
 use crate::upstream_tls::{HERE, as_it_is, authority};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -124,11 +124,8 @@ async fn exporter_to(
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, ca).unwrap();
-    let mut command = command();
-    command
-        .env_remove("SWR_EXPORTER_ACCESS_KEY")
-        .env_remove("SWR_EXPORTER_SECRET_KEY")
-        .env("SWR_EXPORTER_TOKEN", upstream.handle.issue_token(Duration::from_secs(3600)));
+    let mut command = bare();
+    command.env("SWR_EXPORTER_TOKEN", upstream.handle.issue_token(Duration::from_secs(3600)));
     command.args(["--swr.endpoint", &format!("https://{address}"), "--swr.ca-file"]).arg(file).args(flags);
     (start(command).await, folder)
 }

@@ -1,14 +1,14 @@
 //! Valid and invalid web configuration files: the cases of Prometheus' exporter toolkit and more. Settings that the toolkit
 //! accepts and this server cannot honour (suites without authenticated encryption, curve P-521) are invalid here.
 
-use crate::support::{command, done};
+use crate::support::{bare, done};
 use crate::web_support::{Folder, fixtures};
 use std::path::Path;
 
 /// Exit code and standard error of `check --offline` for a folder's `web.yml`.
 async fn check(folder: &Folder) -> (i32, String) {
-    let mut check = tokio::process::Command::new(command().as_std().get_program());
-    check.env_clear().env("SWR_EXPORTER_ACCESS_KEY", "AK").env("SWR_EXPORTER_SECRET_KEY", "SK");
+    let mut check = bare();
+    check.env("SWR_EXPORTER_ACCESS_KEY", "AK").env("SWR_EXPORTER_SECRET_KEY", "SK");
     check.args(["check", "--offline", "--swr.endpoint", "https://swr.example", "--web.config.file", "web.yml"]);
     check.current_dir(folder.path("."));
     let (code, _, said) = done(check).await;

@@ -137,6 +137,25 @@ fn the_example_of_a_prometheus_is_valid_and_finds_the_rules_also_where_the_readm
     run("promtool", &["check", "config"], &etc.path().join("prometheus.yml")).unwrap();
 }
 
+#[test]
+fn people_are_led_to_the_first_page_of_prometheus() {
+    // Debian's Prometheus has no other user interface than the classic one, to which only this page leads: `/alerts` is not
+    // found in Debian 12, and `/graph` is a notice in Debian 13.
+    let mut links = 0;
+    for file in ["README.md", "deploy/demo"] {
+        let text = read(file);
+        for link in text.split("http://localhost:").skip(1) {
+            let Some(page) = ["9090", "9091", "$prometheus_port"].iter().find_map(|port| link.strip_prefix(port))
+            else {
+                continue;
+            };
+            assert!(!page.starts_with('/'), "{file}: {}", page.lines().next().unwrap());
+            links += 1;
+        }
+    }
+    assert!(links >= 3, "{links}");
+}
+
 /// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

@@ -36,7 +36,7 @@ struct Chunk {
 #[derive(Debug, Default)]
 pub(super) struct BlobStore {
     slots: HashTable<u32>,
-    hasher: RandomState,
+    key: HashKey,
     chunks: Vec<Chunk>,
     free: Vec<u32>,
 }
@@ -44,9 +44,9 @@ pub(super) struct BlobStore {
 impl BlobStore {
     /// Makes room for so many blobs in all.
     pub(super) fn reserve(&mut self, blobs: usize) {
-        let (chunks, hasher) = (&self.chunks, &self.hasher);
+        let (chunks, key) = (&self.chunks, &self.key);
         let additional = blobs.saturating_sub(self.slots.len());
-        self.slots.reserve(additional, |slot| hash_of(hasher, blob_at(chunks, *slot)));
+        self.slots.reserve(additional, |slot| key.hash(blob_at(chunks, *slot)));
     }
 
     /// The number of blobs.
@@ -65,7 +65,7 @@ impl BlobStore {
     }
 
     pub(super) fn hash_of(&self, blob: &Blob) -> u64 {
-        hash_of(&self.hasher, blob)
+        self.key.hash(blob)
     }
 
     /// Every blob is kept under every rule.
@@ -95,8 +95,8 @@ impl BlobStore {
                 u32::try_from((chunks - 1) * CHUNK + chunk.entries.len() - 1).expect("memory ends before 2^32 blobs do")
             }
         };
-        let (chunks, hasher) = (&self.chunks, &self.hasher);
-        self.slots.insert_unique(hash, slot, |slot| hash_of(hasher, blob_at(chunks, *slot)));
+        let (chunks, key) = (&self.chunks, &self.key);
+        self.slots.insert_unique(hash, slot, |slot| key.hash(blob_at(chunks, *slot)));
         slot
     }
 
@@ -122,7 +122,7 @@ impl BlobStore {
 
     /// Removes a blob.
     pub(super) fn free(&mut self, slot: u32) {
-        let hash = hash_of(&self.hasher, &self.entry(slot).blob);
+        let hash = self.key.hash(&self.entry(slot).blob);
         if let Ok(found) = self.slots.find_entry(hash, |other| *other == slot) {
             found.remove();
         }
@@ -134,7 +134,24 @@ fn blob_at(chunks: &[Chunk], slot: u32) -> &Blob {
     &chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK].blob
 }
 
-/// A keyed hash, because digests come from outside. Half a digest is random enough.
-fn hash_of(hasher: &RandomState, blob: &Blob) -> u64 {
-    hasher.hash_one(&blob.digest.0[..16])
+/// The random key of a hash, because digests come from outside.
+#[derive(Debug)]
+struct HashKey([u64; 2]);
+
+impl Default for HashKey {
+    fn default() -> Self {
+        // Seeded by the operating system.
+        let random = RandomState::new();
+        Self([0, 1].map(|part: u64| random.hash_one(part)))
+    }
+}
+
+impl HashKey {
+    /// Half a digest is random enough. Whoever does not know the key finds no two whose products have the same halves.
+    fn hash(&self, blob: &Blob) -> u64 {
+        let (words, _) = blob.digest.0.as_chunks();
+        let [one, other] = [0, 1].map(|part| u64::from_le_bytes(words[part]) ^ self.0[part]);
+        let (low, high) = one.carrying_mul(other, 0);
+        low ^ high
+    }
 }

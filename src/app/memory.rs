@@ -12,15 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Bytes without any repository.
 const BASE: u64 = 24 << 20;
 
-/// Bytes a repository at the peak of a refresh, while the previous snapshot is still served: `cargo bench --bench refresh` measured 750 bytes at
-/// 100,000 repositories and 590 at 1,000,000.
+/// Bytes of a repository at the peak of a refresh, while the previous snapshot is still served, with room to spare:
+/// `cargo bench --bench refresh` measured 620 bytes at 100,000 repositories of which all change, and 280 at 1,000,000 of which
+/// one in a hundred changes.
 const REPOSITORY: u64 = 850;
 
-/// Further bytes a repository whose tags are collected: figures of two snapshots, an entry of the inventory and its times,
+/// Further bytes of a repository whose tags are collected: figures of two snapshots, an entry of the inventory and its times,
 /// measured by `cargo bench --bench tags`.
 const REPOSITORY_TAGS: u64 = 1_200;
 
-/// Bytes a distinct layer.
+/// Bytes of a distinct layer.
 const LAYER: u64 = Layers::BYTES as u64;
 
 /// Tags leave room for one new repository for so many known ones.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-/// A keyed hash of the text that a row was read from. Rows with the same one were read from the same text: that a million
-/// repositories that change every minute are mistaken once takes longer than the world is old.
+/// A keyed hash of the text that a row was read from. Rows with the same one were read from the same text: among a million
+/// repositories that all change every minute, a false match is expected once in a hundred billion years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 12]);
 

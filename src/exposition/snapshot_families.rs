@@ -7,7 +7,7 @@ use super::blocks::{BlockWriter, Selected};
 use super::columns::Column;
 use super::repository_selection::{Omitted, RepositorySelection};
 use super::tag_families::{self, write_sums};
-use super::text::{Counts, Value, Writer, label, metadata};
+use super::text::{Counts, Value, Writer, metadata};
 use super::{Options, RepositoryMetrics};
 use crate::catalog;
 use crate::model::chunks::BlockSize;
@@ -79,16 +79,11 @@ pub(super) fn write_totals(
     if let Some(images) = &snapshot.images {
         write_sums(images, &mut writer)?;
     }
-    let total = Value::Integer(snapshot.repositories.len() as u64);
-    writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
-    let family = &catalog::REPOSITORIES_OMITTED;
+    let count = |(_, count)| Some(Value::Integer(count as u64));
+    writer.family(&catalog::REPOSITORIES, [("", snapshot.repositories.len())], count, |_| [])?;
     let Omitted { filter, limit } = selection.omitted();
-    writer.family(
-        family,
-        [("filter", filter), ("limit", limit)],
-        |(_, count)| Some(Value::Integer(count as u64)),
-        |(reason, _), out| label(b'{', family.labels[0], reason, out),
-    )?;
+    let omitted = [("filter", filter), ("limit", limit)];
+    writer.family(&catalog::REPOSITORIES_OMITTED, omitted, count, |(reason, _)| [reason])?;
     account_families::account(snapshot, sums, &mut writer)?;
     account_families::enterprise(&snapshot.enterprise, &snapshot.artifacts, &mut writer)?;
     writer.finish()
@@ -97,23 +92,17 @@ pub(super) fn write_totals(
 /// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
 /// one.
 fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Writer<impl Write>) -> io::Result<()> {
-    let mut sums = |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| {
-        writer.family(family, all, value, |sums, out| namespace(sums.name, out))
-    };
+    let mut sums =
+        |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| writer.family(family, all, value, |sums| [sums.name]);
     sums(&catalog::NAMESPACE_REPOSITORIES, |sums| Some(Value::Integer(sums.repositories)))?;
     sums(&catalog::NAMESPACE_SIZE, |sums| sums.size.map(Value::Sum))?;
     sums(&catalog::NAMESPACE_IMAGES, |sums| sums.images.map(Value::Sum))?;
     sums(&catalog::NAMESPACE_DOWNLOADS, |sums| sums.downloads.map(Value::Sum))?;
     let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
-        writer.family(family, &snapshot.namespaces, value, |read, out| namespace(&read.name, out))
+        writer.family(family, &snapshot.namespaces, value, |read| [&read.name])
     };
     reads(&catalog::NAMESPACE_UP, |read| Some(Value::Integer(read.complete.into())))?;
     reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
-}
-
-/// The only label of the families with a sample per organization.
-fn namespace(name: &str, out: &mut Vec<u8>) {
-    label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
 }
 
 #[cfg(test)]

@@ -59,16 +59,14 @@ impl<W: Write> Writer<W> {
         Self { sink, buffer, counts: Counts::default(), constant: labels.encode() }
     }
 
-    /// Writes a family: a sample for each item that has a value. A family without samples is left out.
-    ///
-    /// `labels` appends the labels with the opening brace and without the closing one, or nothing. HELP is not escaped:
-    /// a test of the catalog makes sure that it never needs it.
-    pub(super) fn family<T: Copy>(
+    /// Writes a family: a sample for each item that has a value, with a value for each of the family's labels. A family
+    /// without samples is left out. HELP is not escaped: a test of the catalog makes sure that it never needs it.
+    pub(super) fn family<'a, T: Copy, const N: usize>(
         &mut self,
         family: &Family,
         items: impl IntoIterator<Item = T>,
         value: impl Fn(T) -> Option<Value>,
-        labels: impl Fn(T, &mut Vec<u8>),
+        labels: impl Fn(T) -> [&'a str; N],
     ) -> io::Result<()> {
         let mut samples = items.into_iter().filter_map(|item| Some((item, value(item)?))).peekable();
         if samples.peek().is_some() {
@@ -77,7 +75,9 @@ impl<W: Write> Writer<W> {
         for (item, value) in samples {
             self.buffer.extend_from_slice(family.name.as_bytes());
             let start = self.buffer.len();
-            labels(item, &mut self.buffer);
+            for (index, (name, value)) in family.labels.iter().zip(labels(item)).enumerate() {
+                label(if index == 0 { b'{' } else { b',' }, name, value, &mut self.buffer);
+            }
             end_labels(start, &self.constant, &mut self.buffer);
             self.value(value)?;
         }
@@ -170,10 +170,7 @@ mod tests {
         let mut chunks = Chunks::default();
         let mut writer = Writer::new(&mut chunks, &ConstantLabels::default());
         let name = "x".repeat(1_000);
-        let sample = |_| Some(Value::Integer(1));
-        writer
-            .family(&catalog::NAMESPACE_IMAGES, 0..500, sample, |_, out| label(b'{', "namespace", &name, out))
-            .unwrap();
+        writer.family(&catalog::NAMESPACE_IMAGES, 0..500, |_| Some(Value::Integer(1)), |_| [&name]).unwrap();
         let counts = writer.finish().unwrap();
         assert_eq!((counts.series, counts.bytes), (500, chunks.0.iter().sum()));
         assert!(chunks.0.len() > 5 && chunks.0.iter().all(|length| *length < CHUNK + LAST_LINE));
@@ -183,7 +180,7 @@ mod tests {
     fn a_family_without_samples_leaves_no_trace() {
         let mut body = Vec::new();
         let mut writer = Writer::new(&mut body, &ConstantLabels::default());
-        writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_, _| {}).unwrap();
+        writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_| []).unwrap();
         assert_eq!(writer.finish().unwrap(), Counts::default());
         assert!(body.is_empty());
     }

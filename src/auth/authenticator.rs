@@ -68,8 +68,8 @@ impl Authenticator {
 
     /// Takes over the refused secrets of `predecessor`, so that repeated reloads do not lock the key.
     pub fn remember(&self, predecessor: &Self) {
-        let lockout = predecessor.0.state().lockout();
-        self.0.state().inherit_lockout(lockout);
+        let lockout = predecessor.0.state().lockout.clone();
+        self.0.state().lockout = lockout;
     }
 
     /// Reads what the provider needs locally, such as files, and obtains nothing.
@@ -270,7 +270,7 @@ impl Authenticator {
                     let Some(shared) = task.0.upgrade() else { return };
                     let changed = shared.load().await.is_ok_and(|loaded| {
                         let secret = loaded.fingerprint();
-                        Some(secret) != refused && !shared.state().is_suspect(&secret, Instant::now())
+                        Some(secret) != refused && !shared.state().lockout.is_suspect(&secret, Instant::now())
                     });
                     if changed || shared.state().is_healthy(Instant::now()) {
                         drop(task);

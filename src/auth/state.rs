@@ -41,7 +41,7 @@ pub(super) struct CredentialState {
     previous: Option<Arc<CachedCredential>>,
     /// A changed secret that may be half of a change, and since when it is seen.
     unsettled: Option<(Sha256Digest, Instant)>,
-    lockout: LockoutGuard,
+    pub(super) lockout: LockoutGuard,
     /// When credentials that had worked were refused.
     renewals: VecDeque<Instant>,
     last_failure: Option<LastFailure>,
@@ -73,15 +73,6 @@ pub(super) enum RejectionOutcome {
 }
 
 impl CredentialState {
-    pub(super) fn lockout(&self) -> LockoutGuard {
-        self.lockout.clone()
-    }
-
-    /// Takes over the refused secrets of another state.
-    pub(super) fn inherit_lockout(&mut self, lockout: LockoutGuard) {
-        self.lockout = lockout;
-    }
-
     pub(super) fn usable(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.current.clone().filter(|current| current.is_valid(now))
     }
@@ -288,11 +279,6 @@ impl CredentialState {
     /// Whether the current credential is valid and has worked.
     pub(super) fn is_healthy(&self, now: Instant) -> bool {
         self.worked && self.usable(now).is_some()
-    }
-
-    /// Whether this secret was refused lately.
-    pub(super) fn is_suspect(&self, secret: &Sha256Digest, now: Instant) -> bool {
-        self.lockout.is_suspect(secret, now)
     }
 
     /// When the next attempt with this secret is due.

@@ -4,8 +4,8 @@
 //! either. Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
 
 use super::constant_labels::{ConstantLabels, end_labels};
-use super::text::{label, open_label};
-use super::{Format, escape, number};
+use super::text::{label, metadata_of, open_label};
+use super::{Format, number};
 use crate::catalog;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
@@ -27,7 +27,9 @@ pub fn live(families: &[MetricFamily], labels: &ConstantLabels, format: Format, 
             },
             (MetricType::SUMMARY | MetricType::UNTYPED, _) => continue,
         };
-        metadata(stem, kind, unit(name, stem), family.help(), format, out);
+        // Text 0.0.4 knows no unit.
+        let unit = unit(name, stem).filter(|_| format == Format::OpenMetrics);
+        metadata_of(stem, kind, unit, family.help(), out);
         for metric in family.get_metric() {
             match family.get_field_type() {
                 MetricType::COUNTER => writer.sample(name, "", metric, metric.get_counter().get_value(), out),
@@ -47,26 +49,6 @@ fn unit(name: &str, stem: &str) -> Option<&'static str> {
             // `_seconds` ends the name, and something stands before it.
             stem.strip_suffix(unit).is_some_and(|rest| rest.len() > 1 && rest.ends_with('_'))
         }),
-    }
-}
-
-/// In the order that OpenMetrics recommends. Text 0.0.4 knows no unit.
-fn metadata(stem: &str, kind: &str, unit: Option<&str>, help: &str, format: Format, out: &mut Vec<u8>) {
-    line(&["# TYPE ", stem, " ", kind, "\n"], out);
-    if let (Some(unit), Format::OpenMetrics) = (unit, format) {
-        line(&["# UNIT ", stem, " ", unit, "\n"], out);
-    }
-    line(&["# HELP ", stem, " "], out);
-    match format {
-        Format::Text => escape::text_help(help, out),
-        Format::OpenMetrics => escape::open_metrics_help(help, out),
-    }
-    out.push(b'\n');
-}
-
-fn line(parts: &[&str], out: &mut Vec<u8>) {
-    for part in parts {
-        out.extend_from_slice(part.as_bytes());
     }
 }
 
@@ -108,7 +90,8 @@ impl SampleWriter<'_> {
 
     /// Name and labels of a sample; `bound` is that of a bucket.
     fn series(&self, name: &str, suffix: &str, metric: &Metric, bound: Option<f64>, out: &mut Vec<u8>) {
-        line(&[name, suffix], out);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
         let start = out.len();
         let mut separator = b'{';
         for pair in metric.get_label() {
@@ -133,6 +116,7 @@ impl SampleWriter<'_> {
 mod tests {
     use super::*;
     use crate::exposition::testing::parse;
+    use prometheus::core::Collector;
     use prometheus::{Counter, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
     fn encoded(registry: &Registry, format: Format) -> String {
@@ -156,7 +140,7 @@ mod tests {
             histogram.with_label_values(&["list_repositories"]).observe(seconds);
         }
         registry.register(Box::new(histogram)).unwrap();
-        let gauge = GaugeVec::new(Opts::new("zoo", "A \"quoted\"\nhelp with a \\."), &["kind"]).unwrap();
+        let gauge = GaugeVec::new(Opts::new("zoo", "Animals."), &["kind"]).unwrap();
         gauge.with_label_values(&["a\\b\"\nc"]).set(f64::NAN);
         gauge.with_label_values(&["b"]).set(f64::INFINITY);
         registry.register(Box::new(gauge)).unwrap();
@@ -176,7 +160,7 @@ swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # HELP swr_api_throttle_wait_seconds_total Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
-# HELP zoo A "quoted"\nhelp with a \\.
+# HELP zoo Animals.
 zoo{kind="a\\b\"\nc"} NaN
 zoo{kind="b"} +Inf
 "#;
@@ -198,7 +182,7 @@ swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # HELP swr_api_throttle_wait_seconds Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
-# HELP zoo A \"quoted\"\nhelp with a \\.
+# HELP zoo Animals.
 zoo{kind="a\\b\"\nc"} NaN
 zoo{kind="b"} +Inf
 "#;
@@ -245,5 +229,11 @@ zoo{kind="b"} +Inf
         assert_eq!(unit("process_open_fds", "process_open_fds"), None);
         assert_eq!(unit("swr_up", "swr_up"), None);
         assert_eq!(unit("kilobytes", "kilobytes"), None);
+    }
+
+    #[test]
+    fn families_outside_the_catalog_need_no_escaping() {
+        let families = prometheus::process_collector::ProcessCollector::for_self().collect();
+        assert!(!families.is_empty() && !families.iter().any(|family| family.help().contains(['\\', '"', '\n'])));
     }
 }

@@ -60,7 +60,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes a family: a sample for each item that has a value, with a value for each of the family's labels. A family
-    /// without samples is left out. HELP is not escaped: a test of the catalog makes sure that it never needs it.
+    /// without samples is left out.
     pub(super) fn family<'a, T: Copy, const N: usize>(
         &mut self,
         family: &Family,
@@ -117,18 +117,18 @@ pub(super) fn write_value(value: Value, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends the metadata lines of a family, in the order that OpenMetrics recommends.
+/// Appends the metadata lines of a family of the catalog.
 pub(super) fn metadata(family: &Family, out: &mut Vec<u8>) {
-    let mut line = |keyword: &str, text: &str| {
-        for part in [keyword, family.name, " ", text, "\n"] {
+    metadata_of(family.name, family.kind.as_str(), family.unit, family.help, out);
+}
+
+/// Appends metadata lines in the order that OpenMetrics recommends. HELP is not escaped: tests make sure that none needs it.
+pub(super) fn metadata_of(name: &str, kind: &str, unit: Option<&str>, help: &str, out: &mut Vec<u8>) {
+    for (keyword, text) in [("# TYPE ", Some(kind)), ("# UNIT ", unit), ("# HELP ", Some(help))] {
+        for part in text.into_iter().flat_map(|text| [keyword, name, " ", text, "\n"]) {
             out.extend_from_slice(part.as_bytes());
         }
-    };
-    line("# TYPE ", family.kind.as_str());
-    if let Some(unit) = family.unit {
-        line("# UNIT ", unit);
     }
-    line("# HELP ", family.help);
 }
 
 /// Appends a label after a separator, `{` or `,`.

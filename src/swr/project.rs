@@ -7,7 +7,6 @@ use super::buffered;
 use super::request::Call;
 use super::wire::{self, DroppedFields};
 use super::{ApiError, CallBudget, Client, Operation};
-use crate::auth::Credential;
 
 impl Client {
     /// The project's id. At most one lookup is in flight, however many callers wait for it.
@@ -24,10 +23,8 @@ impl Client {
     async fn find_project(&self, budget: &CallBudget) -> Result<String, ApiError> {
         let lease = budget.deadline.bound(self.authenticator.credential()).await;
         let lease = lease.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
-        if let Credential::AccessKey(key) = &lease.credential
-            && let Some(project) = &key.project_id
-        {
-            return Ok(project.clone());
+        if let Some(project) = lease.credential.project_id() {
+            return Ok(project.to_owned());
         }
         let Some(lookup) = &self.options.project_lookup else {
             return Err(unknown(

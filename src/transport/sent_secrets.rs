@@ -39,22 +39,20 @@ impl std::fmt::Debug for SentSecrets {
 }
 
 impl SentSecrets {
-    /// The secrets in the headers of a request: the values that are marked sensitive. Of a signature those are the access
-    /// key and the signature itself.
-    pub fn of_headers(headers: &HeaderMap) -> Self {
-        let mut secrets = Self::default();
+    /// Adds the secrets in the headers of a request: the values that are marked sensitive. Of a signature those are the
+    /// access key and the signature itself.
+    pub fn add_headers(&mut self, headers: &HeaderMap) {
         for (name, value) in headers {
             let Some(value) = value.to_str().ok().filter(|_| value.is_sensitive()) else { continue };
             let signed = value.split_once(" Access=").filter(|_| name == header::AUTHORIZATION);
             match signed {
                 Some((_, parts)) => {
-                    secrets.add(parts.split(',').next().unwrap_or_default());
-                    secrets.add(parts.rsplit('=').next().unwrap_or_default());
+                    self.add(parts.split(',').next().unwrap_or_default());
+                    self.add(parts.rsplit('=').next().unwrap_or_default());
                 }
-                None => secrets.add(value),
+                None => self.add(value),
             }
         }
-        secrets
     }
 
     /// Adds a secret.
@@ -361,7 +359,8 @@ mod tests {
             value.set_sensitive(is_sensitive);
             headers.insert(name, value);
         }
-        let secrets = SentSecrets::of_headers(&headers);
+        let mut secrets = SentSecrets::default();
+        secrets.add_headers(&headers);
         let shown = secrets.hide(signature);
         assert_eq!(shown, "SDK-HMAC-SHA256 Access=<secret>, SignedHeaders=host;x-sdk-date, Signature=<secret>");
         assert_eq!(secrets.hide(&format!("application/json {TOKEN}")), "application/json <secret>");

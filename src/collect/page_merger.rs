@@ -17,42 +17,32 @@ pub(super) type Page = OffsetPage<Row>;
 pub(super) enum PageDefect {
     /// Fewer rows than the page's own total allows.
     Short { received: u64, expected: u64 },
-    /// Repositories that are there twice.
-    Duplicate { times: u64 },
+    /// Repositories that are there twice; a surplus if the page is complete without them.
+    Duplicate { times: u64, is_surplus: bool },
 }
 
 impl std::fmt::Display for PageDefect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Short { received, expected } => write!(f, "{received} rows instead of {expected}"),
-            Self::Duplicate { times } => write!(f, "{times} repositories twice"),
+            Self::Duplicate { times, .. } => write!(f, "{times} repositories twice"),
         }
     }
 }
 
 /// Compares a page with its own total, and its rows with each other.
 pub(super) fn check_page(window: Window, page: &Page) -> Result<(), PageDefect> {
-    let expected = page.total.map_or(0, |total| total.saturating_sub(window.offset).min(window.limit));
-    if page.received < expected {
+    let expected = page.total.map(|total| total.saturating_sub(window.offset).min(window.limit));
+    if let Some(expected) = expected.filter(|expected| page.received < *expected) {
         return Err(PageDefect::Short { received: page.received, expected });
     }
-    match duplicates(page) {
+    match (page.rows.len() - keys(page).map(|key| (key, ())).collect::<RowMap<'_, _>>().len()) as u64 {
         0 => Ok(()),
-        times => Err(PageDefect::Duplicate { times }),
+        times => {
+            let is_surplus = expected.is_some_and(|expected| page.received - times >= expected);
+            Err(PageDefect::Duplicate { times, is_surplus })
+        }
     }
-}
-
-/// Whether the page is complete without its duplicates.
-pub(super) fn has_surplus(window: Window, page: &Page) -> bool {
-    let duplicates = duplicates(page);
-    page.total.is_some_and(|total| {
-        let expected = total.saturating_sub(window.offset).min(window.limit);
-        duplicates > 0 && page.received - duplicates >= expected
-    })
-}
-
-fn duplicates(page: &Page) -> u64 {
-    (page.rows.len() - keys(page).map(|key| (key, ())).collect::<RowMap<'_, _>>().len()) as u64
 }
 
 /// Whether the duplicates are part of the list: two reads agree, and each duplicate is where the order by name puts it. A
@@ -254,10 +244,14 @@ mod tests {
     #[test]
     fn rows_that_repeat_are_told_from_rows_that_replace_others() {
         let window = Window { offset: 0, limit: 3 };
-        assert!(has_surplus(window, &page("abca", 9)) && has_surplus(window, &page("aab", 2)));
-        assert!(!has_surplus(window, &page("aba", 9)) && !has_surplus(window, &page("abc", 9)));
+        let duplicates = |page: &Page| match check_page(window, page) {
+            Err(PageDefect::Duplicate { times, is_surplus }) => (times, is_surplus),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([("abca", 9), ("aab", 2)].map(|(names, total)| duplicates(&page(names, total))), [(1, true); 2]);
+        assert_eq!(duplicates(&page("aba", 9)), (1, false));
         let unknown = Page { total: None, ..page("abca", 9) };
-        assert!(!has_surplus(window, &unknown), "a full page must not become the last one");
+        assert_eq!(duplicates(&unknown), (1, false), "a full page must not become the last one");
         assert!(repeats_in_place(&page("aab", 3), &page("aab", 3)));
         assert!(!repeats_in_place(&page("aab", 3), &page("abb", 3)), "two reads that differ");
         assert!(!repeats_in_place(&page("aba", 3), &page("aba", 3)), "out of order");
@@ -271,7 +265,7 @@ mod tests {
         assert_eq!(check_page(window, &page("abc", 9)), Ok(()));
         assert_eq!(check_page(window, &page("ab", 4)), Ok(()), "the last page");
         assert_eq!(check_page(window, &page("ab", 9)), Err(PageDefect::Short { received: 2, expected: 3 }));
-        assert_eq!(check_page(window, &page("aba", 9)), Err(PageDefect::Duplicate { times: 1 }));
+        assert_eq!(check_page(window, &page("aba", 9)), Err(PageDefect::Duplicate { times: 1, is_surplus: false }));
         assert_eq!(check_page(window, &page("", 1)), Ok(()), "behind the end");
     }
 }

@@ -225,7 +225,7 @@ mod tests {
                 snapshot.earlier_sizes = Some(Arc::new(EarlierSizes::carried(&snapshot, held.as_ref())));
                 let growth = snapshot.earlier_sizes.as_ref().unwrap().growth(&snapshot);
                 let growth: BTreeMap<&str, u64> = sizes.keys().map(String::as_str).zip(growth).collect();
-                let top = top(&snapshot, &snapshot.namespace_sums(), &RepositorySelection::All);
+                let top = top(&snapshot, &snapshot.namespace_sums(), &RepositorySelection::default());
                 for (found, value) in [
                     (&top.largest, &(|name: &str| sizes[name]) as &dyn Fn(&str) -> u64),
                     (&top.grown, &|name| growth[name]),

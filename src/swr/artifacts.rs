@@ -6,7 +6,7 @@ use super::buffered;
 use super::enterprise::PAGE_SIZE;
 use super::markers::MarkerPage;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Timestamp;
 use crate::model::tags::Digest32;
@@ -54,17 +54,16 @@ impl Client {
 
 /// Parses a page of artifacts. One without a digest or a repository is left out.
 pub fn page(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<Artifact>, ApiError> {
-    let [list, next] = wire::fields(text, ["artifacts", "next_marker"])?;
-    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
-        let keys = ["repository_id", "digest", "size", "push_time", "pull_time"];
-        let [repository, digest, size, pushed, pulled] = wire::fields(object, keys)?;
-        let repository = wire::integer(repository, dropped);
+    read_fields!(text, artifacts, next_marker);
+    let (rows, received) = buffered::rows(artifacts, dropped, |object, dropped| {
+        read_fields!(object, repository_id, digest, size, push_time, pull_time);
+        let repository = wire::integer(repository_id, dropped);
         let digest = wire::required_text(digest, dropped).and_then(|digest| Digest32::parse(&digest));
         let (Some(repository), Some(digest)) = (repository, digest) else { return Ok(None) };
-        let (pushed, pulled) = (wire::timestamp(pushed, dropped), wire::timestamp(pulled, dropped));
+        let (pushed, pulled) = (wire::timestamp(push_time, dropped), wire::timestamp(pull_time, dropped));
         Ok(Some(Artifact { repository, digest, size: wire::integer(size, dropped), pushed, pulled }))
     })?;
-    Ok(MarkerPage { rows, received, next: buffered::marker(next)? })
+    Ok(MarkerPage { rows, received, next: buffered::marker(next_marker)? })
 }
 
 #[cfg(test)]

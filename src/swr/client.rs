@@ -10,7 +10,7 @@ use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
 use super::row_reader::FingerprintKey;
 use super::throttle::{Cooldowns, Throttle, TooLong};
-use crate::auth::{Authenticator, CredentialLease, sign};
+use crate::auth::{Authenticator, CredentialLease};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::transport::Transport;
@@ -76,8 +76,6 @@ const DISCOVERY_TTL: Duration = Duration::from_secs(3600);
 /// The API client of one account. Share it by reference or `Arc`.
 pub struct Client {
     pub(super) options: Options,
-    host: String,
-    iam_host: String,
     transport: Box<dyn Transport>,
     pub(super) authenticator: Authenticator,
     throttle: Throttle,
@@ -147,12 +145,7 @@ impl Client {
         metrics: Metrics,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let host = sign::host_of(&options.endpoint);
-        let iam_host =
-            options.project_lookup.as_ref().map(|lookup| sign::host_of(&lookup.iam_endpoint)).unwrap_or_default();
         Self {
-            host,
-            iam_host,
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),

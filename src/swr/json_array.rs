@@ -12,15 +12,7 @@ const NULL: &[u8] = b"null";
 /// Why a body is not an array of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArrayError {
-    /// The body does not begin with `[`.
-    #[error("expected a JSON array, found {found:?} at byte {at}")]
-    NotAnArray {
-        /// The byte that was found, as a character.
-        found: char,
-        /// The position in bytes.
-        at: u64,
-    },
-    /// The array contains something other than objects.
+    /// The body is no array, or the array contains something other than objects.
     #[error("expected {expected}, found {found:?} at byte {at}")]
     Unexpected {
         /// What could be there.
@@ -201,7 +193,7 @@ impl JsonArraySplitter {
         let unexpected = |expected| ArrayError::Unexpected { expected, found: char::from(byte), at };
         self.state = match (self.state, byte) {
             (SplitterState::Start, b'[') => SplitterState::First,
-            (SplitterState::Start, _) => return Err(ArrayError::NotAnArray { found: char::from(byte), at }),
+            (SplitterState::Start, _) => return Err(unexpected("a JSON array")),
             (SplitterState::First | SplitterState::Next, b'{') => {
                 self.depth = 1;
                 SplitterState::Object

@@ -5,7 +5,7 @@
 
 use super::buffered;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 
 impl Client {
@@ -50,13 +50,13 @@ fn unknown(why: String) -> ApiError {
 
 /// The ids of the projects, without those that cannot be part of a path.
 fn projects(text: &str, _: &mut DroppedFields) -> Result<Vec<String>, ApiError> {
-    let [projects] = wire::fields(text, ["projects"])?;
+    read_fields!(text, projects);
     if projects.is_none() {
         return Err(wire::missing("projects"));
     }
     let mut ids = Vec::new();
     buffered::for_each_row(projects, |object| {
-        let [id] = wire::fields(object, ["id"])?;
+        read_fields!(object, id);
         let id = id.and_then(|raw| wire::string(raw.get())).unwrap_or_default();
         if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             ids.push(id.into_owned());

@@ -5,7 +5,7 @@
 use super::buffered;
 use super::repository::path;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use serde_json::value::RawValue;
 
@@ -27,7 +27,7 @@ pub fn count(policies: &str, dropped: &mut DroppedFields) -> Result<u32, ApiErro
     let policies: &RawValue = serde_json::from_str(policies)?;
     let mut count = 0u64;
     buffered::for_each_row(Some(policies), |policy| {
-        let [rules] = wire::fields(policy, ["rules"])?;
+        read_fields!(policy, rules);
         let rules = rules.and_then(|rules| buffered::for_each_row(Some(rules), |_| Ok(())).ok());
         dropped.number += u64::from(rules.is_none());
         count += rules.unwrap_or(1);

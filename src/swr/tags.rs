@@ -6,7 +6,7 @@
 use super::pages::OffsetPage;
 use super::request::Call;
 use super::row_reader::RowReader;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation, manifest, repository};
 use crate::model::tags::{Contents, Tag};
 
@@ -64,22 +64,8 @@ impl RowReader for TagRows {
 pub fn tag(object: &[u8], dropped: &mut DroppedFields) -> Result<Option<Tag>, serde_json::Error> {
     let text = wire::lossy(object);
     // The newer API spells the first key in lower case.
-    let keys = [
-        "Tag",
-        "tag",
-        "manifest",
-        "digest",
-        "schema",
-        "size",
-        "is_trusted",
-        "created",
-        "updated",
-        "deleted",
-        "scanned",
-    ];
-    let [name, other_name, manifest, digest, schema, size, trusted, created, updated, deleted, scanned] =
-        wire::fields(&text, keys)?;
-    let Some(name) = wire::required_text(name.or(other_name), dropped) else {
+    read_fields!(&text, Tag, tag, manifest, digest, schema, size, is_trusted, created, updated, deleted, scanned);
+    let Some(name) = wire::required_text(Tag.or(tag), dropped) else {
         dropped.name += 1;
         return Ok(None);
     };
@@ -93,7 +79,7 @@ pub fn tag(object: &[u8], dropped: &mut DroppedFields) -> Result<Option<Tag>, se
         created: wire::timestamp(created, dropped),
         updated: wire::timestamp(updated, dropped),
         schema: wire::integer(schema, dropped),
-        trusted: wire::boolean(trusted, dropped),
+        trusted: wire::boolean(is_trusted, dropped),
         scanned: wire::boolean(scanned, dropped),
         contents: match manifest.and_then(|raw| wire::string(raw.get())) {
             Some(manifest) => manifest::contents(&manifest),

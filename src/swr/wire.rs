@@ -41,6 +41,15 @@ impl StringInterner {
     }
 }
 
+/// Binds the values of keys of a JSON object to variables of their names, or returns the error of what is no object.
+macro_rules! read_fields {
+    ($object:expr, $($key:ident),+) => {
+        #[allow(non_snake_case, reason = "the API has keys in several styles")]
+        let [$($key),+] = $crate::swr::wire::fields($object, [$(stringify!($key)),+])?;
+    };
+}
+pub(super) use read_fields;
+
 /// The values of some keys of a JSON object, in the order of the keys. A value of `null` is the same as no value. A key that
 /// is there twice has no usable value.
 pub(super) fn fields<'a, const N: usize>(
@@ -140,7 +149,9 @@ pub fn repository(
     dropped: &mut DroppedFields,
 ) -> Result<RepositoryRow, serde_json::Error> {
     let text = lossy(object);
-    let [
+    // The v3 listing spells the namespace `namespace_name`.
+    read_fields!(
+        &text,
         namespace,
         namespace_name,
         name,
@@ -151,25 +162,9 @@ pub fn repository(
         num_download,
         created_at,
         updated_at,
-        total,
-    ] = fields(
-        &text,
-        [
-            "namespace",
-            // The spelling of the v3 listing.
-            "namespace_name",
-            "name",
-            "category",
-            "is_public",
-            "size",
-            "num_images",
-            "num_download",
-            "created_at",
-            "updated_at",
-            "total_range",
-        ],
-    )?;
-    let total = total.and_then(natural);
+        total_range
+    );
+    let total = total_range.and_then(natural);
     let namespace = required_text(namespace.or(namespace_name), dropped);
     let (Some(namespace), Some(name)) = (namespace, required_text(name, dropped)) else {
         dropped.name += 1;

@@ -107,10 +107,14 @@ impl Client {
 
     /// Builds and signs a request. Content-Type is mandatory in this API even without a body.
     fn request(&self, call: &Call<'_>, lease: &CachedCredential, offset_seconds: i64) -> Request {
-        let (endpoint, host) = self.origin(call.operation);
+        let endpoint = match &self.options.project_lookup {
+            Some(lookup) if call.operation == Operation::FindProject => &lookup.iam_endpoint,
+            _ => &self.options.endpoint,
+        };
+        let host = sign::host_of(endpoint);
         let query = sign::canonical_query(call.query);
         // The HTTP client writes Host itself, with the same value.
-        let mut signed = vec![("content-type", "application/json"), ("host", host)];
+        let mut signed = vec![("content-type", "application/json"), ("host", &*host)];
         if let Credential::AccessKey(_) = lease.credential {
             let project = self.options.project_id.as_deref().or(lease.credential.project_id());
             signed.extend(project.map(|project| ("x-project-id", project)));
@@ -123,14 +127,6 @@ impl Client {
         let mark = if query.is_empty() { "" } else { "?" };
         let url = format!("{endpoint}{}{mark}{query}", call.path);
         Request { method: Method::GET, url, headers, body: Bytes::new() }
-    }
-
-    /// The endpoint of a call, and its `Host`.
-    fn origin(&self, operation: Operation) -> (&str, &str) {
-        match (&self.options.project_lookup, operation) {
-            (Some(lookup), Operation::FindProject) => (&lookup.iam_endpoint, &self.iam_host),
-            _ => (&self.options.endpoint, &self.host),
-        }
     }
 
     /// Records the clock skew, and warns once before signatures fail because of it.

@@ -1,5 +1,4 @@
-//! An agency of another account: its temporary keys, for the credential of any other provider. So one user can read many
-//! accounts.
+//! An agency of another account: its temporary keys, for the credential of any other provider.
 //!
 //! Source: "Obtaining a Temporary Access Key and Security Token Through an Agency" of the vendor's IAM API reference.
 

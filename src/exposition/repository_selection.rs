@@ -1,8 +1,7 @@
-//! Which repositories get series of their own: those that pass the filters and, if their number is limited, the largest
-//! of these.
+//! Which repositories get series of their own: those that pass the filters and, up to the limit, the largest of these.
 //!
-//! The others still count in the sums of their organization. A limit drawn anew for each snapshot would let series come
-//! and go as sizes cross it, so a repository keeps its series until another one is larger by a tenth.
+//! A limit drawn anew for each snapshot would let series come and go as sizes cross it, so a repository keeps its series
+//! until another one is larger by a tenth.
 
 use super::{Options, Pattern};
 use crate::model::{Repositories, RepositoryRef, Snapshot};

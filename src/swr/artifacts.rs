@@ -1,6 +1,4 @@
-//! The artifacts of an Enterprise Edition instance: manifests with their sizes and the times of the latest push and pull.
-//!
-//! `GET /v2/{project}/instances/{instance}/artifacts`
+//! `GET /v2/{project}/instances/{instance}/artifacts`: manifests with their sizes and the times of the latest push and pull.
 
 use super::buffered;
 use super::enterprise::PAGE_SIZE;

@@ -69,8 +69,7 @@ pub struct ProjectLookup {
     pub name: String,
 }
 
-/// How long a discovered property of the upstream is used. It may change: rows get shorter, and a region may begin to
-/// offer the v3 listing.
+/// How long a discovered property of the upstream is used: rows get shorter, and a region may begin to offer v3.
 const DISCOVERY_TTL: Duration = Duration::from_secs(3600);
 
 /// The API client of one account. Share it by reference or `Arc`.
@@ -215,8 +214,7 @@ impl Client {
         }
     }
 
-    /// The circuit that holds back calls of this purpose. Auxiliary calls never open the listing's circuit, but respect it
-    /// when it is open.
+    /// The circuit of this purpose. Auxiliary calls never open the listing's, but respect it when it is open.
     fn breaker(&self, purpose: Purpose) -> &Breaker {
         if purpose == Purpose::Images { &self.images_breaker } else { &self.breaker }
     }

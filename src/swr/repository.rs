@@ -1,6 +1,4 @@
-//! One repository: its path, and the details that the listing does not have.
-//!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`: the details that the listing does not have.
 
 use super::request::Call;
 use super::wire::{self, DroppedFields, read_fields};

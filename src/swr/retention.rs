@@ -1,6 +1,4 @@
-//! The rules by which the service deletes tags of a repository by itself.
-//!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`: rules by which the service deletes tags by itself.
 
 use super::buffered;
 use super::repository::path;

@@ -72,10 +72,7 @@ impl Authenticator {
         self.0.state().lockout = lockout;
     }
 
-    /// Reads what the provider needs locally, such as files, and obtains nothing.
-    ///
-    /// # Errors
-    /// If it cannot be read.
+    /// Reads what the provider needs locally, such as files, if that can be read, and obtains nothing.
     pub async fn try_inputs(&self) -> Result<(), AuthError> {
         self.0.load().await.map(drop)
     }
@@ -85,12 +82,9 @@ impl Authenticator {
         self.0.recoveries.subscribe()
     }
 
-    /// The credential for one request. An unproven credential is leased to one request at a time: many at once would be
-    /// refused more often than the cloud forgives. Keep the lease until the result is reported. Dropping the future ends
-    /// the wait and no renewal.
-    ///
-    /// # Errors
-    /// As [`Authenticator::credential`].
+    /// The credential for one request, or the error of [`Self::credential`]. An unproven credential is leased to one request at a
+    /// time: many at once would be refused more often than the cloud forgives. Keep the lease until the result is reported.
+    /// Dropping the future ends the wait and no renewal.
     pub async fn acquire(&self) -> Result<CredentialLease, AuthError> {
         let credential = self.credential().await?;
         if self.0.state().is_proven(&credential, Instant::now()) {

@@ -9,10 +9,7 @@ use crate::model::{NamespaceRead, Repositories, Row, Snapshot, Timestamp};
 use futures_util::{StreamExt, stream};
 use tracing::debug;
 
-/// Lists each organization of the options. One that fails keeps the rows of its previous read.
-///
-/// # Errors
-/// When all of them fail.
+/// Lists each organization of the options. One that fails keeps the rows of its previous read; an error if all of them fail.
 pub(super) async fn collect(
     context: ListingContext<'_>,
     list_api: ListApi,

@@ -14,10 +14,7 @@ const LONGEST_VALUE: usize = 256;
 pub struct ConstantLabels(BTreeMap<String, String>);
 
 impl ConstantLabels {
-    /// Adds a label. A value that its name had before is replaced.
-    ///
-    /// # Errors
-    /// What is wrong with name or value; then nothing is added.
+    /// Adds a label, or replaces its value. The error is what is wrong with name or value; then nothing is added.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

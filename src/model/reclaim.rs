@@ -89,10 +89,7 @@ impl Reclaim {
     }
 }
 
-/// Parses rules. Without any text there are none.
-///
-/// # Errors
-/// Every problem, one line each.
+/// Parses rules, of which there may be none. The error is every problem, one line each.
 pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Arc<[Rule]>, Vec<String>> {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
     for text in texts {

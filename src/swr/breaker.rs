@@ -13,8 +13,7 @@ use tokio::time::Instant;
 /// Consecutive failures that open the circuit: more than one call with all its attempts.
 pub const THRESHOLD: u32 = super::retry::MAX_ATTEMPTS + 1;
 
-/// How long the circuit stays open, longer with each failed probe. With the maximum, a recovered upstream is noticed
-/// within a minute, including the wait of the cache's back-off.
+/// How long the circuit stays open, longer with each failed probe. A recovery is noticed within a minute in any case.
 const OPEN_FOR: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(30));
 
 /// The circuit breaker of one upstream, or of one purpose of calls.

@@ -95,10 +95,8 @@ pub(super) fn rows<T>(
     Ok((rows, received))
 }
 
-/// The marker of the next page, written as a string or as a number; `None` at the end of the list.
-///
-/// # Errors
-/// When it has another type. Taking that for the end would shorten the list.
+/// The marker of the next page, a string or a number; `None` at the end of the list. Another type is an error: taken for the
+/// end, it would shorten the list.
 pub(super) fn marker(raw: Option<&RawValue>) -> Result<Option<String>, ApiError> {
     let Some(raw) = raw.map(RawValue::get).filter(|raw| *raw != "null") else { return Ok(None) };
     let text = match wire::string(raw) {

@@ -61,10 +61,7 @@ pub trait ObjectSink<E> {
         None
     }
 
-    /// Takes an object.
-    ///
-    /// # Errors
-    /// End the reading of the array.
+    /// Takes an object. An error ends the reading of the array.
     fn object(&mut self, object: &[u8]) -> Result<(), E>;
 }
 

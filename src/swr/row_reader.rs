@@ -22,10 +22,7 @@ pub trait RowReader: Send {
     fn read_known(&mut self, _text: &[u8]) -> Option<(usize, Option<u64>)> {
         None
     }
-    /// Reads the next row, and returns the length of the whole list, if the row states it.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
+    /// Reads the next row, a JSON object. Returns the length of the whole list, if the row states it.
     fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error>;
     /// The rows that could be understood.
     fn finish(self) -> Vec<Self::Row>;

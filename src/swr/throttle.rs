@@ -94,10 +94,7 @@ impl Cooldowns {
         self.0.lock().insert(purpose, Instant::now() + duration);
     }
 
-    /// Checks whether a call of this purpose may be sent.
-    ///
-    /// # Errors
-    /// The time left of the pause.
+    /// Checks whether a call of this purpose may be sent. The error is the time left of the pause.
     pub fn check(&self, purpose: Purpose) -> Result<(), Duration> {
         let until = self.0.lock().get(&purpose).copied();
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();

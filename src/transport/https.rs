@@ -202,10 +202,7 @@ fn pem_problem(error: &pem::Error) -> &'static str {
     }
 }
 
-/// The content of a CA file.
-///
-/// # Errors
-/// If it cannot be read, is not a regular file, or is larger than 4 MiB.
+/// The content of a CA file, a regular file of at most 4 MiB.
 pub fn read_ca_file(path: &Path) -> std::io::Result<Vec<u8>> {
     file::read(path, MAX_CA_FILE)
 }

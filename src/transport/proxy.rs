@@ -31,18 +31,12 @@ pub enum ProxyError {
 }
 
 impl ProxySettings {
-    /// Reads the variables of the process.
-    ///
-    /// # Errors
-    /// All variables that cannot be used.
+    /// Reads the variables of the process. The error is all variables that cannot be used.
     pub fn from_environment() -> Result<Self, Vec<ProxyError>> {
         Self::read(&|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
-    /// Reads the variables.
-    ///
-    /// # Errors
-    /// All variables that cannot be used.
+    /// Reads variables. The error is all that cannot be used.
     pub fn read(variables: Variables<'_>) -> Result<Self, Vec<ProxyError>> {
         let mut problems = Vec::new();
         let mut proxy = |names: [&'static str; 2]| {

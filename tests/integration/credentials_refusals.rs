@@ -116,20 +116,6 @@ async fn a_secret_file_that_is_empty_or_gone_from_the_start_is_named_and_nothing
     recovers(&exporter).await;
 }
 
-#[tokio::test]
-async fn a_secret_file_that_is_empty_or_gone_later_is_named_and_the_key_is_kept() {
-    let upstream = simulator(50, 3).await;
-    let (exporter, _folder, key) = with_key(&upstream, DEMO_SECRET_KEY, &[]).await;
-    assert!(exporter.scrape().await.is_up());
-    replace(&key, "");
-    many_windows(&exporter).await;
-    eventually("it is named", || exporter.log().contains("/secret is empty")).await;
-    std::fs::remove_file(&key).unwrap();
-    many_windows(&exporter).await;
-    let scrape = exporter.scrape().await;
-    assert_eq!((scrape.get("swr_up"), failures(&scrape, "auth")), (Some(1.0), 0.0));
-}
-
 /// Scrapes until the landing page contains a text.
 async fn says(exporter: &Exporter, what: &str) {
     until(PATIENCE, async || {

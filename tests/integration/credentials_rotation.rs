@@ -25,21 +25,6 @@ async fn a_secret_that_cannot_be_read_is_told_at_the_start_and_taken_once_it_is_
 }
 
 #[tokio::test]
-async fn a_revoked_token_costs_one_more_login_and_no_scrape() {
-    let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
-    let exporter = start(with_password(&upstream, &password)).await;
-    for round in 1..=3 {
-        scrapes_well(&exporter, Duration::from_millis(500)).await;
-        assert_eq!(upstream.handle.logins(), round);
-        upstream.handle.revoke_issued_tokens();
-    }
-    let scrape = scrapes_well(&exporter, Duration::from_millis(500)).await;
-    assert_eq!(upstream.handle.logins(), 4);
-    let refused = scrape.value("swr_api_requests_total", &[("operation", "list_repositories"), ("code", "401")]);
-    assert_eq!(refused, Some(3.0), "one a revocation: the others wait for the verdict");
-}
-
-#[tokio::test]
 async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {
     let upstream = simulator(30, 3).await;
     let (_folder, file) = file_with(&upstream.handle.issue_token(Duration::from_secs(600)));

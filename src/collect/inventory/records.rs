@@ -69,11 +69,7 @@ fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
     })
 }
 
-/// Visits every repository of an inventory in a state file, without holding all of them. `keep` are the tags that no rule
-/// picks.
-///
-/// # Errors
-/// Those of the file.
+/// Visits every repository of an inventory in a state file, without holding all of them. `keep` are the tags that no rule picks.
 pub fn visit(
     records: &mut RecordReader<'_>,
     keep: Option<&Pattern>,

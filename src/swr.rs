@@ -5,7 +5,6 @@ pub mod error;
 pub mod advice;
 pub mod metrics;
 pub mod throttle;
-pub mod tag_rate_limiter;
 pub mod retry;
 pub mod breaker;
 pub mod request;

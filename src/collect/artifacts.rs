@@ -12,7 +12,7 @@ use crate::base::deadline::Deadline;
 use crate::model::Timestamp;
 use crate::model::figures::{Artifacts, InstanceArtifacts, RepositoryArtifacts};
 use crate::swr::artifacts::{Artifact, are_offered_by};
-use crate::swr::tag_rate_limiter::TagRateLimiter;
+use crate::swr::throttle::TagRateLimiter;
 use crate::swr::{ApiError, CallBudget, Client, Operation};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

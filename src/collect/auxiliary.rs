@@ -10,7 +10,7 @@ use crate::base::rate_limit::Rate;
 use crate::failure::Reason;
 use crate::model::figures::{AccountFigures, Artifacts, Enterprise};
 use crate::model::{Snapshot, Timestamp};
-use crate::swr::tag_rate_limiter::TagRateLimiter;
+use crate::swr::throttle::TagRateLimiter;
 use crate::swr::{CallBudget, Client, Operation};
 use parking_lot::Mutex;
 use std::sync::Arc;

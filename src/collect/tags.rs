@@ -18,7 +18,7 @@ use crate::base::state_file::WriteRecords;
 use crate::model::reading::KnownRepository;
 use crate::model::{Images, Snapshot};
 use crate::swr::Client;
-use crate::swr::tag_rate_limiter::TagRateLimiter;
+use crate::swr::throttle::TagRateLimiter;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use state::{TagWorker, TagWorkerState};

@@ -1,5 +1,6 @@
 //! The circuit breaker: after repeated failures of the upstream, requests are held back, then one probe is let through.
 
+use super::error::ApiError;
 use crate::base::backoff::Backoff;
 use crate::base::deadline::Deadline;
 use crate::failure::Failure;
@@ -57,14 +58,17 @@ impl Breaker {
     ///
     /// # Errors
     /// How long the circuit stays open, and the failure that opened it.
-    pub async fn admit(&self, deadline: Deadline) -> Result<CircuitPermit<'_>, (Duration, Arc<Failure>)> {
+    pub async fn admit(&self, deadline: Deadline) -> Result<CircuitPermit<'_>, ApiError> {
         loop {
             // Created before the state is read, so that no end of a probe is missed.
             let probe_ended = self.probe_ended.notified();
             match self.try_admit() {
                 Ok(permit) => return Ok(permit),
-                Err((Some(wait), cause)) => return Err((wait, cause)),
-                Err((None, cause)) => deadline.bound(probe_ended).await.map_err(|_| (Duration::ZERO, cause))?,
+                Err((Some(wait), cause)) => return Err(ApiError::CircuitOpen { wait, cause }),
+                Err((None, cause)) => {
+                    let open = |_| ApiError::CircuitOpen { wait: Duration::ZERO, cause };
+                    deadline.bound(probe_ended).await.map_err(open)?;
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use super::metrics::{Metrics, Purpose};
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
 use super::row_reader::FingerprintKey;
-use super::throttle::{Cooldowns, Throttle, TooLong};
+use super::throttle::{Cooldowns, Throttle};
 use crate::auth::{Authenticator, CredentialLease};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
@@ -226,15 +226,11 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(CredentialLease, CircuitPermit<'_>), ApiError> {
         loop {
-            self.cooldowns.check(purpose).map_err(|wait| ApiError::WaitTooLong { wait })?;
+            self.cooldowns.check(purpose)?;
             let acquired = deadline.bound(self.authenticator.acquire()).await;
             let acquired = acquired.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
-            let admission = self.breaker(purpose).admit(deadline).await;
-            let admission = admission.map_err(|(wait, cause)| ApiError::CircuitOpen { wait, cause })?;
-            let waited = self.throttle.acquire(deadline).await.map_err(|too_long| match too_long {
-                TooLong::Pause(wait) => ApiError::WaitTooLong { wait },
-                TooLong::RateLimit(wait) => ApiError::RateLimited { wait },
-            })?;
+            let admission = self.breaker(purpose).admit(deadline).await?;
+            let waited = self.throttle.acquire(deadline).await?;
             if deadline.passed() {
                 // A future is polled once even after its deadline, which would be enough to send a request.
                 return Err(ApiError::Timeout("the refresh"));

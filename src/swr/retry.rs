@@ -1,6 +1,6 @@
 //! When a failed request may be sent again: attempts, back-off, and a budget that keeps retries from adding to overload.
 
-use super::tag_rate_limiter::TagRateLimiter;
+use super::throttle::TagRateLimiter;
 use crate::base::backoff::Backoff;
 use crate::base::deadline::Deadline;
 use parking_lot::Mutex;

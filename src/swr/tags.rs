@@ -89,7 +89,6 @@ mod tests {
     use super::*;
     use crate::model::Timestamp;
     use crate::model::tags::{Blob, Digest32};
-    use proptest::prelude::*;
 
     /// As the documentation prints it.
     const EXAMPLE: &str = r#"{
@@ -141,12 +140,5 @@ mod tests {
     fn deleted_and_nameless_tags_are_left_out() {
         assert_eq!(read(r#"{"Tag":"v1","deleted":"2018-07-06T06:18:55Z"}"#), (None, DroppedFields::default()));
         assert_eq!(read(r#"{"size":1}"#), (None, DroppedFields { name: 1, ..DroppedFields::default() }));
-    }
-
-    proptest! {
-        #[test]
-        fn no_object_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = tag(&bytes, &mut DroppedFields::default());
-        }
     }
 }

@@ -98,12 +98,6 @@ struct Numbered {
     client: reqwest::Client,
 }
 
-impl std::fmt::Debug for Https {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Https")
-    }
-}
-
 impl Https {
     /// Builds the client.
     ///

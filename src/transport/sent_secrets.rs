@@ -29,12 +29,6 @@ const HIDDEN: &str = "<secret>";
 #[derive(Clone, Default)]
 pub struct SentSecrets(Vec<Zeroizing<String>>);
 
-impl std::fmt::Debug for SentSecrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SentSecrets")
-    }
-}
-
 impl SentSecrets {
     /// Adds the sensitive headers of a request. Of a signature those are the access key and the signature itself.
     pub fn add_headers(&mut self, headers: &HeaderMap) {

@@ -1,28 +1,11 @@
 //! Credentials that end, are revoked or are replaced while scrapes run: no scrape fails.
 
 use crate::credentials_sources::{file_with, scrapes_well, with_password, without_credential};
-use crate::support::{Scrape, eventually, replace, simulator, start};
+use crate::support::{eventually, replace, simulator, start};
 use crate::upstream_support::LISTING;
 use std::path::Path;
 use std::time::Duration;
-use swr_simulator::{AccessKey, DEMO_ACCESS_KEY, DEMO_PASSWORD, DEMO_SECRET_KEY, Running};
-
-#[tokio::test]
-async fn a_secret_that_cannot_be_read_is_told_at_the_start_and_taken_once_it_is_there() {
-    let upstream = simulator(30, 3).await;
-    let folder = tempfile::tempdir().unwrap();
-    let (id, secret) = (folder.path().join("ak"), folder.path().join("sk"));
-    std::fs::write(&id, DEMO_ACCESS_KEY).unwrap();
-    let mut command = without_credential(&upstream);
-    command.arg("--credentials.access-key-file").arg(&id).arg("--credentials.secret-key-file").arg(&secret);
-    let exporter = start(command).await;
-    let told = "level=error msg=\"cannot read the credential: cannot read the secret key from";
-    eventually("the log tells it before any scrape", || exporter.log().contains(told)).await;
-    assert_eq!(exporter.get("/-/ready").await.status(), 200);
-    assert_eq!(upstream.handle.total(), 0, "nothing is called for it");
-    std::fs::write(&secret, DEMO_SECRET_KEY).unwrap();
-    exporter.scrape_until("it is read again", Scrape::is_up).await;
-}
+use swr_simulator::{AccessKey, DEMO_PASSWORD, Running};
 
 #[tokio::test]
 async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {

@@ -227,7 +227,7 @@ async fn an_unusable_ca_file_is_refused_without_quoting_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &content).unwrap();
         let options = HttpsOptions { ca_file: Some(file.path().to_owned()), ..HttpsOptions::default() };
-        let said = swr_exporter::failure::error_chain(&Https::new(&options).unwrap_err());
+        let said = swr_exporter::failure::error_chain(&Https::new(&options).err().unwrap());
         assert!(said.contains(problem) && said.contains(file.path().to_str().unwrap()), "{said}");
         // Neither as text nor in the decimal numbers of a byte string.
         assert!(!said.contains('[') && !said.contains(&key[40..60]), "{said}");

@@ -164,8 +164,8 @@ impl Account {
         {
             *latest.lock() = restore(&cache, listing, config.exposition, &share, tags.as_ref()).await;
         }
-        cache::metrics::CacheState::register(&registry, cache.clone());
-        live_metrics::register_exposition_size(&registry, &cache);
+        cache::metrics::register_state(&registry, cache.clone());
+        live_metrics::register_exposition_size(&registry, cache.clone());
         let retry_task = {
             let (mut recoveries, cache) = (authenticator.recoveries(), cache.clone());
             // The task owns a handle of the cache, and with it the client: aborting it frees them.

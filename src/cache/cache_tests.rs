@@ -333,7 +333,7 @@ async fn a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
     let registry = Registry::new();
     let options = Options::default();
     let cache = Cache::new(options, refresh, None, metrics::Counters::new(&registry), jumping);
-    metrics::CacheState::register(&registry, cache.clone());
+    metrics::register_state(&registry, cache.clone());
     let shown = |name: &str| {
         let families = registry.gather();
         let family = families.iter().find(|family| family.name() == name)?;

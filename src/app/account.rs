@@ -37,7 +37,7 @@ pub(super) struct Account {
     name: String,
     /// Adds the account's name to every log line written within it.
     span: Span,
-    about: config::About,
+    meta_labels: Vec<(&'static str, String)>,
     fingerprint: config::Fingerprint,
     origins: config::Origins,
     authenticator: Authenticator,
@@ -176,13 +176,12 @@ impl Account {
             };
             tokio::spawn(retries.in_current_span()).abort_handle()
         };
-        let (name, about, fingerprint, origins) = (config.name, config.about, config.fingerprint, config.origins);
         Ok(Self {
-            name,
+            name: config.name,
             span,
-            about,
-            fingerprint,
-            origins,
+            meta_labels: config.meta_labels,
+            fingerprint: config.fingerprint,
+            origins: config.origins,
             authenticator,
             cache,
             calls,
@@ -299,12 +298,9 @@ impl Account {
 
     pub(super) fn on_the_web(&self) -> web::ServedAccount {
         let (cache, span) = (self.cache.clone(), self.span.clone());
-        let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
-        meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
-        meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
         web::ServedAccount {
             name: self.name.clone(),
-            meta_labels,
+            meta_labels: self.meta_labels.clone(),
             live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = cache.clone();

@@ -55,19 +55,13 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Builds the account and restores what an earlier process kept.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
+    /// Builds the account and restores what an earlier process kept; fails when TLS cannot be set up.
     pub(super) async fn build(config: config::AccountOptions, shared: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
         Self::build_within(span.clone(), config, shared).instrument(span).await
     }
 
-    /// Builds the only account of a program that collects once.
-    ///
-    /// # Errors
-    /// As [`Self::build`].
+    /// As [`Self::build`], for the only account of a program that collects once.
     pub(super) async fn build_alone(config: config::AccountOptions) -> anyhow::Result<Self> {
         Self::build(config, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await
     }

@@ -62,10 +62,7 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Collects an account, lets `write` have what there is, also if only a part could be read, and keeps the tag inventory.
-///
-/// # Errors
-/// All that could not be read, written or kept.
+/// Collects an account, lets `write` have what could be read, and keeps the tag inventory. The error tells all that failed.
 pub(super) async fn collect_once(
     mut account: config::AccountOptions,
     write: impl FnOnce(&Account, &Exposition) -> anyhow::Result<()>,

@@ -61,9 +61,6 @@ pub(super) fn length(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes the history that ends now.
-///
-/// # Errors
-/// When the file cannot be written.
 pub(super) async fn write(
     options: Options,
     today: SystemTime,

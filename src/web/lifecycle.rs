@@ -46,16 +46,6 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_needs_the_flag_or_a_login() {
-        for (enabled, authenticated, allowed) in
-            [(false, false, false), (true, false, true), (false, true, true), (true, true, true)]
-        {
-            let options = Options { enable_lifecycle: enabled, ..Options::default() };
-            assert_eq!(authorize(&request(&[]), &options, authenticated).is_ok(), allowed);
-        }
-    }
-
-    #[test]
     fn a_request_of_another_site_is_refused_even_with_a_login() {
         for (headers, allowed) in [
             (&[("Origin", "http://swr.example:10179")][..], true),

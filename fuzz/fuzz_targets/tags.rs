@@ -33,7 +33,7 @@ fuzz_target!(|body: &[u8]| {
         layers.set(0, 0, &reading.blobs);
         assert_eq!(layers.unique(0), layers.total());
         layers.release(0);
-        assert!(layers.is_empty() && layers.total() == 0);
+        assert!(layers.len() == 0 && layers.total() == 0);
     }
     let _ = repository::details(&String::from_utf8_lossy(body), &mut dropped);
     let mut file = Vec::new();

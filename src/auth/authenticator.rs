@@ -40,7 +40,6 @@ struct Shared {
     probe_lock: Arc<tokio::sync::Mutex<()>>,
     renewing: AtomicBool,
     watching: AtomicBool,
-    /// The task that renews the current credential in time.
     renewal_timer: Mutex<JoinSet<()>>,
     last_used: Mutex<Instant>,
     /// The number of attempts to obtain a credential that have ended.

@@ -23,9 +23,7 @@ pub struct CachedCredential {
     fingerprint: Sha256Digest,
     /// The fingerprint of the secret it was obtained with; its own if it was ready.
     pub(super) secret: Sha256Digest,
-    /// When it stops being used.
     unusable_at: Option<Instant>,
-    /// When it is renewed.
     pub(super) renew_at: Option<Instant>,
 }
 

@@ -15,10 +15,8 @@ pub const REJECTION_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// The wait before each further attempt: it doubles up to six hours, which makes nine attempts a day.
 const HOLD: Backoff = Backoff::new(Duration::from_secs(30 * 60), Duration::from_secs(6 * 3600));
 
-/// The number of refused secrets that are remembered.
 const MAX_SECRETS: usize = 16;
 
-/// The refused secrets of one account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LockoutGuard(Vec<RejectedSecret>);
 

@@ -20,7 +20,6 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// Whether reading it reads a file.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }

@@ -55,7 +55,6 @@ struct LastFailure {
     error: Arc<AuthError>,
     /// The secret that it was made with.
     secret: Sha256Digest,
-    /// When the next attempt is due.
     retry_at: Instant,
     in_a_row: u32,
 }
@@ -75,7 +74,6 @@ impl CredentialState {
         self.current.clone().filter(|current| current.is_valid(now))
     }
 
-    /// When the current credential is due for renewal, if it expires.
     pub(super) fn renew_at(&self) -> Option<Instant> {
         self.current.as_ref()?.renew_at
     }
@@ -175,7 +173,6 @@ impl CredentialState {
         in_a_row
     }
 
-    /// The error of the latest attempt, if it failed.
     pub(super) fn last_error(&self) -> Option<Arc<AuthError>> {
         self.last_failure.as_ref().map(|failure| failure.error.clone())
     }

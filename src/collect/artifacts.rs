@@ -20,7 +20,6 @@ use std::time::Duration;
 
 pub(super) const COLLECTOR: &str = "enterprise.artifacts";
 
-/// The time between two reads.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The age at which sums are withdrawn whose instance cannot be read.
@@ -35,7 +34,6 @@ const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 /// The most artifacts of an instance. They are held in memory until they are summed up, some 20 MB.
 pub const MAX_ARTIFACTS: u64 = 200_000;
 
-/// Whether it is time to read again.
 pub(super) fn is_due(known: &Artifacts, now: Timestamp) -> bool {
     !known.complete_at.is_some_and(|read_at| read_at.is_within(INTERVAL, now))
 }

@@ -72,7 +72,6 @@ pub struct TagInventory {
     was_complete: bool,
 }
 
-/// An organization in the layer index.
 #[derive(Debug)]
 struct NamespaceGroup {
     group: Group,
@@ -277,7 +276,6 @@ impl TagInventory {
         self.tag_bytes += self.tag_bytes_of(slot);
     }
 
-    /// The latest reading of a repository's tags.
     fn reading_of(&self, slot: u32) -> Option<Reading> {
         let summary = self.entry(slot)?.summary()?;
         Some(Reading {

@@ -113,7 +113,6 @@ struct Walk<'a, P> {
     source: &'a Source<'a, P>,
     metrics: &'a Metrics,
     page_size: u64,
-    /// The size with which the walk began.
     requested_size: u64,
     /// The largest size that is worth a try.
     largest_size: u64,

@@ -36,7 +36,6 @@ where
     }
 }
 
-/// Reads the list once.
 async fn walk<Row, Reading>(
     read: impl Fn(Option<String>) -> Reading,
     hash_key: HashKey<Row>,

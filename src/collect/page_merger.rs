@@ -9,7 +9,6 @@ use crate::model::Row;
 use crate::model::chunks::{RowKey, RowMap};
 use crate::swr::pages::OffsetPage;
 
-/// One page of the listing.
 pub(super) type Page = OffsetPage<Row>;
 
 /// Why a page cannot be used as it is.

@@ -31,7 +31,6 @@ impl FailedCall {
         }
     }
 
-    /// A walk that failed, as a failed call.
     pub(super) fn of_walk(operation: Operation) -> impl Fn(WalkFailure) -> Self {
         move |failure| match failure {
             WalkFailure::Call(error) => Self::of(operation)(error),

@@ -27,7 +27,6 @@ impl<'a> Selected<'a> {
         self.snapshot.images.as_ref().map_or(&[], |images| &images.reclaimable)
     }
 
-    /// The blocks in their order.
     pub(super) fn blocks(self, size: BlockSize) -> impl Iterator<Item = Block<'a>> {
         let mut end = 0;
         self.snapshot.repositories.blocks(size).map(move |chunks| {
@@ -132,7 +131,6 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Writes the families of blocks of repositories.
 pub(super) struct BlockWriter {
     prefixes: LabelPrefixes,
     text: Vec<u8>,
@@ -142,7 +140,6 @@ pub(super) struct BlockWriter {
 }
 
 impl BlockWriter {
-    /// All samples get these labels.
     pub(super) fn new(labels: &ConstantLabels) -> Self {
         Self { prefixes: LabelPrefixes::default(), text: Vec::new(), lines: Vec::new(), constant: labels.encode() }
     }
@@ -273,7 +270,6 @@ impl EncodedBlocks {
         }
     }
 
-    /// All parts, column by column.
     #[cfg(test)]
     pub(super) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
         self.0.iter().flatten()

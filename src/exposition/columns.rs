@@ -32,7 +32,6 @@ pub(super) enum Samples {
     Ages,
     /// Another figure beyond the listing.
     Images(fn(&RepositoryImages) -> Option<Value>),
-    /// Its details as labels.
     Details,
     /// A figure of each clean-up rule that picks tags of it.
     Rules(fn(&ReclaimableHere) -> Option<Value>),
@@ -42,7 +41,6 @@ pub(super) enum Samples {
     SeriesInfo,
 }
 
-/// A family with samples per repository.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
     pub(super) family: &'static Family,
@@ -63,7 +61,6 @@ impl Column {
         Self { family, samples: Samples::Listing(metric) }
     }
 
-    /// Writes the samples of a repository.
     pub(super) fn write(&self, row: &Row<'_>, lines: &mut Lines<'_>) {
         let tags = row.images.and_then(|images| images.tags.as_ref());
         let (labels, repository) = (self.family.labels, &row.repository);
@@ -181,7 +178,6 @@ pub(super) fn differing(old: &RepositoryRef<'_>, new: &RepositoryRef<'_>) -> imp
     RepositoryMetric::ALL.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(metric, _)| metric)
 }
 
-/// Takes the lines of one family.
 pub(super) struct Lines<'a> {
     pub(super) family: &'static Family,
     /// The constant labels, encoded.

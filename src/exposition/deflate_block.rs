@@ -6,7 +6,6 @@ use bytes::Bytes;
 /// The farthest that a match may lie back.
 pub(super) const MAX_DISTANCE: usize = 32 << 10;
 
-/// The shortest match and the longest.
 const MATCH: std::ops::RangeInclusive<usize> = 3..=258;
 
 /// Symbols of the alphabet for literals and lengths, and those of the one for distances.
@@ -42,7 +41,6 @@ struct Symbol {
     extra_bits: u8,
 }
 
-/// The symbol of a length.
 fn length_symbol(length: usize) -> Symbol {
     if length == *MATCH.end() {
         return Symbol { number: LITERALS - 1, extra: 0, extra_bits: 0 };
@@ -51,7 +49,6 @@ fn length_symbol(length: usize) -> Symbol {
     Symbol { number: END_OF_BLOCK + 1 + step, extra, extra_bits }
 }
 
-/// The symbol of a distance.
 fn distance_symbol(distance: usize) -> Symbol {
     let (number, extra, extra_bits) = logarithmic(distance - 1, 1);
     Symbol { number, extra, extra_bits }
@@ -68,7 +65,6 @@ fn logarithmic(number: usize, fraction: u8) -> (usize, u64, u8) {
 #[derive(Debug, Default)]
 pub(super) struct BlockBuilder {
     literals: Vec<u8>,
-    /// Literals since the last match.
     since: u32,
     sequences: Vec<Sequence>,
 }
@@ -100,7 +96,6 @@ impl BlockBuilder {
         }
     }
 
-    /// The number of literals and matches.
     pub(super) fn len(&self) -> usize {
         self.literals.len() + self.sequences.len()
     }

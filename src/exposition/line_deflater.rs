@@ -19,7 +19,6 @@ const MIN_MATCH: usize = 4;
 /// Bits of the hashes by which repeated parts are found.
 const HASH_BITS: u32 = 12;
 
-/// A line of a family.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     /// The index of the repository among the selected ones of the block.
@@ -28,7 +27,6 @@ pub(super) struct Line {
     pub(super) end: usize,
 }
 
-/// Lines of a family in a block.
 pub(super) struct FamilyLines<'a> {
     pub(super) family: &'static Family,
     pub(super) text: &'a [u8],
@@ -202,12 +200,10 @@ pub(super) struct LineDeflater {
     /// For each hash of eight bytes, the place behind the one where a value began with them last.
     values: Vec<usize>,
     before: Before,
-    /// Where the next line begins.
     position: usize,
 }
 
 impl LineDeflater {
-    /// Takes in the prefixes of the next block.
     pub(super) fn begin(&mut self, prefixes: &LabelPrefixes) {
         self.repeats.find(prefixes);
     }
@@ -334,7 +330,6 @@ impl LineDeflater {
         self.before.pending = 0;
     }
 
-    /// Ends the part.
     pub(super) fn finish(&mut self) -> Part {
         if self.position > 0 {
             let window = std::mem::take(&mut self.window);

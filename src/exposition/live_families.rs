@@ -51,7 +51,6 @@ fn unit(name: &str, stem: &str) -> Option<&'static str> {
     }
 }
 
-/// The value of a sample that is a count.
 fn integer(value: u64, out: &mut Vec<u8>) {
     out.push(b' ');
     number::integer(value, out);

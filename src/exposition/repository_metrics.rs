@@ -30,30 +30,27 @@ impl RepositoryMetric {
     pub fn name(self) -> &'static str {
         self.into()
     }
-
-    const fn bit(self) -> u8 {
-        1 << self as u8
-    }
 }
 
 /// A set of [`RepositoryMetric`]; all by default. An empty text is the empty set: only sums by organization are written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RepositoryMetrics(u8);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepositoryMetrics([bool; RepositoryMetric::ALL.len()]);
 
 impl RepositoryMetrics {
     /// Every metric.
-    pub const ALL: Self = Self((1 << RepositoryMetric::ALL.len()) - 1);
+    pub const ALL: Self = Self([true; RepositoryMetric::ALL.len()]);
     /// None.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self([false; RepositoryMetric::ALL.len()]);
 
     /// Whether the metric is in the set.
     pub const fn contains(self, metric: RepositoryMetric) -> bool {
-        self.0 & metric.bit() != 0
+        self.0[metric as usize]
     }
 
     /// The set with one metric more.
-    pub const fn with(self, metric: RepositoryMetric) -> Self {
-        Self(self.0 | metric.bit())
+    pub const fn with(mut self, metric: RepositoryMetric) -> Self {
+        self.0[metric as usize] = true;
+        self
     }
 
     /// The members in the order in which they are written.
@@ -88,19 +85,7 @@ impl FromStr for RepositoryMetrics {
 
 impl fmt::Display for RepositoryMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, metric) in self.iter().enumerate() {
-            if index > 0 {
-                f.write_str(",")?;
-            }
-            f.write_str(metric.name())?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for RepositoryMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
+        f.write_str(&self.iter().map(RepositoryMetric::name).collect::<Vec<_>>().join(","))
     }
 }
 

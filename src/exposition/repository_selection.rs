@@ -8,7 +8,6 @@ use crate::model::{Repositories, RepositoryRef, Snapshot};
 use std::cmp::{Ordering, Reverse};
 use std::ops::Range;
 
-/// The repositories of one snapshot that get series.
 #[derive(Debug, Default)]
 pub(super) struct RepositorySelection {
     /// Whether the repository at each index of the snapshot is selected; `None` if all are.
@@ -61,7 +60,6 @@ impl RepositorySelection {
         snapshot.repositories.iter().enumerate().filter(|(index, _)| self.has(*index)).map(|(_, row)| row)
     }
 
-    /// The number of repositories that are not selected.
     pub(super) fn omitted(&self) -> Omitted {
         self.omitted
     }

@@ -60,7 +60,6 @@ pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Wri
     Ok(counts)
 }
 
-/// Writes the families without samples per repository.
 pub(super) fn write_totals(
     snapshot: &Snapshot,
     sums: &[NamespaceSums<'_>],

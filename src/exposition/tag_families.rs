@@ -7,7 +7,6 @@ use crate::catalog::{self, Family};
 use crate::model::Images;
 use std::io::{self, Write};
 
-/// Writes the sums over organizations and the account.
 pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io::Result<()> {
     let sum = |(_, bytes): &(_, u128)| Some(Value::Sum(*bytes));
     writer.family(&catalog::NAMESPACE_UNIQUE_LAYERS, &images.namespaces, sum, |(name, _)| [name])?;

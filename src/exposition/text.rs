@@ -49,7 +49,6 @@ pub(super) struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// All samples get these labels.
     pub(super) fn new(sink: W, labels: &ConstantLabels) -> Self {
         let buffer = Vec::with_capacity(CHUNK + LAST_LINE);
         Self { sink, buffer, counts: Counts::default(), constant: labels.encode() }
@@ -92,7 +91,6 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes what is buffered.
     pub(super) fn finish(mut self) -> io::Result<Counts> {
         self.flush()?;
         Ok(self.counts)

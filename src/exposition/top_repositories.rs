@@ -55,7 +55,6 @@ pub struct TopOrganization {
     pub bytes: u64,
 }
 
-/// The top repositories of a snapshot.
 pub(super) fn top(snapshot: &Snapshot, sums: &[NamespaceSums<'_>], selection: &RepositorySelection) -> TopRepositories {
     let (mut largest, mut grown) = (TopList::default(), TopList::default());
     let (mut stale, mut reclaimable, mut stale_count) = (TopList::default(), TopList::default(), 0);

@@ -130,7 +130,6 @@ const PRIVATE: u8 = 1 << 7;
 /// The mean number of rows in a chunk. If one row in a hundred changes anywhere, 27 chunks in a hundred have a change.
 const MEAN_CHUNK: u64 = 32;
 
-/// The mean number of chunks in a small block.
 const MEAN_SMALL_BLOCK: u64 = 32;
 
 /// The mean number of chunks in a large block. Compressed apart, blocks of this size are 0.3 % larger than the whole.
@@ -198,7 +197,6 @@ impl Chunk {
         Arc::ptr_eq(&self.identities, &other.identities)
     }
 
-    /// What its last row ends.
     pub(super) fn border(&self) -> Border {
         self.identities.border
     }
@@ -223,7 +221,6 @@ pub struct Packer {
     names: String,
     identities: Vec<Identity>,
     values: Vec<Values>,
-    /// What the latest row ends.
     border: Border,
 }
 
@@ -263,7 +260,6 @@ impl Packer {
         });
     }
 
-    /// Appends a row of another chunk.
     pub(super) fn append(&mut self, row: &Row) {
         let (fingerprint, text_length) = row.chunk.origin(row.index as usize);
         self.push(row.get(), fingerprint, text_length);
@@ -289,7 +285,6 @@ impl Packer {
         self.identities.len()
     }
 
-    /// The hash of the latest row's key.
     pub(super) fn last_key_hash(&self) -> Option<u32> {
         self.identities.last().map(|row| row.key_hash)
     }

@@ -85,7 +85,6 @@ fn pairs<'a>(
     })
 }
 
-/// The first known size of a repository.
 fn first_known(earlier: u64, now: Option<u64>) -> u64 {
     if earlier == UNKNOWN { now.unwrap_or(UNKNOWN) } else { earlier }
 }
@@ -123,7 +122,6 @@ impl EarlierSizes {
         pairs.map(|(row, pair)| row.size.unwrap_or_default().saturating_sub(pair.counted))
     }
 
-    /// The times, for a state file.
     pub(super) fn times(&self) -> (Timestamp, Timestamp) {
         (self.since, self.next_since)
     }

@@ -22,7 +22,6 @@ struct Head {
     instance_repositories: Option<Dated<u64>>,
     /// Without the rows of its instances.
     artifacts: Artifacts,
-    /// The number of rows of each instance.
     artifact_rows: Vec<u64>,
     repositories: u64,
     size_history: SizeHistory,

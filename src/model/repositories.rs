@@ -280,7 +280,6 @@ impl RepositoriesBuilder {
         place
     }
 
-    /// Whether a chunk begins with the next row.
     fn is_at_border(&self) -> bool {
         self.packer.len() == 0
     }

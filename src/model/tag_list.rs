@@ -11,7 +11,6 @@ use super::tags::{Blob, Digest32, seconds};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// Seconds in a day.
 const DAY: u64 = 86_400;
 
 /// A tag as it is packed.
@@ -36,7 +35,6 @@ pub struct TagList(Box<[u8]>);
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 struct Head {
-    /// The number of tags.
     tags: u32,
     /// The number of tags that a rule may pick.
     eligible: u32,
@@ -62,7 +60,6 @@ enum Date {
 #[derive(Deserialize, Serialize)]
 struct PackedImage {
     digest: Digest32,
-    /// Positions as differences.
     blobs: Vec<u32>,
 }
 

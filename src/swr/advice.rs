@@ -9,44 +9,44 @@ pub const ON_EMPTY_LIST: &str = "if there should be repositories, the user lacks
 
 /// Advice on a failed call of the listing; empty if there is none.
 pub fn on_call(error: &ApiError, namespace: Option<&str>) -> String {
-    match error {
-        ApiError::Auth(response) => on_refusal(response).to_owned(),
+    let advice = match error {
+        ApiError::Auth(response) => on_refusal(response),
         ApiError::Credential(error) => on_credential(error),
         ApiError::Permission(_) => match namespace {
-            None => "give the user the IAM permission swr:repo:listRepos (part of SWR ReadOnlyAccess)".to_owned(),
-            Some(name) => format!(
-                "give the user the IAM permission swr:repo:listRepos, or read permission in the organization `{name}` (SWR \
-                 console, organization, users)"
-            ),
+            None => "give the user the IAM permission swr:repo:listRepos (part of SWR ReadOnlyAccess)",
+            Some(name) => {
+                return format!(
+                    "give the user the IAM permission swr:repo:listRepos, or read permission in the organization `{name}` \
+                     (SWR console, organization, users)"
+                );
+            }
         },
         ApiError::Throttled(_) | ApiError::WaitTooLong { .. } => {
             "the API limits the calls of this user: lower --swr.rate-limit, lengthen --cache.window, and see what else uses the \
              same user"
-                .to_owned()
         }
         ApiError::NotFound(_) if namespace.is_some() => {
-            "the organization does not exist here: check its name in --swr.namespace and the region".to_owned()
+            "the organization does not exist here: check its name in --swr.namespace and the region"
         }
         ApiError::NotFound(_) | ApiError::Redirect(_) | ApiError::Array(_) | ApiError::Json(_) => {
-            "this is not the SWR API: check --swr.region or --swr.endpoint".to_owned()
+            "this is not the SWR API: check --swr.region or --swr.endpoint"
         }
         ApiError::Server(_) | ApiError::CircuitOpen { .. } => {
-            "the service is failing: try again later, and see the cloud's status page".to_owned()
+            "the service is failing: try again later, and see the cloud's status page"
         }
         ApiError::Blocked(_) => {
             "a firewall in front of the API blocks this address or its call rate: lower --swr.rate-limit and \
              --swr.concurrency; if it goes on, give the cloud's support the time and the source address of the calls"
-                .to_owned()
         }
         ApiError::TooLarge { .. } | ApiError::TooManyRows { .. } => {
             "no page of the API is that large: check --swr.region or --swr.endpoint; if they are right, lower --swr.page-size"
-                .to_owned()
         }
         ApiError::Timeout(_) | ApiError::Network(_) | ApiError::RateLimited { .. } => {
-            "the connection to the API fails: check firewalls and proxies in between".to_owned()
+            "the connection to the API fails: check firewalls and proxies in between"
         }
-        _ => String::new(),
-    }
+        _ => "",
+    };
+    advice.to_owned()
 }
 
 /// Advice on a failed call of an optional collector.
@@ -87,40 +87,39 @@ fn on_refusal(response: &ErrorResponse) -> &'static str {
 }
 
 /// Advice on a credential that could not be obtained.
-pub fn on_credential(error: &AuthError) -> String {
+pub fn on_credential(error: &AuthError) -> &'static str {
     match error {
-        AuthError::Unreadable { .. } => "check that the file exists and that this user may read it".to_owned(),
-        AuthError::FilesHang => "check the file system that holds the files, such as a network share".to_owned(),
+        AuthError::Unreadable { .. } => "check that the file exists and that this user may read it",
+        AuthError::FilesHang => "check the file system that holds the files, such as a network share",
         AuthError::UnusableFile { what: profile::WHAT, .. } => {
-            "write the values into the section [basic] of the file, one per line, as in `ak = ...`".to_owned()
+            "write the values into the section [basic] of the file, one per line, as in `ak = ...`"
         }
-        AuthError::UnusableFile { .. } => "write only the secret into the file".to_owned(),
-        AuthError::UnusableSetting { .. } => "set only the secret, as it was downloaded".to_owned(),
+        AuthError::UnusableFile { .. } => "write only the secret into the file",
+        AuthError::UnusableSetting { .. } => "set only the secret, as it was downloaded",
         AuthError::Unobtained(last) | AuthError::Waiting { last, .. } => on_credential(last),
-        AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']).to_owned(),
+        AuthError::Refused { hint, .. } if !hint.is_empty() => hint.trim_matches([' ', '(', ')']),
         AuthError::Refused { operation: auth::Operation::Metadata, .. } => {
-            "bind an agency to this instance, and check --credentials.metadata-endpoint".to_owned()
+            "bind an agency to this instance, and check --credentials.metadata-endpoint"
         }
         AuthError::Refused { operation: auth::Operation::PodIdentity, .. } => {
-            "associate the pod's service account with an agency, and check that its token is mounted".to_owned()
+            "associate the pod's service account with an agency, and check that its token is mounted"
         }
         AuthError::Refused { .. } => {
             "check account, user, password and project (password), or provider, agency and identity token (OIDC); repeated \
              failures lock the user"
-                .to_owned()
         }
         AuthError::Network { .. } | AuthError::Timeout(_) => {
-            "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it".to_owned()
+            "check --swr.iam-endpoint or --credentials.metadata-endpoint, and that this machine reaches it"
         }
         AuthError::Failed { .. } | AuthError::UnexpectedResponse { .. } => {
-            "check the address; if it is right, the service is failing: try again later".to_owned()
+            "check the address; if it is right, the service is failing: try again later"
         }
-        AuthError::RefusedByApi(response) => on_refusal(response).to_owned(),
+        AuthError::RefusedByApi(response) => on_refusal(response),
         AuthError::HeldBack { last: Some(last), .. } => on_credential(last),
         AuthError::HeldBack { last: None, .. } => {
-            "check that the credential is right and enabled, and that it belongs to the cloud of this region".to_owned()
+            "check that the credential is right and enabled, and that it belongs to the cloud of this region"
         }
-        AuthError::NoCredential(_) => "docs/credentials.md lists every source".to_owned(),
-        _ => String::new(),
+        AuthError::NoCredential(_) => "docs/credentials.md lists every source",
+        _ => "",
     }
 }

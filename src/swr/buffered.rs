@@ -26,7 +26,6 @@ impl Client {
     }
 }
 
-/// A body that is turned into a value once it is complete.
 struct BufferedJson<P> {
     body: Vec<u8>,
     parse: P,

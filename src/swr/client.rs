@@ -235,7 +235,7 @@ impl Client {
                 // A future is polled once even after its deadline, which would be enough to send a request.
                 return Err(ApiError::Timeout("the refresh"));
             }
-            self.metrics.waited(waited);
+            self.metrics.throttle_wait.inc_by(waited.as_secs_f64());
             // A token may have expired during the wait.
             if acquired.credential.is_valid(Instant::now()) {
                 return Ok((acquired, admission));

@@ -4,7 +4,6 @@
 /// The deepest nesting of an object. The API nests two levels; the parser's own limit is 128.
 const MAX_DEPTH: usize = 32;
 
-/// What stands where there is no object.
 const NULL: &[u8] = b"null";
 
 /// Why a body is not an array of objects.
@@ -170,7 +169,6 @@ impl JsonArraySplitter {
         }
     }
 
-    /// Whether the first byte of an object was taken.
     fn begins_object(&self) -> bool {
         self.state == SplitterState::Object
     }

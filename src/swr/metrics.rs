@@ -6,7 +6,6 @@ use crate::catalog;
 use crate::metrics::{self, Calls, OptionalGauge};
 use crate::transport::error_response::Service;
 use prometheus::{Counter, Gauge, IntCounterVec, Registry};
-use std::time::Duration;
 use strum::VariantArray;
 
 /// A kind of call: the `operation` label.
@@ -112,9 +111,9 @@ impl std::fmt::Display for Operation {
 /// The client's metrics.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    calls: Calls,
+    pub(super) calls: Calls,
     retries: IntCounterVec,
-    throttle_wait: Counter,
+    pub(super) throttle_wait: Counter,
     pub(super) circuit_open: Gauge,
     dropped: IntCounterVec,
     pub(super) clock_skew: OptionalGauge,
@@ -149,16 +148,8 @@ impl Metrics {
         auth::Metrics { calls: self.calls.clone(), expiry: self.credential_expiry.clone() }
     }
 
-    pub(super) fn request(&self, operation: Operation, status: Option<u16>, took: Duration) {
-        self.calls.record(operation.as_str(), status, took);
-    }
-
     pub(super) fn retry(&self, operation: Operation) {
         self.retries.with_label_values(&[operation.as_str()]).inc();
-    }
-
-    pub(super) fn waited(&self, wait: Duration) {
-        self.throttle_wait.inc_by(wait.as_secs_f64());
     }
 
     pub(super) fn count_dropped(&self, dropped: DroppedFields) {

@@ -85,7 +85,6 @@ impl KnownRows {
         &self.repositories
     }
 
-    /// The number of a row.
     fn find(&self, fingerprint: Fingerprint) -> Option<usize> {
         let is_same = |number: &u32| {
             self.repositories.known_row(*number as usize).is_some_and(|row| row.fingerprint == fingerprint)

@@ -39,7 +39,6 @@ impl Client {
     }
 }
 
-/// Reads the rows of a list of tags.
 #[derive(Default)]
 struct TagRows(Vec<Tag>);
 

@@ -113,7 +113,6 @@ struct Exception {
 
 #[derive(Clone, Debug)]
 enum ExceptedHost {
-    /// `*`.
     Any,
     /// `10.0.0.0/8`.
     Network(IpAddr, u8),

@@ -122,7 +122,6 @@ impl Spellings {
         }
     }
 
-    /// Marks the places of the text that spell a secret.
     fn mark(&self, layer: &[Decoded], found: &mut [bool]) {
         let bytes: Vec<u8> = layer.iter().map(|decoded| decoded.byte.to_ascii_lowercase()).collect();
         let mut hide = |from: usize, length: usize| {

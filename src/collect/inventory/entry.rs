@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// One repository.
 #[derive(Debug)]
 pub(super) struct InventoryEntry {
     pub(super) namespace: Arc<str>,
@@ -28,7 +27,6 @@ pub(super) struct InventoryEntry {
     pub(super) failures: PerKind<FetchFailures>,
 }
 
-/// The result of the latest fetch of tags.
 #[derive(Debug)]
 pub(super) struct KnownTags {
     pub(super) read: LastRead,
@@ -92,7 +90,6 @@ impl ByTime {
     }
 }
 
-/// The result of the latest fetch of details.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct KnownDetails {
     /// When the repository was created: another repository of the same name differs.
@@ -101,7 +98,6 @@ pub(super) struct KnownDetails {
     pub(super) details: Option<Arc<Details>>,
 }
 
-/// The result of the latest fetch of retention rules.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(super) struct KnownRetention {
     /// When the repository was created: another repository of the same name differs.
@@ -112,7 +108,6 @@ pub(super) struct KnownRetention {
     pub(super) rules: Option<u32>,
 }
 
-/// The failures of a fetch in a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FetchFailures {
     pub(super) count: u32,

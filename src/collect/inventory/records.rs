@@ -27,7 +27,6 @@ pub struct Head {
     blobs: u64,
     /// The tags that no rule picked when the lists of tags were made.
     keep: Option<Box<str>>,
-    /// The clean-up rules.
     rules: Vec<String>,
 }
 

@@ -23,7 +23,6 @@ use tracing::error;
 /// The delay after the first failure of a task.
 pub(super) const FIRST_DELAY: Duration = Duration::from_secs(30);
 
-/// The worker of one account.
 pub(super) struct TagWorker {
     pub(super) client: Arc<Client>,
     pub(super) limiter: Arc<TagRateLimiter>,
@@ -59,13 +58,11 @@ pub(super) struct TagWorkerState {
     /// Another collector has taken over the inventory; this one must not be used or written.
     pub(super) is_handed_over: bool,
     pub(super) is_dirty: bool,
-    /// The latest write of the inventory.
     pub(super) write_task: Option<JoinHandle<()>>,
     pub(super) written_at: Instant,
     pub(super) write_took: Duration,
 }
 
-/// The status of one kind of call.
 #[derive(Debug, Default)]
 pub(super) struct WorkerStatus {
     /// No further calls before the next refresh, because they would fail too.
@@ -77,7 +74,6 @@ pub(super) struct WorkerStatus {
 }
 
 impl TagWorkerState {
-    /// A state without tasks.
     pub(super) fn new(inventory: TagInventory, max_layers: usize) -> Self {
         Self {
             inventory,
@@ -120,7 +116,6 @@ impl TagWorkerState {
         self.tasks.is_empty() && self.running.is_empty()
     }
 
-    /// Tasks that are not done yet.
     pub(super) fn to_fetch(&self) -> usize {
         self.tasks.len() + self.delayed.len() + self.running.len()
     }
@@ -151,7 +146,6 @@ impl TagWorker {
         self.idle.send_if_modified(|idle| std::mem::replace(idle, now) != now);
     }
 
-    /// Updates the live metrics.
     pub(super) fn update_metrics(&self, state: &TagWorkerState) {
         self.metrics.progress().set_remaining_fetches(state.to_fetch());
         let enabled = &self.options.collected.enabled;

@@ -62,9 +62,7 @@ async fn sleep_until(until: Option<Instant>) {
 /// What a failure means for the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FailureScope {
-    /// The repository is gone.
     Gone,
-    /// This repository is delayed.
     Repository,
     /// This repository was refused; several in a row stop the work.
     Refused,

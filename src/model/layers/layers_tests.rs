@@ -140,7 +140,7 @@ fn slots_are_reused() {
     }
     assert!(layers.store.slots() <= 2_000);
     layers.release(0);
-    assert!(layers.is_empty() && layers.total() == 0 && layers.of_groups.is_empty() && layers.shared.is_empty());
+    assert!(layers.len() == 0 && layers.total() == 0 && layers.of_groups.is_empty() && layers.shared.is_empty());
 }
 
 #[test]

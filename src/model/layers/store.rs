@@ -8,7 +8,6 @@ use std::hash::{BuildHasher, RandomState};
 /// The number of a repository, chosen by the caller. Small: memory is taken for each number up to the largest.
 pub type Owner = u32;
 
-/// The bits of all rules.
 pub(super) const EVERY_RULE: u8 = u8::MAX;
 const _: () = assert!(MAX_RULES == u8::BITS as usize, "a bit for each rule");
 
@@ -24,7 +23,6 @@ pub(super) struct Entry {
     pub(super) owners_xor: Owner,
 }
 
-/// A part of the store.
 #[derive(Debug)]
 struct Chunk {
     entries: Vec<Entry>,
@@ -32,7 +30,6 @@ struct Chunk {
     kept: Vec<u8>,
 }
 
-/// Every blob once.
 #[derive(Debug, Default)]
 pub(super) struct BlobStore {
     slots: HashTable<u32>,
@@ -42,23 +39,16 @@ pub(super) struct BlobStore {
 }
 
 impl BlobStore {
-    /// Makes room for so many blobs in all.
     pub(super) fn reserve(&mut self, blobs: usize) {
         let (chunks, key) = (&self.chunks, &self.key);
         let additional = blobs.saturating_sub(self.slots.len());
         self.slots.reserve(additional, |slot| key.hash(blob_at(chunks, *slot)));
     }
 
-    /// The number of blobs.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// The number of slots, used or free.
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.entries.len()).sum()
@@ -68,7 +58,6 @@ impl BlobStore {
         self.key.hash(blob)
     }
 
-    /// Every blob is kept under every rule.
     pub(super) fn keep_all(&mut self) {
         self.chunks.iter_mut().for_each(|chunk| chunk.kept.fill(EVERY_RULE));
     }
@@ -120,7 +109,6 @@ impl BlobStore {
         &mut self.chunks[slot as usize / CHUNK].kept[slot as usize % CHUNK]
     }
 
-    /// Removes a blob.
     pub(super) fn free(&mut self, slot: u32) {
         let hash = self.key.hash(&self.entry(slot).blob);
         if let Ok(found) = self.slots.find_entry(hash, |other| *other == slot) {

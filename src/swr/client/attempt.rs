@@ -21,7 +21,6 @@ use tracing::warn;
 /// The clock skew in seconds from which on a warning is logged; signatures are refused from 900 s on.
 const SKEW_WARNING_SECONDS: f64 = 600.0;
 
-/// The most bytes of an error response that are read.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// What is known of an attempt, however it ended.
@@ -35,7 +34,6 @@ pub(super) struct AttemptInfo {
 }
 
 impl Client {
-    /// Sends a request once.
     pub(super) async fn attempt<R: BodyReader>(
         &self,
         call: &Call<'_>,
@@ -51,7 +49,7 @@ impl Client {
             .bound(self.exchange(call, lease, reader, info))
             .await
             .unwrap_or(Err(ApiError::Timeout("the request")));
-        self.metrics.request(call.operation, info.status, start.elapsed());
+        self.metrics.calls.record(call.operation.as_str(), info.status, start.elapsed());
         match &result {
             _ if matches!(call.operation.purpose(), Purpose::Auxiliary | Purpose::Project) => drop(admission),
             Err(error) if error.is_upstream_failure() => admission.record_failure(error.describe()),

@@ -25,6 +25,8 @@ mod lockout_guard;
 mod cached_credential;
 mod state;
 mod authenticator;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use authenticator::Authenticator;
 pub use cached_credential::{CachedCredential, CredentialLease};

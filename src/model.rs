@@ -73,13 +73,10 @@ impl Snapshot {
     pub fn namespace_sums(&self) -> Vec<NamespaceSums<'_>> {
         let mut all: Vec<NamespaceSums<'_>> = Vec::new();
         for row in self.repositories.iter() {
-            let sums = match all.last_mut() {
-                Some(last) if Arc::ptr_eq(last.name, row.namespace) || last.name == row.namespace => last,
-                _ => {
-                    all.push(NamespaceSums::of(row.namespace));
-                    all.last_mut().expect("it was pushed")
-                }
-            };
+            if all.last().is_none_or(|last| !Arc::ptr_eq(last.name, row.namespace) && last.name != row.namespace) {
+                all.push(NamespaceSums::of(row.namespace));
+            }
+            let sums = all.last_mut().expect("one was pushed if there was none");
             sums.repositories += 1;
             for (sum, value) in
                 [(&mut sums.size, row.size), (&mut sums.images, row.images), (&mut sums.downloads, row.downloads)]

@@ -1,110 +1,16 @@
 //! The authenticator on a paused clock, against an IAM that is a function.
 
-use super::super::{Credential, MAX_REJECTIONS, Metrics, REJECTION_PERIOD, SecretSource, access_key, iam, token};
+use super::super::testing::{Behaviour, Iam, right};
+use super::super::{Credential, MAX_REJECTIONS, REJECTION_PERIOD, SecretSource, access_key, token};
 use super::*;
-use crate::base::secret::Secret;
-use crate::metrics::{Calls, OptionalGauge};
 use crate::transport::error_body::ErrorBody;
 use crate::transport::error_response::Service;
-use crate::transport::{Request, Response, Transport, TransportError};
-use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, join_all};
-use hyper::http::{HeaderMap, StatusCode};
+use futures_util::future::join_all;
+use hyper::http::StatusCode;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 
-/// How IAM answers a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behaviour {
-    Works,
-    IsDown,
-    Refuses,
-}
-
-#[derive(Clone, Debug)]
-struct Iam {
-    life: Duration,
-    behaviour: Arc<Mutex<Behaviour>>,
-    logins: Arc<Mutex<Vec<Instant>>>,
-}
-
-/// The time by IAM's clock, which is not ours.
-const IAM_DATE: &str = "Thu, 02 Jan 2025 03:04:05 GMT";
-
-impl Transport for Iam {
-    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
-        Box::pin(async move {
-            let number = {
-                let mut logins = self.logins.lock();
-                logins.push(Instant::now());
-                logins.len()
-            };
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let behaviour = *self.behaviour.lock();
-            if behaviour == Behaviour::IsDown {
-                return Err(TransportError { what: "no response", source: "connection refused".into() });
-            }
-            let right = std::str::from_utf8(&request.body).unwrap().contains("\"password\":\"right\"");
-            let refused = behaviour == Behaviour::Refuses || !right;
-            let mut headers = HeaderMap::new();
-            headers.insert("date", IAM_DATE.parse().unwrap());
-            let (status, body) = if refused {
-                (401, r#"{"error":{"code":401,"message":"The username or password is wrong."}}"#.to_owned())
-            } else {
-                headers.insert("x-subject-token", format!("token-{number}").parse().unwrap());
-                let ends: jiff::Timestamp = "2025-01-02T03:04:05Z".parse().unwrap();
-                let ends = ends + self.life;
-                (201, format!(r#"{{"token":{{"expires_at":"{ends}"}}}}"#))
-            };
-            let body = futures_util::stream::iter([Ok(body.into())]).boxed();
-            Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers, body })
-        })
-    }
-}
-
-impl Iam {
-    fn new(life: Duration) -> Self {
-        Self { life, behaviour: Arc::new(Mutex::new(Behaviour::Works)), logins: Arc::default() }
-    }
-
-    fn be(&self, behaviour: Behaviour) {
-        *self.behaviour.lock() = behaviour;
-    }
-
-    fn logins(&self) -> Vec<Instant> {
-        self.logins.lock().clone()
-    }
-
-    fn authenticator(&self, password: SecretSource) -> Authenticator {
-        self.authenticator_by(SystemTime::now, password)
-    }
-
-    fn authenticator_by(&self, wall_clock: fn() -> SystemTime, password: SecretSource) -> Authenticator {
-        fastrand::seed(7);
-        let registry = prometheus::Registry::new();
-        let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
-        let token_client = TokenClient {
-            public: Box::new(self.clone()),
-            link_local: Box::new(self.clone()),
-            metrics: Metrics { calls: Calls::new(&registry), expiry },
-            wall_clock,
-        };
-        let source = iam::PasswordProvider {
-            endpoint: "https://iam.example.com".to_owned(),
-            domain: "account".to_owned(),
-            user: "user".to_owned(),
-            password,
-            project: iam::Project::Name("cn-north-4".to_owned()),
-        };
-        Authenticator::new(CredentialProvider::Password(source), Some(token_client))
-    }
-}
-
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-fn right() -> SecretSource {
-    SecretSource::Given(Secret::new("right".to_owned()))
-}
 
 fn refusal() -> ErrorResponse {
     let (from, status) = (Service::Api, StatusCode::UNAUTHORIZED);

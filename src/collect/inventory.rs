@@ -261,8 +261,7 @@ impl TagInventory {
             self.set_tags(slot, read, reading);
         }
         let entry = self.entries[slot as usize].as_mut().expect(LISTED);
-        let summary = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut());
-        if let (Some(summary), Some(by_time)) = (summary, by_time) {
+        if let (Some(summary), Some(by_time)) = (entry.summary_mut(), by_time) {
             summary.set_time(by_time, slot, &mut self.layers);
         }
         (entry.details, entry.retention) = (record.details, record.retention);
@@ -300,11 +299,7 @@ impl TagInventory {
     pub(super) fn adapt(&mut self, options: &TagOptions) {
         for entry in self.entries.iter_mut().flatten() {
             let wanted = options.series.as_ref().is_some_and(|series| series.matches(&entry.namespace, &entry.name));
-            if let Some(summary) = entry.tags.as_mut().and_then(|tags| tags.summary.as_mut())
-                && !wanted
-            {
-                summary.series = None;
-            }
+            entry.summary_mut().filter(|_| !wanted).into_iter().for_each(|summary| summary.series = None);
         }
         self.tag_bytes = (0..self.slots()).map(|slot| self.tag_bytes_of(slot)).sum();
         if self.keep == options.reclaim.keep {

@@ -78,15 +78,12 @@ pub(super) fn top(snapshot: &Snapshot, sums: &[NamespaceSums<'_>], selection: &R
             reclaimable.offer(freed, row);
         }
     }
-    let (mut organization_count, mut organizations) = (0, TopList::default());
-    for sums in sums {
-        organization_count += 1;
-        organizations.offer(saturated(sums.size.unwrap_or_default()), sums.name);
-    }
+    let mut organizations = TopList::default();
+    sums.iter().for_each(|sums| organizations.offer(saturated(sums.size.unwrap_or_default()), sums.name));
     let organization = |(bytes, name): (u64, &Arc<str>)| TopOrganization { name: name.clone(), bytes };
     TopRepositories {
         bytes: saturated(sums.iter().filter_map(|sums| sums.size).sum()),
-        organization_count,
+        organization_count: sums.len() as u64,
         organizations: organizations.0.into_iter().map(organization).collect(),
         largest: largest.entries(),
         grown: grown.entries(),

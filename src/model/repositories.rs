@@ -243,15 +243,6 @@ impl PartialEq for Repositories {
     }
 }
 
-impl<'a> IntoIterator for &'a Repositories {
-    type Item = RepositoryRef<'a>;
-    type IntoIter = Box<dyn Iterator<Item = RepositoryRef<'a>> + 'a>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        Box::new(self.iter())
-    }
-}
-
 /// Builds [`Repositories`] from rows in their order.
 #[derive(Debug, Default)]
 pub struct RepositoriesBuilder {

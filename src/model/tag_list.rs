@@ -30,7 +30,7 @@ pub struct ListedTag {
 pub type IndexedImage = (Digest32, Vec<Blob>);
 
 /// The packed list. Positions refer to the repository's blobs, which are kept beside it.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagList(Box<[u8]>);
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -342,12 +342,6 @@ fn sums(differences: impl IntoIterator<Item = u32>, from: u32) -> impl Iterator<
 
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).expect("a repository has fewer tags and blobs")
-}
-
-impl fmt::Debug for TagList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TagList({} bytes)", self.0.len())
-    }
 }
 
 impl Serialize for TagList {

@@ -2,16 +2,10 @@
 
 use super::super::fake_upstream::{Reply, Setup, given, good, minutes, setup, setup_by};
 use super::*;
-use crate::auth::{CredentialProvider, SecretSource, TokenClient, access_key, iam};
+use crate::auth::testing::{Iam, right};
+use crate::auth::{CredentialProvider, SecretSource, access_key};
 use crate::base::secret::Secret;
-use crate::metrics::{Calls, OptionalGauge};
-use crate::transport::{Request, Response, TransportError};
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, join_all};
-use hyper::StatusCode;
-use hyper::http::HeaderMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use futures_util::future::join_all;
 
 const FIFTEEN_MINUTES: u128 = 15 * 60 * 1000;
 
@@ -109,41 +103,9 @@ async fn a_credential_that_is_revoked_while_tags_are_read_is_left_alone_after_on
     assert_eq!(sent.iter().filter(|sent| sent.lists()).count(), 2, "the one that was taken, and one that was refused");
 }
 
-/// Issues tokens that are valid for a minute.
-struct Iam(AtomicU64);
-
-impl Transport for Iam {
-    fn send(&self, _: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
-        Box::pin(async {
-            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-            let mut headers = HeaderMap::new();
-            headers.insert("date", "Thu, 02 Jan 2025 03:04:05 GMT".parse().unwrap());
-            headers.insert("x-subject-token", format!("token-{number}").parse().unwrap());
-            let body = Bytes::from_static(br#"{"token":{"expires_at":"2025-01-02T03:05:05Z"}}"#);
-            Ok(Response { status: StatusCode::CREATED, headers, body: futures_util::stream::iter([Ok(body)]).boxed() })
-        })
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_token_that_ends_while_the_request_waits_for_its_turn_is_not_sent() {
-    let registry = prometheus::Registry::new();
-    let expiry = OptionalGauge::new(&registry, &crate::catalog::CREDENTIAL_EXPIRY);
-    let iam = || Box::new(Iam(AtomicU64::new(0)));
-    let token_client = TokenClient {
-        public: iam(),
-        link_local: iam(),
-        metrics: crate::auth::Metrics { calls: Calls::new(&registry), expiry },
-        wall_clock: SystemTime::now,
-    };
-    let source = iam::PasswordProvider {
-        endpoint: "https://iam.example.com".to_owned(),
-        domain: "account".to_owned(),
-        user: "user".to_owned(),
-        password: SecretSource::Given(Secret::new("right".to_owned())),
-        project: iam::Project::Name("cn-north-4".to_owned()),
-    };
-    let authenticator = Authenticator::new(CredentialProvider::Password(source), Some(token_client));
+    let authenticator = Iam::new(Duration::from_secs(60)).authenticator(right());
     let setup =
         setup_by(
             Options::default(),

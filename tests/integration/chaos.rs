@@ -173,29 +173,13 @@ async fn metrics_stay_true_whatever_the_upstream_does_and_recover_soon() {
     let upstream = Simulator::start(options).await.unwrap();
     let history = Arc::new(Mutex::new(History::default()));
     upstream.handle.with_world(|world| history.lock().unwrap().note(world));
-    let (window, rate, burst) = (format!("{}ms", WINDOW.as_millis()), RATE.to_string(), BURST.to_string());
-    let exporter = exporter(
-        &upstream.url(),
-        &[
-            "--cache.window",
-            &window,
-            "--swr.page-size",
-            "120",
-            "--swr.request-timeout",
-            "700ms",
-            "--swr.refresh-timeout",
-            "5s",
-            "--swr.rate-limit",
-            &rate,
-            "--swr.burst",
-            &burst,
-            "--swr.concurrency",
-            &CONCURRENCY.to_string(),
-            "--collector.repositories.metrics",
-            "size,info",
-        ],
-    )
-    .await;
+    let flags = format!(
+        "--cache.window={}ms --swr.page-size=120 --swr.request-timeout=700ms --swr.refresh-timeout=5s \
+         --swr.rate-limit={RATE} --swr.burst={BURST} --swr.concurrency={CONCURRENCY} \
+         --collector.repositories.metrics=size,info",
+        WINDOW.as_millis()
+    );
+    let exporter = exporter(&upstream.url(), &flags.split(' ').collect::<Vec<_>>()).await;
     exporter.scrape_until("a good start", Scrape::is_up).await;
 
     let start = Instant::now();

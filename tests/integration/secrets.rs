@@ -123,34 +123,6 @@ async fn no_log_line_and_no_page_shows_a_secret() {
     }
 }
 
-#[tokio::test]
-async fn a_secret_that_is_refused_or_unusable_is_not_shown() {
-    // The upstream knows none of these; a token and files this time.
-    let upstream = simulator(20, 2).await;
-    let folder = tempfile::tempdir().unwrap();
-    let odd = folder.path().join("odd");
-    std::fs::write(&odd, format!("{TOKEN}\n{SECRET_KEY}\u{1}\n")).unwrap();
-    let whole = folder.path().join("whole");
-    std::fs::write(&whole, TOKEN).unwrap();
-    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
-    for flags in [
-        vec![],
-        vec!["--credentials.token-file".to_owned(), path(&whole)],
-        vec!["--credentials.token-file".to_owned(), path(&odd)],
-        vec!["--credentials.secret-key-file".to_owned(), path(&odd)],
-        vec!["--credentials.token-file".to_owned(), path(folder.path())],
-    ] {
-        let mut command = talkative(&upstream);
-        command.args(&flags);
-        let mut exporter = start(command).await;
-        exporter.scrape_until("a failure", |scrape| scrape.series("swr_refresh_timestamp_seconds").len() == 1).await;
-        assert_pages_clean(&exporter).await;
-        exporter.stop().await;
-        assert!(exporter.log().contains("refresh failed"), "{flags:?}");
-        assert_clean(&format!("the log with {flags:?}"), &exporter.log());
-    }
-}
-
 /// The environment of each source of credentials, with canaries for secrets; `url` is that of every service, and files are
 /// written to a folder.
 pub fn sources(url: &str, folder: &std::path::Path) -> Vec<(&'static str, Vec<(&'static str, String)>)> {

@@ -37,20 +37,6 @@ async fn a_stalled_or_dripping_body_is_a_timeout_and_the_old_data_stays() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_slow_but_moves_is_read_whole() {
-    let mut account = account(30, &[]).await;
-    account.delivers(Delivery::Drip(600, Duration::from_millis(10)));
-    let before = account.good.get("swr_snapshot_timestamp_seconds");
-    let scrape = account
-        .exporter
-        .scrape_until("a slow refresh", |scrape| scrape.get("swr_snapshot_timestamp_seconds") > before)
-        .await;
-    assert_eq!(scrape.get("swr_up"), Some(1.0));
-    assert_eq!(scrape.series("swr_repository_size_bytes"), account.good.series("swr_repository_size_bytes"));
-    account.recovers().await;
-}
-
-#[tokio::test]
 async fn a_body_that_breaks_off_is_never_a_shorter_listing() {
     let network = [Delivery::Truncated(2000), Delivery::Reset, Delivery::ResetAfter(2000)];
     let decode = [Delivery::Cut(0), Delivery::Cut(1), Delivery::Cut(2000), Delivery::Cut(10_000)];

@@ -63,16 +63,6 @@ async fn a_total_that_promises_too_much_is_not_chased_and_the_old_data_stays() {
 }
 
 #[tokio::test]
-async fn a_total_that_changes_with_every_page_ends_either_way() {
-    let account = account(250, &SMALL_PAGES).await;
-    account.listing(Action::Total(Total::Changing));
-    let before = (account.listed(), account.good.get("swr_refreshes_total"));
-    let scrape = account.exporter.scrape_until("an end", |scrape| scrape.get("swr_refreshes_total") > before.1).await;
-    assert_eq!(shown(&scrape), standing(&account.upstream), "new and whole, or old");
-    assert!(account.listed() - before.0 < 40, "{}", account.listed() - before.0);
-}
-
-#[tokio::test]
 async fn a_server_that_ignores_the_offset_costs_two_requests() {
     let mut account = account(1000, &SMALL_PAGES).await;
     let before = account.listed();
@@ -148,19 +138,6 @@ async fn odd_numbers_are_left_out_and_counted_and_never_zero() {
     assert_eq!((size(odd.len()), size(odd.len() + 1)), (Some("9007199254740993"), None));
     assert_eq!(scrape.series("swr_repository_images").len(), 30, "the rest of the row stands");
     assert_eq!(scrape.value("swr_samples_dropped_total", &[("reason", "number")]), Some(7.0));
-}
-
-#[tokio::test]
-async fn a_null_in_the_place_of_a_row_costs_that_row_alone() {
-    let account = account(30, &[]).await;
-    let null = |rows: &mut Vec<serde_json::Value>| rows[7] = serde_json::Value::Null;
-    account.listing(Action::Rows(std::sync::Arc::new(null)));
-    let scrape = account.next_good().await;
-    let (shown_now, all) = (shown(&scrape), standing(&account.upstream));
-    assert!(shown_now.len() == 29 && shown_now.is_subset(&all), "{shown_now:?}");
-    assert!(scrape.value("swr_samples_dropped_total", &[("reason", "name")]) >= Some(1.0));
-    account.upstream.handle.clear_faults();
-    account.exporter.scrape_until("it is back", |scrape| shown(scrape) == all).await;
 }
 
 #[tokio::test]

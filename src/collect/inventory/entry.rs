@@ -160,6 +160,10 @@ impl InventoryEntry {
         self.tags.as_ref()?.summary.as_ref()
     }
 
+    pub(super) fn summary_mut(&mut self) -> Option<&mut TagSummary> {
+        self.tags.as_mut()?.summary.as_mut()
+    }
+
     fn need_of_tags(&self, options: &TagOptions, phase: u32, now: u32) -> Option<Need> {
         let read = self.tags.as_ref().map(|tags| &tags.read);
         let lacks_series = || {

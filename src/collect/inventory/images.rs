@@ -1,6 +1,6 @@
 //! What the inventory shows for a listing.
 
-use super::entry::{ByTime, TagSummary};
+use super::entry::{ByTime, InventoryEntry, TagSummary};
 use super::{LISTED, TagInventory, TagOptions};
 use crate::collect::fetch_task::FetchKind;
 use crate::model::Images;
@@ -24,11 +24,11 @@ impl TagInventory {
                 *unread.entry(entry.group).or_default() += 1;
             }
         }
-        self.was_complete |= options.enabled[FetchKind::Tags] && unread.is_empty();
+        let reads_tags = options.enabled[FetchKind::Tags];
+        self.was_complete |= reads_tags && unread.is_empty();
         self.set_rules(&options.reclaim.rules);
         let Self { entries, order, layers, was_complete, rules, .. } = self;
-        let mut reclaimable: Vec<Reclaimable> =
-            rules.iter().filter(|_| options.enabled[FetchKind::Tags]).map(nothing).collect();
+        let mut reclaimable: Vec<Reclaimable> = rules.iter().filter(|_| reads_tags).map(nothing).collect();
         let mut figures = |index: u32, slot: u32, summary: &mut TagSummary| {
             if !(summary.valid.0..summary.valid.1).contains(&seconds) {
                 summary.set_time(ByTime::of(&summary.list, rules, seconds), slot, layers);
@@ -51,22 +51,17 @@ impl TagInventory {
             .zip(&*order)
             .map(|(index, slot)| {
                 let entry = entries[*slot as usize].as_mut().expect(LISTED);
-                let summary = entry
-                    .tags
-                    .as_mut()
-                    .and_then(|tags| tags.summary.as_mut())
-                    .filter(|_| options.enabled[FetchKind::Tags]);
+                let tags = entry.summary_mut().filter(|_| reads_tags).map(|summary| figures(index, *slot, summary));
                 let details = entry.details.as_ref().filter(|_| options.enabled[FetchKind::Details]);
                 let retention = entry.retention.filter(|_| options.enabled[FetchKind::Retention]);
                 RepositoryImages {
-                    tags: summary.map(|summary| figures(index, *slot, summary)),
+                    tags,
                     details: details.and_then(|details| details.details.clone()),
                     retention_rules: retention.and_then(|retention| retention.rules),
                 }
             })
             .collect();
-        let is_known =
-            |group: &Group| options.enabled[FetchKind::Tags] && (*was_complete || !unread.contains_key(group));
+        let is_known = |group: &Group| reads_tags && (*was_complete || !unread.contains_key(group));
         // The order is by organization first. One that is not listed is absent, not 0.
         let at = |slot: u32| entries[slot as usize].as_ref().expect(LISTED);
         let groups = || {
@@ -77,7 +72,7 @@ impl TagInventory {
             .filter(|(_, group)| is_known(group))
             .map(|(name, group)| (name.clone(), layers.of_group(group)))
             .collect();
-        let unique_bytes = (options.enabled[FetchKind::Tags] && *was_complete).then(|| layers.total());
+        let unique_bytes = (reads_tags && *was_complete).then(|| layers.total());
         for (rule, of_rule) in reclaimable.iter_mut().enumerate().filter(|_| *was_complete) {
             let of_group = |(name, group): (&Arc<str>, _)| (name.clone(), layers.reclaimable_in_group(group, rule));
             of_rule.namespaces = groups().map(of_group).collect();
@@ -91,8 +86,8 @@ impl TagInventory {
         if self.rules != *rules {
             self.rules = rules.clone();
             self.layers.set_rules(rules.len());
-            let tags = self.entries.iter_mut().flatten().filter_map(|entry| entry.tags.as_mut());
-            tags.filter_map(|tags| tags.summary.as_mut()).for_each(|summary| summary.valid = (0, 0));
+            let summaries = self.entries.iter_mut().flatten().filter_map(InventoryEntry::summary_mut);
+            summaries.for_each(|summary| summary.valid = (0, 0));
         }
     }
 }

@@ -203,7 +203,8 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
-    let (web, security) = (bounded(config.web), accounts.web_config().current());
+    let web = web::Options { plain_text_bytes: accounts.plain_text_bytes(), ..bounded(config.web) };
+    let security = accounts.web_config().current();
     service::ready();
     tokio::select! {
         () = web::serve(listeners, accounts.sites(), web, security, accounts.web_metrics(), stop) => {}

@@ -124,6 +124,11 @@ impl AccountManager {
         self.0.sites.subscribe()
     }
 
+    /// Bytes of plain text that the server may keep.
+    pub(super) fn plain_text_bytes(&self) -> usize {
+        self.0.budget.plain_text_bytes()
+    }
+
     pub(super) fn web_metrics(&self) -> web::Metrics {
         self.0.web_metrics.clone()
     }

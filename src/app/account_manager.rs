@@ -143,7 +143,7 @@ impl AccountManager {
     /// Every problem, one a line. Nothing has changed then.
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
         let _one_at_a_time = self.0.reloading.lock().await;
-        let outcome = self.try_reload().await;
+        let outcome = Box::pin(self.try_reload()).await;
         match &outcome {
             Ok(_) => self.0.reload_metrics.success(),
             Err(_) => self.0.reload_metrics.failure(),

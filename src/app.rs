@@ -43,7 +43,7 @@ const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// Those of the program, or if threads cannot be started.
-pub fn block_on(program: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub fn block_on<T>(program: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     try_threads()?;
     let runtime = runtime()?;
     // Boxed, as other large futures are: the main thread's stack keeps the memory of the copies that moving them makes.
@@ -142,18 +142,16 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
-    if !sockets.is_empty() {
-        for socket in sockets {
-            socket.set_nonblocking(true).context("cannot use a socket that was handed over")?;
-            listeners.push(TcpListener::from_std(socket).context("cannot use a socket that was handed over")?);
+    if sockets.is_empty() {
+        for address in &config.listen {
+            listeners.push(listen(address, config.listen_is_default).await?);
         }
-        if !config.listen_is_default {
-            info!("listening on sockets of systemd; --web.listen-address is ignored");
-        }
-        return run(config, listeners, Some(args), stop).await;
+    } else if !config.listen_is_default {
+        info!("listening on sockets of systemd; --web.listen-address is ignored");
     }
-    for address in &config.listen {
-        listeners.push(listen(address, config.listen_is_default).await?);
+    for socket in sockets {
+        let listener = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+        listeners.push(listener.context("cannot use a socket that was handed over")?);
     }
     run(config, listeners, Some(args), stop).await
 }

@@ -76,85 +76,67 @@ const COMMANDS: [&str; 7] = ["serve", "check", "scrape", "report", "completions"
 
 /// Flags of `check`: those of `serve`, and how to check them.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Check")]
 pub struct CheckArgs {
     /// The settings.
     #[command(flatten)]
     pub serve: ServeArgs,
     /// Validate settings and secret files only, and contact nobody
-    #[arg(long, help_heading = "Check")]
+    #[arg(long)]
     pub offline: bool,
     /// Show every check, not only failures
-    #[arg(short, long, help_heading = "Check")]
+    #[arg(short, long)]
     pub verbose: bool,
     /// text or json
-    #[arg(
-        long,
-        default_value = "text",
-        value_parser = ["text", "json"],
-        hide_possible_values = true,
-        value_name = "FORMAT",
-        help_heading = "Check"
-    )]
+    #[arg(long, default_value = "text", value_parser = ["text", "json"], hide_possible_values = true)]
     pub format: String,
 }
 
 /// Flags of `scrape`: those of `serve` that concern accounts, and where to write which format.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Scrape once")]
 pub struct ScrapeArgs {
     /// The settings.
     #[command(flatten)]
     pub serve: ServeArgs,
     /// Account of the configuration file to collect, if it has several
-    #[arg(long, value_name = "NAME", help_heading = "Scrape once")]
+    #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
     /// text or openmetrics
-    #[arg(
-        long,
-        default_value = "text",
-        value_parser = ["text", "openmetrics"],
-        hide_possible_values = true,
-        value_name = "FORMAT",
-        help_heading = "Scrape once"
-    )]
+    #[arg(long, default_value = "text", value_parser = ["text", "openmetrics"], hide_possible_values = true)]
     pub format: String,
     /// File to write instead of standard output; replaced as a whole, and left alone if nothing could be read
-    #[arg(long, value_name = "FILE", help_heading = "Scrape once")]
+    #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
 /// Flags of `report`: those of `serve` that concern accounts, and what to report.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Report")]
 pub struct ReportArgs {
     /// The settings.
     #[command(flatten)]
     pub serve: ServeArgs,
     /// Account of the configuration file to report on, if it has several
-    #[arg(long, value_name = "NAME", help_heading = "Report")]
+    #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
     /// Clean-up rule, such as older_than_30d or beyond_newest_5, instead of --collector.tags.reclaim; can be repeated
-    #[arg(long, value_name = "RULE", value_delimiter = ',', help_heading = "Report")]
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub rule: Vec<String>,
     /// Apply the rules only in this organization, or in this one repository
-    #[arg(long, value_name = "NAMESPACE[/REPOSITORY]", help_heading = "Report")]
+    #[arg(long, value_name = "NAMESPACE[/REPOSITORY]")]
     pub only: Option<String>,
     /// List the selected tags, those that free most first
-    #[arg(long, help_heading = "Report")]
+    #[arg(long)]
     pub tags: bool,
     /// Length of each list [default: 10, and every tag]
-    #[arg(long, value_name = "N", help_heading = "Report")]
+    #[arg(long, value_name = "N")]
     pub top: Option<String>,
     /// text, markdown, json or csv
-    #[arg(
-        long,
-        default_value = "text",
-        value_parser = ["text", "markdown", "json", "csv"],
-        hide_possible_values = true,
-        value_name = "FORMAT",
-        help_heading = "Report"
-    )]
+    #[arg(long, default_value = "text", value_parser = ["text", "markdown", "json", "csv"], hide_possible_values = true)]
     pub format: String,
     /// Use what an exporter keeps in --cache.directory, and contact nobody
-    #[arg(long, help_heading = "Report")]
+    #[arg(long)]
     pub offline: bool,
 }
 

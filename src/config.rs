@@ -23,7 +23,7 @@ use crate::cli::flags::{self, Flag};
 use crate::logging::{self, is_formatting};
 use crate::model::reclaim::Reclaim;
 use crate::web;
-pub use account::{About, AccountOptions, Fingerprint, Origins, StateFiles};
+pub use account::{AccountOptions, Fingerprint, Origins, StateFiles};
 use environment::Environment;
 pub use link::Link;
 pub use listen_address::ListenAddress;

@@ -3,10 +3,10 @@
 //! All stages use these reasons. A new one changes the metrics contract.
 
 use std::time::Duration;
-use strum::{IntoStaticStr, VariantNames};
+use strum::{Display, IntoStaticStr, VariantNames};
 
 /// The reason of a failed refresh: the `reason` label of `swr_refresh_failures_total`. Each counter exists from the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantNames, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash, VariantNames, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// No, wrong, expired or locked credentials.
@@ -56,12 +56,6 @@ impl Reason {
             Self::Incomplete => "The listing could not be completed, so it is not published.",
             Self::Internal => "The exporter failed, or the API calls its request invalid.",
         }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

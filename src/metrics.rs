@@ -61,6 +61,37 @@ pub fn histograms(registry: &Registry, family: &Family, buckets: &[f64]) -> Hist
     registered(registry, HistogramVec::new(options, family.labels).expect(VALID))
 }
 
+/// Registers gauges whose values are read at each scrape; those without a value are absent.
+pub fn read_gauges<const N: usize>(
+    registry: &Registry,
+    families: [&Family; N],
+    read: impl Fn() -> [Option<f64>; N] + Send + Sync + 'static,
+) {
+    let gauges = families.map(|family| Gauge::with_opts(opts(family)).expect(VALID));
+    registry.register(Box::new(ReadGauges { gauges, read })).expect(ONCE);
+}
+
+struct ReadGauges<const N: usize, F> {
+    gauges: [Gauge; N],
+    read: F,
+}
+
+impl<const N: usize, F: Fn() -> [Option<f64>; N] + Send + Sync> Collector for ReadGauges<N, F> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges.iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let values = self.gauges.iter().zip((self.read)()).filter_map(|(gauge, value)| Some((gauge, value?)));
+        values
+            .flat_map(|(gauge, value)| {
+                gauge.set(value);
+                gauge.collect()
+            })
+            .collect()
+    }
+}
+
 /// Outgoing requests by operation: their number by HTTP status, and their duration.
 #[derive(Clone, Debug)]
 pub struct Calls {

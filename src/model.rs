@@ -176,6 +176,7 @@ impl Repository {
 
 /// Who may pull images.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Visibility {
     /// Anyone.
     Public,

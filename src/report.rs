@@ -18,6 +18,7 @@ use crate::model::{Timestamp, Visibility};
 pub use count::count;
 use layout::Output;
 pub use order::{TagStep, TagSteps};
+use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 
@@ -43,19 +44,20 @@ pub struct Options {
     pub is_offline: bool,
 }
 
-/// A part of the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A part of the account: an organization or a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Scope {
     /// The organization.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The repository; `None` for all of the organization.
-    pub repository: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Box<str>>,
 }
 
 impl Scope {
     /// Whether a repository is within it.
     pub fn contains(&self, namespace: &str, repository: &str) -> bool {
-        self.namespace == namespace && self.repository.as_ref().is_none_or(|name| name == repository)
+        &*self.namespace == namespace && self.repository.as_ref().is_none_or(|name| &**name == repository)
     }
 }
 
@@ -70,20 +72,25 @@ impl std::fmt::Display for Scope {
 /// order that [`Reclaim::keep`] demands.
 pub type Readings<'a> = dyn FnMut(&mut dyn FnMut(KnownRepository)) -> anyhow::Result<()> + 'a;
 
-/// The report.
-#[derive(Clone, Debug)]
+/// The report. As JSON it is what docs/report.schema.json describes.
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The account's name.
     pub account: String,
     /// When the report was made.
+    #[serde(serialize_with = "json::time")]
     pub made_at: Timestamp,
     /// When the listing was read.
+    #[serde(serialize_with = "json::time")]
     pub listed_at: Timestamp,
     /// When the tags that were read longest ago were read.
+    #[serde(serialize_with = "json::optional_time")]
     pub oldest_reading: Option<Timestamp>,
     /// Whether nothing was read from the API for this report.
+    #[serde(rename = "offline")]
     pub is_offline: bool,
     /// The part of the account in which the rules are applied.
+    #[serde(serialize_with = "json::optional_text")]
     pub only: Option<Scope>,
     /// The whole account.
     pub totals: Totals,
@@ -103,9 +110,10 @@ pub struct Report {
 }
 
 /// Repositories that were not pulled.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NotPulled {
     /// The first ones.
+    #[serde(rename = "repositories")]
     pub rows: Vec<NotPulledRow>,
     /// The number of all.
     pub count: u64,
@@ -114,30 +122,34 @@ pub struct NotPulled {
 }
 
 /// A repository of the Enterprise Edition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotPulledRow {
     /// The instance's name.
     pub instance: Arc<str>,
     /// The repository.
-    pub name: Name,
+    #[serde(flatten)]
+    pub name: Scope,
     /// Bytes of its distinct artifacts.
     pub bytes: Option<u64>,
     /// The latest pull; `None` if there was none.
+    #[serde(serialize_with = "json::optional_time")]
     pub pulled: Option<Timestamp>,
 }
 
 /// Sums over the account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Organizations with repositories.
     pub organizations: u64,
     /// Listed repositories.
     pub repositories: u64,
     /// Of these, those whose tags are not known: the sums may be too high, because these may share layers.
+    #[serde(rename = "unread_repositories")]
     pub unread: u64,
     /// Tags that were read.
     pub tags: u64,
     /// Tags whose layers are not known; they are not in the bytes.
+    #[serde(rename = "unlayered_tags")]
     pub unlayered: u64,
     /// Bytes as the listing shows them, added up.
     pub listed_bytes: u128,
@@ -146,18 +158,19 @@ pub struct Totals {
 }
 
 /// What a rule would free.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RuleReport {
     /// The rule.
+    #[serde(serialize_with = "json::text")]
     pub rule: Rule,
     /// It applied everywhere (or within the scope).
     pub total: Freed,
     /// It applied to one organization alone, those first that free most.
-    pub organizations: Vec<(Arc<str>, Freed)>,
+    pub organizations: Vec<FreedIn>,
     /// Further organizations that would free something.
     pub more_organizations: usize,
     /// It applied to one repository alone.
-    pub repositories: Vec<(Name, Freed)>,
+    pub repositories: Vec<FreedIn>,
     /// Further repositories that would free something.
     pub more_repositories: usize,
     /// The tags in the order that frees most; `None` if they were not asked for.
@@ -166,8 +179,19 @@ pub struct RuleReport {
     pub more_tags: Freed,
 }
 
+/// What a rule would free in a part of the account.
+#[derive(Clone, Debug, Serialize)]
+pub struct FreedIn {
+    /// The part.
+    #[serde(flatten)]
+    pub name: Scope,
+    /// What is freed there.
+    #[serde(flatten)]
+    pub freed: Freed,
+}
+
 /// Tags that are picked, and the bytes that go with them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Freed {
     /// The number of tags.
     pub tags: u64,
@@ -175,25 +199,11 @@ pub struct Freed {
     pub bytes: u128,
 }
 
-/// The name of a repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name {
-    /// The organization.
-    pub namespace: Arc<str>,
-    /// The name within it.
-    pub repository: Box<str>,
-}
-
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.repository)
-    }
-}
-
 /// The first repositories of a list, and sums over all of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Listed {
     /// The first ones.
+    #[serde(rename = "repositories")]
     pub rows: Vec<RepositoryRow>,
     /// The number of all.
     pub count: u64,
@@ -202,10 +212,11 @@ pub struct Listed {
 }
 
 /// One repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RepositoryRow {
     /// Its name.
-    pub name: Name,
+    #[serde(flatten)]
+    pub name: Scope,
     /// Bytes as the listing shows them.
     pub listed_bytes: Option<u64>,
     /// Bytes of its distinct layers and configurations; `None` if its tags are not known.
@@ -215,6 +226,7 @@ pub struct RepositoryRow {
     /// The number of tags.
     pub tags: Option<u64>,
     /// The last update.
+    #[serde(serialize_with = "json::optional_time")]
     pub updated: Option<Timestamp>,
     /// Who may pull.
     pub visibility: Option<Visibility>,

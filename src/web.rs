@@ -41,7 +41,7 @@ mod tests;
 use crate::base::deadline::Deadline;
 use crate::exposition::{Exposition, Format};
 use futures_util::future::BoxFuture;
-use responder::{ConnectionContext, Responder};
+use responder::Responder;
 use security::CurrentSecurity;
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,7 +208,5 @@ pub async fn serve(
     metrics: Metrics,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let limits = Arc::new(options.limits.clone());
-    let responder = Responder::new(sites, options, security, metrics.clone());
-    listener::run(listeners, Arc::new(ConnectionContext { responder, limits, metrics }), shutdown).await;
+    listener::run(listeners, Arc::new(Responder::new(sites, options, security, metrics)), shutdown).await;
 }

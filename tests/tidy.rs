@@ -25,10 +25,14 @@ mod rules;
 #[path = "tidy/tables.rs"]
 mod tables;
 
+use clap::Parser;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use swr_exporter::catalog::{self, Kind};
+use swr_exporter::cli::{self, Cli};
+use swr_exporter::config::{self, environment::Environment};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,6 +41,28 @@ fn root() -> &'static Path {
 fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Runs a program in a folder and gives its output; where it fails, all that it says.
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).current_dir(folder).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
+    let [out, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    if output.status.success() { Ok(out) } else { Err(out + &said) }
+}
+
+/// Asserts that settings can be made of the flags of a command of ours, and tells whether it serves.
+fn serves(arguments: &[String], environment: &[(&str, &str)]) -> bool {
+    let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
+    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+    let settings = match &cli.command {
+        None => &cli.serve,
+        Some(cli::Command::Check(args)) => &args.serve,
+        Some(_) => return false,
+    };
+    let resolved = config::resolve(settings, &Environment::from(environment));
+    assert!(resolved.is_ok(), "{arguments:?}: {}", resolved.unwrap_err());
+    cli.command.is_none()
 }
 
 /// The Rust files below a directory of the project, by their path from its root.

@@ -37,7 +37,7 @@ pub(super) struct Account {
     name: String,
     /// Adds the account's name to every log line written within it.
     span: Span,
-    about: config::About,
+    meta_labels: Vec<(&'static str, String)>,
     fingerprint: config::Fingerprint,
     origins: config::Origins,
     authenticator: Authenticator,
@@ -55,19 +55,13 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Builds the account and restores what an earlier process kept.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
+    /// Builds the account and restores what an earlier process kept; fails when TLS cannot be set up.
     pub(super) async fn build(config: config::AccountOptions, shared: &mut SharedResources) -> anyhow::Result<Self> {
         let span = tracing::error_span!("account", account = config.name);
         Self::build_within(span.clone(), config, shared).instrument(span).await
     }
 
-    /// Builds the only account of a program that collects once.
-    ///
-    /// # Errors
-    /// As [`Self::build`].
+    /// As [`Self::build`], for the only account of a program that collects once.
     pub(super) async fn build_alone(config: config::AccountOptions) -> anyhow::Result<Self> {
         Self::build(config, &mut SharedResources::new(MemoryBudget::of_this_process(), Vec::new())).await
     }
@@ -164,8 +158,8 @@ impl Account {
         {
             *latest.lock() = restore(&cache, listing, config.exposition, &share, tags.as_ref()).await;
         }
-        cache::metrics::CacheState::register(&registry, cache.clone());
-        live_metrics::register_exposition_size(&registry, &cache);
+        cache::metrics::register_state(&registry, cache.clone());
+        live_metrics::register_exposition_size(&registry, cache.clone());
         let retry_task = {
             let (mut recoveries, cache) = (authenticator.recoveries(), cache.clone());
             // The task owns a handle of the cache, and with it the client: aborting it frees them.
@@ -176,13 +170,12 @@ impl Account {
             };
             tokio::spawn(retries.in_current_span()).abort_handle()
         };
-        let (name, about, fingerprint, origins) = (config.name, config.about, config.fingerprint, config.origins);
         Ok(Self {
-            name,
+            name: config.name,
             span,
-            about,
-            fingerprint,
-            origins,
+            meta_labels: config.meta_labels,
+            fingerprint: config.fingerprint,
+            origins: config.origins,
             authenticator,
             cache,
             calls,
@@ -299,12 +292,9 @@ impl Account {
 
     pub(super) fn on_the_web(&self) -> web::ServedAccount {
         let (cache, span) = (self.cache.clone(), self.span.clone());
-        let mut meta_labels = vec![("__meta_swr_endpoint", self.about.endpoint.clone())];
-        meta_labels.extend(self.about.region.clone().map(|region| ("__meta_swr_region", region)));
-        meta_labels.extend(self.about.project_id.clone().map(|id| ("__meta_swr_project_id", id)));
         web::ServedAccount {
             name: self.name.clone(),
-            meta_labels,
+            meta_labels: self.meta_labels.clone(),
             live: live_metrics::encoder(self.registry.clone(), self.labels.clone()),
             scrape: Arc::new(move |deadline| {
                 let cache = cache.clone();

@@ -67,10 +67,7 @@ struct Running {
 }
 
 impl AccountManager {
-    /// Starts the accounts.
-    ///
-    /// # Errors
-    /// When one cannot be built.
+    /// Starts the accounts; fails when one cannot be built.
     pub(super) async fn start(
         accounts: Vec<config::AccountOptions>,
         web_file: Option<WebFile>,
@@ -137,10 +134,7 @@ impl AccountManager {
         &self.0.web_config
     }
 
-    /// Reloads the settings. `why` completes the sentence "settings reloaded".
-    ///
-    /// # Errors
-    /// Every problem, one a line. Nothing has changed then.
+    /// Reloads the settings, or tells every problem, one a line, and changes nothing. `why` completes "settings reloaded".
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
         let _one_at_a_time = self.0.reloading.lock().await;
         let outcome = Box::pin(self.try_reload()).await;

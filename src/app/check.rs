@@ -51,19 +51,16 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
         }
     };
     let offline = args.offline;
-    let mut works = false;
     super::block_on(async {
         let web = config.web_file.map(|file| file.security.summary());
         let mut reports = Reports::new(offline, web, config.warnings);
         for account in config.accounts {
             reports.add(if offline { offline_check(account).await } else { check(account).await });
         }
-        works = reports.works();
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         super::print([if is_json { reports.json() } else { reports.text(args.verbose, colour) }])?;
-        Ok(())
-    })?;
-    Ok(works)
+        Ok(reports.works())
+    })
 }
 
 /// The checks that need no network.

@@ -64,14 +64,14 @@ impl Wanted {
         });
         let only = args.only.as_ref().map(|text| {
             let (namespace, repository) = match text.split_once('/') {
-                Some((namespace, repository)) => (namespace, Some(repository.to_owned())),
+                Some((namespace, repository)) => (namespace, Some(Box::from(repository))),
                 None => (text.as_str(), None),
             };
-            if namespace.is_empty() || repository.as_ref().is_some_and(String::is_empty) {
+            if namespace.is_empty() || repository.as_deref() == Some("") {
                 problems
                     .add(format!("--only: `{text}` is no organization such as team, or repository such as team/app"));
             }
-            Scope { namespace: namespace.to_owned(), repository }
+            Scope { namespace: namespace.into(), repository }
         });
         if !problems.list().is_empty() {
             return Err(problems);

@@ -11,9 +11,8 @@ use super::account::Account;
 use super::progress_bar::{self, ProgressBar};
 use crate::base::deadline::Deadline;
 use crate::base::file;
-use crate::cache;
 use crate::cli::ScrapeArgs;
-use crate::collect::{self, WaitPolicy};
+use crate::collect::WaitPolicy;
 use crate::config::environment::Environment;
 use crate::config::{self, StateFiles};
 use crate::exposition::{self, Encoding, Exposition, Format, PlainTextRoom};
@@ -35,17 +34,11 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Wrong settings, a collection that failed in whole or in part, or output that cannot be written. A file is replaced
 /// as a whole or stays as it was.
 pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
-    let (account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
-    let account = config::AccountOptions {
+    let (mut account, log) = config::resolve_account(&args.serve, &Environment::of_process(), args.account.as_deref())?;
+    if let Some(name) = &args.account {
         // Nobody adds labels of a target to a file, and there may be one for each account.
-        exposition: match &args.account {
-            Some(name) => {
-                exposition::Options { labels: account.exposition.labels.with_account(name), ..account.exposition }
-            }
-            None => account.exposition,
-        },
-        ..account
-    };
+        account.exposition.labels = account.exposition.labels.with_account(name);
+    }
     let format = if args.format == "openmetrics" { Format::OpenMetrics } else { Format::Text };
     // No log unless one is asked for: the outcome is reported once, at the end, because cron mails all output.
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
@@ -70,22 +63,16 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Collects an account, lets `write` have what there is, also if only a part could be read, and keeps the tag inventory.
-///
-/// # Errors
-/// All that could not be read, written or kept.
+/// Collects an account, lets `write` have what could be read, and keeps the tag inventory. The error tells all that failed.
 pub(super) async fn collect_once(
-    account: config::AccountOptions,
+    mut account: config::AccountOptions,
     write: impl FnOnce(&Account, &Exposition) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let account = config::AccountOptions {
-        // The other files belong to `serve`, which may be running too.
-        state: account.state.map(StateFiles::of_tags_beside),
-        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
-        // Data that was just read is not too old, however long that took.
-        cache: cache::Options { max_age: Duration::MAX, ..account.cache },
-        ..account
-    };
+    // The other files belong to `serve`, which may be running too.
+    account.state = account.state.map(StateFiles::of_tags_beside);
+    account.collect.wait_policy = WaitPolicy::UntilRead;
+    // Data that was just read is not too old, however long that took.
+    account.cache.max_age = Duration::MAX;
     let directory = account.state.as_ref().map(|files| files.directory().to_owned());
     let account = Account::build_alone(account).await?;
     let progress_bar = ProgressBar::start(account.progress());

@@ -61,10 +61,7 @@ impl SharedResources {
         self.locks = futures_util::future::join_all(trials).await;
     }
 
-    /// The HTTP clients for these options.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
+    /// The HTTP clients for these options, unless TLS cannot be set up.
     pub(super) async fn http_clients(&mut self, options: &HttpsOptions) -> anyhow::Result<HttpClients> {
         if let Some((_, known)) = self.http_clients.iter().find(|(ca_file, _)| *ca_file == options.ca_file) {
             return Ok(known.clone());
@@ -92,9 +89,6 @@ pub(super) struct HttpClients {
 
 impl HttpClients {
     /// Reads the certificates.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
     pub(super) fn new(options: &HttpsOptions) -> Result<Self, BuildError> {
         let public = Https::new(options)?;
         Ok(Self { local: public.for_this_machine(LOCAL_CONNECT_TIMEOUT)?, public })

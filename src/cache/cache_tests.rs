@@ -26,6 +26,17 @@ fn cache(
     takes: Duration,
     answer: impl FnMut(usize) -> Result<Outcome<usize>, Failure> + Send + 'static,
 ) -> (Cache<usize>, Arc<Upstream>) {
+    cache_by(SystemTime::now, None, options, takes, answer)
+}
+
+/// As [`cache`], by a clock of its own and with somebody who keeps its values.
+fn cache_by(
+    clock: fn() -> SystemTime,
+    keep: Option<Persister<usize>>,
+    options: Options,
+    takes: Duration,
+    answer: impl FnMut(usize) -> Result<Outcome<usize>, Failure> + Send + 'static,
+) -> (Cache<usize>, Arc<Upstream>) {
     let upstream = Arc::new(Upstream {
         asked: AtomicUsize::new(0),
         running: AtomicUsize::new(0),
@@ -38,12 +49,14 @@ fn cache(
         Box::pin(async move {
             let number = upstream.asked.fetch_add(1, Ordering::SeqCst) + 1;
             assert_eq!(upstream.running.fetch_add(1, Ordering::SeqCst), 0, "one refresh at a time");
-            tokio::time::sleep(upstream.takes).await;
+            if !upstream.takes.is_zero() {
+                tokio::time::sleep(upstream.takes).await;
+            }
             upstream.running.fetch_sub(1, Ordering::SeqCst);
             (upstream.answer.lock())(number)
         })
     });
-    (Cache::new(options, refresh, None, metrics::Counters::new(&Registry::new()), SystemTime::now), upstream)
+    (Cache::new(options, refresh, keep, metrics::Counters::new(&Registry::new()), clock), upstream)
 }
 
 fn asked(upstream: &Upstream) -> usize {
@@ -173,9 +186,7 @@ async fn a_panic_before_or_after_the_refresh_ends_it_and_is_not_repeated_at_once
         assert!(![0, 2].contains(&look), "on purpose");
         SystemTime::UNIX_EPOCH
     }
-    let refresh: Refresh<usize> = Box::new(|_, _| Box::pin(async { good(1) }));
-    let counters = metrics::Counters::new(&Registry::new());
-    let cache = Cache::new(Options::default(), refresh, None, counters, falling);
+    let (cache, _) = cache_by(falling, None, Options::default(), Duration::ZERO, |_| good(1));
     let start = Instant::now();
     for _ in 0..3 {
         assert_eq!(scrape(&cache).await, (None, ServedKind::Nothing));
@@ -260,14 +271,8 @@ async fn values_are_kept_one_at_a_time_and_the_newest_last_even_after_a_panic() 
             values.lock().push(*value);
         })
     });
-    let number = AtomicUsize::new(0);
-    let refresh: Refresh<usize> = Box::new(move |_, _| {
-        let number = number.fetch_add(1, Ordering::SeqCst) + 1;
-        Box::pin(async move { good(number) })
-    });
     let options = Options { window: Duration::from_millis(1), ..Options::default() };
-    let counters = metrics::Counters::new(&Registry::new());
-    let cache = Cache::new(options, refresh, Some(keep), counters, SystemTime::now);
+    let (cache, _) = cache_by(SystemTime::now, Some(keep), options, Duration::ZERO, good);
     let mut last = 0;
     for _ in 0..40 {
         last = scrape(&cache).await.0.unwrap();
@@ -303,9 +308,7 @@ async fn while_the_machine_is_suspended_data_grows_old() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_that_ends_at_once_is_not_waited_for_in_vain() {
     for _ in 0..3_000 {
-        let refresh: Refresh<usize> = Box::new(|_, _| Box::pin(async { good(1) }));
-        let counters = metrics::Counters::new(&Registry::new());
-        let cache = Cache::new(Options::default(), refresh, None, counters, SystemTime::now);
+        let (cache, _) = cache(Options::default(), Duration::ZERO, good);
         // The test's thread is not one of the runtime's, so another one runs the refresh.
         assert_eq!(scrape(&cache).await.1, ServedKind::Refreshed);
     }
@@ -323,17 +326,11 @@ async fn a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
     const YEAR: i64 = 366 * 24 * 3600;
     let jumps = [TRUTH + 3600, TRUTH - 3600, TRUTH + 10 * YEAR, TRUTH - 10 * YEAR, 0, -YEAR, TRUTH];
     SECONDS.store(TRUTH, Ordering::SeqCst);
-    let numbers = Arc::new(AtomicUsize::new(0));
-    let asked = numbers.clone();
-    let refresh: Refresh<usize> = Box::new(move |_, _| {
-        let number = asked.fetch_add(1, Ordering::SeqCst) + 1;
-        // Good at first, and then never again.
-        Box::pin(async move { if number <= 2 { good(number) } else { bad() } })
-    });
+    // Good at first, and then never again.
+    let answer = |number| if number <= 2 { good(number) } else { bad() };
+    let (cache, upstream) = cache_by(jumping, None, Options::default(), Duration::ZERO, answer);
     let registry = Registry::new();
-    let options = Options::default();
-    let cache = Cache::new(options, refresh, None, metrics::Counters::new(&registry), jumping);
-    metrics::CacheState::register(&registry, cache.clone());
+    metrics::register_state(&registry, cache.clone());
     let shown = |name: &str| {
         let families = registry.gather();
         let family = families.iter().find(|family| family.name() == name)?;
@@ -364,6 +361,6 @@ async fn a_wall_clock_that_jumps_moves_no_window_no_age_and_no_back_off() {
     }
     let withdrawn = withdrawn.expect("it is withdrawn");
     assert!((3600..3660).contains(&withdrawn.as_secs()), "{withdrawn:?}");
-    let failures = numbers.load(Ordering::SeqCst) - 2;
+    let failures = asked(&upstream) - 2;
     assert!((80..=130).contains(&failures), "one in 45 s, also after the jumps: {failures}");
 }

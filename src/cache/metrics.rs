@@ -1,11 +1,9 @@
 //! Metrics of the cache: counters, and gauges of its state.
 
 use super::{Cache, ServedKind};
-use crate::catalog::{self, Family};
+use crate::catalog;
 use crate::failure::Reason;
-use crate::metrics::{self, OptionalGauge, unix_seconds};
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use crate::metrics::{self, unix_seconds};
 use prometheus::{IntCounter, IntCounterVec, Registry};
 use strum::VariantNames;
 
@@ -39,52 +37,21 @@ impl Counters {
     }
 }
 
-/// Gauges of the cache's state, set at each scrape.
-pub struct CacheState<T> {
-    cache: Cache<T>,
-    up: OptionalGauge,
-    snapshot: OptionalGauge,
-    refresh: OptionalGauge,
-    duration: OptionalGauge,
-    window: OptionalGauge,
-}
-
-impl<T: Send + Sync + 'static> CacheState<T> {
-    /// Registers the gauges of a cache.
-    pub fn register(registry: &Registry, cache: Cache<T>) {
-        // This collector sets the gauges and hands them on, so they are not registered by themselves.
-        let own = Registry::new();
-        let gauge = |family: &Family| OptionalGauge::new(&own, family);
-        let state = Self {
-            cache,
-            up: gauge(&catalog::UP),
-            snapshot: gauge(&catalog::SNAPSHOT),
-            refresh: gauge(&catalog::REFRESH),
-            duration: gauge(&catalog::REFRESH_DURATION),
-            window: gauge(&catalog::CACHE_WINDOW),
-        };
-        registry.register(Box::new(state)).expect("a cache's state is registered once");
-    }
-
-    fn gauges(&self) -> [&OptionalGauge; 5] {
-        [&self.up, &self.snapshot, &self.refresh, &self.duration, &self.window]
-    }
-}
-
-impl<T: Send + Sync + 'static> Collector for CacheState<T> {
-    fn desc(&self) -> Vec<&Desc> {
-        self.gauges().into_iter().flat_map(Collector::desc).collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let status = self.cache.status();
-        let complete = status.latest.as_ref().is_some_and(|latest| latest.failure.is_none());
-        // Data that was withdrawn is not up, whatever the outcome of the latest refresh.
-        self.up.set(Some(f64::from(u8::from(complete && status.held.is_some()))));
-        self.snapshot.set(status.held.map(|(_, read_at)| unix_seconds(read_at)));
-        self.refresh.set(status.latest.as_ref().map(|latest| unix_seconds(latest.ended_at)));
-        self.duration.set(status.latest.as_ref().map(|latest| latest.took.as_secs_f64()));
-        self.window.set(Some(self.cache.options().window.as_secs_f64()));
-        self.gauges().into_iter().flat_map(Collector::collect).collect()
-    }
+/// Registers gauges of a cache's state.
+pub fn register_state<T: Send + Sync + 'static>(registry: &Registry, cache: Cache<T>) {
+    let families =
+        [&catalog::UP, &catalog::SNAPSHOT, &catalog::REFRESH, &catalog::REFRESH_DURATION, &catalog::CACHE_WINDOW];
+    metrics::read_gauges(registry, families, move || {
+        let status = cache.status();
+        let latest = status.latest.as_ref();
+        let complete = latest.is_some_and(|latest| latest.failure.is_none());
+        [
+            // Data that was withdrawn is not up, whatever the outcome of the latest refresh.
+            Some(f64::from(u8::from(complete && status.held.is_some()))),
+            status.held.map(|(_, read_at)| unix_seconds(read_at)),
+            latest.map(|latest| unix_seconds(latest.ended_at)),
+            latest.map(|latest| latest.took.as_secs_f64()),
+            Some(cache.options().window.as_secs_f64()),
+        ]
+    });
 }

@@ -43,8 +43,8 @@ pub struct AccountOptions {
     pub exposition: exposition::Options,
     /// The files that keep its state, if any.
     pub state: Option<StateFiles>,
-    /// What service discovery may publish of it.
-    pub about: About,
+    /// What service discovery publishes of it to everybody who may scrape it: names and values of labels.
+    pub meta_labels: Vec<(&'static str, String)>,
     /// Changes when the settings change.
     pub fingerprint: Fingerprint,
     /// Identifies whose data its state is.
@@ -86,17 +86,6 @@ impl StateFiles {
     }
 }
 
-/// What service discovery may publish of an account to everybody who may scrape it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct About {
-    /// The region, if it was given.
-    pub region: Option<String>,
-    /// The endpoint.
-    pub endpoint: String,
-    /// The project, if it was given.
-    pub project_id: Option<String>,
-}
-
 /// Digests by which changed settings are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -136,11 +125,12 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
         unusable.iter().for_each(|problem| problems.add(problem.to_string()));
     }
     let https = HttpsOptions { ca_file: settings.text("swr.ca-file").map(PathBuf::from), ..HttpsOptions::default() };
-    let about = About {
-        region: settings.text("swr.region"),
-        endpoint: client.endpoint.clone(),
-        project_id: client.project_id.clone(),
-    };
+    let meta_labels = [
+        ("__meta_swr_endpoint", Some(client.endpoint.clone())),
+        ("__meta_swr_region", settings.text("swr.region")),
+        ("__meta_swr_project_id", client.project_id.clone()),
+    ];
+    let meta_labels = meta_labels.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     // The CA file is read only when an account is built, so its content counts as a setting. An error is reported then.
     let certificates = https.ca_file.as_ref().and_then(|path| read_ca_file(path).ok()).unwrap_or_default();
     let fingerprint = Fingerprint {
@@ -149,7 +139,7 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
     };
     let state = settings.text("cache.directory").map(|directory| StateFiles::of(&directory, name));
     let credentials = credentials?;
-    let origins = origins(&about, &credentials.source, &collect.namespaces);
+    let origins = origins(&client, &credentials.source, &collect.namespaces);
     Some(AccountOptions {
         name: name.to_owned(),
         credentials,
@@ -160,15 +150,15 @@ pub(super) fn resolve(name: &str, settings: &Settings<'_>, problems: &mut Proble
         cache,
         exposition,
         state,
-        about,
+        meta_labels,
         fingerprint,
         origins,
     })
 }
 
-fn origins(about: &About, source: &CredentialProvider, namespaces: &[String]) -> Origins {
+fn origins(client: &swr::Options, source: &CredentialProvider, namespaces: &[String]) -> Origins {
     let owner = source.owner();
-    let account = [&about.endpoint, about.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
+    let account = [&client.endpoint, client.project_id.as_deref().unwrap_or_default(), source.name(), &owner];
     let inline = inline_identity(source);
     let of_snapshot = account.into_iter().chain([inline.as_str()]);
     Origins {

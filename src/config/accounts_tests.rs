@@ -226,7 +226,7 @@ fn a_byte_order_mark_and_white_space_around_values_are_removed() {
                 username: \"${USER_NAME}\"\n      domain_name: \"d\\n\"\n      password: \" ${PW} \\n\"\n";
     let config = of(yaml, "", &[("USER_NAME", " exporter\r\n"), ("PW", "p w\n")]).unwrap();
     let account = &config.accounts[0];
-    assert_eq!(account.about.region.as_deref(), Some("cn-north-4"));
+    assert!(account.meta_labels.contains(&("__meta_swr_region", "cn-north-4".to_owned())));
     let CredentialProvider::Password(login) = &account.credentials.source else { panic!("a password") };
     let SecretSource::Given(password) = &login.password else { panic!("given") };
     assert_eq!((&*login.user, &*login.domain, password.expose()), ("exporter", "d", " p w "));

@@ -35,6 +35,8 @@ const SECRET_KEY: Ways = (
     "set `secret_key` or `secret_key_file` below `credentials`",
 );
 
+use NotConfigured::{Absent, Incomplete, Reported};
+
 type Found = Result<CredentialProvider, NotConfigured>;
 
 enum NotConfigured {
@@ -85,9 +87,9 @@ impl Search<'_> {
         }
         match self.find(name, Selection::Chosen, problems) {
             Ok(provider) => return Some(ResolvedProvider::named(provider)),
-            Err(NotConfigured::Absent(why)) => problems.add(format!("{place} is {name}, but {why}")),
-            Err(NotConfigured::Incomplete(problem)) => problems.add(problem),
-            Err(NotConfigured::Reported) => {}
+            Err(Absent(why)) => problems.add(format!("{place} is {name}, but {why}")),
+            Err(Incomplete(problem)) => problems.add(problem),
+            Err(Reported) => {}
         }
         None
     }
@@ -101,12 +103,12 @@ impl Search<'_> {
                     self.warn(name, &SOURCES[index + 1..], problems);
                     return Some(ResolvedProvider { source, passed_over });
                 }
-                Err(NotConfigured::Absent(why)) => passed_over.push((name, why)),
-                Err(NotConfigured::Incomplete(problem)) => {
+                Err(Absent(why)) => passed_over.push((name, why)),
+                Err(Incomplete(problem)) => {
                     problems.add(problem);
                     return None;
                 }
-                Err(NotConfigured::Reported) => return None,
+                Err(Reported) => return None,
             }
         }
         None
@@ -171,7 +173,7 @@ impl Search<'_> {
         match &source {
             Some(SecretSource::Given(secret)) if secret.expose().starts_with(['"', '\'']) => {
                 let name = key.trim_start_matches("credentials.").replace('_', " ");
-                Err(NotConfigured::Incomplete(format!("the {name} begins with a quote: give it without quotes")))
+                Err(Incomplete(format!("the {name} begins with a quote: give it without quotes")))
             }
             _ => Ok(source),
         }
@@ -180,7 +182,7 @@ impl Search<'_> {
     fn token(&self) -> Found {
         match self.unquoted("credentials.token-file", "credentials.token", &["SWR_EXPORTER_TOKEN"])? {
             Some(source) => Ok(CredentialProvider::Token(token::TokenProvider(source))),
-            None => Err(NotConfigured::Absent(format!("no token: {}", self.how_to_give(TOKEN)))),
+            None => Err(Absent(format!("no token: {}", self.how_to_give(TOKEN)))),
         }
     }
 
@@ -204,15 +206,13 @@ impl Search<'_> {
             (Some(id), Some(secret)) => {
                 Ok(CredentialProvider::AccessKey(access_key::AccessKeyProvider { id, secret, security_token }))
             }
-            (Some(_), None) => Err(NotConfigured::Incomplete(format!(
-                "the access key lacks its secret key: {}",
-                self.how_to_give(SECRET_KEY)
-            ))),
-            (None, Some(_)) => Err(NotConfigured::Incomplete(format!(
-                "the secret key lacks its access key: {}",
-                self.how_to_give(ACCESS_KEY)
-            ))),
-            (None, None) => Err(NotConfigured::Absent(format!(
+            (Some(_), None) => {
+                Err(Incomplete(format!("the access key lacks its secret key: {}", self.how_to_give(SECRET_KEY))))
+            }
+            (None, Some(_)) => {
+                Err(Incomplete(format!("the secret key lacks its access key: {}", self.how_to_give(ACCESS_KEY))))
+            }
+            (None, None) => Err(Absent(format!(
                 "no access key: {}; {}",
                 self.how_to_give(ACCESS_KEY),
                 self.how_to_give(SECRET_KEY)
@@ -235,7 +235,7 @@ impl Search<'_> {
         if password.is_none() && user.is_none() && domain.is_none() {
             let why = "no password: set --credentials.domain-name, --credentials.username and \
                        SWR_EXPORTER_PASSWORD or --credentials.password-file";
-            return Err(NotConfigured::Absent(why.to_owned()));
+            return Err(Absent(why.to_owned()));
         }
         let mut lacking = Vec::new();
         for (is_there, what) in [
@@ -253,8 +253,8 @@ impl Search<'_> {
             (Some(endpoint), Some(domain), Some(user), Some(password), Some(project)) => {
                 Ok(CredentialProvider::Password(iam::PasswordProvider { endpoint, domain, user, password, project }))
             }
-            _ if lacking.is_empty() => Err(NotConfigured::Reported),
-            _ => Err(NotConfigured::Incomplete(format!("the login with a password lacks {}", lacking.join(", ")))),
+            _ if lacking.is_empty() => Err(Reported),
+            _ => Err(Incomplete(format!("the login with a password lacks {}", lacking.join(", ")))),
         }
     }
 
@@ -265,14 +265,11 @@ impl Search<'_> {
         {
             let given = self.variable("HUAWEICLOUD_OIDC_ID_TOKEN").map(|token| SecretSource::Given(Secret::new(token)));
             let Some(id_token) = file("HUAWEICLOUD_OIDC_TOKEN_FILE").or(given) else {
-                return Err(NotConfigured::Incomplete(
-                    "OIDC lacks the identity token: set HUAWEICLOUD_OIDC_TOKEN_FILE".to_owned(),
-                ));
+                return Err(Incomplete("OIDC lacks the identity token: set HUAWEICLOUD_OIDC_TOKEN_FILE".to_owned()));
             };
             let duration_seconds = self.variable("HUAWEICLOUD_OIDC_DURATION_SECONDS").map_or(Ok(3600), |text| {
-                number(&text, STS_LIFETIMES.0, STS_LIFETIMES.1).map_err(|problem| {
-                    NotConfigured::Incomplete(format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: {problem}"))
-                })
+                number(&text, STS_LIFETIMES.0, STS_LIFETIMES.1)
+                    .map_err(|problem| Incomplete(format!("HUAWEICLOUD_OIDC_DURATION_SECONDS: {problem}")))
             })?;
             let ids = self.variable("HUAWEICLOUD_OIDC_POLICY_IDS").unwrap_or_default();
             let exchange = oidc::Exchange::Sts {
@@ -294,9 +291,9 @@ impl Search<'_> {
                 id_token,
                 exchange: oidc::Exchange::Iam { endpoint, idp_id },
             })),
-            (Some(_), Some(_), None) if self.iam.is_err() => Err(NotConfigured::Reported),
-            (Some(_), Some(_), None) => Err(NotConfigured::Incomplete(format!("OIDC lacks {LACKING_IAM}"))),
-            _ => Err(NotConfigured::Absent(
+            (Some(_), Some(_), None) if self.iam.is_err() => Err(Reported),
+            (Some(_), Some(_), None) => Err(Incomplete(format!("OIDC lacks {LACKING_IAM}"))),
+            _ => Err(Absent(
                 "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN, or HUAWEICLOUD_SDK_IDP_ID and \
                  HUAWEICLOUD_SDK_ID_TOKEN_FILE, are not set"
                     .to_owned(),
@@ -316,7 +313,7 @@ impl Search<'_> {
             Some(path) => {
                 Ok(CredentialProvider::Profile(profile::ProfileProvider { path, iam_endpoint: self.known_iam() }))
             }
-            None => Err(NotConfigured::Absent(
+            None => Err(Absent(
                 "HUAWEICLOUD_SDK_CREDENTIALS_FILE is not set and there is no ~/.huaweicloud/credentials".to_owned(),
             )),
         }
@@ -324,7 +321,7 @@ impl Search<'_> {
 
     fn pod_identity(&self, problems: &mut Problems) -> Found {
         let Some(url) = self.variable("HC_CONTAINER_CREDENTIALS_FULL_URI") else {
-            return Err(NotConfigured::Absent("HC_CONTAINER_CREDENTIALS_FULL_URI is not set".to_owned()));
+            return Err(Absent("HC_CONTAINER_CREDENTIALS_FULL_URI is not set".to_owned()));
         };
         if !url.starts_with("http://") && !url.starts_with("https://") {
             problems.add("HC_CONTAINER_CREDENTIALS_FULL_URI: invalid URL");
@@ -334,9 +331,7 @@ impl Search<'_> {
                 url,
                 token: SecretSource::File(file.into()),
             })),
-            None => {
-                Err(NotConfigured::Incomplete("pod identity lacks HC_CONTAINER_AUTHORIZATION_TOKEN_FILE".to_owned()))
-            }
+            None => Err(Incomplete("pod identity lacks HC_CONTAINER_AUTHORIZATION_TOKEN_FILE".to_owned())),
         }
     }
 
@@ -356,13 +351,13 @@ impl Search<'_> {
     /// The STS endpoint as given, or that of the region if the API is the region's too. There is no default.
     fn sts_endpoint(&self, problems: &mut Problems) -> Result<String, NotConfigured> {
         if let Some(given) = self.settings.get_or_variable("swr.sts-endpoint", "HUAWEICLOUD_SDK_STS_ENDPOINT") {
-            let endpoint = checked(&given.place, given.text(), "sts", problems).ok_or(NotConfigured::Reported)?;
+            let endpoint = checked(&given.place, given.text(), "sts", problems).ok_or(Reported)?;
             return Ok(endpoint.to_string());
         }
         let region = self.settings.text("swr.region").unwrap_or_default();
         regions::sts_endpoint(&region).filter(|_| is_of_region(self.endpoint, &region)).ok_or_else(|| {
             let way = self.settings.how_to_give("--swr.sts-endpoint", "`sts_endpoint`");
-            NotConfigured::Incomplete(format!(
+            Incomplete(format!(
                 "OIDC lacks the address of STS, which is not known for this region or endpoint: give {way}"
             ))
         })
@@ -375,10 +370,7 @@ fn is_of_region(endpoint: Option<&Endpoint>, region: &str) -> bool {
     endpoint.is_none_or(|endpoint| regions::endpoint(region) == Some(endpoint.to_string()))
 }
 
-/// The IAM endpoint as given, or that of the region if the API is the region's too.
-///
-/// # Errors
-/// If it was given and is wrong, which is reported.
+/// The IAM endpoint as given, or that of the region if the API is the region's too. One that is wrong is reported.
 pub(super) fn iam_endpoint(
     settings: &Settings<'_>,
     endpoint: Option<&Endpoint>,

@@ -56,10 +56,7 @@ impl Environment {
         }
     }
 
-    /// The value without line ends around it, to be inserted into the value of a setting.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
+    /// As [`Self::get`], without line ends around it alone, to be inserted into the value of a setting.
     pub(super) fn inserted(&self, name: &str) -> Result<&str, String> {
         match self.0.get(name) {
             Some(Value::Text(text)) => Ok(trimmed(text, true)),

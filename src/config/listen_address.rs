@@ -28,8 +28,6 @@ impl fmt::Display for ListenAddress {
 impl FromStr for ListenAddress {
     type Err = String;
 
-    /// # Errors
-    /// What is wrong, and how to write it.
     fn from_str(text: &str) -> Result<Self, String> {
         const AS_IN: &str = "(examples: 127.0.0.1:10179, [::]:10179)";
         if text.parse::<Ipv6Addr>().is_ok() {

@@ -6,8 +6,8 @@
 
 use super::order::{Order, Picked, TagSteps};
 use super::{
-    Freed, Listed, Name, NotPulled, NotPulledRow, Options, Readings, Report, RepositoryRow, RuleReport, STALE_DAYS,
-    Totals,
+    Freed, FreedIn, Listed, NotPulled, NotPulledRow, Options, Readings, Report, RepositoryRow, RuleReport, STALE_DAYS,
+    Scope, Totals,
 };
 use crate::model::layers::{Group, Layers};
 use crate::model::reading::{KnownRepository, Reading};
@@ -239,10 +239,8 @@ impl<'a> Counter<'a> {
 
     fn rule(&self, rule: usize, tags: Option<TagSteps>) -> RuleReport {
         let mut total = Freed { tags: 0, bytes: self.layers.reclaimable_in_all(rule) };
-        let mut organizations = Vec::new();
-        for (group, name) in (0..).zip(&self.groups) {
-            organizations.push((name.clone(), Freed { tags: 0, bytes: self.layers.reclaimable_in_group(group, rule) }));
-        }
+        let group = |group| Freed { tags: 0, bytes: self.layers.reclaimable_in_group(group, rule) };
+        let mut organizations: Vec<_> = (0..self.groups.len()).map(|index| (index, group(number(index)))).collect();
         let mut repositories = Vec::new();
         for (index, counted) in self.repositories.iter().enumerate() {
             let Some(own) = counted.freed.get(rule) else { continue };
@@ -251,25 +249,18 @@ impl<'a> Counter<'a> {
                 sum.bytes += own.bytes;
             }
             let bytes = own.bytes + self.layers.reclaimable(number(index), rule);
-            if bytes > 0 {
-                repositories.push((index, Freed { tags: own.tags, bytes }));
-            }
+            repositories.push((index, Freed { tags: own.tags, bytes }));
         }
-        organizations.retain(|(_, freed)| freed.bytes > 0);
-        organizations.sort_by_key(|(_, freed)| Reverse(freed.bytes));
-        repositories.sort_by_key(|(_, freed)| Reverse(freed.bytes));
-        let top = self.options.top;
-        let more_organizations = organizations.len().saturating_sub(top);
-        let more_repositories = repositories.len().saturating_sub(top);
-        organizations.truncate(top);
-        repositories.truncate(top);
+        let organization = |index: usize| Scope { namespace: self.groups[index].clone(), repository: None };
+        let (organizations, more_organizations) = self.most_freed(organizations, organization);
+        let (repositories, more_repositories) = self.most_freed(repositories, |index| self.name(index));
         let listed = tags.as_ref().map(TagSteps::freed);
         RuleReport {
             rule: self.options.reclaim.rules[rule],
             total,
             organizations,
             more_organizations,
-            repositories: repositories.into_iter().map(|(index, freed)| (self.name(index), freed)).collect(),
+            repositories,
             more_repositories,
             more_tags: listed.map_or_else(Freed::default, |listed| Freed {
                 tags: total.tags - listed.tags,
@@ -277,6 +268,15 @@ impl<'a> Counter<'a> {
             }),
             tags,
         }
+    }
+
+    /// The first of those that free something, those first that free most, and the number of the others.
+    fn most_freed(&self, mut all: Vec<(usize, Freed)>, name: impl Fn(usize) -> Scope) -> (Vec<FreedIn>, usize) {
+        all.retain(|(_, freed)| freed.bytes > 0);
+        all.sort_by_key(|(_, freed)| Reverse(freed.bytes));
+        let more = all.len().saturating_sub(self.options.top);
+        all.truncate(self.options.top);
+        (all.into_iter().map(|(index, freed)| FreedIn { name: name(index), freed }).collect(), more)
     }
 
     /// The first repositories of those that a list is about, the largest by `key` first.
@@ -307,7 +307,7 @@ impl<'a> Counter<'a> {
         for repository in enterprise.repositories.iter().flat_map(|rows| &rows.value) {
             let Some(known) = artifacts.of(repository) else { continue };
             if known.pulled.is_none_or(|pulled| pulled.parts().0 < limit) {
-                let name = Name { namespace: repository.namespace.clone(), repository: repository.name.clone() };
+                let name = Scope { namespace: repository.namespace.clone(), repository: Some(repository.name.clone()) };
                 let instance = names.get(&*repository.instance).copied().unwrap_or(&repository.instance).clone();
                 rows.push(NotPulledRow { instance, name, bytes: known.size, pulled: known.pulled });
             }
@@ -334,9 +334,9 @@ impl<'a> Counter<'a> {
         }
     }
 
-    fn name(&self, index: usize) -> Name {
+    fn name(&self, index: usize) -> Scope {
         let row = self.listing.repositories.get(index);
-        Name { namespace: row.namespace.clone(), repository: row.name.into() }
+        Scope { namespace: row.namespace.clone(), repository: Some(row.name.into()) }
     }
 }
 

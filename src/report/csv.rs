@@ -2,7 +2,7 @@
 //! numbers; fields are quoted as RFC 4180 says.
 
 use super::layout::{Output, rfc3339};
-use super::{Report, TagSteps};
+use super::{Freed, Report, Scope, TagSteps};
 use std::borrow::Cow;
 use std::io;
 
@@ -25,23 +25,22 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
     line(&["rule", "scope", "namespace", "repository", "tags", "bytes"], out);
     for rule in &report.rules {
         let name = rule.rule.to_string();
-        let mut row = |scope: &str, namespace: &str, repository: &str, freed: &super::Freed| {
-            let (tags, bytes) = (freed.tags.to_string(), freed.bytes.to_string());
-            line(&[&name, scope, namespace, repository, &tags, &bytes], out);
+        let mut row = |scope: &str, of: Option<&Scope>, freed: &Freed| {
+            let namespace = of.map_or("", |of| &of.namespace);
+            let repository = of.and_then(|of| of.repository.as_deref()).unwrap_or_default();
+            line(&[&name, scope, namespace, repository, &freed.tags.to_string(), &freed.bytes.to_string()], out);
         };
-        let only = report.only.as_ref();
-        let scope = match only {
+        let scope = match &report.only {
             None => "account",
-            Some(only) if only.repository.is_none() => "organization",
+            Some(Scope { repository: None, .. }) => "organization",
             Some(_) => "repository",
         };
-        let namespace = only.map_or("", |only| &only.namespace);
-        row(scope, namespace, only.and_then(|only| only.repository.as_deref()).unwrap_or_default(), &rule.total);
-        if only.is_none() {
-            rule.organizations.iter().for_each(|(name, freed)| row("organization", name, "", freed));
+        row(scope, report.only.as_ref(), &rule.total);
+        if scope == "account" {
+            rule.organizations.iter().for_each(|part| row("organization", Some(&part.name), &part.freed));
         }
         if scope != "repository" {
-            rule.repositories.iter().for_each(|(of, freed)| row("repository", &of.namespace, &of.repository, freed));
+            rule.repositories.iter().for_each(|part| row("repository", Some(&part.name), &part.freed));
         }
     }
     Ok(())

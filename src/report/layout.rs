@@ -1,6 +1,6 @@
 //! Numbers, dates and tables as people read them.
 
-use super::{Freed, Listed, Name, NotPulledRow, Report, RepositoryRow, RuleReport, STALE_DAYS, TagStep};
+use super::{Freed, FreedIn, Listed, NotPulledRow, Report, RepositoryRow, RuleReport, STALE_DAYS, Scope, TagStep};
 use crate::base::words::{bytes, number, things};
 use crate::logging::is_formatting;
 use crate::model::Timestamp;
@@ -77,8 +77,8 @@ pub(super) fn plain(name: &str) -> String {
     name.chars().map(|c| if is_formatting(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The name of a repository.
-pub(super) fn name(name: &Name) -> String {
+/// The name of an organization or repository.
+pub(super) fn name(name: &Scope) -> String {
     plain(&name.to_string())
 }
 
@@ -206,7 +206,7 @@ pub(super) fn lists(report: &Report) -> impl Iterator<Item = List> {
 
 /// What each rule would free: the heading, and a row for each rule with the cells of [`RULE`]; `None` without rules.
 pub(super) fn rules(report: &Report) -> Option<(String, Vec<Vec<String>>)> {
-    let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", plain(&only.to_string())));
+    let scope = report.only.as_ref().map(|only| format!(", applied to {} alone", name(only)));
     let row = |rule: &RuleReport| {
         let mut cells = frees(rule.rule.to_string(), &rule.total);
         cells.push(share(rule.total.bytes, report.totals.stored_bytes));
@@ -225,8 +225,13 @@ pub(super) fn freeing(what: &'static str) -> [Column; 3] {
     [Column::left(what), Column::right("tags"), Column::right("frees")]
 }
 
+/// The rows of a table of what a rule frees and where.
+pub(super) fn freed_in(parts: &[FreedIn]) -> Vec<Vec<String>> {
+    parts.iter().map(|part| frees(name(&part.name), &part.freed)).collect()
+}
+
 /// The cells of something that is freed.
-pub(super) fn frees(name: String, freed: &Freed) -> Vec<String> {
+fn frees(name: String, freed: &Freed) -> Vec<String> {
     vec![name, number(freed.tags), bytes(freed.bytes)]
 }
 

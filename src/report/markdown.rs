@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::layout::{
-    Column, Output, RULE, TAG, below_tags, caveats, freeing, frees, lists, minute, name, plain, rules, source, tag,
+    Column, Output, RULE, TAG, below_tags, caveats, freed_in, freeing, lists, minute, plain, rules, source, tag,
 };
 use crate::base::words::{bytes, things};
 use std::fmt::Write;
@@ -32,13 +32,11 @@ pub(super) fn render(report: &Report, output: &mut Output<'_>) -> io::Result<()>
     for rule in &report.rules {
         if !rule.organizations.is_empty() && report.only.is_none() {
             let _ = write!(out, "\n### {}: organizations, each on its own\n\n", rule.rule);
-            let rows: Vec<_> = rule.organizations.iter().map(|(name, freed)| frees(plain(name), freed)).collect();
-            table(&freeing("organization"), &rows, out);
+            table(&freeing("organization"), &freed_in(&rule.organizations), out);
         }
         if !rule.repositories.is_empty() {
             let _ = write!(out, "\n### {}: repositories, each on its own\n\n", rule.rule);
-            let rows: Vec<_> = rule.repositories.iter().map(|(of, freed)| frees(name(of), freed)).collect();
-            table(&freeing("repository"), &rows, out);
+            table(&freeing("repository"), &freed_in(&rule.repositories), out);
         }
     }
     for list in lists(report) {

@@ -4,9 +4,10 @@
 //! tag frees can only grow: when a blob has one tag left, that tag gains its bytes. As in the layer index, the exclusive-or
 //! of the tags' numbers says which one that is.
 
-use super::Freed;
+use super::{Freed, json};
 use crate::model::Timestamp;
 use crate::model::repositories::Repositories;
+use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
@@ -165,7 +166,7 @@ pub struct TagSteps {
 }
 
 /// The deletion of one tag, after those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TagStep<'a> {
     /// The organization.
     pub namespace: &'a str,
@@ -174,17 +175,13 @@ pub struct TagStep<'a> {
     /// The tag.
     pub tag: &'a str,
     /// When it was last updated, or created.
+    #[serde(rename = "updated", serialize_with = "json::optional_time")]
     pub dated: Option<Timestamp>,
     /// Bytes that go with it, once those before it are gone.
     pub bytes: u128,
 }
 
 impl TagSteps {
-    /// The number of steps.
-    pub fn len(&self) -> usize {
-        self.steps.len()
-    }
-
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -211,6 +208,12 @@ impl TagSteps {
                 bytes: tag.bytes.into(),
             }
         })
+    }
+}
+
+impl Serialize for TagSteps {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.iter())
     }
 }
 

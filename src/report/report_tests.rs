@@ -96,20 +96,20 @@ proptest! {
         prop_assert_eq!(rule.total, Freed { tags: old.len() as u64, bytes: everything - stored(&world, &old) });
         for namespace in 0..3u8 {
             let part = old.iter().copied().filter(|(index, _)| world[*index].0 == namespace).collect();
-            let shown = rule.organizations.iter().find(|(name, _)| **name == *format!("{namespace}"));
-            prop_assert_eq!(shown.map_or(0, |(_, freed)| freed.bytes), everything - stored(&world, &part));
-            let scope = Scope { namespace: format!("{namespace}"), repository: None };
+            let shown = rule.organizations.iter().find(|part| *part.name.namespace == *format!("{namespace}"));
+            prop_assert_eq!(shown.map_or(0, |part| part.freed.bytes), everything - stored(&world, &part));
+            let scope = Scope { namespace: format!("{namespace}").into(), repository: None };
             prop_assert_eq!(reported(&world, Some(scope)).rules[0].total.bytes, everything - stored(&world, &part));
         }
         for (index, (namespace, _)) in world.iter().enumerate() {
             let part = old.iter().copied().filter(|(of, _)| *of == index).collect();
             let name = format!("{index}");
-            let shown = rule.repositories.iter().find(|(of, _)| *of.repository == *name);
-            prop_assert_eq!(shown.map_or(0, |(_, freed)| freed.bytes), everything - stored(&world, &part));
-            let scope = Scope { namespace: format!("{namespace}"), repository: Some(name) };
+            let shown = rule.repositories.iter().find(|part| part.name.repository.as_deref() == Some(&name));
+            prop_assert_eq!(shown.map_or(0, |part| part.freed.bytes), everything - stored(&world, &part));
+            let scope = Scope { namespace: format!("{namespace}").into(), repository: Some(name.into()) };
             let alone = reported(&world, Some(scope));
             prop_assert_eq!(alone.rules[0].total.bytes, everything - stored(&world, &part));
-            prop_assert_eq!(alone.rules[0].tags.as_ref().unwrap().len(), part.len());
+            prop_assert_eq!(alone.rules[0].tags.as_ref().unwrap().iter().count(), part.len());
         }
         // Each step frees what it says, and no other tag would free more.
         let (mut deleted, mut before) = (BTreeSet::new(), everything);

@@ -1,7 +1,7 @@
 //! The report for a terminal.
 
 use super::layout::{
-    DAY, Output, RULE, TAG, Table, below_tags, caveats, freeing, frees, length, lists, minute, name, plain, rules,
+    DAY, Output, RULE, TAG, Table, below_tags, caveats, freed_in, freeing, length, lists, minute, name, plain, rules,
     source, table, tag, wrapped,
 };
 use super::{Report, RuleReport};
@@ -56,10 +56,11 @@ pub(super) fn render(report: &Report, width: usize, output: &mut Output<'_>) -> 
 
 /// What to do with the report.
 fn hint(report: &Report, width: usize, out: &mut String) {
-    let freeing = report.rules.iter().filter(|rule| rule.tags.is_none()).find_map(|rule| {
-        let (name, _) = rule.repositories.first()?;
-        Some((rule.rule, name))
-    });
+    let freeing = report
+        .rules
+        .iter()
+        .filter(|rule| rule.tags.is_none())
+        .find_map(|rule| Some((rule.rule, &rule.repositories.first()?.name)));
     if let Some((rule, of)) = freeing {
         out.push('\n');
         let only = name(of);
@@ -82,13 +83,11 @@ fn places(report: &Report, rule: &RuleReport, width: usize, out: &mut String) {
     }
     heading(&format!("Where {} frees most", rule.rule), out);
     if report.only.is_none() {
-        let rows: Vec<_> = rule.organizations.iter().map(|(name, freed)| frees(plain(name), freed)).collect();
-        table(&freeing("organization, on its own"), &rows, width, out);
+        table(&freeing("organization, on its own"), &freed_in(&rule.organizations), width, out);
         more(rule.more_organizations as u64, "organization", out);
         out.push('\n');
     }
-    let rows: Vec<_> = rule.repositories.iter().map(|(of, freed)| frees(name(of), freed)).collect();
-    table(&freeing("repository, on its own"), &rows, width, out);
+    table(&freeing("repository, on its own"), &freed_in(&rule.repositories), width, out);
     more(rule.more_repositories as u64, "repository", out);
 }
 

@@ -36,10 +36,7 @@ impl Admission {
         Arc::clone(&self.security.borrow())
     }
 
-    /// Whether a request is to be answered.
-    ///
-    /// # Errors
-    /// The response to send instead.
+    /// Whether a request is to be answered, or the response to send instead.
     pub(super) async fn admit(
         &self,
         security: &Security,
@@ -96,10 +93,7 @@ impl Admission {
         }
     }
 
-    /// Counts a request against the rate limit.
-    ///
-    /// # Errors
-    /// The time until the next request is allowed.
+    /// Counts a request against the rate limit, or tells the time until the next request is allowed.
     fn take_request(&self, limit: RateLimit) -> Result<(), Duration> {
         let mut requests = self.requests.lock();
         let rate = limit.rate();

@@ -56,8 +56,7 @@ pub struct PasswordHash {
 impl std::str::FromStr for PasswordHash {
     type Err = String;
 
-    /// # Errors
-    /// What is wrong with it; never the text, which may be a password.
+    /// The error never has the text, which may be a password.
     fn from_str(text: &str) -> Result<Self, String> {
         let invalid = "not a bcrypt hash; make one with `htpasswd -nBC 10 NAME`";
         let cost = text.parse::<HashParts>().map_err(|_| invalid.to_owned())?.get_cost();

@@ -46,9 +46,6 @@ impl ClientAuth {
 }
 
 /// The verifier for a policy. `optional`: the handshake succeeds without a certificate too.
-///
-/// # Errors
-/// When the authorities cannot be used.
 pub(super) fn verifier(
     policy: &ClientAuth,
     provider: &Arc<CryptoProvider>,

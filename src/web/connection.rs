@@ -6,7 +6,7 @@ use super::http2;
 use super::metrics::Metrics;
 use super::monitored_stream::{ConnectionTimer, MonitoredStream, Overdue};
 use super::peer::Peer;
-use super::responder::ConnectionContext;
+use super::responder::Responder;
 use super::tls::{self, Handshake, Tls};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -36,16 +36,16 @@ pub(super) async fn run(
     socket: TcpStream,
     address: IpAddr,
     _permits: impl Send,
-    context: Arc<ConnectionContext>,
+    responder: Arc<Responder>,
     stage: watch::Receiver<ServerStage>,
 ) {
-    let timer = ConnectionTimer::new(Arc::clone(&context.limits));
+    let timer = ConnectionTimer::new(Arc::clone(&responder.limits));
     let socket = MonitoredStream::new(socket, Arc::clone(&timer));
     let peer = Peer { address, certified: None };
-    match context.responder.security().tls.clone() {
-        None => http1(socket, peer, context, &timer, stage).await,
+    match responder.security().tls.clone() {
+        None => http1(socket, peer, responder, &timer, stage).await,
         // Boxed: plain-text connections do not pay for the memory of TLS.
-        Some(tls) => Box::pin(secured(tls, socket, peer, context, &timer, stage)).await,
+        Some(tls) => Box::pin(secured(tls, socket, peer, responder, &timer, stage)).await,
     }
 }
 
@@ -54,7 +54,7 @@ async fn secured(
     tls: Tls,
     socket: MonitoredStream,
     peer: Peer,
-    context: Arc<ConnectionContext>,
+    responder: Arc<Responder>,
     timer: &Arc<ConnectionTimer>,
     mut stage: watch::Receiver<ServerStage>,
 ) {
@@ -70,18 +70,18 @@ async fn secured(
             drop(tls);
             timer.secured();
             if !tls::speaks_http2(&stream) {
-                return Box::pin(http1(*stream, peer, context, timer, stage)).await;
+                return Box::pin(http1(*stream, peer, responder, timer, stage)).await;
             }
-            let served = Box::pin(http2::serve(*stream, peer, Arc::clone(&context), timer, &mut stage)).await;
+            let served = Box::pin(http2::serve(*stream, peer, Arc::clone(&responder), timer, &mut stage)).await;
             if let ConnectionEnd::Overdue(overdue) = served {
-                report(overdue, timer, &context.metrics);
+                report(overdue, timer, &responder.metrics);
             }
         }
         Handshake::Failed(socket) => {
-            context.metrics.handshakes_failed.inc();
+            responder.metrics.handshakes_failed.inc();
             Box::pin(linger(socket)).await;
         }
-        Handshake::Overdue(overdue) => report(overdue, timer, &context.metrics),
+        Handshake::Overdue(overdue) => report(overdue, timer, &responder.metrics),
     }
 }
 
@@ -89,19 +89,19 @@ async fn secured(
 async fn http1<S>(
     stream: S,
     peer: Peer,
-    context: Arc<ConnectionContext>,
+    responder: Arc<Responder>,
     timer: &Arc<ConnectionTimer>,
     mut stage: watch::Receiver<ServerStage>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (limits, metrics) = (Arc::clone(&context.limits), context.metrics.clone());
+    let (limits, metrics) = (Arc::clone(&responder.limits), responder.metrics.clone());
     let request_timer = Arc::clone(timer);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
         request_timer.answering();
-        let (timer, context, peer) = (Arc::clone(&request_timer), Arc::clone(&context), peer.clone());
+        let (timer, responder, peer) = (Arc::clone(&request_timer), Arc::clone(&responder), peer.clone());
         async move {
-            let response: Response<Body> = context.responder.answer(request, peer).await;
+            let response: Response<Body> = responder.answer(request, peer).await;
             Ok::<_, Infallible>(response.map(|body| body.observed(timer.sending())))
         }
         .boxed()

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 /// The targets. Each is this server, by its external URL or else by the host name of the request, with the account as a
 /// parameter.
 pub(super) fn targets(site: &Site, request: &Parts, options: &Options) -> Response<Body> {
-    let (host, mut base) = (requested_host(request), Map::new());
+    let (host, mut base) = (requested_target(request), Map::new());
     let (host, prefix) = match (&options.external_url, host) {
         (Some(ExternalUrl { scheme, authority, path }), _) => {
             base.insert("__scheme__".to_owned(), scheme.as_str().into());
@@ -27,11 +27,16 @@ pub(super) fn targets(site: &Site, request: &Parts, options: &Options) -> Respon
 }
 
 /// Host and port by which the client reached us: the authority in HTTP/2, the `Host` header in HTTP/1.1.
-fn requested_host(request: &Parts) -> Option<String> {
-    let text = match request.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers.get(HOST)?.to_str().ok()?,
-    };
+pub(super) fn requested_host(request: &Parts) -> Option<&str> {
+    match request.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers.get(HOST)?.to_str().ok(),
+    }
+}
+
+/// The requested host as a target.
+fn requested_target(request: &Parts) -> Option<String> {
+    let text = requested_host(request)?;
     let authority: Authority = text.parse().ok()?;
     // User information must not end up in the target.
     (!text.contains('@') && !authority.host().is_empty()).then(|| text.to_owned())

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::drive::{ConnectionEnd, ServerStage, drive};
 use super::monitored_stream::ConnectionTimer;
 use super::peer::Peer;
-use super::responder::ConnectionContext;
+use super::responder::Responder;
 use super::response::LastResponse;
 use super::streams::StreamTimers;
 use futures_util::FutureExt;
@@ -69,7 +69,7 @@ impl TaskQueue {
 pub(super) async fn serve<S>(
     stream: S,
     peer: Peer,
-    context: Arc<ConnectionContext>,
+    responder: Arc<Responder>,
     timer: &Arc<ConnectionTimer>,
     stage: &mut watch::Receiver<ServerStage>,
 ) -> ConnectionEnd
@@ -77,17 +77,17 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     timer.multiplexed();
-    let header_bytes = u32::try_from(context.limits.header_bytes).unwrap_or(u32::MAX);
-    let streams = StreamTimers::new(Arc::clone(&context.limits));
+    let header_bytes = u32::try_from(responder.limits.header_bytes).unwrap_or(u32::MAX);
+    let streams = StreamTimers::new(Arc::clone(&responder.limits));
     let stream_timers = Arc::clone(&streams);
     let last = Arc::new(AtomicBool::new(false));
     let seen_last = Arc::clone(&last);
     let service = service_fn(move |request: Request<Incoming>| -> BoxFuture<'static, _> {
         let open = stream_timers.answering();
-        let (context, peer, seen_last) = (Arc::clone(&context), peer.clone(), Arc::clone(&seen_last));
+        let (responder, peer, seen_last) = (Arc::clone(&responder), peer.clone(), Arc::clone(&seen_last));
         async move {
             let is_head = request.method() == Method::HEAD;
-            let mut response: Response<Body> = context.responder.answer(request, peer).await;
+            let mut response: Response<Body> = responder.answer(request, peer).await;
             seen_last.fetch_or(response.extensions().get::<LastResponse>().is_some(), Ordering::Relaxed);
             if is_head {
                 // In HTTP/1.1 hyper does this.

@@ -3,7 +3,7 @@
 use super::connection;
 use super::drive::ServerStage;
 use super::peer::{AddressCounts, network_of};
-use super::responder::ConnectionContext;
+use super::responder::Responder;
 use crate::base::backoff::Backoff;
 use crate::base::log_limiter::LogLimiter;
 use parking_lot::Mutex;
@@ -24,10 +24,10 @@ const ACCEPT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration
 /// Accepts until `shutdown` completes, then drains.
 pub(super) async fn run(
     listeners: Vec<TcpListener>,
-    context: Arc<ConnectionContext>,
+    responder: Arc<Responder>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let (limits, metrics) = (&context.limits, &context.metrics);
+    let (limits, metrics) = (&responder.limits, &responder.metrics);
     let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let addresses = Arc::new(AddressLimiter { limit: limits.connections_per_address, open: Mutex::default() });
     let (stage, _) = watch::channel(ServerStage::Serving);
@@ -82,8 +82,8 @@ pub(super) async fn run(
         // Responses are a few large writes; Nagle's algorithm would only delay the last segment.
         let _ = socket.set_nodelay(true);
         // The future itself, without an async block around it, which would hold all of this a second time.
-        let (address, context) = (permit.address, Arc::clone(&context));
-        connections.spawn(connection::run(socket, address, (slot, permit), context, stage.subscribe()));
+        let (address, responder) = (permit.address, Arc::clone(&responder));
+        connections.spawn(connection::run(socket, address, (slot, permit), responder, stage.subscribe()));
     }
     drop(listeners);
     stage.send_replace(ServerStage::Draining);

@@ -20,10 +20,7 @@ impl<T> LoginQueue<T> {
         Self { capacity, waiting: Vec::with_capacity(capacity) }
     }
 
-    /// Adds an entry. If the queue is full, the entry that would be served last is removed and returned.
-    ///
-    /// # Errors
-    /// [`QueueFull`] if that would be the new entry.
+    /// Adds an entry. A full queue refuses it, or removes and returns the one that would be served after it and all others.
     pub(super) fn push(&mut self, guesses: u32, entry: T) -> Result<Option<T>, QueueFull> {
         let mut evicted = None;
         if self.waiting.len() >= self.capacity {

@@ -23,10 +23,7 @@ pub(super) struct LoginRateLimiter {
 }
 
 impl LoginRateLimiter {
-    /// Counts a guess of an address (IPv6: of its /64). Returns how many it has made so far, this one included.
-    ///
-    /// # Errors
-    /// The time until the next guess is allowed.
+    /// Counts a guess of an address: how many it has made so far, or the time until the next one is allowed.
     pub(super) fn take(&mut self, rate: Rate, peer: IpAddr) -> Result<u32, Duration> {
         let record = self.record(rate, peer);
         record.bucket.take(rate, 1.0)?;

@@ -40,9 +40,6 @@ struct Match {
 }
 
 /// Negotiates; see [`format`](fn@format) and [`encoding`].
-///
-/// # Errors
-/// If no encoding is acceptable.
 pub(super) fn negotiate(headers: &HeaderMap) -> Result<Negotiated, NotAcceptable> {
     Ok(Negotiated { format: format(headers), encoding: encoding(headers)? })
 }

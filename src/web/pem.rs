@@ -32,9 +32,6 @@ impl TlsProblem {
 }
 
 /// The certificates of a PEM text; at least one.
-///
-/// # Errors
-/// When there is none, or the text is not PEM.
 pub(super) fn certificates(pem: &[u8], setting: TlsSetting) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
     found
@@ -43,9 +40,6 @@ pub(super) fn certificates(pem: &[u8], setting: TlsSetting) -> Result<Vec<Certif
 }
 
 /// The first private key of a PEM text.
-///
-/// # Errors
-/// When there is none, or the text is not PEM.
 pub(super) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsProblem> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes())
         .map_err(|error| TlsProblem::new(TlsSetting::Key, reason(&error, "no unencrypted key")))

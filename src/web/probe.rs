@@ -7,10 +7,7 @@ use hyper::StatusCode;
 /// Bytes of the longest query; a longer one gets 400.
 const MAX_QUERY: usize = 512;
 
-/// The account that a query names.
-///
-/// # Errors
-/// Status and text of the refusal: 400 for a malformed query, 404 for an unknown account.
+/// The account that a query names, or status and text of the refusal.
 pub(super) fn account<'a>(site: &'a Site, query: Option<&str>) -> Result<&'a ServedAccount, (StatusCode, String)> {
     let malformed = |text: &str| Err((StatusCode::BAD_REQUEST, format!("{text}; ask for /probe?account=NAME\n")));
     let query = query.unwrap_or_default();

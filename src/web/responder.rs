@@ -26,27 +26,22 @@ use std::sync::Arc;
 const MAX_BODY: u64 = 64 * 1024;
 
 /// What all connections share.
-pub(super) struct ConnectionContext {
-    pub(super) responder: Responder,
-    pub(super) limits: Arc<Limits>,
-    pub(super) metrics: Metrics,
-}
-
 pub(super) struct Responder {
     sites: Sites,
     options: Options,
     places: ScrapePlaces,
     room: PlainTextRoom,
     admission: Admission,
-    metrics: Metrics,
+    pub(super) limits: Arc<Limits>,
+    pub(super) metrics: Metrics,
 }
 
 impl Responder {
     /// Answers from the site and by the settings in force at each request.
     pub(super) fn new(sites: Sites, options: Options, security: CurrentSecurity, metrics: Metrics) -> Self {
-        let places = ScrapePlaces::new(options.max_requests);
+        let (places, limits) = (ScrapePlaces::new(options.max_requests), Arc::new(options.limits.clone()));
         let room = PlainTextRoom::new(options.plain_text_bytes);
-        Self { sites, options, places, room, admission: Admission::new(security), metrics }
+        Self { sites, options, places, room, admission: Admission::new(security), limits, metrics }
     }
 
     pub(super) fn security(&self) -> Arc<Security> {

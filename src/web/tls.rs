@@ -136,9 +136,6 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Checks the settings. `some_open`: some paths are open to all, so the handshake must succeed without a certificate.
-    ///
-    /// # Errors
-    /// All problems at once.
     pub(super) fn new(options: Options, some_open: bool) -> Result<Self, Vec<TlsProblem>> {
         let mut problems = Vec::new();
         let chain = certificates(&options.certificate, TlsSetting::Certificate);

@@ -1,7 +1,7 @@
 //! `check` against an account that works and against ones that do not: it names the cause and what to do about it.
 
 use crate::credentials_sources::{file_with, with_password, without_credential};
-use crate::support::{command, done, exporter, simulator, text};
+use crate::support::{Ended, command, done, exporter, simulator, text};
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use swr_simulator::{
     Action, DEMO_PASSWORD, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, Delivery, Framing, Operation, Permission,
@@ -9,20 +9,13 @@ use swr_simulator::{
 };
 use tokio::process::Command;
 
-struct Checked {
-    code: i32,
-    said: String,
-    complained: String,
-}
-
 /// Runs `check` with the environment and the flags of a prepared command.
-async fn checked(prepared: Command, more: &[&str]) -> Checked {
+async fn checked(prepared: Command, more: &[&str]) -> Ended {
     let prepared = prepared.as_std();
     let mut command = Command::new(prepared.get_program());
     command.args(["check", "-v"]).args(prepared.get_args()).args(more).env_clear();
     command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let (code, said, complained) = done(command).await;
-    Checked { code: code.unwrap(), said, complained }
+    done(command).await
 }
 
 fn prepared(endpoint: &str) -> Command {
@@ -32,10 +25,9 @@ fn prepared(endpoint: &str) -> Command {
 }
 
 /// What fails, and what to do: both have to be named, in one step that fails and with exit code 1.
-async fn names(command: Command, flags: &[&str], step: &str, cause: &str, advice: &str) -> Checked {
-    let checked = checked(command, flags).await;
-    let Checked { code, said, complained } = &checked;
-    assert_eq!(*code, 1, "{said}\n{complained}");
+async fn names(command: Command, flags: &[&str], step: &str, cause: &str, advice: &str) -> Ended {
+    let checked = checked(command, flags).await.with(1, &[]);
+    let said = &checked.out;
     let failed: Vec<&str> = said.lines().filter(|line| line.starts_with("  FAIL")).collect();
     assert!(failed.len() == 1 && failed[0].starts_with(&format!("  FAIL  {step}")), "{said}");
     assert!(failed[0].contains(cause), "{cause}\n{said}");
@@ -67,23 +59,18 @@ async fn a_firewall_and_answers_without_end_have_advice() {
 async fn what_works_is_said_and_the_exit_code_is_zero() {
     let upstream = account().await;
     let names = upstream.handle.with_world(|world| world.namespaces());
-    let result = checked(prepared(&upstream.url()), &["--swr.namespace", &names.join(",")]).await;
-    assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
-    assert!(result.said.ends_with("all checks passed\n"));
+    let result = checked(prepared(&upstream.url()), &["--swr.namespace", &names.join(",")]).await.with(0, &[]);
+    assert!(result.out.ends_with("all checks passed\n"));
     for name in &names {
-        assert!(result.said.contains(&format!("list repositories of `{name}`: ")), "{}", result.said);
+        assert!(result.out.contains(&format!("list repositories of `{name}`: ")), "{}", result.out);
     }
-    assert!(result.said.contains("ok    complete listing: 20 repositories, 20 of them have series"), "{}", result.said);
-    assert_eq!(
-        (upstream.handle.count("/v2"), result.complained.as_str()),
-        (4, ""),
-        "by itself and within the whole list"
-    );
+    assert!(result.out.contains("ok    complete listing: 20 repositories, 20 of them have series"), "{}", result.out);
+    assert_eq!((upstream.handle.count("/v2"), result.said.as_str()), (4, ""), "by itself and within the whole list");
 
     let (upstream, (_folder, password)) = (account().await, file_with(DEMO_PASSWORD));
-    let result = checked(with_password(&upstream, &password), &["--format", "json"]).await;
-    let json: serde_json::Value = serde_json::from_str(&result.said).unwrap();
-    assert_eq!((result.code, &json["ok"]), (0, &serde_json::Value::Bool(true)), "{json}");
+    let result = checked(with_password(&upstream, &password), &["--format", "json"]).await.with(0, &[]);
+    let json: serde_json::Value = serde_json::from_str(&result.out).unwrap();
+    assert_eq!(json["ok"], true, "{json}");
     let steps = json["accounts"][0]["steps"].as_array().unwrap();
     assert!(steps.iter().all(|step| step["result"] == "ok" && step["advice"].is_null()), "{json}");
     assert!(steps.iter().any(|step| step["message"].as_str().unwrap().contains("(source password), valid until 20")));
@@ -98,7 +85,7 @@ async fn several_accounts_have_a_line_each_and_only_failures_are_shown() {
     let run = async |more: &[&str]| {
         let mut check = command();
         check.arg("check").arg("--config.file").arg(&file).args(more);
-        done(check).await.1
+        done(check).await.out
     };
     let said = run(&[]).await;
     let lines: Vec<&str> = said.lines().collect();
@@ -119,8 +106,7 @@ async fn several_accounts_have_a_line_each_and_only_failures_are_shown() {
 #[tokio::test]
 async fn offline_nobody_is_asked() {
     let (upstream, (folder, password)) = (account().await, file_with(DEMO_PASSWORD));
-    let result = checked(with_password(&upstream, &password), &["--offline"]).await;
-    assert_eq!(result.code, 0, "{}", result.said);
+    checked(with_password(&upstream, &password), &["--offline"]).await.with(0, &[]);
     std::fs::write(&password, "").unwrap();
     names(with_password(&upstream, &password), &["--offline"], "credential", "is empty", "write only the secret").await;
     drop(folder);
@@ -131,12 +117,11 @@ async fn offline_nobody_is_asked() {
 #[tokio::test]
 async fn wrong_settings_are_listed_and_the_exit_code_is_two() {
     let result = checked(command(), &["--swr.region", "mars-1", "--cache.window", "x"]).await;
-    assert_eq!((result.code, result.said.as_str()), (2, ""));
-    assert!(result.complained.contains("2 problems") && result.complained.contains("known: ae-ad-1"));
-    let result = checked(command(), &["--swr.region", "mars-1", "--format", "json"]).await;
-    let json: serde_json::Value = serde_json::from_str(&result.said).unwrap();
-    assert_eq!((result.code, json["problems"].as_array().unwrap().len()), (2, 1));
-    assert_eq!(checked(command(), &["--format", "xml"]).await.code, 2);
+    assert_eq!(result.with(2, &["2 problems", "known: ae-ad-1"]).out, "");
+    let result = checked(command(), &["--swr.region", "mars-1", "--format", "json"]).await.with(2, &[]);
+    let json: serde_json::Value = serde_json::from_str(&result.out).unwrap();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 1);
+    checked(command(), &["--format", "xml"]).await.with(2, &[]);
 }
 
 #[tokio::test]
@@ -178,7 +163,7 @@ async fn a_clock_that_is_off_by_an_hour_is_named() {
         let upstream = account().await;
         upstream.handle.configure(|options| options.clock_skew_seconds = skew);
         let checked = names(prepared(&upstream.url()), &[], "clock", way, "set the clock").await;
-        assert!(checked.said.contains("  ok    list repositories: 20 repositories listed"), "{}", checked.said);
+        assert!(checked.out.contains("  ok    list repositories: 20 repositories listed"), "{}", checked.out);
     }
 }
 
@@ -196,10 +181,7 @@ async fn a_missing_permission_is_named() {
     let flag = namespaces.join(",");
     let flags = ["--swr.namespace", flag.as_str()];
     let checked = names(prepared(&upstream.url()), &flags, &step, "not permitted", "in the organization").await;
-    assert!(
-        checked.said.contains(&format!("ok    list repositories of `{}`", namespaces[1])),
-        "the other is tried too"
-    );
+    assert!(checked.out.contains(&format!("ok    list repositories of `{}`", namespaces[1])), "the other is tried too");
 }
 
 #[tokio::test]
@@ -218,14 +200,13 @@ async fn a_permission_that_a_collector_lacks_is_named() {
         names(prepared(&upstream.url()), &on, step, "not permitted", advice).await;
     }
     let upstream = account().await;
-    let result = checked(prepared(&upstream.url()), &on).await;
-    assert_eq!(result.code, 0, "{}", result.said);
-    assert!(result.said.contains("ok    list instances: 2 instances listed"), "{}", result.said);
+    let result = checked(prepared(&upstream.url()), &on).await.with(0, &[]);
+    assert!(result.out.contains("ok    list instances: 2 instances listed"), "{}", result.out);
     names(prepared(&upstream.url()), &on[..2], "project id", "neither is a region", "--swr.project-id").await;
     // With a region and IAM, the project is asked for.
     let iam = ["--swr.region", DEMO_PROJECT, "--swr.iam-endpoint", &upstream.url()];
     let flags: Vec<&str> = on[..2].iter().chain(&iam).copied().collect();
-    assert_eq!(checked(prepared(&upstream.url()), &flags).await.code, 0);
+    checked(prepared(&upstream.url()), &flags).await.with(0, &[]);
     upstream.handle.fault(Rule::always(Action::error(403, Shape::Gateway, "APIGW.0302", "no")).path("/v3/projects"));
     names(prepared(&upstream.url()), &flags, "project id", "not permitted", "iam:projects:listProjects").await;
 }
@@ -234,10 +215,9 @@ async fn a_permission_that_a_collector_lacks_is_named() {
 async fn calls_for_single_repositories_are_tried_where_they_are_collected() {
     let upstream = account().await;
     let all = ["--collector.tags", "--collector.details", "--collector.retention"];
-    let result = checked(prepared(&upstream.url()), &all).await;
-    assert_eq!(result.code, 0, "{}{}", result.said, result.complained);
+    let result = checked(prepared(&upstream.url()), &all).await.with(0, &[]);
     for what in ["tags", "details", "retention rules"] {
-        assert!(result.said.contains(&format!("{what} of `")), "{}", result.said);
+        assert!(result.out.contains(&format!("{what} of `")), "{}", result.out);
     }
     for (denied, step, permission) in [
         (Operation::ListTags, "tags of", "swr:repo:listRepoTags, or remove --collector.tags"),
@@ -247,7 +227,7 @@ async fn calls_for_single_repositories_are_tried_where_they_are_collected() {
         upstream.handle.configure(|options| options.denied = vec![denied]);
         names(prepared(&upstream.url()), &all, step, "SVCSTG.SWR.4030170", permission).await;
         // What is off is not tried.
-        assert_eq!(checked(prepared(&upstream.url()), &[]).await.code, 0);
+        checked(prepared(&upstream.url()), &[]).await.with(0, &[]);
     }
 }
 
@@ -260,7 +240,7 @@ async fn calls_for_tags_and_details_are_tried_by_whichever_version_the_list_is_r
     upstream.handle.fault(Rule::always(gone).path("/v2/manage/repos"));
     let flags = ["--swr.list-api=v3", "--collector.tags", "--collector.details"];
     let checked = names(prepared(&upstream.url()), &flags, "tags of", "SVCSTG.SWR.4030170", "listRepoTags").await;
-    assert!(checked.said.contains("ok    details of `"), "{}", checked.said);
+    assert!(checked.out.contains("ok    details of `"), "{}", checked.out);
 }
 
 #[tokio::test]
@@ -270,9 +250,8 @@ async fn a_directory_that_nothing_can_be_kept_in_is_named() {
     std::fs::write(folder.path().join("file"), "").unwrap();
     let there = format!("--cache.directory={}", folder.path().join("created").display());
     for flags in [&[there.as_str()][..], &[&there, "--offline"]] {
-        let result = checked(prepared(&upstream.url()), flags).await;
-        assert_eq!(result.code, 0, "{}", result.said);
-        assert!(result.said.contains("  ok    cache: "), "{}", result.said);
+        let result = checked(prepared(&upstream.url()), flags).await.with(0, &[]);
+        assert!(result.out.contains("  ok    cache: "), "{}", result.out);
     }
     assert_eq!(std::fs::read_dir(folder.path().join("created")).unwrap().count(), 0, "nothing is left there");
     let blocked = format!("--cache.directory={}", folder.path().join("file/below").display());
@@ -288,7 +267,7 @@ async fn a_profile_that_lacks_something_is_told_what_to_write() {
     let mut command = without_credential(&upstream);
     command.env("HUAWEICLOUD_SDK_CREDENTIALS_FILE", &profile);
     let checked = names(command, &["--offline"], "credential", "has neither ak and sk", "section [basic]").await;
-    assert!(!checked.said.contains("alone"), "{}", checked.said);
+    assert!(!checked.out.contains("alone"), "{}", checked.out);
 }
 
 #[tokio::test]
@@ -310,7 +289,7 @@ async fn a_certificate_of_an_unknown_authority_is_named() {
     names(command, &[], "tls", "UnknownIssuer", "--swr.ca-file").await;
     let (_folder, file) = file_with(&ca.pem);
     let flags = ["--swr.ca-file", file.to_str().unwrap()];
-    assert_eq!(checked(prepared(&format!("https://{}", upstream.address)), &flags).await.code, 0);
+    checked(prepared(&format!("https://{}", upstream.address)), &flags).await.with(0, &[]);
     let (_folder, file) = file_with("no certificate");
     let flags = ["--swr.ca-file", file.to_str().unwrap()];
     let command = prepared(&format!("https://{}", upstream.address));
@@ -341,11 +320,11 @@ async fn files_of_keys_that_are_empty_are_named_even_where_nobody_is_reached() {
     let (_folder, empty) = file_with("");
     let empty = empty.to_str().unwrap();
     let flags = ["--credentials.access-key-file", empty, "--credentials.secret-key-file", empty];
-    let checked = checked(prepared(&format!("http://{nobody}")), &flags).await;
-    let failed = checked.said.lines().filter_map(|line| line.strip_prefix("  FAIL  "));
+    let checked = checked(prepared(&format!("http://{nobody}")), &flags).await.with(1, &[]);
+    let failed = checked.out.lines().filter_map(|line| line.strip_prefix("  FAIL  "));
     let steps: Vec<&str> = failed.map(|step| step.split(':').next().unwrap()).collect();
-    assert_eq!((checked.code, &steps[..]), (1, &["credential", "connection"][..]), "{}", checked.said);
-    assert!(checked.said.contains(&format!("{empty} is empty")), "{}", checked.said);
+    assert_eq!(steps, ["credential", "connection"], "{}", checked.out);
+    assert!(checked.out.contains(&format!("{empty} is empty")), "{}", checked.out);
 }
 
 #[tokio::test]
@@ -360,9 +339,8 @@ async fn a_filter_that_leaves_no_repository_is_named_and_a_glob_is_recognised() 
     let upstream = account().await;
     let one = upstream.handle.repositories()[0].clone();
     let flags = [format!("--repositories.include={}/{}", one.namespace, one.name)];
-    let result = checked(prepared(&upstream.url()), &flags.each_ref().map(String::as_str)).await;
-    assert_eq!(result.code, 0, "{}", result.said);
-    assert!(result.said.contains("20 repositories, 1 of them have series"), "{}", result.said);
+    let result = checked(prepared(&upstream.url()), &flags.each_ref().map(String::as_str)).await.with(0, &[]);
+    assert!(result.out.contains("20 repositories, 1 of them have series"), "{}", result.out);
     for (flag, hint) in
         [("--repositories.include=org-0000/*", "write .*"), ("--repositories.exclude=.*", "regular expressions")]
     {

@@ -110,8 +110,7 @@ async fn the_services_of_the_compose_file_lead_to_growth_alerts_in_alertmanager(
     let exporter = start_as_it_is(compose.demo("exporter")).await;
     compose.hosts.push(("exporter:10179", exporter.address().to_owned()));
 
-    let (code, _, said) = done_within(PATIENCE, compose.demo("history")).await;
-    assert_eq!(code, Some(0), "{said}");
+    done_within(PATIENCE, compose.demo("history")).await.with(0, &[]);
 
     let service = compose.service("import");
     let (_, script) = service.split_once("- |\n").unwrap();
@@ -119,8 +118,7 @@ async fn the_services_of_the_compose_file_lead_to_growth_alerts_in_alertmanager(
     let import = compose.here("import", &lines.join("\n"));
     let mut importing = Command::new("/bin/sh");
     importing.args(["-ec", &import]);
-    let (code, _, said) = done_within(PATIENCE, importing).await;
-    assert_eq!(code, Some(0), "{import}\n{said}");
+    done_within(PATIENCE, importing).await.with(0, &[]);
 
     compose.write("alertmanager", "alertmanager.yml");
     let flags = compose.command("alertmanager");

@@ -1,7 +1,7 @@
 //! Proxies: what goes through them, with which password, and what never does.
 
 use crate::credentials_sources::{file_with, short_lived};
-use crate::support::{Exporter, bare, command, done, eventually, start};
+use crate::support::{Ended, Exporter, bare, command, done, eventually, start};
 use base64::Engine;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -113,7 +113,7 @@ async fn nothing_goes_to_huawei_cloud_when_the_api_is_that_of_another_cloud() {
                 if given {
                     command.env(&variable, &own);
                 }
-                let (code, _, said) = done(command).await;
+                let Ended { code, said, .. } = done(command).await;
                 let asked = asked.lock().unwrap().clone();
                 let hosts: Vec<&str> = asked.lines().filter(|line| line.starts_with("CONNECT ")).collect();
                 let is_own = |line: &&str| line.contains(".ru-moscow-1.hc.cloud.example:443 ");
@@ -143,9 +143,8 @@ async fn a_proxy_variable_that_is_not_understood_is_refused_by_name_without_its_
         for arguments in [&["check", "--offline"][..], &["serve"], &["scrape"]] {
             let mut command = command();
             command.args(arguments).args(["--swr.endpoint", ENDPOINT]).env(name, value);
-            let (code, out, said_now) = done(command).await;
-            assert_eq!(code, Some(2), "{arguments:?}");
-            let text = said_now + &out;
+            let ended = done(command).await.with(2, &[]);
+            let text = ended.said + &ended.out;
             assert!(text.contains(name) && text.contains(said) && !text.contains("hunter2"), "{text}");
         }
     }

@@ -117,14 +117,6 @@ async fn connections_are_limited_in_all_and_per_address() {
 }
 
 #[tokio::test]
-async fn a_region_gives_the_endpoint() {
-    let mut command = command();
-    command.env("SWR_EXPORTER_SWR_REGION", "eu-west-101");
-    let exporter = start(command).await;
-    assert!(exporter.log().contains("endpoint=https://swr-api.eu-west-101.myhuaweicloud.eu"), "{}", exporter.log());
-}
-
-#[tokio::test]
 async fn the_project_id_is_sent_and_signed() {
     let upstream = simulator(3, 1).await;
     let project = "0123456789abcdef0123456789abcdef";

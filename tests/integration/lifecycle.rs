@@ -303,7 +303,5 @@ async fn where_threads_cannot_be_started_that_is_said_at_the_start() {
     command.args(["--reuid=64123", "--clear-groups", "prlimit", "--nproc=3:3", env!("CARGO_BIN_EXE_swr-exporter")]);
     command.args(["--swr.endpoint", &upstream.url(), "--web.listen-address=127.0.0.1:0"]);
     command.env_clear().env("PATH", "/usr/bin:/bin").env("SWR_EXPORTER_TOKEN", "token");
-    let (code, _, said) = done(command).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("cannot start 3 threads: raise the limit of tasks"), "{said}");
+    done(command).await.with(1, &["cannot start 3 threads: raise the limit of tasks"]);
 }

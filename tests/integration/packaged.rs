@@ -3,7 +3,7 @@
 //! `SHIPPED_EXECUTABLE` names the executable that the image holds, as `deploy/static` builds it. Where it is not set, the
 //! one that the other tests use stands in, with the libraries it needs.
 
-use crate::support::{Exporter, Scrape, bare, done, exporter, simulator, start_as_it_is};
+use crate::support::{Ended, Exporter, Scrape, bare, done, exporter, simulator, start_as_it_is};
 use crate::upstream_support::failures;
 use crate::upstream_tls::{HERE, as_it_is, authority, certified, guarded};
 use crate::web_support::Folder;
@@ -27,12 +27,11 @@ fn executable() -> PathBuf {
     shipped().unwrap_or_else(|| env!("CARGO_BIN_EXE_swr-exporter").into())
 }
 
-/// The exit code of a check, and what it complains of.
-async fn healthcheck(address: &str) -> (Option<i32>, String) {
+/// How a check ends.
+async fn healthcheck(address: &str) -> Ended {
     let mut command = bare();
     command.args(["healthcheck", "--web.listen-address", address, "--timeout", "10s"]);
-    let (code, _, said) = done(command).await;
-    (code, said)
+    done(command).await
 }
 
 #[tokio::test]
@@ -40,16 +39,14 @@ async fn healthcheck_tells_a_working_exporter_from_none() {
     let upstream = simulator(3, 1).await;
     let mut exporter = exporter(&upstream.url(), &[]).await;
     let address = exporter.address().to_owned();
-    assert_eq!(healthcheck(&address).await.0, Some(0));
+    healthcheck(&address).await.well();
     // The address is found where `serve` finds it, too.
     let mut command = bare();
     command.arg("healthcheck").env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", &address);
-    assert_eq!(done(command).await.0, Some(0));
+    done(command).await.well();
 
     exporter.stop().await;
-    let (code, said) = healthcheck(&address).await;
-    assert_eq!(code, Some(1));
-    assert!(said.contains(&address) && said.contains("refused"), "{said}");
+    healthcheck(&address).await.with(1, &[&address, "refused"]);
 }
 
 /// Whatever flag, variable or file says where the exporter listens. An empty variable is how Compose leaves one out.
@@ -63,16 +60,15 @@ async fn healthcheck_without_an_address_finds_the_exporter_beside_it() {
     let healthcheck = async || {
         let mut command = Command::new(&program);
         command.env_clear().args(["healthcheck", "--timeout=10s"]).env("SWR_EXPORTER_WEB_LISTEN_ADDRESS", "");
-        let (code, _, said) = done(command).await;
-        (code, said)
+        done(command).await
     };
     let mut command = Command::new(&program);
     command.env_clear().args(["--swr.endpoint", &upstream.url(), "--web.listen-address", "127.0.0.1:0"]).envs(KEYS);
     let mut exporter = start_as_it_is(command).await;
-    assert_eq!(healthcheck().await, (Some(0), String::new()));
+    healthcheck().await.well();
     exporter.stop().await;
     // Then the default address is asked, on which something may listen here.
-    let (code, said) = healthcheck().await;
+    let Ended { code, said, .. } = healthcheck().await;
     assert!(code == Some(0) || said.contains(":10179"), "{said}");
 }
 
@@ -84,9 +80,9 @@ async fn healthcheck_works_where_there_is_tls_or_a_password_or_a_client_certific
         let folder = Folder::new();
         let mut exporter = folder.exporter_with(fixture, &upstream.url()).await;
         let address = exporter.address().to_owned();
-        assert_eq!(healthcheck(&address).await, (Some(0), String::new()), "{fixture}");
+        healthcheck(&address).await.well();
         exporter.stop().await;
-        assert_eq!(healthcheck(&address).await.0, Some(1), "{fixture}");
+        healthcheck(&address).await.with(1, &[]);
     }
 }
 
@@ -203,8 +199,8 @@ async fn it_works_in_an_empty_root() {
     for (arguments, said) in [(&["--version"][..], env!("CARGO_PKG_VERSION")), (&["--help"], "--web.listen-address")] {
         let mut command = within(root.path());
         command.args(arguments);
-        let (code, out, complained) = done(command).await;
-        assert!(code == Some(0) && out.contains(said), "{arguments:?}: {complained}");
+        let shown = done(command).await.well();
+        assert!(shown.contains(said), "{arguments:?}: {shown}");
     }
 
     let upstream = simulator(120, 3).await;
@@ -212,8 +208,7 @@ async fn it_works_in_an_empty_root() {
     for check in [&["check"][..], &["check", "--offline"]] {
         let mut command = within(root.path());
         command.args(check).args(settings).envs(KEYS);
-        let (code, out, _) = done(command).await;
-        assert_eq!(code, Some(0), "{check:?}: {out}");
+        done(command).await.with(0, &[]);
     }
 
     let exporter = serving(root.path(), &settings).await;
@@ -222,7 +217,7 @@ async fn it_works_in_an_empty_root() {
 
     let mut healthcheck = within(root.path());
     healthcheck.args(["healthcheck", "--web.listen-address", exporter.address()]);
-    assert_eq!(done(healthcheck).await.0, Some(0));
+    done(healthcheck).await.well();
 }
 
 /// The exporter in that root, once it listens; the address is a free one.

@@ -161,7 +161,7 @@ async fn an_invalid_file_of_fifty_kinds_changes_nothing_and_is_reported_with_its
 }
 
 /// Queries that would make a careless exporter connect to another host.
-const ADDRESSES: [&str; 38] = [
+const ADDRESSES: [&str; 39] = [
     "target=http://169.254.169.254/openstack/latest/securitykey",
     "account=http://169.254.169.254/",
     "account=https%3A%2F%2Fexample.com",
@@ -192,6 +192,7 @@ const ADDRESSES: [&str; 38] = [
     "account=%6fne&endpoint=http://example.com",
     "account=one&target=example.com",
     "account=one&region=cn-north-1",
+    "module=one",
     "account=one&account=two",
     "account=one&account=one",
     "account=one&Account=one",

@@ -1,6 +1,6 @@
 //! `report`: its promises hold when the tags that it lists are deleted, in every format, and it only reads.
 
-use crate::support::{PATIENCE, Scrape, bare, cache_directory, command, done, simulator, start, until};
+use crate::support::{Ended, PATIENCE, Scrape, bare, cache_directory, command, done, simulator, start, until};
 use crate::tags::{fast, settled};
 use serde_json::Value;
 use swr_simulator::{
@@ -8,8 +8,8 @@ use swr_simulator::{
     DEMO_PROVIDER_URN, DEMO_USER,
 };
 
-/// Runs `report`: its exit code, output and errors.
-async fn report(arguments: &[&str]) -> (Option<i32>, String, String) {
+/// Runs `report`.
+async fn report(arguments: &[&str]) -> Ended {
     let mut command = command();
     command.arg("report").args(arguments);
     done(command).await
@@ -20,12 +20,12 @@ async fn offline(cache: &str, scrape: &Scrape, arguments: &[&str]) -> Value {
     let stored = scrape.get("swr_unique_layer_bytes").unwrap();
     until(PATIENCE, async || {
         let all = [&["--offline", cache, "--format", "json"], arguments].concat();
-        let (code, json, said) = report(&all).await;
-        let value: Value = serde_json::from_str(&json).unwrap_or_default();
+        let ended = report(&all).await;
+        let value: Value = serde_json::from_str(&ended.out).unwrap_or_default();
         if value["totals"]["stored_bytes"].as_f64() != Some(stored) {
-            return Err(said);
+            return Err(ended.said);
         }
-        assert_eq!((code, said.as_str()), (Some(0), ""));
+        ended.well();
         Ok(value)
     })
     .await
@@ -156,11 +156,7 @@ async fn every_format_says_the_same() {
         "--rule",
         "older_than_90d",
     ];
-    let with = async |more: &[&str]| {
-        let (code, out, said) = report(&[&flags[..], more].concat()).await;
-        assert_eq!((code, said.as_str()), (Some(0), ""), "{out}");
-        out
-    };
+    let with = async |more: &[&str]| report(&[&flags[..], more].concat()).await.well();
     let schema: Value = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
     let json: Value = serde_json::from_str(&with(&["--format", "json", "--tags"]).await).unwrap();
     validate(&json, &schema, &schema, "report");
@@ -189,36 +185,18 @@ async fn every_format_says_the_same() {
 
 #[tokio::test]
 async fn what_is_wrong_is_said_at_once_with_its_remedy() {
-    let (code, _, said) = report(&[
-        "--rule",
-        "older_than_0d,x",
-        "--top",
-        "0",
-        "--only",
-        "/",
-        "--offline",
-        "--swr.endpoint",
-        "http://127.0.0.1:1",
-    ])
-    .await;
-    assert_eq!(code, Some(2));
-    for problem in ["older_than_90d", "`x` is no rule", "--top: `0`", "--only: `/`"] {
-        assert!(said.contains(problem), "{said}");
-    }
-    let (code, _, said) = report(&["--offline"]).await;
-    assert!(code == Some(2) && said.contains("give --cache.directory"), "{said}");
+    let wrong = ["--rule=older_than_0d,x", "--top=0", "--only=/", "--offline", "--swr.endpoint=http://127.0.0.1:1"];
+    report(&wrong).await.with(2, &["older_than_90d", "`x` is no rule", "--top: `0`", "--only: `/`"]);
+    report(&["--offline"]).await.with(2, &["give --cache.directory"]);
     let (directory, cache) = cache_directory();
-    let (code, _, said) = report(&["--offline", &cache]).await;
-    assert!(code == Some(1) && said.contains("has no state"), "{said}");
+    report(&["--offline", &cache]).await.with(1, &["has no state"]);
     std::fs::write(directory.path().join("prod.snapshot"), "damaged").unwrap();
-    let (code, _, said) = report(&["--offline", &cache]).await;
-    assert!(code == Some(1) && said.contains("--account; there are prod"), "{said}");
-    let (code, _, said) = report(&["--offline", &cache, "--account", "prod"]).await;
-    assert!(code == Some(1) && said.contains("is no state file of this exporter"), "{said}");
+    report(&["--offline", &cache]).await.with(1, &["--account; there are prod"]);
+    report(&["--offline", &cache, "--account", "prod"]).await.with(1, &["is no state file of this exporter"]);
     let upstream = simulator(5, 1).await;
-    let (code, out, said) =
+    let ended =
         report(&["--swr.endpoint", &upstream.url(), "--only", "nobody", "--collector.tags.rate-limit=1000"]).await;
-    assert!(code == Some(1) && out.is_empty() && said.contains("there is no nobody in this account"), "{said}");
+    assert_eq!(ended.with(1, &["there is no nobody in this account"]).out, "");
 }
 
 #[tokio::test]
@@ -226,9 +204,7 @@ async fn an_account_that_is_read_in_part_is_reported_with_a_warning() {
     let upstream = simulator(60, 2).await;
     let url = upstream.url();
     let arguments = ["--swr.endpoint", &url, "--swr.refresh-timeout=1500ms", "--collector.tags.rate-limit=1"];
-    let (code, out, said) = report(&arguments).await;
-    assert_eq!(code, Some(1));
-    assert!(said.contains("repositories are still to be read"), "{said}");
+    let out = report(&arguments).await.with(1, &["repositories are still to be read"]).out;
     assert!(out.contains("repositories are not known. They may share layers"), "{out}");
 }
 
@@ -278,7 +254,7 @@ async fn no_command_sends_anything_but_reads_and_logins() {
             command
         };
         for arguments in [&["check"][..], &["scrape"], &["report", "--tags"], &["report", "--only", "nobody"]] {
-            let (code, _, said) = done(with(arguments)).await;
+            let Ended { code, said, .. } = done(with(arguments)).await;
             assert!(code.is_some_and(|code| code < 2), "{arguments:?} by {login}: {said}");
         }
         settled(&start(with(&["serve", "--cache.window=50ms"])).await).await;

@@ -1,7 +1,7 @@
 //! Secrets go to the upstream alone: canaries in every place where a secret may be given, and a search for them, in every
 //! spelling, in everything that the program writes.
 
-use crate::support::{Exporter, Scrape, bare, command, done, simulator, start, text};
+use crate::support::{Ended, Exporter, Scrape, bare, command, done, simulator, start, text};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use swr_simulator::{AccessKey, Action, Delivery, RetryAfter, Rule, Running, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -273,7 +273,7 @@ async fn neither_help_nor_a_problem_shows_a_secret() {
         command.env("SWR_EXPORTER_ACCESS_KEY", ACCESS_KEY).env("SWR_EXPORTER_SECRET_KEY", SECRET_KEY);
         command.env("SWR_EXPORTER_SECURITY_TOKEN", SECURITY_TOKEN).env("SWR_EXPORTER_TOKEN", TOKEN);
         command.env("SWR_EXPORTER_SWR_REGION", "cn-north-4").args(arguments);
-        let (_, out, said) = done(command).await;
+        let Ended { out, said, .. } = done(command).await;
         assert_clean(&format!("{arguments:?} on standard output"), &out);
         assert_clean(&format!("{arguments:?} on standard error"), &said);
         assert!(out.len() + said.len() > 0);
@@ -363,8 +363,8 @@ async fn what_an_upstream_repeats_of_a_request_shows_no_secret() {
             exporter.stop().await;
             assert!(exporter.log().contains("refresh failed"), "{source}: {}", exporter.log());
             assert_clean(&format!("the log with {source}"), &exporter.log());
-            let (_, out, complained) = done(run(&["check"])).await;
-            let said = out + &complained;
+            let ended = done(run(&["check"])).await;
+            let said = ended.out + &ended.said;
             assert!(said.contains("FAIL"), "{source}: {said}");
             assert_clean(&format!("check with {source}"), &said);
         }

@@ -1,14 +1,13 @@
 //! Mistakes of operators: exit codes, and every problem reported at once.
 
-use crate::support::{bare, command, done, simulator};
+use crate::support::{Ended, bare, command, done, simulator};
 use tokio::net::TcpListener;
 
-/// Runs the exporter with these arguments and the access key of the demo: exit code and output.
-async fn exit_of(arguments: &[&str]) -> (i32, String) {
+/// Runs the exporter with these arguments and the access key of the demo.
+async fn exit_of(arguments: &[&str]) -> Ended {
     let mut command = command();
     command.args(arguments);
-    let (code, out, said) = done(command).await;
-    (code.unwrap(), out + &said)
+    done(command).await
 }
 
 #[tokio::test]
@@ -18,17 +17,14 @@ async fn every_problem_is_listed_before_anything_listens() {
     let mut command = command();
     command.env_remove("SWR_EXPORTER_SECRET_KEY").env("SWR_EXPORTER_SWR_CONCURRENCY", "many");
     command.args(["--web.listen-address", &taken, "--log.level", "shout"]);
-    let (code, out, said) = done(command).await;
-    assert_eq!(code, Some(2), "{said}");
-    for expected in [
+    let expected = [
         "4 problems",
         "SWR_EXPORTER_SWR_CONCURRENCY: invalid number `many`",
         "--log.level: unknown value `shout`",
         "no endpoint: set --swr.region",
         "lacks its secret key: set SWR_EXPORTER_SECRET_KEY or --credentials.secret-key-file",
-    ] {
-        assert!(said.contains(expected), "{expected}\n---\n{said}");
-    }
+    ];
+    let Ended { out, said, .. } = done(command).await.with(2, &expected);
     assert!(out.is_empty() && !said.contains(&taken), "{said}");
 }
 
@@ -36,9 +32,7 @@ async fn every_problem_is_listed_before_anything_listens() {
 async fn unknown_flags_commands_and_values_exit_with_2() {
     for arguments in [&["--swr.regoin", "cn-north-4"][..], &["exprot"], &["demo", "--speed", "fast"], &["--swr.region"]]
     {
-        let (code, said) = exit_of(arguments).await;
-        assert_eq!(code, 2, "{arguments:?}: {said}");
-        assert!(said.contains(arguments.iter().rfind(|word| !word.starts_with("cn-")).unwrap()), "{said}");
+        exit_of(arguments).await.with(2, &[arguments.iter().rfind(|word| !word.starts_with("cn-")).unwrap()]);
     }
 }
 
@@ -47,29 +41,24 @@ async fn a_port_in_use_exits_with_1() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = listener.local_addr().unwrap().to_string();
     let upstream = simulator(3, 1).await;
-    let (code, said) = exit_of(&["--swr.endpoint", &upstream.url(), "--web.listen-address", &taken]).await;
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains(&format!("cannot listen on {taken}: ")), "{said}");
-    assert!(said.contains("choose another address or port"), "{said}");
+    let cannot = format!("cannot listen on {taken}: ");
+    let ended = exit_of(&["--swr.endpoint", &upstream.url(), "--web.listen-address", &taken]).await;
+    ended.with(1, &[&cannot, "choose another address or port"]);
     assert_eq!(upstream.handle.total(), 0, "nothing is called");
     for command in [&["demo", "--web.listen-address"][..], &["simulate", "--listen-address"]] {
-        let (code, said) = exit_of(&[command, &[&taken]].concat()).await;
-        assert_eq!(code, 1, "{said}");
-        assert!(said.contains(&format!("cannot listen on {taken}: ")), "{said}");
+        exit_of(&[command, &[&taken]].concat()).await.with(1, &[&cannot]);
     }
 }
 
 #[tokio::test]
 async fn help_and_version_exit_with_0() {
     for arguments in [&["--help"][..], &["-h"], &["serve", "--help"], &["help", "demo"]] {
-        let (code, said) = exit_of(arguments).await;
-        assert_eq!(code, 0, "{arguments:?}: {said}");
+        let said = exit_of(arguments).await.well();
         assert!(said.contains("Usage: swr-exporter"), "{said}");
     }
-    let (code, said) = exit_of(&["--version"]).await;
+    let said = exit_of(&["--version"]).await.well();
     let lines: Vec<&str> = said.lines().collect();
     let [first, compiler, platform] = lines[..] else { panic!("{said}") };
-    assert_eq!(code, 0);
     let first = first.strip_prefix(concat!("swr-exporter, version ", env!("CARGO_PKG_VERSION"), " (revision: "));
     let revision = first.and_then(|rest| rest.strip_suffix(')')).unwrap_or_else(|| panic!("{said}"));
     assert!(revision == "unknown" || revision.len() >= 12, "{said}");
@@ -81,7 +70,7 @@ async fn help_and_version_exit_with_0() {
 async fn serve_is_the_default_command() {
     let (with, without) = (exit_of(&["serve", "--cache.window", "x"]).await, exit_of(&["--cache.window", "x"]).await);
     assert_eq!(with, without);
-    assert_eq!(with.0, 2);
+    with.with(2, &[]);
 }
 
 #[tokio::test]
@@ -95,12 +84,12 @@ async fn pipes_and_devices_are_refused_as_files() {
             ("--credentials.token-file", "cannot read the token from"),
             ("--config.file", "pipe: not a regular file"),
         ] {
-            let (code, all) = exit_of(&["check", "--offline", "--swr.endpoint=https://swr.example", flag, file]).await;
-            assert!(code != 0 && all.contains(&said.replace("pipe", file)), "{flag} {file}: {code}\n{all}");
+            let ended = exit_of(&["check", "--offline", "--swr.endpoint=https://swr.example", flag, file]).await;
+            let (code, all) = (ended.code, ended.out + &ended.said);
+            assert!(code > Some(0) && all.contains(&said.replace("pipe", file)), "{flag} {file}: {code:?}\n{all}");
             assert!(all.contains("not a regular file"), "{flag} {file}: {all}");
         }
-        let (code, said) = exit_of(&["--swr.endpoint=https://swr.example", "--swr.ca-file", file]).await;
-        assert_eq!(code, 1, "{said}");
+        exit_of(&["--swr.endpoint=https://swr.example", "--swr.ca-file", file]).await.with(1, &[]);
     }
 }
 
@@ -115,8 +104,7 @@ async fn config_check_ends_as_an_offline_check_does() {
         let mut command = bare();
         command.env("SWR_EXPORTER_CONFIG_CHECK", "true").args(files);
         command.args(secret.iter().flat_map(|secret| ["--credentials.secret-key-file", secret]));
-        let (ended, _, said) = done(command).await;
-        assert_eq!(ended, Some(code), "{said}");
+        done(command).await.with(code, &[]);
     }
 }
 
@@ -125,7 +113,7 @@ async fn errors_before_the_log_are_lines_of_the_json_log_too() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let lines = async |arguments: &[&str]| {
-        let (_, said) = exit_of(&[&["--log.format", "json"], arguments].concat()).await;
+        let said = exit_of(&[&["--log.format", "json"], arguments].concat()).await.said;
         let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{said}"));
         said.lines().map(json).collect::<Vec<_>>()
     };
@@ -145,7 +133,6 @@ async fn a_variable_that_is_not_utf_8_is_refused() {
     for name in ["SWR_EXPORTER_TOKEN", "SWR_EXPORTER_SWR_REGION", "HUAWEICLOUD_SDK_AK"] {
         let mut command = command();
         command.env(name, latin1).args(["check", "--offline", "--swr.endpoint", "https://swr.example"]);
-        let (code, _, said) = done(command).await;
-        assert!(code == Some(2) && said.contains(&format!("{name}: the value is not UTF-8")), "{said}");
+        done(command).await.with(2, &[&format!("{name}: the value is not UTF-8")]);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swr_exporter::base::state_file::{self, Loaded, Origin};
 use swr_exporter::model::{Snapshot, records};
-use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape};
+use swr_simulator::{Action, Rule, Running, Shape};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -146,62 +146,6 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
 }
 
 #[tokio::test]
-async fn only_what_was_read_from_the_same_account_is_taken_over() {
-    let (upstream, other) = (simulator(30, 3).await, simulator(20, 2).await);
-    let (folder, file) = folder();
-    written(folder.path(), &file, &upstream).await;
-    let whole = fs::read(&file).unwrap();
-    let (url, other_url) = (upstream.url(), other.url());
-    let organization = upstream.handle.with_world(|world| world.namespaces())[0].clone();
-    let token = folder.path().join("token");
-    fs::write(&token, DEMO_TOKEN).unwrap();
-    let token = token.to_str().unwrap();
-    let start_with = async |url: &str, flags: &[&str], key: (&str, &str)| {
-        fs::write(&file, &whole).unwrap();
-        let mut command = command();
-        command.env("SWR_EXPORTER_ACCESS_KEY", key.0).env("SWR_EXPORTER_SECRET_KEY", key.1);
-        command.args(["--swr.endpoint", url, "--cache.directory", folder.path().to_str().unwrap()]).args(flags);
-        start(command).await
-    };
-    let demo = (DEMO_ACCESS_KEY, DEMO_SECRET_KEY);
-    // Settings that say how a list is read, not whose it is.
-    for (flags, key) in [
-        (&["--swr.list-api=v3", "--swr.page-size=20", "--cache.window=20m"][..], demo),
-        (&["--collector.tags", "--collector.account"], demo),
-    ] {
-        let exporter = start_with(&url, flags, key).await;
-        let scrape = exporter.scrape().await;
-        assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(1.0), "{flags:?}");
-        assert_eq!(sizes(&scrape), 30);
-    }
-    // An inline key may be another customer's. This one is refused by the upstream, so there is nothing to show.
-    let exporter = start_with(&url, &[], ("another-key", "another-secret")).await;
-    assert_eq!(sizes(&exporter.scrape().await), 0);
-    assert!(exporter.log().contains("it was read from another endpoint"), "{}", exporter.log());
-    drop(exporter);
-    for (url, flags) in [
-        (&other_url, &[][..]),
-        (&url, &["--swr.namespace", &organization]),
-        (&url, &["--swr.project-id", DEMO_PROJECT_ID]),
-        (&url, &["--credentials.source", "token", "--credentials.token-file", token]),
-    ] {
-        let exporter = start_with(url, flags, demo).await;
-        let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
-        assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(0.0), "{flags:?}");
-        let log = exporter.log();
-        assert_eq!(log.matches("it was read from another endpoint").count(), 1, "{flags:?}: {log}");
-        let expected = match flags {
-            [] => other.handle.repositories().len(),
-            ["--swr.namespace", name] => {
-                upstream.handle.repositories().iter().filter(|row| row.namespace == *name).count()
-            }
-            _ => 30,
-        };
-        assert_eq!(sizes(&scrape), expected, "{flags:?}");
-    }
-}
-
-#[tokio::test]
 async fn an_account_that_is_given_another_endpoint_serves_nothing_of_the_one_before() {
     let (upstream, other) = (simulator(30, 3).await, simulator(20, 2).await);
     let folder = tempfile::tempdir().unwrap();
@@ -316,12 +260,8 @@ async fn the_directory_is_created_and_its_old_setting_is_answered_with_the_new_o
     assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
     let mut old = command();
     old.args(["--swr.endpoint", &upstream.url(), "--cache.file=/x"]);
-    let (code, _, said) = done(old).await;
-    assert_eq!(code, Some(2));
-    assert!(
-        said.contains("--cache.file: renamed to --cache.directory (in the configuration file: cache_directory)"),
-        "{said}"
-    );
+    let renamed = "--cache.file: renamed to --cache.directory (in the configuration file: cache_directory)";
+    done(old).await.with(2, &[renamed]);
 }
 
 /// Odd files in the place of each file of the directory, of which some would block whoever opens them.

@@ -50,16 +50,44 @@ pub fn limited(limit: &str, inner: &Command) -> Command {
 }
 
 /// Runs a command that ends by itself: its exit code, output and errors.
-pub async fn done(command: Command) -> (Option<i32>, String, String) {
+pub async fn done(command: Command) -> Ended {
     done_within(2 * PATIENCE, command).await
 }
 
 /// As [`done`], where it takes longer.
-pub async fn done_within(longest: Duration, mut command: Command) -> (Option<i32>, String, String) {
+pub async fn done_within(longest: Duration, mut command: Command) -> Ended {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let ended = tokio::time::timeout(longest, command.output()).await;
     let Output { status, stdout, stderr } = ended.expect("it ends by itself").unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let [out, said] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+    Ended { code: status.code(), out, said }
+}
+
+/// How a command ended by itself.
+#[derive(Debug, PartialEq)]
+pub struct Ended {
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub said: String,
+}
+
+impl Ended {
+    /// Its output. It ended with 0 and complained of nothing.
+    #[track_caller]
+    pub fn well(self) -> String {
+        assert_eq!((self.code, self.said.as_str()), (Some(0), ""), "{}", self.out);
+        self.out
+    }
+
+    /// Itself. It ended with this code, and named all of this among its complaints.
+    #[track_caller]
+    pub fn with(self, code: i32, named: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        named.iter().for_each(|named| assert!(self.said.contains(named), "{named}\n---\n{}", self.said));
+        self
+    }
 }
 
 /// Replaces a file as a whole, as editors and Kubernetes do, so that nobody reads half of it.

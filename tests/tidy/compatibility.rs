@@ -1,18 +1,14 @@
 //! The table of docs/compatibility.md has the rows that `tests/compatibility` tries, and each finding can be run.
 
-use super::{read, root};
+use super::{read, root, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 #[test]
 fn the_table_of_compatibility_has_the_rows_that_are_tried() {
-    let output = Command::new("python3").arg(root().join("tests/compatibility")).arg("--list").output();
-    let output = output.expect("python3 runs; tests/run installs it");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tried = run(root(), "python3", &["tests/compatibility", "--list"]).unwrap();
     let document = read("docs/compatibility.md");
     let rows: Vec<&str> = document.lines().filter(|line| line.starts_with("| ")).collect();
-    let tried = String::from_utf8(output.stdout).unwrap();
     assert_eq!(rows[1..], tried.lines().collect::<Vec<_>>()[..], "run tests/compatibility --write");
 }
 

@@ -1,13 +1,9 @@
 //! The examples in README and `docs/` work, and their links lead somewhere.
 
-use super::{blocks, commands, documents, is_part_of_a_name, names_of_metrics, quoted, read, root};
-use clap::Parser;
+use super::{blocks, commands, documents, is_part_of_a_name, names_of_metrics, quoted, read, root, run, serves};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process;
-use swr_exporter::cli::{Cli, Command};
-use swr_exporter::config;
 
 /// The queries of the documents, a history, and their results.
 const RECIPES: &str = "tests/fixtures/recipes_test.yml";
@@ -20,20 +16,11 @@ fn docs() -> Vec<(String, String)> {
     docs
 }
 
-/// Runs a program of Prometheus or Alertmanager on a file.
-fn run(program: &str, arguments: &[&str], file: &Path) -> Result<(), String> {
-    let output = process::Command::new(program).args(arguments).arg(file).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; tests/run installs it"));
-    let said = [output.stdout, output.stderr].concat();
-    output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&said).into_owned())
-}
-
 /// The variables of examples with two accounts.
 const OTC: [(&str, &str); 2] = [("OTC_PASSWORD", "abc123"), ("OTC_PROJECT", "abc123")];
 
-/// Parses a command of ours and tells whether it serves; commands of other programs are ignored. `accounts.yml` stands for
-/// `example`.
-fn serves(words: &[String], example: &Path) -> bool {
+/// As [`serves`]; commands of other programs are ignored. `accounts.yml` stands for `example`.
+fn command_serves(words: &[String], example: &Path) -> bool {
     let words = if words[0] == "sudo" { &words[1..] } else { words };
     let ours = words.iter().position(|word| word.ends_with("swr-exporter") && !word.starts_with('-'));
     let is_cargo = words.starts_with(&["cargo".to_owned(), "run".to_owned()]);
@@ -46,17 +33,9 @@ fn serves(words: &[String], example: &Path) -> bool {
         (_, Some(0)) => &words[1..],
         _ => return false,
     };
-    let line = std::iter::once("swr-exporter").chain(arguments.iter().map(String::as_str));
-    let line = line.map(|word| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word });
-    let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-    let settings = match &cli.command {
-        None => &cli.serve,
-        Some(Command::Check(args)) => &args.serve,
-        Some(_) => return false,
-    };
-    let resolved = config::resolve(settings, &config::environment::Environment::from(&OTC[..]));
-    assert!(resolved.is_ok(), "{words:?}: {}", resolved.unwrap_err());
-    cli.command.is_none()
+    let here =
+        |word: &String| if word.ends_with("/accounts.yml") { example.to_str().unwrap() } else { word }.to_owned();
+    serves(&arguments.iter().map(here).collect::<Vec<_>>(), &OTC)
 }
 
 #[test]
@@ -70,28 +49,27 @@ fn every_example_is_valid() {
         for example in accounts {
             fs::write(&file, example).unwrap();
             let command = ["swr-exporter", "--config.file", "/etc/swr-exporter/accounts.yml"].map(str::to_owned);
-            assert!(serves(&command, &file), "{name}");
+            assert!(command_serves(&command, &file), "{name}");
             seen[0] += 1;
         }
         for words in blocks(&text, "sh").into_iter().flat_map(commands) {
-            serves(&words, &file);
+            command_serves(&words, &file);
             seen[1] += 1;
         }
         // An integration test logs in with the web configuration file.
         let of_others = |block: &&str| !block.contains("accounts:\n") && !block.starts_with("tls_server_config:");
         for settings in blocks(&text, "yaml").into_iter().filter(of_others) {
-            let file = folder.path().join("settings.yml");
             let first = settings.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
             let (program, arguments, settings): (_, &[&str], _) = if first.starts_with("route:") {
-                ("amtool", &["check-config"], settings.to_owned())
+                ("amtool", &["check-config", "settings.yml"], settings.to_owned())
             } else if first.starts_with("- record:") {
                 let rules = settings.replace('\n', "\n  ");
-                ("promtool", &["check", "rules"], format!("groups:\n- name: a\n  rules:\n  {rules}\n"))
+                ("promtool", &["check", "rules", "settings.yml"], format!("groups:\n- name: a\n  rules:\n  {rules}\n"))
             } else {
-                ("promtool", &["check", "config", "--syntax-only"], settings.to_owned())
+                ("promtool", &["check", "config", "--syntax-only", "settings.yml"], settings.to_owned())
             };
-            fs::write(&file, settings).unwrap();
-            run(program, arguments, &file).unwrap_or_else(|said| panic!("{name}: {said}"));
+            fs::write(folder.path().join("settings.yml"), settings).unwrap();
+            run(folder.path(), program, arguments).unwrap_or_else(|said| panic!("{name}: {said}"));
             seen[2] += 1;
         }
         // Each query has a result over a history.
@@ -110,7 +88,7 @@ fn every_example_is_valid() {
 
 #[test]
 fn the_queries_of_the_documents_give_the_right_results_over_a_history() {
-    run("promtool", &["test", "rules"], &root().join(RECIPES)).unwrap();
+    run(root(), "promtool", &["test", "rules", RECIPES]).unwrap();
 }
 
 #[test]
@@ -123,7 +101,7 @@ fn the_inhibitions_of_the_documents_are_those_of_the_compose_file() {
 #[test]
 fn the_example_of_a_prometheus_is_valid_and_finds_the_rules_also_where_the_readme_installs_them() {
     let file = "deploy/prometheus.yml";
-    run("promtool", &["check", "config"], &root().join(file)).unwrap();
+    run(root(), "promtool", &["check", "config", file]).unwrap();
     let readme = read("README.md");
     let install = blocks(&readme, "sh").into_iter().find(|block| block.contains(file)).unwrap();
     let etc = tempfile::tempdir().unwrap();
@@ -131,10 +109,9 @@ fn the_example_of_a_prometheus_is_valid_and_finds_the_rules_also_where_the_readm
     let commands = install.replace("/etc/prometheus", "$ETC").replace("sudo ", "");
     let kept = |line: &&str| !line.starts_with("apt-get") && !line.starts_with("systemctl");
     let script = commands.lines().filter(kept).collect::<Vec<_>>().join("\n");
-    let mut shell = process::Command::new("bash");
-    shell.args(["-euc", &script]).env("ETC", etc.path()).current_dir(root());
-    assert!(shell.output().unwrap().status.success(), "{script}");
-    run("promtool", &["check", "config"], &etc.path().join("prometheus.yml")).unwrap();
+    let script = script.replace("$ETC", etc.path().to_str().unwrap());
+    run(root(), "bash", &["-euc", &script]).unwrap();
+    run(etc.path(), "promtool", &["check", "config", "prometheus.yml"]).unwrap();
 }
 
 #[test]
@@ -234,7 +211,8 @@ fn the_test_command_of_the_readme_is_the_one_that_ci_runs() {
 #[test]
 fn documents_name_no_metric_that_does_not_exist() {
     let known = names_of_metrics();
-    for document in documents() {
+    let rules = fs::read_dir(root().join("dashboards/rules")).unwrap().map(|entry| entry.unwrap().path());
+    for document in documents().into_iter().chain(rules) {
         let text = read(&document);
         let words = text.split(|c| !is_part_of_a_name(c)).filter(|word| word.starts_with("swr_"));
         // The name of the library is not a metric.

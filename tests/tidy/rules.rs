@@ -1,9 +1,8 @@
 //! The rules in `dashboards/rules`: promtool accepts them, their tests pass, and the tests notice when a threshold is changed.
 
-use super::{names_of_metrics, quoted, read, root, rows, section};
+use super::{quoted, read, root, rows, run, section};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
 
 const RULES: [&str; 3] = ["thresholds.yml", "recording.yml", "alerts.yml"];
@@ -45,13 +44,6 @@ fn of(file: &str) -> Vec<Rule> {
         }
     }
     found
-}
-
-fn promtool(folder: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new("promtool").current_dir(folder).args(arguments).output();
-    let output = output.expect("promtool runs; tests/run installs it");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 #[test]
@@ -108,18 +100,6 @@ fn each_threshold_is_used_and_each_series_that_is_used_is_recorded() {
     assert!(unknown.is_empty(), "recorded nowhere: {unknown:?}");
     let idle: Vec<_> = defined.iter().filter(|name| name.starts_with("swr:") && !used.contains(*name)).collect();
     assert!(idle.is_empty(), "compared with by nothing: {idle:?}");
-}
-
-#[test]
-fn rules_name_no_metric_that_does_not_exist() {
-    let known = names_of_metrics();
-    for file in RULES.into_iter().chain(TESTS).chain([MONTH]) {
-        let text = rules(file);
-        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("swr_"))
-        {
-            assert!(known.contains(word), "dashboards/rules/{file} names `{word}`, which src/catalog.rs does not have");
-        }
-    }
 }
 
 /// The alert that a test must see change with a threshold: the one whose expression names the threshold, directly or by the
@@ -235,7 +215,7 @@ fn with_changed(round: &BTreeMap<String, BTreeSet<String>>, change: &str) -> BTr
     let alerts: Vec<&String> = round.values().flatten().collect();
     let concern = |test: &&str| alerts.iter().any(|alert| rules(test).contains(&format!("alertname=\"{alert}\"")));
     let tests: Vec<&str> = TESTS.into_iter().filter(concern).collect();
-    let (_, said) = promtool(folder.path(), &[&["test", "rules"][..], &tests].concat());
+    let said = run(folder.path(), "promtool", &[&["test", "rules"][..], &tests].concat()).unwrap_or_else(|said| said);
     noticed(&said)
 }
 
@@ -252,8 +232,7 @@ fn the_tests_of_the_rules_pass_and_notice_each_threshold_that_is_doubled_or_halv
             None => rounds.push(BTreeMap::from([(threshold.name, alerts)])),
         }
     }
-    let (fine, said) = promtool(&root().join("dashboards/rules"), &[&["test", "rules", MONTH][..], &TESTS].concat());
-    assert!(fine, "{said}");
+    run(&root().join("dashboards/rules"), "promtool", &[&["test", "rules", MONTH][..], &TESTS].concat()).unwrap();
     // Each run keeps databases of some hundred megabytes for a while: run no more at once than there are processors.
     let changes = rounds.iter().flat_map(|round| ["* 2", "/ 2"].map(|change| (round, change)));
     let (changes, workers) = (Mutex::new(changes), std::thread::available_parallelism().map_or(1, usize::from));

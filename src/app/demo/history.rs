@@ -6,7 +6,7 @@
 use super::super::account::Account;
 use super::{SINGLE_REPOSITORIES, demo_config, serve, world};
 use crate::cli::DemoArgs;
-use crate::collect::{self, WaitPolicy};
+use crate::collect::WaitPolicy;
 use crate::config;
 use crate::exposition::{self, Encoding, Format, PlainTextRoom};
 use anyhow::{Context, bail};
@@ -61,9 +61,6 @@ pub(super) fn length(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes the history that ends now.
-///
-/// # Errors
-/// When the file cannot be written.
 pub(super) async fn write(
     options: Options,
     today: SystemTime,
@@ -130,12 +127,8 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 
 /// An exporter's account that reads anew each time, and waits for tags and details.
 async fn build(endpoint: &str, collectors: &[&str]) -> anyhow::Result<Account> {
-    let mut config = demo_config(endpoint, "1ms", collectors)?;
-    let account = config.accounts.swap_remove(0);
-    let account = config::AccountOptions {
-        collect: collect::Options { wait_policy: WaitPolicy::UntilRead, ..account.collect },
-        ..account
-    };
+    let mut account = demo_config(endpoint, "1ms", collectors)?.accounts.swap_remove(0);
+    account.collect.wait_policy = WaitPolicy::UntilRead;
     Account::build_alone(account).await
 }
 

@@ -4,9 +4,11 @@ use super::AccountStatus;
 use crate::cache::Attempt;
 use crate::collect::CollectorState;
 use crate::exposition::Exposition;
+use strum::IntoStaticStr;
 
 /// Ordered by urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, IntoStaticStr, PartialEq, Eq, PartialOrd, Ord)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Condition {
     /// Refreshes fail and there is no data to serve.
     Failing,
@@ -40,15 +42,8 @@ impl Condition {
     }
 
     /// Its word, which is also its CSS class.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Failing => "failing",
-            Self::Degraded => "degraded",
-            Self::Incomplete => "incomplete",
-            Self::Empty => "empty",
-            Self::Waiting => "waiting",
-            Self::Working => "working",
-        }
+    pub(super) fn word(self) -> &'static str {
+        self.into()
     }
 
     /// The headline of a page with this account alone.

@@ -23,9 +23,17 @@ impl WebFileReader<'_> {
         sources: &mut Sources<'p>,
         problems: &mut Problems,
     ) -> Option<tls::Options> {
-        let certificate = self.pem(&mut table, ["cert", "cert_file"], problems);
-        let key = self.pem(&mut table, ["key", "key_file"], problems);
-        let client_ca = self.pem(&mut table, ["client_ca", "client_ca_file"], problems);
+        let mut pem = |setting, names| {
+            let found = self.pem(&mut table, names, problems);
+            if let Pem::Text(_, place) = &found {
+                sources.0.push((setting, place.clone()));
+            }
+            found
+        };
+        let certificate = pem(TlsSetting::Certificate, ["cert", "cert_file"]);
+        let key = pem(TlsSetting::Key, ["key", "key_file"]);
+        let client_ca = pem(TlsSetting::ClientCa, ["client_ca", "client_ca_file"]);
+        sources.0.push((TlsSetting::Combination, place.clone()));
         for (found, names) in [(&certificate, "cert_file or cert"), (&key, "key_file or key")] {
             if matches!(found, Pem::Absent) {
                 problems.add(format!("{place}: {names} missing, which TLS needs"));
@@ -42,10 +50,6 @@ impl WebFileReader<'_> {
         let curves = each(&mut table, "curve_preferences", problems, tls::curve);
         table.finish(problems);
 
-        sources.certificate = certificate.place().cloned();
-        sources.key = key.place().cloned();
-        sources.client_ca = client_ca.place().cloned();
-        sources.table = Some(place.clone());
         let (Pem::Text(certificate, _), Pem::Text(key, _)) = (certificate, key) else { return None };
         Some(tls::Options {
             client_auth,
@@ -96,35 +100,15 @@ enum Pem<'a> {
     Text(Secret, Place<'a>),
 }
 
-impl<'a> Pem<'a> {
-    fn place(&self) -> Option<&Place<'a>> {
-        match self {
-            Self::Text(_, place) => Some(place),
-            Self::Absent | Self::Unread => None,
-        }
-    }
-}
-
-/// The places of the settings, for problems that are found later.
+/// The places of the settings, that of all together last, for problems that are found later.
 #[derive(Default)]
-pub(super) struct Sources<'a> {
-    table: Option<Place<'a>>,
-    certificate: Option<Place<'a>>,
-    key: Option<Place<'a>>,
-    client_ca: Option<Place<'a>>,
-}
+pub(super) struct Sources<'a>(Vec<(TlsSetting, Place<'a>)>);
 
 impl Sources<'_> {
     /// Adds a problem with the place of its setting.
     pub(super) fn blame(&self, problem: &TlsProblem, problems: &mut Problems) {
-        let place = match problem.setting {
-            TlsSetting::Certificate => &self.certificate,
-            TlsSetting::Key => &self.key,
-            TlsSetting::ClientCa => &self.client_ca,
-            TlsSetting::Combination => &None,
-        };
-        match place.as_ref().or(self.table.as_ref()) {
-            Some(place) => problems.add(format!("{place}: {}", problem.reason)),
+        match self.0.iter().find(|(setting, _)| *setting == problem.setting).or(self.0.last()) {
+            Some((_, place)) => problems.add(format!("{place}: {}", problem.reason)),
             None => problems.add(problem.reason.clone()),
         }
     }

@@ -4,32 +4,44 @@ use super::compress::{Deflated, Part};
 use bytes::{Buf, Bytes};
 use flate2::{Decompress, FlushDecompress};
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of plain text that are inflated at once: enough to keep the socket busy, less than a millisecond of work.
 const INFLATED: usize = 256 << 10;
 
-const UNIT: usize = 1 << 10;
-
 /// The room for kept plain text. Clones share it.
 #[derive(Clone, Debug)]
-pub struct PlainTextRoom(Arc<Semaphore>);
+pub struct PlainTextRoom(Arc<AtomicUsize>);
 
 impl PlainTextRoom {
     /// Room for `bytes`.
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / UNIT)))
+        Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    pub(super) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        self.0.clone().try_acquire_many_owned(u32::try_from(bytes.div_ceil(UNIT)).ok()?).ok()
+    /// Takes room for `bytes`, if there is so much.
+    pub(super) fn take(&self, bytes: usize) -> Option<TakenRoom> {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).ok()?;
+        Some(TakenRoom { of: self.clone(), bytes })
     }
 }
 
-/// A kept text. It gives its room back when the last exposition that has the part is gone and the last response is sent.
+/// Taken room; given back when it is dropped.
+pub(super) struct TakenRoom {
+    of: PlainTextRoom,
+    bytes: usize,
+}
+
+impl Drop for TakenRoom {
+    fn drop(&mut self) {
+        self.of.0.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A kept text. It is dropped with the last exposition that has the part and the last response that sends it.
 struct KeptText {
     text: Vec<u8>,
-    _room: OwnedSemaphorePermit,
+    _room: TakenRoom,
 }
 
 impl AsRef<[u8]> for KeptText {

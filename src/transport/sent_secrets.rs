@@ -195,28 +195,20 @@ fn decode(layer: &[Decoded]) -> Vec<Decoded> {
     let mut rest = layer;
     while let Some(first) = rest.first() {
         let head: Vec<u8> = rest.iter().take(12).map(|decoded| decoded.byte).collect();
-        let (length, character) = escape(&head).unwrap_or((1, Escaped::Byte(first.byte)));
+        let (length, bytes) = escape(&head).unwrap_or_else(|| (1, vec![first.byte]));
         let (start, end) = (first.start, rest[length - 1].end);
-        let mut push = |byte| decoded.push(Decoded { byte, start, end });
-        match character {
-            Escaped::Byte(byte) => push(byte),
-            Escaped::Character(character) => character.encode_utf8(&mut [0; 4]).bytes().for_each(push),
-        }
+        decoded.extend(bytes.into_iter().map(|byte| Decoded { byte, start, end }));
         rest = &rest[length..];
     }
     decoded
 }
 
-enum Escaped {
-    Byte(u8),
-    Character(char),
-}
-
 /// The escape sequence at the beginning of a text: its length, and what it stands for.
-fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
+fn escape(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let number = |digits: &[u8], radix| u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
-    let character = |digits: &[u8], radix| number(digits, radix).and_then(char::from_u32).map(Escaped::Character);
-    let byte = |digits: &[u8], radix| number(digits, radix).and_then(|it| u8::try_from(it).ok()).map(Escaped::Byte);
+    let character =
+        |digits: &[u8], radix| number(digits, radix).and_then(char::from_u32).map(|it| it.to_string().into_bytes());
+    let byte = |digits: &[u8], radix| number(digits, radix).and_then(|it| u8::try_from(it).ok()).map(|it| vec![it]);
     let until = |end: u8| text.iter().position(|byte| *byte == end);
     match text {
         [b'%', b'u' | b'U', digits @ ..] => Some((6, character(digits.get(..4)?, 16)?)),
@@ -228,7 +220,7 @@ fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
         [b'\\', b'u', digits @ ..] => Some((6, character(digits.get(..4)?, 16)?)),
         [b'\\', b'x' | b'X', digits @ ..] => Some((4, byte(digits.get(..2)?, 16)?)),
         [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..] => Some((4, byte(&text[1..4], 8)?)),
-        [b'\\', byte, ..] => Some((2, Escaped::Byte(*byte))),
+        [b'\\', byte, ..] => Some((2, vec![*byte])),
         [b'&', b'#', rest @ ..] => {
             let (start, radix) = if matches!(rest, [b'x' | b'X', ..]) { (3, 16) } else { (2, 10) };
             let is_digit = |byte: &&u8| char::from(**byte).is_digit(radix);
@@ -239,7 +231,7 @@ fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
         [b'&', ..] => {
             let end = until(b';')?;
             let (_, byte) = NAMED.iter().find(|(name, _)| name.as_bytes() == &text[1..end])?;
-            Some((end + 1, Escaped::Byte(*byte)))
+            Some((end + 1, vec![*byte]))
         }
         _ => None,
     }

@@ -1,4 +1,6 @@
-//! The families of a snapshot and where their samples come from, as text that both formats share.
+//! The families of a snapshot and where their samples come from.
+//!
+//! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
 
 use super::account_families;
 use super::blocks::{BlockWriter, Selected};
@@ -12,7 +14,8 @@ use crate::model::chunks::BlockSize;
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
 
-/// The families with samples per repository: those of the listing, and, behind [`write_totals`], of tags and details.
+/// The families with samples per repository, in their order: those of the listing, and after the families of
+/// [`write_totals`] those of tags and details.
 pub(super) struct Columns {
     pub(super) listing: Vec<Column>,
     pub(super) images: &'static [Column],
@@ -82,7 +85,8 @@ pub(super) fn write_totals(
     writer.finish()
 }
 
-/// The families with a sample per organization: sums over its repositories, and the state of its own listing.
+/// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
+/// one.
 fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Writer<impl Write>) -> io::Result<()> {
     let mut sums =
         |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| writer.family(family, all, value, |sums| [sums.name]);

@@ -1,4 +1,7 @@
-//! The lines of the text formats: metadata and samples. The sink gets chunks of about [`CHUNK`] bytes, never the whole.
+//! The lines of the text formats: metadata and samples.
+//!
+//! The sink gets chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole on its way
+//! into a compressor.
 
 use super::constant_labels::{ConstantLabels, end_labels};
 use super::{escape, number};
@@ -7,7 +10,8 @@ use crate::model::Timestamp;
 use std::io::{self, Write};
 use std::ops::AddAssign;
 
-/// Bytes per write into a sink: few enough for the second-level cache, enough to make writes rare.
+/// Bytes per write into a sink: few enough for the second-level cache beside the compressor's tables, enough to make
+/// writes rare.
 pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Capacity above [`CHUNK`] for the line that crosses it; enough for names of legal length.
@@ -54,7 +58,8 @@ impl<W: Write> Writer<W> {
         Self { sink, buffer, counts: Counts::default(), constant: labels.encode() }
     }
 
-    /// Writes a family, if it has samples: one for each item with a value, with a value for each of the family's labels.
+    /// Writes a family: a sample for each item that has a value, with a value for each of the family's labels. A family
+    /// without samples is left out.
     pub(super) fn family<'a, T: Copy, const N: usize>(
         &mut self,
         family: &Family,

@@ -1,4 +1,5 @@
-//! Secrets that an upstream repeats: its texts are searched for what we sent, in any spelling, before they are shown.
+//! Secrets that an upstream repeats. Gateways, filters and error pages quote requests; texts of others are therefore searched
+//! for what we sent, in any spelling, before they are logged or shown.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -8,7 +9,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use zeroize::Zeroizing;
 
-/// Shorter secrets, in bytes, occur in texts by chance and are not searched for. IAM's passwords are no shorter.
+/// Shorter secrets, in bytes, are not searched for: they occur in texts by chance. IAM's passwords have six characters or
+/// more.
 const MIN_SECRET: usize = 6;
 
 /// The length of the pieces, in bytes, that are searched for of a secret of [`MIN_CUT`] or more: texts quote tokens cut off.
@@ -20,7 +22,8 @@ const MIN_CUT: usize = 16;
 /// How often a text is decoded: a text inside a JSON text inside a URL.
 const MAX_LAYERS: usize = 3;
 
-/// How many characters beside a secret are hidden: in base64, four hold the bytes at its ends together with others.
+/// How many characters beside a secret are hidden with it. In base64 four characters hold the bytes at its ends together
+/// with others, so they cannot be searched for.
 const BESIDE: usize = 4;
 
 const HIDDEN: &str = "<secret>";
@@ -30,7 +33,8 @@ const HIDDEN: &str = "<secret>";
 pub struct SentSecrets(Vec<Zeroizing<String>>);
 
 impl SentSecrets {
-    /// Adds the sensitive headers of a request. Of a signature those are the access key and the signature itself.
+    /// Adds the secrets in the headers of a request: the values that are marked sensitive. Of a signature those are the
+    /// access key and the signature itself.
     pub fn add_headers(&mut self, headers: &HeaderMap) {
         for (name, value) in headers {
             let Some(value) = value.to_str().ok().filter(|_| value.is_sensitive()) else { continue };
@@ -189,7 +193,8 @@ fn widen(text: &[u8], found: &mut [bool]) {
     }
 }
 
-/// Undoes one layer of percent-encoding, escapes of JSON, C and JavaScript, and HTML's character references.
+/// Undoes one layer of percent-encoding, of the escapes of JSON, C and JavaScript and of HTML's character references,
+/// wherever there are any.
 fn decode(layer: &[Decoded]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(layer.len());
     let mut rest = layer;

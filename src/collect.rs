@@ -1,7 +1,6 @@
-//! From calls to one snapshot: the verified walk over the listing, and the merge with the previous snapshot.
+//! From calls to one snapshot: what several calls mean together, and what a failure of one of them costs.
 //!
-//! Belongs here: what several calls mean together, and what a failure of one of them costs. Deliberately absent: HTTP,
-//! exposition, and when to collect.
+//! Deliberately absent: HTTP, exposition, and when to collect.
 
 mod progress;
 pub mod metrics;
@@ -40,8 +39,7 @@ use std::time::Duration;
 pub enum WaitPolicy {
     /// At most this long, and at most a tenth of the time that the refresh has left. A later refresh shows the rest.
     AtMost(Duration),
-    /// Until everything was tried once, because there is no later refresh. A tenth of the time that is left is kept for the
-    /// encoding.
+    /// Until everything was tried once, but for a tenth of the time that is left: there is no later refresh.
     UntilRead,
 }
 

@@ -1,7 +1,5 @@
-//! The model: collected data as plain values with their units.
-//!
-//! The API's format may change with the vendor, and the metrics are a promise to users; they meet only here. Deliberately
-//! absent: clocks, metrics, HTTP.
+//! The model: collected data as plain values with their units. The API's format may change with the vendor, and the metrics
+//! are a promise to users; they meet only here. Deliberately absent: clocks, metrics, HTTP.
 
 pub mod earlier_sizes;
 pub mod figures;
@@ -17,7 +15,6 @@ pub mod size_history;
 pub mod tag_list;
 pub mod tags;
 
-use chunks::{Fingerprint, Packer};
 pub use chunks::{RepositoryRef, Row};
 use earlier_sizes::EarlierSizes;
 use figures::{AccountFigures, Artifacts, Enterprise};
@@ -52,18 +49,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Sorts the rows; of two with the same (namespace, name) the later one stays. Returns the snapshot and the number of rows
-    /// dropped.
+    /// Sorts the rows; of two with the same (namespace, name) the later one stays. Returns the number of rows dropped too.
     pub fn new(read_at: Timestamp, repositories: Vec<Repository>) -> (Self, usize) {
-        let mut packer = Packer::default();
-        let mut rows = Vec::with_capacity(repositories.len());
-        for row in repositories {
-            packer.push(row.as_ref(), Fingerprint::NONE, 0);
-            if packer.len() == PACKED_AT_ONCE {
-                rows.extend(Row::all(&packer.finish()));
-            }
-        }
-        rows.extend(Row::all(&packer.finish()));
+        let rows: Vec<Row> = repositories.into_iter().map(|row| Row::from(&row)).collect();
         let (repositories, dropped) = Repositories::merged(&rows, &Repositories::default());
         (Self { read_at, repositories, ..Self::default() }, dropped)
     }
@@ -105,9 +93,6 @@ impl Snapshot {
     }
 }
 
-/// Rows that [`Snapshot::new`] packs at once, as many as a page may have.
-const PACKED_AT_ONCE: usize = 10_000;
-
 /// The sums over the repositories of one organization. A field that none of them has is `None`, not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamespaceSums<'a> {
@@ -130,7 +115,7 @@ impl<'a> NamespaceSums<'a> {
 }
 
 /// One image repository as the listing shows it. A value that was missing or unreadable is `None`, not zero.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Repository<Shared = Arc<str>, Text = Box<str>> {
     /// The organization; rows of the same one share the text.
     pub namespace: Shared,
@@ -155,17 +140,7 @@ pub struct Repository<Shared = Arc<str>, Text = Box<str>> {
 impl Repository {
     /// A repository without a name, of which nothing is known yet.
     pub fn unknown(namespace: Arc<str>) -> Self {
-        Self {
-            namespace,
-            name: Box::default(),
-            category: None,
-            visibility: None,
-            size: None,
-            images: None,
-            downloads: None,
-            created: None,
-            updated: None,
-        }
+        Self { namespace, ..Self::default() }
     }
 
     /// Its identity within the account.

@@ -1,5 +1,4 @@
-//! An agency of another account: its temporary keys, for the credential of any other provider. So one user can read many
-//! accounts.
+//! An agency of another account: its temporary keys, for the credential of any other provider.
 //!
 //! Source: "Obtaining a Temporary Access Key and Security Token Through an Agency" of the vendor's IAM API reference.
 
@@ -58,16 +57,9 @@ impl AgencyAccount {
 
 impl Provider for AgencyProvider {
     fn load(&self) -> Result<ProviderState, AuthError> {
-        let agency = self.agency.clone();
-        Ok(match self.base.load()? {
-            ProviderState::Ready(credential) => {
-                let secret = Secret::new(hex::encode(credential.fingerprint()));
-                ProviderState::needs_exchange(secret, AssumeAgency { base: Base::Ready(credential), agency })
-            }
-            ProviderState::NeedsExchange(secret, service) => {
-                ProviderState::needs_exchange(secret, AssumeAgency { base: Base::Service(service), agency })
-            }
-        })
+        let base = self.base.load()?;
+        let secret = Secret::new(hex::encode(base.fingerprint()));
+        Ok(ProviderState::needs_exchange(secret, AssumeAgency { base, agency: self.agency.clone() }))
     }
 
     /// The agency decides whose data is read, not who takes it on.
@@ -77,16 +69,9 @@ impl Provider for AgencyProvider {
     }
 }
 
-/// How the credential is obtained that takes on an agency.
-#[derive(Debug)]
-enum Base {
-    Ready(Credential),
-    Service(Box<dyn TokenService>),
-}
-
 #[derive(Debug)]
 struct AssumeAgency {
-    base: Base,
+    base: ProviderState,
     agency: Agency,
 }
 
@@ -108,11 +93,11 @@ impl Agency {
 }
 
 impl TokenService for AssumeAgency {
-    fn exchange<'a>(&'a self, secret: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
+    fn exchange<'a>(&'a self, _: &'a Secret, client: &'a TokenClient) -> Issuing<'a> {
         Box::pin(async move {
             match &self.base {
-                Base::Ready(credential) => self.agency.key(credential, client).await,
-                Base::Service(service) => {
+                ProviderState::Ready(credential) => self.agency.key(credential, client).await,
+                ProviderState::NeedsExchange(secret, service) => {
                     let issued = service.exchange(secret, client).await?;
                     self.agency.key(&issued.credential, client).await
                 }
@@ -122,8 +107,8 @@ impl TokenService for AssumeAgency {
 
     fn can_lock_out(&self) -> bool {
         match &self.base {
-            Base::Ready(_) => true,
-            Base::Service(service) => service.can_lock_out(),
+            ProviderState::Ready(_) => true,
+            ProviderState::NeedsExchange(_, service) => service.can_lock_out(),
         }
     }
 }

@@ -68,14 +68,11 @@ impl Authenticator {
 
     /// Takes over the refused secrets of `predecessor`, so that repeated reloads do not lock the key.
     pub fn remember(&self, predecessor: &Self) {
-        let lockout = predecessor.0.state().lockout();
-        self.0.state().inherit_lockout(lockout);
+        let lockout = predecessor.0.state().lockout.clone();
+        self.0.state().lockout = lockout;
     }
 
-    /// Reads what the provider needs locally, such as files, and obtains nothing.
-    ///
-    /// # Errors
-    /// If it cannot be read.
+    /// Reads what the provider needs locally, such as files, if that can be read, and obtains nothing.
     pub async fn try_inputs(&self) -> Result<(), AuthError> {
         self.0.load().await.map(drop)
     }
@@ -85,12 +82,9 @@ impl Authenticator {
         self.0.recoveries.subscribe()
     }
 
-    /// The credential for one request. An unproven credential is leased to one request at a time: many at once would be
-    /// refused more often than the cloud forgives. Keep the lease until the result is reported. Dropping the future ends
-    /// the wait and no renewal.
-    ///
-    /// # Errors
-    /// As [`Authenticator::credential`].
+    /// The credential for one request, or the error of [`Self::credential`]. An unproven credential is leased to one request at a
+    /// time: many at once would be refused more often than the cloud forgives. Keep the lease until the result is reported.
+    /// Dropping the future ends the wait and no renewal.
     pub async fn acquire(&self) -> Result<CredentialLease, AuthError> {
         let credential = self.credential().await?;
         if self.0.state().is_proven(&credential, Instant::now()) {
@@ -235,8 +229,7 @@ impl Authenticator {
         );
     }
 
-    /// Renews the current credential when that is due, if it was used by then. Calls are often further apart than a renewal
-    /// is early, so waiting for the next call would let the credential expire.
+    /// Renews the current credential in time, if it was used. The next call may come only after it has expired.
     fn renew_in_time(&self) {
         let Some(renew_at) = self.0.state().renew_at() else { return };
         let (shared, obtained_at) = (Arc::downgrade(&self.0), Instant::now());
@@ -256,8 +249,7 @@ impl Authenticator {
         *self.0.renewal_timer.lock() = timer;
     }
 
-    /// Starts the task that watches whether the secret changes, unless it runs. `refused` is the secret now, if it can be
-    /// read, or the last one that could.
+    /// Starts the task that watches whether the secret changes from `refused`, the last one that could be read.
     fn watch(&self, refused: Option<Sha256Digest>) {
         if self.0.watching.swap(true, Ordering::AcqRel) {
             return;
@@ -270,7 +262,7 @@ impl Authenticator {
                     let Some(shared) = task.0.upgrade() else { return };
                     let changed = shared.load().await.is_ok_and(|loaded| {
                         let secret = loaded.fingerprint();
-                        Some(secret) != refused && !shared.state().is_suspect(&secret, Instant::now())
+                        Some(secret) != refused && !shared.state().lockout.is_suspect(&secret, Instant::now())
                     });
                     if changed || shared.state().is_healthy(Instant::now()) {
                         drop(task);
@@ -296,8 +288,7 @@ impl Shared {
         self.provider.load_by(&self.reader).await
     }
 
-    /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if
-    /// any could be read.
+    /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret of this one, if any.
     async fn obtain(&self) -> Option<(Instant, Option<Sha256Digest>)> {
         let loaded = match self.load().await {
             Ok(loaded) => loaded,

@@ -37,6 +37,14 @@ impl std::fmt::Debug for AccessKey {
 }
 
 impl Credential {
+    /// The project that goes with it, if its source says so.
+    pub fn project_id(&self) -> Option<&str> {
+        match self {
+            Self::Token(_) => None,
+            Self::AccessKey(key) => key.project_id.as_deref(),
+        }
+    }
+
     /// A digest that tells a changed credential from an unchanged one.
     pub(super) fn fingerprint(&self) -> Sha256Digest {
         match self {

@@ -7,7 +7,6 @@ use super::token_client::{HttpRequest, JSON_UTF8, Json, Operation};
 use super::{AuthError, Credential, IssuedCredential, SecretSource, TokenClient};
 use crate::base::secret::Secret;
 use hyper::http::Method;
-use serde::Deserialize;
 
 /// A user and where it logs in.
 #[derive(Clone, Debug)]
@@ -45,16 +44,6 @@ impl Provider for PasswordProvider {
     }
 }
 
-#[derive(Deserialize)]
-struct Body {
-    token: Token,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    expires_at: Option<String>,
-}
-
 impl PasswordProvider {
     async fn log_in(&self, password: &Secret, client: &TokenClient) -> Result<IssuedCredential, AuthError> {
         let domain = [("name", Text(&self.domain))];
@@ -74,8 +63,8 @@ impl PasswordProvider {
         let request = HttpRequest::new(Operation::IamToken, Method::POST, url);
         let response = client.send(request.json(JSON_UTF8, &Object(&[("auth", Object(&auth))]))).await?.success()?;
         let token = response.subject_token()?;
-        let body = serde_json::from_slice::<Body>(&response.body).ok();
-        let expires_at = body.and_then(|body| body.token.expires_at).and_then(|text| parse_timestamp(&text));
+        let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let expires_at = body["token"]["expires_at"].as_str().and_then(parse_timestamp);
         response.issue(Credential::Token(token), expires_at)
     }
 }

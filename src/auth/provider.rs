@@ -60,10 +60,7 @@ impl CredentialProvider {
         }
     }
 
-    /// As [`Provider::load`], with files read by `reader`.
-    ///
-    /// # Errors
-    /// As [`Provider::load`], and if the file system hangs.
+    /// As [`Provider::load`], with files read by `reader`; an error too if their file system hangs.
     pub async fn load_by(&self, reader: &SecretReader) -> Result<ProviderState, AuthError> {
         if !self.reads_files() {
             return self.load();

@@ -3,8 +3,9 @@
 //! Source: "AK/SK Signing and Authentication Algorithm" of the vendor's API signing guide. The tests compare with vectors of
 //! the official signer in tests/fixtures/signing-vectors.json. The key is used as it is: there is no derivation.
 
-use super::AccessKey;
+use super::{AccessKey, Credential};
 use hmac::{Hmac, KeyInit, Mac};
+use hyper::http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode};
 use sha2::{Digest, Sha256};
 use std::time::SystemTime;
@@ -45,6 +46,35 @@ pub fn authorization(request: &Request<'_>, key: &AccessKey) -> String {
     mac.update(text.as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
     format!("{ALGORITHM} Access={}, SignedHeaders={signed}, Signature={signature}", key.id)
+}
+
+/// Adds the headers by which a credential proves itself: its token, or a signature of the request. Secrets are marked sensitive.
+pub fn authenticate(request: &Request<'_>, credential: &Credential, now: SystemTime, headers: &mut HeaderMap) {
+    let key = match credential {
+        Credential::Token(token) => return insert_secret(headers, "x-auth-token", token.expose()),
+        Credential::AccessKey(key) => key,
+    };
+    let date = sdk_date(now);
+    let mut signed = [request.headers, &[("x-sdk-date", &date)]].concat();
+    if let Some(token) = &key.security_token {
+        signed.push(("x-security-token", token.expose()));
+        insert_secret(headers, "x-security-token", token.expose());
+    }
+    insert(headers, "x-sdk-date", &date);
+    insert_secret(headers, "authorization", &authorization(&Request { headers: &signed, ..*request }, key));
+}
+
+/// Inserts a header. A value that no header can carry is left out; settings and secret files are checked before.
+pub fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// As [`insert`], with a secret.
+pub(super) fn insert_secret(headers: &mut HeaderMap, name: &'static str, secret: &str) {
+    insert(headers, name, secret);
+    headers.get_mut(name).into_iter().for_each(|value| value.set_sensitive(true));
 }
 
 /// The `Host` header as the HTTP client writes it: without a default port.

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long an accepted credential counts as proven: longer than the pause between two requests of one refresh, and
-/// shorter than the usual pause between two refreshes, so that each refresh probes it with one request first.
+/// How long an accepted credential counts as proven: so that each refresh probes it with one request first.
 const PROVEN_FOR: Duration = Duration::from_secs(60);
 
 /// The longest pause between two attempts to obtain a credential.
@@ -24,8 +23,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), MAX_PAUSE);
 /// If only one half of a key pair changes, the other half has this long to follow.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
 
-/// How often credentials that worked and were then refused are renewed in [`RENEWAL_PERIOD`], so that an API that refuses
-/// everything does not cause a stream of logins.
+/// The most renewals after refusals in [`RENEWAL_PERIOD`], so that an API that refuses everything causes few logins.
 const MAX_RENEWALS: usize = 10;
 
 /// See [`MAX_RENEWALS`].
@@ -41,7 +39,7 @@ pub(super) struct CredentialState {
     previous: Option<Arc<CachedCredential>>,
     /// A changed secret that may be half of a change, and since when it is seen.
     unsettled: Option<(Sha256Digest, Instant)>,
-    lockout: LockoutGuard,
+    pub(super) lockout: LockoutGuard,
     /// When credentials that had worked were refused.
     renewals: VecDeque<Instant>,
     last_failure: Option<LastFailure>,
@@ -73,15 +71,6 @@ pub(super) enum RejectionOutcome {
 }
 
 impl CredentialState {
-    pub(super) fn lockout(&self) -> LockoutGuard {
-        self.lockout.clone()
-    }
-
-    /// Takes over the refused secrets of another state.
-    pub(super) fn inherit_lockout(&mut self, lockout: LockoutGuard) {
-        self.lockout = lockout;
-    }
-
     pub(super) fn usable(&self, now: Instant) -> Option<Arc<CachedCredential>> {
         self.current.clone().filter(|current| current.is_valid(now))
     }
@@ -125,8 +114,7 @@ impl CredentialState {
         Ok(self.install(CachedCredential::ready(credential)))
     }
 
-    /// Whether a key pair of which one half has changed has stayed like that. No rotation changes one half alone, so it may
-    /// have been read in the middle of a change.
+    /// Whether a half-changed key pair has stayed like that. It may have been read in the middle of a change of both halves.
     fn has_settled(&mut self, current: &Credential, candidate: &Credential, found: Sha256Digest, now: Instant) -> bool {
         let (Credential::AccessKey(current), Credential::AccessKey(candidate)) = (current, candidate) else {
             return true;
@@ -254,8 +242,7 @@ impl CredentialState {
         (RejectionOutcome::Replaced, held)
     }
 
-    /// Notes that the upstream refused this credential, perhaps for another reason. It counts once, however often it
-    /// happens: it must not hold back the next call, which may prove the credential.
+    /// Notes a refusal that may have another reason. It counts once, so that the next call may prove the credential.
     pub(super) fn report_uncertain(&mut self, credential: &CachedCredential, now: Instant) {
         // An issued credential that worked is renewed when it is refused; that says nothing about its secret.
         let counts = credential.was_ready() || (self.is_current(credential) && !self.worked);
@@ -288,11 +275,6 @@ impl CredentialState {
     /// Whether the current credential is valid and has worked.
     pub(super) fn is_healthy(&self, now: Instant) -> bool {
         self.worked && self.usable(now).is_some()
-    }
-
-    /// Whether this secret was refused lately.
-    pub(super) fn is_suspect(&self, secret: &Sha256Digest, now: Instant) -> bool {
-        self.lockout.is_suspect(secret, now)
     }
 
     /// When the next attempt with this secret is due.

@@ -24,10 +24,7 @@ struct Key {
     expires_at: Option<serde_json::Value>,
 }
 
-/// The key in a response.
-///
-/// # Errors
-/// If there is none, or it has expired already.
+/// The key in a response. An error if there is none, or it has expired already.
 pub(super) fn read_key(response: &HttpResponse) -> Result<IssuedCredential, AuthError> {
     let key = parse(&response.body).ok_or_else(|| response.unexpected("there is no key in it"))?;
     let secret = Secret::new(key.secret);

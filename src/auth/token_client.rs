@@ -7,7 +7,7 @@ use crate::transport::error_response::{ErrorResponse, Service, date};
 use crate::transport::{Request, Response, SentSecrets, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use hyper::http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::time::{Duration, SystemTime};
@@ -43,35 +43,22 @@ impl Operation {
         self.into()
     }
 
-    const fn service(self) -> Service {
+    /// Who answers, the longest that a request may take in seconds, and words. IAM and STS answer in a second or two; the
+    /// other services are on this machine, and if they are not there, that should be known soon.
+    const fn properties(self) -> (Service, u64, &'static str) {
         match self {
-            Self::IamToken | Self::Agency => Service::Iam,
-            Self::Metadata => Service::Metadata,
-            Self::Oidc => Service::Identity,
-            Self::PodIdentity => Service::ClusterAgent,
+            Self::IamToken => (Service::Iam, 20, "the login with the password"),
+            Self::Metadata => (Service::Metadata, 3, "the request to the metadata service"),
+            Self::Oidc => (Service::Identity, 20, "the exchange of the identity token"),
+            Self::PodIdentity => (Service::ClusterAgent, 5, "the request for the pod's identity"),
+            Self::Agency => (Service::Iam, 20, "the request for a key of the agency"),
         }
-    }
-
-    /// The longest that a request may take. IAM and STS answer in a second or two; the other services are on this machine,
-    /// and if they are not there, that should be known soon.
-    const fn timeout(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::IamToken | Self::Oidc | Self::Agency => 20,
-            Self::PodIdentity => 5,
-            Self::Metadata => 3,
-        })
     }
 }
 
 impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::IamToken => "the login with the password",
-            Self::Metadata => "the request to the metadata service",
-            Self::Oidc => "the exchange of the identity token",
-            Self::PodIdentity => "the request for the pod's identity",
-            Self::Agency => "the request for a key of the agency",
-        })
+        f.write_str(self.properties().2)
     }
 }
 
@@ -125,22 +112,14 @@ impl HttpRequest {
 
     /// Adds a header. A value that cannot be sent is left out, which the service will answer with an error.
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
-        }
+        sign::insert(&mut self.headers, name, value);
         self
     }
 
     /// As [`Self::header`], with a secret.
     pub(super) fn secret_header(mut self, name: &'static str, secret: &str) -> Self {
-        self.secrets.add(secret);
-        let mut request = self.header(name, secret);
-        request
-            .headers
-            .iter_mut()
-            .filter(|(header, _)| *header == name)
-            .for_each(|(_, value)| value.set_sensitive(true));
-        request
+        sign::insert_secret(&mut self.headers, name, secret);
+        self
     }
 
     /// Sets a JSON body, written without leaving copies behind.
@@ -152,28 +131,13 @@ impl HttpRequest {
     }
 
     /// Adds the token, or a signature of the request as it is now.
-    pub(super) fn authenticated(self, credential: &Credential, now: SystemTime) -> Self {
-        let key = match credential {
-            Credential::Token(token) => return self.secret_header("x-auth-token", token.expose()),
-            Credential::AccessKey(key) => key,
-        };
-        let (date, host) = (sign::sdk_date(now), sign::host_of(&self.url));
-        let mut signed = vec![("content-type", JSON_UTF8), ("host", host.as_str()), ("x-sdk-date", date.as_str())];
-        signed.extend(key.security_token.as_ref().map(|token| ("x-security-token", token.expose())));
-        let path = self.url.splitn(4, '/').nth(3).unwrap_or_default();
-        let request = sign::Request {
-            method: self.method.as_str(),
-            path: &format!("/{path}"),
-            query: &[],
-            headers: &signed,
-            body: &self.body,
-        };
-        let authorization = sign::authorization(&request, key);
-        let request = self.header("x-sdk-date", &date).secret_header("authorization", &authorization);
-        match &key.security_token {
-            Some(token) => request.secret_header("x-security-token", token.expose()),
-            None => request,
-        }
+    pub(super) fn authenticated(mut self, credential: &Credential, now: SystemTime) -> Self {
+        let (host, path) = (sign::host_of(&self.url), self.url.splitn(4, '/').nth(3).unwrap_or_default());
+        let signed = [("content-type", JSON_UTF8), ("host", &host)];
+        let (method, path) = (self.method.as_str(), &format!("/{path}"));
+        let request = sign::Request { method, path, query: &[], headers: &signed, body: &self.body };
+        sign::authenticate(&request, credential, now, &mut self.headers);
+        self
     }
 }
 
@@ -239,8 +203,8 @@ impl HttpResponse {
             return Err(self.unexpected("a redirect, which is not followed"));
         }
         let operation = self.operation;
-        let response =
-            ErrorResponse::read(operation.service(), self.status, &self.headers, &self.body, &self.secrets, self.now);
+        let service = operation.properties().0;
+        let response = ErrorResponse::read(service, self.status, &self.headers, &self.body, &self.secrets, self.now);
         match self.status.as_u16() {
             408 | 425 | 429 | 500.. => Err(AuthError::Failed { operation, response }),
             _ => Err(AuthError::Refused { operation, hint: hint(operation, &response), response }),
@@ -294,8 +258,7 @@ fn hint(operation: Operation, response: &ErrorResponse) -> &'static str {
     }
 }
 
-/// The time by the clock of the service. `Date` has whole seconds: if it agrees with our clock, ours is more exact; if not,
-/// its second may be nearly over.
+/// The time by the clock of the service. A `Date` that agrees with our clock is less exact, by up to a second.
 fn service_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
     let Some(date) = date else { return ours };
     let difference = date.duration_since(ours).unwrap_or_else(|behind| behind.duration());
@@ -305,10 +268,12 @@ fn service_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
 impl TokenClient {
     /// Sends a request once. Dropping the future cancels it.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, AuthError> {
-        let HttpRequest { operation, method, url, headers, body, secrets } = request;
-        let transport = match operation {
-            Operation::IamToken | Operation::Oidc | Operation::Agency => &self.public,
-            Operation::Metadata | Operation::PodIdentity => &self.link_local,
+        let HttpRequest { operation, method, url, headers, body, mut secrets } = request;
+        secrets.add_headers(&headers);
+        let (service, seconds, _) = operation.properties();
+        let transport = match service {
+            Service::Metadata | Service::ClusterAgent => &self.link_local,
+            _ => &self.public,
         };
         let requested = Instant::now();
         let mut code = None;
@@ -327,7 +292,7 @@ impl TokenClient {
             let now = service_time(date(&headers), (self.wall_clock)());
             Ok((status, headers, body, now))
         };
-        let result = tokio::time::timeout(operation.timeout(), exchange).await;
+        let result = tokio::time::timeout(Duration::from_secs(seconds), exchange).await;
         self.metrics.calls.record(operation.as_str(), code, requested.elapsed());
         match result {
             Err(_) => Err(AuthError::Timeout(operation)),

@@ -5,11 +5,10 @@ use super::markers;
 use super::metrics::Inconsistency;
 use super::walk::WalkFailure;
 use crate::model::{Repositories, Row};
+use crate::swr::ApiError;
 use crate::swr::error::is_from_swr;
 use crate::swr::markers::MarkerPage;
 use crate::swr::pages::{FALLBACK_PAGE_SIZE, smaller_page};
-use crate::swr::row_reader::KnownRows;
-use crate::swr::{ApiError, CallBudget, Client};
 use std::hash::{BuildHasher, RandomState};
 use tracing::{debug, info};
 
@@ -30,8 +29,7 @@ impl ListApi {
     pub const WORDS: [(&str, Self); 3] = [("v2", Self::V2), ("v3", Self::V3), ("auto", Self::Auto)];
 }
 
-/// Chooses the version that a refresh uses; [`ListApi::Auto`] in the result means that v3 is tried. The client remembers
-/// for an hour what was discovered.
+/// Chooses the version of a refresh; [`ListApi::Auto`] in the result means that v3 is tried.
 pub(super) async fn choose(context: ListingContext<'_>) -> ListApi {
     let ListingContext { client, options, budget, .. } = context;
     if options.list_api != ListApi::Auto {
@@ -69,8 +67,7 @@ pub async fn read(
         return listing::read(context, namespace).await;
     }
     let ListingContext { client, options, known, budget, metrics } = context;
-    let listing = &MarkerListing { client, namespace, page_size: options.page_size, known, budget };
-    let read = |marker: Option<String>| async move { listing.page(marker.as_deref()).await };
+    let read = |marker: Option<String>| page(context, namespace, marker);
     let hash_key = |row: &Row, by: &RandomState| by.hash_one(row.key());
     let walk = markers::read_all(read, hash_key, options.max_repositories, metrics);
     let walked = budget.deadline.bound(walk).await;
@@ -96,31 +93,23 @@ pub async fn read(
     }
 }
 
-struct MarkerListing<'a> {
-    client: &'a Client,
-    namespace: Option<&'a str>,
-    page_size: u64,
-    known: &'a KnownRows,
-    budget: &'a CallBudget,
-}
-
-impl MarkerListing<'_> {
-    async fn page(&self, marker: Option<&str>) -> Result<MarkerPage<Row>, ApiError> {
-        let accepted = &self.client.page_sizes.accepted;
-        let configured = self.page_size.min(accepted.get().unwrap_or(u64::MAX)).max(1);
-        let mut limit = configured;
-        loop {
-            match self.client.repositories_from(self.namespace, marker, limit, self.known, self.budget).await {
-                Err(ApiError::Refused(_)) if marker.is_none() && limit > FALLBACK_PAGE_SIZE => {
-                    limit = FALLBACK_PAGE_SIZE;
+async fn page(
+    ListingContext { client, options, known, budget, .. }: ListingContext<'_>,
+    namespace: Option<&str>,
+    marker: Option<String>,
+) -> Result<MarkerPage<Row>, ApiError> {
+    let accepted = &client.page_sizes.accepted;
+    let configured = options.page_size.min(accepted.get().unwrap_or(u64::MAX)).max(1);
+    let mut limit = configured;
+    loop {
+        match client.repositories_from(namespace, marker.as_deref(), limit, known, budget).await {
+            Err(ApiError::Refused(_)) if marker.is_none() && limit > FALLBACK_PAGE_SIZE => limit = FALLBACK_PAGE_SIZE,
+            Err(ApiError::TooLarge { .. }) if limit > 1 => limit = smaller_page(limit),
+            page => {
+                if limit < configured && page.is_ok() {
+                    accepted.set(limit.max(FALLBACK_PAGE_SIZE));
                 }
-                Err(ApiError::TooLarge { .. }) if limit > 1 => limit = smaller_page(limit),
-                page => {
-                    if limit < configured && page.is_ok() {
-                        accepted.set(limit.max(FALLBACK_PAGE_SIZE));
-                    }
-                    return page;
-                }
+                return page;
             }
         }
     }

@@ -1,8 +1,7 @@
 //! The collectors beside the listing, which need permissions of their own and must not cost the listing anything.
 //!
-//! They run after a successful listing, so a failing upstream does not get more calls. The refresh waits briefly for them
-//! and then publishes the previous values; the read continues in the background, and its result appears with the next
-//! refresh. A failed call leaves its part as it was, until that is too old, and affects no other part.
+//! They run after a successful listing. The refresh waits briefly and then publishes the previous values; the read goes on,
+//! and its result appears with the next refresh. A failed call leaves its part as it was, until that is too old.
 
 use super::partial::{FailedCall, Previous};
 use super::{CollectorState, Metrics, Options, WaitPolicy, account, artifacts, enterprise};
@@ -11,7 +10,7 @@ use crate::base::rate_limit::Rate;
 use crate::failure::Reason;
 use crate::model::figures::{AccountFigures, Artifacts, Enterprise};
 use crate::model::{Snapshot, Timestamp};
-use crate::swr::tag_rate_limiter::TagRateLimiter;
+use crate::swr::throttle::TagRateLimiter;
 use crate::swr::{CallBudget, Client, Operation};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -19,8 +18,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, warn};
 
-/// How long a finished listing waits if a later refresh can show what is missing. Ten times what a few small calls to a
-/// healthy service need.
+/// The wait of a finished listing if a later refresh can show the rest: ten times what a few small calls need.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The collectors beside the listing of one account. Dropping it cancels their reads.
@@ -114,8 +112,7 @@ impl<T: Send + 'static> BackgroundRead<T> {
         !self.running.lock().await.is_empty()
     }
 
-    /// Starts a read, if one is due and none runs, and returns the result of the latest one that ended since the last call, if
-    /// any.
+    /// Starts a read, if one is due and none runs. Returns the result of the latest one that ended since the last call.
     async fn latest(
         &self,
         read: Option<impl Future<Output = (T, Vec<FailedCall>)> + Send + 'static>,

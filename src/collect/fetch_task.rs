@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
+use strum::IntoStaticStr;
 
 /// The properties in the listing that change with a repository's tags.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -41,7 +42,8 @@ pub enum Need {
 }
 
 /// What is fetched of a repository, in the order of urgency. Calls of one kind share a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum FetchKind {
     /// The tags with their manifests.
     Tags,
@@ -56,12 +58,8 @@ impl FetchKind {
     pub const ALL: [Self; 3] = [Self::Tags, Self::Details, Self::Retention];
 
     /// The `collector` label.
-    pub const fn collector(self) -> &'static str {
-        match self {
-            Self::Tags => "tags",
-            Self::Details => "details",
-            Self::Retention => "retention",
-        }
+    pub fn collector(self) -> &'static str {
+        self.into()
     }
 
     /// What is fetched, as a plural noun for sentences.

@@ -10,9 +10,7 @@
 
 use super::Options;
 use super::metrics::{Inconsistency, Metrics};
-use super::page_merger::{
-    Joined, Page, PageDefect, PageMerger, check_page, deduplicated, has_surplus, repeats_in_place,
-};
+use super::page_merger::{Joined, Page, PageDefect, PageMerger, check_page, deduplicated, repeats_in_place};
 use super::page_windows::{self, Window};
 use super::walk::{WalkError, WalkFailure, Walks};
 use crate::model::{Repositories, Row};
@@ -23,8 +21,7 @@ use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often one gap is tried, each time from further back. The overlap grows fourfold: after five steps it is half a page,
-/// and each step from there on goes back by half a page.
+/// How often one gap is tried, each time from further back: the overlap grows fourfold up to half a page.
 const MAX_STEPS_BACK: usize = 8;
 
 /// The smallest page: a row to overlap and a new one.
@@ -32,18 +29,6 @@ const MIN_PAGE_SIZE: u64 = 2;
 
 /// After this many pages that are smaller than requested, a larger page is tried.
 const SMALL_PAGES: usize = 16;
-
-/// A source of pages: the client, or a model of a list in the tests.
-pub trait PageSource: Sync {
-    /// Reads one window.
-    fn page(&self, window: Window) -> impl Future<Output = Result<Page, ApiError>> + Send;
-    /// The most reads at once.
-    fn concurrency(&self) -> usize;
-    /// The page sizes that were discovered.
-    fn page_sizes(&self) -> &PageSizes;
-    /// The repositories of the listing before.
-    fn before(&self) -> &Repositories;
-}
 
 /// What every read of a listing needs.
 #[derive(Clone, Copy)]
@@ -60,54 +45,49 @@ pub struct ListingContext<'a> {
     pub metrics: &'a Metrics,
 }
 
-struct OffsetListing<'a> {
-    context: ListingContext<'a>,
-    namespace: Option<&'a str>,
-}
-
-impl PageSource for OffsetListing<'_> {
-    async fn page(&self, window: Window) -> Result<Page, ApiError> {
-        let ListingContext { client, known, budget, metrics, .. } = self.context;
-        let page = client.repositories(self.namespace, window.offset, window.limit, known, budget).await?;
-        // The total of one organization does not cover the others.
-        metrics.progress().add_page(page.received, page.total.filter(|_| self.namespace.is_none()));
-        Ok(page)
-    }
-
-    fn concurrency(&self) -> usize {
-        self.context.client.concurrency()
-    }
-
-    fn page_sizes(&self) -> &PageSizes {
-        &self.context.client.page_sizes
-    }
-
-    fn before(&self) -> &Repositories {
-        self.context.known.repositories()
-    }
-}
-
 /// Reads the listing of one organization, or of the whole account.
 ///
 /// # Errors
 /// When a call fails for good, or the listing is not complete by the deadline.
 pub async fn read(context: ListingContext<'_>, namespace: Option<&str>) -> Result<Repositories, WalkFailure> {
-    let pages = OffsetListing { context, namespace };
-    let walked = context.budget.deadline.bound(read_all(&pages, context.options, context.metrics)).await;
-    walked.unwrap_or(Err(WalkFailure::NotInTime))
+    let ListingContext { client, options, known, budget, metrics } = context;
+    let page = |window: Window| async move {
+        let page = client.repositories(namespace, window.offset, window.limit, known, budget).await?;
+        // The total of one organization does not cover the others.
+        metrics.progress().add_page(page.received, page.total.filter(|_| namespace.is_none()));
+        Ok(page)
+    };
+    let source =
+        Source { page, concurrency: client.concurrency(), sizes: &client.page_sizes, before: known.repositories() };
+    budget.deadline.bound(read_all(&source, options, metrics)).await.unwrap_or(Err(WalkFailure::NotInTime))
+}
+
+/// A list that is read by windows.
+pub(super) struct Source<'a, P> {
+    /// Reads a window.
+    page: P,
+    /// The most reads at once.
+    concurrency: usize,
+    sizes: &'a PageSizes,
+    /// The repositories of the listing before.
+    before: &'a Repositories,
 }
 
 /// Walks over the list until a walk is complete.
-pub async fn read_all(
-    pages: &impl PageSource,
+async fn read_all<P, Reading>(
+    source: &Source<'_, P>,
     options: &Options,
     metrics: &Metrics,
-) -> Result<Repositories, WalkFailure> {
+) -> Result<Repositories, WalkFailure>
+where
+    P: Fn(Window) -> Reading,
+    Reading: Future<Output = Result<Page, ApiError>>,
+{
     let mut walks = Walks::default();
     loop {
-        let size = options.page_size.min(pages.page_sizes().accepted.get().unwrap_or(u64::MAX)).max(MIN_PAGE_SIZE);
+        let size = options.page_size.min(source.sizes.accepted.get().unwrap_or(u64::MAX)).max(MIN_PAGE_SIZE);
         let walk = Walk {
-            pages,
+            source,
             metrics,
             page_size: size,
             requested_size: size,
@@ -123,15 +103,14 @@ pub async fn read_all(
     }
 }
 
-/// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
-/// blocking work.
+/// Sorts rows and removes duplicates, whose number it returns, on a thread for blocking work.
 pub(super) async fn sorted(rows: Vec<Row>, before: Repositories) -> (Repositories, usize) {
     let sorting = tokio::task::spawn_blocking(move || Repositories::merged(&rows, &before));
     sorting.await.expect("sorting does not panic")
 }
 
 struct Walk<'a, P> {
-    pages: &'a P,
+    source: &'a Source<'a, P>,
     metrics: &'a Metrics,
     page_size: u64,
     /// The size with which the walk began.
@@ -146,7 +125,11 @@ struct Walk<'a, P> {
     reads: AtomicU64,
 }
 
-impl<P: PageSource> Walk<'_, P> {
+impl<P, Reading> Walk<'_, P>
+where
+    P: Fn(Window) -> Reading,
+    Reading: Future<Output = Result<Page, ApiError>>,
+{
     async fn run(mut self) -> Result<Repositories, WalkError> {
         let (mut merger, mut joined) = self.first().await?;
         let (mut overlap, mut offset_works) = (1, false);
@@ -158,8 +141,8 @@ impl<P: PageSource> Walk<'_, P> {
                 _ => self.second(&mut merger, overlap).await,
             };
             joined = match step {
-                Err(WalkError::PageTooLarge { rows, max_bytes }) => {
-                    self.shrink(rows, max_bytes)?;
+                Err(WalkError::Final(WalkFailure::Call(ApiError::TooLarge { limit }))) => {
+                    self.shrink(limit)?;
                     overlap = overlap.min(self.page_size / 2).max(1);
                     Joined::More
                 }
@@ -177,11 +160,11 @@ impl<P: PageSource> Walk<'_, P> {
     async fn first(&mut self) -> Result<(PageMerger, Joined), WalkError> {
         let page = loop {
             let size = self.page_size;
-            match self.pages.page(Window { offset: 0, limit: size }).await {
+            match (self.source.page)(Window { offset: 0, limit: size }).await {
                 Err(ApiError::Refused(_)) if size > FALLBACK_PAGE_SIZE => {
                     (self.page_size, self.largest_size) = (FALLBACK_PAGE_SIZE, FALLBACK_PAGE_SIZE);
                 }
-                Err(ApiError::TooLarge { limit }) => self.shrink(size, limit)?,
+                Err(ApiError::TooLarge { limit }) => self.shrink(limit)?,
                 page => break page?,
             }
         };
@@ -201,11 +184,10 @@ impl<P: PageSource> Walk<'_, P> {
         Ok(PageMerger::begin(page, self.page_size))
     }
 
-    /// Whether the server cuts pages to as many rows as this first page has, and did not lose some by accident. It has to cut
-    /// other pages too, and to return the same rows if so many are requested. In a list of a few such pages the latter is
-    /// enough, and nothing is remembered.
+    /// Whether the server cuts pages to as many rows as this first page has, and did not lose some by accident: it cuts other
+    /// pages too, and returns the same rows for that limit. In a list of a few such pages the latter is enough for now.
     async fn is_clamp(&self, first: &Page, total: u64) -> Result<bool, WalkError> {
-        let (rows, clamp) = (first.received, &self.pages.page_sizes().clamp);
+        let (rows, clamp) = (first.received, &self.source.sizes.clamp);
         if rows == 0 || clamp.get() == Some(rows) {
             return Ok(rows > 0);
         }
@@ -214,11 +196,11 @@ impl<P: PageSource> Walk<'_, P> {
         let limit = self.page_size.min(total / 3) / rows * rows;
         let is_worth_it = limit > rows;
         for offset in [limit, 2 * limit].into_iter().filter(|_| is_worth_it) {
-            if self.pages.page(Window { offset, limit }).await?.received != rows {
+            if (self.source.page)(Window { offset, limit }).await?.received != rows {
                 return Ok(false);
             }
         }
-        let again = self.pages.page(Window { offset: 0, limit: rows }).await?;
+        let again = (self.source.page)(Window { offset: 0, limit: rows }).await?;
         let is_same = again.rows.iter().map(Row::key).eq(first.rows.iter().map(Row::key));
         if is_same && is_worth_it {
             clamp.set(rows);
@@ -246,7 +228,7 @@ impl<P: PageSource> Walk<'_, P> {
         let at_once = if this.page_size < this.largest_size { SMALL_PAGES } else { usize::MAX };
         let mut arriving = stream::iter(page_windows::covering(from, to, overlap, this.page_size).take(at_once))
             .map(|window| async move { (window, this.page(window, total).await) })
-            .buffered(this.pages.concurrency().max(1));
+            .buffered(this.source.concurrency);
         while let Some((window, page)) = arriving.next().await {
             // Verified in order, so that pages behind a gap are not read twice in vain.
             let page = this.confirmed(window, page?, total).await?;
@@ -280,19 +262,19 @@ impl<P: PageSource> Walk<'_, P> {
                     self.too_large = u64::MAX;
                 }
             }
-            Err(WalkError::PageTooLarge { .. }) => self.largest_size = size,
+            Err(WalkError::Final(WalkFailure::Call(ApiError::TooLarge { .. }))) => self.largest_size = size,
             result => drop(result?),
         }
         Ok(())
     }
 
-    /// Continues with smaller pages after one that was too large.
-    fn shrink(&mut self, rows: u64, max_bytes: usize) -> Result<(), WalkError> {
-        if rows <= MIN_PAGE_SIZE {
-            return Err(ApiError::TooLarge { limit: max_bytes }.into());
+    /// Continues with smaller pages after one that exceeded the limit on bytes.
+    fn shrink(&mut self, limit: usize) -> Result<(), WalkError> {
+        if self.page_size <= MIN_PAGE_SIZE {
+            return Err(ApiError::TooLarge { limit }.into());
         }
-        self.page_size = smaller_page(rows).max(MIN_PAGE_SIZE);
-        self.too_large = self.too_large.min(rows);
+        self.too_large = self.too_large.min(self.page_size);
+        self.page_size = smaller_page(self.page_size).max(MIN_PAGE_SIZE);
         Ok(())
     }
 
@@ -319,8 +301,7 @@ impl<P: PageSource> Walk<'_, P> {
         self.verified(window, page, total).await
     }
 
-    /// A page that ends the list only because it is short, and not because its total says so, is read once more: rows may be
-    /// missing by accident.
+    /// A page that ends the list only because it is short is read once more: rows may be missing by accident.
     async fn confirmed(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
         if page.total.is_some() || page.received >= window.limit {
             return Ok(page);
@@ -336,20 +317,15 @@ impl<P: PageSource> Walk<'_, P> {
         if self.reads.fetch_add(1, Ordering::Relaxed) > most {
             return Err(WalkError::Inconsistent(format!("the list moved faster than {most} pages could follow")));
         }
-        self.pages.page(window).await.map_err(|error| match error {
-            ApiError::TooLarge { limit } => WalkError::PageTooLarge { rows: window.limit, max_bytes: limit },
-            error => error.into(),
-        })
+        Ok((self.source.page)(window).await?)
     }
 
     /// Returns the page if it has no defect; a page with a defect is read once more, unless all its rows are there.
     async fn verified(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
         let Err(defect) = check_page(window, &page) else { return Ok(page) };
         self.count_defect(window, &defect);
-        if has_surplus(window, &page) {
-            let before = page.rows.len();
-            let rows = deduplicated(&page.rows);
-            return Ok(Page { received: page.received - (before - rows.len()) as u64, rows, ..page });
+        if let PageDefect::Duplicate { times, is_surplus: true } = defect {
+            return Ok(Page { received: page.received - times, rows: deduplicated(&page.rows), ..page });
         }
         let again = self.page(window, total).await?;
         let Err(defect) = check_page(window, &again) else { return Ok(again) };
@@ -366,7 +342,7 @@ impl<P: PageSource> Walk<'_, P> {
     fn count_defect(&self, window: Window, defect: &PageDefect) -> WalkError {
         match defect {
             PageDefect::Short { .. } => self.metrics.count(Inconsistency::ShortPage, 1),
-            PageDefect::Duplicate { times } => self.metrics.count(Inconsistency::Duplicate, *times),
+            PageDefect::Duplicate { times, .. } => self.metrics.count(Inconsistency::Duplicate, *times),
         }
         WalkError::Inconsistent(format!("the page at row {} has {defect}", window.offset))
     }
@@ -383,14 +359,14 @@ impl<P: PageSource> Walk<'_, P> {
     async fn finish(&self, mut merger: PageMerger) -> Result<Repositories, WalkError> {
         self.metrics.count(Inconsistency::Border, merger.moved_borders);
         self.metrics.count(Inconsistency::TotalChanged, u64::from(merger.total_changed));
-        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows), self.pages.before().clone()).await;
+        let (rows, duplicates) = sorted(std::mem::take(&mut merger.rows), self.source.before.clone()).await;
         self.metrics.count(Inconsistency::Duplicate, duplicates as u64);
         match merger.missing(rows.len() as u64) {
             None => {
                 let is_limited = self.too_large < u64::MAX || self.largest_size < self.requested_size;
                 if is_limited && !self.is_clamped && self.page_size < self.requested_size {
                     // For the next refreshes, but never a size with which a long listing would take too many calls.
-                    self.pages.page_sizes().accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
+                    self.source.sizes.accepted.set(self.page_size.max(FALLBACK_PAGE_SIZE));
                 }
                 Ok(rows)
             }

@@ -64,7 +64,7 @@ fn row(name: u32) -> Row {
     })
 }
 
-impl PageSource for Model {
+impl Model {
     async fn page(&self, window: Window) -> Result<Page, ApiError> {
         // Concurrent reads end in any order.
         for _ in 0..window.offset % 3 {
@@ -95,23 +95,16 @@ impl PageSource for Model {
         Ok(page)
     }
 
-    fn concurrency(&self) -> usize {
-        4
-    }
-
-    fn page_sizes(&self) -> &PageSizes {
-        &self.sizes
-    }
-
-    fn before(&self) -> &Repositories {
-        &self.before
+    async fn read_all(&self, options: &Options) -> Result<Repositories, WalkFailure> {
+        let page = |window| self.page(window);
+        let source = Source { page, concurrency: 4, sizes: &self.sizes, before: &self.before };
+        read_all(&source, options, &Metrics::new(&prometheus::Registry::new())).await
     }
 }
 
 async fn list(model: &Model, page_size: u64) -> Result<Vec<u64>, Failure> {
-    let metrics = Metrics::new(&prometheus::Registry::new());
     let options = Options { page_size, max_repositories: 50_000, ..Options::default() };
-    let rows = read_all(model, &options, &metrics).await?;
+    let rows = model.read_all(&options).await?;
     Ok(rows.iter().map(|row| row.size.unwrap()).collect())
 }
 
@@ -233,7 +226,7 @@ async fn a_page_that_is_too_large_is_read_again_in_smaller_pages() {
 async fn a_page_that_is_too_large_at_any_size_is_that_failure_after_a_few_reads() {
     let model = Model { is_too_large: |_, _| true, ..Model::of(0..5000) };
     let options = Options { page_size: 1000, ..Options::default() };
-    let failure = read_all(&model, &options, &Metrics::new(&prometheus::Registry::new())).await.unwrap_err();
+    let failure = model.read_all(&options).await.unwrap_err();
     assert!(matches!(failure, WalkFailure::Call(ApiError::TooLarge { .. })));
     assert!(model.reads() <= 6, "{}", model.reads());
 }

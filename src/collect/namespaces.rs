@@ -1,6 +1,4 @@
-//! Organizations that are listed one by one: a failure of one does not affect the others.
-//!
-//! The gap that a failed organization leaves is part of the snapshot and of its metrics.
+//! Organizations that are listed one by one: a failure of one affects no other, and the gap shows in the metrics.
 
 use super::api_version::{self, ListApi};
 use super::listing::{self, ListingContext};
@@ -11,10 +9,7 @@ use crate::model::{NamespaceRead, Repositories, Row, Snapshot, Timestamp};
 use futures_util::{StreamExt, stream};
 use tracing::debug;
 
-/// Lists each organization of the options. One that fails keeps the rows of its previous read.
-///
-/// # Errors
-/// When all of them fail.
+/// Lists each organization of the options. One that fails keeps the rows of its previous read; an error if all of them fail.
 pub(super) async fn collect(
     context: ListingContext<'_>,
     list_api: ListApi,

@@ -17,46 +17,35 @@ pub(super) type Page = OffsetPage<Row>;
 pub(super) enum PageDefect {
     /// Fewer rows than the page's own total allows.
     Short { received: u64, expected: u64 },
-    /// Repositories that are there twice.
-    Duplicate { times: u64 },
+    /// Repositories that are there twice; a surplus if the page is complete without them.
+    Duplicate { times: u64, is_surplus: bool },
 }
 
 impl std::fmt::Display for PageDefect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Short { received, expected } => write!(f, "{received} rows instead of {expected}"),
-            Self::Duplicate { times } => write!(f, "{times} repositories twice"),
+            Self::Duplicate { times, .. } => write!(f, "{times} repositories twice"),
         }
     }
 }
 
 /// Compares a page with its own total, and its rows with each other.
 pub(super) fn check_page(window: Window, page: &Page) -> Result<(), PageDefect> {
-    let expected = page.total.map_or(0, |total| total.saturating_sub(window.offset).min(window.limit));
-    if page.received < expected {
+    let expected = page.total.map(|total| total.saturating_sub(window.offset).min(window.limit));
+    if let Some(expected) = expected.filter(|expected| page.received < *expected) {
         return Err(PageDefect::Short { received: page.received, expected });
     }
-    match duplicates(page) {
+    match (page.rows.len() - keys(page).map(|key| (key, ())).collect::<RowMap<'_, _>>().len()) as u64 {
         0 => Ok(()),
-        times => Err(PageDefect::Duplicate { times }),
+        times => {
+            let is_surplus = expected.is_some_and(|expected| page.received - times >= expected);
+            Err(PageDefect::Duplicate { times, is_surplus })
+        }
     }
 }
 
-/// Whether the page is complete without its duplicates.
-pub(super) fn has_surplus(window: Window, page: &Page) -> bool {
-    let duplicates = duplicates(page);
-    page.total.is_some_and(|total| {
-        let expected = total.saturating_sub(window.offset).min(window.limit);
-        duplicates > 0 && page.received - duplicates >= expected
-    })
-}
-
-fn duplicates(page: &Page) -> u64 {
-    (page.rows.len() - keys(page).map(|key| (key, ())).collect::<RowMap<'_, _>>().len()) as u64
-}
-
-/// Whether the duplicates are part of the list: two reads agree, and each duplicate is where the order by name puts it. A
-/// row in another's place would be out of order.
+/// Whether the duplicates are part of the list: two reads agree, and each is where the order by name puts it.
 pub(super) fn repeats_in_place(first: &Page, second: &Page) -> bool {
     let mut positions = RowMap::default();
     keys(first).eq(keys(second))
@@ -172,8 +161,7 @@ impl PageMerger {
         if is_last { Joined::Last } else { Joined::More }
     }
 
-    /// Whether the overlap is exactly the rows from the window's offset to the end, as in a list at rest. Rows without a name
-    /// make that impossible to tell.
+    /// Whether the overlap is as in a list at rest, from the window's offset to the end, or rows without a name may hide it.
     fn is_in_place(&self, window: Window, page: &Page, positions: &[Option<usize>], border: usize) -> bool {
         if self.nameless > 0 || nameless(page) > 0 {
             return true;
@@ -184,8 +172,7 @@ impl PageMerger {
             && positions[..=border].iter().rev().enumerate().all(|(back, position)| *position == Some(rows - 1 - back))
     }
 
-    /// The number of rows missing from the total, if the total never changed. A total that changes includes rows that came
-    /// and went, so then the overlaps alone are the proof.
+    /// The number of rows missing from the total. If that changed, it includes rows that went; the overlaps are the proof.
     pub(super) fn missing(&self, unique: u64) -> Option<u64> {
         let total = self.total.filter(|_| !self.total_changed)?;
         Some(total.saturating_sub(unique + self.nameless)).filter(|missing| *missing > 0)
@@ -254,10 +241,14 @@ mod tests {
     #[test]
     fn rows_that_repeat_are_told_from_rows_that_replace_others() {
         let window = Window { offset: 0, limit: 3 };
-        assert!(has_surplus(window, &page("abca", 9)) && has_surplus(window, &page("aab", 2)));
-        assert!(!has_surplus(window, &page("aba", 9)) && !has_surplus(window, &page("abc", 9)));
+        let duplicates = |page: &Page| match check_page(window, page) {
+            Err(PageDefect::Duplicate { times, is_surplus }) => (times, is_surplus),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([("abca", 9), ("aab", 2)].map(|(names, total)| duplicates(&page(names, total))), [(1, true); 2]);
+        assert_eq!(duplicates(&page("aba", 9)), (1, false));
         let unknown = Page { total: None, ..page("abca", 9) };
-        assert!(!has_surplus(window, &unknown), "a full page must not become the last one");
+        assert_eq!(duplicates(&unknown), (1, false), "a full page must not become the last one");
         assert!(repeats_in_place(&page("aab", 3), &page("aab", 3)));
         assert!(!repeats_in_place(&page("aab", 3), &page("abb", 3)), "two reads that differ");
         assert!(!repeats_in_place(&page("aba", 3), &page("aba", 3)), "out of order");
@@ -271,7 +262,7 @@ mod tests {
         assert_eq!(check_page(window, &page("abc", 9)), Ok(()));
         assert_eq!(check_page(window, &page("ab", 4)), Ok(()), "the last page");
         assert_eq!(check_page(window, &page("ab", 9)), Err(PageDefect::Short { received: 2, expected: 3 }));
-        assert_eq!(check_page(window, &page("aba", 9)), Err(PageDefect::Duplicate { times: 1 }));
+        assert_eq!(check_page(window, &page("aba", 9)), Err(PageDefect::Duplicate { times: 1, is_surplus: false }));
         assert_eq!(check_page(window, &page("", 1)), Ok(()), "behind the end");
     }
 }

@@ -33,8 +33,6 @@ impl From<WalkFailure> for Failure {
 pub(super) enum WalkError {
     /// Another walk would fail too.
     Final(WalkFailure),
-    /// A page of this many rows exceeds the limit on bytes; a walk by offsets goes on with smaller pages.
-    PageTooLarge { rows: u64, max_bytes: usize },
     /// The list was inconsistent; another walk may find it at rest.
     Inconsistent(String),
 }
@@ -56,9 +54,6 @@ impl Walks {
         match walked {
             Ok(list) => Some(Ok(list)),
             Err(WalkError::Final(failure)) => Some(Err(failure)),
-            Err(WalkError::PageTooLarge { max_bytes, .. }) => {
-                Some(Err(WalkFailure::Call(ApiError::TooLarge { limit: max_bytes })))
-            }
             Err(WalkError::Inconsistent(_)) if self.0 < MAX_WALKS => None,
             Err(WalkError::Inconsistent(problem)) => {
                 let message = format!("the listing could not be completed in {MAX_WALKS} walks: {problem}");

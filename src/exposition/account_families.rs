@@ -1,9 +1,9 @@
 //! The families of the account as a whole and of the Enterprise Edition.
 
-use super::text::{Value, Writer, label};
-use crate::catalog::{self, Family};
+use super::text::{Value, Writer};
+use crate::catalog;
 use crate::model::figures::{
-    Artifacts, Dated, Enterprise, Instance, InstanceRepository, Overview, Quota, RepositoryArtifacts,
+    Artifacts, Enterprise, Instance, InstanceRepository, Overview, Quota, RepositoryArtifacts,
 };
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
@@ -16,31 +16,20 @@ pub(super) fn account(
 ) -> io::Result<()> {
     let account = &snapshot.account;
     let overview = account.overview.as_ref().map(|overview| &overview.value);
-    let mut total = |family, value: fn(&Overview) -> Option<Value>| writer.family(family, overview, value, |_, _| {});
+    let mut total = |family, value: fn(&Overview) -> Option<Value>| writer.family(family, overview, value, |_| []);
     total(&catalog::ACCOUNT_REPOSITORIES, |overview| overview.repositories.map(Value::Integer))?;
     total(&catalog::ACCOUNT_IMAGES, |overview| overview.images.map(Value::Integer))?;
     total(&catalog::ACCOUNT_NAMESPACES, |overview| overview.namespaces.map(Value::Integer))?;
     total(&catalog::ACCOUNT_STORAGE, |overview| overview.storage.map(Value::Fraction))?;
     total(&catalog::ACCOUNT_DOWNLOAD_TRAFFIC, |overview| overview.download_traffic.map(Value::Fraction))?;
-    let mut quotas = |family: &Family, value: fn(&Quota) -> Option<u64>| {
-        let quotas = account.quotas.iter().flat_map(|quotas| &quotas.value);
-        let labels = |quota: &Quota, out: &mut Vec<u8>| one(family.labels[0], &quota.name, out);
-        writer.family(family, quotas, |quota| value(quota).map(Value::Integer), labels)
-    };
-    quotas(&catalog::QUOTA_LIMIT, |quota| quota.limit)?;
-    quotas(&catalog::QUOTA_USED, |quota| quota.used)?;
-    let family = &catalog::NAMESPACE_UNLISTED;
+    let quotas = account.quotas.as_ref().map_or(&[][..], |quotas| &quotas.value);
+    writer.family(&catalog::QUOTA_LIMIT, quotas, |quota| quota.limit.map(Value::Integer), |quota| [&quota.name])?;
+    writer.family(&catalog::QUOTA_USED, quotas, |quota| quota.used.map(Value::Integer), |quota| [&quota.name])?;
     let unlisted = unlisted(snapshot, sums);
-    writer.family(
-        family,
-        unlisted.iter().copied(),
-        |(_, count)| Some(Value::Integer(count)),
-        |(name, _), out| one(family.labels[0], name, out),
-    )
+    writer.family(&catalog::NAMESPACE_UNLISTED, unlisted, |(_, count)| Some(Value::Integer(count)), |(name, _)| [name])
 }
 
-/// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
-/// those with a listing are compared.
+/// The number of repositories of each organization that were not listed, as far as it has a listing to compare with.
 fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a str, u64)> {
     let mut listed = sums.iter().peekable();
     let organizations = snapshot.account.organizations.iter().flat_map(|organizations| &organizations.value);
@@ -66,82 +55,52 @@ pub(super) fn enterprise(
     writer: &mut Writer<impl Write>,
 ) -> io::Result<()> {
     let listed = enterprise.instances.as_ref().map(|listed| listed.value.as_slice());
+    let count = |count: usize| Some(Value::Integer(count as u64));
+    writer.family(&catalog::INSTANCES, listed, |instances| count(instances.len()), |_| [])?;
     let instances = listed.unwrap_or_default();
-    let count = listed.map(|listed| Value::Integer(listed.len() as u64));
-    writer.family(&catalog::INSTANCES, [()], |()| count, |(), _| {})?;
-    let family = &catalog::INSTANCE_INFO;
-    let info = |instance: &Instance, out: &mut Vec<u8>| {
-        let values = [&instance.id, &instance.name, &instance.spec, &instance.version, &instance.charge_mode];
-        several(family.labels, values.map(|value| &**value), out);
-    };
-    writer.family(family, instances, |_| Some(Value::Integer(1)), info)?;
-    let family = &catalog::INSTANCE_STATUS;
-    let status = |instance: &Instance, out: &mut Vec<u8>| several(family.labels, [&instance.id, &instance.status], out);
-    writer.family(family, instances, |_| Some(Value::Integer(1)), status)?;
-    let mut each = |family: &Family, value: fn(&Instance) -> Option<Value>| {
-        writer.family(family, instances, value, |instance, out| one(family.labels[0], &instance.id, out))
+    let one = |_| count(1);
+    writer.family(&catalog::INSTANCE_INFO, instances, one, |instance| {
+        [&instance.id, &instance.name, &instance.spec, &instance.version, &instance.charge_mode]
+    })?;
+    writer.family(&catalog::INSTANCE_STATUS, instances, one, |instance| [&instance.id, &instance.status])?;
+    let mut each = |family, value: fn(&Instance) -> Option<Value>| {
+        writer.family(family, instances, value, |instance| [&instance.id])
     };
     each(&catalog::INSTANCE_CREATED, |instance| instance.created.map(Value::Time))?;
     each(&catalog::INSTANCE_EXPIRES, |instance| instance.expires.map(Value::Time))?;
     each(&catalog::INSTANCE_STORAGE, |instance| instance.statistics.as_ref()?.value.storage.map(Value::Integer))?;
-    let mut quotas = |family: &Family, value: fn(&Quota) -> Option<u64>| {
+    let mut quotas = |family, value: fn(&Quota) -> Option<u64>| {
         let quotas = instances.iter().flat_map(|instance| {
-            let quotas = instance.statistics.iter().flat_map(|Dated { value, .. }| &value.quotas);
+            let quotas = instance.statistics.iter().flat_map(|statistics| &statistics.value.quotas);
             quotas.map(|quota| (&*instance.id, quota))
         });
-        let labels = |(id, quota): (&str, &Quota), out: &mut Vec<u8>| several(family.labels, [id, &quota.name], out);
-        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), labels)
+        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), |(id, quota)| [id, &quota.name])
     };
     quotas(&catalog::INSTANCE_QUOTA_LIMIT, |quota| quota.limit)?;
     quotas(&catalog::INSTANCE_QUOTA_USED, |quota| quota.used)?;
-    instance_repositories(enterprise, artifacts, writer)
-}
-
-fn instance_repositories(
-    enterprise: &Enterprise,
-    artifacts: &Artifacts,
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
-    let rows = enterprise.repositories.as_ref().map(|rows| rows.value.as_slice()).unwrap_or_default();
-    let family = &catalog::INSTANCE_REPOSITORIES;
+    let rows = enterprise.repositories.as_ref().map_or(&[][..], |rows| &rows.value);
+    let of_instances = rows.chunk_by(|a, b| a.instance == b.instance);
     writer.family(
-        family,
-        rows.chunk_by(|a, b| a.instance == b.instance),
-        |rows| Some(Value::Integer(rows.len() as u64)),
-        |rows, out| one(family.labels[0], &rows[0].instance, out),
+        &catalog::INSTANCE_REPOSITORIES,
+        of_instances,
+        |rows| count(rows.len()),
+        |rows| [&rows[0].instance],
     )?;
-    let mut each = |family: &Family, value: fn(&InstanceRepository) -> Option<Value>| {
-        writer.family(family, rows, value, |row, out| {
-            several(family.labels, [&row.instance, &row.namespace, &row.name], out);
-        })
+    let mut each = |family, value: fn(&InstanceRepository) -> Option<Value>| {
+        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name])
     };
     each(&catalog::INSTANCE_REPOSITORY_TAGS, |row| row.tags.map(Value::Integer))?;
     each(&catalog::INSTANCE_REPOSITORY_ARTIFACTS, |row| row.artifacts.map(Value::Integer))?;
     each(&catalog::INSTANCE_REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer))?;
     each(&catalog::INSTANCE_REPOSITORY_CREATED, |row| row.created.map(Value::Time))?;
     each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time))?;
-    let known = || rows.iter().filter_map(|row| Some((artifacts.of(row)?, row)));
-    let mut sums = |family: &Family, value: fn(&RepositoryArtifacts) -> Option<Value>| {
-        let labels = |(_, row): (&RepositoryArtifacts, &InstanceRepository), out: &mut Vec<u8>| {
-            several(family.labels, [&row.instance, &row.namespace, &row.name], out);
-        };
-        writer.family(family, known(), |(artifacts, _)| value(artifacts), labels)
+    let mut sums = |family, value: fn(&RepositoryArtifacts) -> Option<Value>| {
+        let value = |row| artifacts.of(row).and_then(value);
+        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name])
     };
     sums(&catalog::INSTANCE_REPOSITORY_SIZE, |artifacts| artifacts.size.map(Value::Integer))?;
     sums(&catalog::INSTANCE_REPOSITORY_PUSHED, |artifacts| artifacts.pushed.map(Value::Time))?;
     sums(&catalog::INSTANCE_REPOSITORY_PULLED, |artifacts| artifacts.pulled.map(Value::Time))
-}
-
-/// The only label of a sample.
-fn one(name: &str, value: &str, out: &mut Vec<u8>) {
-    several(&[name], [value], out);
-}
-
-/// All labels of a sample.
-fn several<const N: usize>(names: &[&str], values: [&str; N], out: &mut Vec<u8>) {
-    for (index, (name, value)) in names.iter().zip(values).enumerate() {
-        label(if index == 0 { b'{' } else { b',' }, name, value, out);
-    }
 }
 
 #[cfg(test)]

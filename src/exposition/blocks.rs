@@ -1,16 +1,13 @@
-//! Blocks of repositories: the parts by which the families with samples per repository are encoded, and taken over where
-//! nothing in them changed.
-//!
-//! Each block of each family is compressed apart. A block whose rows have the same names and, in a family, the same values as
-//! in the exposition before, is that of the exposition before: its bytes are shared.
+//! Blocks of repositories: the parts by which the families with samples per repository are encoded, each compressed apart.
+//! A block with the same names and, in a family, the same values as in the exposition before shares the bytes of that.
 
-use super::columns::{Column, Lines, Row, Source, differing};
+use super::columns::{Column, Lines, Row, Samples, differing};
 use super::compress::{Deflated, Deflater, Part};
 use super::constant_labels::ConstantLabels;
 use super::line_deflater::{FamilyLines, LabelPrefixes, Line, LineDeflater};
 use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
-use super::text::{CHUNK, Counts, label, metadata};
+use super::text::{CHUNK, Counts, Value, label, metadata};
 use crate::catalog;
 use crate::model::chunks::{BlockSize, Chunk};
 use crate::model::tags::{Reclaimable, ReclaimableHere};
@@ -62,22 +59,16 @@ struct Difference<'a> {
 
 impl Difference<'_> {
     fn affects(&self, column: &Column) -> bool {
-        match column.source {
-            Source::Listing(metric) => self.metrics.contains(metric),
-            Source::Tags(is_same) => self.affects_images(|new, old| match (&new.tags, &old.tags) {
-                (Some(new), Some(old)) => is_same(new, old),
-                (new, old) => new.is_none() && old.is_none(),
-            }),
-            Source::Images(is_same) => self.affects_images(is_same),
-            Source::Reclaimable(is_same) => !self.new.has_same_reclaimable(&self.old, is_same),
+        match column.samples {
+            Samples::Listing(metric) => self.metrics.contains(metric),
+            Samples::Rules(value) => !self.new.has_same_reclaimable(&self.old, value),
+            _ => {
+                let (new, old) = (self.new.images(), self.old.images());
+                let differs = *self.images.get_or_init(|| new != old);
+                let (Some(new), Some(old)) = (new, old) else { return differs };
+                differs && !new.iter().zip(old).all(|(new, old)| column.is_same(new, old))
+            }
         }
-    }
-
-    fn affects_images(&self, is_same: impl Fn(&RepositoryImages, &RepositoryImages) -> bool) -> bool {
-        let (new, old) = (self.new.images(), self.old.images());
-        let differs = *self.images.get_or_init(|| new != old);
-        let (Some(new), Some(old)) = (new, old) else { return differs };
-        differs && !new.iter().zip(old).all(|(new, old)| is_same(new, old))
     }
 }
 
@@ -101,9 +92,9 @@ impl<'a> Block<'a> {
         &of_rule.repositories[place(self.start)..place(self.end)]
     }
 
-    fn has_same_reclaimable(&self, old: &Self, is_same: fn(&ReclaimableHere, &ReclaimableHere) -> bool) -> bool {
+    fn has_same_reclaimable(&self, old: &Self, value: fn(&ReclaimableHere) -> Option<Value>) -> bool {
         let is_same = |new: &ReclaimableHere, before: &ReclaimableHere| {
-            new.index as usize - self.start == before.index as usize - old.start && is_same(new, before)
+            new.index as usize - self.start == before.index as usize - old.start && value(new) == value(before)
         };
         let (all, before) = (self.of.reclaimable(), old.of.reclaimable());
         all.len() == before.len()
@@ -193,7 +184,7 @@ impl BlockWriter {
         for (number, ((repository, index), prefix)) in selected.zip(prefixes.iter()).enumerate() {
             let images = images.map(|images| &images[index - block.start]);
             let row = Row { repository, index, reclaimable: block.of.reclaimable(), images, prefix };
-            (column.write)(&row, &mut Lines { family: column.family, constant, row: number, text, lines });
+            column.write(&row, &mut Lines { family: column.family, constant, row: number, text, lines });
             if text.len() >= CHUNK {
                 flush(text, lines);
             }
@@ -208,8 +199,7 @@ impl BlockWriter {
 pub(super) struct EncodedBlocks(Vec<Vec<Arc<Part>>>);
 
 impl EncodedBlocks {
-    /// Encodes the blocks, or takes them over from the exposition before. It had the same blocks, columns and labels. Without
-    /// one, half of the work is done on a second thread.
+    /// Encodes the blocks, or takes them over from an exposition before that had the same blocks, columns and labels.
     pub(super) fn new(
         new: Selected<'_>,
         before: Option<(Selected<'_>, &Self)>,

@@ -2,9 +2,9 @@
 
 use super::line_deflater::Line;
 use super::repository_metrics::RepositoryMetric;
-use super::text::{Value, label, write_value};
+use super::text::{Value, label, open_label, write_value};
 use crate::catalog::{self, Family};
-use crate::model::tags::{Reclaimable, ReclaimableHere, TagFigures};
+use crate::model::tags::{AGE_LABELS, Details, ManifestKind, Reclaimable, ReclaimableHere, TagFigures, TagSeries};
 use crate::model::{RepositoryImages, RepositoryRef, Visibility};
 
 /// A repository as a family sees it.
@@ -21,59 +21,113 @@ pub(super) struct Row<'a> {
     pub(super) prefix: &'a [u8],
 }
 
-/// What the samples of a repository in a family depend on, besides its name. The functions say whether two states of the
-/// repository give the same samples.
+/// The samples of a repository in a family, any number of them.
 #[derive(Clone, Copy)]
-pub(super) enum Source {
-    /// A value of the listing.
+pub(super) enum Samples {
+    /// A value of the listing, or one with values of the listing as labels.
     Listing(RepositoryMetric),
-    /// Its tags.
-    Tags(fn(&TagFigures, &TagFigures) -> bool),
-    /// Other figures beyond the listing.
-    Images(fn(&RepositoryImages, &RepositoryImages) -> bool),
-    /// What the clean-up rules would free.
-    Reclaimable(fn(&ReclaimableHere, &ReclaimableHere) -> bool),
+    /// A figure of its tags.
+    Tags(fn(&TagFigures) -> Option<Value>),
+    /// The number of its tags in each age class.
+    Ages,
+    /// Another figure beyond the listing.
+    Images(fn(&RepositoryImages) -> Option<Value>),
+    /// Its details as labels.
+    Details,
+    /// A figure of each clean-up rule that picks tags of it.
+    Rules(fn(&ReclaimableHere) -> Option<Value>),
+    /// A figure of each tag that has series of its own.
+    Series(fn(&TagSeries) -> Option<Value>),
+    /// The properties of such a tag as labels.
+    SeriesInfo,
 }
 
 /// A family with samples per repository.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
     pub(super) family: &'static Family,
-    pub(super) source: Source,
-    /// Writes the samples of a repository, any number of them.
-    pub(super) write: fn(&Row<'_>, &mut Lines<'_>),
+    pub(super) samples: Samples,
 }
 
 impl Column {
     /// The column of a metric of the listing.
     pub(super) fn of(metric: RepositoryMetric) -> Self {
-        let (family, write): (_, fn(&Row<'_>, &mut Lines<'_>)) = match metric {
-            RepositoryMetric::Size => (&catalog::REPOSITORY_SIZE, |row, lines| {
-                lines.figure(row, row.repository.size.map(Value::Integer));
-            }),
-            RepositoryMetric::Images => (&catalog::REPOSITORY_IMAGES, |row, lines| {
-                lines.figure(row, row.repository.images.map(Value::Integer));
-            }),
-            RepositoryMetric::Downloads => (&catalog::REPOSITORY_DOWNLOADS, |row, lines| {
-                lines.figure(row, row.repository.downloads.map(Value::Integer));
-            }),
-            RepositoryMetric::Created => (&catalog::REPOSITORY_CREATED, |row, lines| {
-                lines.figure(row, row.repository.created.map(Value::Time));
-            }),
-            RepositoryMetric::Updated => (&catalog::REPOSITORY_UPDATED, |row, lines| {
-                lines.figure(row, row.repository.updated.map(Value::Time));
-            }),
-            RepositoryMetric::Info => (&catalog::REPOSITORY_INFO, |row, lines| {
-                let labels = lines.family.labels;
-                lines.sample(Value::Integer(1), |out| {
-                    out.extend_from_slice(row.prefix);
-                    label(b',', labels[2], row.repository.category.map_or("", |category| category), out);
-                    label(b',', labels[3], visibility(row.repository.visibility), out);
-                });
-            }),
+        let family = match metric {
+            RepositoryMetric::Size => &catalog::REPOSITORY_SIZE,
+            RepositoryMetric::Images => &catalog::REPOSITORY_IMAGES,
+            RepositoryMetric::Downloads => &catalog::REPOSITORY_DOWNLOADS,
+            RepositoryMetric::Created => &catalog::REPOSITORY_CREATED,
+            RepositoryMetric::Updated => &catalog::REPOSITORY_UPDATED,
+            RepositoryMetric::Info => &catalog::REPOSITORY_INFO,
         };
-        Self { family, source: Source::Listing(metric), write }
+        Self { family, samples: Samples::Listing(metric) }
     }
+
+    /// Writes the samples of a repository.
+    pub(super) fn write(&self, row: &Row<'_>, lines: &mut Lines<'_>) {
+        let tags = row.images.and_then(|images| images.tags.as_ref());
+        let (labels, repository) = (self.family.labels, &row.repository);
+        match self.samples {
+            Samples::Listing(RepositoryMetric::Size) => lines.figure(row, repository.size.map(Value::Integer)),
+            Samples::Listing(RepositoryMetric::Images) => lines.figure(row, repository.images.map(Value::Integer)),
+            Samples::Listing(RepositoryMetric::Downloads) => {
+                lines.figure(row, repository.downloads.map(Value::Integer));
+            }
+            Samples::Listing(RepositoryMetric::Created) => lines.figure(row, repository.created.map(Value::Time)),
+            Samples::Listing(RepositoryMetric::Updated) => lines.figure(row, repository.updated.map(Value::Time)),
+            Samples::Listing(RepositoryMetric::Info) => lines.sample(row, Value::Integer(1), |out| {
+                label(b',', labels[2], repository.category.map_or("", |category| category), out);
+                label(b',', labels[3], visibility(repository.visibility), out);
+            }),
+            Samples::Tags(value) => lines.figure(row, tags.and_then(value)),
+            Samples::Ages => {
+                for (age, count) in tags.into_iter().flat_map(|tags| AGE_LABELS.into_iter().zip(tags.by_age)) {
+                    lines.sample(row, Value::Integer(count.into()), |out| label(b',', labels[2], age, out));
+                }
+            }
+            Samples::Images(value) => lines.figure(row, row.images.and_then(value)),
+            Samples::Details => {
+                if let Some(details) = row.images.and_then(|images| images.details.as_deref()) {
+                    lines.sample(row, Value::Integer(1), |out| details_labels(details, labels, out));
+                }
+            }
+            Samples::Rules(value) => {
+                for of_rule in row.reclaimable {
+                    let found = of_rule.repositories.binary_search_by_key(&row.index, |here| here.index as usize);
+                    if let Some(value) = found.ok().and_then(|found| value(&of_rule.repositories[found])) {
+                        lines.sample(row, value, |out| label(b',', labels[2], &of_rule.rule.to_string(), out));
+                    }
+                }
+            }
+            Samples::Series(value) => {
+                for (tag, value) in series(tags).iter().filter_map(|tag| Some((tag, value(tag)?))) {
+                    lines.sample(row, value, |out| label(b',', labels[2], &tag.name, out));
+                }
+            }
+            Samples::SeriesInfo => {
+                for tag in series(tags) {
+                    lines.sample(row, Value::Integer(1), |out| tag_labels(tag, labels, out));
+                }
+            }
+        }
+    }
+
+    /// Whether two states of a repository give the same samples beyond those of the listing and of clean-up rules.
+    pub(super) fn is_same(&self, new: &RepositoryImages, old: &RepositoryImages) -> bool {
+        let (new_tags, old_tags) = (new.tags.as_ref(), old.tags.as_ref());
+        match self.samples {
+            Samples::Tags(value) => new_tags.and_then(value) == old_tags.and_then(value),
+            Samples::Ages => new_tags.map(|tags| tags.by_age) == old_tags.map(|tags| tags.by_age),
+            Samples::Images(value) => value(new) == value(old),
+            Samples::Details => new.details == old.details,
+            Samples::Series(_) | Samples::SeriesInfo => series(new_tags) == series(old_tags),
+            Samples::Listing(_) | Samples::Rules(_) => true,
+        }
+    }
+}
+
+fn series(tags: Option<&TagFigures>) -> &[TagSeries] {
+    tags.and_then(|tags| tags.series.as_deref()).unwrap_or_default()
 }
 
 fn visibility(visibility: Option<Visibility>) -> &'static str {
@@ -82,6 +136,36 @@ fn visibility(visibility: Option<Visibility>) -> &'static str {
         Some(Visibility::Private) => "private",
         None => "",
     }
+}
+
+fn details_labels(details: &Details, labels: &[&str], out: &mut Vec<u8>) {
+    number_label(labels[2], details.id, out);
+    label(b',', labels[3], details.creator.as_deref().unwrap_or_default(), out);
+    label(b',', labels[4], details.domain_id.as_deref().unwrap_or_default(), out);
+}
+
+fn tag_labels(tag: &TagSeries, labels: &[&str], out: &mut Vec<u8>) {
+    let kind = match tag.contents {
+        ManifestKind::Image => "image",
+        ManifestKind::Index => "index",
+        ManifestKind::Unknown => "",
+    };
+    let truth = |value: Option<bool>| value.map_or("", |value| if value { "true" } else { "false" });
+    label(b',', labels[2], &tag.name, out);
+    label(b',', labels[3], &tag.digest, out);
+    label(b',', labels[4], kind, out);
+    number_label(labels[5], tag.schema, out);
+    label(b',', labels[6], truth(tag.trusted), out);
+    label(b',', labels[7], truth(tag.scanned), out);
+}
+
+/// Appends a label whose value is a number, or empty if it is not known.
+fn number_label(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
+    open_label(b',', name, out);
+    if let Some(value) = value {
+        super::number::integer(value, out);
+    }
+    out.push(b'"');
 }
 
 /// The metrics of the listing that differ between two states of one repository.
@@ -109,9 +193,10 @@ pub(super) struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Writes a sample whose labels `labels` appends, with the opening brace and without the closing one.
-    pub(super) fn sample(&mut self, value: Value, labels: impl FnOnce(&mut Vec<u8>)) {
+    /// Writes a sample; `labels` appends those behind the labels of the repository.
+    fn sample(&mut self, row: &Row<'_>, value: Value, labels: impl FnOnce(&mut Vec<u8>)) {
         self.text.extend_from_slice(self.family.name.as_bytes());
+        self.text.extend_from_slice(row.prefix);
         labels(self.text);
         self.text.extend_from_slice(self.constant);
         self.text.push(b'}');
@@ -120,9 +205,9 @@ impl Lines<'_> {
     }
 
     /// Writes the only sample of a repository in this family, if it has a value.
-    pub(super) fn figure(&mut self, row: &Row<'_>, value: Option<Value>) {
+    fn figure(&mut self, row: &Row<'_>, value: Option<Value>) {
         if let Some(value) = value {
-            self.sample(value, |out| out.extend_from_slice(row.prefix));
+            self.sample(row, value, |_| {});
         }
     }
 }

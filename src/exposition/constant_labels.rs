@@ -14,10 +14,7 @@ const LONGEST_VALUE: usize = 256;
 pub struct ConstantLabels(BTreeMap<String, String>);
 
 impl ConstantLabels {
-    /// Adds a label. A value that its name had before is replaced.
-    ///
-    /// # Errors
-    /// What is wrong with name or value; then nothing is added.
+    /// Adds a label, or replaces its value. The error is what is wrong with name or value; then nothing is added.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -59,8 +56,7 @@ impl ConstantLabels {
     }
 }
 
-/// Ends the labels of a sample that begin at `start` in `out`, if there are any: appends `constant`, as
-/// [`ConstantLabels::encode`] gives it, and the closing brace.
+/// Ends the labels of a sample, if any begin at `start`: appends `constant`, already encoded, and the closing brace.
 pub(super) fn end_labels(start: usize, constant: &[u8], out: &mut Vec<u8>) {
     if out.len() > start {
         out.extend_from_slice(constant);

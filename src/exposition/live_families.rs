@@ -1,11 +1,10 @@
-//! The exporter's own families, gathered from a `prometheus` registry, in either format.
+//! The exporter's own families, gathered from a `prometheus` registry, which can write only text 0.0.4 itself.
 //!
-//! The crate can write text 0.0.4 only; this encoder writes both formats, so that a scraper finds the same series in
-//! either. Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
+//! Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
 
 use super::constant_labels::{ConstantLabels, end_labels};
-use super::text::{label, open_label};
-use super::{Format, escape, number};
+use super::text::{label, metadata_of, open_label};
+use super::{Format, number};
 use crate::catalog;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
@@ -19,15 +18,17 @@ pub fn live(families: &[MetricFamily], labels: &ConstantLabels, format: Format, 
             (MetricType::GAUGE, _) => (name, "gauge"),
             (MetricType::HISTOGRAM, _) => (name, "histogram"),
             (MetricType::COUNTER, Format::Text) => (name, "counter"),
-            // OpenMetrics names a counter family without `_total` and its sample with it. A counter whose name lacks it
-            // keeps that name, because dashboards must not depend on the format, and so has the type `unknown`.
+            // OpenMetrics names a counter without `_total` and its sample with it. One that lacks it keeps its name for
+            // the sake of dashboards, and so has the type `unknown`.
             (MetricType::COUNTER, Format::OpenMetrics) => match name.strip_suffix("_total") {
                 Some(stem) => (stem, "counter"),
                 None => (name, "unknown"),
             },
             (MetricType::SUMMARY | MetricType::UNTYPED, _) => continue,
         };
-        metadata(stem, kind, unit(name, stem), family.help(), format, out);
+        // Text 0.0.4 knows no unit.
+        let unit = unit(name, stem).filter(|_| format == Format::OpenMetrics);
+        metadata_of(stem, kind, unit, family.help(), out);
         for metric in family.get_metric() {
             match family.get_field_type() {
                 MetricType::COUNTER => writer.sample(name, "", metric, metric.get_counter().get_value(), out),
@@ -47,26 +48,6 @@ fn unit(name: &str, stem: &str) -> Option<&'static str> {
             // `_seconds` ends the name, and something stands before it.
             stem.strip_suffix(unit).is_some_and(|rest| rest.len() > 1 && rest.ends_with('_'))
         }),
-    }
-}
-
-/// In the order that OpenMetrics recommends. Text 0.0.4 knows no unit.
-fn metadata(stem: &str, kind: &str, unit: Option<&str>, help: &str, format: Format, out: &mut Vec<u8>) {
-    line(&["# TYPE ", stem, " ", kind, "\n"], out);
-    if let (Some(unit), Format::OpenMetrics) = (unit, format) {
-        line(&["# UNIT ", stem, " ", unit, "\n"], out);
-    }
-    line(&["# HELP ", stem, " "], out);
-    match format {
-        Format::Text => escape::text_help(help, out),
-        Format::OpenMetrics => escape::open_metrics_help(help, out),
-    }
-    out.push(b'\n');
-}
-
-fn line(parts: &[&str], out: &mut Vec<u8>) {
-    for part in parts {
-        out.extend_from_slice(part.as_bytes());
     }
 }
 
@@ -108,7 +89,8 @@ impl SampleWriter<'_> {
 
     /// Name and labels of a sample; `bound` is that of a bucket.
     fn series(&self, name: &str, suffix: &str, metric: &Metric, bound: Option<f64>, out: &mut Vec<u8>) {
-        line(&[name, suffix], out);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(suffix.as_bytes());
         let start = out.len();
         let mut separator = b'{';
         for pair in metric.get_label() {
@@ -118,8 +100,7 @@ impl SampleWriter<'_> {
         if let Some(bound) = bound {
             open_label(separator, "le", out);
             number::float(bound, out);
-            // Readers compare bounds as text. OpenMetrics writes them as floats, text 0.0.4 as Go's %g, which is the same
-            // for the bounds of our histograms, from a thousandth to some thousands.
+            // Readers compare bounds as text. OpenMetrics writes floats, text 0.0.4 Go's %g, which is the same for ours.
             if self.format == Format::OpenMetrics && bound.fract() == 0.0 {
                 out.extend_from_slice(b".0");
             }
@@ -133,6 +114,7 @@ impl SampleWriter<'_> {
 mod tests {
     use super::*;
     use crate::exposition::testing::parse;
+    use prometheus::core::Collector;
     use prometheus::{Counter, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
     fn encoded(registry: &Registry, format: Format) -> String {
@@ -156,7 +138,7 @@ mod tests {
             histogram.with_label_values(&["list_repositories"]).observe(seconds);
         }
         registry.register(Box::new(histogram)).unwrap();
-        let gauge = GaugeVec::new(Opts::new("zoo", "A \"quoted\"\nhelp with a \\."), &["kind"]).unwrap();
+        let gauge = GaugeVec::new(Opts::new("zoo", "Animals."), &["kind"]).unwrap();
         gauge.with_label_values(&["a\\b\"\nc"]).set(f64::NAN);
         gauge.with_label_values(&["b"]).set(f64::INFINITY);
         registry.register(Box::new(gauge)).unwrap();
@@ -164,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn text_has_the_types_and_samples_of_0_0_4() {
-        let want = r#"# TYPE swr_api_request_duration_seconds histogram
+    fn both_formats_have_the_same_samples_and_open_metrics_has_units_float_bounds_and_families_without_total() {
+        let text = r#"# TYPE swr_api_request_duration_seconds histogram
 # HELP swr_api_request_duration_seconds Duration of API calls in seconds, from sending the request to the end of the response.
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
 swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1"} 2
@@ -176,33 +158,20 @@ swr_api_request_duration_seconds_count{operation="list_repositories"} 3
 # HELP swr_api_throttle_wait_seconds_total Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
 swr_api_throttle_wait_seconds_total 1.5
 # TYPE zoo gauge
-# HELP zoo A "quoted"\nhelp with a \\.
+# HELP zoo Animals.
 zoo{kind="a\\b\"\nc"} NaN
 zoo{kind="b"} +Inf
 "#;
-        assert_eq!(encoded(&registry(), Format::Text), want);
-    }
-
-    #[test]
-    fn open_metrics_has_units_float_bounds_and_families_without_total() {
-        let want = r#"# TYPE swr_api_request_duration_seconds histogram
-# UNIT swr_api_request_duration_seconds seconds
-# HELP swr_api_request_duration_seconds Duration of API calls in seconds, from sending the request to the end of the response.
-swr_api_request_duration_seconds_bucket{operation="list_repositories",le="0.005"} 1
-swr_api_request_duration_seconds_bucket{operation="list_repositories",le="1.0"} 2
-swr_api_request_duration_seconds_bucket{operation="list_repositories",le="+Inf"} 3
-swr_api_request_duration_seconds_sum{operation="list_repositories"} 30.501
-swr_api_request_duration_seconds_count{operation="list_repositories"} 3
-# TYPE swr_api_throttle_wait_seconds counter
-# UNIT swr_api_throttle_wait_seconds seconds
-# HELP swr_api_throttle_wait_seconds Time in seconds that API calls waited for the rate limit or because the API asked for a pause.
-swr_api_throttle_wait_seconds_total 1.5
-# TYPE zoo gauge
-# HELP zoo A \"quoted\"\nhelp with a \\.
-zoo{kind="a\\b\"\nc"} NaN
-zoo{kind="b"} +Inf
-"#;
-        assert_eq!(encoded(&registry(), Format::OpenMetrics), want);
+        assert_eq!(encoded(&registry(), Format::Text), text);
+        let open_metrics = text
+            .replace(" histogram\n", " histogram\n# UNIT swr_api_request_duration_seconds seconds\n")
+            .replace("le=\"1\"", "le=\"1.0\"")
+            .replace(
+                "swr_api_throttle_wait_seconds_total counter\n",
+                "swr_api_throttle_wait_seconds counter\n# UNIT swr_api_throttle_wait_seconds seconds\n",
+            )
+            .replace("# HELP swr_api_throttle_wait_seconds_total", "# HELP swr_api_throttle_wait_seconds");
+        assert_eq!(encoded(&registry(), Format::OpenMetrics), open_metrics);
     }
 
     #[test]
@@ -245,5 +214,11 @@ zoo{kind="b"} +Inf
         assert_eq!(unit("process_open_fds", "process_open_fds"), None);
         assert_eq!(unit("swr_up", "swr_up"), None);
         assert_eq!(unit("kilobytes", "kilobytes"), None);
+    }
+
+    #[test]
+    fn families_outside_the_catalog_need_no_escaping() {
+        let families = prometheus::process_collector::ProcessCollector::for_self().collect();
+        assert!(!families.is_empty() && !families.iter().any(|family| family.help().contains(['\\', '"', '\n'])));
     }
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use strum::IntoStaticStr;
 
 /// A family with one series per repository. They are written in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RepositoryMetric {
     /// `swr_repository_size_bytes`
     Size,
@@ -25,15 +27,8 @@ impl RepositoryMetric {
     pub const ALL: [Self; 6] = [Self::Size, Self::Images, Self::Downloads, Self::Created, Self::Updated, Self::Info];
 
     /// The word that selects it in settings.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Size => "size",
-            Self::Images => "images",
-            Self::Downloads => "downloads",
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Info => "info",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     const fn bit(self) -> u8 {

@@ -1,8 +1,7 @@
-//! Which repositories get series of their own: those that pass the filters and, if their number is limited, the largest
-//! of these.
+//! Which repositories get series of their own: those that pass the filters and, up to the limit, the largest of these.
 //!
-//! The others still count in the sums of their organization. A limit drawn anew for each snapshot would let series come
-//! and go as sizes cross it, so a repository keeps its series until another one is larger by a tenth.
+//! A limit drawn anew for each snapshot would let series come and go as sizes cross it, so a repository keeps its series
+//! until another one is larger by a tenth.
 
 use super::{Options, Pattern};
 use crate::model::{Repositories, RepositoryRef, Snapshot};
@@ -10,15 +9,12 @@ use std::cmp::{Ordering, Reverse};
 use std::ops::Range;
 
 /// The repositories of one snapshot that get series.
-#[derive(Debug)]
-pub(super) enum RepositorySelection {
-    All,
-    Some {
-        /// Whether the repository at each index of the snapshot is selected.
-        selected: Box<[bool]>,
-        /// The number of repositories that are not.
-        omitted: Omitted,
-    },
+#[derive(Debug, Default)]
+pub(super) struct RepositorySelection {
+    /// Whether the repository at each index of the snapshot is selected; `None` if all are.
+    selected: Option<Box<[bool]>>,
+    /// The number of repositories that are not.
+    omitted: Omitted,
 }
 
 /// The number of repositories without series of their own, by reason.
@@ -36,7 +32,7 @@ impl RepositorySelection {
         let unfiltered = include.is_none() && exclude.is_none();
         let limit = if options.max_series_repositories == 0 { rows.len() } else { options.max_series_repositories };
         if unfiltered && rows.len() <= limit {
-            return Self::All;
+            return Self::default();
         }
         let matches = |pattern: &Pattern, row: &RepositoryRef<'_>| pattern.matches(row.namespace, row.name);
         let mut selected: Box<[bool]> = rows
@@ -54,7 +50,7 @@ impl RepositorySelection {
                 selected[*index] = false;
             }
         }
-        Self::Some { selected, omitted }
+        Self { selected: Some(selected), omitted }
     }
 
     /// The selected repositories of the snapshot that this was made for.
@@ -67,26 +63,17 @@ impl RepositorySelection {
 
     /// The number of repositories that are not selected.
     pub(super) fn omitted(&self) -> Omitted {
-        match self {
-            Self::All => Omitted::default(),
-            Self::Some { omitted, .. } => *omitted,
-        }
+        self.omitted
     }
 
     /// Whether the repositories of a range of the snapshot are selected; `None` if all are.
     pub(super) fn in_range(&self, range: Range<usize>) -> Option<&[bool]> {
-        match self {
-            Self::All => None,
-            Self::Some { selected, .. } => Some(&selected[range]).filter(|selected| selected.contains(&false)),
-        }
+        Some(&self.selected.as_ref()?[range]).filter(|selected| selected.contains(&false))
     }
 
     /// Whether the repository at this index of the snapshot is selected.
     pub(super) fn has(&self, index: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some { selected, .. } => selected[index],
-        }
+        self.selected.as_ref().is_none_or(|selected| selected[index])
     }
 }
 

@@ -1,21 +1,18 @@
-//! The families of a snapshot and where their samples come from.
-//!
-//! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
+//! The families of a snapshot and where their samples come from, as text that both formats share.
 
 use super::account_families;
 use super::blocks::{BlockWriter, Selected};
 use super::columns::Column;
 use super::repository_selection::{Omitted, RepositorySelection};
 use super::tag_families::{self, write_sums};
-use super::text::{Counts, Value, Writer, label, metadata};
+use super::text::{Counts, Value, Writer, metadata};
 use super::{Options, RepositoryMetrics};
 use crate::catalog;
 use crate::model::chunks::BlockSize;
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 use std::io::{self, Write};
 
-/// The families with samples per repository, in their order: those of the listing, and after the families of
-/// [`write_totals`] those of tags and details.
+/// The families with samples per repository: those of the listing, and, behind [`write_totals`], of tags and details.
 pub(super) struct Columns {
     pub(super) listing: Vec<Column>,
     pub(super) images: &'static [Column],
@@ -29,9 +26,6 @@ impl Columns {
 }
 
 /// Writes every family of the snapshot that has a sample, for as many repositories as the options allow.
-///
-/// # Errors
-/// Those of the sink.
 pub fn write_snapshot(snapshot: &Snapshot, options: &Options, mut sink: impl Write) -> io::Result<Counts> {
     let selection = RepositorySelection::new(snapshot, options, None);
     let selected = Selected { snapshot, selection: &selection };
@@ -79,41 +73,29 @@ pub(super) fn write_totals(
     if let Some(images) = &snapshot.images {
         write_sums(images, &mut writer)?;
     }
-    let total = Value::Integer(snapshot.repositories.len() as u64);
-    writer.family(&catalog::REPOSITORIES, [()], |()| Some(total), |(), _| {})?;
-    let family = &catalog::REPOSITORIES_OMITTED;
+    let count = |(_, count)| Some(Value::Integer(count as u64));
+    writer.family(&catalog::REPOSITORIES, [("", snapshot.repositories.len())], count, |_| [])?;
     let Omitted { filter, limit } = selection.omitted();
-    writer.family(
-        family,
-        [("filter", filter), ("limit", limit)],
-        |(_, count)| Some(Value::Integer(count as u64)),
-        |(reason, _), out| label(b'{', family.labels[0], reason, out),
-    )?;
+    let omitted = [("filter", filter), ("limit", limit)];
+    writer.family(&catalog::REPOSITORIES_OMITTED, omitted, count, |(reason, _)| [reason])?;
     account_families::account(snapshot, sums, &mut writer)?;
     account_families::enterprise(&snapshot.enterprise, &snapshot.artifacts, &mut writer)?;
     writer.finish()
 }
 
-/// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
-/// one.
+/// The families with a sample per organization: sums over its repositories, and the state of its own listing.
 fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Writer<impl Write>) -> io::Result<()> {
-    let mut sums = |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| {
-        writer.family(family, all, value, |sums, out| namespace(sums.name, out))
-    };
+    let mut sums =
+        |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| writer.family(family, all, value, |sums| [sums.name]);
     sums(&catalog::NAMESPACE_REPOSITORIES, |sums| Some(Value::Integer(sums.repositories)))?;
     sums(&catalog::NAMESPACE_SIZE, |sums| sums.size.map(Value::Sum))?;
     sums(&catalog::NAMESPACE_IMAGES, |sums| sums.images.map(Value::Sum))?;
     sums(&catalog::NAMESPACE_DOWNLOADS, |sums| sums.downloads.map(Value::Sum))?;
     let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
-        writer.family(family, &snapshot.namespaces, value, |read, out| namespace(&read.name, out))
+        writer.family(family, &snapshot.namespaces, value, |read| [&read.name])
     };
     reads(&catalog::NAMESPACE_UP, |read| Some(Value::Integer(read.complete.into())))?;
     reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time))
-}
-
-/// The only label of the families with a sample per organization.
-fn namespace(name: &str, out: &mut Vec<u8>) {
-    label(b'{', catalog::NAMESPACE_REPOSITORIES.labels[0], name, out);
 }
 
 #[cfg(test)]
@@ -151,50 +133,30 @@ mod tests {
             NamespaceRead { name: "apps".into(), read_at: Some(Timestamp(1_500_000_000)), complete: true },
             NamespaceRead { name: "gone".into(), read_at: None, complete: false },
         ];
-        let want = r#"# TYPE swr_repository_size_bytes gauge
-# UNIT swr_repository_size_bytes bytes
-# HELP swr_repository_size_bytes Size of the repository in bytes (API field size), as of swr_snapshot_timestamp_seconds.
-swr_repository_size_bytes{namespace="apps",repository="web/front"} 1024
+        let want = r#"swr_repository_size_bytes{namespace="apps",repository="web/front"} 1024
 # TYPE swr_repository_updated_timestamp_seconds gauge
 # UNIT swr_repository_updated_timestamp_seconds seconds
 # HELP swr_repository_updated_timestamp_seconds Unix time at which the repository was last updated (API field updated_at), as of swr_snapshot_timestamp_seconds.
 swr_repository_updated_timestamp_seconds{namespace="apps",repository="web/front"} 1505098802.542841141
-# TYPE swr_repository_info gauge
-# HELP swr_repository_info Constant 1 with the category and visibility of the repository (API fields category and is_public), as of swr_snapshot_timestamp_seconds.
 swr_repository_info{namespace="apps",repository="web/front",category="linux",visibility="private"} 1
 swr_repository_info{namespace="base",repository="alpine",category="",visibility=""} 1
-# TYPE swr_namespace_repositories gauge
-# HELP swr_namespace_repositories Number of listed repositories in the organization, as of swr_snapshot_timestamp_seconds.
 swr_namespace_repositories{namespace="apps"} 1
 swr_namespace_repositories{namespace="base"} 1
-# TYPE swr_namespace_size_bytes gauge
-# UNIT swr_namespace_size_bytes bytes
-# HELP swr_namespace_size_bytes Sum of the sizes of the listed repositories of the organization in bytes (API field size), as of swr_snapshot_timestamp_seconds.
 swr_namespace_size_bytes{namespace="apps"} 1024
-# TYPE swr_namespace_images gauge
-# HELP swr_namespace_images Sum of the image tags of the listed repositories of the organization (API field num_images), as of swr_snapshot_timestamp_seconds.
 swr_namespace_images{namespace="apps"} 3
-# TYPE swr_namespace_downloads gauge
-# HELP swr_namespace_downloads Sum of the downloads of the listed repositories of the organization (API field num_download), as of swr_snapshot_timestamp_seconds.
 swr_namespace_downloads{namespace="apps"} 7
-# TYPE swr_namespace_up gauge
-# HELP swr_namespace_up Whether the latest listing of the organization was complete; if 0, its series come from an earlier listing; only with --swr.namespace.
 swr_namespace_up{namespace="apps"} 1
 swr_namespace_up{namespace="gone"} 0
-# TYPE swr_namespace_snapshot_timestamp_seconds gauge
-# UNIT swr_namespace_snapshot_timestamp_seconds seconds
-# HELP swr_namespace_snapshot_timestamp_seconds Unix time at which the listing behind the organization's series began; only with --swr.namespace.
 swr_namespace_snapshot_timestamp_seconds{namespace="apps"} 1.5
-# TYPE swr_repositories gauge
-# HELP swr_repositories Number of repositories in the listing, as of swr_snapshot_timestamp_seconds.
 swr_repositories 2
-# TYPE swr_repositories_omitted gauge
-# HELP swr_repositories_omitted Number of listed repositories without series of their own, by reason; they stay in the sums of their organization.
 swr_repositories_omitted{reason="filter"} 0
 swr_repositories_omitted{reason="limit"} 0
 "#;
         let options = Options { repository_metrics: "size,updated,info".parse().unwrap(), ..Options::default() };
-        assert_eq!(String::from_utf8(text(&snapshot, &options)).unwrap(), want);
+        let text = String::from_utf8(text(&snapshot, &options)).unwrap();
+        // The metadata of one family stand for all.
+        let shown = |line: &&str| !line.starts_with('#') || line.contains("swr_repository_updated");
+        assert_eq!(text.split_inclusive('\n').filter(shown).collect::<String>(), want);
     }
 
     #[test]

@@ -1,210 +1,58 @@
 //! The families of tags and details. Those of a repository may have any number of samples per repository.
 
-use super::columns::Source::{self, Images as OfImages, Reclaimable as OfRules, Tags as OfTags};
-use super::columns::{Column, Lines, Row};
-use super::text::{Value, Writer, label, open_label};
+use super::columns::Column;
+use super::columns::Samples::{self, Ages, Images as OfImages, Rules, Series, SeriesInfo, Tags};
+use super::text::{Value, Writer};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use crate::model::tags::{AGE_LABELS, Details, ManifestKind, ReclaimableHere, TagFigures, TagSeries};
 use std::io::{self, Write};
 
 /// Writes the sums over organizations and the account.
 pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io::Result<()> {
-    let family = &catalog::NAMESPACE_UNIQUE_LAYERS;
-    let namespaces = images.namespaces.iter();
-    writer.family(
-        family,
-        namespaces,
-        |(_, bytes)| Some(Value::Sum(*bytes)),
-        |(name, _), out| {
-            label(b'{', family.labels[0], name, out);
-        },
-    )?;
-    writer.family(&catalog::UNIQUE_LAYERS, [()], |()| images.unique_bytes.map(Value::Sum), |(), _| {})?;
+    let sum = |(_, bytes): &(_, u128)| Some(Value::Sum(*bytes));
+    writer.family(&catalog::NAMESPACE_UNIQUE_LAYERS, &images.namespaces, sum, |(name, _)| [name])?;
+    writer.family(&catalog::UNIQUE_LAYERS, images.unique_bytes, |bytes| Some(Value::Sum(bytes)), |_| [])?;
     let rules: Vec<String> = images.reclaimable.iter().map(|of_rule| of_rule.rule.to_string()).collect();
     let of_rules = || rules.iter().zip(&images.reclaimable);
+    let of_namespaces =
+        of_rules().flat_map(|(rule, of_rule)| of_rule.namespaces.iter().map(move |namespace| (rule, namespace)));
     let family = &catalog::NAMESPACE_RECLAIMABLE_LAYERS;
-    writer.family(
-        family,
-        of_rules().flat_map(|(rule, of_rule)| of_rule.namespaces.iter().map(move |namespace| (rule, namespace))),
-        |(_, (_, bytes))| Some(Value::Sum(*bytes)),
-        |(rule, (name, _)), out| {
-            label(b'{', family.labels[0], name, out);
-            label(b',', family.labels[1], rule, out);
-        },
-    )?;
+    writer.family(family, of_namespaces, |(_, namespace)| sum(namespace), |(rule, (name, _))| [name, rule])?;
     let family = &catalog::RECLAIMABLE_LAYERS;
-    writer.family(
-        family,
-        of_rules(),
-        |(_, of_rule)| of_rule.bytes.map(Value::Sum),
-        |(rule, _), out| label(b'{', family.labels[0], rule, out),
-    )
+    writer.family(family, of_rules(), |(_, of_rule)| of_rule.bytes.map(Value::Sum), |(rule, _)| [rule])
 }
 
 /// The families with samples per repository, in their order.
 pub(super) const COLUMNS: &[Column] = &[
-    column(&catalog::REPOSITORY_TAGS, OfTags(|new, old| new.totals.tags == old.totals.tags), |row, lines| {
-        lines.tags_figure(row, |tags| Some(Value::Integer(tags.totals.tags.into())));
-    }),
+    column(&catalog::REPOSITORY_TAGS, Tags(|tags| Some(Value::Integer(tags.totals.tags.into())))),
     column(
         &catalog::REPOSITORY_UNLAYERED_TAGS,
-        OfTags(|new, old| new.totals.unlayered == old.totals.unlayered),
-        |row, lines| {
-            lines.tags_figure(row, |tags| {
-                (tags.totals.unlayered > 0).then(|| Value::Integer(tags.totals.unlayered.into()))
-            });
-        },
+        Tags(|tags| Some(tags.totals.unlayered).filter(|tags| *tags > 0).map(|tags| Value::Integer(tags.into()))),
     ),
+    column(&catalog::REPOSITORY_UNIQUE_LAYERS, Tags(|tags| Some(Value::Sum(tags.unique_bytes)))),
+    column(&catalog::REPOSITORY_EXCLUSIVE_LAYERS, Tags(|tags| tags.exclusive_bytes.map(Value::Sum))),
+    column(&catalog::REPOSITORY_NEWEST_TAG, Tags(|tags| tags.totals.newest.map(Value::Time))),
+    column(&catalog::REPOSITORY_OLDEST_TAG, Tags(|tags| tags.totals.oldest.map(Value::Time))),
+    column(&catalog::REPOSITORY_TAGS_BY_AGE, Ages),
     column(
-        &catalog::REPOSITORY_UNIQUE_LAYERS,
-        OfTags(|new, old| new.unique_bytes == old.unique_bytes),
-        |row, lines| {
-            lines.tags_figure(row, |tags| Some(Value::Sum(tags.unique_bytes)));
-        },
+        &catalog::REPOSITORY_RECLAIMABLE_LAYERS,
+        Rules(|here| here.bytes.filter(|bytes| *bytes > 0).map(Value::Sum)),
     ),
-    column(
-        &catalog::REPOSITORY_EXCLUSIVE_LAYERS,
-        OfTags(|new, old| new.exclusive_bytes == old.exclusive_bytes),
-        |row, lines| {
-            lines.tags_figure(row, |tags| tags.exclusive_bytes.map(Value::Sum));
-        },
-    ),
-    column(&catalog::REPOSITORY_NEWEST_TAG, OfTags(|new, old| new.totals.newest == old.totals.newest), |row, lines| {
-        lines.tags_figure(row, |tags| tags.totals.newest.map(Value::Time));
-    }),
-    column(&catalog::REPOSITORY_OLDEST_TAG, OfTags(|new, old| new.totals.oldest == old.totals.oldest), |row, lines| {
-        lines.tags_figure(row, |tags| tags.totals.oldest.map(Value::Time));
-    }),
-    column(&catalog::REPOSITORY_TAGS_BY_AGE, OfTags(|new, old| new.by_age == old.by_age), |row, lines| {
-        let name = lines.family.labels[2];
-        for (age, count) in tags(row).into_iter().flat_map(|tags| AGE_LABELS.into_iter().zip(tags.by_age)) {
-            lines.sample(Value::Integer(count.into()), |out| {
-                out.extend_from_slice(row.prefix);
-                label(b',', name, age, out);
-            });
-        }
-    }),
-    column(&catalog::REPOSITORY_RECLAIMABLE_LAYERS, OfRules(|new, old| new.bytes == old.bytes), |row, lines| {
-        lines.rule_figures(row, |here| here.bytes.filter(|bytes| *bytes > 0).map(Value::Sum));
-    }),
-    column(&catalog::REPOSITORY_RECLAIMABLE_TAGS, OfRules(|new, old| new.tags == old.tags), |row, lines| {
-        lines.rule_figures(row, |here| Some(Value::Integer(here.tags.into())));
-    }),
-    column(&catalog::DETAILS_INFO, OfImages(|new, old| new.details == old.details), |row, lines| {
-        if let Some(details) = details(row) {
-            lines.sample(Value::Integer(1), |out| details_labels(details, row.prefix, out));
-        }
-    }),
-    column(&catalog::PRIORITY, OfImages(|new, old| new.details == old.details), |row, lines| {
-        lines.figure(row, details(row).and_then(|details| details.priority).map(Value::Signed));
-    }),
+    column(&catalog::REPOSITORY_RECLAIMABLE_TAGS, Rules(|here| Some(Value::Integer(here.tags.into())))),
+    column(&catalog::DETAILS_INFO, Samples::Details),
+    column(&catalog::PRIORITY, OfImages(|images| images.details.as_ref()?.priority.map(Value::Signed))),
     column(
         &catalog::REPOSITORY_RETENTION,
-        OfImages(|new, old| new.retention_rules == old.retention_rules),
-        |row, lines| {
-            let rules = row.images.and_then(|images| images.retention_rules);
-            lines.figure(row, rules.map(|rules| Value::Integer(rules.into())));
-        },
+        OfImages(|images| images.retention_rules.map(|rules| Value::Integer(rules.into()))),
     ),
-    column(&catalog::TAG_SIZE, OfTags(|new, old| new.series == old.series), |row, lines| {
-        lines.tag_figures(row, |tag| tag.size.map(Value::Integer));
-    }),
-    column(&catalog::TAG_CREATED, OfTags(|new, old| new.series == old.series), |row, lines| {
-        lines.tag_figures(row, |tag| tag.created.map(Value::Time));
-    }),
-    column(&catalog::TAG_UPDATED, OfTags(|new, old| new.series == old.series), |row, lines| {
-        lines.tag_figures(row, |tag| tag.updated.map(Value::Time));
-    }),
-    column(&catalog::TAG_INFO, OfTags(|new, old| new.series == old.series), |row, lines| {
-        for tag in series(row) {
-            lines.sample(Value::Integer(1), |out| tag_labels(tag, row.prefix, out));
-        }
-    }),
+    column(&catalog::TAG_SIZE, Series(|tag| tag.size.map(Value::Integer))),
+    column(&catalog::TAG_CREATED, Series(|tag| tag.created.map(Value::Time))),
+    column(&catalog::TAG_UPDATED, Series(|tag| tag.updated.map(Value::Time))),
+    column(&catalog::TAG_INFO, SeriesInfo),
 ];
 
-const fn column(family: &'static Family, source: Source, write: fn(&Row<'_>, &mut Lines<'_>)) -> Column {
-    Column { family, source, write }
-}
-
-fn tags<'a>(row: &Row<'a>) -> Option<&'a TagFigures> {
-    row.images?.tags.as_ref()
-}
-
-fn details<'a>(row: &Row<'a>) -> Option<&'a Details> {
-    row.images?.details.as_deref()
-}
-
-fn series<'a>(row: &Row<'a>) -> &'a [TagSeries] {
-    tags(row).and_then(|tags| tags.series.as_deref()).unwrap_or_default()
-}
-
-impl Lines<'_> {
-    /// Writes a figure of the repository's tags.
-    fn tags_figure(&mut self, row: &Row<'_>, value: fn(&TagFigures) -> Option<Value>) {
-        self.figure(row, tags(row).and_then(value));
-    }
-
-    /// Writes a figure of each clean-up rule that picks tags of the repository.
-    fn rule_figures(&mut self, row: &Row<'_>, value: fn(&ReclaimableHere) -> Option<Value>) {
-        let name = self.family.labels[2];
-        for of_rule in row.reclaimable {
-            let found = of_rule.repositories.binary_search_by_key(&row.index, |here| here.index as usize);
-            if let Some(value) = found.ok().and_then(|found| value(&of_rule.repositories[found])) {
-                self.sample(value, |out| {
-                    out.extend_from_slice(row.prefix);
-                    label(b',', name, &of_rule.rule.to_string(), out);
-                });
-            }
-        }
-    }
-
-    /// Writes a figure of each tag that has series of its own.
-    fn tag_figures(&mut self, row: &Row<'_>, value: fn(&TagSeries) -> Option<Value>) {
-        let name = self.family.labels[2];
-        for tag in series(row) {
-            if let Some(value) = value(tag) {
-                self.sample(value, |out| {
-                    out.extend_from_slice(row.prefix);
-                    label(b',', name, &tag.name, out);
-                });
-            }
-        }
-    }
-}
-
-fn details_labels(details: &Details, prefix: &[u8], out: &mut Vec<u8>) {
-    let labels = catalog::DETAILS_INFO.labels;
-    out.extend_from_slice(prefix);
-    number_label(labels[2], details.id, out);
-    label(b',', labels[3], details.creator.as_deref().unwrap_or_default(), out);
-    label(b',', labels[4], details.domain_id.as_deref().unwrap_or_default(), out);
-}
-
-fn tag_labels(tag: &TagSeries, prefix: &[u8], out: &mut Vec<u8>) {
-    let labels = catalog::TAG_INFO.labels;
-    let kind = match tag.contents {
-        ManifestKind::Image => "image",
-        ManifestKind::Index => "index",
-        ManifestKind::Unknown => "",
-    };
-    let truth = |value: Option<bool>| value.map_or("", |value| if value { "true" } else { "false" });
-    out.extend_from_slice(prefix);
-    label(b',', labels[2], &tag.name, out);
-    label(b',', labels[3], &tag.digest, out);
-    label(b',', labels[4], kind, out);
-    number_label(labels[5], tag.schema, out);
-    label(b',', labels[6], truth(tag.trusted), out);
-    label(b',', labels[7], truth(tag.scanned), out);
-}
-
-/// Appends a label whose value is a number, or empty if it is not known.
-fn number_label(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
-    open_label(b',', name, out);
-    if let Some(value) = value {
-        super::number::integer(value, out);
-    }
-    out.push(b'"');
+const fn column(family: &'static Family, samples: Samples) -> Column {
+    Column { family, samples }
 }
 
 #[cfg(test)]

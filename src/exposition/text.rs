@@ -1,7 +1,4 @@
-//! The lines of the text formats: metadata and samples.
-//!
-//! The sink gets chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole on its way
-//! into a compressor.
+//! The lines of the text formats: metadata and samples. The sink gets chunks of about [`CHUNK`] bytes, never the whole.
 
 use super::constant_labels::{ConstantLabels, end_labels};
 use super::{escape, number};
@@ -10,8 +7,7 @@ use crate::model::Timestamp;
 use std::io::{self, Write};
 use std::ops::AddAssign;
 
-/// Bytes per write into a sink: few enough for the second-level cache beside the compressor's tables, enough to make
-/// writes rare.
+/// Bytes per write into a sink: few enough for the second-level cache, enough to make writes rare.
 pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Capacity above [`CHUNK`] for the line that crosses it; enough for names of legal length.
@@ -59,16 +55,13 @@ impl<W: Write> Writer<W> {
         Self { sink, buffer, counts: Counts::default(), constant: labels.encode() }
     }
 
-    /// Writes a family: a sample for each item that has a value. A family without samples is left out.
-    ///
-    /// `labels` appends the labels with the opening brace and without the closing one, or nothing. HELP is not escaped:
-    /// a test of the catalog makes sure that it never needs it.
-    pub(super) fn family<T: Copy>(
+    /// Writes a family, if it has samples: one for each item with a value, with a value for each of the family's labels.
+    pub(super) fn family<'a, T: Copy, const N: usize>(
         &mut self,
         family: &Family,
         items: impl IntoIterator<Item = T>,
         value: impl Fn(T) -> Option<Value>,
-        labels: impl Fn(T, &mut Vec<u8>),
+        labels: impl Fn(T) -> [&'a str; N],
     ) -> io::Result<()> {
         let mut samples = items.into_iter().filter_map(|item| Some((item, value(item)?))).peekable();
         if samples.peek().is_some() {
@@ -77,7 +70,9 @@ impl<W: Write> Writer<W> {
         for (item, value) in samples {
             self.buffer.extend_from_slice(family.name.as_bytes());
             let start = self.buffer.len();
-            labels(item, &mut self.buffer);
+            for (index, (name, value)) in family.labels.iter().zip(labels(item)).enumerate() {
+                label(if index == 0 { b'{' } else { b',' }, name, value, &mut self.buffer);
+            }
             end_labels(start, &self.constant, &mut self.buffer);
             self.value(value)?;
         }
@@ -117,18 +112,18 @@ pub(super) fn write_value(value: Value, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends the metadata lines of a family, in the order that OpenMetrics recommends.
+/// Appends the metadata lines of a family of the catalog.
 pub(super) fn metadata(family: &Family, out: &mut Vec<u8>) {
-    let mut line = |keyword: &str, text: &str| {
-        for part in [keyword, family.name, " ", text, "\n"] {
+    metadata_of(family.name, family.kind.as_str(), family.unit, family.help, out);
+}
+
+/// Appends metadata lines in the order that OpenMetrics recommends. HELP is not escaped: tests make sure that none needs it.
+pub(super) fn metadata_of(name: &str, kind: &str, unit: Option<&str>, help: &str, out: &mut Vec<u8>) {
+    for (keyword, text) in [("# TYPE ", Some(kind)), ("# UNIT ", unit), ("# HELP ", Some(help))] {
+        for part in text.into_iter().flat_map(|text| [keyword, name, " ", text, "\n"]) {
             out.extend_from_slice(part.as_bytes());
         }
-    };
-    line("# TYPE ", family.kind.as_str());
-    if let Some(unit) = family.unit {
-        line("# UNIT ", unit);
     }
-    line("# HELP ", family.help);
 }
 
 /// Appends a label after a separator, `{` or `,`.
@@ -170,10 +165,7 @@ mod tests {
         let mut chunks = Chunks::default();
         let mut writer = Writer::new(&mut chunks, &ConstantLabels::default());
         let name = "x".repeat(1_000);
-        let sample = |_| Some(Value::Integer(1));
-        writer
-            .family(&catalog::NAMESPACE_IMAGES, 0..500, sample, |_, out| label(b'{', "namespace", &name, out))
-            .unwrap();
+        writer.family(&catalog::NAMESPACE_IMAGES, 0..500, |_| Some(Value::Integer(1)), |_| [&name]).unwrap();
         let counts = writer.finish().unwrap();
         assert_eq!((counts.series, counts.bytes), (500, chunks.0.iter().sum()));
         assert!(chunks.0.len() > 5 && chunks.0.iter().all(|length| *length < CHUNK + LAST_LINE));
@@ -183,7 +175,7 @@ mod tests {
     fn a_family_without_samples_leaves_no_trace() {
         let mut body = Vec::new();
         let mut writer = Writer::new(&mut body, &ConstantLabels::default());
-        writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_, _| {}).unwrap();
+        writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_| []).unwrap();
         assert_eq!(writer.finish().unwrap(), Counts::default());
         assert!(body.is_empty());
     }

@@ -40,8 +40,7 @@ pub struct ReadingOptions<'a> {
     pub with_series: bool,
     /// Tags that no rule picks.
     pub keep: Option<&'a Pattern>,
-    /// The images below indexes at the previous reading. One that has lost its tag since then is still stored, because the
-    /// index needs it, but only this knows its layers.
+    /// The images below indexes at the previous reading, which alone tells the layers of one that has lost its tag since.
     pub indexed: &'a [IndexedImage],
 }
 
@@ -113,8 +112,7 @@ impl<'a> Manifests<'a> {
         Self { tagged, untagged, below_indexes: BTreeMap::new() }
     }
 
-    /// Collects the blobs of a tag. Returns whether all are known; those of an image below an index are if the image has a
-    /// tag, which counts for itself.
+    /// Collects the blobs of a tag. Returns whether all are known, not counting images that have a tag of their own.
     fn of_tag(&mut self, contents: &Contents, blobs: &mut Vec<Blob>) -> bool {
         match contents {
             Contents::Unknown => false,

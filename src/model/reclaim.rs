@@ -1,7 +1,5 @@
-//! Clean-up rules: which tags of a repository could be deleted.
-//!
-//! Both kinds of rules follow one order of the tags, from the one updated longest ago to the one updated last, so each
-//! picks the first so many of them. Deliberately absent: bytes, which depend on other repositories (`layers`).
+//! Clean-up rules: which tags of a repository could be deleted. Each picks the first so many in one order, from the tag
+//! updated longest ago to the one updated last. Deliberately absent: bytes, which depend on other repositories (`layers`).
 
 use super::pattern::Pattern;
 use std::fmt;
@@ -91,10 +89,7 @@ impl Reclaim {
     }
 }
 
-/// Parses rules. Without any text there are none.
-///
-/// # Errors
-/// Every problem, one line each.
+/// Parses rules, of which there may be none. The error is every problem, one line each.
 pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Arc<[Rule]>, Vec<String>> {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
     for text in texts {

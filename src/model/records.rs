@@ -31,9 +31,6 @@ struct Head {
 }
 
 /// Writes a snapshot.
-///
-/// # Errors
-/// Those of the file.
 pub fn write(snapshot: &Snapshot, records: &mut RecordWriter<'_>) -> io::Result<()> {
     write_head(snapshot, records)?;
     let instances = snapshot.enterprise.repositories.iter();

@@ -2,7 +2,7 @@
 
 use super::buffered;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::figures::{Organization, Overview, Quota};
 
@@ -33,9 +33,9 @@ impl Client {
 
 /// Parses the list of organizations. They are sorted by name, each once.
 pub fn organizations(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Organization>, ApiError> {
-    let [namespaces] = wire::fields(text, ["namespaces"])?;
+    read_fields!(text, namespaces);
     let (mut organizations, _) = buffered::rows(namespaces, dropped, |object, dropped| {
-        let [name, repo_count] = wire::fields(object, ["name", "repo_count"])?;
+        read_fields!(object, name, repo_count);
         let Some(name) = wire::required_text(name, dropped) else { return Ok(None) };
         Ok(Some(Organization { name: name.into(), repositories: wire::integer(repo_count, dropped) }))
     })?;
@@ -47,24 +47,23 @@ pub fn organizations(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Orga
 /// Parses the account's totals.
 pub fn overview(text: &str, dropped: &mut DroppedFields) -> Result<Overview, ApiError> {
     // The API misspells the first key; the second is for the day when that is corrected.
-    let keys = ["namspace_num", "namespace_num", "repo_num", "image_num", "store_space", "downflow_size"];
-    let [misspelt, namespaces, repositories, images, storage, download_traffic] = wire::fields(text, keys)?;
+    read_fields!(text, namspace_num, namespace_num, repo_num, image_num, store_space, downflow_size);
     Ok(Overview {
-        namespaces: wire::integer(misspelt.or(namespaces), dropped),
-        repositories: wire::integer(repositories, dropped),
-        images: wire::integer(images, dropped),
-        storage: wire::float(storage, dropped),
-        download_traffic: wire::float(download_traffic, dropped),
+        namespaces: wire::integer(namspace_num.or(namespace_num), dropped),
+        repositories: wire::integer(repo_num, dropped),
+        images: wire::integer(image_num, dropped),
+        storage: wire::float(store_space, dropped),
+        download_traffic: wire::float(downflow_size, dropped),
     })
 }
 
 /// Parses quotas. They are sorted by name, each once. Only `namespace` is known to exist.
 pub fn quotas(text: &str, dropped: &mut DroppedFields) -> Result<Vec<Quota>, ApiError> {
-    let [list] = wire::fields(text, ["quotas"])?;
-    let (mut quotas, _) = buffered::rows(list, dropped, |object, dropped| {
-        let [name, limit, used] = wire::fields(object, ["quota_key", "quota_limit", "used"])?;
-        let Some(name) = wire::required_text(name, dropped) else { return Ok(None) };
-        let (limit, used) = (wire::limit(limit, dropped), wire::integer(used, dropped));
+    read_fields!(text, quotas);
+    let (mut quotas, _) = buffered::rows(quotas, dropped, |object, dropped| {
+        read_fields!(object, quota_key, quota_limit, used);
+        let Some(name) = wire::required_text(quota_key, dropped) else { return Ok(None) };
+        let (limit, used) = (wire::limit(quota_limit, dropped), wire::integer(used, dropped));
         Ok(Some(Quota { name: name.into(), limit, used }))
     })?;
     quotas.sort_by(|a, b| a.name.cmp(&b.name));

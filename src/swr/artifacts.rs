@@ -1,12 +1,10 @@
-//! The artifacts of an Enterprise Edition instance: manifests with their sizes and the times of the latest push and pull.
-//!
-//! `GET /v2/{project}/instances/{instance}/artifacts`
+//! `GET /v2/{project}/instances/{instance}/artifacts`: manifests with their sizes and the times of the latest push and pull.
 
 use super::buffered;
 use super::enterprise::PAGE_SIZE;
 use super::markers::MarkerPage;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Timestamp;
 use crate::model::tags::Digest32;
@@ -54,23 +52,21 @@ impl Client {
 
 /// Parses a page of artifacts. One without a digest or a repository is left out.
 pub fn page(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<Artifact>, ApiError> {
-    let [list, next] = wire::fields(text, ["artifacts", "next_marker"])?;
-    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
-        let keys = ["repository_id", "digest", "size", "push_time", "pull_time"];
-        let [repository, digest, size, pushed, pulled] = wire::fields(object, keys)?;
-        let repository = wire::integer(repository, dropped);
+    read_fields!(text, artifacts, next_marker);
+    let (rows, received) = buffered::rows(artifacts, dropped, |object, dropped| {
+        read_fields!(object, repository_id, digest, size, push_time, pull_time);
+        let repository = wire::integer(repository_id, dropped);
         let digest = wire::required_text(digest, dropped).and_then(|digest| Digest32::parse(&digest));
         let (Some(repository), Some(digest)) = (repository, digest) else { return Ok(None) };
-        let (pushed, pulled) = (wire::timestamp(pushed, dropped), wire::timestamp(pulled, dropped));
+        let (pushed, pulled) = (wire::timestamp(push_time, dropped), wire::timestamp(pull_time, dropped));
         Ok(Some(Artifact { repository, digest, size: wire::integer(size, dropped), pushed, pulled }))
     })?;
-    Ok(MarkerPage { rows, received, next: buffered::marker(next)? })
+    Ok(MarkerPage { rows, received, next: buffered::marker(next_marker)? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn a_page_of_artifacts_is_read_whatever_is_missing() {
@@ -99,18 +95,5 @@ mod tests {
             assert_eq!(are_offered_by(version), is_offered, "{version}");
         }
         assert!(are_offered_by("") && are_offered_by("next"), "only the call can tell");
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_the_reader_panic(
-            key in prop::sample::select(vec!["repository_id", "digest", "size", "push_time", "pull_time"]),
-            value in prop::sample::select(vec!["null", "-1", "1e400", "\"\\ud800\"", "[]", "{}", "\"sha256:\"", "7"]),
-            garbage in ".{0,60}",
-        ) {
-            for text in [format!(r#"{{"artifacts":[{{"{key}":{value}}}],"next_marker":{value}}}"#), garbage] {
-                let _ = page(&text, &mut DroppedFields::default());
-            }
-        }
     }
 }

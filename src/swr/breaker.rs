@@ -1,5 +1,6 @@
 //! The circuit breaker: after repeated failures of the upstream, requests are held back, then one probe is let through.
 
+use super::error::ApiError;
 use crate::base::backoff::Backoff;
 use crate::base::deadline::Deadline;
 use crate::failure::Failure;
@@ -13,8 +14,7 @@ use tokio::time::Instant;
 /// Consecutive failures that open the circuit: more than one call with all its attempts.
 pub const THRESHOLD: u32 = super::retry::MAX_ATTEMPTS + 1;
 
-/// How long the circuit stays open, longer with each failed probe. With the maximum, a recovered upstream is noticed
-/// within a minute, including the wait of the cache's back-off.
+/// How long the circuit stays open, longer with each failed probe. A recovery is noticed within a minute in any case.
 const OPEN_FOR: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(30));
 
 /// The circuit breaker of one upstream, or of one purpose of calls.
@@ -40,15 +40,6 @@ enum BreakerState {
     },
 }
 
-/// Why a request may not be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Rejection {
-    /// The circuit stays open this long.
-    Open(Duration, Arc<Failure>),
-    /// The result of a probe is awaited.
-    ProbeInFlight(Arc<Failure>),
-}
-
 /// Permission to send one request. Dropping it without a result (a cancelled request) changes nothing.
 #[derive(Debug)]
 pub struct CircuitPermit<'a> {
@@ -67,29 +58,31 @@ impl Breaker {
     ///
     /// # Errors
     /// How long the circuit stays open, and the failure that opened it.
-    pub async fn admit(&self, deadline: Deadline) -> Result<CircuitPermit<'_>, (Duration, Arc<Failure>)> {
+    pub async fn admit(&self, deadline: Deadline) -> Result<CircuitPermit<'_>, ApiError> {
         loop {
             // Created before the state is read, so that no end of a probe is missed.
             let probe_ended = self.probe_ended.notified();
             match self.try_admit() {
-                Ok(admission) => return Ok(admission),
-                Err(Rejection::Open(wait, cause)) => return Err((wait, cause)),
-                Err(Rejection::ProbeInFlight(cause)) => {
-                    deadline.bound(probe_ended).await.map_err(|_| (Duration::ZERO, cause))?;
+                Ok(permit) => return Ok(permit),
+                Err((Some(wait), cause)) => return Err(ApiError::CircuitOpen { wait, cause }),
+                Err((None, cause)) => {
+                    let open = |_| ApiError::CircuitOpen { wait: Duration::ZERO, cause };
+                    deadline.bound(probe_ended).await.map_err(open)?;
                 }
             }
         }
     }
 
-    fn try_admit(&self) -> Result<CircuitPermit<'_>, Rejection> {
+    /// As [`Breaker::admit`], without waiting; the error has no time while the result of a probe is awaited.
+    fn try_admit(&self) -> Result<CircuitPermit<'_>, (Option<Duration>, Arc<Failure>)> {
         let mut state = self.state.lock();
         let is_probe = match &mut *state {
             BreakerState::Closed { .. } => false,
-            BreakerState::Open { probing: true, cause, .. } => return Err(Rejection::ProbeInFlight(cause.clone())),
+            BreakerState::Open { probing: true, cause, .. } => return Err((None, cause.clone())),
             BreakerState::Open { until, probing, cause, .. } => {
                 let wait = until.saturating_duration_since(Instant::now());
                 if !wait.is_zero() {
-                    return Err(Rejection::Open(wait, cause.clone()));
+                    return Err((Some(wait), cause.clone()));
                 }
                 *probing = true;
                 true
@@ -172,7 +165,7 @@ mod tests {
     /// How long the circuit stays open.
     fn wait(breaker: &Breaker) -> Duration {
         match breaker.try_admit().unwrap_err() {
-            Rejection::Open(wait, cause) if *cause == failure() => wait,
+            (Some(wait), cause) if *cause == failure() => wait,
             other => panic!("{other:?}"),
         }
     }
@@ -196,7 +189,7 @@ mod tests {
         assert_eq!(wait(&breaker), OPEN_FOR.delay(1));
         tokio::time::advance(OPEN_FOR.delay(1)).await;
         let probe = breaker.try_admit().unwrap();
-        assert!(matches!(breaker.try_admit().unwrap_err(), Rejection::ProbeInFlight(_)), "one probe at a time");
+        assert!(matches!(breaker.try_admit().unwrap_err(), (None, _)), "one probe at a time");
         probe.record_success();
         assert!(!breaker.is_open() && shown(&breaker) == 0.0);
     }

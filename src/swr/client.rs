@@ -9,8 +9,8 @@ use super::metrics::{Metrics, Purpose};
 use super::request::{BodyReader, Call};
 use super::retry::CallBudget;
 use super::row_reader::FingerprintKey;
-use super::throttle::{Cooldowns, Throttle, TooLong};
-use crate::auth::{Authenticator, CredentialLease, sign};
+use super::throttle::{Cooldowns, Throttle};
+use crate::auth::{Authenticator, CredentialLease};
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::Rate;
 use crate::transport::Transport;
@@ -69,15 +69,12 @@ pub struct ProjectLookup {
     pub name: String,
 }
 
-/// How long a discovered property of the upstream is used. It may change: rows get shorter, and a region may begin to
-/// offer the v3 listing.
+/// How long a discovered property of the upstream is used: rows get shorter, and a region may begin to offer v3.
 const DISCOVERY_TTL: Duration = Duration::from_secs(3600);
 
 /// The API client of one account. Share it by reference or `Arc`.
 pub struct Client {
     pub(super) options: Options,
-    host: String,
-    iam_host: String,
     transport: Box<dyn Transport>,
     pub(super) authenticator: Authenticator,
     throttle: Throttle,
@@ -147,12 +144,7 @@ impl Client {
         metrics: Metrics,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let host = sign::host_of(&options.endpoint);
-        let iam_host =
-            options.project_lookup.as_ref().map(|lookup| sign::host_of(&lookup.iam_endpoint)).unwrap_or_default();
         Self {
-            host,
-            iam_host,
             transport,
             authenticator,
             throttle: Throttle::new(options.rate),
@@ -222,8 +214,7 @@ impl Client {
         }
     }
 
-    /// The circuit that holds back calls of this purpose. Auxiliary calls never open the listing's circuit, but respect it
-    /// when it is open.
+    /// The circuit of this purpose. Auxiliary calls never open the listing's, but respect it when it is open.
     fn breaker(&self, purpose: Purpose) -> &Breaker {
         if purpose == Purpose::Images { &self.images_breaker } else { &self.breaker }
     }
@@ -235,15 +226,11 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(CredentialLease, CircuitPermit<'_>), ApiError> {
         loop {
-            self.cooldowns.check(purpose).map_err(|wait| ApiError::WaitTooLong { wait })?;
+            self.cooldowns.check(purpose)?;
             let acquired = deadline.bound(self.authenticator.acquire()).await;
             let acquired = acquired.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
-            let admission = self.breaker(purpose).admit(deadline).await;
-            let admission = admission.map_err(|(wait, cause)| ApiError::CircuitOpen { wait, cause })?;
-            let waited = self.throttle.acquire(deadline).await.map_err(|too_long| match too_long {
-                TooLong::Pause(wait) => ApiError::WaitTooLong { wait },
-                TooLong::RateLimit(wait) => ApiError::RateLimited { wait },
-            })?;
+            let admission = self.breaker(purpose).admit(deadline).await?;
+            let waited = self.throttle.acquire(deadline).await?;
             if deadline.passed() {
                 // A future is polled once even after its deadline, which would be enough to send a request.
                 return Err(ApiError::Timeout("the refresh"));

@@ -4,7 +4,7 @@ use super::buffered;
 use super::markers::MarkerPage;
 use super::pages::OffsetPage;
 use super::request::Call;
-use super::wire::{self, DroppedFields, StringInterner};
+use super::wire::{self, DroppedFields, StringInterner, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::figures::{Instance, InstanceRepository, Quota, Statistics};
 use std::borrow::Cow;
@@ -46,10 +46,9 @@ impl Client {
 
 /// Parses a page of instances. Those without an id that can be part of a path are left out.
 pub fn instances(text: &str, dropped: &mut DroppedFields) -> Result<OffsetPage<Instance>, ApiError> {
-    let [list, total] = wire::fields(text, ["instances", "total"])?;
-    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
-        let keys = ["id", "name", "spec", "version", "status", "charge_mode", "created_at", "expires_at"];
-        let [id, name, spec, version, status, charge_mode, created, expires] = wire::fields(object, keys)?;
+    read_fields!(text, instances, total);
+    let (rows, received) = buffered::rows(instances, dropped, |object, dropped| {
+        read_fields!(object, id, name, spec, version, status, charge_mode, created_at, expires_at);
         let id = wire::required_text(id, dropped)
             .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
         let Some(id) = id else { return Ok(None) };
@@ -61,8 +60,8 @@ pub fn instances(text: &str, dropped: &mut DroppedFields) -> Result<OffsetPage<I
             version: text(version),
             status: text(status),
             charge_mode: text(charge_mode),
-            created: wire::timestamp(created, dropped),
-            expires: wire::timestamp(expires, dropped),
+            created: wire::timestamp(created_at, dropped),
+            expires: wire::timestamp(expires_at, dropped),
             statistics: None,
         }))
     })?;
@@ -85,8 +84,8 @@ const QUOTAS: [(&str, [&str; 2]); 9] = [
 
 /// Parses the statistics of an instance.
 pub fn statistics(text: &str, dropped: &mut DroppedFields) -> Result<Statistics, ApiError> {
-    let [storage] = wire::fields(text, ["storage_used"])?;
-    let storage = wire::integer(storage, dropped);
+    read_fields!(text, storage_used);
+    let storage = wire::integer(storage_used, dropped);
     let mut quotas = Vec::new();
     for (name, keys) in QUOTAS {
         let [limit, used] = wire::fields(text, keys)?;
@@ -100,25 +99,23 @@ pub fn statistics(text: &str, dropped: &mut DroppedFields) -> Result<Statistics,
 
 /// Parses a page of repositories.
 pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPage<InstanceRepository>, ApiError> {
-    let [list, page_info] = wire::fields(text, ["repositories", "page_info"])?;
+    read_fields!(text, repositories, page_info);
     let mut interner = StringInterner::default();
-    let (rows, received) = buffered::rows(list, dropped, |object, dropped| {
-        let [id, instance, namespace, name, tags, artifacts, downloads, created, updated] = wire::fields(
+    let (rows, received) = buffered::rows(repositories, dropped, |object, dropped| {
+        read_fields!(
             object,
-            [
-                "id",
-                "instance_id",
-                "namespace_name",
-                "name",
-                "tag_count",
-                "artifact_count",
-                "pull_count",
-                "created_at",
-                "updated_at",
-            ],
-        )?;
+            id,
+            instance_id,
+            namespace_name,
+            name,
+            tag_count,
+            artifact_count,
+            pull_count,
+            created_at,
+            updated_at
+        );
         let mut required = |raw| wire::required_text(raw, dropped);
-        let (instance, namespace, name) = (required(instance), required(namespace), required(name));
+        let (instance, namespace, name) = (required(instance_id), required(namespace_name), required(name));
         // Some versions send no namespace of its own, only the one in front of the name.
         let before_slash = name.as_deref().and_then(|name| name.split_once('/')).map(|(namespace, _)| namespace);
         let namespace = namespace.or_else(|| Some(Cow::Owned(before_slash?.to_owned())));
@@ -130,11 +127,11 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
             name: within.into(),
             instance: interner.get(instance),
             namespace: interner.get(namespace),
-            tags: wire::integer(tags, dropped),
-            artifacts: wire::integer(artifacts, dropped),
-            downloads: wire::integer(downloads, dropped),
-            created: wire::timestamp(created, dropped),
-            updated: wire::timestamp(updated, dropped),
+            tags: wire::integer(tag_count, dropped),
+            artifacts: wire::integer(artifact_count, dropped),
+            downloads: wire::integer(pull_count, dropped),
+            created: wire::timestamp(created_at, dropped),
+            updated: wire::timestamp(updated_at, dropped),
         }))
     })?;
     let next_marker = page_info.map(|info| wire::fields(info.get(), ["next_marker"])).transpose()?;
@@ -145,7 +142,6 @@ pub fn repositories(text: &str, dropped: &mut DroppedFields) -> Result<MarkerPag
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn instances_are_read_whatever_is_missing() {
@@ -200,27 +196,5 @@ mod tests {
         assert_eq!((dropped.number, dropped.name), (1, 2));
         let last = repositories(r#"{"repositories":[],"page_info":{"next_marker":null}}"#, &mut dropped).unwrap();
         assert_eq!(last.next, None);
-    }
-
-    proptest! {
-        /// Values of every type under the keys that are looked at, and texts that are no JSON at all.
-        #[test]
-        fn no_answer_makes_a_reader_panic(
-            key in prop::sample::select(vec!["instances", "repositories", "page_info", "total", "storage_used", "namespace_quota"]),
-            inner in prop::sample::select(vec!["id", "name", "instance_id", "namespace_name", "pull_count", "created_at", "next_marker"]),
-            value in prop::sample::select(vec!["null", "-1", "1e400", "\"\\ud800\"", "[]", "{}", "true", "\"2025-01-01T00:00:00Z\"", "18446744073709551616"]),
-            garbage in ".{0,60}",
-        ) {
-            let texts = [
-                format!(r#"{{"{key}":{value}}}"#),
-                format!(r#"{{"{key}":[{{"{inner}":{value}}}]}}"#),
-                format!(r#"{{"{key}":{{"{inner}":{value}}}}}"#),
-                garbage,
-            ];
-            for text in texts {
-                let mut dropped = DroppedFields::default();
-                let _ = (instances(&text, &mut dropped), repositories(&text, &mut dropped), statistics(&text, &mut dropped));
-            }
-        }
     }
 }

@@ -1,7 +1,5 @@
-//! Splits a JSON array into its objects while the body is still arriving.
-//!
-//! A page may contain megabytes of tag names that are not needed. The splitter holds at most one object at a time. It knows
-//! just enough JSON to find the end of an object; each object is then parsed by a real parser.
+//! Splits a JSON array into its objects while the body arrives, and holds at most one of them: a page may have megabytes of
+//! tag names that are not needed. It knows just enough JSON to find the end of an object; a real parser parses it then.
 
 /// The deepest nesting of an object. The API nests two levels; the parser's own limit is 128.
 const MAX_DEPTH: usize = 32;
@@ -12,15 +10,7 @@ const NULL: &[u8] = b"null";
 /// Why a body is not an array of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArrayError {
-    /// The body does not begin with `[`.
-    #[error("expected a JSON array, found {found:?} at byte {at}")]
-    NotAnArray {
-        /// The byte that was found, as a character.
-        found: char,
-        /// The position in bytes.
-        at: u64,
-    },
-    /// The array contains something other than objects.
+    /// The body is no array, or the array contains something other than objects.
     #[error("expected {expected}, found {found:?} at byte {at}")]
     Unexpected {
         /// What could be there.
@@ -71,10 +61,7 @@ pub trait ObjectSink<E> {
         None
     }
 
-    /// Takes an object.
-    ///
-    /// # Errors
-    /// End the reading of the array.
+    /// Takes an object. An error ends the reading of the array.
     fn object(&mut self, object: &[u8]) -> Result<(), E>;
 }
 
@@ -201,7 +188,7 @@ impl JsonArraySplitter {
         let unexpected = |expected| ArrayError::Unexpected { expected, found: char::from(byte), at };
         self.state = match (self.state, byte) {
             (SplitterState::Start, b'[') => SplitterState::First,
-            (SplitterState::Start, _) => return Err(ArrayError::NotAnArray { found: char::from(byte), at }),
+            (SplitterState::Start, _) => return Err(unexpected("a JSON array")),
             (SplitterState::First | SplitterState::Next, b'{') => {
                 self.depth = 1;
                 SplitterState::Object

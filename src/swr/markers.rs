@@ -7,7 +7,7 @@ use super::buffered;
 use super::pages;
 use super::request::Call;
 use super::row_reader::{KnownRows, ListingRows, RowReader};
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::model::Row;
 
@@ -57,16 +57,16 @@ impl Client {
 
 /// Parses one page. Rows that come as they are known are taken over.
 pub fn page(text: &str, known: &KnownRows, dropped: &mut DroppedFields) -> Result<MarkerPage<Row>, ApiError> {
-    let [list, next_marker, snake_case] = wire::fields(text, ["repos", "nextMarker", "next_marker"])?;
-    if list.is_none() {
+    read_fields!(text, repos, nextMarker, next_marker);
+    if repos.is_none() {
         return Err(wire::missing("repos"));
     }
     let mut rows = ListingRows::new(known);
-    let received = buffered::for_each_row(list, |object| {
+    let received = buffered::for_each_row(repos, |object| {
         rows.read(object.as_bytes(), dropped)?;
         Ok(())
     })?;
-    let next = buffered::marker(next_marker.or(snake_case))?;
+    let next = buffered::marker(nextMarker.or(next_marker))?;
     let rows = rows.finish();
     pages::refuse_nameless(received, &rows)?;
     Ok(MarkerPage { rows, received, next })
@@ -74,8 +74,8 @@ pub fn page(text: &str, known: &KnownRows, dropped: &mut DroppedFields) -> Resul
 
 /// Parses the feature gates of a region: whether it offers the v3 listing, if that is stated.
 pub fn gate(text: &str, dropped: &mut DroppedFields) -> Result<Option<bool>, ApiError> {
-    let [enabled] = wire::fields(text, ["enable_list_v3"])?;
-    Ok(wire::boolean(enabled, dropped))
+    read_fields!(text, enable_list_v3);
+    Ok(wire::boolean(enable_list_v3, dropped))
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
-//! The id of the project, which some calls need in their path: configured, part of the credential, or looked up in IAM.
-//!
-//! The default project of a region has the region's name: `GET /v3/projects?name=REGION` of IAM. The id never changes, so
-//! a client looks it up once.
+//! The id of the project, which some calls need in their path: configured, part of the credential, or looked up once in IAM
+//! by the name of the region: `GET /v3/projects?name=REGION`.
 
 use super::buffered;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
-use crate::auth::Credential;
 
 impl Client {
     /// The project's id. At most one lookup is in flight, however many callers wait for it.
@@ -24,10 +21,8 @@ impl Client {
     async fn find_project(&self, budget: &CallBudget) -> Result<String, ApiError> {
         let lease = budget.deadline.bound(self.authenticator.credential()).await;
         let lease = lease.map_err(|_| ApiError::Timeout("the refresh"))?.map_err(ApiError::Credential)?;
-        if let Credential::AccessKey(key) = &lease.credential
-            && let Some(project) = &key.project_id
-        {
-            return Ok(project.clone());
+        if let Some(project) = lease.credential.project_id() {
+            return Ok(project.to_owned());
         }
         let Some(lookup) = &self.options.project_lookup else {
             return Err(unknown(
@@ -53,13 +48,13 @@ fn unknown(why: String) -> ApiError {
 
 /// The ids of the projects, without those that cannot be part of a path.
 fn projects(text: &str, _: &mut DroppedFields) -> Result<Vec<String>, ApiError> {
-    let [projects] = wire::fields(text, ["projects"])?;
+    read_fields!(text, projects);
     if projects.is_none() {
         return Err(wire::missing("projects"));
     }
     let mut ids = Vec::new();
     buffered::for_each_row(projects, |object| {
-        let [id] = wire::fields(object, ["id"])?;
+        read_fields!(object, id);
         let id = id.and_then(|raw| wire::string(raw.get())).unwrap_or_default();
         if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             ids.push(id.into_owned());

@@ -1,9 +1,7 @@
-//! One repository: its path, and the details that the listing does not have.
-//!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`: the details that the listing does not have.
 
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use crate::auth::sign::percent_encode;
 use crate::model::tags::Details;
@@ -36,10 +34,10 @@ impl Client {
 
 /// Parses the details of a repository.
 pub fn details(object: &str, dropped: &mut DroppedFields) -> Result<Details, ApiError> {
-    let [id, creator, domain_id, priority] = wire::fields(object, ["id", "creator_name", "domain_id", "priority"])?;
+    read_fields!(object, id, creator_name, domain_id, priority);
     Ok(Details {
         id: wire::integer(id, dropped),
-        creator: wire::optional_text(creator, dropped).map(Into::into),
+        creator: wire::optional_text(creator_name, dropped).map(Into::into),
         domain_id: wire::optional_text(domain_id, dropped).map(Into::into),
         priority: priority.and_then(|raw| {
             let priority = raw.get().parse().ok();

@@ -1,11 +1,9 @@
-//! The rules by which the service deletes tags of a repository by itself.
-//!
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`: rules by which the service deletes tags by itself.
 
 use super::buffered;
 use super::repository::path;
 use super::request::Call;
-use super::wire::{self, DroppedFields};
+use super::wire::{DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation};
 use serde_json::value::RawValue;
 
@@ -27,7 +25,7 @@ pub fn count(policies: &str, dropped: &mut DroppedFields) -> Result<u32, ApiErro
     let policies: &RawValue = serde_json::from_str(policies)?;
     let mut count = 0u64;
     buffered::for_each_row(Some(policies), |policy| {
-        let [rules] = wire::fields(policy, ["rules"])?;
+        read_fields!(policy, rules);
         let rules = rules.and_then(|rules| buffered::for_each_row(Some(rules), |_| Ok(())).ok());
         dropped.number += u64::from(rules.is_none());
         count += rules.unwrap_or(1);
@@ -39,7 +37,6 @@ pub fn count(policies: &str, dropped: &mut DroppedFields) -> Result<u32, ApiErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn the_rules_of_all_policies_are_counted() {
@@ -60,13 +57,6 @@ mod tests {
         assert_eq!(dropped.number, 2);
         for broken in ["", "{}", "null", "<html>", "[7]"] {
             assert!(count(broken, &mut dropped).is_err(), "{broken}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_the_reader_panic(text in r#"[\[\]{}",:a-z0-9]{0,40}"#) {
-            let _ = count(&text, &mut DroppedFields::default());
         }
     }
 }

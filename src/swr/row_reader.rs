@@ -22,10 +22,7 @@ pub trait RowReader: Send {
     fn read_known(&mut self, _text: &[u8]) -> Option<(usize, Option<u64>)> {
         None
     }
-    /// Reads the next row, and returns the length of the whole list, if the row states it.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
+    /// Reads the next row, a JSON object. Returns the length of the whole list, if the row states it.
     fn read(&mut self, object: &[u8], dropped: &mut DroppedFields) -> Result<Option<u64>, serde_json::Error>;
     /// The rows that could be understood.
     fn finish(self) -> Vec<Self::Row>;
@@ -202,8 +199,7 @@ fn total_at_start(rest: &[u8]) -> Option<(u64, usize)> {
     (digits.get(count) == Some(&b'}')).then_some((total, TOTAL.len() + count + 1))
 }
 
-/// Splits a row into what describes its repository, and the length of the whole list behind it. That is part of each row of
-/// the v2 API, where a single new repository would make all rows differ.
+/// Splits a row of the v2 API from the length of the whole list behind it, which a single new repository changes in all.
 fn without_total(object: &[u8]) -> (&[u8], Option<u64>) {
     let split = || {
         let inner = object.strip_suffix(b"}")?;

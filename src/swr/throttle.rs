@@ -1,5 +1,6 @@
 //! The client's rate limit: one token bucket for all requests, and pauses that the upstream asks for.
 
+use super::error::ApiError;
 use super::metrics::Purpose;
 use crate::base::deadline::Deadline;
 use crate::base::rate_limit::{Rate, TokenBucket};
@@ -8,23 +9,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The rate used in place of one that is not a number, or that allows less than a request an hour.
-const FALLBACK_PER_SECOND: f64 = 1.0;
-
 /// The gate before every request. Dropping the future ends the wait.
 #[derive(Debug)]
 pub struct Throttle {
     rate: Rate,
     state: Mutex<ThrottleState>,
-}
-
-/// A wait that would end after the deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TooLong {
-    /// For the rate limit.
-    RateLimit(Duration),
-    /// For a pause that the upstream asked for.
-    Pause(Duration),
 }
 
 #[derive(Debug)]
@@ -36,17 +25,14 @@ struct ThrottleState {
 impl Throttle {
     /// A throttle with a full bucket.
     pub fn new(rate: Rate) -> Self {
-        let valid = rate.per_second >= 1.0 / 3600.0 && rate.per_second.is_finite();
-        let per_second = if valid { rate.per_second } else { FALLBACK_PER_SECOND };
-        let rate = Rate { per_second, burst: rate.burst.max(1.0) };
         Self { rate, state: Mutex::new(ThrottleState { bucket: TokenBucket::full(rate), paused_until: None }) }
     }
 
     /// Waits until a request may be sent, and returns how long that took.
     ///
     /// # Errors
-    /// [`TooLong`], when the wait would end after the deadline. Nothing is taken from the bucket then.
-    pub async fn acquire(&self, deadline: Deadline) -> Result<Duration, TooLong> {
+    /// When the wait, for a pause or the rate, would end after the deadline. Nothing is taken from the bucket then.
+    pub async fn acquire(&self, deadline: Deadline) -> Result<Duration, ApiError> {
         let start = Instant::now();
         let mut ready_at = self.reserve(start, deadline)?;
         while ready_at > Instant::now() {
@@ -56,7 +42,7 @@ impl Throttle {
             if let Some(until) = paused_until.filter(|until| *until > ready_at) {
                 let wait = until.saturating_duration_since(Instant::now());
                 if !deadline.allows(wait) {
-                    return Err(TooLong::Pause(wait));
+                    return Err(ApiError::WaitTooLong { wait });
                 }
                 ready_at = until;
             }
@@ -76,7 +62,7 @@ impl Throttle {
         self.state.lock().bucket.reserve(self.rate, 1.0);
     }
 
-    fn reserve(&self, now: Instant, deadline: Deadline) -> Result<Instant, TooLong> {
+    fn reserve(&self, now: Instant, deadline: Deadline) -> Result<Instant, ApiError> {
         let mut state = self.state.lock();
         let refilled_at = now + state.bucket.reserve(self.rate, 1.0);
         let ready_at = state.paused_until.map_or(refilled_at, |until| until.max(refilled_at));
@@ -84,14 +70,13 @@ impl Throttle {
         if !wait.is_zero() && !deadline.allows(wait) {
             state.bucket.give(self.rate, 1.0);
             let is_paused = state.paused_until.is_some_and(|until| until > now && !deadline.allows(until - now));
-            return Err(if is_paused { TooLong::Pause(wait) } else { TooLong::RateLimit(wait) });
+            return Err(if is_paused { ApiError::WaitTooLong { wait } } else { ApiError::RateLimited { wait } });
         }
         Ok(ready_at)
     }
 }
 
-/// Pauses that the upstream asked for in response to calls of one purpose. A call during such a pause fails at once: it
-/// is optional, and the listing may be waiting for it.
+/// Pauses that the upstream asked for in response to calls of one purpose, which are optional: during one they fail at once.
 #[derive(Debug, Default)]
 pub struct Cooldowns(Mutex<HashMap<Purpose, Instant>>);
 
@@ -102,19 +87,47 @@ impl Cooldowns {
     }
 
     /// Checks whether a call of this purpose may be sent.
-    ///
-    /// # Errors
-    /// The time left of the pause.
-    pub fn check(&self, purpose: Purpose) -> Result<(), Duration> {
+    pub fn check(&self, purpose: Purpose) -> Result<(), ApiError> {
         let until = self.0.lock().get(&purpose).copied();
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
-        if left.is_zero() { Ok(()) } else { Err(left) }
+        if left.is_zero() { Ok(()) } else { Err(ApiError::WaitTooLong { wait: left }) }
+    }
+}
+
+/// The bound on the wait for one call, a year. It never passes; every wait has a deadline.
+const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A second rate limit, below the client's, that also gives each call its deadline: work that lasts for hours leaves room
+/// for the listing.
+#[derive(Debug)]
+pub struct TagRateLimiter {
+    throttle: Throttle,
+    call_timeout: Duration,
+}
+
+impl TagRateLimiter {
+    /// A limiter with a full bucket. `call_timeout` is for one call with its retries.
+    pub fn new(rate: Rate, call_timeout: Duration) -> Self {
+        Self { throttle: Throttle::new(rate), call_timeout }
+    }
+
+    /// Waits until the next call may begin, and returns that call's deadline.
+    pub(super) async fn acquire(&self) -> Deadline {
+        // The only error is a wait beyond `MAX_WAIT`.
+        let _ = self.throttle.acquire(Deadline::after(MAX_WAIT)).await;
+        Deadline::after(self.call_timeout)
+    }
+
+    /// Counts a retry, which does not wait; the next call waits longer instead.
+    pub(super) fn charge_retry(&self) {
+        self.throttle.charge();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swr::CallBudget;
     use std::sync::Arc;
 
     fn soon() -> Deadline {
@@ -158,16 +171,25 @@ mod tests {
         let start = Instant::now();
         for _ in 0..3 {
             let refused = throttle.acquire(Deadline::after(Duration::from_secs(1))).await.unwrap_err();
-            assert_eq!(refused, TooLong::RateLimit(Duration::from_secs(10)), "refusals do not lengthen the queue");
+            let ApiError::RateLimited { wait } = refused else { panic!("{refused}") };
+            assert_eq!(wait, Duration::from_secs(10), "refusals do not lengthen the queue");
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn absurd_rates_do_not_panic() {
-        for per_second in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300, 1e300] {
-            let throttle = Throttle::new(Rate { per_second, burst: 0.0 });
-            throttle.acquire(soon()).await.unwrap();
+    async fn calls_and_retries_together_keep_the_rate() {
+        let limiter = Arc::new(TagRateLimiter::new(Rate { per_second: 2.0, burst: 1.0 }, Duration::from_secs(90)));
+        let start = Instant::now();
+        let mut budget = CallBudget::rate_limited(limiter.clone()).await;
+        for _ in 0..5 {
+            budget.next_call().await;
+            assert_eq!(budget.deadline.left(), Duration::from_secs(90), "counted from the turn");
         }
+        assert_eq!(start.elapsed(), Duration::from_millis(2500));
+        while budget.try_spend_retry() {}
+        let mut other = CallBudget::rate_limited(limiter).await;
+        other.next_call().await;
+        assert_eq!(start.elapsed(), Duration::from_millis(4500), "two retries of the one, two calls of the other");
     }
 }

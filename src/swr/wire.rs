@@ -41,8 +41,16 @@ impl StringInterner {
     }
 }
 
-/// The values of some keys of a JSON object, in the order of the keys. A value of `null` is the same as no value. A key that
-/// is there twice has no usable value.
+/// Binds the values of keys of a JSON object to variables of their names, or returns the error of what is no object.
+macro_rules! read_fields {
+    ($object:expr, $($key:ident),+) => {
+        #[allow(non_snake_case, reason = "the API has keys in several styles")]
+        let [$($key),+] = $crate::swr::wire::fields($object, [$(stringify!($key)),+])?;
+    };
+}
+pub(super) use read_fields;
+
+/// The values of some keys of a JSON object. `null` is no value; a key that is there twice has no usable one.
 pub(super) fn fields<'a, const N: usize>(
     object: &'a str,
     keys: [&str; N],
@@ -107,8 +115,7 @@ impl Visitor<'_> for KeyPosition<'_> {
     }
 }
 
-/// Bytes as text. One bad byte in one name must not cost the page: it becomes U+FFFD and its two hexadecimal digits, so that
-/// names which differ in such bytes stay different.
+/// Bytes as text. A bad byte becomes U+FFFD and its two digits, so that names which differ in such bytes stay different.
 pub(super) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -140,7 +147,9 @@ pub fn repository(
     dropped: &mut DroppedFields,
 ) -> Result<RepositoryRow, serde_json::Error> {
     let text = lossy(object);
-    let [
+    // The v3 listing spells the namespace `namespace_name`.
+    read_fields!(
+        &text,
         namespace,
         namespace_name,
         name,
@@ -151,25 +160,9 @@ pub fn repository(
         num_download,
         created_at,
         updated_at,
-        total,
-    ] = fields(
-        &text,
-        [
-            "namespace",
-            // The spelling of the v3 listing.
-            "namespace_name",
-            "name",
-            "category",
-            "is_public",
-            "size",
-            "num_images",
-            "num_download",
-            "created_at",
-            "updated_at",
-            "total_range",
-        ],
-    )?;
-    let total = total.and_then(natural);
+        total_range
+    );
+    let total = total_range.and_then(natural);
     let namespace = required_text(namespace.or(namespace_name), dropped);
     let (Some(namespace), Some(name)) = (namespace, required_text(name, dropped)) else {
         dropped.name += 1;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::swr::repository::details;
+use crate::swr::{account, artifacts, enterprise, manifest, retention, tags};
 use proptest::prelude::*;
 
 fn read(object: &str) -> (RepositoryRow, DroppedFields) {
@@ -185,9 +187,27 @@ proptest! {
         prop_assert_eq!(parse_time(&printed), Some(Timestamp(rounded)));
     }
 
+    /// Values of every type under the keys that are looked at, and texts that are no JSON at all.
     #[test]
-    fn no_object_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-        let _ = repository(&bytes, &mut StringInterner::default(), &mut DroppedFields::default());
+    fn no_answer_makes_a_reader_panic(
+        key in prop::sample::select(&["artifacts", "instances", "repositories", "page_info", "total", "storage_used", "namespace_quota", "quotas", "layers", "config"][..]),
+        inner in prop::sample::select(&["id", "name", "instance_id", "namespace_name", "pull_count", "created_at", "next_marker", "repository_id", "digest", "size", "rules", "Tag"][..]),
+        value in prop::sample::select(&["null", "-1", "1e400", "\"\\ud800\"", "[]", "{}", "true", "7", "\"sha256:\"", "\"2025-01-01T00:00:00Z\"", "18446744073709551616"][..]),
+        garbage in ".{0,60}",
+        json in "[\\{\\}\\[\\]\":,a-z0-9]{0,60}",
+        bytes in proptest::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let mut dropped = DroppedFields::default();
+        let mut read = |text: &str| {
+            let _ = (account::organizations(text, &mut dropped), account::overview(text, &mut dropped), account::quotas(text, &mut dropped));
+            let _ = (enterprise::instances(text, &mut dropped), enterprise::statistics(text, &mut dropped), enterprise::repositories(text, &mut dropped));
+            let _ = (artifacts::page(text, &mut dropped), details(text, &mut dropped), retention::count(text, &mut dropped));
+            let _ = (tags::tag(text.as_bytes(), &mut dropped), manifest::contents(text));
+        };
+        let item = format!(r#"{{"{inner}":{value}}}"#);
+        let texts = [format!(r#"{{"{key}":{value}}}"#), format!(r#"{{"{key}":[{item}]}}"#), format!(r#"{{"{key}":{item}}}"#), format!("[{item}]")];
+        texts.iter().chain([&item, &garbage, &json, &format!(r#"{{"layers":[{json}]}}"#)]).for_each(|text| read(text));
+        let _ = (tags::tag(&bytes, &mut dropped), repository(&bytes, &mut StringInterner::default(), &mut dropped));
     }
 
     #[test]

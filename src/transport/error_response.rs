@@ -9,30 +9,23 @@ use std::time::{Duration, SystemTime};
 pub const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// Who answers a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Service {
     /// SWR.
+    #[strum(to_string = "the API")]
     Api,
     /// IAM.
+    #[strum(to_string = "IAM")]
     Iam,
     /// IAM or STS, when an identity token is exchanged.
+    #[strum(to_string = "the identity service")]
     Identity,
     /// The metadata service of an ECS instance.
+    #[strum(to_string = "the metadata service")]
     Metadata,
     /// The agent of a CCE cluster.
+    #[strum(to_string = "the cluster's agent")]
     ClusterAgent,
-}
-
-impl std::fmt::Display for Service {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Api => "the API",
-            Self::Iam => "IAM",
-            Self::Identity => "the identity service",
-            Self::Metadata => "the metadata service",
-            Self::ClusterAgent => "the cluster's agent",
-        })
-    }
 }
 
 /// A response that is an error.

@@ -16,11 +16,10 @@ use std::time::Duration;
 /// The largest CA file, in bytes. The bundle of a distribution has a quarter of a mebibyte.
 const MAX_CA_FILE: u64 = 4 << 20;
 
-/// How often an HTTP/2 connection is pinged, used or not, and how long the answer may take: a connection that is dead is
-/// given up after both, at the latest.
+/// How often an HTTP/2 connection is pinged, used or not. It is given up [`PING_TIMEOUT`] after that, if it is dead.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// See [`PING_INTERVAL`].
+/// How long the answer to a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of [`Https`].
@@ -99,12 +98,6 @@ struct Numbered {
     client: reqwest::Client,
 }
 
-impl std::fmt::Debug for Https {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Https")
-    }
-}
-
 impl Https {
     /// Builds the client.
     ///
@@ -154,9 +147,8 @@ impl Https {
     }
 }
 
-/// Gives up a client's connections if its request is dropped before a response came, which is how a request times out: an
-/// HTTP/2 connection that a middlebox forgot would otherwise be used again and again. Requests that are under way on other
-/// connections of that client go on.
+/// Gives up a client's connections if its request is dropped before a response came, as by a timeout: an HTTP/2 connection
+/// that a middlebox forgot would be used again and again. Requests on other connections of that client go on.
 struct GiveUpOnTimeout {
     https: Arc<Shared>,
     number: u64,
@@ -175,8 +167,7 @@ impl Drop for GiveUpOnTimeout {
     }
 }
 
-/// The system's roots, or Mozilla's if the system has none (an image without a certificate store), and those of the CA
-/// file.
+/// The system's roots, or Mozilla's if an image has no certificate store, and those of the CA file.
 fn trusted(ca_file: Option<&Path>) -> Result<rustls::RootCertStore, BuildError> {
     let mut roots = rustls::RootCertStore::empty();
     let (usable, _broken) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -205,10 +196,7 @@ fn pem_problem(error: &pem::Error) -> &'static str {
     }
 }
 
-/// The content of a CA file.
-///
-/// # Errors
-/// If it cannot be read, is not a regular file, or is larger than 4 MiB.
+/// The content of a CA file, a regular file of at most 4 MiB.
 pub fn read_ca_file(path: &Path) -> std::io::Result<Vec<u8>> {
     file::read(path, MAX_CA_FILE)
 }

@@ -31,18 +31,12 @@ pub enum ProxyError {
 }
 
 impl ProxySettings {
-    /// Reads the variables of the process.
-    ///
-    /// # Errors
-    /// All variables that cannot be used.
+    /// Reads the variables of the process. The error is all variables that cannot be used.
     pub fn from_environment() -> Result<Self, Vec<ProxyError>> {
         Self::read(&|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
-    /// Reads the variables.
-    ///
-    /// # Errors
-    /// All variables that cannot be used.
+    /// Reads variables. The error is all that cannot be used.
     pub fn read(variables: Variables<'_>) -> Result<Self, Vec<ProxyError>> {
         let mut problems = Vec::new();
         let mut proxy = |names: [&'static str; 2]| {
@@ -124,8 +118,7 @@ enum ExceptedHost {
     /// `10.0.0.0/8`.
     Network(IpAddr, u8),
     Address(IpAddr),
-    /// A name and, with `itself`, all names below it: `example.com`. Without, those below it alone: `.example.com` and
-    /// `*.example.com`.
+    /// All names below one, `.example.com` or `*.example.com`, and with `itself` that name too: `example.com`.
     Domain {
         suffix: String,
         itself: bool,

@@ -1,5 +1,4 @@
-//! Secrets that an upstream repeats. Gateways, filters and error pages quote requests; texts of others are therefore searched
-//! for what we sent, in any spelling, before they are logged or shown.
+//! Secrets that an upstream repeats: its texts are searched for what we sent, in any spelling, before they are shown.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -9,8 +8,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use zeroize::Zeroizing;
 
-/// Shorter secrets, in bytes, are not searched for: they occur in texts by chance. IAM's passwords have six characters or
-/// more.
+/// Shorter secrets, in bytes, occur in texts by chance and are not searched for. IAM's passwords are no shorter.
 const MIN_SECRET: usize = 6;
 
 /// The length of the pieces, in bytes, that are searched for of a secret of [`MIN_CUT`] or more: texts quote tokens cut off.
@@ -22,8 +20,7 @@ const MIN_CUT: usize = 16;
 /// How often a text is decoded: a text inside a JSON text inside a URL.
 const MAX_LAYERS: usize = 3;
 
-/// How many characters beside a secret are hidden with it. In base64 four characters hold the bytes at its ends together
-/// with others, so they cannot be searched for.
+/// How many characters beside a secret are hidden: in base64, four hold the bytes at its ends together with others.
 const BESIDE: usize = 4;
 
 const HIDDEN: &str = "<secret>";
@@ -32,29 +29,20 @@ const HIDDEN: &str = "<secret>";
 #[derive(Clone, Default)]
 pub struct SentSecrets(Vec<Zeroizing<String>>);
 
-impl std::fmt::Debug for SentSecrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SentSecrets")
-    }
-}
-
 impl SentSecrets {
-    /// The secrets in the headers of a request: the values that are marked sensitive. Of a signature those are the access
-    /// key and the signature itself.
-    pub fn of_headers(headers: &HeaderMap) -> Self {
-        let mut secrets = Self::default();
+    /// Adds the sensitive headers of a request. Of a signature those are the access key and the signature itself.
+    pub fn add_headers(&mut self, headers: &HeaderMap) {
         for (name, value) in headers {
             let Some(value) = value.to_str().ok().filter(|_| value.is_sensitive()) else { continue };
             let signed = value.split_once(" Access=").filter(|_| name == header::AUTHORIZATION);
             match signed {
                 Some((_, parts)) => {
-                    secrets.add(parts.split(',').next().unwrap_or_default());
-                    secrets.add(parts.rsplit('=').next().unwrap_or_default());
+                    self.add(parts.split(',').next().unwrap_or_default());
+                    self.add(parts.rsplit('=').next().unwrap_or_default());
                 }
-                None => secrets.add(value),
+                None => self.add(value),
             }
         }
-        secrets
     }
 
     /// Adds a secret.
@@ -202,8 +190,7 @@ fn widen(text: &[u8], found: &mut [bool]) {
     }
 }
 
-/// Undoes one layer of percent-encoding, of the escapes of JSON, C and JavaScript and of HTML's character references,
-/// wherever there are any.
+/// Undoes one layer of percent-encoding, escapes of JSON, C and JavaScript, and HTML's character references.
 fn decode(layer: &[Decoded]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(layer.len());
     let mut rest = layer;
@@ -361,7 +348,8 @@ mod tests {
             value.set_sensitive(is_sensitive);
             headers.insert(name, value);
         }
-        let secrets = SentSecrets::of_headers(&headers);
+        let mut secrets = SentSecrets::default();
+        secrets.add_headers(&headers);
         let shown = secrets.hide(signature);
         assert_eq!(shown, "SDK-HMAC-SHA256 Access=<secret>, SignedHeaders=host;x-sdk-date, Signature=<secret>");
         assert_eq!(secrets.hide(&format!("application/json {TOKEN}")), "application/json <secret>");

@@ -1,11 +1,9 @@
 //! The auxiliary collectors as the exporter shows them: they degrade independently and cost the listing nothing.
 
 use crate::accounts::Accounts;
-use crate::support::{Exporter, Scrape, command, eventually, simulator, start};
+use crate::support::{Exporter, Scrape, eventually, simulator};
 use crate::upstream_support::{Account, account_of};
-use std::time::Duration;
 use swr_simulator::{Action, DEMO_PROJECT_ID, Delivery, Operation, Permission, Repository, Rule};
-use tokio::time::Instant;
 
 const ON: [&str; 4] = ["--collector.account", "--collector.enterprise", "--swr.project-id", DEMO_PROJECT_ID];
 
@@ -72,46 +70,6 @@ async fn a_denied_call_is_absent_and_named_and_costs_nothing_else() {
     assert_eq!(scrape.get("swr_account_repositories"), Some(80.0));
     let log = "the collector `account` is complete again";
     eventually("the log says so", || account.exporter.log().contains(log)).await;
-}
-
-#[tokio::test]
-async fn figures_are_withdrawn_with_the_listing_and_not_before() {
-    let upstream = simulator(80, 4).await;
-    let flags = [&ON[..], &["--cache.max-age", "2s"]].concat();
-    let account = account_of(upstream, &flags).await;
-    account.upstream.handle.fault(Rule::always(Action::Deliver(Delivery::Reset)).path("/v2/manage/repos"));
-    let failed = account.exporter.scrape_until("the listing fails", |scrape| scrape.get("swr_up") == Some(0.0)).await;
-    if !failed.series("swr_repository_size_bytes").is_empty() {
-        assert_eq!(failed.get("swr_account_repositories"), Some(80.0));
-    }
-    let empty = account
-        .exporter
-        .scrape_until("all is withdrawn", |scrape| scrape.series("swr_repository_size_bytes").is_empty())
-        .await;
-    for family in ["swr_account_repositories", "swr_quota_limit", "swr_instances", "swr_instance_repository_tags"] {
-        assert!(empty.series(family).is_empty(), "{family}");
-    }
-}
-
-#[tokio::test]
-async fn calls_that_hang_delay_no_scrape_beyond_their_share_and_end_with_the_account() {
-    let upstream = simulator(80, 4).await;
-    let hang = || Rule::always(Action::Deliver(Delivery::Hang));
-    upstream.handle.fault(hang().path("/v2/manage/overview"));
-    upstream.handle.fault(hang().path(&format!("/v2/{DEMO_PROJECT_ID}")));
-    let mut prepared = command();
-    let flags = ["--swr.request-timeout", "5m", "--cache.window", "100ms", "--swr.endpoint"];
-    prepared.args(ON).args(flags).arg(upstream.url());
-    let mut exporter = start(prepared).await;
-    let began = Instant::now();
-    let scrape = exporter.scrape().await;
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(80.0)));
-    assert_eq!(upstream.handle.in_flight(), 2, "they go on, one for each collector");
-    exporter.refreshed_again(1.0).await;
-    assert_eq!(upstream.handle.in_flight(), 2, "and are not begun again");
-    exporter.stop().await;
-    eventually("they end", || upstream.handle.in_flight() == 0).await;
 }
 
 #[tokio::test]

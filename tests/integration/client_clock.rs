@@ -1,6 +1,8 @@
-//! Our own wall clock jumps while requests are signed: against an API that checks signatures and their dates.
+//! Wall clocks that are wrong: ours, while requests are signed, and that of the API.
 
 use crate::auxiliary_collectors::demo_client;
+use crate::support::{Scrape, eventually, simulator};
+use crate::upstream_support::account_of;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 use swr_exporter::base::deadline::Deadline;
@@ -49,4 +51,25 @@ async fn a_wall_clock_that_jumps_costs_one_refusal_a_jump_and_no_listing() {
         assert!(refused <= number as u64, "{refused} refusals after {number} jumps");
     }
     assert_eq!(gauge("swr_api_circuit_open"), 0.0);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_shown_always_and_said_once() {
+    let upstream = simulator(20, 2).await;
+    let account = account_of(upstream, &[]).await;
+    let skew = |scrape: &Scrape| scrape.get("swr_api_clock_skew_seconds").unwrap();
+    assert!(skew(&account.good).abs() < 2.0);
+    let warnings = || account.exporter.log().matches("signatures fail from 900 s on").count();
+    for (times, seconds) in [(1, 700), (2, -700)] {
+        account.upstream.handle.configure(|options| options.clock_skew_seconds = seconds);
+        for _ in 0..3 {
+            let asked = account.listed();
+            let near = |scrape: &Scrape| (skew(scrape) - seconds as f64).abs() < 2.0 && account.listed() > asked;
+            account.exporter.scrape_until("the skew is seen", near).await;
+        }
+        eventually("it is said", || warnings() == times).await;
+        account.upstream.handle.configure(|options| options.clock_skew_seconds = 0);
+        account.exporter.scrape_until("the clock is right", |scrape| skew(scrape).abs() < 2.0).await;
+    }
+    assert_eq!(warnings(), 2, "{}", account.exporter.log());
 }

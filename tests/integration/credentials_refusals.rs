@@ -107,6 +107,9 @@ async fn a_key_that_becomes_wrong_leaves_the_old_data_and_is_tried_twice() {
 async fn a_secret_file_that_is_empty_or_gone_from_the_start_is_named_and_nothing_is_sent() {
     let upstream = simulator(50, 3).await;
     let (exporter, _folder, key) = with_key(&upstream, "", &[]).await;
+    let told = "level=error msg=\"cannot read the credential: the secret key in ";
+    eventually("the log tells it before any scrape", || exporter.log().contains(told)).await;
+    assert_eq!((exporter.get("/-/ready").await.status().as_u16(), upstream.handle.total()), (200, 0));
     exporter.scrape_until("an empty file fails", |scrape| failures(scrape, "auth") >= 1.0).await;
     eventually("it is named", || exporter.log().contains("/secret is empty")).await;
     std::fs::remove_file(&key).unwrap();
@@ -114,20 +117,6 @@ async fn a_secret_file_that_is_empty_or_gone_from_the_start_is_named_and_nothing
     assert_eq!(upstream.handle.count(LISTING), 0);
     replace(&key, DEMO_SECRET_KEY);
     recovers(&exporter).await;
-}
-
-#[tokio::test]
-async fn a_secret_file_that_is_empty_or_gone_later_is_named_and_the_key_is_kept() {
-    let upstream = simulator(50, 3).await;
-    let (exporter, _folder, key) = with_key(&upstream, DEMO_SECRET_KEY, &[]).await;
-    assert!(exporter.scrape().await.is_up());
-    replace(&key, "");
-    many_windows(&exporter).await;
-    eventually("it is named", || exporter.log().contains("/secret is empty")).await;
-    std::fs::remove_file(&key).unwrap();
-    many_windows(&exporter).await;
-    let scrape = exporter.scrape().await;
-    assert_eq!((scrape.get("swr_up"), failures(&scrape, "auth")), (Some(1.0), 0.0));
 }
 
 /// Scrapes until the landing page contains a text.

@@ -1,43 +1,11 @@
 //! Credentials that end, are revoked or are replaced while scrapes run: no scrape fails.
 
 use crate::credentials_sources::{file_with, scrapes_well, with_password, without_credential};
-use crate::support::{Scrape, eventually, replace, simulator, start};
+use crate::support::{eventually, replace, simulator, start};
 use crate::upstream_support::LISTING;
 use std::path::Path;
 use std::time::Duration;
-use swr_simulator::{AccessKey, DEMO_ACCESS_KEY, DEMO_PASSWORD, DEMO_SECRET_KEY, Running};
-
-#[tokio::test]
-async fn a_secret_that_cannot_be_read_is_told_at_the_start_and_taken_once_it_is_there() {
-    let upstream = simulator(30, 3).await;
-    let folder = tempfile::tempdir().unwrap();
-    let (id, secret) = (folder.path().join("ak"), folder.path().join("sk"));
-    std::fs::write(&id, DEMO_ACCESS_KEY).unwrap();
-    let mut command = without_credential(&upstream);
-    command.arg("--credentials.access-key-file").arg(&id).arg("--credentials.secret-key-file").arg(&secret);
-    let exporter = start(command).await;
-    let told = "level=error msg=\"cannot read the credential: cannot read the secret key from";
-    eventually("the log tells it before any scrape", || exporter.log().contains(told)).await;
-    assert_eq!(exporter.get("/-/ready").await.status(), 200);
-    assert_eq!(upstream.handle.total(), 0, "nothing is called for it");
-    std::fs::write(&secret, DEMO_SECRET_KEY).unwrap();
-    exporter.scrape_until("it is read again", Scrape::is_up).await;
-}
-
-#[tokio::test]
-async fn a_revoked_token_costs_one_more_login_and_no_scrape() {
-    let (upstream, (_folder, password)) = (simulator(30, 3).await, file_with(DEMO_PASSWORD));
-    let exporter = start(with_password(&upstream, &password)).await;
-    for round in 1..=3 {
-        scrapes_well(&exporter, Duration::from_millis(500)).await;
-        assert_eq!(upstream.handle.logins(), round);
-        upstream.handle.revoke_issued_tokens();
-    }
-    let scrape = scrapes_well(&exporter, Duration::from_millis(500)).await;
-    assert_eq!(upstream.handle.logins(), 4);
-    let refused = scrape.value("swr_api_requests_total", &[("operation", "list_repositories"), ("code", "401")]);
-    assert_eq!(refused, Some(3.0), "one a revocation: the others wait for the verdict");
-}
+use swr_simulator::{AccessKey, DEMO_PASSWORD, Running};
 
 #[tokio::test]
 async fn a_token_file_that_somebody_keeps_fresh_costs_no_scrape() {

@@ -62,7 +62,6 @@ mod upstream_connections;
 mod upstream_dead_connections;
 mod upstream_listing;
 mod upstream_namespaces;
-mod upstream_pace;
 mod upstream_tls;
 mod web_config_file;
 mod web_tls;

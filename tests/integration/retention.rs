@@ -1,7 +1,7 @@
 //! Retention rules: every repository is read once and then again at its time, whatever happens to the other collectors.
 
 use crate::support::{Exporter, Scrape, cache_directory, eventually, exporter, fast_exporter, simulator};
-use swr_simulator::{Action, Operation, RetentionRule, Rule, Running, Shape};
+use swr_simulator::{Action, RetentionRule, Rule, Running, Shape};
 
 async fn fast(upstream: &Running, flags: &[&str]) -> Exporter {
     fast_exporter(upstream, &["--collector.retention", "--log.level=info"], flags).await
@@ -57,28 +57,6 @@ async fn a_new_rule_shows_within_the_full_interval() {
         rules.len() == 5 && rules.iter().all(|(_, rules)| rules == "1")
     };
     exporter.scrape_until("the new rules are shown", all_have_one).await;
-}
-
-#[tokio::test]
-async fn a_denied_call_costs_nothing_else() {
-    let upstream = simulator(40, 3).await;
-    upstream.handle.configure(|options| options.denied = vec![Operation::ListRetentions]);
-    let exporter = fast(&upstream, &["--collector.tags", "--collector.details", "--swr.concurrency=2"]).await;
-    let scrape = exporter
-        .scrape_until("the others are read", |scrape| {
-            scrape.get("swr_tags_pending") == Some(0.0) && scrape.series("swr_repository_priority").len() == 40
-        })
-        .await;
-    assert_eq!(scrape.get("swr_up"), Some(1.0));
-    assert!(scrape.series("swr_repository_retention_rules").is_empty());
-    let states = |scrape: &Scrape| ["tags", "details", "retention"].map(|collector| scrape.collector_up(collector));
-    exporter.scrape_until("its failure shows", |scrape| states(scrape) == [Some(1.0), Some(1.0), Some(0.0)]).await;
-    eventually("the log says so", || exporter.log().contains("not reading retention rules until the next refresh"))
-        .await;
-    // The permission is given.
-    upstream.handle.configure(|options| options.denied.clear());
-    let scrape = shown(&exporter, 40).await;
-    assert_eq!(scrape.collector_up("retention"), Some(1.0));
 }
 
 #[tokio::test]

@@ -101,13 +101,3 @@ async fn rows_without_end_are_given_up_at_a_bound() {
         eventually("the connection is dropped", || account.upstream.handle.in_flight() == 0).await;
     }
 }
-
-#[tokio::test]
-async fn a_content_length_that_lies_is_never_a_shorter_listing() {
-    let short = vec![("too short", Action::Deliver(Delivery::DeclaredLength(3000)))];
-    let long = vec![
-        ("too long", Action::Deliver(Delivery::DeclaredLength(1 << 20))),
-        ("absurd", Action::Deliver(Delivery::DeclaredLength(u64::MAX))),
-    ];
-    tokio::join!(each_fails("decode", &[], short), each_fails("network", &[], long));
-}

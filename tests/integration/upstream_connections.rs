@@ -81,25 +81,13 @@ fn retries(scrape: &Scrape) -> f64 {
 }
 
 #[tokio::test]
-async fn connections_that_are_closed_after_each_answer_cost_nothing_and_leave_no_descriptors() {
-    let scrape = are_no_trouble(3000, |account| {
-        account.delivers(Delivery::ThenClose);
-    })
-    .await;
-    assert_eq!(retries(&scrape), 0.0);
-}
-
-#[tokio::test]
-async fn connections_that_are_closed_without_a_word_are_replaced() {
-    are_no_trouble(200, |account| {
-        account.delivers(Delivery::ThenCloseUnannounced);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn connections_that_are_reset_when_used_again_are_replaced() {
+async fn connections_that_do_not_last_are_replaced_and_leave_no_descriptors() {
     let resets = vec![Action::Deliver(Delivery::Reset), Action::Deliver(Delivery::ResetAfter(700))];
-    let scrape = are_no_trouble(300, |account| account.upstream.handle.random_faults(5, 0.03, resets)).await;
-    assert!((3.0..=60.0).contains(&retries(&scrape)), "{}", retries(&scrape));
+    let (closed, _, reset) = tokio::join!(
+        are_no_trouble(3000, |account| _ = account.delivers(Delivery::ThenClose)),
+        are_no_trouble(200, |account| _ = account.delivers(Delivery::ThenCloseUnannounced)),
+        are_no_trouble(300, |account| account.upstream.handle.random_faults(5, 0.03, resets)),
+    );
+    assert_eq!(retries(&closed), 0.0);
+    assert!((3.0..=60.0).contains(&retries(&reset)), "{}", retries(&reset));
 }

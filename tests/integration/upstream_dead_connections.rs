@@ -1,12 +1,11 @@
 //! Connections that a middlebox forgot: they exist, and nothing comes through any more. New ones work.
 
 use crate::support::{Exporter, Scrape, bare, client, simulator, start, text};
-use crate::upstream_tls::{HERE, as_it_is, authority};
+use crate::upstream_tls::{HERE, acceptor, as_it_is, authority};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +14,6 @@ use swr_simulator::Running;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 /// A way to an upstream that can forget the connections it has.
 struct Middlebox {
@@ -70,18 +68,7 @@ async fn pump(
 /// Serves the simulator by TLS and this protocol. The first connections may have no streams at all.
 async fn served(upstream: &Running, protocol: &'static str, without_streams: usize) -> (SocketAddr, String) {
     let authority = authority("ours");
-    let issued = authority.issue(&[HERE], as_it_is);
-    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap()],
-            PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![protocol.into()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor(HERE, Some(&authority), as_it_is, protocol);
     let listener = TcpListener::bind((HERE, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (base, client) = (upstream.url(), client());

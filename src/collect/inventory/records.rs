@@ -1,8 +1,6 @@
-//! The tag inventory as records of its state file: a head, then a record for each repository, with the digests of its
-//! blobs.
+//! The tag inventory as records of its state file: a head, then each repository with the digests of its blobs.
 //!
-//! Records are made a few at a time, so that the inventory is never locked for long; each is consistent in itself,
-//! whatever happens between two batches.
+//! Records are made a few at a time, so that the inventory is never locked for long; each is consistent in itself.
 
 use super::TagInventory;
 use super::entry::{ByTime, KnownDetails, KnownRetention};
@@ -71,11 +69,7 @@ fn record(inventory: &TagInventory, slot: u32) -> Option<EntryRecord> {
     })
 }
 
-/// Visits every repository of an inventory in a state file, without holding all of them. `keep` are the tags that no rule
-/// picks.
-///
-/// # Errors
-/// Those of the file.
+/// Visits every repository of an inventory in a state file, without holding all of them. `keep` are the tags that no rule picks.
 pub fn visit(
     records: &mut RecordReader<'_>,
     keep: Option<&Pattern>,

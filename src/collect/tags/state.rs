@@ -10,7 +10,7 @@ use crate::model::layers::Layers;
 use crate::model::reading::Reading;
 use crate::model::tags::{self, TagSeries};
 use crate::swr::Client;
-use crate::swr::tag_rate_limiter::TagRateLimiter;
+use crate::swr::throttle::TagRateLimiter;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::transport::error_response::date;
 use crate::transport::{Request, Response, SentSecrets, TransportError};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use hyper::http::{HeaderMap, Method};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -69,7 +69,8 @@ impl Client {
     ) -> Result<R::Output, ApiError> {
         info.offset_seconds = self.clock_offset_seconds.load(Ordering::Relaxed);
         let request = self.request(call, lease, info.offset_seconds);
-        let secrets = SentSecrets::of_headers(&request.headers);
+        let mut secrets = SentSecrets::default();
+        secrets.add_headers(&request.headers);
         let network = |error: TransportError| ApiError::Network(error.hiding(&secrets));
         let Response { status, headers, mut body } = self.transport.send(request).await.map_err(network)?;
         info.status = Some(status.as_u16());
@@ -106,44 +107,26 @@ impl Client {
 
     /// Builds and signs a request. Content-Type is mandatory in this API even without a body.
     fn request(&self, call: &Call<'_>, lease: &CachedCredential, offset_seconds: i64) -> Request {
-        let (endpoint, host) = self.origin(call.operation);
+        let endpoint = match &self.options.project_lookup {
+            Some(lookup) if call.operation == Operation::FindProject => &lookup.iam_endpoint,
+            _ => &self.options.endpoint,
+        };
+        let host = sign::host_of(endpoint);
         let query = sign::canonical_query(call.query);
-        let mut headers = HeaderMap::new();
-        let content_type = "application/json";
-        headers.insert("content-type", HeaderValue::from_static(content_type));
-        match &lease.credential {
-            Credential::Token(token) => insert(&mut headers, "x-auth-token", token.expose(), true),
-            Credential::AccessKey(key) => {
-                let date = sign::sdk_date(shifted((self.wall_clock)(), offset_seconds));
-                let mut signed = vec![("content-type", content_type), ("host", host), ("x-sdk-date", date.as_str())];
-                if let Some(project) = self.options.project_id.as_ref().or(key.project_id.as_ref()) {
-                    signed.push(("x-project-id", project));
-                }
-                if let Some(token) = &key.security_token {
-                    signed.push(("x-security-token", token.expose()));
-                }
-                let authorization = sign::authorization(
-                    &sign::Request { method: "GET", path: call.path, query: call.query, headers: &signed, body: &[] },
-                    key,
-                );
-                // The HTTP client writes Host itself, with the same value.
-                for (name, value) in signed.into_iter().filter(|(name, _)| *name != "host") {
-                    insert(&mut headers, name, value, name == "x-security-token");
-                }
-                insert(&mut headers, "authorization", &authorization, true);
-            }
+        // The HTTP client writes Host itself, with the same value.
+        let mut signed = vec![("content-type", "application/json"), ("host", &*host)];
+        if let Credential::AccessKey(_) = lease.credential {
+            let project = self.options.project_id.as_deref().or(lease.credential.project_id());
+            signed.extend(project.map(|project| ("x-project-id", project)));
         }
+        let mut headers = HeaderMap::new();
+        signed.iter().filter(|(name, _)| *name != "host").for_each(|(name, it)| sign::insert(&mut headers, name, it));
+        let unsigned = sign::Request { method: "GET", path: call.path, query: call.query, headers: &signed, body: &[] };
+        let now = shifted((self.wall_clock)(), offset_seconds);
+        sign::authenticate(&unsigned, &lease.credential, now, &mut headers);
         let mark = if query.is_empty() { "" } else { "?" };
         let url = format!("{endpoint}{}{mark}{query}", call.path);
         Request { method: Method::GET, url, headers, body: Bytes::new() }
-    }
-
-    /// The endpoint of a call, and its `Host`.
-    fn origin(&self, operation: Operation) -> (&str, &str) {
-        match (&self.options.project_lookup, operation) {
-            (Some(lookup), Operation::FindProject) => (&lookup.iam_endpoint, &self.iam_host),
-            _ => (&self.options.endpoint, &self.host),
-        }
     }
 
     /// Records the clock skew, and warns once before signatures fail because of it.
@@ -161,14 +144,6 @@ impl Client {
             );
         }
         Some(skew)
-    }
-}
-
-/// Inserts a header. A value that no header can carry is left out; settings and secret files are checked before.
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str, sensitive: bool) {
-    if let Ok(mut value) = HeaderValue::from_str(value) {
-        value.set_sensitive(sensitive);
-        headers.insert(HeaderName::from_static(name), value);
     }
 }
 

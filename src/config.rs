@@ -378,12 +378,11 @@ const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// # Errors
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        // Months, which nobody means.
-        Ok(_) if text.contains('M') => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
-        Ok(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
-        Ok(duration) => Ok(duration),
-        Err(_) => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
+    // `M` are months, which nobody means.
+    match humantime::parse_duration(text).ok().filter(|_| !text.contains('M')) {
+        None => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
+        Some(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
+        Some(duration) => Ok(duration),
     }
 }
 

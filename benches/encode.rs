@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use swr_exporter::catalog::{self, Family};
-use swr_exporter::exposition::{Encoding, Exposition, Format, Options, response, write_snapshot};
+use swr_exporter::exposition::{Encoding, Exposition, Format, Options, PlainTextRoom, response, write_snapshot};
 use swr_exporter::model::{Repository, Snapshot, Timestamp, Visibility};
 
 const REPOSITORIES: u64 = 100_000;
@@ -67,7 +67,7 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     println!(
         "all six families: {} bytes, {} as gzip",
         page.bytes(),
-        response(b"", Some(&page), Format::Text, Encoding::Gzip).concat().len()
+        response(b"", Some(&page), Format::Text, Encoding::Gzip, &PlainTextRoom::new(0)).concat().len()
     );
     group.throughput(Throughput::Bytes(page.bytes() as u64));
     group.bench_function("ours, Exposition::build with gzip, all six families", |bencher| {

@@ -47,6 +47,8 @@ const BLOCKING_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
 pub fn block_on<T>(program: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     try_threads()?;
     let runtime = runtime()?;
+    // Boxed, as other large futures are: the main thread's stack keeps the memory of the copies that moving them makes.
+    let program = Box::pin(program);
     let outcome = runtime.block_on(async {
         // A write beyond a limit on file sizes then fails like one on a full disk, instead of ending the process.
         let _file_size_signal = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
@@ -170,7 +172,7 @@ pub async fn run(
     let mut hangups = args.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
     let mut stop = std::pin::pin!(stop);
     let landing = landing::Options { telemetry_path: config.web.telemetry_path.clone(), links: config.links };
-    let starting = AccountManager::start(config.accounts, config.web_file, config.shown, landing, args);
+    let starting = Box::pin(AccountManager::start(config.accounts, config.web_file, config.shown, landing, args));
     let accounts = tokio::select! {
         started = starting => started?,
         () = &mut stop => {
@@ -202,7 +204,8 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
-    let (web, security) = (bounded(config.web), accounts.web_config().current());
+    let web = web::Options { plain_text_bytes: accounts.plain_text_bytes(), ..bounded(config.web) };
+    let security = accounts.web_config().current();
     service::ready();
     tokio::select! {
         () = web::serve(listeners, accounts.sites(), web, security, accounts.web_metrics(), stop) => {}

@@ -11,7 +11,7 @@ pub mod proxy;
 mod sent_secrets;
 
 pub use endpoint::{Endpoint, EndpointError};
-pub use https::{BuildError, Https, HttpsOptions, Proxies, read_ca_file};
+pub use https::{BuildError, Https, HttpsOptions, read_ca_file};
 pub use sent_secrets::SentSecrets;
 
 use crate::failure::error_chain;

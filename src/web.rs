@@ -78,6 +78,8 @@ pub struct Options {
     pub timeout_offset: Duration,
     /// Whether anybody may reload by request. A client that had to log in may do so in any case.
     pub enable_lifecycle: bool,
+    /// Bytes of plain text that are kept for later scrapes.
+    pub plain_text_bytes: usize,
     /// Limits on connections.
     pub limits: Limits,
 }
@@ -92,6 +94,7 @@ impl Default for Options {
             scrape_timeout: Duration::from_secs(10),
             timeout_offset: Duration::from_millis(500),
             enable_lifecycle: false,
+            plain_text_bytes: 0,
             limits: Limits::default(),
         }
     }

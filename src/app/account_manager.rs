@@ -121,6 +121,11 @@ impl AccountManager {
         self.0.sites.subscribe()
     }
 
+    /// Bytes of plain text that the server may keep.
+    pub(super) fn plain_text_bytes(&self) -> usize {
+        self.0.budget.plain_text_bytes()
+    }
+
     pub(super) fn web_metrics(&self) -> web::Metrics {
         self.0.web_metrics.clone()
     }
@@ -132,7 +137,7 @@ impl AccountManager {
     /// Reloads the settings, or tells every problem, one a line, and changes nothing. `why` completes "settings reloaded".
     pub(super) async fn reload(&self, why: &str) -> Result<String, String> {
         let _one_at_a_time = self.0.reloading.lock().await;
-        let outcome = self.try_reload().await;
+        let outcome = Box::pin(self.try_reload()).await;
         match &outcome {
             Ok(_) => self.0.reload_metrics.success(),
             Err(_) => self.0.reload_metrics.failure(),

@@ -24,6 +24,15 @@ const REPOSITORY_TAGS: u64 = 1_200;
 /// Bytes of a distinct layer.
 const LAYER: u64 = Layers::BYTES as u64;
 
+/// Plain text is kept for later scrapes in a part of what a memory limit leaves above so many bytes.
+const PLAIN_TEXT_ABOVE: u64 = 128 << 20;
+
+/// That part: one in so many bytes.
+const PLAIN_TEXT_SHARE: u64 = 8;
+
+/// The most plain text that is kept: of 600,000 series.
+const MAX_PLAIN_TEXT: u64 = 64 << 20;
+
 /// Tags leave room for one new repository for so many known ones.
 const NEW_REPOSITORIES: u64 = 8;
 
@@ -32,6 +41,7 @@ const NEW_REPOSITORIES: u64 = 8;
 pub(super) struct MemoryBudget {
     /// `None` if memory is not limited.
     most: Option<u64>,
+    plain_text_bytes: u64,
     held: AtomicU64,
 }
 
@@ -39,11 +49,17 @@ impl MemoryBudget {
     /// The budget by the limits of this process's control groups.
     pub(super) fn of_this_process() -> Arc<Self> {
         let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        Self::of(limit(Path::new("/sys/fs/cgroup"), &groups).map(fitting))
+        Self::of(limit(Path::new("/sys/fs/cgroup"), &groups))
     }
 
-    fn of(most: Option<u64>) -> Arc<Self> {
-        Arc::new(Self { most, held: AtomicU64::new(0) })
+    fn of(limit: Option<u64>) -> Arc<Self> {
+        let plain_text_bytes = limit.map_or(MAX_PLAIN_TEXT, plain_text_bytes);
+        Arc::new(Self { most: limit.map(fitting), plain_text_bytes, held: AtomicU64::new(0) })
+    }
+
+    /// How many bytes of plain text may be kept. They are no part of what repositories may take.
+    pub(super) fn plain_text_bytes(&self) -> usize {
+        usize::try_from(self.plain_text_bytes).unwrap_or(usize::MAX)
     }
 
     /// The largest state file that is read: one that is larger than the memory limit does not fit.
@@ -149,8 +165,12 @@ fn bytes(row: RepositoryRef<'_>) -> u64 {
     (2 * (row + text / COMPRESSION)).max(REPOSITORY)
 }
 
-fn fitting(bytes: u64) -> u64 {
-    (bytes.saturating_sub(BASE) / REPOSITORY).max(1)
+fn fitting(limit: u64) -> u64 {
+    (limit.saturating_sub(BASE + plain_text_bytes(limit)) / REPOSITORY).max(1)
+}
+
+fn plain_text_bytes(limit: u64) -> u64 {
+    (limit.saturating_sub(PLAIN_TEXT_ABOVE) / PLAIN_TEXT_SHARE).min(MAX_PLAIN_TEXT)
 }
 
 /// The lowest limit of the control groups in `groups` (the content of /proc/self/cgroup) and of their ancestors.
@@ -220,7 +240,7 @@ mod tests {
 
     #[test]
     fn accounts_share_what_there_is() {
-        let budget = MemoryBudget::of(Some(100));
+        let budget = MemoryBudget::of(Some(BASE + 100 * REPOSITORY));
         let (first, second) = (budget.share(), budget.share());
         first.hold(70, None);
         assert_eq!((first.most(), second.most()), (Some(100), Some(30)));
@@ -235,10 +255,10 @@ mod tests {
     #[test]
     fn layers_may_take_what_repositories_leave() {
         assert_eq!(MemoryBudget::of(None).share().most_layers(1), None);
-        let budget = MemoryBudget::of(Some(fitting(512 << 20)));
+        let budget = MemoryBudget::of(Some(512 << 20));
         let (mine, other) = (budget.share(), budget.share());
         let alone = mine.most_layers(10_000).unwrap();
-        assert!((7_000_000..8_000_000).contains(&alone), "{alone}");
+        assert!((6_000_000..7_000_000).contains(&alone), "{alone}");
         other.hold(300_000, None);
         assert!(mine.most_layers(10_000).unwrap() < alone - 3_000_000);
         mine.hold(10_000, Some(1_000_000));
@@ -249,13 +269,23 @@ mod tests {
 
     #[test]
     fn tags_that_take_all_that_is_left_never_refuse_the_listing() {
-        let share = MemoryBudget::of(Some(fitting(128 << 20))).share();
+        let share = MemoryBudget::of(Some(128 << 20)).share();
         let layers = share.most_layers(20_000).unwrap();
         share.hold(20_000, Some(layers));
         assert!(share.most().unwrap() > 22_000, "it may grow: {:?}", share.most());
         // What was being read when the limit was reached is kept as well.
         share.hold(20_000, Some(layers + 100_000));
         assert!(share.most().unwrap() >= 20_000, "{:?}", share.most());
+    }
+
+    #[test]
+    fn plain_text_takes_a_part_of_what_small_containers_do_not_have() {
+        for (limit, kept) in [(48, 0), (128, 0), (256, 16), (512, 48), (640, 64), (4096, 64)] {
+            let budget = MemoryBudget::of(Some(limit << 20));
+            assert_eq!(budget.plain_text_bytes(), kept << 20, "{limit} MiB");
+            assert!(BASE + budget.most().unwrap() * REPOSITORY + ((kept as u64) << 20) <= limit << 20);
+        }
+        assert_eq!(MemoryBudget::of(None).plain_text_bytes(), 64 << 20);
     }
 
     #[test]

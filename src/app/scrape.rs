@@ -15,7 +15,7 @@ use crate::cli::ScrapeArgs;
 use crate::collect::WaitPolicy;
 use crate::config::environment::Environment;
 use crate::config::{self, StateFiles};
-use crate::exposition::{self, Encoding, Exposition, Format};
+use crate::exposition::{self, Encoding, Exposition, Format, PlainTextRoom};
 use crate::logging;
 use anyhow::{Context, bail};
 use std::fs;
@@ -45,7 +45,8 @@ pub fn run(args: &ScrapeArgs) -> anyhow::Result<()> {
     super::block_on(async {
         let began = Instant::now();
         let write = |account: &Account, exposition: &Exposition| {
-            let metrics = exposition::response(&account.gauges(format), Some(exposition), format, Encoding::Identity);
+            let (live, room) = (account.gauges(format), PlainTextRoom::new(0));
+            let metrics = exposition::response(&live, Some(exposition), format, Encoding::Identity, &room);
             write(args.output.as_deref(), metrics)?;
             if let Some(path) = &args.output {
                 progress_bar::say(&format!(

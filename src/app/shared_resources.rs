@@ -6,7 +6,7 @@ use crate::base::blocking::{BlockingThreads, FILE_TIMEOUT};
 use crate::base::state_lock::StateLock;
 use crate::config;
 use crate::swr;
-use crate::transport::{BuildError, Https, HttpsOptions, Proxies};
+use crate::transport::{BuildError, Https, HttpsOptions};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,8 +90,8 @@ pub(super) struct HttpClients {
 impl HttpClients {
     /// Reads the certificates.
     pub(super) fn new(options: &HttpsOptions) -> Result<Self, BuildError> {
-        let local = HttpsOptions { connect_timeout: LOCAL_CONNECT_TIMEOUT, proxies: Proxies::Never, ..options.clone() };
-        Ok(Self { public: Https::new(options)?, local: Https::new(&local)? })
+        let public = Https::new(options)?;
+        Ok(Self { local: public.for_this_machine(LOCAL_CONNECT_TIMEOUT)?, public })
     }
 
     /// The client for services that give credentials.

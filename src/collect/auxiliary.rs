@@ -12,6 +12,8 @@ use crate::model::figures::{AccountFigures, Artifacts, Enterprise};
 use crate::model::{Snapshot, Timestamp};
 use crate::swr::throttle::TagRateLimiter;
 use crate::swr::{CallBudget, Client, Operation};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,14 +70,14 @@ impl AuxiliaryCollectors {
             let background = self.account.as_ref()?;
             let values = previous.map(|snapshot| snapshot.account.clone()).unwrap_or_default();
             let previous = Previous { values: values.clone(), read_at, max_age };
-            let read = account::read(client.clone(), budget(), previous);
+            let read = account::read(client.clone(), budget(), previous).boxed();
             Some(background.latest(Some(read), wait, metrics).await.unwrap_or(values))
         };
         let enterprise = async {
             let background = self.enterprise.as_ref()?;
             let values = previous.map(|snapshot| snapshot.enterprise.clone()).unwrap_or_default();
             let previous = Previous { values: values.clone(), read_at, max_age };
-            let read = enterprise::read(client.clone(), budget(), metrics.clone(), previous, room);
+            let read = enterprise::read(client.clone(), budget(), metrics.clone(), previous, room).boxed();
             Some(background.latest(Some(read), wait, metrics).await.unwrap_or(values))
         };
         let artifacts = async {
@@ -85,8 +87,9 @@ impl AuxiliaryCollectors {
             // The read may take many refreshes; only the one that starts it waits for it.
             let wait = if background.is_running().await { Deadline::after(Duration::ZERO) } else { wait };
             let previous = Previous { values: values.clone(), read_at, max_age: artifacts::MAX_AGE };
-            let read = artifacts::read(client.clone(), self.artifact_limiter.clone(), metrics.clone(), previous);
-            Some(background.latest(is_due.then_some(read), wait, metrics).await.unwrap_or(values))
+            let read =
+                || artifacts::read(client.clone(), self.artifact_limiter.clone(), metrics.clone(), previous).boxed();
+            Some(background.latest(is_due.then(read), wait, metrics).await.unwrap_or(values))
         };
         let (account, enterprise, artifacts) = tokio::join!(account, enterprise, artifacts);
         (account.unwrap_or_default(), enterprise.unwrap_or_default(), artifacts.unwrap_or_default())
@@ -115,7 +118,7 @@ impl<T: Send + 'static> BackgroundRead<T> {
     /// Starts a read, if one is due and none runs. Returns the result of the latest one that ended since the last call.
     async fn latest(
         &self,
-        read: Option<impl Future<Output = (T, Vec<FailedCall>)> + Send + 'static>,
+        read: Option<BoxFuture<'static, (T, Vec<FailedCall>)>>,
         wait: Deadline,
         metrics: &Metrics,
     ) -> Option<Arc<T>> {

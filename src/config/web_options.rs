@@ -25,6 +25,7 @@ pub(super) fn read(process: &Settings<'_>, problems: &mut Problems) -> web::Opti
         enable_lifecycle: process.is_on("web.enable-lifecycle", default.enable_lifecycle, problems),
         timeout_offset: process.read("scrape.timeout-offset", default.timeout_offset, problems, duration),
         limits: limits(process, problems),
+        plain_text_bytes: default.plain_text_bytes,
     };
     if options.timeout_offset >= options.scrape_timeout {
         problems.add("--scrape.timeout-offset: must be shorter than --scrape.timeout");

@@ -268,8 +268,8 @@ impl EncodedBlocks {
             let mut head = Vec::new();
             metadata(column.family, &mut head);
             deflater.push(&head);
-            deflated.push(&deflater.finish(0));
-            parts.iter().for_each(|part| deflated.push(part));
+            deflated.push(deflater.finish(0));
+            parts.iter().for_each(|part| deflated.push(part.clone()));
         }
     }
 

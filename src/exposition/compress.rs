@@ -11,10 +11,10 @@
 //!   the repeat offsets, so the blocks that follow decode as if they came first.
 
 use super::text::Counts;
-use bytes::{Buf, Bytes};
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress};
-use std::collections::VecDeque;
+use bytes::Bytes;
+use flate2::{Compress, Compression, Crc, FlushCompress};
 use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 
 /// gzip level of the families without samples per repository. The lines of the others are compressed by
 /// [`super::line_deflater`]: 600,000 of them, 58.3 MB, took on one core
@@ -48,9 +48,6 @@ const MAX_RAW_BLOCK: usize = 128 << 10;
 /// Bytes of output that the compressor finds room for.
 const SPARE: usize = 16 << 10;
 
-/// Bytes of plain text that are inflated at once: enough to keep the socket busy, less than a millisecond of work.
-const INFLATED: usize = 256 << 10;
-
 /// The end of an OpenMetrics exposition.
 pub const EOF: &[u8] = b"# EOF\n";
 
@@ -70,17 +67,23 @@ pub(super) struct Part {
     crc: Crc,
     /// The number of samples in it.
     pub(super) series: usize,
+    /// The plain text, once a scrape asked for it and there was room.
+    pub(super) kept_text: OnceLock<Bytes>,
 }
 
 impl Part {
     /// A part that was deflated elsewhere.
     pub(super) fn new(bytes: Bytes, crc: Crc, series: usize) -> Self {
-        Self { bytes, crc, series }
+        Self { bytes, crc, series, kept_text: OnceLock::new() }
     }
 
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
+    /// Samples, and bytes before compression.
+    pub(super) fn counts(&self) -> Counts {
+        Counts { series: self.series, bytes: self.crc.amount() as usize }
     }
 
     #[cfg(test)]
@@ -106,42 +109,41 @@ impl Part {
         }
         let mut crc = Crc::new();
         crc.update(text);
-        Self { bytes: Bytes::from(bytes), crc, series: 0 }
+        Self::new(Bytes::from(bytes), crc, 0)
     }
 }
 
 /// The large part of a gzip body, in parts that it may share with another.
 #[derive(Debug, Default)]
 pub(super) struct Deflated {
-    blocks: Vec<Bytes>,
+    parts: Vec<Arc<Part>>,
     crc: Crc,
-    series: usize,
+    counts: Counts,
 }
 
 impl Deflated {
-    /// Appends a part. Its bytes are shared.
-    pub(super) fn push(&mut self, part: &Part) {
-        if !part.bytes.is_empty() {
-            self.blocks.push(part.bytes.clone());
-        }
+    /// Appends a part.
+    pub(super) fn push(&mut self, part: impl Into<Arc<Part>>) {
+        let part = part.into();
         self.crc.combine(&part.crc);
-        self.series += part.series;
+        self.counts += part.counts();
+        if !part.bytes.is_empty() {
+            self.parts.push(part);
+        }
+    }
+
+    pub(super) fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
     }
 
     /// Samples, and bytes before compression.
     pub(super) fn counts(&self) -> Counts {
-        Counts { series: self.series, bytes: self.crc.amount() as usize }
+        self.counts
     }
 
     /// Compressed bytes.
     pub(super) fn len(&self) -> usize {
-        self.blocks.iter().map(Bytes::len).sum()
-    }
-
-    /// The plain text, made piece by piece.
-    pub(super) fn inflate(&self) -> Inflate {
-        let blocks = self.blocks.iter().cloned().collect();
-        Inflate { blocks, state: Decompress::new(false), left: self.crc.amount() as usize }
+        self.parts.iter().map(|part| part.bytes.len()).sum()
     }
 }
 
@@ -171,7 +173,7 @@ impl Deflater {
         }
         let bytes = Bytes::copy_from_slice(&self.out);
         self.out.clear();
-        Part { bytes, crc: std::mem::take(&mut self.crc), series }
+        Part::new(bytes, std::mem::take(&mut self.crc), series)
     }
 
     fn run(&mut self, mut text: &[u8], flush: FlushCompress) {
@@ -196,42 +198,6 @@ impl Write for Deflater {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Plain text that is inflated piece by piece, so that it is never held whole.
-#[derive(Debug)]
-pub(super) struct Inflate {
-    blocks: VecDeque<Bytes>,
-    state: Decompress,
-    /// Bytes of plain text to come.
-    left: usize,
-}
-
-impl Inflate {
-    pub(super) fn left(&self) -> usize {
-        self.left
-    }
-}
-
-impl Iterator for Inflate {
-    type Item = Bytes;
-
-    fn next(&mut self) -> Option<Bytes> {
-        let wanted = self.left.min(INFLATED);
-        let mut text = Vec::with_capacity(wanted);
-        while text.len() < wanted {
-            let block = self.blocks.front_mut().expect("blocks last as long as the text");
-            let before = self.state.total_in();
-            let none = FlushDecompress::None;
-            self.state.decompress_vec(block, &mut text, none).expect("it was deflated by this program");
-            block.advance(usize::try_from(self.state.total_in() - before).expect("no more than the block"));
-            if block.is_empty() && text.len() < wanted {
-                self.blocks.pop_front();
-            }
-        }
-        self.left -= text.len();
-        (!text.is_empty()).then(|| Bytes::from(text))
     }
 }
 
@@ -303,7 +269,7 @@ pub(super) fn gzip(small: &[u8], large: Option<&Deflated>, end: &[u8]) -> Vec<By
     body.push(small.bytes);
     if let Some(large) = large {
         crc.combine(&large.crc);
-        body.extend(large.blocks.iter().cloned());
+        body.extend(large.parts.iter().map(|part| part.bytes()));
     }
     crc.combine(&end.crc);
     body.push(end.bytes);
@@ -325,6 +291,7 @@ pub(super) fn zstd(small: &[u8], large: Option<&ZstdBlocks>, end: &[u8]) -> Vec<
 mod tests {
     use super::*;
     use crate::exposition::Encoding;
+    use crate::exposition::plain_text::{PlainText, PlainTextRoom};
     use crate::exposition::testing::decode;
     use crate::exposition::text::CHUNK;
     use proptest::prelude::*;
@@ -334,7 +301,7 @@ mod tests {
         let (mut deflater, mut deflated) = (Deflater::new(GZIP_LEVEL), Deflated::default());
         for part in text.chunks(700_000) {
             part.chunks(CHUNK).for_each(|chunk| deflater.push(chunk));
-            deflated.push(&deflater.finish(0));
+            deflated.push(deflater.finish(0));
         }
         deflated
     }
@@ -342,12 +309,16 @@ mod tests {
     /// All encodings of three parts decode to their concatenation.
     fn check(small: &[u8], large: Option<&[u8]>, end: &[u8]) {
         let expected = [small, large.unwrap_or_default(), end].concat();
-        let deflated = large.map(deflated);
-        assert!(decode(&gzip(small, deflated.as_ref(), end).concat(), Encoding::Gzip) == expected);
+        let deflated = large.map(|large| Arc::new(deflated(large)));
+        let plain = |deflated: &Arc<Deflated>, room| PlainText::new(deflated.clone(), PlainTextRoom::new(room));
+        assert!(decode(&gzip(small, deflated.as_deref(), end).concat(), Encoding::Gzip) == expected);
+        let blocks = deflated.as_ref().map(|deflated| ZstdBlocks::compress(plain(deflated, 0), deflated.len()));
         if let Some(deflated) = &deflated {
-            assert!(deflated.inflate().collect::<Vec<_>>().concat() == large.unwrap());
+            // Kept in part, and then as a whole.
+            for room in [0, 1_000_000, usize::MAX >> 10] {
+                assert!(plain(deflated, room).collect::<Vec<_>>().concat() == large.unwrap());
+            }
         }
-        let blocks = deflated.as_ref().map(|deflated| ZstdBlocks::compress(deflated.inflate(), deflated.len()));
         assert!(decode(&zstd(small, blocks.as_ref(), end).concat(), Encoding::Zstd) == expected);
     }
 

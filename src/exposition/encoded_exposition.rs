@@ -3,15 +3,16 @@
 //! - gzip is made when the snapshot is published and kept: Prometheus asks for it. The text is streamed into the
 //!   compressor, so a refresh never holds the plain text, which is some eight times larger. Parts in which nothing changed
 //!   are those of the exposition before.
-//! - identity is inflated from the gzip for each scrape, piece by piece, and never kept: anybody who may scrape can ask for
-//!   it, and it would multiply the memory of an account.
+//! - identity is inflated from the gzip, piece by piece, and kept only where there is room: anybody who may scrape can ask
+//!   for it, and it would multiply the memory of an account.
 //! - zstd is made from the gzip when a scraper first asks, and kept as long as the exposition.
 //!
 //! Scrapers share the compressed bytes. Deliberately absent: the choice of an encoding, and the thread that encodes.
 
 use super::blocks::{EncodedBlocks, Selected};
 use super::columns::Column;
-use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Inflate, Part, ZstdBlocks, gzip, zstd};
+use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, Part, ZstdBlocks, gzip, zstd};
+use super::plain_text::{PlainText, PlainTextRoom};
 use super::repository_selection::RepositorySelection;
 use super::snapshot_families::{Columns, write_totals};
 use super::top_repositories::{self, TopRepositories};
@@ -32,7 +33,7 @@ pub struct Exposition {
     listing: EncodedBlocks,
     /// The families of tags and details, of which most change less often and one by one.
     images: EncodedBlocks,
-    deflated: Deflated,
+    deflated: Arc<Deflated>,
     zstd: OnceLock<ZstdBlocks>,
 }
 
@@ -58,10 +59,10 @@ impl Exposition {
         let images = encode(BlockSize::Small, columns.images, |before| &before.images);
         let mut deflated = Deflated::default();
         listing.append_to(&mut deflated, &columns.listing, &mut deflater);
-        deflated.push(&totals(&snapshot, &sums, &selection, options, &mut deflater));
+        deflated.push(totals(&snapshot, &sums, &selection, options, &mut deflater));
         images.append_to(&mut deflated, columns.images, &mut deflater);
         drop(sums);
-        Self { snapshot, selection, top, listing, images, deflated, zstd: OnceLock::new() }
+        Self { snapshot, selection, top, listing, images, deflated: Arc::new(deflated), zstd: OnceLock::new() }
     }
 
     /// The snapshot.
@@ -109,7 +110,12 @@ impl Exposition {
     }
 
     fn zstd(&self) -> &ZstdBlocks {
-        self.zstd.get_or_init(|| ZstdBlocks::compress(self.deflated.inflate(), self.deflated.len()))
+        let text = || self.plain_text(PlainTextRoom::new(0));
+        self.zstd.get_or_init(|| ZstdBlocks::compress(text(), self.deflated.len()))
+    }
+
+    fn plain_text(&self, room: PlainTextRoom) -> PlainText {
+        PlainText::new(self.deflated.clone(), room)
     }
 }
 
@@ -143,7 +149,7 @@ pub struct ResponseBody(VecDeque<Piece>);
 #[derive(Debug)]
 enum Piece {
     Bytes(Bytes),
-    Inflate(Box<Inflate>),
+    Text(Box<PlainText>),
 }
 
 impl ResponseBody {
@@ -151,7 +157,7 @@ impl ResponseBody {
     pub fn len(&self) -> usize {
         let length = |piece: &Piece| match piece {
             Piece::Bytes(bytes) => bytes.len(),
-            Piece::Inflate(inflate) => inflate.left(),
+            Piece::Text(text) => text.left(),
         };
         self.0.iter().map(length).sum()
     }
@@ -180,8 +186,8 @@ impl Iterator for ResponseBody {
     fn next(&mut self) -> Option<Bytes> {
         loop {
             match self.0.front_mut()? {
-                Piece::Inflate(inflate) => {
-                    if let Some(bytes) = inflate.next() {
+                Piece::Text(text) => {
+                    if let Some(bytes) = text.next() {
                         return Some(bytes);
                     }
                     self.0.pop_front();
@@ -199,17 +205,24 @@ impl Iterator for ResponseBody {
 }
 
 /// The body of a response: the live metrics, the exposition if there is one, and the end of the format. The compressed
-/// bytes of the exposition are shared, not copied. Call [`Exposition::prepare`] first if the encoding is not ready.
-pub fn response(live: &[u8], exposition: Option<&Exposition>, format: Format, encoding: Encoding) -> ResponseBody {
+/// bytes of the exposition are shared, not copied; plain text is kept as far as there is room. Call
+/// [`Exposition::prepare`] first if the encoding is not ready.
+pub fn response(
+    live: &[u8],
+    exposition: Option<&Exposition>,
+    format: Format,
+    encoding: Encoding,
+    room: &PlainTextRoom,
+) -> ResponseBody {
     let end = if format == Format::OpenMetrics { EOF } else { b"" };
     match encoding {
-        Encoding::Gzip => gzip(live, exposition.map(|exposition| &exposition.deflated), end).into_iter().collect(),
+        Encoding::Gzip => gzip(live, exposition.map(|exposition| &*exposition.deflated), end).into_iter().collect(),
         Encoding::Zstd => zstd(live, exposition.map(Exposition::zstd), end).into_iter().collect(),
         Encoding::Identity => {
-            let inflate = exposition.map(|exposition| Piece::Inflate(Box::new(exposition.deflated.inflate())));
+            let text = exposition.map(|exposition| Piece::Text(Box::new(exposition.plain_text(room.clone()))));
             let live = Piece::Bytes(Bytes::copy_from_slice(live));
             ResponseBody(
-                [Some(live), inflate, Some(Piece::Bytes(Bytes::from_static(end)))].into_iter().flatten().collect(),
+                [Some(live), text, Some(Piece::Bytes(Bytes::from_static(end)))].into_iter().flatten().collect(),
             )
         }
     }
@@ -236,8 +249,12 @@ mod tests {
         Exposition::build(Arc::new(Snapshot::new(Timestamp(0), rows.collect()).0), options, None)
     }
 
+    fn nothing_kept() -> PlainTextRoom {
+        PlainTextRoom::new(0)
+    }
+
     fn body(exposition: &Exposition, encoding: Encoding) -> Vec<u8> {
-        decode(&response(b"", Some(exposition), Format::Text, encoding).concat(), encoding)
+        decode(&response(b"", Some(exposition), Format::Text, encoding, &nothing_kept()).concat(), encoding)
     }
 
     #[test]
@@ -256,13 +273,52 @@ mod tests {
     fn compressed_bytes_are_shared_and_plain_text_is_made_in_pieces() {
         let exposition = exposition(&Options::default());
         for encoding in [Encoding::Gzip, Encoding::Zstd] {
-            let largest = || response(b"", Some(&exposition), Format::Text, encoding).max_by_key(Bytes::len).unwrap();
+            let largest = || {
+                let body = response(b"", Some(&exposition), Format::Text, encoding, &nothing_kept());
+                body.max_by_key(Bytes::len).unwrap()
+            };
             assert_eq!(largest().as_ptr(), largest().as_ptr(), "{encoding:?}");
         }
-        let mut plain = response(b"", Some(&exposition), Format::Text, Encoding::Identity);
+        let mut plain = response(b"", Some(&exposition), Format::Text, Encoding::Identity, &nothing_kept());
         assert!(plain.len() == exposition.bytes() && exposition.bytes() > 1 << 20);
         assert!(plain.by_ref().all(|piece| piece.len() <= 256 << 10));
         assert!(plain.is_empty());
+    }
+
+    #[test]
+    fn plain_text_is_kept_as_far_as_there_is_room_and_taken_over_with_its_part() {
+        let first = exposition(&Options::default());
+        let expected = body(&first, Encoding::Identity);
+        let plain = |exposition: &Exposition, room: &PlainTextRoom| {
+            let body = response(b"", Some(exposition), Format::Text, Encoding::Identity, room);
+            assert_eq!(body.len(), expected.len());
+            body.collect::<Vec<_>>()
+        };
+        let kept = |exposition: &Exposition| {
+            let parts = exposition.deflated.parts().iter();
+            parts.filter_map(|part| part.kept_text.get()).map(Bytes::len).sum::<usize>()
+        };
+        // The largest part does not fit beside others, small ones do.
+        let small = PlainTextRoom::new(expected.len() / 2);
+        assert!(plain(&first, &small).concat() == expected);
+        let some = kept(&first);
+        assert!((expected.len() / 4..=expected.len() / 2).contains(&some), "{some} of {}", expected.len());
+        assert!(plain(&first, &small).concat() == expected);
+        assert_eq!(kept(&first), some);
+
+        let large = PlainTextRoom::new(2 * expected.len());
+        let once = plain(&first, &large);
+        assert_eq!((kept(&first), once.concat() == expected), (expected.len(), true));
+        let same = Exposition::build(first.snapshot.clone(), &Options::default(), Some(&first));
+        let again = plain(&same, &nothing_kept());
+        assert!(again.concat() == expected && kept(&same) > expected.len() * 9 / 10);
+        // Room comes back with the last exposition and the last response that have the text.
+        let free = |room: &PlainTextRoom| room.take(expected.len() / 3).is_some();
+        assert!(!free(&small));
+        drop((first, same));
+        assert!(!free(&small));
+        drop((once, again));
+        assert!(free(&small));
     }
 
     #[test]
@@ -286,7 +342,7 @@ mod tests {
         let mut front = Vec::new();
         live(&registry.gather(), &ConstantLabels::default(), Format::OpenMetrics, &mut front);
         for encoding in ALL {
-            let stream = response(&front, Some(&exposition), Format::OpenMetrics, encoding).concat();
+            let stream = response(&front, Some(&exposition), Format::OpenMetrics, encoding, &nothing_kept()).concat();
             let whole = decode(&stream, encoding);
             assert_eq!(parse(&whole).len(), exposition.series() + 1);
             assert!(whole.ends_with(b"\n# EOF\n"));

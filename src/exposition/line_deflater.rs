@@ -414,7 +414,7 @@ mod tests {
         deflater.begin(&prefixes);
         for given in parts {
             let (part, text) = part(&mut deflater, &prefixes, given);
-            assert!(inflate(part.bytes(), text.len()) == text, "{}", String::from_utf8_lossy(&text));
+            assert!(inflate(&part.bytes(), text.len()) == text, "{}", String::from_utf8_lossy(&text));
             let mut crc = Crc::new();
             crc.update(&text);
             assert_eq!((part.crc().sum(), part.crc().amount(), part.series), (crc.sum(), crc.amount(), given.len()));

@@ -29,22 +29,11 @@ pub struct HttpsOptions {
     pub ca_file: Option<PathBuf>,
     /// The longest that a connection may take, with name resolution and TLS.
     pub connect_timeout: Duration,
-    /// Whether proxies are used.
-    pub proxies: Proxies,
-}
-
-/// Whether a request may go through a proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proxies {
-    /// As `HTTPS_PROXY`, `NO_PROXY` and related variables say.
-    FromEnvironment,
-    /// Never: the address is of this machine alone.
-    Never,
 }
 
 impl Default for HttpsOptions {
     fn default() -> Self {
-        Self { ca_file: None, connect_timeout: Duration::from_secs(10), proxies: Proxies::FromEnvironment }
+        Self { ca_file: None, connect_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -87,6 +76,7 @@ pub enum BuildError {
 pub struct Https(Arc<Shared>);
 
 struct Shared {
+    tls: rustls::ClientConfig,
     build: Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
     client: Mutex<Numbered>,
 }
@@ -99,7 +89,7 @@ struct Numbered {
 }
 
 impl Https {
-    /// Builds the client.
+    /// Builds the client. It uses proxies as `HTTPS_PROXY`, `NO_PROXY` and related variables say.
     ///
     /// # Errors
     /// If the CA file or a proxy variable is unusable, or TLS cannot be set up.
@@ -110,19 +100,29 @@ impl Https {
             .with_root_certificates(trusted(options.ca_file.as_deref())?)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let proxies = match options.proxies {
-            Proxies::Never => None,
-            Proxies::FromEnvironment => {
-                // All of them are problems of the settings, and told there.
-                let settings = ProxySettings::from_environment().map_err(|problems| problems[0].clone())?;
-                Some(Arc::new(settings))
-            }
-        };
-        let connect_timeout = options.connect_timeout;
+        // All of them are problems of the settings, and told there.
+        let proxies = ProxySettings::from_environment().map_err(|problems| problems[0].clone())?;
+        Self::with(tls, options.connect_timeout, Some(Arc::new(proxies)))
+    }
+
+    /// A client with the same certificates for addresses of this machine, which no proxy reaches.
+    ///
+    /// # Errors
+    /// If the client cannot be set up.
+    pub fn for_this_machine(&self, connect_timeout: Duration) -> Result<Self, BuildError> {
+        Self::with(self.0.tls.clone(), connect_timeout, None)
+    }
+
+    fn with(
+        tls: rustls::ClientConfig,
+        connect_timeout: Duration,
+        proxies: Option<Arc<ProxySettings>>,
+    ) -> Result<Self, BuildError> {
         let resolver = Arc::new(Resolver::default());
+        let for_clients = tls.clone();
         let build = move || {
             let mut client = reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
+                .tls_backend_preconfigured(for_clients.clone())
                 .user_agent(concat!("swr-exporter/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
@@ -143,7 +143,7 @@ impl Https {
             client.build()
         };
         let client = Mutex::new(Numbered { number: 0, client: build()? });
-        Ok(Self(Arc::new(Shared { build: Box::new(build), client })))
+        Ok(Self(Arc::new(Shared { tls, build: Box::new(build), client })))
     }
 }
 

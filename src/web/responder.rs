@@ -10,6 +10,7 @@ use super::route::{Resource, Route, route};
 use super::scrape::{ScrapeTarget, scrape};
 use super::security::{CurrentSecurity, Security};
 use super::{HtmlPage, Limits, Options, Site, Sites, discovery, lifecycle, probe};
+use crate::exposition::PlainTextRoom;
 use futures_util::FutureExt;
 use hyper::body::Body as HttpBody;
 use hyper::header::{
@@ -30,6 +31,7 @@ pub(super) struct Responder {
     sites: Sites,
     options: Options,
     places: ScrapePlaces,
+    room: PlainTextRoom,
     admission: Admission,
     pub(super) limits: Arc<Limits>,
     pub(super) metrics: Metrics,
@@ -39,7 +41,8 @@ impl Responder {
     /// Answers from the site and by the settings in force at each request.
     pub(super) fn new(sites: Sites, options: Options, security: CurrentSecurity, metrics: Metrics) -> Self {
         let (places, limits) = (ScrapePlaces::new(options.max_requests), Arc::new(options.limits.clone()));
-        Self { sites, options, places, admission: Admission::new(security), limits, metrics }
+        let room = PlainTextRoom::new(options.plain_text_bytes);
+        Self { sites, options, places, room, admission: Admission::new(security), limits, metrics }
     }
 
     pub(super) fn security(&self) -> Arc<Security> {
@@ -101,8 +104,9 @@ impl Responder {
         if declared > MAX_BODY {
             return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "no resource takes a body\n"));
         }
-        let scrape =
-            async |target| scrape(target, &self.options, (&self.places, peer), &request.headers, &self.metrics).await;
+        let scrape = async |target| {
+            scrape(target, &self.options, (&self.places, peer), &self.room, &request.headers, &self.metrics).await
+        };
         match route(&request.method, request.uri.path(), &self.options) {
             Route::Found(Resource::Metrics) => {
                 // The series of several accounts would clash here: each account has a page of its own.

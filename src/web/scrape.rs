@@ -7,7 +7,7 @@ use super::places::ScrapePlaces;
 use super::response::{content, plain, retry_later};
 use super::{LiveMetrics, Options, ServedAccount};
 use crate::base::deadline::Deadline;
-use crate::exposition::{self, Encoding, Exposition};
+use crate::exposition::{self, Encoding, Exposition, PlainTextRoom};
 use futures_util::FutureExt;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
@@ -35,6 +35,7 @@ pub(super) async fn scrape(
     target: ScrapeTarget<'_>,
     options: &Options,
     (places, peer): (&ScrapePlaces, IpAddr),
+    room: &PlainTextRoom,
     headers: &HeaderMap,
     metrics: &Metrics,
 ) -> Response<Body> {
@@ -56,7 +57,7 @@ pub(super) async fn scrape(
                 place => place,
             };
             match place {
-                Some(place) => respond(target, exposition, negotiated).await.map(|body| body.with_place(place)),
+                Some(place) => respond(target, exposition, negotiated, room).await.map(|body| body.with_place(place)),
                 None => {
                     metrics.scrapes_refused.inc();
                     retry_later(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n", Duration::ZERO)
@@ -80,6 +81,7 @@ async fn respond(
     target: ScrapeTarget<'_>,
     exposition: Option<Arc<Exposition>>,
     Negotiated { format, encoding }: Negotiated,
+    room: &PlainTextRoom,
 ) -> Response<Body> {
     if let Some(exposition) = &exposition {
         prepare(exposition, encoding).await;
@@ -89,7 +91,7 @@ async fn respond(
     if let Some(account) = target.account {
         live.extend_from_slice(&(account.live)(format));
     }
-    let body = exposition::response(&live, exposition.as_deref(), format, encoding);
+    let body = exposition::response(&live, exposition.as_deref(), format, encoding, room);
     let mut response = content(format.content_type(), "").map(|_| Body::streamed(body));
     match encoding {
         Encoding::Identity => {}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use swr_simulator::{DEMO_TOKEN, Running};
+use swr_simulator::{Action, DEMO_TOKEN, Rule, Running, Shape};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -284,4 +284,32 @@ async fn an_account_that_a_cut_off_file_drops_gets_a_warning() {
     accounts.write(&one);
     let warning = "level=warn msg=\"account two was removed from the configuration file; its series end\"";
     eventually("the warning", || exporter.log().contains(warning)).await;
+}
+
+#[tokio::test]
+async fn reloads_do_not_undo_the_back_off_of_unchanged_accounts() {
+    for (status, body) in [(403, Shape::Current), (404, Shape::Gateway), (500, Shape::Html)] {
+        let (upstream, other) = (simulator(20, 2).await, simulator(20, 2).await);
+        upstream.handle.fault(Rule::always(Action::error(status, body, "SVCSTG.SWR.4030170", "no")));
+        let text = |limit: usize| {
+            let more = format!("    repositories_limit: {limit}\n");
+            format!("accounts:\n{}{}", account("one", &upstream, ""), account("other", &other, &more))
+        };
+        let accounts = Accounts::new(&text(1));
+        let exporter = accounts.start().await;
+        assert_eq!(exporter.probe("one").await.get("swr_up"), Some(0.0));
+        let calls = upstream.handle.total();
+        let start = Instant::now();
+        for round in 2..=20 {
+            accounts.write(&text(round));
+            exporter.signal("HUP");
+            eventually("it is read", || exporter.log().matches("settings reloaded").count() + 1 >= round).await;
+            if start.elapsed() > Duration::from_secs(3) {
+                break;
+            }
+            assert_eq!(exporter.probe("one").await.get("swr_up"), Some(0.0));
+        }
+        // The first delay is 3.75 to 5 s.
+        assert_eq!(upstream.handle.total(), calls, "status {status}");
+    }
 }

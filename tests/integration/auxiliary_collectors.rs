@@ -12,7 +12,7 @@ use swr_exporter::model::figures::{AccountFigures, Enterprise};
 use swr_exporter::model::{Snapshot, Timestamp};
 use swr_exporter::swr;
 use swr_exporter::swr::{Client, ProjectLookup};
-use swr_exporter::transport::{Https, HttpsOptions, Proxies};
+use swr_exporter::transport::{Https, HttpsOptions};
 use swr_simulator as simulator;
 use swr_simulator::{
     Action, DEMO_ACCESS_KEY, DEMO_PROJECT, DEMO_PROJECT_ID, DEMO_SECRET_KEY, ListV3, Operation as Call, Rule, Running,
@@ -33,12 +33,12 @@ struct Setup {
 
 /// A client of a simulated account, with the demo's access key.
 pub fn demo_client(options: swr::Options, metrics: swr::Metrics, wall_clock: fn() -> SystemTime) -> Client {
-    let https = HttpsOptions { proxies: Proxies::Never, ..HttpsOptions::default() };
+    let https = Https::new(&HttpsOptions::default()).unwrap();
     let given = |text: &str| SecretSource::Given(Secret::new(text.to_owned()));
     let (id, secret) = (given(DEMO_ACCESS_KEY), given(DEMO_SECRET_KEY));
     let key = access_key::AccessKeyProvider { id, secret, security_token: None };
     let authenticator = Authenticator::new(CredentialProvider::AccessKey(key), None);
-    Client::new(options, Box::new(Https::new(&https).unwrap()), authenticator, metrics, wall_clock)
+    Client::new(options, Box::new(https), authenticator, metrics, wall_clock)
 }
 
 async fn prepared(change: impl FnOnce(&mut Options, &mut swr::Options)) -> Setup {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swr_exporter::base::state_file::{self, Loaded, Origin};
 use swr_exporter::model::{Snapshot, records};
-use swr_simulator::{Action, Rule, Running, Shape};
+use swr_simulator::{Action, DEMO_ACCESS_KEY, DEMO_PROJECT_ID, DEMO_SECRET_KEY, DEMO_TOKEN, Rule, Running, Shape};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -399,4 +399,60 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
     let wrote: usize = runs.join_all().await.into_iter().sum();
     println!("{wrote} of 100 had written before they were killed");
     assert!((5..=95).contains(&wrote), "they were killed before and after: {wrote} of 100 wrote");
+}
+
+#[tokio::test]
+async fn only_what_was_read_from_the_same_account_is_taken_over() {
+    let (upstream, other) = (simulator(30, 3).await, simulator(20, 2).await);
+    let (folder, file) = folder();
+    written(folder.path(), &file, &upstream).await;
+    let whole = fs::read(&file).unwrap();
+    let (url, other_url) = (upstream.url(), other.url());
+    let organization = upstream.handle.with_world(|world| world.namespaces())[0].clone();
+    let token = folder.path().join("token");
+    fs::write(&token, DEMO_TOKEN).unwrap();
+    let token = token.to_str().unwrap();
+    let start_with = async |url: &str, flags: &[&str], key: (&str, &str)| {
+        fs::write(&file, &whole).unwrap();
+        let mut command = command();
+        command.env("SWR_EXPORTER_ACCESS_KEY", key.0).env("SWR_EXPORTER_SECRET_KEY", key.1);
+        command.args(["--swr.endpoint", url, "--cache.directory", folder.path().to_str().unwrap()]).args(flags);
+        start(command).await
+    };
+    let demo = (DEMO_ACCESS_KEY, DEMO_SECRET_KEY);
+    // Settings that say how a list is read, not whose it is.
+    for (flags, key) in [
+        (&["--swr.list-api=v3", "--swr.page-size=20", "--cache.window=20m"][..], demo),
+        (&["--collector.tags", "--collector.account"], demo),
+    ] {
+        let exporter = start_with(&url, flags, key).await;
+        let scrape = exporter.scrape().await;
+        assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(1.0), "{flags:?}");
+        assert_eq!(sizes(&scrape), 30);
+    }
+    // An inline key may be another customer's. This one is refused by the upstream, so there is nothing to show.
+    let exporter = start_with(&url, &[], ("another-key", "another-secret")).await;
+    assert_eq!(sizes(&exporter.scrape().await), 0);
+    assert!(exporter.log().contains("it was read from another endpoint"), "{}", exporter.log());
+    drop(exporter);
+    for (url, flags) in [
+        (&other_url, &[][..]),
+        (&url, &["--swr.namespace", &organization]),
+        (&url, &["--swr.project-id", DEMO_PROJECT_ID]),
+        (&url, &["--credentials.source", "token", "--credentials.token-file", token]),
+    ] {
+        let exporter = start_with(url, flags, demo).await;
+        let scrape = exporter.scrape_until("data from the upstream", Scrape::is_up).await;
+        assert_eq!(scrape.value("swr_scrapes_total", &[("served", "fresh")]), Some(0.0), "{flags:?}");
+        let log = exporter.log();
+        assert_eq!(log.matches("it was read from another endpoint").count(), 1, "{flags:?}: {log}");
+        let expected = match flags {
+            [] => other.handle.repositories().len(),
+            ["--swr.namespace", name] => {
+                upstream.handle.repositories().iter().filter(|row| row.namespace == *name).count()
+            }
+            _ => 30,
+        };
+        assert_eq!(sizes(&scrape), expected, "{flags:?}");
+    }
 }

@@ -320,3 +320,37 @@ async fn headers_are_on_every_response_and_the_rate_limit_holds() {
         assert_eq!(exporter.get("/sd").await.status(), 200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_from_sixty_addresses_do_not_keep_out_a_scraper_with_the_right_password() {
+    peers::allow_many_files();
+    let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
+    let exporter = Arc::new(with_users(&folder, &upstream.url(), &[(USER, hash(PASSWORD, 8))], "").await);
+    let (refused, mut crowded) = tokio::sync::watch::channel(0);
+    let mut guessing = JoinSet::new();
+    for attacker in 0..120 {
+        let (exporter, refused) = (exporter.clone(), refused.clone());
+        guessing.spawn(async move {
+            for number in 0.. {
+                // Not from the first address, which is the scraper's.
+                let guess = format!("guess {attacker} {number}");
+                if login(&exporter, 50 * (1 + attacker % 60), USER, &guess).await == 503 {
+                    refused.send_modify(|count| *count += 1);
+                }
+            }
+        });
+    }
+    tokio::time::timeout(PATIENCE, crowded.wait_for(|count| *count > 100)).await.expect("the queue is full").unwrap();
+    let began = Instant::now();
+    loop {
+        // As a scraper that comes again after `Retry-After`.
+        match login(&exporter, 0, USER, PASSWORD).await {
+            200 => break,
+            status => assert_eq!(status, 503),
+        }
+        assert!(began.elapsed() < PATIENCE, "the scraper is kept out");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    println!("in after {:?}, {} guesses were sent away", began.elapsed(), *crowded.borrow());
+    guessing.shutdown().await;
+}

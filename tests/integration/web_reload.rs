@@ -80,6 +80,23 @@ async fn a_change_of_the_file_never_takes_a_protection_away() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_cut_off_is_accepted_again_once_it_is_whole() {
+    let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
+    let good = guarded();
+    folder.write("web.yml", &good);
+    let exporter = folder.exporter(&upstream.url(), &[]).await;
+    let client = folder.client(None);
+    assert_eq!(without_password(&client, &exporter, "/-/healthy").await, Some(200));
+    // Without its last section the file is valid, and stricter.
+    folder.write("web.yml", good.split_once("auth_excluded_paths").unwrap().0);
+    eventually("stricter", || exporter.log().contains("reloaded: TLS, passwords")).await;
+    assert_eq!(without_password(&client, &exporter, "/-/healthy").await, Some(401));
+    folder.write("web.yml", &good);
+    eventually("whole", || exporter.log().matches("reloaded: TLS, passwords").count() == 2).await;
+    assert_eq!(without_password(&client, &exporter, "/-/healthy").await, Some(200));
+}
+
+#[tokio::test]
 async fn required_client_certificates_stay_required() {
     let (folder, upstream) = (Folder::new(), simulator(5, 1).await);
     folder.fill_in(&fixtures().join("client-names.good.yml"));

@@ -187,6 +187,9 @@ fn the_memory_that_is_counted_is_that_of_the_code() {
     }
     let groups = format!("and {} for each", constant(layers, "GROUP_BYTES"));
     assert!(table[4][1].contains(&groups), "{:?} is not {groups}", table[4]);
+    let (above, most) = (constant(memory, "PLAIN_TEXT_ABOVE"), constant(memory, "MAX_PLAIN_TEXT"));
+    let plain_text = format!("above {above}, {most} at most");
+    assert!(table[6][1].contains(&plain_text), "{:?} is not {plain_text}", table[6]);
 }
 
 #[test]

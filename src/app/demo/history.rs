@@ -8,7 +8,7 @@ use super::{SINGLE_REPOSITORIES, demo_config, serve, world};
 use crate::cli::DemoArgs;
 use crate::collect::WaitPolicy;
 use crate::config;
-use crate::exposition::{self, Encoding, Format};
+use crate::exposition::{self, Encoding, Format, PlainTextRoom};
 use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -138,7 +138,8 @@ async fn read(account: &Account) -> anyhow::Result<String> {
     if let Some(failure) = failure {
         bail!("the simulated account cannot be read: {failure}");
     }
-    let parts = exposition::response(&account.gauges(Format::Text), page.as_deref(), Format::Text, Encoding::Identity);
+    let (live, room) = (account.gauges(Format::Text), PlainTextRoom::new(0));
+    let parts = exposition::response(&live, page.as_deref(), Format::Text, Encoding::Identity, &room);
     let bytes = parts.into_iter().flat_map(|part| part.as_ref().to_vec()).collect();
     Ok(String::from_utf8(bytes)?)
 }

@@ -1,12 +1,12 @@
 //! Scrapes and routes: status, headers and body of a response.
 
 use super::*;
-use crate::exposition::{Encoding, response};
+use crate::exposition::{Encoding, PlainTextRoom, response};
 use tokio::time::Instant;
 
 /// The expected body of a scrape.
 fn expected(server: &Server, format: Format, encoding: Encoding) -> Vec<u8> {
-    response(b"live 1\n", Some(&server.page), format, encoding).concat()
+    response(b"live 1\n", Some(&server.page), format, encoding, &PlainTextRoom::new(0)).concat()
 }
 
 #[tokio::test]

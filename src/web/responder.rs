@@ -5,7 +5,7 @@ use super::body::Body;
 use super::metrics::Metrics;
 use super::peer::Peer;
 use super::places::ScrapePlaces;
-use super::response::{closing, content, plain};
+use super::response::{closing, content, plain, with};
 use super::route::{Resource, Route, route};
 use super::scrape::{ScrapeTarget, scrape};
 use super::security::{CurrentSecurity, Security};
@@ -147,20 +147,16 @@ impl Responder {
     }
 }
 
-fn allowing(methods: &'static str, mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    response
+fn allowing(methods: &'static str, response: Response<Body>) -> Response<Body> {
+    with(response, ALLOW, HeaderValue::from_static(methods))
 }
 
 fn redirect(to: &str) -> Response<Body> {
-    let mut response = plain(StatusCode::FOUND, format!("the status page is at {to}\n"));
-    // A prefix has no character that a header may not have.
-    response.headers_mut().extend(HeaderValue::from_str(to).ok().map(|to| (LOCATION, to)));
-    response
+    let location = HeaderValue::from_str(to).expect("a prefix has no character that a header may not have");
+    with(plain(StatusCode::FOUND, format!("the status page is at {to}\n")), LOCATION, location)
 }
 
 fn html(HtmlPage { body, security_policy }: HtmlPage) -> Response<Body> {
-    let mut response = content("text/html; charset=utf-8", body);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(security_policy));
-    response
+    let policy = HeaderValue::from_static(security_policy);
+    with(content("text/html; charset=utf-8", body), CONTENT_SECURITY_POLICY, policy)
 }

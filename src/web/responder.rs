@@ -17,6 +17,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
     X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -57,10 +58,12 @@ impl Responder {
         let version = request.version();
         let (site, security) = (Arc::clone(&self.sites.borrow()), self.security());
         let (request, body) = request.into_parts();
-        let address = peer.address;
+        let (address, declared) = (peer.address, body.size_hint().lower());
         let handled = async {
-            match self.admission.admit(&security, &request, peer, &self.metrics).await {
-                Ok(()) => self.handle(&site, &security, Request::from_parts(request, body), address).await,
+            let admitted = self.admission.admit(&security, &request, peer, &self.metrics).await;
+            drop(body);
+            match admitted {
+                Ok(()) => self.handle(&site, &security, &request, declared, address).await,
                 Err(refusal) => refusal,
             }
         };
@@ -84,16 +87,15 @@ impl Responder {
         response
     }
 
-    async fn handle<B: HttpBody>(
+    /// `declared`: the least bytes of the body.
+    async fn handle(
         &self,
         site: &Site,
         security: &Security,
-        request: Request<B>,
+        request: &Parts,
+        declared: u64,
         peer: IpAddr,
     ) -> Response<Body> {
-        let (request, body) = request.into_parts();
-        let declared = body.size_hint().lower();
-        drop(body);
         // RFC 9112, 3.2: a request without a host, or with several, is malformed.
         let hosts = request.headers.get_all(HOST).iter().count();
         if hosts > 1 || (hosts == 0 && request.version == Version::HTTP_11) {
@@ -115,11 +117,11 @@ impl Responder {
                 Ok(account) => scrape(ScrapeTarget { process: None, account: Some(account) }).await,
                 Err((status, text)) => plain(status, text),
             },
-            Route::Found(Resource::Discovery) => discovery::targets(site, &request, &self.options),
+            Route::Found(Resource::Discovery) => discovery::targets(site, request, &self.options),
             Route::Found(Resource::Settings) => plain(StatusCode::OK, site.settings.clone()),
             Route::Found(Resource::Reload) => {
                 let authenticated = !security.is_for_everybody() && !security.is_open(request.uri.path());
-                if let Err(refusal) = lifecycle::authorize(&request, &self.options, authenticated) {
+                if let Err(refusal) = lifecycle::authorize(request, &self.options, authenticated) {
                     return plain(StatusCode::FORBIDDEN, refusal);
                 }
                 match (site.reload)().await {

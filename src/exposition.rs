@@ -39,7 +39,7 @@ pub use constant_labels::ConstantLabels;
 pub use encoded_exposition::{Exposition, ResponseBody, response};
 pub use live_families::live;
 pub use plain_text::PlainTextRoom;
-pub use repository_metrics::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
+pub use repository_metrics::{RepositoryMetric, RepositoryMetrics};
 pub use top_repositories::{STALE_DAYS, TOP_LENGTH, TopRepositories, TopRepository};
 
 /// What the exposition of a snapshot contains.

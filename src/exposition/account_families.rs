@@ -55,7 +55,7 @@ pub(super) fn enterprise(enterprise: &Enterprise, artifacts: &Artifacts, writer:
     });
     writer.family(&catalog::INSTANCE_STATUS, instances, one, |instance| [&instance.id, &instance.status]);
     let mut each = |family, value: fn(&Instance) -> Option<Value>| {
-        writer.family(family, instances, value, |instance| [&instance.id])
+        writer.family(family, instances, value, |instance| [&instance.id]);
     };
     each(&catalog::INSTANCE_CREATED, |instance| instance.created.map(Value::Time));
     each(&catalog::INSTANCE_EXPIRES, |instance| instance.expires.map(Value::Time));
@@ -65,7 +65,7 @@ pub(super) fn enterprise(enterprise: &Enterprise, artifacts: &Artifacts, writer:
             let quotas = instance.statistics.iter().flat_map(|statistics| &statistics.value.quotas);
             quotas.map(|quota| (&*instance.id, quota))
         });
-        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), |(id, quota)| [id, &quota.name])
+        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), |(id, quota)| [id, &quota.name]);
     };
     quotas(&catalog::INSTANCE_QUOTA_LIMIT, |quota| quota.limit);
     quotas(&catalog::INSTANCE_QUOTA_USED, |quota| quota.used);
@@ -73,7 +73,7 @@ pub(super) fn enterprise(enterprise: &Enterprise, artifacts: &Artifacts, writer:
     let of_instances = rows.chunk_by(|a, b| a.instance == b.instance);
     writer.family(&catalog::INSTANCE_REPOSITORIES, of_instances, |rows| count(rows.len()), |rows| [&rows[0].instance]);
     let mut each = |family, value: fn(&InstanceRepository) -> Option<Value>| {
-        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name])
+        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name]);
     };
     each(&catalog::INSTANCE_REPOSITORY_TAGS, |row| row.tags.map(Value::Integer));
     each(&catalog::INSTANCE_REPOSITORY_ARTIFACTS, |row| row.artifacts.map(Value::Integer));
@@ -82,7 +82,7 @@ pub(super) fn enterprise(enterprise: &Enterprise, artifacts: &Artifacts, writer:
     each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time));
     let mut sums = |family, value: fn(&RepositoryArtifacts) -> Option<Value>| {
         let value = |row| artifacts.of(row).and_then(value);
-        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name])
+        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name]);
     };
     sums(&catalog::INSTANCE_REPOSITORY_SIZE, |artifacts| artifacts.size.map(Value::Integer));
     sums(&catalog::INSTANCE_REPOSITORY_PUSHED, |artifacts| artifacts.pushed.map(Value::Time));

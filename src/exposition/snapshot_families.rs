@@ -55,7 +55,7 @@ fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Write
     sums(&catalog::NAMESPACE_IMAGES, |sums| sums.images.map(Value::Sum));
     sums(&catalog::NAMESPACE_DOWNLOADS, |sums| sums.downloads.map(Value::Sum));
     let mut reads = |family, value: fn(&NamespaceRead) -> Option<Value>| {
-        writer.family(family, &snapshot.namespaces, value, |read| [&read.name])
+        writer.family(family, &snapshot.namespaces, value, |read| [&read.name]);
     };
     reads(&catalog::NAMESPACE_UP, |read| Some(Value::Integer(read.complete.into())));
     reads(&catalog::NAMESPACE_SNAPSHOT, |read| read.read_at.map(Value::Time));

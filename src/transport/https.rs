@@ -78,14 +78,8 @@ pub struct Https(Arc<Shared>);
 struct Shared {
     tls: rustls::ClientConfig,
     build: Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
-    client: Mutex<Numbered>,
-}
-
-/// A client and its connections, and how many there were before it.
-#[derive(Clone)]
-struct Numbered {
-    number: u64,
-    client: reqwest::Client,
+    /// A client and its connections.
+    client: Mutex<Arc<reqwest::Client>>,
 }
 
 impl Https {
@@ -142,7 +136,7 @@ impl Https {
             }
             client.build()
         };
-        let client = Mutex::new(Numbered { number: 0, client: build()? });
+        let client = Mutex::new(Arc::new(build()?));
         Ok(Self(Arc::new(Shared { tls, build: Box::new(build), client })))
     }
 }
@@ -151,18 +145,18 @@ impl Https {
 /// that a middlebox forgot would be used again and again. Requests on other connections of that client go on.
 struct GiveUpOnTimeout {
     https: Arc<Shared>,
-    number: u64,
+    client: Arc<reqwest::Client>,
     is_answered: bool,
 }
 
 impl Drop for GiveUpOnTimeout {
     fn drop(&mut self) {
         let mut current = self.https.client.lock();
-        if self.is_answered || current.number != self.number {
+        if self.is_answered || !Arc::ptr_eq(&current, &self.client) {
             return;
         }
         if let Ok(client) = (self.https.build)() {
-            *current = Numbered { number: self.number + 1, client };
+            *current = Arc::new(client);
         }
     }
 }
@@ -204,9 +198,10 @@ pub fn read_ca_file(path: &Path) -> std::io::Result<Vec<u8>> {
 impl Transport for Https {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
         Box::pin(async move {
-            let Numbered { number, client } = self.0.client.lock().clone();
-            let mut watch = GiveUpOnTimeout { https: self.0.clone(), number, is_answered: false };
-            let sent = client
+            let client = self.0.client.lock().clone();
+            let mut watch = GiveUpOnTimeout { https: self.0.clone(), client, is_answered: false };
+            let sent = watch
+                .client
                 .request(request.method, request.url)
                 .headers(request.headers)
                 .header(header::ACCEPT_ENCODING, "gzip")

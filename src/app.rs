@@ -28,6 +28,7 @@ use crate::web;
 use account_manager::AccountManager;
 use anyhow::Context;
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -221,7 +222,8 @@ const RESERVED_FILES: usize = 96;
 
 /// Limits connections to the file descriptors there are: a flood of clients must not cut the exporter off from the API.
 fn bounded(mut web: web::Options) -> web::Options {
-    if let Some(files) = most_open_files() {
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    if let Some(files) = files {
         // Of few, clients get half.
         let free = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
         if free < web.limits.connections {
@@ -235,13 +237,6 @@ fn bounded(mut web: web::Options) -> web::Options {
         }
     }
     web
-}
-
-/// The soft limit of open files, if there is one and `/proc` shows it (Linux).
-fn most_open_files() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Connections that the kernel queues until they are accepted; further ones are retried by the client. The system may

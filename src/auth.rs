@@ -1,8 +1,10 @@
 //! Credentials: where they come from, how long they may be used, and how a request is signed with them.
 //!
 //! Each [`Provider`](exchange::Provider) is a file of its own. It loads what is there locally: a credential that is ready, or
-//! what IAM or a service of this machine exchanges for one. The [`Authenticator`] caches the credential in use, renews it
-//! early, and guards it: the cloud locks keys and users after a few failures. Deliberately absent: requests with a credential.
+//! what IAM or a service of this machine exchanges for one ([`ProviderState`]). The
+//! [`Authenticator`] caches the credential in use, renews it early, and guards it: the cloud locks keys and users after a
+//! few failures, so a refused secret is tried at most [`MAX_REJECTIONS`] times in [`REJECTION_PERIOD`] until it changes.
+//! Deliberately absent: the requests that are made with a credential.
 
 mod credential;
 mod error;

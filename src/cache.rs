@@ -14,7 +14,7 @@ use crate::base::log_limiter::LogLimiter;
 use crate::failure::{Failure, Reason};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use policy::Backoff;
 pub use policy::{Options, Wait};
 use std::panic::AssertUnwindSafe;
@@ -134,10 +134,6 @@ struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock()
-    }
-
     fn now(&self) -> Moment {
         Moment { instant: Instant::now(), suspended: (self.suspended_time)() }
     }
@@ -200,30 +196,26 @@ impl<T: Send + Sync + 'static> Cache<T> {
         metrics: metrics::Counters,
         wall_clock: fn() -> SystemTime,
     ) -> Self {
-        let backoff = Backoff::new(&options);
-        let state = Mutex::new(State {
+        let state = State {
             held: None,
             latest: None,
             last_failure: None,
             running: None,
-            backoff,
+            backoff: Backoff::new(&options),
             log: LogLimiter::default(),
             is_failure_logged: false,
             is_closed: false,
-        });
-        let ended = watch::Sender::new(0);
-        let suspended_time = clock::suspended_time;
-        let persisting = tokio::sync::Mutex::default();
+        };
         Self(Arc::new(Shared {
             options,
             refresh,
             persister,
             wall_clock,
-            suspended_time,
+            suspended_time: clock::suspended_time,
             metrics,
-            ended,
-            state,
-            persisting,
+            ended: watch::Sender::new(0),
+            state: Mutex::new(state),
+            persisting: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -232,7 +224,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         let now = self.0.now();
         let window = (now, self.0.options.window.saturating_sub(age));
         let held = Held { value: Arc::new(value), read_at, initial_age: age, since: now, window };
-        self.state().held = Some(held);
+        self.0.state.lock().held = Some(held);
     }
 
     /// The value to serve, after waiting for a refresh if one is due, no longer than the deadline.
@@ -246,7 +238,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
 
     async fn serve(&self, deadline: Deadline) -> Served<T> {
         let (older, mut ended, before) = {
-            let mut state = self.state();
+            let mut state = self.0.state.lock();
             let now = self.0.now();
             let older = state.servable(now, self.0.options.max_age);
             if let Some(held) = &state.held
@@ -271,7 +263,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
             _ => deadline,
         };
         let has_ended = deadline.bound(ended.wait_for(|ended| *ended > before)).await.is_ok();
-        let now = self.state().servable(self.0.now(), self.0.options.max_age);
+        let now = self.0.state.lock().servable(self.0.now(), self.0.options.max_age);
         match (now, older) {
             (Some(new), Some(old)) if has_ended && !Arc::ptr_eq(&new, &old) => {
                 Served { value: Some(new), kind: ServedKind::Refreshed }
@@ -283,7 +275,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
 
     /// The state now.
     pub fn status(&self) -> Status<T> {
-        let state = self.state();
+        let state = self.0.state.lock();
         let now = self.0.now();
         let held = state.held.as_ref().filter(|held| held.age(now) <= self.0.options.max_age);
         let fresh_for = held.map_or(Duration::ZERO, |held| held.fresh_for(now));
@@ -309,7 +301,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
 
     /// Refreshes at once, without the back-off, if the latest refresh failed: its cause may be gone.
     pub fn try_again(&self) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let has_failed = state.latest.as_ref().is_some_and(|latest| latest.failure.is_some());
         if has_failed && state.running.is_none() && !state.is_closed {
             state.backoff.reset();
@@ -319,7 +311,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
 
     /// Cancels a running refresh and starts no more. The value held is still served.
     pub fn close(&self) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         state.is_closed = true;
         let running = state.running.take();
         // The end of the task takes the lock.
@@ -329,10 +321,6 @@ impl<T: Send + Sync + 'static> Cache<T> {
             // Wakes the scrapes that wait for it.
             self.0.ended.send_modify(|ended| *ended += 1);
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.0.state()
     }
 
     fn start(&self, state: &mut State<T>) {
@@ -370,7 +358,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         };
         self.0.metrics.refreshed(failure.as_ref().map(|failure| failure.reason));
         let is_new = value.is_some();
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let now = self.0.now();
         state.log_outcome(&self.0.options, failure.as_ref(), value.is_some(), now);
         match &failure {
@@ -395,7 +383,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         let mut persisted: Option<Arc<T>> = None;
         loop {
             let (value, read_at) = {
-                let state = self.state();
+                let state = self.0.state.lock();
                 let newest = state.held.as_ref().map(|held| (held.value.clone(), held.read_at));
                 let is_new = |value: &Arc<T>| persisted.as_ref().is_none_or(|persisted| !Arc::ptr_eq(persisted, value));
                 let Some(newest) = newest.filter(|(value, _)| is_new(value)) else {
@@ -416,7 +404,7 @@ struct Ending<'a, T>(&'a Shared<T>);
 
 impl<T> Drop for Ending<'_, T> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.0.state.lock();
         state.running = None;
         if std::thread::panicking() {
             state.backoff.failed(Instant::now(), None, fastrand::f64());

@@ -1,6 +1,7 @@
-//! From calls to one snapshot: what several calls mean together, and what a failure of one of them costs.
+//! From calls to one snapshot: the verified walk over the listing, and the merge with the previous snapshot.
 //!
-//! Deliberately absent: HTTP, exposition, and when to collect.
+//! Belongs here: what several calls mean together, and what a failure of one of them costs. Deliberately absent: HTTP,
+//! exposition, and when to collect.
 
 mod progress;
 pub mod metrics;
@@ -39,7 +40,8 @@ use std::time::Duration;
 pub enum WaitPolicy {
     /// At most this long, and at most a tenth of the time that the refresh has left. A later refresh shows the rest.
     AtMost(Duration),
-    /// Until everything was tried once, but for a tenth of the time that is left: there is no later refresh.
+    /// Until everything was tried once, because there is no later refresh. A tenth of the time that is left is kept for the
+    /// encoding.
     UntilRead,
 }
 

@@ -173,16 +173,11 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     let stamp = path.as_deref().and_then(Stamp::of);
     let file = path.as_deref().map(|path| accounts_file::read(path, environment, None, problems));
     let accounts = accounts(args, environment, file.as_ref());
-    let mut resolved = Vec::new();
-    let mut of_accounts = AccountProblems::default();
     for (name, settings) in &accounts {
         shown += &format!("  {name}:\n");
         settings.show("    ", &mut shown);
-        let mut own = Problems::default();
-        resolved.extend(account::resolve(name, settings, &mut own));
-        of_accounts.add(name, own);
     }
-    of_accounts.finish(accounts.len(), problems);
+    let resolved = options_of(&accounts, accounts.len(), problems);
     let links = parsed_values(&process, "web.link", problems);
     let web_file = process.text("web.config.file").and_then(|path| {
         let read = web_file::read(Path::new(&path));
@@ -226,15 +221,8 @@ pub fn resolve_account(
     let path = process.text("config.file").map(PathBuf::from);
     let file = path.as_deref().map(|path| accounts_file::read(path, environment, name, problems));
     let accounts = accounts(args, environment, file.as_ref());
-    let account = chosen(&accounts, name, problems).and_then(|(name, settings)| {
-        let mut own = Problems::default();
-        let account = account::resolve(name, settings, &mut own);
-        let mut of_accounts = AccountProblems::default();
-        of_accounts.add(name, own);
-        of_accounts.finish(accounts.len(), problems);
-        account
-    });
-    match account {
+    let chosen = chosen(&accounts, name, problems);
+    match chosen.and_then(|chosen| options_of(std::slice::from_ref(chosen), accounts.len(), problems).pop()) {
         Some(account) if found.list.is_empty() => Ok((account, process.get("log.level").map(|_| log))),
         _ => Err(found),
     }
@@ -321,30 +309,25 @@ fn log_options(process: &Settings<'_>, problems: &mut Problems) -> logging::Opti
     }
 }
 
-/// Problems and warnings of accounts, each with the names of the accounts that have it.
-#[derive(Default)]
-struct AccountProblems<'a> {
-    problems: Vec<(String, Vec<&'a str>)>,
-    warnings: Vec<(String, Vec<&'a str>)>,
-}
-
-impl<'a> AccountProblems<'a> {
-    fn add(&mut self, name: &'a str, of_account: Problems) {
-        for (shared, own) in [(&mut self.problems, of_account.list), (&mut self.warnings, of_account.warnings)] {
+/// Resolves some of `of` accounts. A problem or a warning is told once, with the names of the accounts that have it.
+fn options_of(accounts: &[(&str, Settings<'_>)], of: usize, problems: &mut Problems) -> Vec<AccountOptions> {
+    let (mut resolved, mut told) = (Vec::new(), [Vec::<(String, Vec<&str>)>::new(), Vec::new()]);
+    for (name, settings) in accounts {
+        let mut own = Problems::default();
+        resolved.extend(account::resolve(name, settings, &mut own));
+        for (told, own) in told.iter_mut().zip([own.list, own.warnings]) {
             for text in own {
-                match shared.iter_mut().find(|(known, _)| *known == text) {
+                match told.iter_mut().find(|(known, _)| *known == text) {
                     Some((_, names)) => names.push(name),
-                    None => shared.push((text, vec![name])),
+                    None => told.push((text, vec![name])),
                 }
             }
         }
     }
-
-    /// Adds each once, with the names of its accounts. `of` is the number of all accounts.
-    fn finish(self, of: usize, problems: &mut Problems) {
-        self.problems.into_iter().for_each(|(text, names)| problems.add(attributed(text, &names, of)));
-        self.warnings.into_iter().for_each(|(text, names)| problems.warn(attributed(text, &names, of)));
-    }
+    let [wrong, odd] = told;
+    wrong.into_iter().for_each(|(text, names)| problems.add(attributed(text, &names, of)));
+    odd.into_iter().for_each(|(text, names)| problems.warn(attributed(text, &names, of)));
+    resolved
 }
 
 /// Names the accounts that have a problem, unless all have it or the problem itself names the account.
@@ -395,12 +378,11 @@ const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// # Errors
 /// What was expected.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        // Months, which nobody means.
-        Ok(_) if text.contains('M') => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
-        Ok(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
-        Ok(duration) => Ok(duration),
-        Err(_) => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
+    // `M` are months, which nobody means.
+    match humantime::parse_duration(text).ok().filter(|_| !text.contains('M')) {
+        None => Err(format!("invalid duration `{text}` (examples: 500ms, 30s, 5m)")),
+        Some(duration) if duration > MAX_DURATION => Err(format!("duration `{text}` is longer than ten years")),
+        Some(duration) => Ok(duration),
     }
 }
 

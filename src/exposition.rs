@@ -47,7 +47,8 @@ pub use top_repositories::{STALE_DAYS, TOP_LENGTH, TopRepositories, TopRepositor
 pub struct Options {
     /// The families with a series per repository that are written.
     pub repository_metrics: RepositoryMetrics,
-    /// Repositories that get series of their own; `None` for all. The others count in the sums of their organization.
+    /// Repositories that get series of their own; `None` for all. The others still count in the sums of their
+    /// organization.
     pub include: Option<Pattern>,
     /// Repositories that get no series of their own, even if they are included; `None` for none.
     pub exclude: Option<Pattern>,

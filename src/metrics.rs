@@ -3,11 +3,12 @@
 //! Each stage registers its metrics in the registry that it is given; there is no global registry.
 
 use crate::catalog::{self, Family};
+use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 const VALID: &str = "the catalog's names are valid, which its tests check";
@@ -133,37 +134,25 @@ pub fn unix_seconds(time: SystemTime) -> f64 {
 }
 
 /// A gauge that is absent until it is set.
-#[derive(Clone, Debug)]
-pub struct OptionalGauge {
-    gauge: Gauge,
-    known: Arc<AtomicBool>,
-}
+#[derive(Clone, Debug, Default)]
+pub struct OptionalGauge(Arc<Mutex<Option<f64>>>);
 
 impl OptionalGauge {
     /// Registers the gauge, absent.
     pub fn new(registry: &Registry, family: &Family) -> Self {
-        let gauge = Gauge::with_opts(opts(family)).expect(VALID);
-        registered(registry, Self { gauge, known: Arc::default() })
+        let gauge = Self::default();
+        let shown = gauge.clone();
+        read_gauges(registry, [family], move || [shown.get()]);
+        gauge
     }
 
     /// Sets the gauge, or makes it absent.
     pub fn set(&self, value: Option<f64>) {
-        self.gauge.set(value.unwrap_or_default());
-        self.known.store(value.is_some(), Ordering::Release);
+        *self.0.lock() = value;
     }
 
     /// The value, unless it is absent.
     pub fn get(&self) -> Option<f64> {
-        self.known.load(Ordering::Acquire).then(|| self.gauge.get())
-    }
-}
-
-impl Collector for OptionalGauge {
-    fn desc(&self) -> Vec<&Desc> {
-        self.gauge.desc()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        if self.known.load(Ordering::Acquire) { self.gauge.collect() } else { Vec::new() }
+        *self.0.lock()
     }
 }

@@ -1,5 +1,7 @@
-//! The model: collected data as plain values with their units. The API's format may change with the vendor, and the metrics
-//! are a promise to users; they meet only here. Deliberately absent: clocks, metrics, HTTP.
+//! The model: collected data as plain values with their units.
+//!
+//! The API's format may change with the vendor, and the metrics are a promise to users; they meet only here. Deliberately
+//! absent: clocks, metrics, HTTP.
 
 pub mod earlier_sizes;
 pub mod figures;
@@ -49,7 +51,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Sorts the rows; of two with the same (namespace, name) the later one stays. Returns the number of rows dropped too.
+    /// Sorts the rows; of two with the same (namespace, name) the later one stays. Returns the snapshot and the number of rows
+    /// dropped.
     pub fn new(read_at: Timestamp, repositories: Vec<Repository>) -> (Self, usize) {
         let rows: Vec<Row> = repositories.into_iter().map(|row| Row::from(&row)).collect();
         let (repositories, dropped) = Repositories::merged(&rows, &Repositories::default());

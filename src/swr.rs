@@ -1,5 +1,7 @@
-//! The client of the SWR API: everything about a single call. Deliberately absent: what several calls mean together
-//! (`collect`), and any way for a failed call to become an empty list.
+//! The client of the SWR API: requests, tolerant parsing, error classes, retries, rate limit, circuit breaker.
+//!
+//! Belongs here: everything about a single call. Deliberately absent: what several calls mean together (`collect`), and
+//! any way for a failed call to become an empty list.
 
 pub mod error;
 pub mod advice;

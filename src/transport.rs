@@ -1,5 +1,8 @@
-//! HTTP: one request out, one response in. Redirects are never followed, because `X-Auth-Token` would go along; nothing is
-//! retried. [`Https`] is the [`Transport`] that ships; tests use others, on a paused clock.
+//! HTTP: one request out, one response in.
+//!
+//! The API's client and the credential providers both send through [`Transport`]. [`Https`] is the implementation that
+//! ships; tests use others, on a paused clock. Redirects are never followed, because `X-Auth-Token` would go along.
+//! Nothing is retried here.
 
 pub mod error_response;
 mod endpoint;
@@ -66,7 +69,8 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// The same error in words that repeat no secret, as the texts of HTTP/2 and names in certificates may.
+    /// The same error in words that repeat no secret: an HTTP/2 connection is closed with a text, and a certificate has
+    /// names, that are the other side's.
     pub fn hiding(self, secrets: &SentSecrets) -> Self {
         let chain = error_chain(&*self.source);
         let words = error_body::one_line(&secrets.hide(&chain)).unwrap_or_default();

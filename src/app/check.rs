@@ -55,7 +55,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
         let web = config.web_file.map(|file| file.security.summary());
         let mut reports = Reports::new(offline, web, config.warnings);
         for account in config.accounts {
-            reports.add(if offline { offline_check(account).await } else { check(account).await });
+            reports.add(check(account, offline).await);
         }
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         super::print([if is_json { reports.json() } else { reports.text(args.verbose, colour) }])?;
@@ -63,32 +63,23 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<bool> {
     })
 }
 
-/// The checks that need no network.
-async fn offline_check(account: AccountOptions) -> Report {
+/// Checks an account; `offline` without the network.
+async fn check(account: AccountOptions, offline: bool) -> Report {
     let mut report = Report::new(account.name);
-    report.add(settings(&account.client.endpoint));
+    report.add(Step::works("settings", format!("valid; the API is {}", account.client.endpoint)));
     directory(account.state.as_ref(), &mut report);
-    report.add(certificates(&account.https).1);
-    report.add(match account.credentials.source.load_by(&SecretReader::default()).await {
-        Ok(state) => Step::works("credential", describe_state(&account.credentials.source, &state)),
-        Err(error) => no_credential(&error),
-    });
-    report
-}
-
-async fn check(account: AccountOptions) -> Report {
-    let mut report = Report::new(account.name);
-    report.add(settings(&account.client.endpoint));
-    directory(account.state.as_ref(), &mut report);
-    let (clients, step) = certificates(&account.https);
-    report.add(step);
-    let Some(clients) = clients else { return report };
+    let clients = certificates(&account.https, &mut report);
     // Problems with its files are reported even if the API cannot be reached.
-    let unusable = account.credentials.source.load_by(&SecretReader::default()).await.err();
-    if let Some(error) = &unusable {
-        report.add(no_credential(error));
+    let loaded = account.credentials.source.load_by(&SecretReader::default()).await;
+    match &loaded {
+        Ok(state) if offline => {
+            report.add(Step::works("credential", describe_state(&account.credentials.source, state)));
+        }
+        Ok(_) => {}
+        Err(error) => report.add(no_credential(error)),
     }
-    if !connectivity::check(&account.client.endpoint, &clients.public, &mut report).await || unusable.is_some() {
+    let Some(clients) = clients.filter(|_| !offline) else { return report };
+    if !connectivity::check(&account.client.endpoint, &clients.public, &mut report).await || loaded.is_err() {
         return report;
     }
     let metrics = swr::Metrics::new(&Registry::new());
@@ -131,10 +122,6 @@ fn no_credential(error: &AuthError) -> Step {
     Step::fails("credential", error_chain(error), advice::on_credential(error))
 }
 
-fn settings(endpoint: &str) -> Step {
-    Step::works("settings", format!("valid; the API is {endpoint}"))
-}
-
 /// Adds a step for the state directory, if there is one. Without it the exporter works, and warns.
 fn directory(files: Option<&StateFiles>, report: &mut Report) {
     let Some(directory) = files.map(StateFiles::directory) else { return };
@@ -148,22 +135,20 @@ fn directory(files: Option<&StateFiles>, report: &mut Report) {
     });
 }
 
-fn certificates(https: &crate::transport::HttpsOptions) -> (Option<HttpClients>, Step) {
-    match HttpClients::new(https) {
-        Ok(clients) => {
-            let trusted = match &https.ca_file {
-                Some(file) => {
-                    format!("trusting {} and the system's CA certificates (Mozilla's if it has none)", file.display())
-                }
-                None => "trusting the system's CA certificates (Mozilla's if it has none)".to_owned(),
-            };
-            (Some(clients), Step::works("certificates", trusted))
+fn certificates(https: &crate::transport::HttpsOptions, report: &mut Report) -> Option<HttpClients> {
+    let clients = HttpClients::new(https);
+    report.add(match &clients {
+        Ok(_) => {
+            let own = https.ca_file.as_ref().map_or_else(String::new, |file| format!("{} and ", file.display()));
+            let trusted = format!("trusting {own}the system's CA certificates (Mozilla's if it has none)");
+            Step::works("certificates", trusted)
         }
         Err(error) => {
             let advice = "set --swr.ca-file to a readable file of certificates in PEM format";
-            (None, Step::fails("certificates", error_chain(&error), advice))
+            Step::fails("certificates", error_chain(error), advice)
         }
-    }
+    });
+    clients.ok()
 }
 
 fn describe_state(source: &CredentialProvider, state: &ProviderState) -> String {
@@ -200,30 +185,22 @@ async fn whole_listing(
     let metrics = collect::Metrics::new(&Registry::new());
     let now = Timestamp::from(SystemTime::now());
     let collected = collect::collect(client, options, None, now, Deadline::after(timeout), &metrics).await;
-    let step = match collected {
+    let snapshot = match collected {
+        Ok(Collected { snapshot, gap: None }) => snapshot,
         Err(failure) | Ok(Collected { gap: Some(failure), .. }) => {
-            Step::fails(WHAT, failure.to_string(), "docs/troubleshooting.md explains this reason")
-        }
-        Ok(Collected { snapshot, gap: None }) => {
-            let all = snapshot.repositories.len();
-            let encoded = Exposition::build(Arc::new(snapshot), exposition, None);
-            match encoded.selected_repositories() {
-                0 if all > 0 => Step::fails(
-                    WHAT,
-                    format!("none of {} has series", things(all as u64, "repository")),
-                    format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint()),
-                ),
-                selected => {
-                    let step = Step::works(
-                        WHAT,
-                        format!("{}, {selected} of them have series", things(all as u64, "repository")),
-                    );
-                    return report.add_found(step.counting(Some(all as u64)));
-                }
-            }
+            let advice = "docs/troubleshooting.md explains this reason";
+            return report.add(Step::fails(WHAT, failure.to_string(), advice));
         }
     };
-    report.add(step);
+    let all = snapshot.repositories.len() as u64;
+    let repositories = things(all, "repository");
+    let selected = Exposition::build(Arc::new(snapshot), exposition, None).selected_repositories();
+    if selected == 0 && all > 0 {
+        let advice = format!("check --repositories.include and --repositories.exclude: {}", exposition.filter_hint());
+        return report.add(Step::fails(WHAT, format!("none of {repositories} has series"), advice));
+    }
+    let found = format!("{repositories}, {selected} of them have series");
+    report.add_found(Step::works(WHAT, found).counting(Some(all)));
 }
 
 /// The outcome of the listing's calls.

@@ -57,10 +57,7 @@ impl Wanted {
         });
         let top = args.top.as_ref().and_then(|text| {
             let number = text.parse().ok().filter(|number| (1..=MAX_TOP).contains(number));
-            if number.is_none() {
-                problems.add(format!("--top: `{text}` is no number from 1 to {MAX_TOP}"));
-            }
-            number
+            problems.value_of("--top", number.ok_or_else(|| format!("`{text}` is no number from 1 to {MAX_TOP}")))
         });
         let only = args.only.as_ref().map(|text| {
             let (namespace, repository) = match text.split_once('/') {

@@ -1,4 +1,5 @@
-//! An agency of another account: its temporary keys, for the credential of any other provider.
+//! An agency of another account: its temporary keys, for the credential of any other provider. So one user can read many
+//! accounts.
 //!
 //! Source: "Obtaining a Temporary Access Key and Security Token Through an Agency" of the vendor's IAM API reference.
 

@@ -229,7 +229,8 @@ impl Authenticator {
         );
     }
 
-    /// Renews the current credential in time, if it was used. The next call may come only after it has expired.
+    /// Renews the current credential when that is due, if it was used by then. Calls are often further apart than a renewal
+    /// is early, so waiting for the next call would let the credential expire.
     fn renew_in_time(&self) {
         let Some(renew_at) = self.0.state().renew_at() else { return };
         let (shared, obtained_at) = (Arc::downgrade(&self.0), Instant::now());
@@ -249,7 +250,8 @@ impl Authenticator {
         *self.0.renewal_timer.lock() = timer;
     }
 
-    /// Starts the task that watches whether the secret changes from `refused`, the last one that could be read.
+    /// Starts the task that watches whether the secret changes, unless it runs. `refused` is the secret now, if it can be
+    /// read, or the last one that could.
     fn watch(&self, refused: Option<Sha256Digest>) {
         let Ok(watching) = self.0.watching.clone().try_lock_owned() else { return };
         let weak = Arc::downgrade(&self.0);
@@ -286,7 +288,8 @@ impl Shared {
         self.provider.load_by(&self.reader).await
     }
 
-    /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret of this one, if any.
+    /// Makes one attempt to obtain a credential. If it fails: when the next is due, and the secret that this one used, if
+    /// any could be read.
     async fn obtain(&self) -> Option<(Instant, Option<Sha256Digest>)> {
         let loaded = match self.load().await {
             Ok(loaded) => loaded,

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-/// Renew this long before expiry, a fifth of the lifetime if that is shorter, plus up to 50 % jitter, apart from replicas.
+/// Renew this long before expiry (a fifth of the lifetime if that is shorter), plus up to 50 % jitter, so that replicas do
+/// not all renew at once.
 const RENEW_EARLY: Duration = Duration::from_secs(5 * 60);
 
 /// Stop using it this long before expiry (a twentieth of the lifetime if that is shorter): it must last until it is sent.

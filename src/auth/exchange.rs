@@ -1,4 +1,5 @@
-//! The one shape of all credential providers: load what is there locally and, if need be, exchange it for a credential.
+//! The one shape of all credential providers: load what is there locally and, if that is not a credential yet, exchange it
+//! for one.
 
 use super::{AuthError, Credential, IssuedCredential, TokenClient};
 use crate::base::digest::{self, Sha256Digest};

@@ -48,7 +48,8 @@ impl LockoutGuard {
         self.find(secret).is_some_and(|found| found.held_until().unwrap_or(found.latest + REJECTION_PERIOD) > now)
     }
 
-    /// Counts a refusal, unless the secret is held back already. Returns whether it is held back from now on.
+    /// Counts a refusal. A secret that is held back already is not counted: that request was under way before. Returns
+    /// whether this refusal makes it held back.
     pub(super) fn reject(&mut self, secret: &Sha256Digest, now: Instant) -> bool {
         if self.held_until(secret, now).is_some() {
             return false;

@@ -1,5 +1,6 @@
-//! The metadata service of an ECS instance: a temporary key of the agency that is bound to it, for a session token if the
-//! instance has those.
+//! The metadata service of an ECS instance: a temporary key of the agency that is bound to it.
+//!
+//! The service is asked for a session token first. An instance without session tokens is asked for the key directly.
 
 use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::read_key;

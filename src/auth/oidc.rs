@@ -1,4 +1,5 @@
-//! An identity token in a file, exchanged for a temporary key: by the older IAM in two steps, or by STS in one.
+//! An identity token that the platform puts into a file, exchanged for a temporary key: by the older IAM in two steps, or
+//! by STS in one.
 
 use super::exchange::{Issuing, Provider, ProviderState, TokenService};
 use super::temporary::read_key;

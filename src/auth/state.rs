@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long an accepted credential counts as proven: so that each refresh probes it with one request first.
+/// How long an accepted credential counts as proven: longer than the pause between two requests of one refresh, and
+/// shorter than the usual pause between two refreshes, so that each refresh probes it with one request first.
 const PROVEN_FOR: Duration = Duration::from_secs(60);
 
 /// The longest pause between two attempts to obtain a credential.
@@ -23,7 +24,8 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), MAX_PAUSE);
 /// If only one half of a key pair changes, the other half has this long to follow.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
 
-/// The most renewals after refusals in [`RENEWAL_PERIOD`], so that an API that refuses everything causes few logins.
+/// How often credentials that worked and were then refused are renewed in [`RENEWAL_PERIOD`], so that an API that refuses
+/// everything does not cause a stream of logins.
 const MAX_RENEWALS: usize = 10;
 
 /// See [`MAX_RENEWALS`].
@@ -112,7 +114,8 @@ impl CredentialState {
         Ok(self.install(CachedCredential::ready(credential)))
     }
 
-    /// Whether a half-changed key pair has stayed like that. It may have been read in the middle of a change of both halves.
+    /// Whether a key pair of which one half has changed has stayed like that. No rotation changes one half alone, so it may
+    /// have been read in the middle of a change.
     fn has_settled(&mut self, current: &Credential, candidate: &Credential, found: Sha256Digest, now: Instant) -> bool {
         let (Credential::AccessKey(current), Credential::AccessKey(candidate)) = (current, candidate) else {
             return true;
@@ -239,7 +242,8 @@ impl CredentialState {
         (RejectionOutcome::Replaced, held)
     }
 
-    /// Notes a refusal that may have another reason. It counts once, so that the next call may prove the credential.
+    /// Notes that the upstream refused this credential, perhaps for another reason. It counts once, however often it
+    /// happens: it must not hold back the next call, which may prove the credential.
     pub(super) fn report_uncertain(&mut self, credential: &CachedCredential, now: Instant) {
         // An issued credential that worked is renewed when it is refused; that says nothing about its secret.
         let counts = credential.was_ready() || (self.is_current(credential) && !self.worked);

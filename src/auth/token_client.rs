@@ -251,7 +251,8 @@ fn hint(operation: Operation, response: &ErrorResponse) -> &'static str {
     }
 }
 
-/// The time by the clock of the service. A `Date` that agrees with our clock is less exact, by up to a second.
+/// The time by the clock of the service. `Date` has whole seconds: if it agrees with our clock, ours is more exact; if not,
+/// its second may be nearly over.
 fn service_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
     let Some(date) = date else { return ours };
     let difference = date.duration_since(ours).unwrap_or_else(|behind| behind.duration());

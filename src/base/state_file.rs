@@ -43,7 +43,7 @@ const MAX_FILE: u64 = 2 << 30;
 pub enum Unusable {
     /// An I/O error.
     #[error("cannot be read: {0}")]
-    Unreadable(io::Error),
+    Unreadable(#[from] io::Error),
     /// Another program's file, or not a regular file.
     #[error("is no state file of this exporter")]
     Foreign,
@@ -68,12 +68,6 @@ pub enum Unusable {
     /// The records are not those of the expected value.
     #[error("cannot be understood")]
     Content,
-}
-
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Self {
-        Self::Unreadable(error)
-    }
 }
 
 /// A digest of the settings that decide whose data it is. State is only used for the origin it was read from.

@@ -29,7 +29,8 @@ impl ListApi {
     pub const WORDS: [(&str, Self); 3] = [("v2", Self::V2), ("v3", Self::V3), ("auto", Self::Auto)];
 }
 
-/// Chooses the version of a refresh; [`ListApi::Auto`] in the result means that v3 is tried.
+/// Chooses the version that a refresh uses; [`ListApi::Auto`] in the result means that v3 is tried. The client remembers
+/// for an hour what was discovered.
 pub(super) async fn choose(context: ListingContext<'_>) -> ListApi {
     let ListingContext { client, options, budget, .. } = context;
     if options.list_api != ListApi::Auto {

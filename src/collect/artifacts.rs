@@ -1,7 +1,8 @@
 //! The artifacts of the Enterprise Edition: each instance's list, summed up by repository.
 //!
-//! The list has a row for each image, so it is read at a rate of its own, in the background of many refreshes, once an hour.
-//! An instance that fails keeps its sums for a day; one whose version does not offer the list has none.
+//! The list has a row for each image, a hundred a page. So it is read at a rate of its own, in the background of many
+//! refreshes, and again an hour later: the days since a pull need no more. An instance that fails keeps its sums for a day
+//! and affects no other; one whose version does not offer the list has none.
 
 use super::enterprise;
 use super::markers;
@@ -85,7 +86,8 @@ async fn sums_of(
     walked.unwrap_or(Err(timeout)).map(sum_up).map_err(FailedCall::of_walk(Operation::ListArtifacts))
 }
 
-/// Sums up artifacts by repository, each digest once: the larger size counts, and the later times.
+/// Sums up artifacts by repository, each digest once. Of two rows with one digest the larger size counts, and the later
+/// times.
 fn sum_up(mut artifacts: Vec<Artifact>) -> Vec<RepositoryArtifacts> {
     artifacts.sort_unstable_by_key(|artifact| (artifact.repository, artifact.digest));
     artifacts.dedup_by(|other, kept| {

@@ -1,7 +1,8 @@
 //! The collectors beside the listing, which need permissions of their own and must not cost the listing anything.
 //!
-//! They run after a successful listing. The refresh waits briefly and then publishes the previous values; the read goes on,
-//! and its result appears with the next refresh. A failed call leaves its part as it was, until that is too old.
+//! They run after a successful listing, so a failing upstream does not get more calls. The refresh waits briefly for them
+//! and then publishes the previous values; the read continues in the background, and its result appears with the next
+//! refresh. A failed call leaves its part as it was, until that is too old, and affects no other part.
 
 use super::partial::{FailedCall, Previous};
 use super::{CollectorState, Metrics, Options, WaitPolicy, account, artifacts, enterprise};
@@ -20,7 +21,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info, warn};
 
-/// The wait of a finished listing if a later refresh can show the rest: ten times what a few small calls need.
+/// How long a finished listing waits if a later refresh can show what is missing. Ten times what a few small calls to a
+/// healthy service need.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The collectors beside the listing of one account. Dropping it cancels their reads.
@@ -115,7 +117,8 @@ impl<T: Send + 'static> BackgroundRead<T> {
         !self.running.lock().await.is_empty()
     }
 
-    /// Starts a read, if one is due and none runs. Returns the result of the latest one that ended since the last call.
+    /// Starts a read, if one is due and none runs, and returns the result of the latest one that ended since the last call, if
+    /// any.
     async fn latest(
         &self,
         read: Option<BoxFuture<'static, (T, Vec<FailedCall>)>>,

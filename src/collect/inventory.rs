@@ -1,7 +1,8 @@
 //! The inventory of what was fetched of every repository, between listings and between processes.
 //!
-//! Each listing is compared with it: new repositories get a slot, repositories that are gone lose theirs with their layers,
-//! and changed ones become fetch tasks. Pure: no calls, and the time is a parameter.
+//! Each listing is compared with the inventory: new repositories get a slot, repositories that are gone lose theirs and
+//! with it their layers, and changed ones become fetch tasks. The results are stored here. Pure: no calls, and the time is a
+//! parameter.
 
 mod entry;
 mod images;
@@ -151,7 +152,8 @@ impl Fetched {
 }
 
 impl TagInventory {
-    /// Compares a listing with the inventory, which takes on its order. `seconds` since 1970 and `now` are the same moment.
+    /// Compares a listing with the inventory, which takes on its order. `seconds` is the time since 1970, `now` the same
+    /// moment on the monotonic clock.
     pub fn update(&mut self, listing: &Snapshot, options: &TagOptions, seconds: u32, now: Instant) -> Plan {
         let mut old = std::mem::take(&mut self.order).into_iter().peekable();
         let mut order = Vec::with_capacity(listing.repositories.len());
@@ -218,7 +220,8 @@ impl TagInventory {
         true
     }
 
-    /// Records that a task failed. Returns when it may be tried again: after `first`, doubled by each failure up to an hour.
+    /// Records that a task failed, and returns when it may be tried again: after `first`, doubled by each failure, up to an
+    /// hour.
     pub fn delay(&mut self, task: &FetchTask, now: Instant, first: Duration) -> Instant {
         let Some(entry) = self.entry_mut(task) else { return now };
         let failures = &mut entry.failures[task.kind];
@@ -295,7 +298,8 @@ impl TagInventory {
         self.entry(slot).and_then(InventoryEntry::summary).map_or(0, TagSummary::bytes)
     }
 
-    /// Adapts what earlier settings left: drops tag series that are no longer wanted, and orders tags by what rules keep.
+    /// Adapts what earlier settings left: drops tag series that are no longer wanted, and orders tags by the ones that no rule
+    /// picks. Series that become wanted are fetched.
     pub(super) fn adapt(&mut self, options: &TagOptions) {
         for entry in self.entries.iter_mut().flatten() {
             let wanted = options.series.as_ref().is_some_and(|series| series.matches(&entry.namespace, &entry.name));

@@ -21,7 +21,8 @@ use crate::swr::{ApiError, CallBudget, Client};
 use futures_util::{StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often one gap is tried, each time from further back: the overlap grows fourfold up to half a page.
+/// How often one gap is tried, each time from further back. The overlap grows fourfold: after five steps it is half a page,
+/// and each step from there on goes back by half a page.
 const MAX_STEPS_BACK: usize = 8;
 
 /// The smallest page: a row to overlap and a new one.
@@ -103,7 +104,8 @@ where
     }
 }
 
-/// Sorts rows and removes duplicates, whose number it returns, on a thread for blocking work.
+/// Sorts rows and removes duplicates, whose number it returns. A million rows take a while, so this runs on a thread for
+/// blocking work.
 pub(super) async fn sorted(rows: Vec<Row>, before: Repositories) -> (Repositories, usize) {
     let sorting = tokio::task::spawn_blocking(move || Repositories::merged(&rows, &before));
     sorting.await.expect("sorting does not panic")
@@ -183,8 +185,9 @@ where
         Ok(PageMerger::begin(page, self.page_size))
     }
 
-    /// Whether the server cuts pages to as many rows as this first page has, and did not lose some by accident: it cuts other
-    /// pages too, and returns the same rows for that limit. In a list of a few such pages the latter is enough for now.
+    /// Whether the server cuts pages to as many rows as this first page has, and did not lose some by accident. It has to cut
+    /// other pages too, and to return the same rows if so many are requested. In a list of a few such pages the latter is
+    /// enough, and nothing is remembered.
     async fn is_clamp(&self, first: &Page, total: u64) -> Result<bool, WalkError> {
         let (rows, clamp) = (first.received, &self.source.sizes.clamp);
         if rows == 0 || clamp.get() == Some(rows) {
@@ -300,7 +303,8 @@ where
         self.verified(window, page, total).await
     }
 
-    /// A page that ends the list only because it is short is read once more: rows may be missing by accident.
+    /// A page that ends the list only because it is short, and not because its total says so, is read once more: rows may be
+    /// missing by accident.
     async fn confirmed(&self, window: Window, page: Page, total: Option<u64>) -> Result<Page, WalkError> {
         if page.total.is_some() || page.received >= window.limit {
             return Ok(page);

@@ -1,8 +1,11 @@
 //! The walk over a list that is paged by markers: each page starts where the one before ended.
 //!
 //! Insertions and deletions before a marker do not move it, so no row is missed between two pages. There is no total to
-//! compare with. The walk starts over after a sign of trouble: a marker that was there before, a page that begins like an
-//! earlier one, or an empty page with a marker. The number of rows is bounded, and every page brings rows.
+//! compare with. The list counts as complete when the markers came to an end without a sign of trouble: a marker that
+//! was there before, a page that begins like an earlier one, or an empty page with a marker. After such a sign the walk
+//! starts over.
+//!
+//! Bounds: [`MAX_WALKS`](super::walk::MAX_WALKS) walks, each with a limit on rows. Every page brings rows, so the number of pages is limited too.
 
 use super::metrics::{Inconsistency, Metrics};
 use super::walk::{WalkError, WalkFailure, Walks};

@@ -1,4 +1,6 @@
-//! Organizations that are listed one by one: a failure of one affects no other, and the gap shows in the metrics.
+//! Organizations that are listed one by one: a failure of one does not affect the others.
+//!
+//! The gap that a failed organization leaves is part of the snapshot and of its metrics.
 
 use super::api_version::{self, ListApi};
 use super::listing::{self, ListingContext};

@@ -44,7 +44,8 @@ pub(super) fn check_page(window: Window, page: &Page) -> Result<(), PageDefect> 
     }
 }
 
-/// Whether the duplicates are part of the list: two reads agree, and each is where the order by name puts it.
+/// Whether the duplicates are part of the list: two reads agree, and each duplicate is where the order by name puts it. A
+/// row in another's place would be out of order.
 pub(super) fn repeats_in_place(first: &Page, second: &Page) -> bool {
     let mut positions = RowMap::default();
     keys(first).eq(keys(second))
@@ -160,7 +161,8 @@ impl PageMerger {
         if is_last { Joined::Last } else { Joined::More }
     }
 
-    /// Whether the overlap is as in a list at rest, from the window's offset to the end, or rows without a name may hide it.
+    /// Whether the overlap is exactly the rows from the window's offset to the end, as in a list at rest. Rows without a name
+    /// make that impossible to tell.
     fn is_in_place(&self, window: Window, page: &Page, positions: &[Option<usize>], border: usize) -> bool {
         if self.nameless > 0 || nameless(page) > 0 {
             return true;
@@ -171,7 +173,8 @@ impl PageMerger {
             && positions[..=border].iter().rev().enumerate().all(|(back, position)| *position == Some(rows - 1 - back))
     }
 
-    /// The number of rows missing from the total. If that changed, it includes rows that went; the overlaps are the proof.
+    /// The number of rows missing from the total, if the total never changed. A total that changes includes rows that came
+    /// and went, so then the overlaps alone are the proof.
     pub(super) fn missing(&self, unique: u64) -> Option<u64> {
         let total = self.total.filter(|_| !self.total_changed)?;
         Some(total.saturating_sub(unique + self.nameless)).filter(|missing| *missing > 0)

@@ -20,7 +20,8 @@ impl Window {
     }
 }
 
-/// The window that begins at least `overlap` rows before `end` and reaches farthest, with an offset that its limit divides.
+/// The window that begins at least `overlap` rows before `end` and reaches as far beyond it as possible. Its offset is a
+/// multiple of its limit, which is at most `page_size`.
 pub fn after(end: u64, overlap: u64, page_size: u64) -> Window {
     let latest = end.saturating_sub(overlap.max(1));
     let mut best = Window { offset: 0, limit: page_size.max(1) };

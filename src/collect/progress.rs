@@ -46,7 +46,8 @@ impl Progress {
         Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
     }
 
-    /// Fetches of tags and details that are done, and all of them; `None` if there are none, or not yet.
+    /// Fetches of tags and details that are done, and their number in all; `None` before the listing is complete, and when
+    /// there are none.
     pub fn fetches(&self) -> Option<(u64, u64)> {
         let total = self.fetches.load(Ordering::Relaxed);
         let remaining = self.remaining_fetches.load(Ordering::Relaxed);

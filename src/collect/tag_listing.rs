@@ -1,5 +1,7 @@
-//! The tags of one repository, page by page. The newest tag comes first, so a push between two pages moves rows to a later
-//! page, where they are read twice, and never to an earlier one, where they would be missed.
+//! The tags of one repository, page by page.
+//!
+//! The newest tag comes first, so a push between two pages moves rows to a later page, where they are read twice, and never
+//! to an earlier one, where they would be missed.
 
 use super::walk::{WalkError, WalkFailure, Walks};
 use crate::model::tags::Tag;
@@ -59,7 +61,8 @@ impl TagWalk<'_> {
                     page
                 }
                 Err(ApiError::TooLarge { .. }) if limit > 1 => {
-                    // These manifests are large, which says nothing of others. Offsets may have to be multiples of the limit.
+                    // The manifests of this repository are large, which says nothing of others. It is read again from its
+                    // beginning, because some versions accept only offsets that are multiples of the limit.
                     (limit, offset, total, moved) = (smaller_page(limit), 0, None, false);
                     tags.clear();
                     beginnings.clear();
@@ -82,7 +85,8 @@ impl TagWalk<'_> {
             }
             offset += page.received;
             tags.extend(page.rows);
-            // Without a total that can be right, only an empty page proves the end: pages may be smaller than requested.
+            // Without a total that can be right, only an empty page proves the end: the server's pages may be smaller than
+            // requested.
             let is_complete = match total {
                 Some(total) if total >= offset => total == offset,
                 _ => page.received == 0,

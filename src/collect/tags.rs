@@ -1,8 +1,10 @@
-//! The collector of tags, details and retention rules, repository by repository, at its own rate, between refreshes.
+//! The collector of tags, details and retention rules, which fetches them repository by repository, at its own rate,
+//! between refreshes.
 //!
-//! One task per account works on what the latest listing made necessary and stores the results in the inventory. A refresh
-//! passes the new listing to it, waits briefly so that small changes show at once, and publishes what is known. A failure
-//! delays its own repository only; one that would repeat for all of them stops the work until the next refresh.
+//! One task per account works on what the latest listing made necessary (`plan`) and stores the results in the inventory. A
+//! refresh passes the new listing to it, waits briefly so that small changes show at once, and publishes what is known;
+//! later refreshes show the rest. A failure delays its own repository only; one that would repeat for all of them stops
+//! the work until the next refresh. Without work the task sleeps. It ends when the collector is dropped.
 
 mod persist;
 mod state;
@@ -93,7 +95,8 @@ impl TagCollector {
         Self { worker, task: Arc::new(WorkerTask(task.abort_handle())) }
     }
 
-    /// Passes a new listing to the task, and returns what is known once everything is fetched, or the wait would be in vain.
+    /// Passes a new listing to the task, waits for changes, and returns what is known then. The wait ends when everything is
+    /// fetched. A bounded wait is left out if that cannot happen in time.
     pub async fn refresh(&self, listing: &Snapshot, policy: WaitPolicy, deadline: Deadline) -> Images {
         let (mut remaining, mut idle) = (self.worker.remaining.subscribe(), self.worker.idle.subscribe());
         self.schedule(listing);

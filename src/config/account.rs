@@ -207,36 +207,26 @@ fn endpoint(settings: &Settings<'_>, problems: &mut Problems) -> Option<Endpoint
     match (settings.get("swr.endpoint"), settings.get("swr.region")) {
         (Some(endpoint), _) => credentials::checked(&endpoint.place, endpoint.text(), "swr-api", problems),
         (None, Some(region)) => {
-            let own = sdk_regions::endpoint(settings, region.text(), problems)?;
-            let own_is_absent = own.is_none();
-            let endpoint = own.or_else(|| regions::endpoint(region.text()).and_then(|endpoint| endpoint.parse().ok()));
-            let partner = regions::partner(region.text());
-            let both = settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
-            match (&endpoint, partner) {
-                (None, Some(partner)) => problems.add(format!(
-                    "{}: {} is a region of {}, whose customers set {both}{}",
-                    region.place,
-                    region.text(),
-                    partner.cloud,
-                    partner.addresses()
-                )),
-                (None, None) => {
-                    let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
-                    problems.add(format!(
-                        "{}: unknown region `{}`{}; for another region or cloud, set {way}",
-                        region.place,
-                        region.text(),
-                        yaml::did_you_mean(region.text(), regions::known())
-                    ));
+            let (place, name) = (&region.place, region.text());
+            if let Some(own) = sdk_regions::endpoint(settings, name, problems)? {
+                return Some(own);
+            }
+            let endpoint: Option<Endpoint> = regions::endpoint(name).and_then(|endpoint| endpoint.parse().ok());
+            if let Some(partner) = regions::partner(name) {
+                let cloud = partner.cloud;
+                let both =
+                    settings.how_to_give("--swr.endpoint and --swr.iam-endpoint", "`endpoint` and `iam_endpoint`");
+                let both = format!("set {both}{}", partner.addresses());
+                match &endpoint {
+                    None => problems.add(format!("{place}: {name} is a region of {cloud}, whose customers {both}")),
+                    Some(_) => problems.warn(format!(
+                        "{place}: the address of {name} belongs to Huawei Cloud; customers of {cloud} {both}"
+                    )),
                 }
-                (Some(_), Some(partner)) if own_is_absent => problems.warn(format!(
-                    "{}: the address of {} belongs to Huawei Cloud; customers of {} set {both}{}",
-                    region.place,
-                    region.text(),
-                    partner.cloud,
-                    partner.addresses()
-                )),
-                (Some(_), _) => {}
+            } else if endpoint.is_none() {
+                let way = settings.how_to_give("--swr.endpoint", "`endpoint`");
+                let hint = yaml::did_you_mean(name, regions::known());
+                problems.add(format!("{place}: unknown region `{name}`{hint}; for another region or cloud, set {way}"));
             }
             endpoint
         }

@@ -22,22 +22,30 @@ const MAX_NAME: usize = 64;
 /// Settings in the file of one account, or of all accounts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entries {
-    settings: Vec<Entry>,
+    settings: Vec<(&'static str, FoundSetting)>,
     secrets: Vec<(&'static str, Secret)>,
     /// Whether settings of credentials could not be read; the problem is reported with their place.
     pub(super) has_wrong_credentials: bool,
 }
 
+/// A setting as it was given.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) name: &'static str,
+pub(super) struct FoundSetting {
+    /// The values; one, except for lists.
     pub(super) values: Vec<String>,
+    /// Where it was given, for messages: `--swr.region`, `SWR_EXPORTER_SWR_REGION` or a line of the file.
     pub(super) place: String,
 }
 
+impl FoundSetting {
+    pub(super) fn text(&self) -> &str {
+        self.values.first().map_or("", String::as_str)
+    }
+}
+
 impl Entries {
-    pub(super) fn get(&self, name: &str) -> Option<&Entry> {
-        self.settings.iter().find(|entry| entry.name == name)
+    pub(super) fn get(&self, name: &str) -> Option<&FoundSetting> {
+        self.settings.iter().find(|(other, _)| *other == name).map(|(_, found)| found)
     }
 
     pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
@@ -46,11 +54,8 @@ impl Entries {
 
     /// Whether there are settings of credentials other than the name of the source and the agency to take on.
     pub(super) fn has_credentials(&self) -> bool {
-        let is_one = |entry: &Entry| {
-            let name = entry.name.strip_prefix("credentials.");
-            name.is_some_and(|name| name != "source" && !name.starts_with("agency-"))
-        };
-        !self.secrets.is_empty() || self.settings.iter().any(is_one)
+        let mut of_credentials = self.settings.iter().filter_map(|(name, _)| name.strip_prefix("credentials."));
+        !self.secrets.is_empty() || of_credentials.any(|name| name != "source" && !name.starts_with("agency-"))
     }
 }
 
@@ -176,7 +181,7 @@ impl EntryReader<'_, '_> {
                 *value = self.directory.join(&*value).to_string_lossy().into_owned();
             }
         }
-        entries.settings.push(Entry { name: flag.name, values, place: place.to_string() });
+        entries.settings.push((flag.name, FoundSetting { values, place: place.to_string() }));
     }
 
     /// Reads `collectors`, a list of collectors to turn on or, with `-` before the name, off. Others keep their default.
@@ -196,7 +201,7 @@ impl EntryReader<'_, '_> {
             if entries.get(flag).is_some_and(|entry| entry.values != values) {
                 self.problems.add(format!("{place}: `{name}` is both on and off"));
             }
-            entries.settings.push(Entry { name: flag, values, place: place.to_string() });
+            entries.settings.push((flag, FoundSetting { values, place: place.to_string() }));
         }
     }
 

@@ -237,18 +237,14 @@ impl Search<'_> {
                        SWR_EXPORTER_PASSWORD or --credentials.password-file";
             return Err(Absent(why.to_owned()));
         }
-        let mut lacking = Vec::new();
-        for (is_there, what) in [
+        let wanted = [
             (domain.is_some(), "--credentials.domain-name (the account)"),
             (user.is_some(), "--credentials.username (the IAM user)"),
             (password.is_some(), "SWR_EXPORTER_PASSWORD or --credentials.password-file"),
             (project.is_some(), "--swr.project-id or --swr.region (the project that the token is for)"),
             (self.iam != Ok(None), LACKING_IAM),
-        ] {
-            if !is_there {
-                lacking.push(what);
-            }
-        }
+        ];
+        let lacking: Vec<&str> = wanted.iter().filter(|(is_there, _)| !is_there).map(|(_, what)| *what).collect();
         match (self.known_iam(), domain, user, password, project) {
             (Some(endpoint), Some(domain), Some(user), Some(password), Some(project)) => {
                 Ok(CredentialProvider::Password(iam::PasswordProvider { endpoint, domain, user, password, project }))

@@ -1,6 +1,6 @@
 //! The settings of one account, or of the process, as they were given: flag before environment before file before default.
 
-use super::accounts_file::{Entries, SECRETS};
+use super::accounts_file::{Entries, FoundSetting, SECRETS};
 use super::environment::Environment;
 use super::{Problems, check_path, switch, trimmed};
 use crate::auth::SecretSource;
@@ -9,20 +9,6 @@ use crate::base::secret::Secret;
 use crate::cli::ServeArgs;
 use crate::cli::flags::{self, Flag, FlagKind};
 use std::iter::once;
-
-#[derive(Clone, Debug)]
-pub(super) struct FoundSetting {
-    /// The values; one, except for lists.
-    pub(super) values: Vec<String>,
-    /// Where it was given, for messages: `--swr.region`, `SWR_EXPORTER_SWR_REGION` or a line of the file.
-    pub(super) place: String,
-}
-
-impl FoundSetting {
-    pub(super) fn text(&self) -> &str {
-        self.values.first().map_or("", String::as_str)
-    }
-}
 
 /// The settings of one account, or of the process.
 pub(super) struct Settings<'a> {
@@ -47,8 +33,7 @@ impl<'a> Settings<'a> {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<FoundSetting> {
-        let in_file = self.entries.iter().filter_map(|entries| entries.get(name));
-        let in_file = in_file.map(|entry| FoundSetting { values: entry.values.clone(), place: entry.place.clone() });
+        let in_file = self.entries.iter().filter_map(|entries| entries.get(name)).cloned();
         let mut found = self.outside_file(name).into_iter().chain(in_file);
         let mut nearest = found.next()?;
         if flags::flag(name).kind == FlagKind::Map {

@@ -24,7 +24,8 @@ pub(super) fn account(snapshot: &Snapshot, sums: &[NamespaceSums<'_>], writer: &
     writer.family(&catalog::NAMESPACE_UNLISTED, unlisted, |(_, count)| Some(Value::Integer(count)), |(name, _)| [name]);
 }
 
-/// The number of repositories of each organization that were not listed, as far as it has a listing to compare with.
+/// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
+/// those with a listing are compared.
 fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a str, u64)> {
     let mut listed = sums.iter().peekable();
     let organizations = snapshot.account.organizations.iter().flat_map(|organizations| &organizations.value);

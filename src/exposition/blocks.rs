@@ -1,5 +1,8 @@
-//! Blocks of repositories: the parts by which the families with samples per repository are encoded, each compressed apart.
-//! A block with the same names and, in a family, the same values as in the exposition before shares the bytes of that.
+//! Blocks of repositories: the parts by which the families with samples per repository are encoded, and taken over where
+//! nothing in them changed.
+//!
+//! Each block of each family is compressed apart. A block whose rows have the same names and, in a family, the same values as
+//! in the exposition before, is that of the exposition before: its bytes are shared.
 
 use super::columns::{Column, Lines, Row, Samples, differing};
 use super::compress::{Deflated, Deflater, Part};
@@ -191,7 +194,8 @@ impl BlockEncoder {
 pub(super) struct EncodedBlocks(Vec<Vec<Arc<Part>>>);
 
 impl EncodedBlocks {
-    /// Encodes the blocks, or takes them over from an exposition before that had the same blocks, columns and labels.
+    /// Encodes the blocks, or takes them over from the exposition before. It had the same blocks, columns and labels. Without
+    /// one, half of the work is done on a second thread.
     pub(super) fn new(
         new: Selected<'_>,
         before: Option<(Selected<'_>, &Self)>,

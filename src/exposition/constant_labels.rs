@@ -56,7 +56,8 @@ impl ConstantLabels {
     }
 }
 
-/// Ends the labels of a sample, if any begin at `start`: appends `constant`, already encoded, and the closing brace.
+/// Ends the labels of a sample that begin at `start` in `out`, if there are any: appends `constant`, as
+/// [`ConstantLabels::encode`] gives it, and the closing brace.
 pub(super) fn end_labels(start: usize, constant: &[u8], out: &mut Vec<u8>) {
     if out.len() > start {
         out.extend_from_slice(constant);

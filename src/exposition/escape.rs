@@ -1,4 +1,7 @@
-//! The escaping of label values, the same in both formats: of a backslash, a line feed and a double quote, and no other.
+//! The escaping of label values, which is the same in both formats.
+//!
+//! Only a backslash, a line feed and a double quote are escaped. Every other character is written as it is, including NUL,
+//! carriage return and U+2028.
 
 /// Appends a label value, without its quotes. Most values have nothing to escape and are one copy.
 pub(super) fn label_value(value: &str, out: &mut Vec<u8>) {

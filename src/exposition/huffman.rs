@@ -6,7 +6,8 @@ use std::collections::BinaryHeap;
 /// A code, its first bit lowest, and its length in bits. A symbol that does not occur has the length 0.
 pub(super) type Code = (u16, u8);
 
-/// The lengths of codes of at most `limit` bits with which symbols of these frequencies take the fewest, or nearly so.
+/// The lengths of the codes with which symbols of these frequencies take the fewest bits, or nearly so where that would need
+/// codes of more than `limit` bits.
 pub(super) fn lengths<const N: usize>(frequencies: &[u32; N], limit: u8) -> [u8; N] {
     let mut weights = *frequencies;
     loop {

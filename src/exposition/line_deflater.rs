@@ -35,6 +35,8 @@ pub(super) struct FamilyLines<'a> {
 }
 
 /// The labels that all samples of a repository begin with, escaped, of the selected rows of a block.
+///
+/// They are put together once and read by each family.
 #[derive(Debug, Default)]
 pub(super) struct LabelPrefixes {
     text: Vec<u8>,
@@ -271,7 +273,8 @@ impl LineDeflater {
         self.position = end;
     }
 
-    /// Writes what comes behind the prefix, compared with the line before. Returns how many bytes at the end are pending.
+    /// Writes what comes behind the prefix, compared label by label with the line before. Returns how many bytes at the end
+    /// are pending.
     fn rest(&mut self, window: &Window, range: Range<usize>) -> usize {
         let (rest, before) = (window.get(range.clone()), window.get(self.before.rest..self.position));
         let (mut at, mut there) = (0, 0);
@@ -314,7 +317,8 @@ impl LineDeflater {
         }
     }
 
-    /// Where a text, with which a value begins, stands before in eight bytes or more, and how many. Remembers the place.
+    /// Where a text of at least eight bytes, with which a label or a sample has its value begin, stands before, and how long it
+    /// is. Remembers the place.
     fn seen_value(&mut self, window: &Window, place: usize, text: &[u8]) -> Option<(usize, usize)> {
         let eight = text.first_chunk()?;
         let hash = u64::from_le_bytes(*eight).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - HASH_BITS);
@@ -323,7 +327,8 @@ impl LineDeflater {
         (length >= eight.len()).then_some((before, length))
     }
 
-    /// Writes the end of the line before, and so many bytes of this one: both repeat what stands that line's length back.
+    /// Writes the end of the line before, and so many bytes of this one: both repeat what stands as far back as that line is
+    /// long.
     fn end_line(&mut self, window: &Window, beginning: usize) {
         let Before { length, pending, .. } = self.before;
         self.block.repeated(window.get(self.position - pending..self.position + beginning), length);

@@ -1,6 +1,7 @@
-//! The exporter's own families, gathered from a `prometheus` registry, which can write only text 0.0.4 itself.
+//! The exporter's own families, gathered from a `prometheus` registry, in either format.
 //!
-//! Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
+//! The crate can write text 0.0.4 only; this encoder writes both formats, so that a scraper finds the same series in
+//! either. Deliberately absent: summaries, untyped metrics, timestamps and exemplars, which no family of ours has.
 
 use super::constant_labels::{ConstantLabels, end_labels};
 use super::text::{label, metadata_of, open_label};
@@ -18,8 +19,8 @@ pub fn live(families: &[MetricFamily], labels: &ConstantLabels, format: Format, 
             (MetricType::GAUGE, _) => (name, "gauge"),
             (MetricType::HISTOGRAM, _) => (name, "histogram"),
             (MetricType::COUNTER, Format::Text) => (name, "counter"),
-            // OpenMetrics names a counter without `_total` and its sample with it. One that lacks it keeps its name for
-            // the sake of dashboards, and so has the type `unknown`.
+            // OpenMetrics names a counter family without `_total` and its sample with it. A counter whose name lacks it
+            // keeps that name, because dashboards must not depend on the format, and so has the type `unknown`.
             (MetricType::COUNTER, Format::OpenMetrics) => match name.strip_suffix("_total") {
                 Some(stem) => (stem, "counter"),
                 None => (name, "unknown"),
@@ -99,7 +100,8 @@ impl SampleWriter<'_> {
         if let Some(bound) = bound {
             open_label(separator, "le", out);
             number::float(bound, out);
-            // Readers compare bounds as text. OpenMetrics writes floats, text 0.0.4 Go's %g, which is the same for ours.
+            // Readers compare bounds as text. OpenMetrics writes them as floats, text 0.0.4 as Go's %g, which is the same
+            // for the bounds of our histograms, from a thousandth to some thousands.
             if self.format == Format::OpenMetrics && bound.fract() == 0.0 {
                 out.extend_from_slice(b".0");
             }

@@ -1,7 +1,8 @@
-//! Which repositories get series of their own: those that pass the filters and, up to the limit, the largest of these.
+//! Which repositories get series of their own: those that pass the filters and, if their number is limited, the largest
+//! of these.
 //!
-//! A limit drawn anew for each snapshot would let series come and go as sizes cross it, so a repository keeps its series
-//! until another one is larger by a tenth.
+//! The others still count in the sums of their organization. A limit drawn anew for each snapshot would let series come
+//! and go as sizes cross it, so a repository keeps its series until another one is larger by a tenth.
 
 use super::{Options, Pattern};
 use crate::model::{Repositories, RepositoryRef, Snapshot};

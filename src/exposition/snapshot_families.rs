@@ -1,4 +1,6 @@
-//! The families of a snapshot and where their samples come from, as text that both formats share.
+//! The families of a snapshot and where their samples come from.
+//!
+//! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
 
 use super::account_families;
 use super::columns::Column;
@@ -10,7 +12,8 @@ use super::{Options, RepositoryMetrics};
 use crate::catalog;
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
 
-/// The families with samples per repository: those of the listing, and, behind [`write_totals`], of tags and details.
+/// The families with samples per repository, in their order: those of the listing, and after the families of
+/// [`write_totals`] those of tags and details.
 pub(super) struct Columns {
     pub(super) listing: Vec<Column>,
     pub(super) images: &'static [Column],
@@ -46,7 +49,8 @@ pub(super) fn write_totals(
     writer.series
 }
 
-/// The families with a sample per organization: sums over its repositories, and the state of its own listing.
+/// The families with a sample per organization: sums over its repositories, and the state of its own listing if it has
+/// one.
 fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Writer<'_>) {
     let mut sums =
         |family, value: fn(&NamespaceSums<'_>) -> Option<Value>| writer.family(family, all, value, |sums| [sums.name]);

@@ -1,4 +1,6 @@
-//! The lines of the text formats: metadata and samples. They are compressed in chunks of about [`CHUNK`] bytes.
+//! The lines of the text formats: metadata and samples.
+//!
+//! They are compressed in chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole.
 
 use super::compress::Deflater;
 use super::constant_labels::{ConstantLabels, end_labels};
@@ -6,7 +8,7 @@ use super::{escape, number};
 use crate::catalog::Family;
 use crate::model::Timestamp;
 
-/// Bytes that are compressed at a time: few enough for the second-level cache.
+/// Bytes that are compressed at a time: few enough for the second-level cache beside the compressor's tables.
 pub(super) const CHUNK: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,7 +36,8 @@ impl<'a> Writer<'a> {
         Self { deflater, buffer: Vec::with_capacity(CHUNK), series: 0, constant: labels.encode() }
     }
 
-    /// Writes a family, if it has samples: one for each item with a value, with a value for each of the family's labels.
+    /// Writes a family: a sample for each item that has a value, with a value for each of the family's labels. A family
+    /// without samples is left out.
     pub(super) fn family<'l, T: Copy, const N: usize>(
         &mut self,
         family: &Family,

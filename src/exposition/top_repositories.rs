@@ -1,5 +1,7 @@
-//! The totals and the short lists of the landing page: the largest organizations and repositories, those that grew most,
-//! and the stale ones. They are found when a snapshot is encoded: viewing the page does not sort a million rows.
+//! The totals and the short lists of the landing page: the largest organizations and repositories, those that grew most
+//! since their earlier sizes, and the stale ones with what their deletion frees.
+//!
+//! They are found when a snapshot is encoded, so that viewing the page does not sort a million rows.
 
 use super::repository_selection::RepositorySelection;
 use crate::model::earlier_sizes::EarlierSizes;
@@ -29,7 +31,8 @@ pub struct TopRepositories {
     pub stale_count: u64,
     /// The largest stale ones, by descending size.
     pub stale: Vec<TopRepository>,
-    /// The stale ones with the most bytes that no other repository refers to; empty while tags are not collected.
+    /// The stale ones whose deletion frees most, by descending bytes that no other repository refers to; empty while tags
+    /// are not collected.
     pub reclaimable: Vec<TopRepository>,
     /// When the sizes were taken that growth is counted from. A repository that came later counts from when it came.
     pub since: Timestamp,

@@ -1,4 +1,6 @@
 //! Rows of a listing, packed into chunks that never change, and handles of single rows.
+//!
+//! Belongs here: how a row lies in memory. Which rows a snapshot has is the matter of [`super::repositories`].
 
 use super::{Repository, Timestamp, Visibility};
 use std::collections::HashMap;
@@ -127,7 +129,8 @@ const CATEGORY: u8 = 1 << 5;
 const PUBLIC: u8 = 1 << 6;
 const PRIVATE: u8 = 1 << 7;
 
-/// The mean number of rows in a chunk. If one row in a hundred changes anywhere, 27 chunks in a hundred have a change.
+/// The mean number of rows in a chunk is a little less, because of [`LONGEST_CHUNK`]. Of chunks of 32, 27 in a hundred have a
+/// change if one row in a hundred changes anywhere.
 const MEAN_CHUNK: u64 = 32;
 
 const MEAN_SMALL_BLOCK: u64 = 32;

@@ -1,4 +1,6 @@
-//! Figures of the account and of the Enterprise Edition. Each part comes from a call of its own, perhaps an earlier one.
+//! Figures of the account as a whole, and of the instances of the Enterprise Edition.
+//!
+//! Each part comes from a separate call. If that fails, the part is that of an earlier call, or absent.
 
 use super::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -138,7 +140,8 @@ pub struct InstanceArtifacts {
 pub struct RepositoryArtifacts {
     /// The repository's id within its instance.
     pub repository: u64,
-    /// Bytes of all distinct digests, each with its layers; `None` if the size of one of them is not known.
+    /// Bytes of all distinct digests; `None` if the size of one of them is not known. Layers that artifacts share count once
+    /// for each.
     pub size: Option<u64>,
     /// The latest push.
     pub pushed: Option<Timestamp>,

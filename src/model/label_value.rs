@@ -1,9 +1,12 @@
-//! Bounded label values: one overlong value makes Prometheus refuse the whole scrape, so names are cut where they enter.
+//! Bounded label values.
+//!
+//! One overlong value makes Prometheus refuse the whole scrape, so names are bounded where they enter, and not checked again.
 
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// The longest label value in bytes, for responses that break the API's rules: legal names have at most 128 characters.
+/// The longest label value in bytes. Legal repository names have at most 128 characters; the bound is for responses that
+/// break the API's rules.
 pub const MAX_LENGTH: usize = 1024;
 
 /// The length of the digest suffix that tells apart long names with the same beginning.

@@ -40,7 +40,8 @@ pub struct ReadingOptions<'a> {
     pub with_series: bool,
     /// Tags that no rule picks.
     pub keep: Option<&'a Pattern>,
-    /// The images below indexes at the previous reading, which alone tells the layers of one that has lost its tag since.
+    /// The images below indexes at the previous reading. One that has lost its tag since then is still stored, because the
+    /// index needs it, but only this knows its layers.
     pub indexed: &'a [IndexedImage],
 }
 
@@ -112,7 +113,8 @@ impl<'a> Manifests<'a> {
         Self { tagged, untagged, below_indexes: BTreeMap::new() }
     }
 
-    /// Collects the blobs of a tag. Returns whether all are known, not counting images that have a tag of their own.
+    /// Collects the blobs of a tag. Returns whether all are known; those of an image below an index are if the image has a
+    /// tag, which counts for itself.
     fn of_tag(&mut self, contents: &Contents, blobs: &mut Vec<Blob>) -> bool {
         match contents {
             Contents::Unknown => false,

@@ -1,5 +1,7 @@
-//! Clean-up rules: which tags of a repository could be deleted. Each picks the first so many in one order, from the tag
-//! updated longest ago to the one updated last. Deliberately absent: bytes, which depend on other repositories (`layers`).
+//! Clean-up rules: which tags of a repository could be deleted.
+//!
+//! Both kinds of rules follow one order of the tags, from the one updated longest ago to the one updated last, so each
+//! picks the first so many of them. Deliberately absent: bytes, which depend on other repositories (`layers`).
 
 use super::pattern::Pattern;
 use std::fmt;

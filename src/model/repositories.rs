@@ -58,7 +58,8 @@ pub struct Repositories {
     chunks: Vec<Arc<Chunk>>,
     /// For each chunk the number of rows up to its end.
     ends: Vec<usize>,
-    /// The rows in the order of the listing they were read from, as far as known, which the next one mostly has too.
+    /// The rows in the order of the listing that they were read from, as far as it is known. The next listing mostly has the
+    /// same order.
     listed: Arc<[Place]>,
 }
 

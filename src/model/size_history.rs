@@ -23,7 +23,8 @@ struct Sample {
 }
 
 impl SizeHistory {
-    /// Adds a sample if the latest is an hour old, and drops old ones and, taken by a wrong clock, those from after `at`.
+    /// Adds a sample if the latest one is an hour old, and drops those that are too old. Samples from after `at` were taken
+    /// by a wrong clock.
     pub fn record(&mut self, at: Timestamp, bytes: u64) {
         self.0.retain(|sample| sample.at <= at && sample.at >= before(at, KEPT));
         if self.0.last().is_none_or(|latest| latest.at <= before(at, INTERVAL)) {
@@ -31,7 +32,8 @@ impl SizeHistory {
         }
     }
 
-    /// The change to `bytes` over `period`; `None` without a sample from its start, or from at most a quarter before.
+    /// The change to `bytes` over `period` up to `now`; `None` unless there is a sample from then, or from at most a quarter
+    /// of the period before.
     pub fn growth(&self, now: Timestamp, bytes: u64, period: Duration) -> Option<i128> {
         let start = before(now, period);
         let then = self.0.iter().rfind(|sample| sample.at <= start)?;

@@ -1,5 +1,7 @@
-//! Tags and details of repositories. A [`Tag`] lives only until it is reduced to a reading (`reading`); [`Images`] is what
-//! a snapshot shows. Deliberately absent: manifests, which are reduced where they are read, and sums of bytes (`layers`).
+//! Tags and details of repositories.
+//!
+//! A [`Tag`] lives only until the tags of its repository are reduced to a reading (`reading`). [`Images`] is what a snapshot
+//! shows. Deliberately absent: manifests, which are reduced where they are read, and the counting of bytes (`layers`).
 
 use super::Timestamp;
 use super::reclaim::Rule;
@@ -7,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// A layer or a configuration, which a registry stores once for all images. The size is part of the identity: if responses
-/// contradict each other, each size counts, so that the sums do not depend on which came first.
+/// A layer or a configuration, which a registry stores once for all images.
+///
+/// The size is part of the identity: if responses contradict each other on the size of a digest, each size counts, so that
+/// the sums do not depend on which came first.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Blob {
     /// The SHA-256 of its content.
@@ -22,7 +26,8 @@ pub struct Blob {
 pub struct Digest32(pub [u8; 32]);
 
 impl Digest32 {
-    /// Parses `sha256:` and 64 digits. Another algorithm gives the SHA-256 of the text, none gives `None`.
+    /// Parses `sha256:` and 64 hexadecimal digits. For another algorithm it is the SHA-256 of the text; `None` without an
+    /// algorithm.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         if let Some(digits) = text.strip_prefix("sha256:")
@@ -74,7 +79,8 @@ pub struct Tag<C = Contents> {
 pub type TagSeries = Tag<ManifestKind>;
 
 impl TagSeries {
-    /// The memory that the series of a repository's tags take at most: values, and lines in two compressed expositions.
+    /// The memory that the series of a repository's tags take at the peak of a refresh: their values, and their lines in two
+    /// compressed expositions.
     pub fn bytes(series: &[Self]) -> usize {
         const LINES: usize = 4;
         const LINE: usize = 120;
@@ -129,7 +135,8 @@ pub const AGE_DAYS: [u32; 4] = [7, 30, 90, 365];
 /// The label of each age class.
 pub const AGE_LABELS: [&str; AGE_DAYS.len() + 1] = ["7d", "30d", "90d", "365d", "older"];
 
-/// The number of tags in each age class at `now`, youngest first, and when that changes next. `updated` is sorted.
+/// The number of tags in each age class at `now`, youngest first, and the second at which that changes next. `updated` is
+/// sorted; a tag from the future is in the youngest class.
 pub fn by_age(updated: &[u32], now: u32) -> ([u32; 5], u32) {
     let mut counts = [0; 5];
     let mut changes = u32::MAX;

@@ -1,4 +1,6 @@
-//! `GET /v2/{project}/instances/{instance}/artifacts`: manifests with their sizes and the times of the latest push and pull.
+//! The artifacts of an Enterprise Edition instance: manifests with their sizes and the times of the latest push and pull.
+//!
+//! `GET /v2/{project}/instances/{instance}/artifacts`
 
 use super::buffered;
 use super::enterprise::PAGE_SIZE;

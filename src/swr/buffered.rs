@@ -1,5 +1,6 @@
-//! Responses that are one JSON object, buffered and then parsed. The large bare arrays are split while they arrive
-//! (`json_array`).
+//! Responses that are one JSON object: small ones, and lists inside an envelope. They are buffered, then parsed.
+//!
+//! The bare array of the repository list is many times larger and is split while it arrives (`json_array`).
 
 use super::json_array::JsonArraySplitter;
 use super::request::{BodyReader, Call};
@@ -9,7 +10,8 @@ use hyper::http::HeaderMap;
 use serde::de::Error;
 use serde_json::value::RawValue;
 
-/// The most rows of one response, ten times the largest page: the bound on bytes admits too many tiny ones.
+/// The most rows of one response, ten times the largest page. Rows may be so short that the bound on bytes alone would
+/// let them fill several times as much memory.
 pub(super) const MAX_ROWS: u64 = 10_000;
 
 impl Client {
@@ -47,7 +49,8 @@ impl<T, P: Fn(&str, &mut DroppedFields) -> Result<T, ApiError> + Send> BodyReade
     }
 }
 
-/// Gateways put errors into responses with the status of a success, which would be an empty list without its list.
+/// Gateways put errors into responses that have the status of a success. Without its list such a response would be an empty
+/// list.
 fn refuse_error(text: &str) -> Result<(), ApiError> {
     // Another value than an object is for the parser to judge.
     let codes = wire::fields(text, ["error_code", "error_msg", "errorCode", "error", "errors"]).unwrap_or_default();
@@ -76,8 +79,8 @@ pub(super) fn for_each_row(
     Ok(received)
 }
 
-/// The rows of a list in an envelope, and the number of all. One without a usable name, of which `parse` makes nothing, is
-/// counted as dropped.
+/// The rows of a list in an envelope that could be understood, and the number of all. One of which `parse` makes nothing,
+/// because it has no usable name, is counted as dropped.
 pub(super) fn rows<T>(
     list: Option<&RawValue>,
     dropped: &mut DroppedFields,

@@ -69,7 +69,8 @@ pub struct ProjectLookup {
     pub name: String,
 }
 
-/// How long a discovered property of the upstream is used: rows get shorter, and a region may begin to offer v3.
+/// How long a discovered property of the upstream is used. It may change: rows get shorter, and a region may begin to
+/// offer the v3 listing.
 const DISCOVERY_TTL: Duration = Duration::from_secs(3600);
 
 /// The API client of one account. Share it by reference or `Arc`.
@@ -214,7 +215,8 @@ impl Client {
         }
     }
 
-    /// The circuit of this purpose. Auxiliary calls never open the listing's, but respect it when it is open.
+    /// The circuit that holds back calls of this purpose. Auxiliary calls never open the listing's circuit, but respect it
+    /// when it is open.
     fn breaker(&self, purpose: Purpose) -> &Breaker {
         if purpose == Purpose::Images { &self.images_breaker } else { &self.breaker }
     }

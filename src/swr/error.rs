@@ -1,5 +1,7 @@
-//! Why a call failed, by meaning. Status *and* error code decide the class: throttling comes as 429, 403 and 409, and a
-//! resource of another account as 401. The codes are those of the vendor's error code pages.
+//! Why a call failed, by meaning.
+//!
+//! Status *and* error code decide the class: throttling comes as 429, 403 and 409, and a resource of another account as
+//! 401. The codes are those of the vendor's error code pages.
 
 use super::advice;
 use super::json_array::ArrayError;
@@ -182,7 +184,8 @@ impl ApiError {
         matches!(self, Self::Throttled(_) | Self::Array(_) | Self::Json(_)) || self.is_upstream_failure()
     }
 
-    /// Whether the upstream accepted the credential and refused the call. A gateway that does not know it checked nothing.
+    /// Whether the upstream accepted the credential although it refused the call. A gateway that does not know the call has
+    /// not checked the credential.
     pub fn accepted_credential(&self) -> bool {
         match self {
             Self::Permission(_) => true,

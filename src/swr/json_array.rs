@@ -1,5 +1,7 @@
-//! Splits a JSON array into its objects while the body arrives, and holds at most one of them: a page may have megabytes of
-//! tag names that are not needed. It knows just enough JSON to find the end of an object; a real parser parses it then.
+//! Splits a JSON array into its objects while the body is still arriving.
+//!
+//! A page may contain megabytes of tag names that are not needed. The splitter holds at most one object at a time. It knows
+//! just enough JSON to find the end of an object; each object is then parsed by a real parser.
 
 /// The deepest nesting of an object. The API nests two levels; the parser's own limit is 128.
 const MAX_DEPTH: usize = 32;

@@ -55,7 +55,8 @@ impl<'a> Descriptor<'a> {
         Digest32::parse(&wire::string(self.digest?.get())?)
     }
 
-    /// Whether the layer is stored elsewhere: some, such as those of Windows, are downloaded from their vendor.
+    /// Whether the layer is stored elsewhere: layers that may not be distributed, such as those of Windows, are downloaded
+    /// from their vendor.
     fn is_foreign(&self) -> bool {
         let media_type = self.media_type.and_then(|raw| wire::string(raw.get())).unwrap_or_default();
         media_type.contains(".foreign.") || media_type.contains(".nondistributable.")

@@ -1,5 +1,6 @@
-//! Pages of lists that are addressed by offset, and the list of repositories: `GET /v2/manage/repos` returns a bare array;
-//! the total is in `Content-Range` and in every row.
+//! Pages of lists that are addressed by offset, and the repository list of the v2 API.
+//!
+//! `GET /v2/manage/repos` returns a bare array; the total is in `Content-Range` and in every row.
 
 use super::buffered::MAX_ROWS;
 use super::json_array::{JsonArraySplitter, ObjectSink};
@@ -143,7 +144,8 @@ impl<R: RowReader> BodyReader for ArrayReader<R> {
     }
 }
 
-/// The total of a `Content-Range`: what follows the last slash. The second number is a count here, an index in RFC 9110.
+/// The total of a `Content-Range`: the number after the last slash. The numbers before it are not used, because the
+/// second is a count in this API and an index in RFC 9110.
 pub fn total_of(content_range: &str) -> Option<u64> {
     let (_, total) = content_range.rsplit_once('/')?;
     let total = total.trim();

@@ -1,5 +1,7 @@
-//! The id of the project, which some calls need in their path: configured, part of the credential, or looked up once in IAM
-//! by the name of the region: `GET /v3/projects?name=REGION`.
+//! The id of the project, which some calls need in their path: configured, part of the credential, or looked up in IAM.
+//!
+//! The default project of a region has the region's name: `GET /v3/projects?name=REGION` of IAM. The id never changes, so
+//! a client looks it up once.
 
 use super::buffered;
 use super::request::Call;

@@ -1,4 +1,6 @@
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`: the details that the listing does not have.
+//! One repository: its path, and the details that the listing does not have.
+//!
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}`
 
 use super::request::Call;
 use super::wire::{self, DroppedFields, read_fields};

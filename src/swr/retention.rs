@@ -1,4 +1,6 @@
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`: rules by which the service deletes tags by itself.
+//! The rules by which the service deletes tags of a repository by itself.
+//!
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/retentions`
 
 use super::buffered;
 use super::repository::path;

@@ -14,7 +14,8 @@ pub const MAX_ATTEMPTS: u32 = 5;
 /// The wait between attempts, before jitter shortens it by up to half.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(400), Duration::from_secs(20));
 
-/// How long to wait before attempt `attempt + 1`, apart from other replicas by jitter. `random` is uniform in [0, 1).
+/// How long to wait before attempt `attempt + 1`. The jitter keeps replicas that failed together from coming back
+/// together. `random` is uniform in [0, 1).
 pub fn backoff(attempt: u32, random: f64) -> Duration {
     BACKOFF.jittered(attempt, 0.5, random)
 }
@@ -25,10 +26,12 @@ const INITIAL_RETRIES: f64 = 2.0;
 /// Retries added by the first call that succeeds: the upstream works, and failures come in clusters.
 const FIRST_SUCCESS_BONUS: f64 = 6.0;
 
-/// Retries added by each call that succeeds: at most a fifth of a refresh of 400 calls or more, with the others.
+/// Retries added by each call that succeeds. Together with the others, retries are at most a fifth of a refresh of 400
+/// calls or more.
 const RETRIES_PER_SUCCESS: f64 = 0.18;
 
-/// The limits of calls that belong together, such as those of one refresh.
+/// The limits of calls that belong together, such as those of one refresh: a deadline, a number of retries, and
+/// optionally a rate limit.
 #[derive(Debug)]
 pub struct CallBudget {
     /// No request is sent, and nothing is awaited, beyond it.

@@ -198,7 +198,8 @@ fn total_at_start(rest: &[u8]) -> Option<(u64, usize)> {
     (digits.get(count) == Some(&b'}')).then_some((total, TOTAL.len() + count + 1))
 }
 
-/// Splits a row of the v2 API from the length of the whole list behind it, which a single new repository changes in all.
+/// Splits a row into what describes its repository, and the length of the whole list behind it. That is part of each row of
+/// the v2 API, where a single new repository would make all rows differ.
 fn without_total(object: &[u8]) -> (&[u8], Option<u64>) {
     let split = || {
         let inner = object.strip_suffix(b"}")?;

@@ -1,4 +1,7 @@
-//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags`: a bare array with `Content-Range`, the newest tag first.
+//! One page of the tags of a repository.
+//!
+//! `GET /v2/manage/namespaces/{namespace}/repos/{repository}/tags` returns a bare array with `Content-Range`, the
+//! newest tag first.
 
 use super::pages::OffsetPage;
 use super::request::Call;
@@ -7,7 +10,8 @@ use super::wire::{self, DroppedFields, read_fields};
 use super::{ApiError, CallBudget, Client, Operation, manifest, repository};
 use crate::model::tags::{Contents, Tag};
 
-/// The most tags of one repository, held in memory for a moment; the longest lists known have some thousands.
+/// The most tags of one repository. Their names and layers are held in memory for a moment; the longest lists known have
+/// some thousands.
 pub const MAX_TAGS: usize = 100_000;
 
 /// The largest page that the API accepts; old versions accept less.

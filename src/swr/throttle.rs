@@ -76,7 +76,8 @@ impl Throttle {
     }
 }
 
-/// Pauses that the upstream asked for in response to calls of one purpose, which are optional: during one they fail at once.
+/// Pauses that the upstream asked for in response to calls of one purpose. A call during such a pause fails at once: it
+/// is optional, and the listing may be waiting for it.
 #[derive(Debug, Default)]
 pub struct Cooldowns(Mutex<HashMap<Purpose, Instant>>);
 

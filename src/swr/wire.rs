@@ -50,7 +50,8 @@ macro_rules! read_fields {
 }
 pub(super) use read_fields;
 
-/// The values of some keys of a JSON object. `null` is no value; a key that is there twice has no usable one.
+/// The values of some keys of a JSON object, in the order of the keys. A value of `null` is the same as no value. A key that
+/// is there twice has no usable value.
 pub(super) fn fields<'a, const N: usize>(
     object: &'a str,
     keys: [&str; N],
@@ -115,7 +116,8 @@ impl Visitor<'_> for KeyPosition<'_> {
     }
 }
 
-/// Bytes as text. A bad byte becomes U+FFFD and its two digits, so that names which differ in such bytes stay different.
+/// Bytes as text. One bad byte in one name must not cost the page: it becomes U+FFFD and its two hexadecimal digits, so that
+/// names which differ in such bytes stay different.
 pub(super) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);

@@ -12,7 +12,8 @@ const STEP: usize = 4 << 10;
 
 type Pieces = BoxStream<'static, Result<Bytes, TransportError>>;
 
-/// The body before its compression. One that nobody asked for is an error of the body: the status is still good.
+/// The body as it was before it was compressed. Compression that nobody asked for is an error of the body: the status
+/// of the response is still good.
 pub(super) fn plain(headers: &HeaderMap, body: Pieces) -> Pieces {
     // Names of encodings have no case, and there may be a list of them (RFC 9110, 8.4).
     let values = headers.get_all(header::CONTENT_ENCODING).into_iter().map(|value| value.to_str().unwrap_or("binary"));

@@ -16,10 +16,11 @@ use std::time::Duration;
 /// The largest CA file, in bytes. The bundle of a distribution has a quarter of a mebibyte.
 const MAX_CA_FILE: u64 = 4 << 20;
 
-/// How often an HTTP/2 connection is pinged, used or not. It is given up [`PING_TIMEOUT`] after that, if it is dead.
+/// How often an HTTP/2 connection is pinged, used or not, and how long the answer may take: a connection that is dead is
+/// given up after both, at the latest.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long the answer to a ping may take.
+/// See [`PING_INTERVAL`].
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of [`Https`].
@@ -78,7 +79,7 @@ pub struct Https(Arc<Shared>);
 struct Shared {
     tls: rustls::ClientConfig,
     build: Box<dyn Fn() -> reqwest::Result<reqwest::Client> + Send + Sync>,
-    /// A client and its connections.
+    /// The client in use, with its connections.
     client: Mutex<Arc<reqwest::Client>>,
 }
 
@@ -141,8 +142,9 @@ impl Https {
     }
 }
 
-/// Gives up a client's connections if its request is dropped before a response came, as by a timeout: an HTTP/2 connection
-/// that a middlebox forgot would be used again and again. Requests on other connections of that client go on.
+/// Gives up a client's connections if its request is dropped before a response came, which is how a request times out: an
+/// HTTP/2 connection that a middlebox forgot would otherwise be used again and again. Requests that are under way on other
+/// connections of that client go on.
 struct GiveUpOnTimeout {
     https: Arc<Shared>,
     client: Arc<reqwest::Client>,
@@ -161,7 +163,8 @@ impl Drop for GiveUpOnTimeout {
     }
 }
 
-/// The system's roots, or Mozilla's if an image has no certificate store, and those of the CA file.
+/// The system's roots, or Mozilla's if the system has none (an image without a certificate store), and those of the CA
+/// file.
 fn trusted(ca_file: Option<&Path>) -> Result<rustls::RootCertStore, BuildError> {
     let mut roots = rustls::RootCertStore::empty();
     let (usable, _broken) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -117,7 +117,8 @@ enum ExceptedHost {
     /// `10.0.0.0/8`.
     Network(IpAddr, u8),
     Address(IpAddr),
-    /// All names below one, `.example.com` or `*.example.com`, and with `itself` that name too: `example.com`.
+    /// A name and, with `itself`, all names below it: `example.com`. Without, those below it alone: `.example.com` and
+    /// `*.example.com`.
     Domain {
         suffix: String,
         itself: bool,

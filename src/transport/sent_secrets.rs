@@ -1,4 +1,5 @@
-//! Secrets that an upstream repeats: its texts are searched for what we sent, in any spelling, before they are shown.
+//! Secrets that an upstream repeats. Gateways, filters and error pages quote requests; texts of others are therefore searched
+//! for what we sent, in any spelling, before they are logged or shown.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -8,7 +9,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use zeroize::Zeroizing;
 
-/// Shorter secrets, in bytes, occur in texts by chance and are not searched for. IAM's passwords are no shorter.
+/// Shorter secrets, in bytes, are not searched for: they occur in texts by chance. IAM's passwords have six characters or
+/// more.
 const MIN_SECRET: usize = 6;
 
 /// The length of the pieces, in bytes, that are searched for of a secret of [`MIN_CUT`] or more: texts quote tokens cut off.
@@ -20,7 +22,8 @@ const MIN_CUT: usize = 16;
 /// How often a text is decoded: a text inside a JSON text inside a URL.
 const MAX_LAYERS: usize = 3;
 
-/// How many characters beside a secret are hidden: in base64, four hold the bytes at its ends together with others.
+/// How many characters beside a secret are hidden with it. In base64 four characters hold the bytes at its ends together
+/// with others, so they cannot be searched for.
 const BESIDE: usize = 4;
 
 const HIDDEN: &str = "<secret>";
@@ -30,7 +33,8 @@ const HIDDEN: &str = "<secret>";
 pub struct SentSecrets(Vec<Zeroizing<String>>);
 
 impl SentSecrets {
-    /// Adds the sensitive headers of a request. Of a signature those are the access key and the signature itself.
+    /// Adds the secrets in the headers of a request: the values that are marked sensitive. Of a signature those are the
+    /// access key and the signature itself.
     pub fn add_headers(&mut self, headers: &HeaderMap) {
         for (name, value) in headers {
             let Some(value) = value.to_str().ok().filter(|_| value.is_sensitive()) else { continue };
@@ -189,34 +193,27 @@ fn widen(text: &[u8], found: &mut [bool]) {
     }
 }
 
-/// Undoes one layer of percent-encoding, escapes of JSON, C and JavaScript, and HTML's character references.
+/// Undoes one layer of percent-encoding, of the escapes of JSON, C and JavaScript and of HTML's character references,
+/// wherever there are any.
 fn decode(layer: &[Decoded]) -> Vec<Decoded> {
     let mut decoded = Vec::with_capacity(layer.len());
     let mut rest = layer;
     while let Some(first) = rest.first() {
         let head: Vec<u8> = rest.iter().take(12).map(|decoded| decoded.byte).collect();
-        let (length, character) = escape(&head).unwrap_or((1, Escaped::Byte(first.byte)));
+        let (length, bytes) = escape(&head).unwrap_or_else(|| (1, vec![first.byte]));
         let (start, end) = (first.start, rest[length - 1].end);
-        let mut push = |byte| decoded.push(Decoded { byte, start, end });
-        match character {
-            Escaped::Byte(byte) => push(byte),
-            Escaped::Character(character) => character.encode_utf8(&mut [0; 4]).bytes().for_each(push),
-        }
+        decoded.extend(bytes.into_iter().map(|byte| Decoded { byte, start, end }));
         rest = &rest[length..];
     }
     decoded
 }
 
-enum Escaped {
-    Byte(u8),
-    Character(char),
-}
-
 /// The escape sequence at the beginning of a text: its length, and what it stands for.
-fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
+fn escape(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let number = |digits: &[u8], radix| u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
-    let character = |digits: &[u8], radix| number(digits, radix).and_then(char::from_u32).map(Escaped::Character);
-    let byte = |digits: &[u8], radix| number(digits, radix).and_then(|it| u8::try_from(it).ok()).map(Escaped::Byte);
+    let character =
+        |digits: &[u8], radix| number(digits, radix).and_then(char::from_u32).map(|it| it.to_string().into_bytes());
+    let byte = |digits: &[u8], radix| number(digits, radix).and_then(|it| u8::try_from(it).ok()).map(|it| vec![it]);
     let until = |end: u8| text.iter().position(|byte| *byte == end);
     match text {
         [b'%', b'u' | b'U', digits @ ..] => Some((6, character(digits.get(..4)?, 16)?)),
@@ -228,7 +225,7 @@ fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
         [b'\\', b'u', digits @ ..] => Some((6, character(digits.get(..4)?, 16)?)),
         [b'\\', b'x' | b'X', digits @ ..] => Some((4, byte(digits.get(..2)?, 16)?)),
         [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..] => Some((4, byte(&text[1..4], 8)?)),
-        [b'\\', byte, ..] => Some((2, Escaped::Byte(*byte))),
+        [b'\\', byte, ..] => Some((2, vec![*byte])),
         [b'&', b'#', rest @ ..] => {
             let (start, radix) = if matches!(rest, [b'x' | b'X', ..]) { (3, 16) } else { (2, 10) };
             let is_digit = |byte: &&u8| char::from(**byte).is_digit(radix);
@@ -239,7 +236,7 @@ fn escape(text: &[u8]) -> Option<(usize, Escaped)> {
         [b'&', ..] => {
             let end = until(b';')?;
             let (_, byte) = NAMED.iter().find(|(name, _)| name.as_bytes() == &text[1..end])?;
-            Some((end + 1, Escaped::Byte(*byte)))
+            Some((end + 1, vec![*byte]))
         }
         _ => None,
     }

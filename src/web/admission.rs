@@ -5,7 +5,7 @@ use super::basic_auth::{BasicAuth, LoginVerdict};
 use super::body::Body;
 use super::metrics::Metrics;
 use super::peer::Peer;
-use super::response::{LastResponse, closing, plain, retry_later};
+use super::response::{LastResponse, closing, plain, retry_later, with};
 use super::security::{CurrentSecurity, RateLimit, Security};
 use crate::base::rate_limit::TokenBucket;
 use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
@@ -77,9 +77,8 @@ impl Admission {
             LoginVerdict::Accepted => Ok(()),
             LoginVerdict::Refused => {
                 metrics.logins_refused.inc();
-                let mut response = plain(StatusCode::UNAUTHORIZED, "a name and a password are needed\n");
-                response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
-                Err(response)
+                let response = plain(StatusCode::UNAUTHORIZED, "a name and a password are needed\n");
+                Err(with(response, WWW_AUTHENTICATE, CHALLENGE))
             }
             LoginVerdict::TooManyGuesses(wait) => {
                 metrics.logins_throttled.inc();

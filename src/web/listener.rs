@@ -179,7 +179,7 @@ mod tests {
         let _v6 = [admit("[2001:db8::1]:1").unwrap(), admit("[2001:db8::2]:1").unwrap()];
         assert!(admit("[2001:db8::3]:1").is_none(), "one /64 is one address");
         assert!(admit("[2001:db8:0:1::3]:1").is_some());
-        assert_eq!(addresses.open.lock().len(), 2, "an address without connections is forgotten");
+        assert_eq!(addresses.open.lock().0.len(), 2, "an address without connections is forgotten");
     }
 
     #[test]

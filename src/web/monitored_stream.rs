@@ -233,17 +233,13 @@ impl Watchdog {
 /// A socket that reports its progress to a timer.
 #[derive(Debug)]
 pub(super) struct MonitoredStream {
-    socket: TcpStream,
+    pub(super) socket: TcpStream,
     timer: Arc<ConnectionTimer>,
 }
 
 impl MonitoredStream {
     pub(super) fn new(socket: TcpStream, timer: Arc<ConnectionTimer>) -> Self {
         Self { socket, timer }
-    }
-
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
     }
 
     fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

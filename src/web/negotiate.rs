@@ -25,7 +25,8 @@ const MAX_QUALITY: Quality = 1000;
 
 /// One element of a list header, with its weight.
 struct Item<'a> {
-    name: &'a str,
+    /// In small letters.
+    name: String,
     version: Option<&'a str>,
     quality: Quality,
 }
@@ -52,27 +53,16 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Result<Negotiated, NotAcceptable
 fn format(headers: &HeaderMap) -> Format {
     let (mut text, mut open) = (None::<Match>, None::<Match>);
     for (place, item) in items(headers, &ACCEPT).enumerate() {
-        let is = |name: &str| item.name.eq_ignore_ascii_case(name);
-        let (slot, specificity) = if is("application/openmetrics-text") {
-            match item.version {
-                Some("1.0.0") => (&mut open, 4),
-                None => (&mut open, 3),
-                // The draft has the same syntax, and its readers accept 1.0.0.
-                Some("0.0.1") => (&mut open, 2),
-                Some(_) => continue,
-            }
-        } else if is("text/plain") {
-            match item.version {
-                Some("0.0.4") => (&mut text, 3),
-                None => (&mut text, 2),
-                Some(_) => continue,
-            }
-        } else if is("text/*") {
-            (&mut text, 1)
-        } else if is("*/*") {
-            (&mut text, 0)
-        } else {
-            continue;
+        let (slot, specificity) = match (item.name.as_str(), item.version) {
+            ("application/openmetrics-text", Some("1.0.0")) => (&mut open, 4),
+            ("application/openmetrics-text", None) => (&mut open, 3),
+            // The draft has the same syntax, and its readers accept 1.0.0.
+            ("application/openmetrics-text", Some("0.0.1")) => (&mut open, 2),
+            ("text/plain", Some("0.0.4")) => (&mut text, 3),
+            ("text/plain", None) => (&mut text, 2),
+            ("text/*", _) => (&mut text, 1),
+            ("*/*", _) => (&mut text, 0),
+            _ => continue,
         };
         if slot.is_none_or(|kept| kept.specificity < specificity) {
             *slot = Some(Match { specificity, quality: item.quality, place });
@@ -95,17 +85,12 @@ fn format(headers: &HeaderMap) -> Format {
 fn encoding(headers: &HeaderMap) -> Result<Encoding, NotAcceptable> {
     let (mut gzip, mut zstd, mut identity, mut any) = (None, None, None, None);
     for item in items(headers, &ACCEPT_ENCODING) {
-        let is = |name: &str| item.name.eq_ignore_ascii_case(name);
-        let slot = if is("gzip") || is("x-gzip") {
-            &mut gzip
-        } else if is("zstd") {
-            &mut zstd
-        } else if is("identity") {
-            &mut identity
-        } else if is("*") {
-            &mut any
-        } else {
-            continue;
+        let slot = match item.name.as_str() {
+            "gzip" | "x-gzip" => &mut gzip,
+            "zstd" => &mut zstd,
+            "identity" => &mut identity,
+            "*" => &mut any,
+            _ => continue,
         };
         slot.get_or_insert(item.quality);
     }
@@ -116,8 +101,9 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, NotAcceptable> {
         (Encoding::Zstd, weight(zstd, 0)),
         (Encoding::Identity, weight(identity, 1)),
     ];
-    let best = offers.iter().map(|(_, weight)| *weight).max().filter(|best| *best > 0).ok_or(NotAcceptable)?;
-    offers.iter().find(|(_, weight)| *weight == best).map(|(encoding, _)| *encoding).ok_or(NotAcceptable)
+    // Of equals, the last one of the reversed list.
+    let best = offers.into_iter().rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
+    best.map(|(encoding, _)| encoding).ok_or(NotAcceptable)
 }
 
 /// The elements of a list header over all its lines, without those whose weight cannot be parsed.
@@ -129,7 +115,7 @@ fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
 fn item(element: &str) -> Option<Item<'_>> {
     let mut pieces = split(element, b';').map(|piece| piece.trim_matches([' ', '\t']));
     let name = pieces.next().filter(|name| !name.is_empty())?;
-    let mut item = Item { name, version: None, quality: MAX_QUALITY };
+    let mut item = Item { name: name.to_ascii_lowercase(), version: None, quality: MAX_QUALITY };
     for piece in pieces {
         let Some((key, value)) = piece.split_once('=') else { continue };
         if key.eq_ignore_ascii_case("q") {

@@ -152,7 +152,7 @@ mod tests {
             prop_assert!(places.try_take(address(9)).is_some(), "{} of {count} are held by three addresses", held.len());
             held.clear();
             let places = places.0.lock();
-            prop_assert_eq!((places.free, places.held.len()), (count, 0));
+            prop_assert_eq!((places.free, places.held.0.len()), (count, 0));
         }
     }
 }

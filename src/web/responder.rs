@@ -5,7 +5,7 @@ use super::body::Body;
 use super::metrics::Metrics;
 use super::peer::Peer;
 use super::places::ScrapePlaces;
-use super::response::{closing, content, plain};
+use super::response::{closing, content, plain, with};
 use super::route::{Resource, Route, route};
 use super::scrape::{ScrapeTarget, scrape};
 use super::security::{CurrentSecurity, Security};
@@ -17,6 +17,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
     X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -57,10 +58,12 @@ impl Responder {
         let version = request.version();
         let (site, security) = (Arc::clone(&self.sites.borrow()), self.security());
         let (request, body) = request.into_parts();
-        let address = peer.address;
+        let (address, declared) = (peer.address, body.size_hint().lower());
         let handled = async {
-            match self.admission.admit(&security, &request, peer, &self.metrics).await {
-                Ok(()) => self.handle(&site, &security, Request::from_parts(request, body), address).await,
+            let admitted = self.admission.admit(&security, &request, peer, &self.metrics).await;
+            drop(body);
+            match admitted {
+                Ok(()) => self.handle(&site, &security, &request, declared, address).await,
                 Err(refusal) => refusal,
             }
         };
@@ -84,16 +87,15 @@ impl Responder {
         response
     }
 
-    async fn handle<B: HttpBody>(
+    /// `declared`: the least bytes of the body.
+    async fn handle(
         &self,
         site: &Site,
         security: &Security,
-        request: Request<B>,
+        request: &Parts,
+        declared: u64,
         peer: IpAddr,
     ) -> Response<Body> {
-        let (request, body) = request.into_parts();
-        let declared = body.size_hint().lower();
-        drop(body);
         // RFC 9112, 3.2: a request without a host, or with several, is malformed.
         let hosts = request.headers.get_all(HOST).iter().count();
         if hosts > 1 || (hosts == 0 && request.version == Version::HTTP_11) {
@@ -115,11 +117,11 @@ impl Responder {
                 Ok(account) => scrape(ScrapeTarget { process: None, account: Some(account) }).await,
                 Err((status, text)) => plain(status, text),
             },
-            Route::Found(Resource::Discovery) => discovery::targets(site, &request, &self.options),
+            Route::Found(Resource::Discovery) => discovery::targets(site, request, &self.options),
             Route::Found(Resource::Settings) => plain(StatusCode::OK, site.settings.clone()),
             Route::Found(Resource::Reload) => {
                 let authenticated = !security.is_for_everybody() && !security.is_open(request.uri.path());
-                if let Err(refusal) = lifecycle::authorize(&request, &self.options, authenticated) {
+                if let Err(refusal) = lifecycle::authorize(request, &self.options, authenticated) {
                     return plain(StatusCode::FORBIDDEN, refusal);
                 }
                 match (site.reload)().await {
@@ -145,20 +147,16 @@ impl Responder {
     }
 }
 
-fn allowing(methods: &'static str, mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    response
+fn allowing(methods: &'static str, response: Response<Body>) -> Response<Body> {
+    with(response, ALLOW, HeaderValue::from_static(methods))
 }
 
 fn redirect(to: &str) -> Response<Body> {
-    let mut response = plain(StatusCode::FOUND, format!("the status page is at {to}\n"));
-    // A prefix has no character that a header may not have.
-    response.headers_mut().extend(HeaderValue::from_str(to).ok().map(|to| (LOCATION, to)));
-    response
+    let location = HeaderValue::from_str(to).expect("a prefix has no character that a header may not have");
+    with(plain(StatusCode::FOUND, format!("the status page is at {to}\n")), LOCATION, location)
 }
 
 fn html(HtmlPage { body, security_policy }: HtmlPage) -> Response<Body> {
-    let mut response = content("text/html; charset=utf-8", body);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(security_policy));
-    response
+    let policy = HeaderValue::from_static(security_policy);
+    with(content("text/html; charset=utf-8", body), CONTENT_SECURITY_POLICY, policy)
 }

@@ -2,14 +2,18 @@
 
 use super::body::Body;
 use bytes::Bytes;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use std::time::Duration;
 
-pub(super) fn content(media_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::new([text.into()]));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+/// The response with a header, in the place of one of this name.
+pub(super) fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
+    response.headers_mut().insert(name, value);
     response
+}
+
+pub(super) fn content(media_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
+    with(Response::new(Body::new([text.into()])), CONTENT_TYPE, HeaderValue::from_static(media_type))
 }
 
 pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
@@ -20,10 +24,8 @@ pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body
 
 /// A refusal with `Retry-After`, rounded up to seconds.
 pub(super) fn retry_later(status: StatusCode, text: &'static str, wait: Duration) -> Response<Body> {
-    let mut response = plain(status, text);
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    response
+    with(plain(status, text), RETRY_AFTER, HeaderValue::from(seconds.max(1)))
 }
 
 /// Marks the last response of a connection for HTTP/2, which has no `Connection` header.
@@ -31,7 +33,6 @@ pub(super) fn retry_later(status: StatusCode, text: &'static str, wait: Duration
 pub(super) struct LastResponse;
 
 /// Closes an HTTP/1.1 connection after this response.
-pub(super) fn closing(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+pub(super) fn closing(response: Response<Body>) -> Response<Body> {
+    with(response, CONNECTION, HeaderValue::from_static("close"))
 }

@@ -123,24 +123,19 @@ impl Security {
     ///
     /// A path that was open `at_start` may be opened again: a file that was cut off may have closed it.
     pub fn weakened_by(&self, next: &Self, at_start: &Self) -> Vec<String> {
-        let mut weakened = Vec::new();
-        if self.tls.is_some() && next.tls.is_none() {
-            weakened.push("TLS would be off".to_owned());
-        }
-        if !self.users.is_empty() && next.users.is_empty() {
-            weakened.push("no password would be needed".to_owned());
-        }
-        if let (Some(now), Some(next)) = (&self.tls, &next.tls) {
-            if now.client_auth().is_weakened_by(next.client_auth()) {
-                weakened.push("other client certificates, or none, would be enough".to_owned());
-            }
-            if next.min_version() < now.min_version() {
-                weakened.push("an older TLS version would be enough".to_owned());
-            }
-        }
-        if self.rate_limit.is_some() && next.rate_limit.is_none() {
-            weakened.push("requests would not be limited".to_owned());
-        }
+        let tls = self.tls.as_ref().zip(next.tls.as_ref());
+        let lost = [
+            (self.tls.is_some() && next.tls.is_none(), "TLS would be off"),
+            (!self.users.is_empty() && next.users.is_empty(), "no password would be needed"),
+            (
+                tls.is_some_and(|(now, next)| now.client_auth.is_weakened_by(&next.client_auth)),
+                "other client certificates, or none, would be enough",
+            ),
+            (tls.is_some_and(|(now, next)| next.min_version < now.min_version), "an older TLS version would be enough"),
+            (self.rate_limit.is_some() && next.rate_limit.is_none(), "requests would not be limited"),
+        ];
+        let lost = lost.into_iter().filter(|(is_lost, _)| *is_lost);
+        let mut weakened: Vec<String> = lost.map(|(_, what)| what.to_owned()).collect();
         if !self.is_for_everybody() {
             let opened = next.open_paths.iter().filter(|path| !self.is_open(path) && !at_start.is_open(path));
             weakened.extend(opened.map(|path| format!("`{path}` would be open to everybody")));

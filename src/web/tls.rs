@@ -129,9 +129,10 @@ const CURVES: &str = "X25519, CurveP256 and CurveP384";
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     config: Arc<ServerConfig>,
-    /// Shared with the connections whose clients complied with it.
-    client_auth: Arc<ClientAuth>,
-    min_version: TlsVersion,
+    /// The certificates that clients must present. Shared with the connections whose clients complied with it.
+    pub(super) client_auth: Arc<ClientAuth>,
+    /// The oldest version offered.
+    pub(super) min_version: TlsVersion,
 }
 
 impl Tls {
@@ -170,16 +171,6 @@ impl Tls {
         }
         let client_auth = Arc::new(options.client_auth);
         Ok(Self { config: Arc::new(config), client_auth, min_version: options.min_version })
-    }
-
-    /// The certificates that clients must present.
-    pub(super) fn client_auth(&self) -> &ClientAuth {
-        &self.client_auth
-    }
-
-    /// The oldest version offered.
-    pub(super) fn min_version(&self) -> TlsVersion {
-        self.min_version
     }
 
     /// Whether a certificate is required, except for the paths that are open to all.
@@ -257,7 +248,7 @@ pub(super) async fn accept(tls: &Tls, socket: MonitoredStream, timer: &Connectio
 async fn handshake(tls: &Tls, mut socket: MonitoredStream) -> Handshake {
     // A handshake begins with byte 22, a request in plain HTTP with a letter.
     let mut first = [0];
-    if matches!(socket.socket().peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase() {
+    if matches!(socket.socket.peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase() {
         let _ = socket.write_all(PLAIN_HTTP_RESPONSE).await;
         return Handshake::Failed(socket);
     }

@@ -1,6 +1,6 @@
 //! The commands that need no account: `demo` and `simulate`, as a person or a script starts them.
 
-use crate::support::{PATIENCE, Scrape, bare, client, done, exporter, text};
+use crate::support::{PATIENCE, Scrape, bare, client, done, exporter, send, text};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -42,8 +42,7 @@ fn address(lines: &[String], holding: &str) -> String {
 }
 
 async fn end(mut process: Child, signal: &str) {
-    let id = process.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+    send(process.id().unwrap(), signal);
     let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0), "{signal}");
 }
@@ -62,7 +61,7 @@ async fn the_demo_prints_addresses_that_work_and_ends_with_0() {
     let upstream = address(&lines, "The simulated SWR API");
     let answer = client().get(format!("{upstream}/v2/manage/repos")).send().await.unwrap();
     assert_eq!(answer.status(), 401);
-    end(process, "-TERM").await;
+    end(process, "TERM").await;
 }
 
 #[tokio::test]
@@ -72,7 +71,7 @@ async fn the_simulator_alone_serves_an_exporter_and_ends_with_0() {
     let exporter = exporter(&address(&lines, "http://"), &[]).await;
     let scrape = exporter.scrape().await;
     assert_eq!((scrape.get("swr_up"), scrape.get("swr_repositories")), (Some(1.0), Some(30.0)));
-    end(process, "-INT").await;
+    end(process, "INT").await;
 }
 
 #[tokio::test]
@@ -111,8 +110,7 @@ async fn the_demo_listens_where_serve_would_and_ends_with_its_terminal() {
     let arguments = [&small[..], &["--web.listen-address", ":0"]].concat();
     let (mut process, lines) = started(&arguments, "The simulated SWR API").await;
     assert_eq!(client().get(address(&lines, "/metrics")).send().await.unwrap().status(), 200);
-    let id = process.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    send(process.id().unwrap(), "HUP");
     let status = tokio::time::timeout(PATIENCE, process.wait()).await.expect("it ends").unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(1));
 }

@@ -1,7 +1,7 @@
 //! The demo's history in a real Prometheus, continued by the live demo.
 
 use crate::prometheus::{Prometheus, Server, free_address};
-use crate::support::{Exporter, Scrape, bare, client, done_within, start_as_it_is, text, until};
+use crate::support::{Exporter, Scrape, bare, client, done_within, send, start_as_it_is, text, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -116,7 +116,7 @@ impl Running {
     /// Asks it to end. It ends its programs too.
     fn end(&self) {
         if let Some(id) = self.0.id() {
-            std::process::Command::new("kill").arg(id.to_string()).status().unwrap();
+            send(id, "TERM");
         }
     }
 }

@@ -118,16 +118,6 @@ async fn a_collector_that_fails_and_links_of_the_operator_are_shown() {
 }
 
 #[tokio::test]
-async fn an_account_without_repositories_is_not_called_fine() {
-    let upstream = simulator(0, 1).await;
-    let exporter = exporter(&upstream.url(), &[]).await;
-    exporter.scrape().await;
-    let page = look(&exporter).await;
-    assert_eq!(headline(&page), "The account lists no repository");
-    assert!(page.document.text().contains("the user lacks permission for their organizations"));
-}
-
-#[tokio::test]
 async fn names_that_contain_markup_are_shown_as_text() {
     let upstream = simulator(1, 1).await;
     let evil = "<img src=x onerror=alert(1)>\"'&amp;</table>";

@@ -3,7 +3,9 @@
 use crate::accounts::Accounts;
 use crate::peers::{self, SCRAPE};
 use crate::state_file;
-use crate::support::{Exporter, PATIENCE, Scrape, command, done, eventually, exporter, limited, simulator, start};
+use crate::support::{
+    Exporter, PATIENCE, Scrape, command, done, eventually, exporter, limited, send, simulator, start,
+};
 use crate::upstream_tls::authority;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -165,15 +167,8 @@ async fn with_few_descriptors_a_flood_costs_neither_the_upstream_nor_the_process
     let exporter = start(limited("ulimit -n 64", &inner)).await;
     let mut scraper = peers::connect(exporter.address(), 240).await;
     let mut scrape = async || {
-        scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let (mut head, mut reader) = (String::new(), BufReader::new(&mut scraper));
-        while !head.ends_with("\r\n\r\n") {
-            assert!(reader.read_line(&mut head).await.unwrap() > 0, "closed after {head}");
-        }
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).await.unwrap();
-        Scrape::parse(String::from_utf8(body).unwrap())
+        let answer = peers::ask(&mut scraper, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        Scrape::parse(answer.text().to_owned())
     };
     assert!(scrape().await.is_up());
 
@@ -253,8 +248,7 @@ async fn scrapes_go_on_when_nobody_reads_the_log() {
         }
         drop(held);
         let start = Instant::now();
-        let id = process.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
+        send(process.id().unwrap(), "TERM");
         let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(0));
         assert!(start.elapsed() <= MAX_STOP, "{:?}", start.elapsed());

@@ -1,6 +1,6 @@
 //! The exporter in a control group with little memory: a listing that does not fit is refused, and nothing is killed.
 
-use crate::support::{Exporter, client, command, simulator, start_as_it_is, text};
+use crate::support::{Exporter, client, command, limited, simulator, start_as_it_is, text};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use swr_simulator::Repository;
@@ -36,14 +36,7 @@ impl ControlGroup {
 
     /// The command, so that it enters the group first.
     fn enter(&self, command: &Command) -> Command {
-        let command = command.as_std();
-        let mut inside = Command::new("/bin/sh");
-        inside.args(["-c", r#"echo $$ >"$0"/cgroup.procs && exec "$@""#]).arg(&self.folder);
-        inside.arg(command.get_program()).args(command.get_args()).env_clear();
-        inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        inside.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-        inside.stderr(std::process::Stdio::piped()).kill_on_drop(true);
-        inside
+        limited(&format!("echo $$ >{}/cgroup.procs", self.folder.display()), command)
     }
 
     /// How many processes were killed in it for want of memory.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
@@ -74,6 +74,19 @@ pub async fn exchange(mut stream: TcpStream, request: &str) -> std::io::Result<A
     let end = all.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let body = all.split_off(end + 4);
     Ok(Answer { head: String::from_utf8_lossy(&all).into_owned(), body })
+}
+
+/// Sends a request and reads one answer, whose length its head tells, so that the connection can stay open.
+pub async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str) -> std::io::Result<Answer> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        head.push(stream.read_u8().await?.into());
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).await?;
+    Ok(Answer { head, body })
 }
 
 /// So many scrapes at once, each on a connection of its own. Beyond 512 they wait to be let in.

@@ -84,8 +84,7 @@ async fn deleting_the_listed_tags_frees_what_was_promised() {
     // A killed exporter leaves files that say the same.
     let last = settled(&exporter).await;
     let before = offline(&cache, &last, &[]).await;
-    exporter.signal("KILL");
-    exporter.ended().await;
+    exporter.kill().await;
     assert_eq!(offline(&cache, &last, &[]).await["rules"], before["rules"]);
 }
 

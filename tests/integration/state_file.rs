@@ -142,8 +142,7 @@ async fn whatever_else_lies_there_is_ignored_with_one_warning() {
         assert!(warnings[0].contains(problem) && warnings[0].contains("ignoring "), "{problem}: {log}");
         eventually("a good file replaces it", || fs::read(&file).is_ok_and(|now| now != bytes)).await;
         assert_eq!(repositories(&file), 30);
-        exporter.signal("KILL");
-        exporter.ended().await;
+        exporter.kill().await;
     }
 }
 
@@ -199,8 +198,7 @@ async fn of_two_processes_the_first_keeps_the_state_until_it_is_killed_and_then_
     let told = format!("another process holds {directory}/default.lock; ");
     assert_eq!(second.log().matches(&told).count(), 1, "once: {}", second.log());
 
-    first.signal("KILL");
-    first.ended().await;
+    first.kill().await;
     second.refreshed_again(2.0).await;
     eventually("the second one's", || fs::read(&file).unwrap() != kept).await;
     assert!(!first.log().contains("another process"), "{}", first.log());
@@ -381,8 +379,7 @@ async fn a_process_that_is_killed_at_any_moment_leaves_a_file_that_loads() {
                         usual = Some(start.elapsed());
                     }
                 }
-                exporter.signal("KILL");
-                exporter.ended().await;
+                exporter.kill().await;
                 scraping.abort();
                 assert_eq!(repositories(&file), 600);
                 wrote += usize::from(fs::read(&file).unwrap() != before);

@@ -44,7 +44,7 @@ pub fn command() -> Command {
 /// A prepared command, started by a shell that sets a limit first.
 pub fn limited(limit: &str, inner: &Command) -> Command {
     let (inner, mut command) = (inner.as_std(), Command::new("sh"));
-    command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
+    command.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]).arg(inner.get_program()).args(inner.get_args());
     command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command
 }
@@ -159,6 +159,12 @@ pub async fn start_as_it_is(mut command: Command) -> Exporter {
     Exporter { process, address, log, reading, client: client() }
 }
 
+/// Sends a signal, e.g. `TERM`, to a process.
+pub fn send(process: u32, signal: &str) {
+    let done = std::process::Command::new("kill").args([format!("-{signal}"), process.to_string()]).status();
+    assert!(done.unwrap().success());
+}
+
 /// An HTTP client that goes nowhere but where it is sent.
 pub fn client() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -258,8 +264,13 @@ impl Exporter {
 
     /// Sends a signal, e.g. `TERM`.
     pub fn signal(&self, name: &str) {
-        let done = std::process::Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
-        assert!(done.unwrap().success());
+        send(self.pid(), name);
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.signal("KILL");
+        self.ended().await;
     }
 
     /// Ends it by SIGTERM, which it obeys with 0.

@@ -135,8 +135,7 @@ async fn a_killed_process_loses_little() {
     settled(&exporter).await;
     let file = directory.path().join("default.tags");
     eventually("what is known is kept once the work is done", || file.exists()).await;
-    exporter.signal("KILL");
-    exporter.ended().await;
+    exporter.kill().await;
     upstream.handle.clear_journal();
     let restarted = fast(&upstream, &[&cache]).await;
     let scrape = settled(&restarted).await;

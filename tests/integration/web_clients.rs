@@ -1,11 +1,11 @@
 //! Client certificates on connections that are older than the settings in force.
 
+use crate::peers;
 use crate::support::{Exporter, PATIENCE, eventually, simulator, until};
 use crate::upstream_tls::authority;
 use crate::web_support::{Folder, https, of_client};
 use crate::web_tls::connect;
 use rcgen::SanType;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -24,21 +24,8 @@ async fn put(exporter: &Exporter, folder: &Folder, more: &str) {
 
 /// The status of a request on an open connection; `None` if it was closed.
 async fn ask(stream: &mut TlsStream<TcpStream>) -> Option<u16> {
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
-    let mut answer = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer).await {
-            Ok(read @ 1..) => answer.extend_from_slice(&buffer[..read]),
-            _ => return None,
-        }
-        let text = String::from_utf8_lossy(&answer);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        if body.len() == length.parse::<usize>().unwrap() {
-            return Some(head.split(' ').nth(1).unwrap().parse().unwrap());
-        }
-    }
+    let answer = peers::ask(stream, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    answer.ok().map(|answer| answer.status())
 }
 
 const ANY: &str = "  client_auth_type: RequireAnyClientCert\n";

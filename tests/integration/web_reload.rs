@@ -21,8 +21,8 @@ async fn without_password(client: &reqwest::Client, exporter: &Exporter, path: &
     Some(client.get(https(exporter, path)).send().await.ok()?.status().as_u16())
 }
 
-/// Waits for a result of the latest reload.
-async fn reload_succeeded(exporter: &Exporter, client: &reqwest::Client, expected: bool) {
+/// Waits for a result of the latest reload. Where no password is needed, it does no harm.
+pub async fn reload_succeeded(exporter: &Exporter, client: &reqwest::Client, expected: bool) {
     until(PATIENCE, async || {
         let answer = client.get(https(exporter, "/metrics")).basic_auth(USER, Some(PASSWORD)).send().await.unwrap();
         let scrape = Scrape::parse(text(answer).await);

@@ -1,8 +1,9 @@
 //! TLS by the web configuration file: versions, client certificates, and reloads under load.
 
 use crate::peers::{self, SCRAPE};
-use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, text};
+use crate::support::{Exporter, PATIENCE, Scrape, eventually, simulator, text, until};
 use crate::upstream_tls::{Issued, authority};
+use crate::web_reload::reload_succeeded;
 use crate::web_support::{Folder, fixtures, https, of_client};
 use rcgen::{IsCa, SanType, date_time_ymd};
 use rustls::pki_types::ServerName;
@@ -218,21 +219,6 @@ async fn a_client_that_stalls_in_the_handshake_is_closed_in_time() {
     assert!(lets_in(&exporter, &folder, None).await);
 }
 
-/// Waits for a result of the latest reload.
-async fn reloads(exporter: &Exporter, folder: &Folder, successful: bool) {
-    let client = folder.client(None);
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let name = "swr_exporter_web_config_last_reload_successful";
-    loop {
-        let scrape = Scrape::parse(text(client.get(https(exporter, "/metrics")).send().await.unwrap()).await);
-        if scrape.get(name) == Some(f64::from(u8::from(successful))) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{}", exporter.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// The serial number of the certificate that a new connection is shown.
 async fn certificate(exporter: &Exporter, folder: &Folder) -> Vec<u8> {
     let stream = connect(exporter, folder.tls(None)).await.unwrap();
@@ -276,25 +262,22 @@ async fn certificates_are_replaced_under_load_without_a_failed_request() {
         tokio::time::sleep(Duration::from_millis(30)).await;
         folder.write("server.crt", &new);
         if rotation % 10 == 0 {
-            reloads(&exporter, &folder, false).await;
+            reload_succeeded(&exporter, &folder.client(None), false).await;
             assert_eq!(certificate(&exporter, &folder).await, *shown.last().unwrap(), "the pair before stays");
         }
         folder.write("server.key", &key);
         if rotation % 10 == 0 {
-            reloads(&exporter, &folder, true).await;
+            reload_succeeded(&exporter, &folder.client(None), true).await;
             shown.push(certificate(&exporter, &folder).await);
         }
     }
-    reloads(&exporter, &folder, true).await;
+    reload_succeeded(&exporter, &folder.client(None), true).await;
     let last = {
         use rustls::pki_types::pem::PemObject;
         rustls::pki_types::CertificateDer::from_pem_slice(folder.read("server.crt").as_bytes()).unwrap().to_vec()
     };
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while certificate(&exporter, &folder).await != last {
-        assert!(tokio::time::Instant::now() < deadline, "{}", exporter.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(PATIENCE, async || if certificate(&exporter, &folder).await == last { Ok(()) } else { Err(exporter.log()) })
+        .await;
     stop.store(true, Ordering::Relaxed);
     while let Some(ended) = load.join_next().await {
         ended.unwrap();
@@ -326,10 +309,10 @@ async fn an_invalid_file_changes_nothing_and_the_next_valid_one_is_accepted() {
         } else {
             folder.write("web.yml", bad);
         }
-        reloads(&exporter, &folder, false).await;
+        reload_succeeded(&exporter, &folder.client(None), false).await;
         let better = format!("{good}http_server_config: {{ headers: {{ X-Frame-Options: deny }} }} # {}\n", bad.len());
         folder.write("web.yml", &better);
-        reloads(&exporter, &folder, true).await;
+        reload_succeeded(&exporter, &folder.client(None), true).await;
         assert_eq!(frame_options().await.as_deref(), Some("deny"));
     }
 

@@ -23,9 +23,9 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
     if options.account {
         let listed = client.organizations(&budget()).await;
         let found = listed.map(|listed| (format!("{} organizations listed", listed.len()), Some(listed.len() as u64)));
-        report.add(Step::of_call("list organizations", Operation::ListNamespaces, ACCOUNT, found));
+        report.add_call("list organizations", Operation::ListNamespaces, ACCOUNT, found);
         let found = client.overview(&budget()).await.map(|_| ("can be read".to_owned(), None));
-        report.add(Step::of_call("totals of the account", Operation::Overview, ACCOUNT, found));
+        report.add_call("totals of the account", Operation::Overview, ACCOUNT, found);
     }
     if let Err(error) = client.project_id(&budget()).await {
         report.add(Step::fails("project id", error_chain(&error), advice::on_project()));
@@ -37,26 +37,21 @@ pub(super) async fn check(client: &Client, options: &collect::Options, report: &
             let names: Vec<String> = read.iter().map(|quota| quota.name.to_string()).collect();
             (format!("limits of {}", names.join(", ")), None)
         });
-        report.add(Step::of_call("quotas", Operation::Quotas, ACCOUNT, found));
+        report.add_call("quotas", Operation::Quotas, ACCOUNT, found);
     }
     if options.enterprise {
         let listed = client.instances(0, &budget()).await;
         let first = listed.as_ref().ok().and_then(|listed| listed.rows.first()).cloned();
         let count = listed.as_ref().ok().map(|listed| listed.total.unwrap_or(listed.received));
         let found = listed.map(|_| (format!("{} instances listed", count.unwrap_or_default()), count));
-        report.add(Step::of_call("list instances", Operation::ListInstances, ENTERPRISE, found));
+        report.add_call("list instances", Operation::ListInstances, ENTERPRISE, found);
         if let Some(instance) = &first {
             let read = client.instance_statistics(&instance.id, &budget()).await;
             let found = read.map(|_| ("can be read".to_owned(), None));
-            report.add(Step::of_call("statistics of an instance", Operation::InstanceStatistics, ENTERPRISE, found));
+            report.add_call("statistics of an instance", Operation::InstanceStatistics, ENTERPRISE, found);
         }
         let found = client.instance_repositories(None, &budget()).await.map(|page| listed_on(&page, "repositories"));
-        report.add(Step::of_call(
-            "list repositories of instances",
-            Operation::ListInstanceRepositories,
-            ENTERPRISE,
-            found,
-        ));
+        report.add_call("list repositories of instances", Operation::ListInstanceRepositories, ENTERPRISE, found);
         if let Some(instance) = first.filter(|_| options.artifacts) {
             check_artifacts(client, &instance, report).await;
         }
@@ -72,7 +67,7 @@ async fn check_artifacts(client: &Client, instance: &Instance, report: &mut Repo
     }
     let budget = CallBudget::until(Deadline::after(STEP_TIMEOUT));
     let found = client.artifacts(&instance.id, None, &budget).await.map(|page| listed_on(&page, "artifacts"));
-    report.add(Step::of_call(WHAT, Operation::ListArtifacts, ARTIFACTS, found));
+    report.add_call(WHAT, Operation::ListArtifacts, ARTIFACTS, found);
 }
 
 /// What a page holds, and the number if there is no further page.

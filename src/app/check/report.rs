@@ -40,22 +40,6 @@ impl Step {
         Self { outcome: Outcome::Fails, advice: advice.into(), ..Self::works(name, message) }
     }
 
-    /// The step of a call that a collector makes, with the message on what was found and the number in it.
-    pub(super) fn of_call(
-        name: impl Into<String>,
-        operation: Operation,
-        collector: &'static str,
-        found: Result<(String, Option<u64>), ApiError>,
-    ) -> Self {
-        let step = match found {
-            Ok((message, count)) => Self::works(name, message).counting(count),
-            Err(error) => {
-                Self::fails(name, error_chain(&error), advice::on_auxiliary_call(&error, operation, collector))
-            }
-        };
-        step.of_collector(collector)
-    }
-
     /// The step with the number that its message is about.
     pub(super) fn counting(self, count: Option<u64>) -> Self {
         Self { count, ..self }
@@ -114,6 +98,23 @@ impl Report {
 
     pub(super) fn add(&mut self, step: Step) {
         self.steps.push(step);
+    }
+
+    /// Adds the step of a call that a collector makes, with the message on what was found and the number in it.
+    pub(super) fn add_call(
+        &mut self,
+        name: impl Into<String>,
+        operation: Operation,
+        collector: &'static str,
+        found: Result<(String, Option<u64>), ApiError>,
+    ) {
+        let step = match found {
+            Ok((message, count)) => Step::works(name, message).counting(count),
+            Err(error) => {
+                Step::fails(name, error_chain(&error), advice::on_auxiliary_call(&error, operation, collector))
+            }
+        };
+        self.add(step.of_collector(collector));
     }
 
     /// Adds a step that succeeded and whose message is also in the account's line.

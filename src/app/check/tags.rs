@@ -38,6 +38,6 @@ pub(super) async fn check(client: &Client, options: &Options, row: Option<&Row>,
             }
         };
         let step = format!("{} of `{namespace}/{name}`", kind.noun());
-        report.add(Step::of_call(step, operation, kind.collector(), found));
+        report.add_call(step, operation, kind.collector(), found);
     }
 }

@@ -49,14 +49,13 @@ pub(super) fn write(page: &mut String, condition: Condition, account: &AccountSt
     }
     figures(page, account)?;
     // What failed comes before what is there.
-    let collectors_first = condition == Condition::Incomplete;
-    if collectors_first {
+    if condition == Condition::Incomplete {
         collectors(page, account)?;
     }
     if let Some((exposition, _)) = served {
         lists::write(page, exposition.top_repositories())?;
     }
-    if !collectors_first {
+    if condition != Condition::Incomplete {
         collectors(page, account)?;
     }
     let name = Escaped(account.name);

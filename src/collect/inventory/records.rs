@@ -1,6 +1,8 @@
-//! The tag inventory as records of its state file: a head, then each repository with the digests of its blobs.
+//! The tag inventory as records of its state file: a head, then a record for each repository, with the digests of its
+//! blobs.
 //!
-//! Records are made a few at a time, so that the inventory is never locked for long; each is consistent in itself.
+//! Records are made a few at a time, so that the inventory is never locked for long; each is consistent in itself,
+//! whatever happens between two batches.
 
 use super::TagInventory;
 use super::entry::{ByTime, KnownDetails, KnownRetention};

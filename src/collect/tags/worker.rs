@@ -15,7 +15,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// The time for one call with its retries. Longer pauses are waited for here: in the client, other calls wait.
+/// The time for one call with its retries. The worker, not the client, waits for longer pauses, because other calls wait
+/// in the client.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Refusals in a row that do not concern single repositories any more.

@@ -69,10 +69,9 @@ impl WebFileReader<'_> {
         [inline, named]: [&'static str; 2],
         problems: &mut Problems,
     ) -> Pem<'p> {
-        let (inline_text, file) = (table.text(inline, problems), table.text(named, problems));
         // An empty value counts as absent: templates produce such.
-        let (inline_text, file) =
-            (inline_text.filter(|(text, _)| !text.is_empty()), file.filter(|(text, _)| !text.is_empty()));
+        let mut text = |key| table.text(key, problems).filter(|(text, _)| !text.is_empty());
+        let (inline_text, file) = (text(inline), text(named));
         match (inline_text, file) {
             (None, None) => Pem::Absent,
             (Some((_, place)), Some(_)) => {

@@ -51,7 +51,8 @@ impl Client {
         replaced && !std::mem::replace(&mut done.renewed, true)
     }
 
-    /// The wait before the same request is sent again, besides a pause that the upstream asked for; `None` for no retry.
+    /// The wait before the same request is sent again, besides a pause that the upstream asked for. `None` means no retry:
+    /// the caller gets this error.
     pub(super) fn wait_before_retry(
         &self,
         purpose: Purpose,

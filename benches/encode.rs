@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use swr_exporter::catalog::{self, Family};
-use swr_exporter::exposition::{Encoding, Exposition, Format, Options, PlainTextRoom, response, write_snapshot};
+use swr_exporter::exposition::{Encoding, Exposition, Format, Options, PlainTextRoom, response};
 use swr_exporter::model::{Repository, Snapshot, Timestamp, Visibility};
 
 const REPOSITORIES: u64 = 100_000;
@@ -35,17 +35,10 @@ fn main() {
 fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     let three =
         Options { repository_metrics: "size,images,downloads".parse().expect("known names"), ..Options::default() };
-    let mut body = Vec::new();
-    let counts = write_snapshot(snapshot, &three, &mut body).expect("memory");
-    println!("our exposition: {} series, {} bytes", counts.series, counts.bytes);
+    let ours = Exposition::build(Arc::clone(snapshot), &three, None);
+    println!("our exposition: {} series, {} bytes", ours.series(), ours.bytes());
     let mut group = criterion.benchmark_group("encode");
-    group.throughput(Throughput::Bytes(body.len() as u64));
-    group.bench_function("ours, text into a reused buffer", |bencher| {
-        bencher.iter(|| {
-            body.clear();
-            write_snapshot(snapshot, &three, &mut body).expect("memory")
-        });
-    });
+    group.throughput(Throughput::Bytes(ours.bytes() as u64));
     group.bench_function("ours, Exposition::build with gzip", |bencher| {
         bencher.iter(|| Exposition::build(Arc::clone(snapshot), &three, None));
     });
@@ -77,13 +70,14 @@ fn encode(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
 }
 
 /// Compresses the whole exposition at several levels.
-fn compress(criterion: &mut Criterion, snapshot: &Snapshot) {
+fn compress(criterion: &mut Criterion, snapshot: &Arc<Snapshot>) {
     for (name, metrics) in
         [("three gauges", "size,images,downloads"), ("six families", "size,images,downloads,created,updated,info")]
     {
-        let mut body = Vec::new();
         let options = Options { repository_metrics: metrics.parse().expect("known names"), ..Options::default() };
-        write_snapshot(snapshot, &options, &mut body).expect("memory");
+        let exposition = Exposition::build(Arc::clone(snapshot), &options, None);
+        let room = PlainTextRoom::new(0);
+        let body = response(b"", Some(&exposition), Format::Text, Encoding::Identity, &room).concat();
         let mut group = criterion.benchmark_group(format!("compress {name}"));
         group.throughput(Throughput::Bytes(body.len() as u64));
         for level in [1, 2, 3, 6] {

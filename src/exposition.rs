@@ -39,10 +39,8 @@ pub use constant_labels::ConstantLabels;
 pub use encoded_exposition::{Exposition, ResponseBody, response};
 pub use live_families::live;
 pub use plain_text::PlainTextRoom;
-pub use repository_metrics::{RepositoryMetric, RepositoryMetrics, UnknownMetrics};
-pub use snapshot_families::write_snapshot;
-pub use text::Counts;
-pub use top_repositories::{STALE_DAYS, TOP_LENGTH, TopRepositories, TopRepository};
+pub use repository_metrics::{RepositoryMetric, RepositoryMetrics};
+pub use top_repositories::{STALE_DAYS, TOP_LENGTH, TopEntry, TopRepositories};
 
 /// What the exposition of a snapshot contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

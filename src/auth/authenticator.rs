@@ -39,7 +39,8 @@ struct Shared {
     /// Held by the one request that finds out whether a credential is good.
     probe_lock: Arc<tokio::sync::Mutex<()>>,
     renewing: AtomicBool,
-    watching: AtomicBool,
+    /// Held by the task that watches whether a refused secret changes.
+    watching: Arc<tokio::sync::Mutex<()>>,
     renewal_timer: Mutex<JoinSet<()>>,
     last_used: Mutex<Instant>,
     /// The number of attempts to obtain a credential that have ended.
@@ -57,7 +58,7 @@ impl Authenticator {
             state: Mutex::default(),
             probe_lock: Arc::default(),
             renewing: AtomicBool::new(false),
-            watching: AtomicBool::new(false),
+            watching: Arc::default(),
             renewal_timer: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
             attempts: watch::Sender::new(0),
@@ -252,21 +253,19 @@ impl Authenticator {
     /// Starts the task that watches whether the secret changes, unless it runs. `refused` is the secret now, if it can be
     /// read, or the last one that could.
     fn watch(&self, refused: Option<Sha256Digest>) {
-        if self.0.watching.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let task = WatchTask(Arc::downgrade(&self.0));
+        let Ok(watching) = self.0.watching.clone().try_lock_owned() else { return };
+        let weak = Arc::downgrade(&self.0);
         tokio::spawn(
             async move {
                 loop {
                     tokio::time::sleep(POLL_INTERVAL).await;
-                    let Some(shared) = task.0.upgrade() else { return };
+                    let Some(shared) = weak.upgrade() else { return };
                     let changed = shared.load().await.is_ok_and(|loaded| {
                         let secret = loaded.fingerprint();
                         Some(secret) != refused && !shared.state().lockout.is_suspect(&secret, Instant::now())
                     });
                     if changed || shared.state().is_healthy(Instant::now()) {
-                        drop(task);
+                        drop(watching);
                         if changed {
                             info!("a secret changed and is tried now");
                             shared.recoveries.send_modify(|count| *count += 1);
@@ -388,17 +387,6 @@ impl Drop for RenewalTask {
         if let Some(shared) = self.0.upgrade() {
             shared.renewing.store(false, Ordering::Release);
             shared.attempt_ended();
-        }
-    }
-}
-
-/// A task that watches whether the secret changes. However it ends, the next one may start.
-struct WatchTask(Weak<Shared>);
-
-impl Drop for WatchTask {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.watching.store(false, Ordering::Release);
         }
     }
 }

@@ -91,52 +91,45 @@ impl std::fmt::Debug for TokenClient {
 
 pub(super) struct HttpRequest {
     operation: Operation,
-    method: Method,
-    url: String,
-    headers: HeaderMap,
-    body: Zeroizing<Vec<u8>>,
+    request: Request,
     secrets: SentSecrets,
 }
 
 impl HttpRequest {
     pub(super) fn new(operation: Operation, method: Method, url: String) -> Self {
-        Self {
-            operation,
-            method,
-            url,
-            headers: HeaderMap::new(),
-            body: Zeroizing::default(),
-            secrets: SentSecrets::default(),
-        }
+        let request = Request { method, url, headers: HeaderMap::new(), body: Bytes::new() };
+        Self { operation, request, secrets: SentSecrets::default() }
     }
 
     /// Adds a header. A value that cannot be sent is left out, which the service will answer with an error.
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
-        sign::insert(&mut self.headers, name, value);
+        sign::insert(&mut self.request.headers, name, value);
         self
     }
 
     /// As [`Self::header`], with a secret.
     pub(super) fn secret_header(mut self, name: &'static str, secret: &str) -> Self {
-        sign::insert_secret(&mut self.headers, name, secret);
+        sign::insert_secret(&mut self.request.headers, name, secret);
         self
     }
 
     /// Sets a JSON body, written without leaving copies behind.
     pub(super) fn json(mut self, content_type: &str, body: &Json<'_>) -> Self {
-        self.body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE * 2));
-        serde_json::to_writer(&mut *self.body, body).expect("texts and numbers can always be written");
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE * 2));
+        serde_json::to_writer(&mut *text, body).expect("texts and numbers can always be written");
+        self.request.body = Bytes::from_owner(text);
         body.collect_secrets(&mut self.secrets);
         self.header("content-type", content_type)
     }
 
     /// Adds the token, or a signature of the request as it is now.
     pub(super) fn authenticated(mut self, credential: &Credential, now: SystemTime) -> Self {
-        let (host, path) = (sign::host_of(&self.url), self.url.splitn(4, '/').nth(3).unwrap_or_default());
+        let Request { method, url, headers, body } = &mut self.request;
+        let (host, path) = (sign::host_of(url), url.splitn(4, '/').nth(3).unwrap_or_default());
         let signed = [("content-type", JSON_UTF8), ("host", &host)];
-        let (method, path) = (self.method.as_str(), &format!("/{path}"));
-        let request = sign::Request { method, path, query: &[], headers: &signed, body: &self.body };
-        sign::authenticate(&request, credential, now, &mut self.headers);
+        let (method, path) = (method.as_str(), &format!("/{path}"));
+        let request = sign::Request { method, path, query: &[], headers: &signed, body };
+        sign::authenticate(&request, credential, now, headers);
         self
     }
 }
@@ -269,8 +262,8 @@ fn service_time(date: Option<SystemTime>, ours: SystemTime) -> SystemTime {
 impl TokenClient {
     /// Sends a request once. Dropping the future cancels it.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, AuthError> {
-        let HttpRequest { operation, method, url, headers, body, mut secrets } = request;
-        secrets.add_headers(&headers);
+        let HttpRequest { operation, request, mut secrets } = request;
+        secrets.add_headers(&request.headers);
         let (service, seconds, _) = operation.properties();
         let transport = match service {
             Service::Metadata | Service::ClusterAgent => &self.link_local,
@@ -279,7 +272,6 @@ impl TokenClient {
         let requested = Instant::now();
         let mut code = None;
         let exchange = async {
-            let request = Request { method, url, headers, body: Bytes::from_owner(body) };
             let Response { status, headers, body: mut pieces } = transport.send(request).await?;
             code = Some(status.as_u16());
             let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE));

@@ -198,7 +198,7 @@ impl<T: Persistent> StateFile<T> {
     }
 
     fn try_load(&self, now: SystemTime) -> Result<Option<Loaded<T>>, Unusable> {
-        let mut file = match file::open(&self.path) {
+        let file = match file::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -206,7 +206,7 @@ impl<T: Persistent> StateFile<T> {
         if file.metadata()?.len() > self.max_size {
             return Err(Unusable::TooLarge);
         }
-        let (loaded, origin) = decode(&mut file, now)?;
+        let (loaded, origin) = decode(file, now)?;
         if origin == self.origin { Ok(Some(loaded)) } else { Err(Unusable::Origin) }
     }
 
@@ -249,72 +249,20 @@ pub fn encode(
 ///
 /// # Errors
 /// Why it is not used.
-pub fn decode<T: Persistent>(input: &mut (impl Read + Seek), now: SystemTime) -> Result<(Loaded<T>, Origin), Unusable> {
-    let Header { read_at, origin, length } = verify(input)?;
+pub fn decode<T: Persistent>(input: impl Read + Seek, now: SystemTime) -> Result<(Loaded<T>, Origin), Unusable> {
+    let mut file = VerifiedFile::new(input)?;
+    let read_at = file.read_at;
     let age = now.duration_since(read_at).map_err(|future| Unusable::Future(future.duration()))?;
-    let value = read_records(input, length, now, T::read)?;
-    Ok((Loaded { value, read_at, age }, origin))
-}
-
-/// What the header of a file says.
-struct Header {
-    read_at: SystemTime,
-    origin: Origin,
-    /// Bytes of the records.
-    length: u64,
-}
-
-/// Reads the records of a file that was verified.
-fn read_records<T>(
-    input: &mut (impl Read + Seek),
-    length: u64,
-    now: SystemTime,
-    read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>,
-) -> Result<T, Unusable> {
-    input.seek(io::SeekFrom::Start(HEADER as u64))?;
-    let mut records = RecordReader { length, now, input: &mut input.take(length), frame: Vec::new(), position: 0 };
-    let value = read(&mut records)?;
-    if records.is_at_end()? { Ok(value) } else { Err(Unusable::Content) }
-}
-
-/// Verifies format and checksum.
-fn verify(input: &mut (impl Read + Seek)) -> Result<Header, Unusable> {
-    let length = input.seek(io::SeekFrom::End(0))?;
-    input.rewind()?;
-    let mut header = Vec::with_capacity(HEADER);
-    input.take(HEADER as u64).read_to_end(&mut header)?;
-    if !header.starts_with(MAGIC) {
-        return Err(Unusable::Foreign);
-    }
-    // The version comes first: it decides what the rest means.
-    let found = u32::from_le_bytes(*header[8..].first_chunk().ok_or(Unusable::Damaged)?);
-    if found != VERSION {
-        return Err(Unusable::Version { found });
-    }
-    let end = length.checked_sub((HEADER + CHECKSUM) as u64).ok_or(Unusable::Damaged)?;
-    let (mut checksum, mut buffer) = (Sha256::new_with_prefix(&header), vec![0; FRAME]);
-    let mut left = end;
-    while left > 0 {
-        let size = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        input.read_exact(&mut buffer[..size])?;
-        checksum.update(&buffer[..size]);
-        left -= size as u64;
-    }
-    input.read_exact(&mut buffer[..CHECKSUM])?;
-    if checksum.finalize()[..] != buffer[..CHECKSUM] {
-        return Err(Unusable::Damaged);
-    }
-    let nanoseconds = u64::from_le_bytes(*header[12..].first_chunk().expect("the header is whole"));
-    let read_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds);
-    let origin = Origin(*header[20..].first_chunk().expect("the header is whole"));
-    Ok(Header { read_at, origin, length: end })
+    Ok((Loaded { value: file.read_at_time(now, T::read)?, read_at, age }, file.origin))
 }
 
 /// A state file that is read several times and never held, whatever its origin.
 #[derive(Debug)]
-pub struct VerifiedFile {
-    file: fs::File,
+pub struct VerifiedFile<I = fs::File> {
+    input: I,
+    /// Bytes of the records.
     length: u64,
+    origin: Origin,
     /// When the reading behind it began, by the wall clock of then.
     pub read_at: SystemTime,
 }
@@ -325,9 +273,42 @@ impl VerifiedFile {
     /// # Errors
     /// Why it is not used.
     pub fn open(path: &Path) -> Result<Self, Unusable> {
-        let mut file = file::open(path)?;
-        let Header { read_at, length, .. } = verify(&mut file)?;
-        Ok(Self { file, length, read_at })
+        Self::new(file::open(path)?)
+    }
+}
+
+impl<I: Read + Seek> VerifiedFile<I> {
+    /// Verifies format and checksum.
+    fn new(mut input: I) -> Result<Self, Unusable> {
+        let length = input.seek(io::SeekFrom::End(0))?;
+        input.rewind()?;
+        let mut header = Vec::with_capacity(HEADER);
+        (&mut input).take(HEADER as u64).read_to_end(&mut header)?;
+        if !header.starts_with(MAGIC) {
+            return Err(Unusable::Foreign);
+        }
+        // The version comes first: it decides what the rest means.
+        let found = u32::from_le_bytes(*header[8..].first_chunk().ok_or(Unusable::Damaged)?);
+        if found != VERSION {
+            return Err(Unusable::Version { found });
+        }
+        let length = length.checked_sub((HEADER + CHECKSUM) as u64).ok_or(Unusable::Damaged)?;
+        let (mut checksum, mut buffer) = (Sha256::new_with_prefix(&header), vec![0; FRAME]);
+        let mut left = length;
+        while left > 0 {
+            let size = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            input.read_exact(&mut buffer[..size])?;
+            checksum.update(&buffer[..size]);
+            left -= size as u64;
+        }
+        input.read_exact(&mut buffer[..CHECKSUM])?;
+        if checksum.finalize()[..] != buffer[..CHECKSUM] {
+            return Err(Unusable::Damaged);
+        }
+        let nanoseconds = u64::from_le_bytes(*header[12..].first_chunk().expect("the header is whole"));
+        let read_at = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds);
+        let origin = Origin(*header[20..].first_chunk().expect("the header is whole"));
+        Ok(Self { input, length, origin, read_at })
     }
 
     /// Reads its records.
@@ -335,7 +316,19 @@ impl VerifiedFile {
     /// # Errors
     /// [`Unusable::Content`] if the records are not those of such a value.
     pub fn read<T>(&mut self, read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>) -> Result<T, Unusable> {
-        read_records(&mut self.file, self.length, self.read_at, read)
+        self.read_at_time(self.read_at, read)
+    }
+
+    fn read_at_time<T>(
+        &mut self,
+        now: SystemTime,
+        read: impl FnOnce(&mut RecordReader<'_>) -> Result<T, Unusable>,
+    ) -> Result<T, Unusable> {
+        self.input.seek(io::SeekFrom::Start(HEADER as u64))?;
+        let (length, input) = (self.length, &mut (&mut self.input).take(self.length));
+        let mut records = RecordReader { length, now, input, frame: Vec::new(), position: 0 };
+        let value = read(&mut records)?;
+        if records.is_at_end()? { Ok(value) } else { Err(Unusable::Content) }
     }
 }
 

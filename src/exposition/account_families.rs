@@ -6,27 +6,22 @@ use crate::model::figures::{
     Artifacts, Enterprise, Instance, InstanceRepository, Overview, Quota, RepositoryArtifacts,
 };
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
-use std::io::{self, Write};
 
 /// The account's totals and quotas, and how many repositories of each organization were not listed.
-pub(super) fn account(
-    snapshot: &Snapshot,
-    sums: &[NamespaceSums<'_>],
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
+pub(super) fn account(snapshot: &Snapshot, sums: &[NamespaceSums<'_>], writer: &mut Writer<'_>) {
     let account = &snapshot.account;
     let overview = account.overview.as_ref().map(|overview| &overview.value);
     let mut total = |family, value: fn(&Overview) -> Option<Value>| writer.family(family, overview, value, |_| []);
-    total(&catalog::ACCOUNT_REPOSITORIES, |overview| overview.repositories.map(Value::Integer))?;
-    total(&catalog::ACCOUNT_IMAGES, |overview| overview.images.map(Value::Integer))?;
-    total(&catalog::ACCOUNT_NAMESPACES, |overview| overview.namespaces.map(Value::Integer))?;
-    total(&catalog::ACCOUNT_STORAGE, |overview| overview.storage.map(Value::Fraction))?;
-    total(&catalog::ACCOUNT_DOWNLOAD_TRAFFIC, |overview| overview.download_traffic.map(Value::Fraction))?;
+    total(&catalog::ACCOUNT_REPOSITORIES, |overview| overview.repositories.map(Value::Integer));
+    total(&catalog::ACCOUNT_IMAGES, |overview| overview.images.map(Value::Integer));
+    total(&catalog::ACCOUNT_NAMESPACES, |overview| overview.namespaces.map(Value::Integer));
+    total(&catalog::ACCOUNT_STORAGE, |overview| overview.storage.map(Value::Fraction));
+    total(&catalog::ACCOUNT_DOWNLOAD_TRAFFIC, |overview| overview.download_traffic.map(Value::Fraction));
     let quotas = account.quotas.as_ref().map_or(&[][..], |quotas| &quotas.value);
-    writer.family(&catalog::QUOTA_LIMIT, quotas, |quota| quota.limit.map(Value::Integer), |quota| [&quota.name])?;
-    writer.family(&catalog::QUOTA_USED, quotas, |quota| quota.used.map(Value::Integer), |quota| [&quota.name])?;
+    writer.family(&catalog::QUOTA_LIMIT, quotas, |quota| quota.limit.map(Value::Integer), |quota| [&quota.name]);
+    writer.family(&catalog::QUOTA_USED, quotas, |quota| quota.used.map(Value::Integer), |quota| [&quota.name]);
     let unlisted = unlisted(snapshot, sums);
-    writer.family(&catalog::NAMESPACE_UNLISTED, unlisted, |(_, count)| Some(Value::Integer(count)), |(name, _)| [name])
+    writer.family(&catalog::NAMESPACE_UNLISTED, unlisted, |(_, count)| Some(Value::Integer(count)), |(name, _)| [name]);
 }
 
 /// The number of repositories of each organization that were not listed. If organizations are listed one by one, only
@@ -50,64 +45,55 @@ fn unlisted<'a>(snapshot: &'a Snapshot, sums: &[NamespaceSums<'_>]) -> Vec<(&'a 
     unlisted
 }
 
-pub(super) fn enterprise(
-    enterprise: &Enterprise,
-    artifacts: &Artifacts,
-    writer: &mut Writer<impl Write>,
-) -> io::Result<()> {
+pub(super) fn enterprise(enterprise: &Enterprise, artifacts: &Artifacts, writer: &mut Writer<'_>) {
     let listed = enterprise.instances.as_ref().map(|listed| listed.value.as_slice());
     let count = |count: usize| Some(Value::Integer(count as u64));
-    writer.family(&catalog::INSTANCES, listed, |instances| count(instances.len()), |_| [])?;
+    writer.family(&catalog::INSTANCES, listed, |instances| count(instances.len()), |_| []);
     let instances = listed.unwrap_or_default();
     let one = |_| count(1);
     writer.family(&catalog::INSTANCE_INFO, instances, one, |instance| {
         [&instance.id, &instance.name, &instance.spec, &instance.version, &instance.charge_mode]
-    })?;
-    writer.family(&catalog::INSTANCE_STATUS, instances, one, |instance| [&instance.id, &instance.status])?;
+    });
+    writer.family(&catalog::INSTANCE_STATUS, instances, one, |instance| [&instance.id, &instance.status]);
     let mut each = |family, value: fn(&Instance) -> Option<Value>| {
-        writer.family(family, instances, value, |instance| [&instance.id])
+        writer.family(family, instances, value, |instance| [&instance.id]);
     };
-    each(&catalog::INSTANCE_CREATED, |instance| instance.created.map(Value::Time))?;
-    each(&catalog::INSTANCE_EXPIRES, |instance| instance.expires.map(Value::Time))?;
-    each(&catalog::INSTANCE_STORAGE, |instance| instance.statistics.as_ref()?.value.storage.map(Value::Integer))?;
+    each(&catalog::INSTANCE_CREATED, |instance| instance.created.map(Value::Time));
+    each(&catalog::INSTANCE_EXPIRES, |instance| instance.expires.map(Value::Time));
+    each(&catalog::INSTANCE_STORAGE, |instance| instance.statistics.as_ref()?.value.storage.map(Value::Integer));
     let mut quotas = |family, value: fn(&Quota) -> Option<u64>| {
         let quotas = instances.iter().flat_map(|instance| {
             let quotas = instance.statistics.iter().flat_map(|statistics| &statistics.value.quotas);
             quotas.map(|quota| (&*instance.id, quota))
         });
-        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), |(id, quota)| [id, &quota.name])
+        writer.family(family, quotas, |(_, quota)| value(quota).map(Value::Integer), |(id, quota)| [id, &quota.name]);
     };
-    quotas(&catalog::INSTANCE_QUOTA_LIMIT, |quota| quota.limit)?;
-    quotas(&catalog::INSTANCE_QUOTA_USED, |quota| quota.used)?;
+    quotas(&catalog::INSTANCE_QUOTA_LIMIT, |quota| quota.limit);
+    quotas(&catalog::INSTANCE_QUOTA_USED, |quota| quota.used);
     let rows = enterprise.repositories.as_ref().map_or(&[][..], |rows| &rows.value);
     let of_instances = rows.chunk_by(|a, b| a.instance == b.instance);
-    writer.family(
-        &catalog::INSTANCE_REPOSITORIES,
-        of_instances,
-        |rows| count(rows.len()),
-        |rows| [&rows[0].instance],
-    )?;
+    writer.family(&catalog::INSTANCE_REPOSITORIES, of_instances, |rows| count(rows.len()), |rows| [&rows[0].instance]);
     let mut each = |family, value: fn(&InstanceRepository) -> Option<Value>| {
-        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name])
+        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name]);
     };
-    each(&catalog::INSTANCE_REPOSITORY_TAGS, |row| row.tags.map(Value::Integer))?;
-    each(&catalog::INSTANCE_REPOSITORY_ARTIFACTS, |row| row.artifacts.map(Value::Integer))?;
-    each(&catalog::INSTANCE_REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer))?;
-    each(&catalog::INSTANCE_REPOSITORY_CREATED, |row| row.created.map(Value::Time))?;
-    each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time))?;
+    each(&catalog::INSTANCE_REPOSITORY_TAGS, |row| row.tags.map(Value::Integer));
+    each(&catalog::INSTANCE_REPOSITORY_ARTIFACTS, |row| row.artifacts.map(Value::Integer));
+    each(&catalog::INSTANCE_REPOSITORY_DOWNLOADS, |row| row.downloads.map(Value::Integer));
+    each(&catalog::INSTANCE_REPOSITORY_CREATED, |row| row.created.map(Value::Time));
+    each(&catalog::INSTANCE_REPOSITORY_UPDATED, |row| row.updated.map(Value::Time));
     let mut sums = |family, value: fn(&RepositoryArtifacts) -> Option<Value>| {
         let value = |row| artifacts.of(row).and_then(value);
-        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name])
+        writer.family(family, rows, value, |row| [&row.instance, &row.namespace, &row.name]);
     };
-    sums(&catalog::INSTANCE_REPOSITORY_SIZE, |artifacts| artifacts.size.map(Value::Integer))?;
-    sums(&catalog::INSTANCE_REPOSITORY_PUSHED, |artifacts| artifacts.pushed.map(Value::Time))?;
-    sums(&catalog::INSTANCE_REPOSITORY_PULLED, |artifacts| artifacts.pulled.map(Value::Time))
+    sums(&catalog::INSTANCE_REPOSITORY_SIZE, |artifacts| artifacts.size.map(Value::Integer));
+    sums(&catalog::INSTANCE_REPOSITORY_PUSHED, |artifacts| artifacts.pushed.map(Value::Time));
+    sums(&catalog::INSTANCE_REPOSITORY_PULLED, |artifacts| artifacts.pulled.map(Value::Time));
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::exposition::testing::{parse, row};
-    use crate::exposition::{Options, write_snapshot};
+    use crate::exposition::Options;
+    use crate::exposition::testing::{row, text};
     use crate::model::figures::{
         AccountFigures, Artifacts, Dated, Enterprise, Instance, InstanceArtifacts, InstanceRepository, Organization,
         Overview, Quota, RepositoryArtifacts, Statistics,
@@ -125,10 +111,7 @@ mod tests {
 
     /// The sample lines of the families whose names begin with one of the prefixes.
     fn lines(snapshot: &Snapshot, prefixes: &[&str]) -> String {
-        let mut text = Vec::new();
-        let counts = write_snapshot(snapshot, &Options::default(), &mut text).unwrap();
-        assert_eq!(counts.series, parse(&text).len());
-        let text = String::from_utf8(text).unwrap();
+        let text = text(snapshot, &Options::default());
         let wanted = text.lines().filter(|line| prefixes.iter().any(|prefix| line.starts_with(prefix)));
         wanted.collect::<Vec<_>>().join("\n")
     }

@@ -10,7 +10,7 @@ use super::constant_labels::ConstantLabels;
 use super::line_deflater::{FamilyLines, LabelPrefixes, Line, LineDeflater};
 use super::repository_metrics::RepositoryMetrics;
 use super::repository_selection::RepositorySelection;
-use super::text::{CHUNK, Counts, Value, label, metadata};
+use super::text::{CHUNK, Value, label, metadata};
 use crate::catalog;
 use crate::model::chunks::{BlockSize, Chunk};
 use crate::model::tags::{Reclaimable, ReclaimableHere};
@@ -134,7 +134,8 @@ impl<'a> Block<'a> {
     }
 }
 
-pub(super) struct BlockWriter {
+struct BlockEncoder {
+    deflater: LineDeflater,
     prefixes: LabelPrefixes,
     text: Vec<u8>,
     lines: Vec<Line>,
@@ -142,13 +143,14 @@ pub(super) struct BlockWriter {
     constant: Vec<u8>,
 }
 
-impl BlockWriter {
-    pub(super) fn new(labels: &ConstantLabels) -> Self {
-        Self { prefixes: LabelPrefixes::default(), text: Vec::new(), lines: Vec::new(), constant: labels.encode() }
+impl BlockEncoder {
+    fn new(labels: &ConstantLabels) -> Self {
+        let (deflater, prefixes) = (LineDeflater::default(), LabelPrefixes::default());
+        Self { deflater, prefixes, text: Vec::new(), lines: Vec::new(), constant: labels.encode() }
     }
 
     /// Takes in the rows of a block.
-    pub(super) fn begin(&mut self, block: &Block<'_>) -> &LabelPrefixes {
+    fn begin(&mut self, block: &Block<'_>) {
         // All repository families begin with the same two labels; a golden test would show another.
         let labels = catalog::REPOSITORY_INFO.labels;
         self.prefixes.clear();
@@ -160,23 +162,16 @@ impl BlockWriter {
                 });
             }
         }
-        &self.prefixes
+        self.deflater.begin(&self.prefixes);
     }
 
-    /// Writes the lines of a family for the block; `sink` gets them in pieces of about [`CHUNK`] bytes.
-    pub(super) fn write(
-        &mut self,
-        block: &Block<'_>,
-        column: &Column,
-        mut sink: impl FnMut(FamilyLines<'_>),
-    ) -> Counts {
-        let mut counts = Counts::default();
+    /// The lines of a family for the block, compressed in pieces of about [`CHUNK`] bytes.
+    fn encode(&mut self, block: &Block<'_>, column: &Column) -> Part {
         let images = block.images();
         let selection = block.of.selection;
-        let Self { prefixes, text, lines, constant } = self;
+        let Self { deflater, prefixes, text, lines, constant } = self;
         let mut flush = |text: &mut Vec<u8>, lines: &mut Vec<Line>| {
-            counts += Counts { series: lines.len(), bytes: text.len() };
-            sink(FamilyLines { family: column.family, text, lines, prefixes });
+            deflater.push(&FamilyLines { family: column.family, text, lines, prefixes });
             text.clear();
             lines.clear();
         };
@@ -190,7 +185,7 @@ impl BlockWriter {
             }
         }
         flush(text, lines);
-        counts
+        deflater.finish()
     }
 }
 
@@ -238,7 +233,7 @@ impl EncodedBlocks {
         labels: &ConstantLabels,
     ) {
         let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks(size)).collect();
-        let (mut writer, mut deflater) = (BlockWriter::new(labels), LineDeflater::default());
+        let mut encoder = BlockEncoder::new(labels);
         let mut at = 0;
         for block in blocks {
             while old_blocks.get(at).is_some_and(|old| old.first_key() < block.first_key()) {
@@ -252,10 +247,9 @@ impl EncodedBlocks {
                 let part = before.filter(|_| is_kept).map(|(_, encoded)| encoded.0[number][at].clone());
                 let part = part.unwrap_or_else(|| {
                     if !std::mem::replace(&mut is_begun, true) {
-                        deflater.begin(writer.begin(block));
+                        encoder.begin(block);
                     }
-                    writer.write(block, column, |lines| deflater.push(&lines));
-                    Arc::new(deflater.finish())
+                    Arc::new(encoder.encode(block, column))
                 });
                 self.0[number].push(part);
             }

@@ -10,10 +10,9 @@
 //! - zstd: the small parts are raw blocks in the frame of the large one. Raw blocks change neither the entropy tables nor
 //!   the repeat offsets, so the blocks that follow decode as if they came first.
 
-use super::text::Counts;
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 /// gzip level of the families without samples per repository. The lines of the others are compressed by
@@ -81,9 +80,9 @@ impl Part {
         self.bytes.clone()
     }
 
-    /// Samples, and bytes before compression.
-    pub(super) fn counts(&self) -> Counts {
-        Counts { series: self.series, bytes: self.crc.amount() as usize }
+    /// Bytes before compression.
+    pub(super) fn text_length(&self) -> usize {
+        self.crc.amount() as usize
     }
 
     #[cfg(test)]
@@ -118,7 +117,10 @@ impl Part {
 pub(super) struct Deflated {
     parts: Vec<Arc<Part>>,
     crc: Crc,
-    counts: Counts,
+    /// Samples. Each is a series, because no sample repeats.
+    pub(super) series: usize,
+    /// Bytes before compression.
+    pub(super) text_length: usize,
 }
 
 impl Deflated {
@@ -126,7 +128,8 @@ impl Deflated {
     pub(super) fn push(&mut self, part: impl Into<Arc<Part>>) {
         let part = part.into();
         self.crc.combine(&part.crc);
-        self.counts += part.counts();
+        self.series += part.series;
+        self.text_length += part.text_length();
         if !part.bytes.is_empty() {
             self.parts.push(part);
         }
@@ -134,11 +137,6 @@ impl Deflated {
 
     pub(super) fn parts(&self) -> &[Arc<Part>] {
         &self.parts
-    }
-
-    /// Samples, and bytes before compression.
-    pub(super) fn counts(&self) -> Counts {
-        self.counts
     }
 
     /// Compressed bytes.
@@ -187,17 +185,6 @@ impl Deflater {
                 return;
             }
         }
-    }
-}
-
-impl Write for Deflater {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -293,14 +280,13 @@ mod tests {
     use crate::exposition::Encoding;
     use crate::exposition::plain_text::{PlainText, PlainTextRoom};
     use crate::exposition::testing::decode;
-    use crate::exposition::text::CHUNK;
     use proptest::prelude::*;
 
     /// A text in parts of one compressor.
     fn deflated(text: &[u8]) -> Deflated {
         let (mut deflater, mut deflated) = (Deflater::new(GZIP_LEVEL), Deflated::default());
         for part in text.chunks(700_000) {
-            part.chunks(CHUNK).for_each(|chunk| deflater.push(chunk));
+            part.chunks(64 << 10).for_each(|chunk| deflater.push(chunk));
             deflated.push(deflater.finish(0));
         }
         deflated

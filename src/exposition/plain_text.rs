@@ -66,7 +66,7 @@ pub(super) struct PlainText {
 
 impl PlainText {
     pub(super) fn new(deflated: Arc<Deflated>, room: PlainTextRoom) -> Self {
-        let left = deflated.counts().bytes;
+        let left = deflated.text_length;
         Self { deflated, room, inflater: Decompress::new(false), rest: Bytes::new(), next: 0, left }
     }
 
@@ -79,7 +79,7 @@ impl PlainText {
     fn kept_part(&mut self) -> Option<Bytes> {
         let part = self.rest.is_empty().then(|| self.deflated.parts().get(self.next)).flatten()?;
         let text = part.kept_text.get().cloned().or_else(|| {
-            let room = self.room.take(part.counts().bytes)?;
+            let room = self.room.take(part.text_length())?;
             let text = inflate(&mut self.inflater, part);
             // Another scrape may have been faster.
             Some(part.kept_text.get_or_init(|| Bytes::from_owner(KeptText { text, _room: room })).clone())
@@ -118,7 +118,7 @@ impl Iterator for PlainText {
 }
 
 fn inflate(inflater: &mut Decompress, part: &Part) -> Vec<u8> {
-    let length = part.counts().bytes;
+    let length = part.text_length();
     let (mut text, mut rest) = (Vec::with_capacity(length), part.bytes());
     inflater.reset(false);
     while text.len() < length {

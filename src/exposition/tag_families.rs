@@ -5,20 +5,19 @@ use super::columns::Samples::{self, Ages, Images as OfImages, Rules, Series, Ser
 use super::text::{Value, Writer};
 use crate::catalog::{self, Family};
 use crate::model::Images;
-use std::io::{self, Write};
 
-pub(super) fn write_sums(images: &Images, writer: &mut Writer<impl Write>) -> io::Result<()> {
+pub(super) fn write_sums(images: &Images, writer: &mut Writer<'_>) {
     let sum = |(_, bytes): &(_, u128)| Some(Value::Sum(*bytes));
-    writer.family(&catalog::NAMESPACE_UNIQUE_LAYERS, &images.namespaces, sum, |(name, _)| [name])?;
-    writer.family(&catalog::UNIQUE_LAYERS, images.unique_bytes, |bytes| Some(Value::Sum(bytes)), |_| [])?;
+    writer.family(&catalog::NAMESPACE_UNIQUE_LAYERS, &images.namespaces, sum, |(name, _)| [name]);
+    writer.family(&catalog::UNIQUE_LAYERS, images.unique_bytes, |bytes| Some(Value::Sum(bytes)), |_| []);
     let rules: Vec<String> = images.reclaimable.iter().map(|of_rule| of_rule.rule.to_string()).collect();
     let of_rules = || rules.iter().zip(&images.reclaimable);
     let of_namespaces =
         of_rules().flat_map(|(rule, of_rule)| of_rule.namespaces.iter().map(move |namespace| (rule, namespace)));
     let family = &catalog::NAMESPACE_RECLAIMABLE_LAYERS;
-    writer.family(family, of_namespaces, |(_, namespace)| sum(namespace), |(rule, (name, _))| [name, rule])?;
+    writer.family(family, of_namespaces, |(_, namespace)| sum(namespace), |(rule, (name, _))| [name, rule]);
     let family = &catalog::RECLAIMABLE_LAYERS;
-    writer.family(family, of_rules(), |(_, of_rule)| of_rule.bytes.map(Value::Sum), |(rule, _)| [rule])
+    writer.family(family, of_rules(), |(_, of_rule)| of_rule.bytes.map(Value::Sum), |(rule, _)| [rule]);
 }
 
 /// The families with samples per repository, in their order.
@@ -56,8 +55,8 @@ const fn column(family: &'static Family, samples: Samples) -> Column {
 
 #[cfg(test)]
 mod tests {
-    use crate::exposition::testing::{parse, row};
-    use crate::exposition::{Options, write_snapshot};
+    use crate::exposition::Options;
+    use crate::exposition::testing::{row, text};
     use crate::model::reclaim::Rule;
     use crate::model::tags::{
         Details, Images, ManifestKind, Reclaimable, ReclaimableHere, RepositoryImages, TagFigures, TagSeries, TagTotals,
@@ -128,10 +127,7 @@ mod tests {
             ..Snapshot::new(Timestamp(0), rows).0
         };
         let options = Options { repository_metrics: "".parse().unwrap(), ..Options::default() };
-        let mut text = Vec::new();
-        let counts = write_snapshot(&snapshot, &options, &mut text).unwrap();
-        assert_eq!((counts.series, counts.bytes), (parse(&text).len(), text.len()));
-        let text = String::from_utf8(text).unwrap();
+        let text = text(&snapshot, &options);
         let one = r#"{namespace="team",repository="1""#;
         for line in [
             format!("swr_repository_tags_read{one}}} 3"),

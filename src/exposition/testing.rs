@@ -1,9 +1,10 @@
 //! For tests: a parser of both formats that shares no code with the writers, repositories to write, and decoders.
 
-use super::Encoding;
-use crate::model::{Repository, Timestamp, Visibility};
+use super::{Encoding, Exposition, Format, Options, PlainTextRoom, response};
+use crate::model::{Repository, Snapshot, Timestamp, Visibility};
 use std::collections::HashSet;
 use std::io::Read as _;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Sample {
@@ -114,6 +115,15 @@ pub(super) fn decode(body: &[u8], encoding: Encoding) -> Vec<u8> {
         }
     }
     plain
+}
+
+/// The exposition of a snapshot as plain text. Panics if that breaks a rule of [`parse`] or is not what was counted.
+pub(super) fn text(snapshot: &Snapshot, options: &Options) -> String {
+    let exposition = Exposition::build(Arc::new(snapshot.clone()), options, None);
+    let room = PlainTextRoom::new(0);
+    let text = response(b"", Some(&exposition), Format::Text, Encoding::Identity, &room).concat();
+    assert_eq!((exposition.series(), exposition.bytes()), (parse(&text).len(), text.len()));
+    String::from_utf8(text).unwrap()
 }
 
 pub(super) fn row(namespace: &str, name: &str) -> Repository {

@@ -1,37 +1,15 @@
 //! The lines of the text formats: metadata and samples.
 //!
-//! The sink gets chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole on its way
-//! into a compressor.
+//! They are compressed in chunks of about [`CHUNK`] bytes, so an exposition of tens of megabytes is never held whole.
 
+use super::compress::Deflater;
 use super::constant_labels::{ConstantLabels, end_labels};
 use super::{escape, number};
 use crate::catalog::Family;
 use crate::model::Timestamp;
-use std::io::{self, Write};
-use std::ops::AddAssign;
 
-/// Bytes per write into a sink: few enough for the second-level cache beside the compressor's tables, enough to make
-/// writes rare.
+/// Bytes that are compressed at a time: few enough for the second-level cache beside the compressor's tables.
 pub(super) const CHUNK: usize = 64 * 1024;
-
-/// Capacity above [`CHUNK`] for the line that crosses it; enough for names of legal length.
-const LAST_LINE: usize = 4 * 1024;
-
-/// How much was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Sample lines. Each is a series, because no sample repeats.
-    pub series: usize,
-    /// Bytes before compression.
-    pub bytes: usize,
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.series += other.series;
-        self.bytes += other.bytes;
-    }
-}
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Value {
@@ -43,34 +21,35 @@ pub(super) enum Value {
     Fraction(f64),
 }
 
-/// Writes families into a sink and counts.
-pub(super) struct Writer<W> {
-    sink: W,
+/// Compresses families and counts their samples.
+pub(super) struct Writer<'a> {
+    deflater: &'a mut Deflater,
     buffer: Vec<u8>,
-    counts: Counts,
+    /// The number of samples.
+    pub(super) series: usize,
     /// The constant labels, encoded.
     constant: Vec<u8>,
 }
 
-impl<W: Write> Writer<W> {
-    pub(super) fn new(sink: W, labels: &ConstantLabels) -> Self {
-        let buffer = Vec::with_capacity(CHUNK + LAST_LINE);
-        Self { sink, buffer, counts: Counts::default(), constant: labels.encode() }
+impl<'a> Writer<'a> {
+    pub(super) fn new(deflater: &'a mut Deflater, labels: &ConstantLabels) -> Self {
+        Self { deflater, buffer: Vec::with_capacity(CHUNK), series: 0, constant: labels.encode() }
     }
 
     /// Writes a family: a sample for each item that has a value, with a value for each of the family's labels. A family
     /// without samples is left out.
-    pub(super) fn family<'a, T: Copy, const N: usize>(
+    pub(super) fn family<'l, T: Copy, const N: usize>(
         &mut self,
         family: &Family,
         items: impl IntoIterator<Item = T>,
         value: impl Fn(T) -> Option<Value>,
-        labels: impl Fn(T) -> [&'a str; N],
-    ) -> io::Result<()> {
+        labels: impl Fn(T) -> [&'l str; N],
+    ) {
         let mut samples = items.into_iter().filter_map(|item| Some((item, value(item)?))).peekable();
-        if samples.peek().is_some() {
-            metadata(family, &mut self.buffer);
+        if samples.peek().is_none() {
+            return;
         }
+        metadata(family, &mut self.buffer);
         for (item, value) in samples {
             self.buffer.extend_from_slice(family.name.as_bytes());
             let start = self.buffer.len();
@@ -78,27 +57,18 @@ impl<W: Write> Writer<W> {
                 label(if index == 0 { b'{' } else { b',' }, name, value, &mut self.buffer);
             }
             end_labels(start, &self.constant, &mut self.buffer);
-            self.value(value)?;
+            write_value(value, &mut self.buffer);
+            self.series += 1;
+            if self.buffer.len() >= CHUNK {
+                self.flush();
+            }
         }
-        Ok(())
+        self.flush();
     }
 
-    fn value(&mut self, value: Value) -> io::Result<()> {
-        write_value(value, &mut self.buffer);
-        self.counts.series += 1;
-        if self.buffer.len() >= CHUNK { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.write_all(&self.buffer)?;
-        self.counts.bytes += self.buffer.len();
+    fn flush(&mut self) {
+        self.deflater.push(&self.buffer);
         self.buffer.clear();
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> io::Result<Counts> {
-        self.flush()?;
-        Ok(self.counts)
     }
 }
 
@@ -141,45 +111,4 @@ pub(super) fn open_label(separator: u8, name: &str, out: &mut Vec<u8>) {
     out.push(separator);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog;
-
-    /// Keeps the length of every write.
-    #[derive(Default)]
-    struct Chunks(Vec<usize>);
-
-    impl Write for &mut Chunks {
-        fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
-            self.0.push(chunk.len());
-            Ok(chunk.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn the_sink_gets_chunks_and_every_byte_is_counted() {
-        let mut chunks = Chunks::default();
-        let mut writer = Writer::new(&mut chunks, &ConstantLabels::default());
-        let name = "x".repeat(1_000);
-        writer.family(&catalog::NAMESPACE_IMAGES, 0..500, |_| Some(Value::Integer(1)), |_| [&name]).unwrap();
-        let counts = writer.finish().unwrap();
-        assert_eq!((counts.series, counts.bytes), (500, chunks.0.iter().sum()));
-        assert!(chunks.0.len() > 5 && chunks.0.iter().all(|length| *length < CHUNK + LAST_LINE));
-    }
-
-    #[test]
-    fn a_family_without_samples_leaves_no_trace() {
-        let mut body = Vec::new();
-        let mut writer = Writer::new(&mut body, &ConstantLabels::default());
-        writer.family(&catalog::REPOSITORY_SIZE, [1, 2], |_| None, |_| []).unwrap();
-        assert_eq!(writer.finish().unwrap(), Counts::default());
-        assert!(body.is_empty());
-    }
 }

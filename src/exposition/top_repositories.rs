@@ -6,7 +6,6 @@
 use super::repository_selection::RepositorySelection;
 use crate::model::earlier_sizes::EarlierSizes;
 use crate::model::{NamespaceSums, RepositoryImages, RepositoryRef, Snapshot, Timestamp};
-use std::sync::Arc;
 
 /// The most entries in each list.
 pub const TOP_LENGTH: usize = 5;
@@ -22,39 +21,28 @@ pub struct TopRepositories {
     /// The number of organizations that have repositories.
     pub organization_count: u64,
     /// The largest organizations, by descending size.
-    pub organizations: Vec<TopOrganization>,
+    pub organizations: Vec<TopEntry>,
     /// The largest, by descending size.
-    pub largest: Vec<TopRepository>,
+    pub largest: Vec<TopEntry>,
     /// Those that grew, by descending growth.
-    pub grown: Vec<TopRepository>,
+    pub grown: Vec<TopEntry>,
     /// The number of stale repositories.
     pub stale_count: u64,
     /// The largest stale ones, by descending size.
-    pub stale: Vec<TopRepository>,
+    pub stale: Vec<TopEntry>,
     /// The stale ones whose deletion frees most, by descending bytes that no other repository refers to; empty while tags
     /// are not collected.
-    pub reclaimable: Vec<TopRepository>,
+    pub reclaimable: Vec<TopEntry>,
     /// When the sizes were taken that growth is counted from. A repository that came later counts from when it came.
     pub since: Timestamp,
 }
 
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopRepository {
-    /// The organization.
-    pub namespace: Arc<str>,
-    /// The name within the organization.
-    pub repository: Box<str>,
+pub struct TopEntry {
+    /// The organization, or `organization/repository`.
+    pub name: Box<str>,
     /// The size or the growth.
-    pub bytes: u64,
-}
-
-/// An organization in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopOrganization {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Bytes of its repositories.
     pub bytes: u64,
 }
 
@@ -83,16 +71,16 @@ pub(super) fn top(snapshot: &Snapshot, sums: &[NamespaceSums<'_>], selection: &R
     }
     let mut organizations = TopList::default();
     sums.iter().for_each(|sums| organizations.offer(saturated(sums.size.unwrap_or_default()), sums.name));
-    let organization = |(bytes, name): (u64, &Arc<str>)| TopOrganization { name: name.clone(), bytes };
+    let named = |row: RepositoryRef<'_>| format!("{}/{}", row.namespace, row.name).into();
     TopRepositories {
         bytes: saturated(sums.iter().filter_map(|sums| sums.size).sum()),
         organization_count: sums.len() as u64,
-        organizations: organizations.0.into_iter().map(organization).collect(),
-        largest: largest.entries(),
-        grown: grown.entries(),
+        organizations: organizations.entries(|name| (**name).into()),
+        largest: largest.entries(named),
+        grown: grown.entries(named),
         stale_count,
-        stale: stale.entries(),
-        reclaimable: reclaimable.entries(),
+        stale: stale.entries(named),
+        reclaimable: reclaimable.entries(named),
         since: earlier.map_or(snapshot.read_at, EarlierSizes::since),
     }
 }
@@ -130,16 +118,9 @@ impl<T> TopList<T> {
         let index = self.0.partition_point(|(other, _)| *other >= value);
         self.0.insert(index, (value, item));
     }
-}
 
-impl TopList<RepositoryRef<'_>> {
-    fn entries(self) -> Vec<TopRepository> {
-        let entry = |(bytes, row): (u64, RepositoryRef<'_>)| TopRepository {
-            namespace: row.namespace.clone(),
-            repository: row.name.into(),
-            bytes,
-        };
-        self.0.into_iter().map(entry).collect()
+    fn entries(self, name: impl Fn(T) -> Box<str>) -> Vec<TopEntry> {
+        self.0.into_iter().map(|(bytes, item)| TopEntry { name: name(item), bytes }).collect()
     }
 }
 
@@ -152,14 +133,15 @@ mod tests {
     use crate::model::{Images, Repository};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     fn snapshot(read_at: i64, sizes: &[(&str, Option<u64>)]) -> Snapshot {
         let rows = sizes.iter().map(|(name, size)| Repository { size: *size, ..row("n", name) });
         Snapshot::new(Timestamp(read_at), rows.collect()).0
     }
 
-    fn listed(entries: &[TopRepository]) -> Vec<(&str, u64)> {
-        entries.iter().map(|entry| (&*entry.repository, entry.bytes)).collect()
+    fn listed(entries: &[TopEntry]) -> Vec<(&str, u64)> {
+        entries.iter().map(|entry| (entry.name.split_once('/').unwrap().1, entry.bytes)).collect()
     }
 
     #[test]

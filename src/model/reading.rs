@@ -314,19 +314,8 @@ mod tests {
 
         #[test]
         fn no_bytes_make_a_list_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), now in any::<u32>()) {
-            let list: TagList = postcard::from_bytes(&postcard::to_allocvec(&serde_bytes(&bytes)).unwrap()).unwrap();
+            let list: TagList = postcard::from_bytes(&postcard::to_allocvec(&bytes).unwrap()).unwrap();
             let _ = (list.unpack(&[blob(1, 1)]), list.picks(&Reclaim::default().rules, now), list.updated());
         }
-    }
-
-    /// Bytes as the list is stored.
-    fn serde_bytes(bytes: &[u8]) -> impl Serialize + '_ {
-        struct Bytes<'a>(&'a [u8]);
-        impl Serialize for Bytes<'_> {
-            fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.serialize_bytes(self.0)
-            }
-        }
-        Bytes(bytes)
     }
 }

@@ -8,8 +8,7 @@ use super::Timestamp;
 use super::pattern::Pattern;
 use super::reclaim::{Reclaim, Rule};
 use super::tags::{Blob, Digest32, seconds};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 const DAY: u64 = 86_400;
 
@@ -30,7 +29,7 @@ pub struct ListedTag {
 pub type IndexedImage = (Digest32, Vec<Blob>);
 
 /// The packed list. Positions refer to the repository's blobs, which are kept beside it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct TagList(Box<[u8]>);
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -342,30 +341,4 @@ fn sums(differences: impl IntoIterator<Item = u32>, from: u32) -> impl Iterator<
 
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).expect("a repository has fewer tags and blobs")
-}
-
-impl Serialize for TagList {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for TagList {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct Bytes;
-
-        impl serde::de::Visitor<'_> for Bytes {
-            type Value = TagList;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<TagList, E> {
-                Ok(TagList(bytes.into()))
-            }
-        }
-
-        input.deserialize_bytes(Bytes)
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::credentials_sources::{file_with, scrapes_well, short_lived, with_password, without_credential};
-use crate::support::{Exporter, command, eventually, start};
+use crate::support::{command, eventually, start};
 use std::time::Duration;
 use swr_simulator::{DEMO_DELEGATED_AGENCY, DEMO_DELEGATING_DOMAIN, DEMO_PASSWORD, Running};
 use tokio::process::Command;
@@ -10,15 +10,13 @@ use tokio::process::Command;
 /// Two lives of a key and a little more.
 const LIVES: Duration = Duration::from_secs(9);
 
-fn with_agency(mut command: Command) -> Command {
+/// The keys of the agency are renewed, and nothing is asked of SWR with another credential.
+async fn reads_by_agency(mut command: Command, upstream: &Running, base: &str) {
     command.args(["--credentials.agency-name", DEMO_DELEGATED_AGENCY]);
     command.args(["--credentials.agency-domain-name", DEMO_DELEGATING_DOMAIN]);
-    command
-}
-
-/// The keys of the agency are renewed, and nothing is asked of SWR with another credential.
-async fn reads_by_agency(exporter: &Exporter, upstream: &Running, base: &str) {
-    let scrape = scrapes_well(exporter, LIVES).await;
+    command.env("SWR_EXPORTER_SWR_IAM_ENDPOINT", upstream.url());
+    let exporter = start(command).await;
+    let scrape = scrapes_well(&exporter, LIVES).await;
     let keys = scrape.value("swr_api_requests_total", &[("operation", "agency"), ("code", "201")]).unwrap();
     assert!((3.0..=20.0).contains(&keys), "{keys} keys");
     assert!(scrape.get("swr_credential_expiry_timestamp_seconds").is_some());
@@ -35,16 +33,15 @@ async fn reads_by_agency(exporter: &Exporter, upstream: &Running, base: &str) {
 async fn an_access_key_takes_on_an_agency() {
     let upstream = short_lived().await;
     let mut command = command();
-    command.args(["--swr.endpoint", &upstream.url(), "--swr.iam-endpoint", &upstream.url()]);
-    command.env("SWR_EXPORTER_CACHE_WINDOW", "100ms");
-    reads_by_agency(&start(with_agency(command)).await, &upstream, "access-key").await;
+    command.args(["--swr.endpoint", &upstream.url()]).env("SWR_EXPORTER_CACHE_WINDOW", "100ms");
+    reads_by_agency(command, &upstream, "access-key").await;
     assert_eq!(upstream.handle.count("/v3/auth/tokens"), 0);
 }
 
 #[tokio::test]
 async fn a_password_takes_on_an_agency_with_a_token_of_its_account() {
     let (upstream, (_folder, password)) = (short_lived().await, file_with(DEMO_PASSWORD));
-    reads_by_agency(&start(with_agency(with_password(&upstream, &password))).await, &upstream, "password").await;
+    reads_by_agency(with_password(&upstream, &password), &upstream, "password").await;
     let requests = upstream.handle.requests();
     let logins: Vec<_> = requests.iter().filter(|request| request.path == "/v3/auth/tokens").collect();
     assert!(!logins.is_empty());
@@ -58,8 +55,8 @@ async fn a_password_takes_on_an_agency_with_a_token_of_its_account() {
 async fn the_agency_of_an_instance_takes_on_another() {
     let upstream = short_lived().await;
     let mut command = without_credential(&upstream);
-    command.args(["--swr.iam-endpoint", &upstream.url(), "--credentials.metadata-endpoint", &upstream.url()]);
-    reads_by_agency(&start(with_agency(command)).await, &upstream, "metadata").await;
+    command.args(["--credentials.metadata-endpoint", &upstream.url()]);
+    reads_by_agency(command, &upstream, "metadata").await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::format::Escaped;
 use crate::base::words;
-use crate::exposition::{STALE_DAYS, TopRepositories, TopRepository};
+use crate::exposition::{STALE_DAYS, TopEntry, TopRepositories};
 use std::fmt::{self, Write};
 
 pub(super) fn write(page: &mut String, top: &TopRepositories) -> fmt::Result {
@@ -10,35 +10,24 @@ pub(super) fn write(page: &mut String, top: &TopRepositories) -> fmt::Result {
         return Ok(());
     }
     page.push_str("<div class=\"lists\">");
-    let organizations = top.organizations.iter().map(|one| (one.name.to_string(), one.bytes)).collect::<Vec<_>>();
-    table(page, "Largest organizations", ["Organization", "Size"], &organizations, "")?;
-    table(page, "Largest repositories", ["Repository", "Size"], &rows(&top.largest), "")?;
+    table(page, "Largest organizations", ["Organization", "Size"], &top.organizations, "")?;
+    table(page, "Largest repositories", ["Repository", "Size"], &top.largest, "")?;
     let since = top.since.format("%Y-%m-%d %H:%M UTC");
     let growth = ["Repository", "Growth"];
-    table(page, &format!("Grown most since {since}"), growth, &rows(&top.grown), "No repository has grown")?;
+    table(page, &format!("Grown most since {since}"), growth, &top.grown, "No repository has grown")?;
     let stale = format!("Not updated for {STALE_DAYS} days ({} in all)", words::number(top.stale_count));
     let none = "No repository is stale";
-    table(page, &stale, ["Repository", "Size"], &rows(&top.stale), none)?;
+    table(page, &stale, ["Repository", "Size"], &top.stale, none)?;
     if !top.reclaimable.is_empty() {
-        table(page, "What deleting a stale repository frees", ["Repository", "Frees"], &rows(&top.reclaimable), none)?;
+        table(page, "What deleting a stale repository frees", ["Repository", "Frees"], &top.reclaimable, none)?;
     }
     page.push_str("</div>\n");
     Ok(())
 }
 
-fn rows(repositories: &[TopRepository]) -> Vec<(String, u64)> {
-    repositories.iter().map(|row| (format!("{}/{}", row.namespace, row.repository), row.bytes)).collect()
-}
-
 /// A table of names and bytes with a bar under each row, or what it means that there are none.
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]
-fn table(
-    page: &mut String,
-    caption: &str,
-    [name, value]: [&str; 2],
-    rows: &[(String, u64)],
-    if_empty: &str,
-) -> fmt::Result {
+fn table(page: &mut String, caption: &str, [name, value]: [&str; 2], rows: &[TopEntry], if_empty: &str) -> fmt::Result {
     writeln!(
         page,
         "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">{name}</th>\
@@ -47,8 +36,8 @@ fn table(
     if rows.is_empty() {
         writeln!(page, "<tr><th scope=\"row\" colspan=\"2\">{if_empty}</th></tr>")?;
     }
-    let largest = rows.first().map_or(1, |(_, bytes)| *bytes) as f64;
-    for (name, bytes) in rows {
+    let largest = rows.first().map_or(1, |row| row.bytes) as f64;
+    for TopEntry { name, bytes } in rows {
         writeln!(
             page,
             "<tr><th scope=\"row\">{}</th><td class=\"number\">{}<svg class=\"bar\" viewBox=\"0 0 100 1\" \

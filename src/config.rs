@@ -76,8 +76,8 @@ pub struct Problems {
 
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{} in the settings:", things(self.list.len() as u64, "problem"))?;
-        self.list.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
+        write!(f, "{} in the settings:", things(self.list.len() as u64, "problem"))?;
+        self.list.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
     }
 }
 

@@ -161,11 +161,11 @@ impl AccountManager {
         let read = read.await;
         let read =
             read.ok_or_else(|| format!("the settings could not be read within {} s\n", FILE_TIMEOUT.as_secs()))?;
-        let config = read.map_err(|problems| problems.to_string())?;
+        let config = read.map_err(|problems| format!("{problems}\n"))?;
         config.log_warnings();
         let Config { accounts, web_file, shown, .. } = config;
         if let Some(problems) = web_file.as_ref().and_then(|file| self.0.web_config.refusal(&file.security)) {
-            return Err(problems.to_string());
+            return Err(format!("{problems}\n"));
         }
         let before = self.0.running().accounts.clone();
         let locks = before.iter().filter_map(|account| account.lock.clone()).collect();

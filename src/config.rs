@@ -161,7 +161,8 @@ pub fn resolve(args: &ServeArgs, environment: &Environment) -> Result<Config, Pr
     let process = Settings::of_process(args, environment);
     let log = log_options(&process, problems);
     environment.check(problems);
-    environment.unknown(&known_variables()).into_iter().for_each(|warning| problems.warn(warning));
+    let known = flags::ALL.iter().map(Flag::variable).chain(environment::SECRETS.map(str::to_owned));
+    environment.unknown(&known.collect::<Vec<_>>()).into_iter().for_each(|warning| problems.warn(warning));
     process.check_paths(flags::ALL.iter().filter(|flag| flag.key.is_none()), problems);
     let web = web_options::read(&process, problems);
     let listen = parsed_values(&process, "web.listen-address", problems);
@@ -338,12 +339,6 @@ fn attributed(problem: String, names: &[&str], of: usize) -> String {
         [name] => format!("account `{name}`: {problem}"),
         names => format!("accounts `{}`: {problem}", names.join("`, `")),
     }
-}
-
-/// The environment variables that are read.
-fn known_variables() -> Vec<String> {
-    let settings = flags::ALL.iter().map(Flag::variable);
-    settings.chain(environment::SECRETS.map(str::to_owned)).collect()
 }
 
 /// A value without white space around it, or, of a password, without line ends around it.

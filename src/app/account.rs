@@ -34,7 +34,7 @@ use tracing::{Instrument, Span, debug, error, info, warn};
 
 /// A running account. Dropping it stops nothing; `close` does.
 pub(super) struct Account {
-    name: String,
+    pub(super) name: String,
     /// Adds the account's name to every log line written within it.
     span: Span,
     meta_labels: Vec<(&'static str, String)>,
@@ -45,9 +45,9 @@ pub(super) struct Account {
     calls: CallCounter,
     metrics: collect::Metrics,
     /// Present where repositories are read one by one.
-    tags: Option<TagCollector>,
+    pub(super) tags: Option<TagCollector>,
     /// Present where state is kept in files.
-    lock: Option<Arc<StateLock>>,
+    pub(super) lock: Option<Arc<StateLock>>,
     registry: Registry,
     labels: ConstantLabels,
     /// Refreshes at once when a credential may work again.
@@ -188,14 +188,6 @@ impl Account {
         })
     }
 
-    pub(super) fn lock(&self) -> Option<&Arc<StateLock>> {
-        self.lock.as_ref()
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Whether it was built from these settings.
     pub(super) fn is(&self, config: &config::AccountOptions) -> bool {
         self.name == config.name && self.fingerprint == config.fingerprint
@@ -217,10 +209,6 @@ impl Account {
         {
             tags.take_over(before);
         }
-    }
-
-    pub(super) fn tags(&self) -> Option<&TagCollector> {
-        self.tags.as_ref()
     }
 
     pub(super) fn progress(&self) -> Arc<collect::Progress> {

@@ -168,7 +168,7 @@ impl AccountManager {
             return Err(problems.to_string());
         }
         let before = self.0.running().accounts.clone();
-        let locks = before.iter().filter_map(|account| account.lock().cloned()).collect();
+        let locks = before.iter().filter_map(|account| account.lock.clone()).collect();
         let shared = SharedResources::new(self.0.budget.clone(), locks);
         let plan = ReloadPlan::build(accounts, &before, shared).await?;
         let done = self.0.replace(plan, shown, reload_function(Arc::downgrade(&self.0)))?;
@@ -197,8 +197,8 @@ impl AccountManager {
         loop {
             let mut directories: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
             for account in &self.0.running().accounts {
-                if let Some(directory) = account.lock().and_then(|lock| lock.path.parent()) {
-                    directories.entry(directory.to_owned()).or_default().push(account.name().to_owned());
+                if let Some(directory) = account.lock.as_ref().and_then(|lock| lock.path.parent()) {
+                    directories.entry(directory.to_owned()).or_default().push(account.name.clone());
                 }
             }
             for (directory, accounts) in directories {
@@ -240,7 +240,7 @@ impl Shared {
         let before = std::mem::replace(&mut running.accounts, accounts.clone());
         let is_in =
             |account: &Arc<Account>, list: &[Arc<Account>]| list.iter().any(|other| Arc::ptr_eq(account, other));
-        let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name() == account.name());
+        let named = |list: &[Arc<Account>], account: &Account| list.iter().any(|other| other.name == account.name);
         let kept = accounts.iter().filter(|account| is_in(account, &before)).count();
         let added = accounts.iter().filter(|account| !named(&before, account)).count();
         let removed = before.iter().filter(|account| !named(&accounts, account)).count();
@@ -248,12 +248,11 @@ impl Shared {
         self.sites.send_replace(Arc::new(site(&accounts, self.live.clone(), self.landing.clone(), shown, reload)));
         // After the swap: a scrape that came before it is answered by the accounts it found.
         for account in before.iter().filter(|account| !is_in(account, &accounts)) {
-            match accounts.iter().find(|other| other.name() == account.name()) {
+            match accounts.iter().find(|other| other.name == account.name) {
                 Some(successor) => successor.inherit_tags(account),
                 None => warn!(
-                    account = account.name(),
-                    "account {} was removed from the configuration file; its series end",
-                    account.name()
+                    account = account.name,
+                    "account {} was removed from the configuration file; its series end", account.name
                 ),
             }
             account.close();
@@ -287,7 +286,7 @@ impl ReloadPlan {
             let account = Account::build(config, &mut shared).await.with_context(|| format!("account `{name}`"));
             let account = Arc::new(account.map_err(|error| format!("{error:#}\n"))?);
             plan.new.push(account.clone());
-            if let Some(predecessor) = before.iter().find(|before| before.name() == account.name()) {
+            if let Some(predecessor) = before.iter().find(|before| before.name == account.name) {
                 account.inherit_refusals(predecessor);
             }
             plan.all.push(account);

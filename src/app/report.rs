@@ -121,7 +121,7 @@ fn online(args: &ReportArgs, wanted: &Wanted) -> anyhow::Result<()> {
     let (name, reclaim) = (account.name.clone(), account.tags.collected.reclaim.clone());
     let _log = log.map(logging::start).transpose().map_err(anyhow::Error::msg)?;
     super::block_on(scrape::collect_once(account, |account, exposition| {
-        let tags = account.tags().expect("tags are collected");
+        let tags = account.tags.as_ref().expect("tags are collected");
         let mut readings = |visit: &mut dyn FnMut(KnownRepository)| {
             tags.visit(visit);
             Ok(())

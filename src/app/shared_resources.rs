@@ -10,6 +10,7 @@ use crate::transport::{BuildError, Https, HttpsOptions};
 use anyhow::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tracing::warn;
 
@@ -55,7 +56,7 @@ impl SharedResources {
                 let path = lock.path.display();
                 warn!(file = %path, "the disk of {path} does not answer; the state of its account is not loaded");
             }
-            lock.set_hung(is_hung);
+            lock.is_hung.store(is_hung, Ordering::Relaxed);
             lock
         });
         self.locks = futures_util::future::join_all(trials).await;

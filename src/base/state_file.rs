@@ -19,6 +19,7 @@ use std::io::{self, Read, Seek, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tracing::{error, info, warn};
 
@@ -172,7 +173,7 @@ impl<T: Persistent> StateFile<T> {
     where
         T: Send + 'static,
     {
-        if !self.lock.may_load() {
+        if self.lock.is_hung.load(Ordering::Relaxed) {
             return None;
         }
         let (file, path) = (self.clone(), self.path.display());

@@ -20,7 +20,7 @@ pub struct StateLock {
     held: Mutex<Option<File>>,
     is_problem_logged: AtomicBool,
     /// Whether the disk does not answer, so that nothing is read from it.
-    is_hung: AtomicBool,
+    pub is_hung: AtomicBool,
     /// Files that were read in this process.
     used: Mutex<Vec<PathBuf>>,
     /// The threads that read and write the account's state, also for accounts that were replaced by a reload.
@@ -41,16 +41,6 @@ impl StateLock {
             used: Mutex::default(),
             threads: BlockingThreads::new(THREADS),
         }
-    }
-
-    /// Notes whether the disk answers; while it does not, nothing is loaded.
-    pub fn set_hung(&self, is_hung: bool) {
-        self.is_hung.store(is_hung, Ordering::Relaxed);
-    }
-
-    /// Whether state may be loaded.
-    pub fn may_load(&self) -> bool {
-        !self.is_hung.load(Ordering::Relaxed)
     }
 
     /// Whether this is the first call for a file in this process.

@@ -110,24 +110,14 @@ impl<'a> Settings<'a> {
         })
     }
 
-    /// Whether the account is one of the configuration file, and problems are told in its words.
-    pub(super) fn is_in_file(&self) -> bool {
-        !self.entries.is_empty()
-    }
-
     /// Whether settings of credentials in the file could not be read.
     pub(super) fn has_wrong_credentials(&self) -> bool {
         self.entries.iter().any(|entries| entries.has_wrong_credentials)
     }
 
-    /// Whether credentials come from the file alone.
-    fn has_own_credentials(&self) -> bool {
-        self.entries.iter().any(|entries| entries.has_credentials())
-    }
-
     /// How to give a setting, as an alternative of ways: by flag or variable, or in the words of the file.
     pub(super) fn how_to_give(&self, outside: &str, in_file: &str) -> String {
-        if self.is_in_file() { in_file.to_owned() } else { outside.to_owned() }
+        if self.entries.is_empty() { outside.to_owned() } else { in_file.to_owned() }
     }
 
     fn secret(&self, key: &str) -> Option<&Secret> {
@@ -137,7 +127,7 @@ impl<'a> Settings<'a> {
     /// An environment variable about credentials. An account with credentials in the file does not look at the environment,
     /// which may hold those of another account.
     pub(super) fn credential_variable(&self, name: &str) -> Option<String> {
-        if self.has_own_credentials() { None } else { self.variable(name) }
+        if self.entries.iter().any(|entries| entries.has_credentials()) { None } else { self.variable(name) }
     }
 
     /// An environment variable, unless it is empty.

@@ -64,7 +64,6 @@ impl WebFileReader<'_> {
         }
         let mut root = Table::of(root, Place::root(&shown), problems);
         let mut sources = Sources::default();
-        let mut http2 = true;
         let mut options = Options {
             tls: root.take("tls_server_config").filter(|(node, _)| node.value != Value::Map(Vec::new())).and_then(
                 |(node, place)| self.tls(Table::of(node, place.clone(), problems), &place, &mut sources, problems),
@@ -73,7 +72,9 @@ impl WebFileReader<'_> {
         };
         if let Some((node, place)) = root.take("http_server_config") {
             let mut table = Table::of(node, place, problems);
-            http2 = flag(&mut table, "http2", problems).unwrap_or(true);
+            if let (Some(http2), Some(tls)) = (flag(&mut table, "http2", problems), &mut options.tls) {
+                tls.http2 = http2;
+            }
             options.headers = headers(&mut table, problems);
             table.finish(problems);
         }
@@ -81,9 +82,6 @@ impl WebFileReader<'_> {
         options.open_paths = open_paths(&mut root, problems);
         options.rate_limit = rate_limit(&mut root, problems);
         root.finish(problems);
-        if let Some(tls) = &mut options.tls {
-            tls.http2 = http2;
-        }
         Security::new(options)
             .map_err(|found| found.into_iter().for_each(|problem| sources.blame(&problem, problems)))
             .ok()

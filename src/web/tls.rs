@@ -43,23 +43,6 @@ pub struct Options {
     pub http2: bool,
 }
 
-impl Options {
-    /// The defaults, for a certificate and its key.
-    pub fn new(certificate: Vec<u8>, key: Secret) -> Self {
-        Self {
-            certificate,
-            key,
-            client_auth: ClientAuth::None,
-            min_version: TlsVersion::Tls12,
-            max_version: TlsVersion::Tls13,
-            cipher_suites: Vec::new(),
-            prefer_server_order: true,
-            curves: Vec::new(),
-            http2: true,
-        }
-    }
-}
-
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {

@@ -2,7 +2,7 @@
 
 use super::AccountStatus;
 use crate::cache::Attempt;
-use crate::collect::CollectorState;
+use crate::collect::CollectorState::Incomplete;
 use crate::exposition::Exposition;
 use strum::IntoStaticStr;
 
@@ -30,7 +30,9 @@ impl Condition {
             (Some(Attempt { failure: Some(_), .. }), None) => Self::Failing,
             (Some(Attempt { failure: Some(_), .. }), Some(_)) => Self::Degraded,
             (None, _) | (Some(_), None) => Self::Waiting,
-            (Some(_), Some(_)) if status.collectors.values().any(is_incomplete) => Self::Incomplete,
+            (Some(_), Some(_)) if status.collectors.values().any(|state| matches!(state, Incomplete(_))) => {
+                Self::Incomplete
+            }
             (Some(_), Some((exposition, _))) if is_empty(exposition) => Self::Empty,
             (Some(_), Some(_)) => Self::Working,
         }
@@ -78,10 +80,6 @@ impl Condition {
             Self::Working => r#"<circle cx="8" cy="8" r="8"/>"#,
         }
     }
-}
-
-fn is_incomplete(state: &CollectorState) -> bool {
-    matches!(state, CollectorState::Incomplete(_))
 }
 
 /// An account that uses instances of the Enterprise Edition alone is not empty.

@@ -52,13 +52,16 @@ impl WebFileReader<'_> {
 
         let (Pem::Text(certificate, _), Pem::Text(key, _)) = (certificate, key) else { return None };
         Some(tls::Options {
+            certificate: certificate.expose().as_bytes().to_vec(),
+            key,
             client_auth,
             min_version: min_version.map_or(TlsVersion::Tls12, |(version, _)| version),
             max_version: max_version.map_or(TlsVersion::Tls13, |(version, _)| version),
             cipher_suites,
             prefer_server_order,
             curves,
-            ..tls::Options::new(certificate.expose().as_bytes().to_vec(), key)
+            // Unless `http_server_config` says otherwise.
+            http2: true,
         })
     }
 

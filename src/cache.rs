@@ -279,8 +279,7 @@ impl<T: Send + Sync + 'static> Cache<T> {
         let now = self.0.now();
         let held = state.held.as_ref().filter(|held| held.age(now) <= self.0.options.max_age);
         let fresh_for = held.map_or(Duration::ZERO, |held| held.fresh_for(now));
-        let back_off =
-            state.backoff.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now.instant));
+        let back_off = state.backoff.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now.instant));
         Status {
             held: held.map(|held| (held.value.clone(), held.read_at)),
             age: held.map(|held| held.age(now)),
@@ -426,7 +425,7 @@ impl<T> State<T> {
             if self.latest.is_none() {
                 info!("first refresh complete");
             } else if self.is_failure_logged {
-                info!(failed = self.backoff.failures(), "refreshes succeed again");
+                info!(failed = self.backoff.failures, "refreshes succeed again");
             }
             self.is_failure_logged = false;
             return;
@@ -438,7 +437,7 @@ impl<T> State<T> {
             (Some(held), _) if held.age(now) <= options.max_age => "serving the last good data",
             _ => "no data to serve",
         };
-        let in_a_row = self.backoff.failures().saturating_add(1);
+        let in_a_row = self.backoff.failures.saturating_add(1);
         let (reason, message) = (failure.reason, &failure.message);
         if reason.needs_action() {
             error!(%reason, in_a_row, suppressed, "refresh failed, {serving}: {message}");

@@ -368,24 +368,16 @@ impl RecordWriter<'_> {
 
 /// Reads the records of a value.
 pub struct RecordReader<'a> {
-    length: u64,
-    now: SystemTime,
+    /// Bytes of all records.
+    pub length: u64,
+    /// The time by which the file has an age.
+    pub now: SystemTime,
     input: &'a mut dyn Read,
     frame: Vec<u8>,
     position: usize,
 }
 
 impl RecordReader<'_> {
-    /// Bytes of all records.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// The time by which the file has an age.
-    pub fn now(&self) -> SystemTime {
-        self.now
-    }
-
     /// The next record; `None` at the end.
     ///
     /// # Errors

@@ -50,8 +50,10 @@ const JITTER: f64 = 0.25;
 #[derive(Debug)]
 pub(super) struct Backoff {
     delays: backoff::Backoff,
-    failures: u32,
-    until: Option<Instant>,
+    /// The number of failures in a row.
+    pub(super) failures: u32,
+    /// When the next refresh may start, if it has to wait.
+    pub(super) until: Option<Instant>,
 }
 
 impl Backoff {
@@ -64,15 +66,6 @@ impl Backoff {
 
     pub(super) fn allows(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until <= now)
-    }
-
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.until
-    }
-
-    /// The number of failures in a row.
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
     }
 
     pub(super) fn reset(&mut self) {
@@ -101,13 +94,13 @@ mod tests {
             let mut before = Duration::ZERO;
             for _ in 0..failures {
                 backoff.failed(now, None, random);
-                let wait = backoff.until().unwrap() - now;
+                let wait = backoff.until.unwrap() - now;
                 prop_assert!(wait >= before && wait <= options.window && wait <= MAX_DELAY);
                 before = wait;
             }
             prop_assert!(!backoff.allows(now) && backoff.allows(now + before));
             backoff.failed(now, Some(Duration::from_secs(100)), random);
-            prop_assert!(backoff.until().unwrap() >= now + Duration::from_secs(100));
+            prop_assert!(backoff.until.unwrap() >= now + Duration::from_secs(100));
             backoff.reset();
             prop_assert!(backoff.allows(now));
         }

@@ -106,9 +106,9 @@ impl Persistent for TagInventory {
         let keep = keep.map(|keep| keep.parse()).transpose().map_err(|_| Unusable::Content)?;
         let mut inventory = Self { was_complete, keep, rules: rules.clone(), ..Self::default() };
         inventory.layers.set_rules(rules.len());
-        let now = seconds(Timestamp::from(records.now()));
+        let now = seconds(Timestamp::from(records.now));
         // No more than there can be.
-        let blobs = blobs.min(records.length() / size_of::<Digest32>() as u64);
+        let blobs = blobs.min(records.length / size_of::<Digest32>() as u64);
         inventory.layers.reserve(usize::try_from(blobs).unwrap_or_default());
         let mut inventory = std::thread::scope(|scope| {
             let (decoded, batches) = mpsc::sync_channel::<Vec<(EntryRecord, Option<ByTime>)>>(DECODED_BATCHES);

@@ -2,11 +2,8 @@
 
 use crate::base::digest::{self, Sha256Digest};
 use crate::base::secret::Secret;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::time::Instant;
-
-/// The longest lifetime of an issued credential that is believed.
-const MAX_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// What proves an identity to the API.
 #[derive(Clone, Debug)]
@@ -66,18 +63,4 @@ pub struct IssuedCredential {
     pub expires_at: Option<SystemTime>,
     /// When it expires on our monotonic clock, which no wrong wall clock can move.
     pub expires_monotonic: Option<Instant>,
-}
-
-impl IssuedCredential {
-    /// A credential that was requested at `requested` and issued at `issued` by the issuer's clock. Its lifetime is the
-    /// difference of two times of that clock, so it does not matter whether ours is right.
-    pub(super) fn new(
-        credential: Credential,
-        expires_at: Option<SystemTime>,
-        issued: SystemTime,
-        requested: Instant,
-    ) -> Self {
-        let lifetime = |end: SystemTime| end.duration_since(issued).unwrap_or_default().min(MAX_LIFETIME);
-        Self { credential, expires_at, expires_monotonic: expires_at.map(|end| requested + lifetime(end)) }
-    }
 }

@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 /// The most bytes of a response that are read. A token or a key has a few kilobytes.
 const MAX_RESPONSE: usize = 64 << 10;
 
+/// The longest lifetime of an issued credential that is believed.
+const MAX_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// The kind of request: the `operation` label, and words for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -224,7 +227,10 @@ impl HttpResponse {
                 Credential::AccessKey(_) => "the key in it has expired",
             }));
         }
-        Ok(IssuedCredential::new(credential, expires_at, self.now, self.requested))
+        // Two times of the service's clock tell the lifetime, so it does not matter whether ours is right.
+        let lifetime = |end: SystemTime| end.duration_since(self.now).unwrap_or_default().min(MAX_LIFETIME);
+        let expires_monotonic = expires_at.map(|end| self.requested + lifetime(end));
+        Ok(IssuedCredential { credential, expires_at, expires_monotonic })
     }
 
     pub(super) fn unexpected(&self, problem: &'static str) -> AuthError {

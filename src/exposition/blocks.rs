@@ -204,12 +204,9 @@ impl EncodedBlocks {
         labels: &ConstantLabels,
     ) -> Self {
         let blocks: Vec<_> = new.blocks(size).collect();
-        let encode = |blocks: &[Block<'_>], before| {
-            let mut encoded = Self(vec![Vec::with_capacity(blocks.len()); columns.len()]);
-            encoded.append(blocks, before, size, columns, labels);
-            encoded
-        };
+        let encode = |blocks: &[Block<'_>], before| Self::encode(blocks, before, columns, labels);
         let before = before.filter(|(_, encoded)| encoded.0.len() == columns.len());
+        let before = before.map(|(old, encoded)| (old.blocks(size).collect(), encoded));
         let has_threads = std::thread::available_parallelism().is_ok_and(|threads| threads.get() > 1);
         if before.is_some() || blocks.len() < 2 || !has_threads {
             return encode(&blocks, before);
@@ -224,15 +221,14 @@ impl EncodedBlocks {
         })
     }
 
-    fn append(
-        &mut self,
+    fn encode(
         blocks: &[Block<'_>],
-        before: Option<(Selected<'_>, &Self)>,
-        size: BlockSize,
+        before: Option<(Vec<Block<'_>>, &Self)>,
         columns: &[Column],
         labels: &ConstantLabels,
-    ) {
-        let old_blocks: Vec<_> = before.iter().flat_map(|(old, _)| old.blocks(size)).collect();
+    ) -> Self {
+        let mut encoded = Self(vec![Vec::with_capacity(blocks.len()); columns.len()]);
+        let (old_blocks, old_parts) = before.map_or_else(Default::default, |(blocks, encoded)| (blocks, &*encoded.0));
         let mut encoder = BlockEncoder::new(labels);
         let mut at = 0;
         for block in blocks {
@@ -244,16 +240,18 @@ impl EncodedBlocks {
             let mut is_begun = false;
             for (number, column) in columns.iter().enumerate() {
                 let is_kept = difference.as_ref().is_some_and(|difference| !difference.affects(column));
-                let part = before.filter(|_| is_kept).map(|(_, encoded)| encoded.0[number][at].clone());
-                let part = part.unwrap_or_else(|| {
+                let part = if is_kept {
+                    old_parts[number][at].clone()
+                } else {
                     if !std::mem::replace(&mut is_begun, true) {
                         encoder.begin(block);
                     }
                     Arc::new(encoder.encode(block, column))
-                });
-                self.0[number].push(part);
+                };
+                encoded.0[number].push(part);
             }
         }
+        encoded
     }
 
     /// Appends the families that have samples.

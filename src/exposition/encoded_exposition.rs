@@ -14,7 +14,8 @@ use super::columns::Column;
 use super::compress::{Deflated, Deflater, EOF, GZIP_LEVEL, ZstdBlocks, gzip, zstd};
 use super::plain_text::{PlainText, PlainTextRoom};
 use super::repository_selection::RepositorySelection;
-use super::snapshot_families::{Columns, write_totals};
+use super::snapshot_families::write_totals;
+use super::tag_families;
 use super::top_repositories::{self, TopRepositories};
 use super::{Encoding, Format, Options};
 use crate::model::Snapshot;
@@ -46,7 +47,9 @@ impl Exposition {
         let selection = RepositorySelection::new(&snapshot, options, selected_before);
         let sums = snapshot.namespace_sums();
         let top = Arc::new(top_repositories::top(&snapshot, &sums, &selection));
-        let columns = Columns::of(&snapshot, options.repository_metrics);
+        // In the order in which they are written: the listing, then the totals, then tags and details.
+        let of_listing: Vec<Column> = options.repository_metrics.iter().map(Column::of).collect();
+        let of_images = if snapshot.images.is_some() { tag_families::COLUMNS } else { &[] };
         let mut deflater = Deflater::new(GZIP_LEVEL);
         let new = Selected { snapshot: &snapshot, selection: &selection };
         let encode = |size, columns: &[Column], before: fn(&Self) -> &EncodedBlocks| {
@@ -55,13 +58,13 @@ impl Exposition {
             });
             EncodedBlocks::new(new, before, size, columns, &options.labels)
         };
-        let listing = encode(BlockSize::Large, &columns.listing, |before| &before.listing);
-        let images = encode(BlockSize::Small, columns.images, |before| &before.images);
+        let listing = encode(BlockSize::Large, &of_listing, |before| &before.listing);
+        let images = encode(BlockSize::Small, of_images, |before| &before.images);
         let mut deflated = Deflated::default();
-        listing.append_to(&mut deflated, &columns.listing, &mut deflater);
+        listing.append_to(&mut deflated, &of_listing, &mut deflater);
         let totals = write_totals(&snapshot, &sums, &selection, options, &mut deflater);
         deflated.push(deflater.finish(totals));
-        images.append_to(&mut deflated, columns.images, &mut deflater);
+        images.append_to(&mut deflated, of_images, &mut deflater);
         drop(sums);
         Self { snapshot, selection, top, listing, images, deflated: Arc::new(deflated), zstd: OnceLock::new() }
     }

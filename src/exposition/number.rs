@@ -16,18 +16,16 @@ pub(super) fn seconds(time: Timestamp, out: &mut Vec<u8>) {
         out.push(b'-');
     }
     integer(magnitude / NANOSECONDS, out);
-    let mut fraction = magnitude % NANOSECONDS;
-    if fraction == 0 {
-        return;
+    let fraction = magnitude % NANOSECONDS;
+    if fraction > 0 {
+        // Nine digits behind a one, in whose place the point comes.
+        let point = out.len();
+        integer(NANOSECONDS + fraction, out);
+        out[point] = b'.';
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
     }
-    let mut digits = [b'0'; 9];
-    for digit in digits.iter_mut().rev() {
-        *digit += (fraction % 10) as u8;
-        fraction /= 10;
-    }
-    let used = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
-    out.push(b'.');
-    out.extend_from_slice(&digits[..used]);
 }
 
 /// Appends a float in the fewest digits that read back as the same value.

@@ -1,30 +1,15 @@
-//! The families of a snapshot and where their samples come from.
+//! The families of a snapshot without samples per repository, and where their samples come from.
 //!
 //! The text is the same for both formats (see [`super`]), without the end of an OpenMetrics exposition.
 
+use super::Options;
 use super::account_families;
-use super::columns::Column;
 use super::compress::Deflater;
 use super::repository_selection::{Omitted, RepositorySelection};
-use super::tag_families::{self, write_sums};
+use super::tag_families::write_sums;
 use super::text::{Value, Writer};
-use super::{Options, RepositoryMetrics};
 use crate::catalog;
 use crate::model::{NamespaceRead, NamespaceSums, Snapshot};
-
-/// The families with samples per repository, in their order: those of the listing, and after the families of
-/// [`write_totals`] those of tags and details.
-pub(super) struct Columns {
-    pub(super) listing: Vec<Column>,
-    pub(super) images: &'static [Column],
-}
-
-impl Columns {
-    pub(super) fn of(snapshot: &Snapshot, metrics: RepositoryMetrics) -> Self {
-        let images = if snapshot.images.is_some() { tag_families::COLUMNS } else { &[] };
-        Self { listing: metrics.iter().map(Column::of).collect(), images }
-    }
-}
 
 /// Writes the families without samples per repository. Returns the number of samples.
 pub(super) fn write_totals(
@@ -69,8 +54,8 @@ fn namespaces(snapshot: &Snapshot, all: &[NamespaceSums<'_>], writer: &mut Write
 mod tests {
     use super::*;
     use crate::catalog::Family;
-    use crate::exposition::RepositoryMetric;
     use crate::exposition::testing::{Sample, bare_row, parse, row, text};
+    use crate::exposition::{RepositoryMetric, RepositoryMetrics};
     use crate::model::{Repository, RepositoryRef, Timestamp};
     use proptest::prelude::*;
 

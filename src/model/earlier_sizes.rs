@@ -16,20 +16,16 @@ const UNKNOWN: u64 = u64::MAX;
 /// Two earlier sizes of each repository of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EarlierSizes {
-    /// When those of `counted` were taken.
+    /// When the sizes that growth is counted from were taken.
     since: Timestamp,
-    /// When those of `next` were taken; the same as `since` for the first week.
+    /// When those that are to follow were taken; the same as `since` for the first week.
     next_since: Timestamp,
     /// The sizes that are not those of the snapshot, in its order.
     changed: Box<[Changed]>,
 }
 
 /// The size that growth is counted from, and the one that is to follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pair {
-    counted: u64,
-    next: u64,
-}
+type Pair = [u64; 2];
 
 /// The earlier sizes of the repository at an index of the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +43,16 @@ pub(super) struct EarlierSizesBuilder {
 
 impl EarlierSizesBuilder {
     fn push(&mut self, earlier: Pair, now: Option<u64>) {
-        if earlier != Pair::unchanged(now) {
+        if earlier != unchanged(now) {
             self.changed.push(Changed { index: self.repositories, earlier });
         }
         self.repositories += 1;
     }
 
     /// Adds those of a repository from their differences, as [`EarlierSizes::differences`] returns them.
-    pub(super) fn push_differences(&mut self, (counted, next): (i64, i64), now: Option<u64>) {
+    pub(super) fn push_differences(&mut self, differences: [i64; 2], now: Option<u64>) {
         let earlier = |difference: i64| now.unwrap_or(UNKNOWN).wrapping_add(difference.cast_unsigned());
-        self.push(Pair { counted: earlier(counted), next: earlier(next) }, now);
+        self.push(differences.map(earlier), now);
     }
 
     pub(super) fn finish(self, (since, next_since): (Timestamp, Timestamp)) -> EarlierSizes {
@@ -64,12 +60,9 @@ impl EarlierSizesBuilder {
     }
 }
 
-impl Pair {
-    /// Those of a repository whose size never changed.
-    fn unchanged(size: Option<u64>) -> Self {
-        let size = size.unwrap_or(UNKNOWN);
-        Self { counted: size, next: size }
-    }
+/// Those of a repository whose size never changed.
+fn unchanged(size: Option<u64>) -> Pair {
+    [size.unwrap_or(UNKNOWN); 2]
 }
 
 /// The earlier sizes of repositories from an index on.
@@ -81,12 +74,8 @@ fn pairs<'a>(
     let mut changed = changed.iter().peekable();
     (start..).zip(rows).map(move |(index, row)| {
         let own = changed.next_if(|own| own.index as usize == index);
-        (row, own.map_or_else(|| Pair::unchanged(row.size), |own| own.earlier))
+        (row, own.map_or_else(|| unchanged(row.size), |own| own.earlier))
     })
-}
-
-fn first_known(earlier: u64, now: Option<u64>) -> u64 {
-    if earlier == UNKNOWN { now.unwrap_or(UNKNOWN) } else { earlier }
 }
 
 impl EarlierSizes {
@@ -101,11 +90,10 @@ impl EarlierSizes {
             (since, next_since) = (next_since, now);
         }
         let mut sizes = EarlierSizesBuilder::default();
-        let mut add = |row: RepositoryRef<'_>, before: Option<Pair>| {
-            let Pair { counted, next } = before.unwrap_or(Pair { counted: UNKNOWN, next: UNKNOWN });
+        let mut add = |row: RepositoryRef<'_>, [counted, next]: Pair| {
             let now = row.size.unwrap_or(UNKNOWN);
-            let (counted, next) = if is_week_old { (next, now) } else { (counted, next) };
-            sizes.push(Pair { counted: first_known(counted, row.size), next: first_known(next, row.size) }, row.size);
+            let earlier = if is_week_old { [next, now] } else { [counted, next] };
+            sizes.push(earlier.map(|size| if size == UNKNOWN { now } else { size }), row.size);
         };
         carry(snapshot, known.map(|(old, known)| (old, &*known.changed)), &mut add);
         sizes.finish((since, next_since))
@@ -119,7 +107,7 @@ impl EarlierSizes {
     /// The growth of each repository of the snapshot that this was made for; 0 if it shrank or is not known.
     pub fn growth(&self, snapshot: &Snapshot) -> impl Iterator<Item = u64> {
         let pairs = pairs(0, snapshot.repositories.iter(), &self.changed);
-        pairs.map(|(row, pair)| row.size.unwrap_or_default().saturating_sub(pair.counted))
+        pairs.map(|(row, [counted, _])| row.size.unwrap_or_default().saturating_sub(counted))
     }
 
     pub(super) fn times(&self) -> (Timestamp, Timestamp) {
@@ -127,21 +115,14 @@ impl EarlierSizes {
     }
 
     /// The sizes as differences from the size now, which are mostly 0, for a state file.
-    pub(super) fn differences(&self, snapshot: &Snapshot) -> impl Iterator<Item = (i64, i64)> {
-        let difference = |earlier: u64, now: u64| earlier.wrapping_sub(now).cast_signed();
-        pairs(0, snapshot.repositories.iter(), &self.changed).map(move |(row, Pair { counted, next })| {
-            let now = row.size.unwrap_or(UNKNOWN);
-            (difference(counted, now), difference(next, now))
-        })
+    pub(super) fn differences(&self, snapshot: &Snapshot) -> impl Iterator<Item = [i64; 2]> {
+        let pairs = pairs(0, snapshot.repositories.iter(), &self.changed);
+        pairs.map(|(row, pair)| pair.map(|size| size.wrapping_sub(row.size.unwrap_or(UNKNOWN)).cast_signed()))
     }
 }
 
-/// Calls `add` for each row with what was known of it. Both snapshots are sorted, so one walk along both finds it.
-fn carry(
-    snapshot: &Snapshot,
-    before: Option<(&Snapshot, &[Changed])>,
-    add: &mut impl FnMut(RepositoryRef<'_>, Option<Pair>),
-) {
+/// Calls `add` for each row with what was known of it, or twice [`UNKNOWN`]. Both snapshots are sorted, so one walk along both finds it.
+fn carry(snapshot: &Snapshot, before: Option<(&Snapshot, &[Changed])>, add: &mut impl FnMut(RepositoryRef<'_>, Pair)) {
     let old_chunks = before.iter().flat_map(|(old, changed)| {
         let (mut start, mut rest) = (0, *changed);
         old.repositories.chunks().iter().map(move |chunk: &Arc<Chunk>| {
@@ -157,7 +138,7 @@ fn carry(
     let mut known: VecDeque<((&str, &str), Pair)> = VecDeque::new();
     for chunk in snapshot.repositories.chunks() {
         if let Some((_, old)) = old_chunks.next_if(|(old, _)| Arc::ptr_eq(old, chunk)) {
-            old.for_each(|(row, pair)| add(row, Some(pair)));
+            old.for_each(|(row, pair)| add(row, pair));
             known.clear();
             continue;
         }
@@ -170,9 +151,8 @@ fn carry(
             while known.front().is_some_and(|(key, _)| *key < row.key()) {
                 known.pop_front();
             }
-            let is_known = known.front().is_some_and(|(key, _)| *key == row.key());
-            let pair = if is_known { known.pop_front() } else { None };
-            add(row, pair.map(|(_, pair)| pair));
+            let pair = known.front().filter(|(key, _)| *key == row.key());
+            add(row, pair.map_or([UNKNOWN; 2], |(_, pair)| *pair));
         }
     }
 }

@@ -84,11 +84,6 @@ impl Reclaim {
     pub fn none() -> Self {
         Self { rules: Arc::default(), keep: None }
     }
-
-    /// Whether a rule may pick a tag of this name.
-    pub fn may_pick(keep: Option<&Pattern>, tag: &str) -> bool {
-        keep.is_none_or(|keep| !keep.is_match(tag))
-    }
 }
 
 /// Parses rules, of which there may be none. The error is every problem, one line each.

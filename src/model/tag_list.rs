@@ -6,7 +6,7 @@
 
 use super::Timestamp;
 use super::pattern::Pattern;
-use super::reclaim::{Reclaim, Rule};
+use super::reclaim::Rule;
 use super::tags::{Blob, Digest32, seconds};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct Picks {
 impl TagList {
     /// Packs tags and the images below their indexes. Returns the list and the distinct blobs in the list's order.
     pub fn pack(mut tags: Vec<ListedTag>, images: &[IndexedImage], keep: Option<&Pattern>) -> (Self, Vec<Blob>) {
-        let is_eligible = |tag: &ListedTag| tag.dated.is_some() && Reclaim::may_pick(keep, &tag.name);
+        let is_eligible = |tag: &ListedTag| tag.dated.is_some() && keep.is_none_or(|keep| !keep.is_match(&tag.name));
         // Of two with the same time, the one whose name sorts later counts as the newer one.
         tags.sort_by_cached_key(|tag| (!is_eligible(tag), tag.dated, tag.name.clone()));
         let eligible = tags.iter().take_while(|tag| is_eligible(tag)).count();

@@ -1,6 +1,8 @@
 //! Where the server is reached: the URL that others use, and the prefix of its own paths.
 
 use super::PROBES;
+use hyper::header::HOST;
+use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, Uri};
 use std::fmt;
 use std::str::FromStr;
@@ -88,6 +90,14 @@ pub(super) fn local_path<'a>(path: &'a str, prefix: &'a str) -> LocalPath<'a> {
         Some("") => LocalPath::Redirect(prefix.rsplit('/').next().unwrap_or_default()),
         Some(rest) if rest.starts_with('/') => LocalPath::Below(rest),
         _ => LocalPath::Outside,
+    }
+}
+
+/// Host and port by which the client reached us: the authority in HTTP/2, the `Host` header in HTTP/1.1.
+pub(super) fn requested_host(request: &Parts) -> Option<&str> {
+    match request.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers.get(HOST)?.to_str().ok(),
     }
 }
 

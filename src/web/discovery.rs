@@ -1,9 +1,9 @@
 //! `/sd`: the accounts as targets for Prometheus' `http_sd_configs` (Prometheus documentation, HTTP service discovery).
 
+use super::address::requested_host;
 use super::body::Body;
 use super::response::{content, plain};
 use super::{ExternalUrl, Options, ServedAccount, Site};
-use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Response, StatusCode};
@@ -24,14 +24,6 @@ pub(super) fn targets(site: &Site, request: &Parts, options: &Options) -> Respon
     base.insert("__metrics_path__".to_owned(), format!("{prefix}/probe").into());
     let groups: Vec<Value> = site.accounts.iter().map(|account| target_group(account, &host, base.clone())).collect();
     content("application/json", Value::from(groups).to_string())
-}
-
-/// Host and port by which the client reached us: the authority in HTTP/2, the `Host` header in HTTP/1.1.
-pub(super) fn requested_host(request: &Parts) -> Option<&str> {
-    match request.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => request.headers.get(HOST)?.to_str().ok(),
-    }
 }
 
 /// The requested host as a target.

@@ -1,6 +1,6 @@
 //! Who may trigger `POST /-/reload`.
 
-use super::discovery::requested_host;
+use super::address::requested_host;
 use super::{ExternalUrl, Options};
 use hyper::header::{HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
